@@ -1,0 +1,77 @@
+"""Time: the one place that reads a clock, and the one place that checks a delay.
+
+Waiting is measured with `monotonic` (it never jumps). Due times are made by the server (`TIME` in the scripts), so a wrong
+clock on one machine delays nothing; only an absolute moment (`at=`) is read against the producer's own clock.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import datetime, timedelta
+
+from taskq.errors import DelayError
+
+__all__ = ["MAX_DELAY", "delay_ms", "monotonic", "moment_ms", "now_ms", "seconds_of"]
+
+#: The longest delay, in seconds: ten years of 366 days. Longer ones are nearly always milliseconds given as seconds.
+MAX_DELAY = 10 * 366 * 86400.0
+
+monotonic = time.monotonic
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch, by this machine's clock."""
+    return time.time_ns() // 1_000_000
+
+
+def seconds_of(delay: float | timedelta) -> float:
+    """Return a delay in seconds.
+
+    Raises:
+        DelayError: it is negative, not finite, not a number, or longer than ten years.
+    """
+    if isinstance(delay, timedelta):
+        seconds = delay.total_seconds()
+    elif isinstance(delay, (int, float)) and not isinstance(delay, bool):
+        try:
+            seconds = float(delay)
+        except OverflowError:
+            raise DelayError("delay is longer than ten years") from None
+    else:
+        raise DelayError(f"delay must be seconds (int or float) or a timedelta, not {type(delay).__name__}")
+    if not math.isfinite(seconds):
+        raise DelayError(f"delay must be a finite number of seconds, not {seconds}")
+    if seconds < 0:
+        raise DelayError(f"delay must not be negative, got {seconds:g} s")
+    if seconds > MAX_DELAY:
+        raise DelayError(f"delay of {seconds:g} s is longer than ten years; is it in milliseconds? taskq takes seconds")
+    return seconds
+
+
+def delay_ms(delay: float | timedelta) -> int:
+    """Return a delay in whole milliseconds, rounded up so that nothing starts early.
+
+    Raises:
+        DelayError: as `seconds_of`.
+    """
+    return math.ceil(round(seconds_of(delay) * 1000, 6))
+
+
+def moment_ms(at: datetime | float) -> int:
+    """Return an absolute moment as milliseconds since the epoch.
+
+    A datetime without a time zone is local time, as everywhere in the standard library.
+
+    Raises:
+        DelayError: it is no moment, or more than ten years ahead.
+    """
+    if isinstance(at, datetime):
+        seconds = at.timestamp()
+    elif isinstance(at, (int, float)) and not isinstance(at, bool) and math.isfinite(at):
+        seconds = float(at)
+    else:
+        raise DelayError(f"at must be a datetime or seconds since the epoch, not {at!r}")
+    if seconds - time.time() > MAX_DELAY:
+        raise DelayError("at is more than ten years ahead; is it in milliseconds? taskq takes seconds")
+    return max(0, math.ceil(round(seconds * 1000, 6)))

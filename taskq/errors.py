@@ -1,0 +1,190 @@
+"""Every exception that taskq raises, in one tree.
+
+    TaskqError
+    ├── ConfigError                 a setting is unknown, of a wrong type, or out of bounds
+    ├── AppError                    the app named on the command line can't be loaded
+    ├── JobDefinitionError          a decorator was used in a way that can't work
+    ├── PushError                   a push was refused; nothing was stored
+    │   ├── ArgumentsError          the arguments don't fit the job's signature (also a TypeError)
+    │   ├── DelayError              the delay is negative, not finite, or too long (also a ValueError)
+    │   ├── SerializationError      an argument can't be turned into bytes
+    │   ├── MessageTooLarge         the message is over the size limit
+    │   ├── UnknownJob              no job of that name is registered
+    │   ├── UnknownChannel          no channel of that name is configured
+    │   └── QueueFull               the server has no memory left (maxmemory)
+    ├── PushOutcomeUnknown          the connection broke: the push may or may not have happened
+    ├── MessageError                stored bytes that can't become a call
+    │   ├── MalformedMessage        the bytes are no message
+    │   ├── UnsupportedVersion      the message was written by a newer taskq
+    │   └── SignatureError          the signature is missing or wrong
+    └── ServerError                 the server can't be used
+        ├── ServerUnavailable       it doesn't answer (may come back: worth retrying)
+        ├── ServerRefused           it answers no: password, permission, wrong type of key
+        └── ServerTooOld            older than Redis 6.2
+
+    JobControl (BaseException)      raised inside a job to decide its outcome
+    ├── Retry  ├── Requeue  └── Drop
+    JobTimeout (BaseException)      raised inside a job when its time is over
+
+`JobControl` and `JobTimeout` derive from BaseException so that a job's own `except Exception` can't swallow them.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+__all__ = [
+    "AppError",
+    "ArgumentsError",
+    "ConfigError",
+    "DelayError",
+    "Drop",
+    "JobControl",
+    "JobDefinitionError",
+    "JobTimeout",
+    "MalformedMessage",
+    "MessageError",
+    "MessageTooLarge",
+    "PushError",
+    "PushOutcomeUnknown",
+    "QueueFull",
+    "Requeue",
+    "Retry",
+    "SerializationError",
+    "ServerError",
+    "ServerRefused",
+    "ServerTooOld",
+    "ServerUnavailable",
+    "SignatureError",
+    "TaskqError",
+    "UnknownChannel",
+    "UnknownJob",
+    "UnsupportedVersion",
+]
+
+
+class TaskqError(Exception):
+    """The root of every error that taskq raises."""
+
+
+class ConfigError(TaskqError):
+    """A setting is unknown, of a wrong type, or out of bounds."""
+
+
+class AppError(TaskqError):
+    """The app can't be loaded: it doesn't import, or holds no queue, or several."""
+
+
+class JobDefinitionError(TaskqError):
+    """A decorator was used in a way that can't work; raised at import, never at push."""
+
+
+class PushError(TaskqError):
+    """A push was refused. Nothing was stored."""
+
+
+class ArgumentsError(PushError, TypeError):
+    """The arguments don't fit the signature of the job."""
+
+
+class DelayError(PushError, ValueError):
+    """The delay is negative, not finite, not a number, or longer than ten years."""
+
+
+class SerializationError(PushError):
+    """An argument can't be turned into bytes by the chosen serializer."""
+
+
+class MessageTooLarge(PushError):
+    """The message is over the size limit (`max_message_size`)."""
+
+
+class UnknownJob(PushError):
+    """No job of that name is registered with the queue."""
+
+
+class UnknownChannel(PushError):
+    """No channel of that name is written in the settings."""
+
+
+class QueueFull(PushError):
+    """The server has reached its `maxmemory`: it stored nothing."""
+
+
+class PushOutcomeUnknown(TaskqError):
+    """The connection broke while the server may already have stored the push.
+
+    `handle` names the message: `handle.delete()` withdraws it if it did arrive. With `options(once=True)` a push can be
+    repeated without storing it twice.
+    """
+
+    def __init__(self, text: str, handle: Any = None) -> None:
+        super().__init__(text)
+        self.handle = handle
+
+
+class MessageError(TaskqError):
+    """Stored bytes that can't become a call. The worker sets them aside, untouched, with the reason."""
+
+
+class MalformedMessage(MessageError):
+    """The bytes are no message of any known form."""
+
+
+class UnsupportedVersion(MessageError):
+    """The message was written by a newer taskq than the one that reads it."""
+
+
+class SignatureError(MessageError):
+    """The signature of the message is missing or wrong."""
+
+
+class ServerError(TaskqError):
+    """The server can't be used."""
+
+
+class ServerUnavailable(ServerError):
+    """The server doesn't answer now; the same request may succeed later."""
+
+
+class ServerRefused(ServerError):
+    """The server answers, and its answer is no: a password, a permission, or a key of another type."""
+
+
+class ServerTooOld(ServerError):
+    """The server is older than Redis 6.2."""
+
+
+class JobControl(BaseException):
+    """The root of what a job raises to decide its own outcome."""
+
+
+class Retry(JobControl):
+    """Count this run as a failed attempt and run the job again after `delay` seconds (default: the job's policy)."""
+
+    def __init__(self, reason: str = "", *, delay: float | timedelta | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.delay = delay
+
+
+class Requeue(JobControl):
+    """Run the job again after `delay` seconds without counting this run."""
+
+    def __init__(self, reason: str = "", *, delay: float | timedelta = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.delay = delay
+
+
+class Drop(JobControl):
+    """Forget the message: the job is neither done nor failed."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class JobTimeout(BaseException):
+    """The job ran longer than its `handle_timeout`. Raised inside the job."""
