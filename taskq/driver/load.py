@@ -1,0 +1,48 @@
+"""From the settings to a driver: by name, or a class of the user's."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from taskq.config import ChannelSettings, Settings
+from taskq.driver.base import Driver
+from taskq.errors import ConfigError
+
+__all__ = ["DEFAULT_URL", "load_driver", "server_url"]
+
+DEFAULT_URL = "redis://localhost:6379/0"
+
+
+def server_url(settings: Settings) -> str:
+    """Return the server's URL: the one of the settings; else the embedded server, started if need be; else localhost.
+
+    Raises:
+        ServerUnavailable: the embedded server can't be started.
+    """
+    if settings.url is not None:
+        return settings.url
+    from taskq.driver import embedded
+
+    if embedded.is_available():
+        return embedded.EmbeddedServer(Path(settings.directory) / ".taskq").ensure()
+    return DEFAULT_URL
+
+
+def load_driver(url: str, channel: ChannelSettings) -> Driver:
+    """Make the driver of a channel.
+
+    Raises:
+        ConfigError: the settings name a class that can't be imported.
+    """
+    if channel.driver == "redis":
+        from taskq.driver.redis import RedisDriver
+
+        return RedisDriver(url, channel)
+    module, _, name = channel.driver.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"driver = {channel.driver!r} of channel {channel.name!r}: {error}; write 'redis' or 'package.module:Class'") from None
+    driver: Driver = factory(url, channel)
+    return driver

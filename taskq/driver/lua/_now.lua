@@ -1,0 +1,5 @@
+-- now(): the server's clock in milliseconds. No worker's clock is ever asked.
+local function now()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end

@@ -1,0 +1,9 @@
+-- schedule(delayed, wake, due, message): store until `due`, and wake a sleeping supervisor when nothing is due earlier.
+local function schedule(delayed, wake, due, message)
+  local head = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
+  redis.call('ZADD', delayed, due, message)
+  if not head[2] or due < tonumber(head[2]) then
+    redis.call('LPUSH', wake, '1')
+    redis.call('LTRIM', wake, 0, 0)
+  end
+end

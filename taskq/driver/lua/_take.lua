@@ -1,0 +1,14 @@
+-- take(list, id): remove the message with this id and return its bytes, or false when it isn't there.
+-- This is the fence: who finds nothing here has lost the message to another and must do nothing more.
+local function take(list, id)
+  local first = redis.call('LINDEX', list, 0)
+  if not first then return false end
+  if string.sub(first, 3, 18) == id then return redis.call('LPOP', list) end
+  for _, message in ipairs(redis.call('LRANGE', list, 1, -1)) do
+    if string.sub(message, 3, 18) == id then
+      redis.call('LREM', list, 1, message)
+      return message
+    end
+  end
+  return false
+end

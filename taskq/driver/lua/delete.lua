@@ -1,0 +1,6 @@
+-- delete: take a message back while it is pending.
+-- KEYS: 1 delayed, 2 waiting
+-- ARGV: 1 the message as it was pushed
+-- Returns: 1, or 0 when it was in neither: it runs, has run, or was taken back before.
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 1 then return 1 end
+return redis.call('LREM', KEYS[2], 1, ARGV[1])

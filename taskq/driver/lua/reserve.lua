@@ -1,0 +1,16 @@
+-- reserve: settle what is done and take the next messages, in one round trip.
+-- KEYS: 1 waiting, 2 reserved list of this worker, 3 workers
+-- ARGV: 1 worker, 2 how many at most, 3.. ids of messages that are done
+-- Returns: how many of the done ones were still this worker's; 1 when the worker is registered, else 0 and nothing is taken;
+--          the messages. No worker takes more than its fair share of what waits.
+-- include: take, settle, push_all
+local waiting, reserved, workers = KEYS[1], KEYS[2], KEYS[3]
+local settled = settle(reserved, {unpack(ARGV, 3)})
+if not redis.call('ZSCORE', workers, ARGV[1]) then return {settled, 0, {}} end
+local share = math.ceil(redis.call('LLEN', waiting) / redis.call('ZCARD', workers))
+local want = math.min(tonumber(ARGV[2]), share)
+if want <= 0 then return {settled, 1, {}} end
+-- RPOP comes first: a write that can't grow memory lets the script write on when the server is at maxmemory.
+local messages = redis.call('RPOP', waiting, want)
+push_all('RPUSH', reserved, messages)
+return {settled, 1, messages}

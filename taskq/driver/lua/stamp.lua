@@ -1,0 +1,12 @@
+-- stamp: put a head before foreign messages that this worker has reserved, so that they can be told apart and counted.
+-- KEYS: 1 reserved list of this worker, 2 a key that never exists
+-- ARGV: pairs: the bytes as they lie there, the bytes with a head
+-- Returns: for each pair 1, or 0 when the bytes were no longer there.
+redis.call('DEL', KEYS[2])
+local stamped = {}
+for i = 1, #ARGV, 2 do
+  local place = redis.call('LPOS', KEYS[1], ARGV[i])
+  if place then redis.call('LSET', KEYS[1], place, ARGV[i + 1]) end
+  stamped[#stamped + 1] = place and 1 or 0
+end
+return stamped

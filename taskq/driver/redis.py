@@ -1,0 +1,151 @@
+"""The driver for Redis and Valkey: each move as one script or one command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+from taskq.channel import Keys, State
+from taskq.config import ChannelSettings
+from taskq.driver.base import Command, Rescue, Where, Word
+from taskq.driver.connect import Address, RedisAsyncLink, RedisLink
+from taskq.driver.scripts import load_script
+
+__all__ = ["RedisDriver"]
+
+#: How long the marker of a repeatable push lives, in milliseconds.
+ONCE_MS = 3_600_000
+
+
+class RedisDriver:
+    """The moves of one channel as commands for Redis 6.2 or later, or Valkey."""
+
+    def __init__(self, url: str, settings: ChannelSettings) -> None:
+        self.keys = Keys(settings.channel)
+        self._settings = settings
+        self._address = Address(url)
+        self._kept = (settings.failed_limit, int(settings.failed_ttl * 1000))
+
+    def link(self, timeout: float = 5.0) -> RedisLink:
+        return RedisLink(self._address, self.keys.waiting, timeout)
+
+    def async_link(self, timeout: float = 5.0) -> RedisAsyncLink:
+        return RedisAsyncLink(self._address, self.keys.waiting, timeout)
+
+    # ---- the application's moves
+
+    def push(self, messages: Sequence[bytes]) -> Command:
+        return Command("push", ("LPUSH", self.keys.waiting, *messages))
+
+    def push_later(self, messages: Sequence[bytes], *, delay_ms: int | None = None, at_ms: int | None = None) -> Command:
+        return self._push(messages, "", 0, delay_ms, at_ms)
+
+    def push_once(self, message: bytes, message_id: str, *, delay_ms: int | None = None, at_ms: int | None = None) -> Command:
+        return self._push((message,), message_id, ONCE_MS, delay_ms, at_ms)
+
+    def _push(self, messages: Sequence[bytes], message_id: str, marker_ms: int, delay_ms: int | None, at_ms: int | None) -> Command:
+        keys = self.keys
+        when: tuple[Word, Word] = ("now", 0)
+        if at_ms is not None:
+            when = ("at", at_ms)
+        elif delay_ms:
+            when = ("in", delay_ms)
+        places = (keys.waiting, keys.delayed, keys.wake, keys.once(message_id or "none"))
+        return self._script("push", places, marker_ms, *when, *messages)
+
+    def withdraw(self, message: bytes) -> Command:
+        return self._script("delete", (self.keys.delayed, self.keys.waiting), message)
+
+    # ---- the worker's moves
+
+    def reserve(self, worker: str, count: int, done: Sequence[bytes]) -> Command:
+        keys = self.keys
+        return self._script("reserve", (keys.waiting, keys.reserved(worker), keys.workers), worker, count, *done)
+
+    def reserve_one(self, worker: str, timeout: float) -> Command:
+        return Command("reserve", ("BLMOVE", self.keys.waiting, self.keys.reserved(worker), "RIGHT", "RIGHT", timeout))
+
+    def ack(self, worker: str, ids: Sequence[bytes]) -> Command:
+        return self._script("ack", (self.keys.reserved(worker),), *ids)
+
+    def retry(self, worker: str, message_id: bytes, delay_ms: int, message: bytes) -> Command:
+        keys = self.keys
+        return self._script("retry", (keys.reserved(worker), keys.delayed, keys.wake), message_id, delay_ms, message)
+
+    def requeue(self, worker: str, where: Where, ids: Sequence[bytes], delay_ms: int = 0) -> Command:
+        keys = self.keys
+        places = (keys.reserved(worker), keys.waiting, keys.delayed, keys.wake)
+        return self._script("requeue", places, where, delay_ms, *ids)
+
+    def fail(self, worker: str, state: State, message_id: bytes, message: bytes) -> Command:
+        return self._script("fail", (self.keys.reserved(worker), self.keys.of(state)), message_id, message, *self._kept)
+
+    def park(self, worker: str, message_id: bytes, message: bytes) -> Command:
+        return self._script("park", (self.keys.reserved(worker), self.keys.parked), message_id, message)
+
+    def stamp(self, worker: str, pairs: Sequence[tuple[bytes, bytes]]) -> Command:
+        return self._script("stamp", (self.keys.reserved(worker), self.keys.nothing), *chain.from_iterable(pairs))
+
+    def holdings(self, worker: str) -> Command:
+        return Command("reserve", ("LRANGE", self.keys.reserved(worker), 0, -1))
+
+    # ---- the supervisor's moves
+
+    def promote(self, limit: int = 1000) -> Command:
+        return self._script("promote", (self.keys.delayed, self.keys.waiting), limit)
+
+    def wait_for_wake(self, timeout: float) -> Command:
+        return Command("promote", ("BLPOP", self.keys.wake, timeout))
+
+    def heartbeat(self, worker: str, fields: dict[str, Word], *, lease_ms: int, register: bool) -> Command:
+        keys = self.keys
+        places = (keys.workers, keys.reserved(worker), keys.worker(worker), keys.nothing)
+        told = chain.from_iterable(fields.items())
+        return self._script("heartbeat", places, worker, 2 * lease_ms, int(register), *told)
+
+    def expired(self, before_ms: int) -> Command:
+        return Command("rescue", ("ZRANGEBYSCORE", self.keys.workers, "-inf", before_ms, "LIMIT", 0, 100))
+
+    def rescue(self, rescue: Rescue) -> Command:
+        keys, worker = self.keys, rescue.worker
+        places = (
+            *(keys.workers, keys.reserved(worker), keys.worker(worker), keys.waiting, keys.delayed),
+            *(keys.failed, keys.timeout, keys.wake, keys.nothing),
+        )
+        lost_is_timeout = int(self._settings.on_lost == "timeout")
+        told = (worker, rescue.lease_ms, rescue.blame, rescue.fault, rescue.record, self._settings.max_crashes, rescue.retry_ms)
+        return self._script("rescue", places, *told, lost_is_timeout, *self._kept)
+
+    # ---- the operator's moves
+
+    def restore(self, state: State, pairs: Sequence[tuple[bytes, bytes]]) -> Command:
+        return self._script("restore", (self.keys.of(state), self.keys.waiting), *chain.from_iterable(pairs))
+
+    def page(self, state: State, start: int, count: int) -> Command:
+        if state is State.WAITING:  # the oldest is at the right end
+            return Command("list", ("LRANGE", self.keys.waiting, -start - count, -start - 1))
+        return Command("list", ("ZRANGE", self.keys.of(state), start, start + count - 1, "WITHSCORES"))
+
+    def count(self, state: State) -> Command:
+        return Command("info", ("LLEN" if state is State.WAITING else "ZCARD", self.keys.of(state)))
+
+    def remove(self, state: State, message: bytes) -> Command:
+        if state is State.WAITING:
+            return Command("delete", ("LREM", self.keys.waiting, -1, message))
+        return Command("delete", ("ZREM", self.keys.of(state), message))
+
+    def flush(self, state: State, count: int) -> Command:
+        return self._script("flush", (self.keys.of(state),), count)
+
+    def workers(self) -> Command:
+        return Command("info", ("ZRANGE", self.keys.workers, 0, -1, "WITHSCORES"))
+
+    def describe(self, worker: str) -> Command:
+        return Command("info", ("HGETALL", self.keys.worker(worker)))
+
+    def held(self, worker: str) -> Command:
+        return Command("info", ("LLEN", self.keys.reserved(worker)))
+
+    @staticmethod
+    def _script(name: str, keys: tuple[str, ...], *args: Word) -> Command:
+        return Command(name, (len(keys), *keys, *args), load_script(name))

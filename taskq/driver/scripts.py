@@ -1,0 +1,42 @@
+"""The Lua scripts: one file a move in `lua/`, shared steps in `lua/_<step>.lua`, put together by their `-- include:` line."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+__all__ = ["Script", "load_script", "script_names"]
+
+_INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
+
+
+class Script(NamedTuple):
+    """A script as it is sent, and the SHA-1 by which the server knows it (EVALSHA)."""
+
+    name: str
+    text: str
+    sha: str
+
+
+def _read(name: str) -> str:
+    return (files("taskq.driver") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+
+
+def script_names() -> list[str]:
+    """The names of all scripts, shared steps left out."""
+    names = (entry.name for entry in (files("taskq.driver") / "lua").iterdir())
+    return sorted(name[:-4] for name in names if name.endswith(".lua") and not name.startswith("_"))
+
+
+@cache
+def load_script(name: str) -> Script:
+    """Read a script and the steps it includes. Comments are left out of what is sent."""
+    text = _read(name)
+    found = _INCLUDE.search(text)
+    steps = [_read(f"_{step.strip()}") for step in found.group(1).split(",")] if found else []
+    lines = [line for part in [*steps, text] for line in part.splitlines() if line.strip() and not line.lstrip().startswith("--")]
+    whole = "\n".join(lines)
+    return Script(name, whole, hashlib.sha1(whole.encode(), usedforsecurity=False).hexdigest())

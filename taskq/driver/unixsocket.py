@@ -1,0 +1,57 @@
+"""Unix sockets: a path that fits, a directory that is safe to put it in, and one question to who listens there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import stat
+import tempfile
+from pathlib import Path
+
+from taskq.errors import ServerUnavailable
+
+__all__ = ["ask", "fits", "make_private", "short_path"]
+
+#: The longest path that every system takes for a Unix socket (Linux: 107 bytes, macOS: 103).
+_PATH_LIMIT = 103
+
+
+def ask(path: Path, command: bytes, timeout: float) -> bytes:
+    """Send one command without arguments and return its answer, empty when the server closed the connection instead."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout)
+        connection.connect(str(path))
+        connection.sendall(command + b"\r\n")
+        with connection.makefile("rb") as answer:
+            line = answer.readline().rstrip()
+            return answer.read(int(line[1:])) if line.startswith(b"$") else line
+
+
+def fits(path: Path) -> bool:
+    """Return whether a Unix socket can have this path, and a URL can carry it."""
+    try:
+        return len(str(path).encode()) <= _PATH_LIMIT
+    except UnicodeEncodeError:  # bytes that are no UTF-8
+        return False
+
+
+def short_path(directory: Path) -> Path:
+    """Return a short path for the socket of a directory whose own path is too long: always the same for the same directory."""
+    name = hashlib.blake2b(os.fsencode(directory), digest_size=8).hexdigest()
+    return Path(tempfile.gettempdir(), f"taskq-{os.getuid()}", f"{name}.sock")
+
+
+def make_private(path: Path) -> None:
+    """Make the directory, or check that it is ours alone: everybody may write beside it.
+
+    Raises:
+        ServerUnavailable: it is a link, belongs to somebody else, or is open to others.
+    """
+    path.mkdir(mode=0o700, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise ServerUnavailable(
+            f"the embedded server won't put its socket into {path}: that must be a directory of your own, open to nobody else. "
+            "Remove it, or move the project to a shorter path"
+        )

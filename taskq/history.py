@@ -1,0 +1,105 @@
+"""The history of a message: one record for each failed attempt, crash, loss or parking, bounded in size."""
+
+from __future__ import annotations
+
+import struct
+import traceback
+from typing import Literal
+
+import msgspec
+
+from taskq.clock import now_ms
+
+__all__ = ["ERROR_LIMIT", "HISTORY_LIMIT", "TRACEBACK_LIMIT", "Record", "add_record", "pack_record", "record_of", "records"]
+
+#: Bounds in characters of one record's texts, and in bytes of all records of one message.
+ERROR_LIMIT = 2_000
+TRACEBACK_LIMIT = 12_000
+HISTORY_LIMIT = 65_536
+
+Kind = Literal["failed", "timeout", "crashed", "lost", "parked"]
+_SIZE = struct.Struct(">I")
+
+
+class Record(msgspec.Struct, array_like=True, frozen=True):
+    """What happened to a message once."""
+
+    kind: Kind
+    at_ms: int
+    worker: str
+    attempt: int
+    error: str
+    traceback: str = ""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Record).decode
+
+
+def record_of(kind: Kind, worker: str, attempt: int, error: BaseException | str) -> Record:
+    """Make a record of an exception or a reason, cut to the bounds."""
+    if isinstance(error, BaseException):
+        text = f"{type(error).__name__}: {_text(error)}"
+        trace = _cut(_trace(error), TRACEBACK_LIMIT)
+    else:
+        text, trace = error, ""
+    return Record(kind, now_ms(), worker, attempt, _cut(text, ERROR_LIMIT), trace)
+
+
+def pack_record(record: Record) -> bytes:
+    """Return a record with its size before it, as it stands behind a message's body."""
+    data = _encode(record)
+    return _SIZE.pack(len(data)) + data
+
+
+def records(data: bytes) -> list[Record]:
+    """Decode the records behind a body. What can't be read ends the list: a history never hinders a message."""
+    found = []
+    position = 0
+    while position + _SIZE.size <= len(data):
+        (size,) = _SIZE.unpack_from(data, position)
+        position += _SIZE.size
+        try:
+            found.append(_decode(data[position : position + size]))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            break
+        position += size
+    return found
+
+
+def add_record(data: bytes, record: Record) -> bytes:
+    """Return the history with a record more. A former parking is forgotten; the oldest tracebacks go when there is no room."""
+    kept = [old for old in records(data) if old.kind != "parked"] + [record]
+    packed = [pack_record(old) for old in kept]
+    for index, old in enumerate(kept[:-1]):
+        if sum(map(len, packed)) <= HISTORY_LIMIT:
+            break
+        packed[index] = pack_record(msgspec.structs.replace(old, traceback=""))
+    while len(packed) > 1 and sum(map(len, packed)) > HISTORY_LIMIT:
+        del packed[0]
+    return b"".join(packed)
+
+
+def _cut(text: str, limit: int) -> str:
+    # msgpack holds UTF-8 only: a lone surrogate in an exception's text must not hinder the record of it.
+    text = text.encode("utf-8", "backslashreplace").decode()
+    if len(text) <= limit:
+        return text
+    head = limit // 4
+    tail = limit - head
+    # Both ends matter: what was called is at the start, what went wrong at the end.
+    return f"{text[:head]}\n... {len(text) - limit} characters left out ...\n{text[-tail:]}"
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except BaseException as inner:  # an exception's own __str__ may raise anything
+        return f"(its __str__ raised {type(inner).__name__})"
+
+
+def _trace(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except BaseException as inner:
+        return f"(its traceback can't be printed: {type(inner).__name__})"

@@ -1,0 +1,220 @@
+"""A message: the bytes that one pushed call becomes. The layout is also told in docs (wire format).
+
+A fixed head of 25 bytes, big-endian:
+
+    0   version   u8    1; 0 = a wrapped foreign message; 2 to 8 = written by a newer taskq
+    1   crashes   u8    how often a worker died while running it
+    2   id        16    time-ordered: 48 bits of milliseconds, 32 bits of counter, 48 random bits of the producer
+    18  attempts  u16   failed runs so far
+    20  flags     u8    see `Flag`
+    21  size      u32   bytes of the body, its signature included
+    25  body      msgpack [job, arguments, serializer?, options?], then the signature when flagged (16 bytes)
+    ..  history   records, each a u32 size and msgpack: one for each failed attempt, crash or parking
+
+Head and history change as the message moves; body and flags never do, so a script can count a crash and add a record
+without decoding, and the signature stays valid. Version, crashes and id keep their place in every version to come.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from enum import IntFlag
+from typing import Any, NamedTuple
+
+import msgspec
+
+from taskq.clock import now_ms
+from taskq.errors import MalformedMessage, UnsupportedVersion
+from taskq.signing import SIGNATURE_SIZE, Signer
+
+__all__ = ["HEAD_SIZE", "Body", "Flag", "Head", "Message", "encode", "is_stamped", "new_id", "make_body", "wrap_foreign"]
+
+_HEAD = struct.Struct(">BB16sHBI")
+_ID = struct.Struct(">QI6s")
+HEAD_SIZE = _HEAD.size
+VERSION = 1
+FOREIGN = 0
+#: First bytes up to this one belong to taskq; text and pickles begin above it.
+LAST_VERSION = 8
+MAX_COUNT = 65535
+
+
+class Flag(IntFlag):
+    """What the head says of a message. Signed."""
+
+    SIGNED = 1
+    #: A worker died while it ran: keep it aside instead of running it again.
+    LOST_IS_TIMEOUT = 2
+
+
+class Body(msgspec.Struct, array_like=True, frozen=True):
+    """What runs: decided at push, never changed."""
+
+    job: str
+    arguments: bytes
+    serializer: int = 0
+    options: dict[str, Any] | None = None
+
+
+class Head(NamedTuple):
+    """The fixed part of a message."""
+
+    version: int
+    crashes: int
+    id: bytes
+    attempts: int
+    flags: int
+    size: int
+
+
+_encode_body = msgspec.msgpack.Encoder().encode
+_decode_body = msgspec.msgpack.Decoder(Body).decode
+
+
+class _Ids:
+    """Makes ids that grow within a process and never meet those of another."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.restart()
+
+    def restart(self) -> None:
+        self._lock = threading.Lock()
+        self._producer = os.urandom(6)
+        self._last = 0
+        self._count = 0
+
+    def next(self) -> bytes:
+        with self._lock:
+            # Never backwards, even when the wall clock steps back: ids order the messages of one producer.
+            stamp = max(now_ms(), self._last)
+            self._last = stamp
+            self._count = (self._count + 1) & 0xFFFFFFFF
+            if self._count == 0:
+                self._last = stamp = stamp + 1
+            return _ID.pack(stamp, self._count, self._producer)[2:]
+
+
+_ids = _Ids()
+# A forked child that kept its parent's random part could make the same ids.
+os.register_at_fork(after_in_child=_ids.restart)
+new_id = _ids.next
+
+
+def encode(identity: bytes, body: bytes, flags: int = 0, signer: Signer | None = None) -> bytes:
+    """Return the bytes of a new message.
+
+    Args:
+        identity: 16 bytes from `new_id`.
+        body: from `make_body`.
+        flags: `Flag` values; SIGNED is added when there is a signer.
+        signer: signs id, flags and body; None leaves the message unsigned.
+    """
+    if signer is not None:
+        flags |= Flag.SIGNED
+        body += signer.sign(identity, flags, body)
+    return _HEAD.pack(VERSION, 0, identity, 0, flags, len(body)) + body
+
+
+def make_body(job: str, arguments: bytes, serializer: int = 0, options: dict[str, Any] | None = None) -> bytes:
+    """Return the msgpack bytes of a body; what has its default value is left out."""
+    if options:
+        return _encode_body((job, arguments, serializer, options))
+    if serializer:
+        return _encode_body((job, arguments, serializer))
+    return _encode_body((job, arguments))
+
+
+def wrap_foreign(raw: bytes) -> bytes:
+    """Put a head before bytes that another client pushed, so that they can be told apart, counted and settled."""
+    return _HEAD.pack(FOREIGN, 0, new_id(), 0, 0, len(raw)) + raw
+
+
+def is_stamped(raw: bytes) -> bool:
+    """True when the bytes carry a head, of whatever version."""
+    return len(raw) >= HEAD_SIZE and raw[0] <= LAST_VERSION
+
+
+class Message:
+    """One message as it was read. The head is decoded at once, body and history when asked for."""
+
+    __slots__ = ("head", "raw")
+
+    def __init__(self, raw: bytes) -> None:
+        """Read the head.
+
+        Raises:
+            MalformedMessage: there is none, or the body is cut off.
+        """
+        if not is_stamped(raw):
+            raise MalformedMessage(f"{len(raw)} bytes that begin with {raw[:12]!r} are no message")
+        self.raw = raw
+        self.head = Head._make(_HEAD.unpack_from(raw))
+        if self.head.version <= VERSION and HEAD_SIZE + self.head.size > len(raw):
+            raise MalformedMessage(f"the body is cut off: {self.head.size} bytes announced, {len(raw) - HEAD_SIZE} there")
+
+    @property
+    def id(self) -> bytes:
+        return self.head.id
+
+    @property
+    def hex_id(self) -> str:
+        return self.head.id.hex()
+
+    @property
+    def pushed_at_ms(self) -> int:
+        """When it was pushed, by the producer's clock: milliseconds since the epoch, read from the id."""
+        return int.from_bytes(self.head.id[:6], "big")
+
+    @property
+    def is_foreign(self) -> bool:
+        return self.head.version == FOREIGN
+
+    def content(self) -> bytes:
+        """The body's bytes: of a foreign message, what the other client pushed."""
+        end = HEAD_SIZE + self.head.size
+        if self.head.flags & Flag.SIGNED and not self.is_foreign:
+            end -= SIGNATURE_SIZE
+        return self.raw[HEAD_SIZE:end]
+
+    def body(self, signer: Signer | None = None) -> Body:
+        """Verify and decode the body. With a signer nothing is decoded before the signature was found right.
+
+        Raises:
+            SignatureError: there is a signer, and the signature is missing or wrong.
+            UnsupportedVersion: a newer taskq wrote it.
+            MalformedMessage: the body can't be read.
+        """
+        head = self.head
+        if head.version > VERSION:
+            raise UnsupportedVersion(f"the message has version {head.version}; this taskq reads up to version {VERSION}: update it")
+        content = self.content()
+        if signer is not None:
+            signature = self.raw[HEAD_SIZE + len(content) : HEAD_SIZE + head.size]
+            signer.verify(head.id, head.flags, content, signature)
+        if head.version == FOREIGN:
+            raise MalformedMessage("a foreign message has no body; read its content")
+        try:
+            return _decode_body(content)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise MalformedMessage(f"the body can't be read: {error}") from None
+
+    def history_bytes(self) -> bytes:
+        """The records behind the body, still encoded."""
+        if self.head.version > VERSION:
+            return b""
+        return self.raw[HEAD_SIZE + self.head.size :]
+
+    def changed(self, *, attempts: int | None = None, crashes: int | None = None, history: bytes | None = None) -> bytes:
+        """Return the bytes of this message with other counts or another history. The body stays as it is."""
+        head = self.head
+        if head.version > VERSION:
+            return self.raw
+        new = head._replace(
+            attempts=min(head.attempts if attempts is None else attempts, MAX_COUNT),
+            crashes=head.crashes if crashes is None else crashes,
+        )
+        tail = self.history_bytes() if history is None else history
+        return _HEAD.pack(*new) + self.raw[HEAD_SIZE : HEAD_SIZE + head.size] + tail

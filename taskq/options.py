@@ -1,0 +1,125 @@
+"""The choices of a job (made at its decorator) and of one push."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+
+from taskq.channel import check_channel_name
+from taskq.codec import check_serializer
+from taskq.errors import ConfigError, JobDefinitionError
+from taskq.retry import Backoff, check_retry_seconds
+
+__all__ = ["Delay", "JobOptions", "OnFail", "PushOptions"]
+
+#: Seconds, or a timedelta.
+Delay = float | timedelta
+#: Called once when a job has failed for good, with what its last run raised.
+OnFail = Callable[[BaseException], object]
+
+
+class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the decorator says of a job. None: the channel's setting counts."""
+
+    channel: str = "default"
+    max_attempts: int | None = None
+    retry_seconds: tuple[float, ...] | None = None
+    backoff: Backoff | None = None
+    retry_on: tuple[type[BaseException], ...] = ()
+    give_up_on: tuple[type[BaseException], ...] = ()
+    handle_timeout: float | None = None
+    on_fail: OnFail | None = None
+    on_lost: Literal["retry", "timeout"] | None = None
+    serializer: str | None = None
+
+    @classmethod
+    def checked(cls, **options: Any) -> JobOptions:
+        """Make the options from what stands at a decorator.
+
+        Raises:
+            JobDefinitionError: one is out of bounds or of a wrong type.
+        """
+        try:
+            return cls(**_check_job_options(options))
+        except ConfigError as error:
+            raise JobDefinitionError(str(error)) from None
+
+
+class PushOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What one push says. None: the job's or the channel's setting counts."""
+
+    delay: Delay = 0
+    at: datetime | float | None = None
+    channel: str | None = None
+    max_attempts: int | None = None
+    retry_seconds: tuple[float, ...] | None = None
+    handle_timeout: float | None = None
+    once: bool = False
+
+    def with_changes(self, changes: dict[str, Any]) -> PushOptions:
+        """Return these options with others in their place.
+
+        Raises:
+            ConfigError: an option is unknown or out of bounds, or both `delay` and `at` are given.
+        """
+        unknown = sorted(set(changes) - set(self.__struct_fields__))
+        if unknown:
+            raise ConfigError(f"unknown option {unknown[0]!r}: options() takes {', '.join(self.__struct_fields__)}")
+        if changes.get("retry_seconds") is not None:
+            changes["retry_seconds"] = check_retry_seconds(changes["retry_seconds"])
+        check_counts(changes)
+        new = msgspec.structs.replace(self, **changes)
+        if new.delay and new.at is not None:
+            raise ConfigError("give either delay (seconds from now) or at (a moment), not both")
+        return new
+
+
+def _check_job_options(options: dict[str, Any]) -> dict[str, Any]:
+    check_channel_name(options.get("channel", "default"))
+    check_counts(options)
+    if options.get("retry_seconds") is not None:
+        options["retry_seconds"] = check_retry_seconds(options["retry_seconds"])
+    if options.get("backoff") is not None:
+        options["backoff"] = _backoff(options["backoff"])
+    for name in ("retry_on", "give_up_on"):
+        options[name] = _classes(name, options.get(name, ()))
+    if options.get("serializer") is not None:
+        check_serializer(options["serializer"])
+    if options.get("on_lost") not in (None, "retry", "timeout"):
+        raise ConfigError(f"on_lost must be 'retry' or 'timeout', not {options['on_lost']!r}")
+    if options.get("on_fail") is not None and not callable(options["on_fail"]):
+        raise ConfigError(f"on_fail must be callable, not {options['on_fail']!r}")
+    return options
+
+
+def _backoff(value: Any) -> Backoff | None:
+    if isinstance(value, Backoff):
+        return value
+    if isinstance(value, bool):
+        return Backoff() if value else None
+    raise ConfigError(f"backoff must be True or a taskq.Backoff, not {value!r}")
+
+
+def _classes(name: str, value: Any) -> tuple[type[BaseException], ...]:
+    classes = (value,) if isinstance(value, type) else tuple(value)
+    for one in classes:
+        if not (isinstance(one, type) and issubclass(one, BaseException)):
+            raise ConfigError(f"{name} takes exception classes, not {one!r}")
+    return classes
+
+
+def check_counts(options: dict[str, Any]) -> None:
+    """Check what job and push options share.
+
+    Raises:
+        ConfigError: `max_attempts` or `handle_timeout` is out of bounds.
+    """
+    attempts = options.get("max_attempts")
+    if attempts is not None and (type(attempts) is not int or not 1 <= attempts <= 65535):
+        raise ConfigError(f"max_attempts counts runs, the first included: a whole number from 1 to 65535, not {attempts!r}")
+    timeout = options.get("handle_timeout")
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout < float("inf")):
+        raise ConfigError(f"handle_timeout is a number of seconds, 0 for no limit, not {timeout!r}")

@@ -1,0 +1,79 @@
+"""From a call to bytes: what is checked and decided before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from taskq.builtin import CALL, OBJECT
+from taskq.clock import delay_ms, moment_ms
+from taskq.codec import check_serializer, dump_arguments
+from taskq.config import Settings
+from taskq.errors import MessageTooLarge, SerializationError
+from taskq.job import Call
+from taskq.message import Flag, encode, make_body, new_id
+from taskq.options import PushOptions
+from taskq.signing import Signer
+
+__all__ = ["Outgoing", "Packer"]
+
+
+class Outgoing(NamedTuple):
+    """A message ready to be sent."""
+
+    channel: str
+    identity: bytes
+    payload: bytes
+    delay_ms: int | None
+    at_ms: int | None
+    once: bool
+
+
+class Packer:
+    """Packs the calls of one queue."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._signers: dict[str, Signer] = {}
+
+    def signer(self, prefix: str) -> Signer | None:
+        """Who signs and verifies what moves under a prefix; None without a secret."""
+        if not self._settings.secrets:
+            return None
+        if prefix not in self._signers:
+            self._signers[prefix] = Signer(self._settings.secrets, prefix)
+        return self._signers[prefix]
+
+    def pack(self, call: Call[Any], channel: str, prefix: str, label: str | None = None) -> Outgoing:
+        """Turn a call into a message.
+
+        Raises:
+            DelayError, SerializationError, MessageTooLarge: as `Job.push`.
+        """
+        options, job = call.options, call.job
+        delay = delay_ms(options.delay) if options.delay != 0 else None
+        at = moment_ms(options.at) if options.at is not None else None
+        serializer = check_serializer(job.options_of_job.serializer or self._settings.serializer)
+        if serializer.code and job.name in (OBJECT, CALL):
+            raise SerializationError(f"objects and callables travel as pickles, and this queue's serializer is {serializer.name}: push a decorated job")
+        arguments = dump_arguments(serializer, call.args, call.kwargs, job.name, job.signature.names)
+        body = make_body(job.name, arguments, serializer.code, _extra(options, label))
+        size = len(body)
+        if size > self._settings.max_message_size:
+            raise MessageTooLarge(
+                f"the call of {job.name} takes {size:,} bytes, over max_message_size = {self._settings.max_message_size:,}: "
+                "store the data elsewhere and pass where it is"
+            )
+        flags = Flag.LOST_IS_TIMEOUT if job.options_of_job.on_lost == "timeout" else 0
+        identity = new_id()
+        return Outgoing(channel, identity, encode(identity, body, flags, self.signer(prefix)), delay or None, at, options.once)
+
+
+def _extra(options: PushOptions, label: str | None) -> dict[str, Any] | None:
+    chosen: Mapping[str, Any] = {
+        "max_attempts": options.max_attempts,
+        "retry_seconds": options.retry_seconds,
+        "handle_timeout": options.handle_timeout,
+        "label": label,
+    }
+    return {name: value for name, value in chosen.items() if value is not None} or None

@@ -1,0 +1,326 @@
+"""The facade: a queue holds the jobs of an application and pushes their calls."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, TypeVar, overload
+
+import msgspec
+
+from taskq.builtin import CALL, OBJECT, Handles, call_function, handle_object, label_of
+from taskq.config import ChannelSettings, Settings, load_settings, nearest
+from taskq.driver.load import load_driver, server_url
+from taskq.errors import ArgumentsError, TaskqError, UnknownChannel, UnknownJob
+from taskq.job import Call, Job
+from taskq.options import Delay, JobOptions, OnFail, PushOptions
+from taskq.outgoing import Outgoing, Packer
+from taskq.registry import Registry, job_name
+from taskq.result import Handle
+from taskq.retry import Backoff
+from taskq.sender import Sender, batches
+
+__all__ = ["Queue"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Errors = type[BaseException] | Sequence[type[BaseException]]
+
+#: The worker stands on the queue; the queue only knows its name. Resolved when `work` is called.
+_WORKER = ("taskq.supervisor", "work")
+
+
+class Queue:
+    """The jobs of an application, and the way to push them.
+
+    Settings come from the arguments here, then the environment (TASKQ_*), then taskq.toml or pyproject.toml, then defaults.
+
+    Args:
+        url: the server, such as "redis://localhost:6379/0".
+        channels: settings of channels, such as {"default": {"processes": 2}}.
+        secret: signs every message; several, separated by commas, are all accepted, and the first signs.
+        serializer: "pickle", "json" or "msgpack".
+        max_message_size: in bytes, or as text such as "64MiB".
+        directory: where the settings file is looked for (and upwards), and where the embedded server keeps its data.
+
+    Raises:
+        ConfigError: a setting is unknown, of a wrong type, or out of bounds.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        channels: Mapping[str, Mapping[str, object]] | None = None,
+        secret: str | None = None,
+        serializer: str | None = None,
+        max_message_size: int | str | None = None,
+        directory: str | Path | None = None,
+    ) -> None:
+        given = {"url": url, "channels": channels, "secret": secret, "serializer": serializer, "max_message_size": max_message_size}
+        given["directory"] = directory
+        arguments = {name: value for name, value in given.items() if value is not None}
+        self._configure(load_settings(arguments, start=Path(directory) if directory is not None else None))
+        self.jobs = Registry()
+        for function, name in ((handle_object, OBJECT), (call_function, CALL)):
+            self.jobs.add(Job(self, function, name, JobOptions()))
+
+    def _configure(self, settings: Settings) -> None:
+        self.settings = settings
+        self.packer = Packer(settings)
+        self._senders: dict[str, Sender] = {}
+        self._url: str | None = None
+
+    def use_url(self, url: str, origin: str) -> None:
+        """Send everything to another server from now on. For the worker's --url option."""
+        origins = {**self.settings.origins, "url": origin}
+        self._configure(msgspec.structs.replace(self.settings, url=url, origins=origins))
+
+    # ---- jobs
+
+    @overload
+    def job(self, function: Callable[P, R], /) -> Job[P, R]: ...
+    @overload
+    def job(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        channel: str = "default",
+        max_attempts: int | None = None,
+        retry_seconds: float | Sequence[float] | None = None,
+        backoff: Backoff | bool | None = None,
+        retry_on: Errors = (),
+        give_up_on: Errors = (),
+        handle_timeout: float | None = None,
+        on_fail: OnFail | None = None,
+        on_lost: Literal["retry", "timeout"] | None = None,
+        serializer: Literal["pickle", "json", "msgpack"] | None = None,
+    ) -> Callable[[Callable[P, R]], Job[P, R]]: ...
+    def job(self, function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
+        """Make a function (or coroutine function, or method) a job.
+
+        Usable with and without arguments: `@queue.job` and `@queue.job(channel="bulk", max_attempts=5)`.
+
+        Args:
+            name: in messages; default `module:qualname`.
+            channel: where its calls are pushed.
+            max_attempts: how many runs, the first included.
+            retry_seconds: the wait before the next run; a list is indexed by attempt, its last value repeats.
+            backoff: True or a Backoff: exponential waiting instead of retry_seconds.
+            retry_on: only these exceptions are tried again. Default: all.
+            give_up_on: these exceptions are never tried again.
+            handle_timeout: seconds a run may take, 0 for no limit.
+            on_fail: called once with the exception when the job has failed for good.
+            on_lost: "timeout" keeps the message aside when a worker died running it; "retry" runs it again.
+            serializer: "pickle", "json" or "msgpack" for its arguments.
+
+        Raises:
+            JobDefinitionError: it can't be a job, the name is taken, or an option is out of bounds.
+        """
+        if function is not None:
+            return self._register(function, name, JobOptions.checked(**options))
+        known = set(JobOptions.__struct_fields__)
+        for option in options:
+            if option not in known:
+                raise TypeError(f"@queue.job has no option {option!r}{nearest(option, known)}")
+        checked = JobOptions.checked(**options)
+        return lambda function: self._register(function, name, checked)
+
+    def _register(self, function: Any, name: str | None, options: JobOptions) -> Job[Any, Any]:
+        if isinstance(function, Job):
+            raise TaskqError(f"{function.name} is a job already: decorate it once")
+        plain = function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
+        job: Job[Any, Any] = Job(self, function, name or (job_name(plain) if hasattr(plain, "__qualname__") else repr(plain)), options)
+        self.jobs.add(job)
+        return job
+
+    # ---- pushing
+
+    def push(self, target: Handles | Call[Any], *, delay: Delay = 0) -> Handle:
+        """Push any object with a handle() method (optional: fail(exc), max_attempts, channel), or a bound call.
+
+        Raises as `Job.push`.
+        """
+        if isinstance(target, Call):
+            return target.push(delay=delay or None)
+        return self._send(self._pack_object(target, delay))
+
+    async def apush(self, target: Handles | Call[Any], *, delay: Delay = 0) -> Handle:
+        """The same from async code, without blocking the event loop."""
+        if isinstance(target, Call):
+            return await target.apush(delay=delay or None)
+        return await self._asend(self._pack_object(target, delay))
+
+    def call(self, function: Callable[..., Any], /, *args: Any, delay: Delay = 0, **kwargs: Any) -> Handle:
+        """Push a call of any callable by value: a lambda, a closure, a function the worker has never seen.
+
+        Raises as `Job.push`.
+        """
+        return self._send(self._pack_callable(function, args, kwargs, delay))
+
+    async def acall(self, function: Callable[..., Any], /, *args: Any, delay: Delay = 0, **kwargs: Any) -> Handle:
+        """The same from async code, without blocking the event loop."""
+        return await self._asend(self._pack_callable(function, args, kwargs, delay))
+
+    def push_name(self, name: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any) -> Handle:
+        """Push a job by its name, as the command line does.
+
+        Raises:
+            UnknownJob: no job of that name is registered here.
+        """
+        job = self.jobs.get(name)
+        if job is None:
+            raise UnknownJob(f"no job is named {name!r}{nearest(name, self.jobs.names())}; known: {', '.join(self.jobs.names()) or 'none'}")
+        return job.options(**options).push(*args, **(kwargs or {}))
+
+    def send(self, call: Call[Any]) -> Handle:
+        """Push a bound call. (`call.push()` is the same.)"""
+        return self._send(self._pack(call))
+
+    async def asend(self, call: Call[Any]) -> Handle:
+        """The same from async code."""
+        return await self._asend(self._pack(call))
+
+    def send_many(self, calls: Sequence[Call[Any]]) -> list[Handle]:
+        """Push many bound calls, a round trip a batch. (`job.push_many` is the same for one job.)"""
+        handles: list[Handle] = []
+        for channel, group in self._batches([self._pack(call) for call in calls]):
+            made = [self._handle(one) for one in group]
+            try:
+                self.sender(channel).push(self._command(group), made[0], repeatable=group[0].once)
+            except TaskqError as error:
+                error.stored = tuple(handles)
+                raise
+            handles += made
+        return handles
+
+    async def asend_many(self, calls: Sequence[Call[Any]]) -> list[Handle]:
+        """The same from async code."""
+        handles: list[Handle] = []
+        for channel, group in self._batches([self._pack(call) for call in calls]):
+            made = [self._handle(one) for one in group]
+            try:
+                await self.sender(channel).apush(self._command(group), made[0], repeatable=group[0].once)
+            except TaskqError as error:
+                error.stored = tuple(handles)
+                raise
+            handles += made
+        return handles
+
+    def withdraw(self, channel: str, payload: bytes) -> bool:
+        """Take a message back, when it is still delayed or waiting. (`handle.delete()` is the same.)"""
+        sender = self.sender(channel)
+        return bool(sender.call(sender.driver.withdraw(payload)))
+
+    # ---- working
+
+    def work(self, *, burst: bool = False, channels: Sequence[str] = (), processes: int | None = None, max_messages: int | None = None) -> int:
+        """Run a worker here until it is told to stop (SIGTERM, Ctrl-C), or, with `burst`, until nothing is left to do.
+
+        Returns the exit code: 0, or 1 when `burst` and a job ended in failed.
+        """
+        module, name = _WORKER
+        run: Callable[..., int] = getattr(importlib.import_module(module), name)
+        return run(self, burst=burst, channels=tuple(channels), processes=processes, max_messages=max_messages)
+
+    def close(self) -> None:
+        """Close the connections that lie idle. The queue can be used again."""
+        for sender in self._senders.values():
+            sender.close()
+
+    async def aclose(self) -> None:
+        """Close the idle connections of the running event loop."""
+        for sender in self._senders.values():
+            await sender.aclose()
+
+    # ---- channels
+
+    def channel_names(self) -> list[str]:
+        """Every channel this application knows: those of the settings and those its jobs name."""
+        return sorted({*self.settings.channels, *self.jobs.channels()})
+
+    def channel(self, name: str) -> ChannelSettings:
+        """Return a channel's settings.
+
+        Raises:
+            UnknownChannel: it stands neither in the settings nor at a job.
+        """
+        known = self.channel_names()
+        if name not in known:
+            raise UnknownChannel(f"no channel is named {name!r}{nearest(name, known)}; known: {', '.join(known)}. Write [channels.{name}] in the settings")
+        return self.settings.channel_or_default(name)
+
+    def url(self) -> str:
+        """The server's URL; starts the embedded server when the settings name none and the extra is installed."""
+        if self._url is None:
+            self._url = server_url(self.settings)
+        return self._url
+
+    def sender(self, channel: str) -> Sender:
+        """The way to a channel's store."""
+        sender = self._senders.get(channel)
+        if sender is None:
+            sender = self._senders[channel] = Sender(load_driver(self.url(), self.channel(channel)))
+        return sender
+
+    # ---- from call to bytes to server
+
+    def _pack(self, call: Call[Any], label: str | None = None) -> Outgoing:
+        channel = call.options.channel or call.job.options_of_job.channel
+        return self.packer.pack(call, channel, self.channel(channel).channel, label)
+
+    def _pack_object(self, target: Any, delay: Delay) -> Outgoing:
+        if not callable(getattr(target, "handle", None)):
+            what = f"the job {target.name}: use {target.name.split(':')[-1]}.push(...)" if isinstance(target, Job) else f"{target!r}"
+            raise ArgumentsError(f"queue.push() takes an object with a handle() method, not {what}; for a function use queue.call(function, ...)")
+        options = {"delay": delay, "max_attempts": getattr(target, "max_attempts", None), "channel": getattr(target, "channel", None)}
+        return self._pack(self._builtin(OBJECT, (target,), {}, options), label_of(target))
+
+    def _pack_callable(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], delay: Delay) -> Outgoing:
+        if not callable(function):
+            raise ArgumentsError(f"queue.call() takes a callable and its arguments, not {function!r}")
+        if isinstance(function, Job):
+            return self._pack(function.options(delay=delay).bind(*args, **kwargs))
+        return self._pack(self._builtin(CALL, (function, *args), kwargs, {"delay": delay}), label_of(function))
+
+    def _builtin(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]) -> Call[Any]:
+        job = self.jobs.get(name)
+        assert job is not None
+        return Call(job, args, kwargs, PushOptions().with_changes(options))
+
+    def _send(self, out: Outgoing) -> Handle:
+        handle = self._handle(out)
+        self.sender(out.channel).push(self._command([out]), handle, repeatable=out.once)
+        return handle
+
+    async def _asend(self, out: Outgoing) -> Handle:
+        handle = self._handle(out)
+        await self.sender(out.channel).apush(self._command([out]), handle, repeatable=out.once)
+        return handle
+
+    def _handle(self, out: Outgoing) -> Handle:
+        return Handle(self, out.channel, out.identity.hex(), out.payload)
+
+    def _command(self, group: Sequence[Outgoing]) -> Any:
+        first = group[0]
+        driver = self.sender(first.channel).driver
+        if first.once:
+            return driver.push_once(first.payload, first.identity.hex(), delay_ms=first.delay_ms, at_ms=first.at_ms)
+        payloads = [out.payload for out in group]
+        if first.delay_ms is None and first.at_ms is None:
+            return driver.push(payloads)
+        return driver.push_later(payloads, delay_ms=first.delay_ms, at_ms=first.at_ms)
+
+    @staticmethod
+    def _batches(outs: Sequence[Outgoing]) -> list[tuple[str, Sequence[Outgoing]]]:
+        """Group what can travel in one command: the same channel and moment. A repeatable push travels alone."""
+        groups: list[list[Outgoing]] = []
+        for out in outs:
+            last = groups[-1][-1] if groups else None
+            if last and not out.once and (last.channel, last.delay_ms, last.at_ms, last.once) == (out.channel, out.delay_ms, out.at_ms, False):
+                groups[-1].append(out)
+            else:
+                groups.append([out])
+        return [(group[0].channel, part) for group in groups for part in batches(group, [len(out.payload) for out in group])]

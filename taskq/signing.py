@@ -1,0 +1,52 @@
+"""Signatures: who may say what a worker runs.
+
+Keyed BLAKE2b (RFC 7693) over the channel's prefix, the id, the flags and the body. The counts in the head and the history are
+left out: the scripts change them, and they don't decide what runs. With the channel in it, a message can't be moved to another.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from taskq.errors import SignatureError
+
+__all__ = ["SIGNATURE_SIZE", "Signer"]
+
+SIGNATURE_SIZE = 16
+
+
+class Signer:
+    """Signs with the first of several secrets and accepts all of them, so that a secret can be replaced without a stop."""
+
+    __slots__ = ("_context", "_keys")
+
+    def __init__(self, secrets: Sequence[str], prefix: str) -> None:
+        if not secrets:
+            raise ValueError("a signer needs at least one secret")
+        # BLAKE2b takes keys of up to 64 bytes; a digest of the secret takes secrets of any length.
+        self._keys = tuple(blake2b(secret.encode(), person=b"taskq key").digest() for secret in secrets)
+        self._context = b"taskq message\0" + prefix.encode() + b"\0"
+
+    def sign(self, identity: bytes, flags: int, body: bytes) -> bytes:
+        """Return the 16 bytes of signature by the first secret."""
+        return self._digest(self._keys[0], identity, flags, body)
+
+    def verify(self, identity: bytes, flags: int, body: bytes, signature: bytes) -> None:
+        """Check a signature against every secret.
+
+        Raises:
+            SignatureError: it is missing or wrong.
+        """
+        if not signature:
+            raise SignatureError("the message isn't signed, and this worker has a secret (TASKQ_SECRET): it was refused unread")
+        for key in self._keys:
+            if hmac.compare_digest(self._digest(key, identity, flags, body), signature):
+                return
+        raise SignatureError("the signature is wrong: pushed with another secret, into another channel, or changed on the way")
+
+    def _digest(self, key: bytes, identity: bytes, flags: int, body: bytes) -> bytes:
+        digest = blake2b(self._context, key=key, digest_size=SIGNATURE_SIZE)
+        digest.update(identity + bytes((flags,)) + body)
+        return digest.digest()
