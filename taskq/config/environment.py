@@ -1,0 +1,95 @@
+"""The TASKQ_* variables. No other file reads the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from taskq.channel import check_channel_name
+from taskq.config.entries import Entry
+from taskq.config.fields import channel_fields, top_fields
+from taskq.config.problem import did_you_mean
+from taskq.errors import ConfigError
+
+__all__ = ["RESERVED", "environment_entries"]
+
+_PREFIX = "TASKQ_"
+_CHANNELS = "TASKQ_CHANNELS__"
+_SHAPE = "TASKQ_CHANNELS__<NAME>__<KEY>, as in TASKQ_CHANNELS__DEFAULT__PROCESSES"
+
+#: Variables that are no settings: the twins of options of the command line.
+RESERVED = frozenset({"TASKQ_LOG_LEVEL", "TASKQ_LOG_FORMAT", "TASKQ_DEBUG"})
+
+# Kubernetes puts the addresses of a service named "taskq" or "taskq-..." into every container of its namespace.
+_SERVICE_LINK = r"TASKQ_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
+
+
+def environment_entries(environ: Mapping[str, str] | None, written: Iterable[str]) -> Iterator[Entry]:
+    """Yield the entries of the environment. `written` are the channels of the other sources, whose names it may mean.
+
+    Raises:
+        ConfigError: a TASKQ_* variable is unknown, or names a channel or key that can't be.
+    """
+    variables = os.environ if environ is None else environ
+    names = {"default", *written}
+    seen: dict[tuple[str, ...], str] = {}
+    for variable in sorted(variables):
+        if not variable.startswith(_PREFIX) or _is_foreign(variable):
+            continue
+        path = _path(variable, names)
+        if path in seen:
+            raise ConfigError(f"environment: {seen[path]} and {variable} set the same; unset one of them")
+        seen[path] = variable
+        origin = f"{variable} (environment)"
+        if len(path) == 3:
+            yield Entry(path[:2], None, origin, f"environment: {variable}")
+        yield Entry(path, variables[variable], origin, f"environment: {variable}", text=True)
+
+
+def _is_foreign(variable: str) -> bool:
+    return variable in RESERVED or (not variable.startswith(_CHANNELS) and re.fullmatch(_SERVICE_LINK, variable) is not None)
+
+
+def _path(variable: str, written: set[str]) -> tuple[str, ...]:
+    """Return which setting a variable means."""
+    if variable.startswith(_CHANNELS):
+        return _channel_path(variable, written)
+    valid = {f"{_PREFIX}{key.upper()}": key for key in top_fields() if key != "directory"}
+    if variable in valid:
+        return (valid[variable],)
+    key = variable.removeprefix(_PREFIX).lower()
+    if variable.startswith("TASKQ_CHANNEL"):
+        hint = f"a channel's settings are {_SHAPE}"
+    elif key in channel_fields():
+        hint = f"it is the setting of a channel; did you mean {_CHANNELS}DEFAULT__{key.upper()}?"
+    else:
+        hint = did_you_mean(variable, [*valid, *RESERVED])
+    raise ConfigError(f"environment: unknown variable {variable}; {hint}")
+
+
+def _channel_path(variable: str, written: set[str]) -> tuple[str, ...]:
+    name, separator, key = variable.removeprefix(_CHANNELS).rpartition("__")
+    if not separator or not name:
+        raise ConfigError(f"environment: unknown variable {variable}; a channel's settings are {_SHAPE}")
+    if key.lower() not in channel_fields():
+        hint = did_you_mean(key, [known.upper() for known in channel_fields()])
+        raise ConfigError(f'environment: {variable}: unknown key "{key}"; {hint}')
+    return "channels", _channel_name(variable, name, written), key.lower()
+
+
+def _channel_name(variable: str, name: str, written: set[str]) -> str:
+    """Return the written channel that a part of a variable means, or that part in lower case when none is meant."""
+    meant = sorted(channel for channel in written if _folded(channel) == _folded(name))
+    if len(meant) > 1:
+        raise ConfigError(f"environment: {variable} may mean any of the channels {', '.join(meant)}; set it in a file instead")
+    if meant:
+        return meant[0]
+    try:
+        return check_channel_name(name.lower())
+    except ConfigError as error:
+        raise ConfigError(f"environment: {variable}: {error}") from None
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("-", "_").replace(".", "_")

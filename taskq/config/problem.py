@@ -1,0 +1,40 @@
+"""The words of a settings error: the nearest valid name, and a value as it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+__all__ = ["did_you_mean", "nearest", "shown"]
+
+_LONGEST_SHOWN = 60
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """Return the candidate that `word` was most likely meant to be, or None when none is close."""
+    import difflib  # only a mistake needs it, and it takes longer to import than the rest of the package
+
+    by_folded = {candidate.casefold(): candidate for candidate in candidates}
+    close = difflib.get_close_matches(word.casefold(), by_folded, n=1)
+    return by_folded[close[0]] if close else None
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """Return the end of an error text: the nearest candidate, or all of them when none is close."""
+    names = sorted(candidates)
+    close = nearest(word, names)
+    return f'did you mean "{close}"?' if close else f"valid are: {', '.join(names)}"
+
+
+def shown(value: object) -> str:
+    """Return a value as a person would have written it in TOML, cut to a readable length."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, str):
+        text = f'"{value}"' if value.isprintable() else repr(value)
+    elif isinstance(value, (int, float, list, tuple)):
+        text = repr(value)
+    else:
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."

@@ -1,0 +1,177 @@
+"""A server's URL: checked when it is read, and shown without its password.
+
+A password that holds `@`, `/`, `?` or `#` and was not percent-encoded moves every border in the URL. So the masking trusts
+nothing that it can't place: what may be part of a password is hidden, at the price of hiding a little too much.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from taskq.config.problem import did_you_mean
+from taskq.errors import ConfigError
+
+__all__ = ["check_url", "mask_url"]
+
+SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+
+_ALIASES = {"valkey": "redis", "valkeys": "rediss", "sentinel": "redis+sentinel", "cluster": "redis+cluster", "redis+socket": "unix"}
+_SECRET_KEY = re.compile(r"pass|secret|token", re.IGNORECASE)
+_SECRET_ITEM = re.compile(r"(?:pass\w*|secret|token)\s*=", re.IGNORECASE)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
+_HOST = re.compile(r"(?P<host>\[[\w:.%]+\]|[^:\[\]]*)(?::(?P<port>.*))?", re.DOTALL)
+_EXAMPLE = "redis://localhost:6379/0"
+_ENCODE = "in a user name or password, write '@', '/', '?', '#' and ',' percent-encoded (%40, %2F, %3F, %23, %2C)"
+
+
+class _Parts(NamedTuple):
+    """A URL cut at its borders, nothing decoded. `user` is None when there is no `@` before the hosts."""
+
+    scheme: str
+    user: str | None
+    hosts: str
+    path: str
+    query: str | None
+
+
+def _split(url: str) -> _Parts | None:
+    scheme, separator, rest = url.partition("://")
+    if not separator or not _SCHEME.fullmatch(scheme):
+        return None
+    address, question, query = rest.partition("?")
+    authority, slash, path = address.partition("/")
+    user, at, hosts = authority.rpartition("@")
+    return _Parts(scheme, user if at else None, hosts, slash + path, query if question else None)
+
+
+def _items(query: str) -> list[tuple[str, str, str]]:
+    return [item.partition("=") for item in query.split("&")]
+
+
+def _is_unplaceable(parts: _Parts) -> bool:
+    """Tell whether an `@` stands where only an unencoded password could have put it."""
+    if "@" in parts.path and (parts.hosts or parts.user is not None):
+        return True
+    return any("@" in key or ("@" in value and not _SECRET_KEY.search(key)) for key, _, value in _items(parts.query or ""))
+
+
+def mask_url(url: str) -> str:
+    """Return `url` with every password in it replaced by `***`.
+
+    A text that can't be parsed is hidden as a whole when it contains an `@`.
+    """
+    parts = _split(url)
+    if parts is None:
+        return "***" if "@" in url or _SECRET_ITEM.search(url) else url
+    if _is_unplaceable(parts):
+        return "***"
+    user = ""
+    if parts.user is not None:
+        name, colon, _ = parts.user.partition(":")
+        # Without a colon it is a user name to Redis, but most often a password whose colon was forgotten.
+        user = f"{name}:***@" if colon else "***@"
+    hosts = ",".join(map(_mask_host, parts.hosts.split(",")))
+    query = "" if parts.query is None else "?" + "&".join(_mask_item(*item) for item in _items(parts.query))
+    return f"{parts.scheme}://{user}{hosts}{parts.path}{query}"
+
+
+def _mask_host(host: str) -> str:
+    # In "redis://:password" the "@host" was forgotten: a port that is no number is hidden.
+    match = _HOST.fullmatch(host)
+    if match is None:
+        return "***"
+    return host if match["port"] is None or _is_number(match["port"]) else f"{match['host']}:***"
+
+
+def _mask_item(key: str, equals: str, value: str) -> str:
+    if not equals:
+        return "***" if key else ""
+    return f"{key}=***" if _SECRET_KEY.search(key) else f"{key}={value}"
+
+
+def check_url(url: str) -> str:
+    """Return a server's URL, without the white space around it, if it can be used to connect.
+
+    Raises:
+        ConfigError: it doesn't parse, or its scheme is none of taskq's. The text never holds a password.
+    """
+    url = url.strip()
+    problem = _problem(url)
+    if problem:
+        raise ConfigError(f"{mask_url(url)!r} is no server URL: {problem}")
+    return url
+
+
+def _problem(url: str) -> str | None:
+    """Return what is wrong with a URL, or None."""
+    if not url:
+        return f"it is empty; write one such as {_EXAMPLE}"
+    parts = _split(url)
+    if parts is None:
+        return f"it has no scheme; write one such as {_EXAMPLE}"
+    if not url.isprintable() or " " in url:
+        return "it holds white space or control characters"
+    if parts.scheme not in SCHEMES:
+        return _scheme_problem(parts.scheme)
+    if _is_unplaceable(parts) or "#" in url or parts.user == "":
+        return f"its user name or password can't be told from the address; {_ENCODE}"
+    query_problem = _query_problem(parts.query)
+    if query_problem:
+        return query_problem
+    return _unix_problem(parts) if parts.scheme == "unix" else _hosts_problem(parts) or _path_problem(parts)
+
+
+def _scheme_problem(scheme: str) -> str:
+    alias = _ALIASES.get(scheme.lower())
+    return f"unknown scheme {scheme!r}; " + (f'did you mean "{alias}"?' if alias else did_you_mean(scheme, SCHEMES))
+
+
+def _query_problem(query: str | None) -> str | None:
+    for key, equals, value in _items(query or ""):
+        if key and not equals:
+            return "after the '?' every option must be written name=value"
+        if key == "db" and not _is_number(value):
+            return "the database after db= must be a number such as 0"
+    return None
+
+
+def _unix_problem(parts: _Parts) -> str | None:
+    if parts.hosts:
+        return "the path of the socket needs three slashes, as in unix:///run/redis.sock"
+    if parts.path in ("", "/"):
+        return "it names no socket; write a path, as in unix:///run/redis.sock"
+    return None
+
+
+def _hosts_problem(parts: _Parts) -> str | None:
+    scheme, hosts = parts.scheme, parts.hosts.split(",")
+    if len(hosts) > 1 and "+" not in scheme:
+        return f"only {scheme}+sentinel:// and {scheme}+cluster:// take several hosts"
+    for host in hosts:
+        match = _HOST.fullmatch(host)
+        if match is None or ":" in (match["port"] or ""):
+            return "a host or port doesn't parse; an IPv6 address stands in brackets, as in redis://[::1]:6379/0"
+        if not match["host"]:
+            return f"a host is missing; write one such as {_EXAMPLE}"
+        port = match["port"]
+        if port is not None and not (_is_number(port) and 1 <= int(port) <= 65535):
+            return "a port must be a number from 1 to 65535"
+    return None
+
+
+def _path_problem(parts: _Parts) -> str | None:
+    path = parts.path.strip("/").split("/")
+    if parts.scheme.endswith("+sentinel"):
+        if not path[0] or _is_number(path[0]):
+            return f"the name of the master is missing after the hosts; write it as in {parts.scheme}://host:26379/mymaster/0"
+        path = path[1:] or [""]
+    if len(path) > 1:
+        return f"it has more after the hosts than a database number; write it as in {_EXAMPLE}"
+    if path[0] and not _is_number(path[0]):
+        return f"the database must be a number, as the 0 in {_EXAMPLE}"
+    return None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 9

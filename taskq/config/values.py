@@ -1,0 +1,144 @@
+"""From what was written (a text, a number, a list) to a value. Each reader raises ValueError with the reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from taskq.channel import check_channel_name
+from taskq.config.problem import nearest
+from taskq.config.urls import check_url
+from taskq.errors import ConfigError
+
+__all__ = ["APP", "DIRECTORY", "DRIVER", "INTERVALS", "PREFIX", "SECONDS", "SECRETS", "SIZE", "URL", "Kind", "size_text"]
+
+_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_SIZE = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)"
+
+
+class Kind(NamedTuple):
+    """How a value of one kind is described and read.
+
+    `read` gets what was written, `read_text` what an environment variable holds. Without them the value is checked by its
+    type alone. The text of a kind that is not `public` is never shown in an error.
+    """
+
+    words: str
+    read: Callable[[object], object] | None = None
+    read_text: Callable[[object], object] | None = None
+    public: bool = True
+
+
+def _read_size(raw: object) -> object:
+    if not isinstance(raw, str):
+        return raw
+    match = re.fullmatch(_SIZE, raw.strip())
+    if match is None:
+        raise ValueError("it is no size")
+    number, unit = match[1], match[2].lower()
+    if not unit:
+        return int(number) if number.isdigit() else float(number)
+    if unit not in _UNITS:
+        raise ValueError(f'unknown unit "{match[2]}": use B, kB, MB, GB, TB, KiB, MiB, GiB or TiB')
+    return round(float(number) * _UNITS[unit]) if "." in number else int(number) * _UNITS[unit]
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes in its largest whole binary unit, such as "64MiB"."""
+    for unit in ("TiB", "GiB", "MiB", "KiB"):
+        if size and size % _UNITS[unit.lower()] == 0:
+            return f"{size // _UNITS[unit.lower()]}{unit}"
+    return str(size)
+
+
+def _read_intervals(raw: object) -> object:
+    """Read seconds from a text: "5", "1,5,30" or "[1, 5, 30]"."""
+    text = str(raw)
+    try:
+        if text.lstrip().startswith("["):
+            return msgspec.json.decode(text)
+        return [float(part) for part in text.split(",")] if "," in text else float(text)
+    except (ValueError, msgspec.DecodeError):
+        raise ValueError("it doesn't parse") from None
+
+
+def _read_prefix(raw: object) -> object:
+    if isinstance(raw, str):
+        try:
+            check_channel_name(raw)
+        except ConfigError:
+            raise ValueError("it can't be a key prefix") from None
+    return raw
+
+
+def _is_dotted(text: str) -> bool:
+    return all(part.isidentifier() for part in text.split("."))
+
+
+def _read_app(raw: object) -> object:
+    if isinstance(raw, str):
+        module, colon, name = raw.partition(":")
+        if module.endswith(".py") or "/" in module:
+            raise ValueError("this is the path of a file; write the module as in an import")
+        if not _is_dotted(module) or (colon and not _is_dotted(name)):
+            raise ValueError("it names no module")
+    return raw
+
+
+def _read_driver(raw: object) -> object:
+    if isinstance(raw, str) and raw != "redis":
+        module, _, name = raw.partition(":")
+        if not (_is_dotted(module) and _is_dotted(name)):
+            raise ValueError('did you mean "redis"?' if nearest(raw, ["redis"]) else "it names no class")
+    return raw
+
+
+def _read_url(raw: object) -> object:
+    if not isinstance(raw, str):
+        raise ValueError(f"it is of type {type(raw).__name__}")
+    try:
+        return check_url(raw)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+def _read_secrets(raw: object) -> tuple[str, ...]:
+    """Read secrets from one text, cut at commas and white space, or from a list of texts."""
+    if isinstance(raw, str):
+        secrets = tuple(re.split(r"[,\s]+", raw.strip(", \t\r\n")))
+    elif isinstance(raw, Sequence) and all(isinstance(secret, str) for secret in raw):
+        secrets = tuple(raw)
+    else:
+        raise ValueError(f"it is of type {type(raw).__name__}")
+    if not all(secrets):
+        raise ValueError("it is empty")
+    if any(re.search(r"[,\s]", secret) for secret in secrets):
+        # The same text in TASKQ_SECRET would be two secrets, and the signatures of the two would not fit.
+        raise ValueError("a secret can't hold a comma or white space")
+    if any(not secret.isprintable() for secret in secrets):
+        raise ValueError("it holds control characters, or is not UTF-8")
+    return secrets
+
+
+def _read_directory(raw: object) -> object:
+    if not isinstance(raw, (str, Path)):
+        raise ValueError(f"it is of type {type(raw).__name__}")
+    directory = Path(raw).absolute()
+    if not directory.is_dir():
+        raise ValueError("there is no such directory")
+    return directory
+
+
+SECONDS = Kind("a number of seconds")
+SIZE = Kind('a size in bytes such as 1048576, "512MiB" or "1GB"', _read_size)
+INTERVALS = Kind("a number of seconds from 0 to ten years, or a list of such with at least one", read_text=_read_intervals)
+PREFIX = Kind("a text of 1 to 64 letters, digits, '_', '-' or '.', beginning with a letter or digit", _read_prefix)
+APP = Kind('a module or a queue in it, such as "shop.jobs" or "shop.jobs:queue"', _read_app)
+DRIVER = Kind('"redis", or a class such as "package.module:Class"', _read_driver)
+URL = Kind("the URL of a server, such as redis://localhost:6379/0", _read_url, public=False)
+SECRETS = Kind("one or more secrets, separated by commas or white space", _read_secrets, public=False)
+DIRECTORY = Kind("an existing directory", _read_directory)
