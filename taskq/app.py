@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from taskq.config import nearest
+from taskq.config import did_you_mean
 from taskq.errors import AppError
 from taskq.queue import Queue
 
@@ -54,8 +54,8 @@ def _named(module: ModuleType, attribute: str) -> Queue:
             found = getattr(found, part)
         except AttributeError:
             names = _queues(module)
-            advice = nearest(attribute, names) or (f"; it has {', '.join(names)}" if names else "; it holds no Queue: write queue = taskq.Queue()")
-            raise AppError(f"app: {module.__name__} has no {attribute!r}{advice}") from None
+            advice = did_you_mean(attribute, names) if names else "it holds no Queue: write queue = taskq.Queue()"
+            raise AppError(f"app: {module.__name__} has no {attribute!r}; {advice}") from None
     if not isinstance(found, Queue):
         raise AppError(f"app: {module.__name__}:{attribute} is a {type(found).__name__}, not a taskq.Queue")
     return found

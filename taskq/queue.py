@@ -10,7 +10,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 import msgspec
 
 from taskq.builtin import CALL, OBJECT, Handles, call_function, handle_object, label_of
-from taskq.config import ChannelSettings, Settings, load_settings, nearest
+from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings
 from taskq.driver.load import load_driver, server_url
 from taskq.errors import ArgumentsError, TaskqError, UnknownChannel, UnknownJob
 from taskq.job import Call, Job
@@ -124,7 +124,7 @@ class Queue:
         known = set(JobOptions.__struct_fields__)
         for option in options:
             if option not in known:
-                raise TypeError(f"@queue.job has no option {option!r}{nearest(option, known)}")
+                raise TypeError(f"@queue.job has no option {option!r}; {did_you_mean(option, known)}")
         checked = JobOptions.checked(**options)
         return lambda function: self._register(function, name, checked)
 
@@ -172,7 +172,7 @@ class Queue:
         """
         job = self.jobs.get(name)
         if job is None:
-            raise UnknownJob(f"no job is named {name!r}{nearest(name, self.jobs.names())}; known: {', '.join(self.jobs.names()) or 'none'}")
+            raise UnknownJob(f"no job is named {name!r}; {did_you_mean(name, self.jobs.names())}")
         return job.options(**options).push(*args, **(kwargs or {}))
 
     def send(self, call: Call[Any]) -> Handle:
@@ -249,7 +249,7 @@ class Queue:
         """
         known = self.channel_names()
         if name not in known:
-            raise UnknownChannel(f"no channel is named {name!r}{nearest(name, known)}; known: {', '.join(known)}. Write [channels.{name}] in the settings")
+            raise UnknownChannel(f"no channel is named {name!r}; {did_you_mean(name, known)} A new channel is written as [channels.{name}] in taskq.toml")
         return self.settings.channel_or_default(name)
 
     def url(self) -> str:
