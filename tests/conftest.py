@@ -20,13 +20,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
-import psutil
 import pytest
 
+from tests.support.processes import adopt_orphans, end_leftovers, offspring
 from tests.support.servers import (
     ServerOptions,
     ServerProcess,
-    become_subreaper,
     debian_binary,
     old_redis_binary,
     valkey_binary,
@@ -50,7 +49,7 @@ class OwnServer(Protocol):
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let pytest inherit the orphans of its children, so that `no_leak` finds a worker whose supervisor died."""
-    become_subreaper()
+    adopt_orphans()
 
 
 def _need(binary: Path | None, what: str) -> Path:
@@ -120,33 +119,12 @@ def no_leak(request: pytest.FixtureRequest) -> Iterator[None]:
     """Empty the shared server after a test that used it, and fail a test that left a process behind.
 
     It is set up before every other fixture of the test, so it looks after all of them have cleaned up. Processes that end
-    within two seconds by themselves are no leak. On Linux it also sees orphans: children of a process that has ended.
+    within two seconds by themselves are no leak. On Linux it also sees orphans (a worker whose supervisor died, an embedded
+    server), because they become children of pytest.
     """
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    before = offspring()
     yield
     if "server" in request.fixturenames:
         request.getfixturevalue("server").admin.flushall()
-    leaked = [child for child in psutil.Process().children(recursive=True) if child.pid not in before and _is_leak(child)]
-    _, alive = psutil.wait_procs(leaked, timeout=2)
-    left = [_describe(child) for child in alive if _is_leak(child)]
-    for child in alive:
-        child.kill()
-    if left:
-        pytest.fail("the test left processes behind (killed now):\n" + "\n".join(left))
-
-
-def _is_leak(child: psutil.Process) -> bool:
-    """Whether a child is alive and neither a fixture's server nor the standard library's resource tracker."""
-    try:
-        if child.pid in ServerProcess.running or child.status() == psutil.STATUS_ZOMBIE:
-            return False
-        return "resource_tracker" not in " ".join(child.cmdline())
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _describe(child: psutil.Process) -> str:
-    try:
-        return f"  {child.pid}: {' '.join(child.cmdline())}"
-    except psutil.Error:
-        return f"  {child.pid}: (gone)"
+    if left := end_leftovers(before):
+        pytest.fail("the test left processes behind (killed now):\n" + "\n".join(f"  {line}" for line in left))

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from taskq.errors import ServerUnavailable
 
-__all__ = ["ask", "fits", "make_private", "short_path"]
+__all__ = ["ask", "find_socket", "place_socket"]
 
 #: The longest path that every system takes for a Unix socket (Linux: 107 bytes, macOS: 103).
 _PATH_LIMIT = 103
+
+_NAME = "server.sock"
 
 
 def ask(path: Path, command: bytes, timeout: float) -> bytes:
@@ -28,7 +30,38 @@ def ask(path: Path, command: bytes, timeout: float) -> bytes:
             return answer.read(int(line[1:])) if line.startswith(b"$") else line
 
 
-def fits(path: Path) -> bool:
+def find_socket(directory: Path) -> Path:
+    """Return where the socket of a server is, or will be, that has its data in `directory`.
+
+    When the path there is too long for a socket, it is elsewhere, and a link in the directory keeps the place: so processes
+    which see another TMPDIR still find it.
+    """
+    inside = directory / _NAME
+    if _fits(inside):
+        return inside
+    try:
+        return inside.readlink()
+    except OSError:
+        return _short_path(directory)
+
+
+def place_socket(directory: Path) -> Path:
+    """Prepare the place for the socket of a server that is about to start, and return it.
+
+    Raises:
+        ServerUnavailable: the place is not safe.
+    """
+    inside = directory / _NAME
+    if _fits(inside):
+        return inside
+    place = _short_path(directory)
+    _make_private(place.parent)
+    inside.unlink(missing_ok=True)
+    inside.symlink_to(place)
+    return place
+
+
+def _fits(path: Path) -> bool:
     """Return whether a Unix socket can have this path, and a URL can carry it."""
     try:
         return len(str(path).encode()) <= _PATH_LIMIT
@@ -36,13 +69,13 @@ def fits(path: Path) -> bool:
         return False
 
 
-def short_path(directory: Path) -> Path:
+def _short_path(directory: Path) -> Path:
     """Return a short path for the socket of a directory whose own path is too long: always the same for the same directory."""
     name = hashlib.blake2b(os.fsencode(directory), digest_size=8).hexdigest()
     return Path(tempfile.gettempdir(), f"taskq-{os.getuid()}", f"{name}.sock")
 
 
-def make_private(path: Path) -> None:
+def _make_private(path: Path) -> None:
     """Make the directory, or check that it is ours alone: everybody may write beside it.
 
     Raises:

@@ -32,22 +32,15 @@ if TYPE_CHECKING:
 else:
     RedisClient = object
 
-__all__ = ["ServerOptions", "ServerProcess", "become_subreaper", "debian_binary", "old_redis_binary", "valkey_binary"]
+__all__ = ["ServerOptions", "ServerProcess", "debian_binary", "old_redis_binary", "valkey_binary"]
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def _die_with_parent() -> None:
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def become_subreaper() -> None:
-    """Make orphans of this process's children its own children, so that a leak check sees them. Linux only."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _inside_package(package: str, pattern: str) -> Path | None:

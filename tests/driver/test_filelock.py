@@ -1,0 +1,70 @@
+"""The file lock: held as long as any process holds it, and no longer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from taskq.driver.filelock import is_locked, try_lock
+from tests.support.wait import wait_until
+
+
+def test_one_holder_at_a_time(tmp_path: Path) -> None:
+    """Given a held lock, if somebody else tries it, then they get nothing and don't wait; afterwards they get it."""
+    path = tmp_path / "lock"
+    assert not is_locked(path)
+    with try_lock(path) as first:
+        assert first is not None
+        assert is_locked(path)
+        with try_lock(path) as second:
+            assert second is None
+    assert not is_locked(path)
+    with try_lock(path) as third:
+        assert third is not None
+
+
+def test_asking_changes_nothing(tmp_path: Path) -> None:
+    """Given no lock file, if somebody asks whether it is locked, then none is made."""
+    assert not is_locked(tmp_path / "lock")
+    assert not (tmp_path / "lock").exists()
+
+
+def test_a_process_that_inherits_the_lock_holds_it_until_it_ends(tmp_path: Path) -> None:
+    """Given a process that inherited the lock, if we let go, then it stays locked until that process dies, by SIGKILL too."""
+    path = tmp_path / "lock"
+    with try_lock(path) as lock:
+        assert lock is not None
+        heir = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=(lock,))
+    with heir:
+        assert is_locked(path)
+        heir.send_signal(signal.SIGKILL)
+        wait_until(lambda: not is_locked(path))
+
+
+def test_a_forked_child_does_not_hold_the_lock(tmp_path: Path) -> None:
+    """Given a thread that holds the lock, if another thread forks meanwhile, then the child doesn't keep it locked."""
+    path = tmp_path / "lock"
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with try_lock(path):
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    try:
+        done.set()
+        thread.join()
+        wait_until(lambda: not is_locked(path), timeout=2)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)

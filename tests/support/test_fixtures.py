@@ -1,0 +1,68 @@
+"""The fixtures themselves: a check that can't fail protects nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+from tests.support.processes import is_alive
+from tests.support.wait import wait_until
+
+ROOT = Path(__file__).parents[2]
+
+LEAKS = """
+import subprocess
+
+def test_child(): subprocess.Popen(["sleep", "60"])
+def test_orphan(): subprocess.run(["sh", "-c", "sleep 61 &"])
+def test_clean(server, prefix): server.client().set(prefix, "left")
+def test_after(server): assert server.client().dbsize() == 0
+"""
+
+TELLS = """
+import pathlib, signal
+
+def test_tell(server, own_server):
+    pathlib.Path("pids.new").write_text(f"{server.pid} {own_server(tcp=True).pid}")
+    pathlib.Path("pids.new").rename("pids")
+    signal.pause()
+"""
+
+
+def _pytest(directory: Path, source: str) -> subprocess.Popen[str]:
+    (directory / "test_inner.py").write_text(source)
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", "-p", "no:randomly", "-q", "test_inner.py"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(directory)}
+    return subprocess.Popen(command, cwd=directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def _is_gone(pid: int) -> bool:
+    return not is_alive(pid)
+
+
+def test_a_leak_fails_the_test_that_made_it(tmp_path: Path) -> None:
+    """Given a test that leaves a child and one that leaves an orphan, then these two fail, and keys are cleaned up silently."""
+    with _pytest(tmp_path, LEAKS) as run:
+        output = run.communicate(timeout=60)[0]
+    assert run.returncode == 1
+    assert "4 passed, 2 errors" in output, output
+    for text in ("ERROR at teardown of test_child", "sleep 60", "ERROR at teardown of test_orphan", "sleep 61"):
+        assert text in output
+
+
+def test_servers_end_with_pytest_however_that_ends(tmp_path: Path) -> None:
+    """Given a run with two servers, if pytest is killed with SIGKILL or interrupted, then both servers end."""
+    for number in (signal.SIGKILL, signal.SIGINT):
+        with _pytest(tmp_path, TELLS) as run:
+            wait_until((tmp_path / "pids").exists, timeout=30)
+            pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+            (tmp_path / "pids").unlink()
+            assert all(map(is_alive, pids))
+            run.send_signal(number)
+            run.communicate(timeout=30)
+        for pid in pids:
+            wait_until(partial(_is_gone, pid))
