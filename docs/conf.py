@@ -1,0 +1,33 @@
+"""How Sphinx builds the documentation: `tox -e docs`. Nothing is fetched: no CDN, no inventories of others."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from taskq import __version__
+
+project = "taskq"
+author = "taskq contributors"
+project_copyright = "2026, taskq contributors"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click", "sphinx_copybutton", "_generate"]
+exclude_patterns = ["_generate", "_static"]
+
+myst_enable_extensions = ["attrs_block", "colon_fence", "deflist", "fieldlist"]
+myst_heading_anchors = 3
+copybutton_exclude = ".linenos, .gp, .go"
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+
+html_theme = "furo"
+html_title = f"taskq {__version__}"
+html_static_path = ["_static"]
+html_css_files = ["taskq.css"]
+html_theme_options = {"navigation_with_keys": True}
