@@ -143,3 +143,5 @@ class Driver(Protocol):
     def describe(self, worker: str) -> Command: ...  # [field, value, ...]
 
     def held(self, worker: str) -> Command: ...  # a number
+
+    def time(self) -> Command: ...  # [seconds, microseconds] of the server's clock

@@ -146,6 +146,9 @@ class RedisDriver:
     def held(self, worker: str) -> Command:
         return Command("info", ("LLEN", self.keys.reserved(worker)))
 
+    def time(self) -> Command:
+        return Command("info", ("TIME",))
+
     @staticmethod
     def _script(name: str, keys: tuple[str, ...], *args: Word) -> Command:
         return Command(name, (len(keys), *keys, *args), load_script(name))
