@@ -206,7 +206,7 @@ class EmbeddedServer:
         if self.directory.stat().st_mode & 0o077:
             self.directory.chmod(0o700)
         ignore = self.directory / ".gitignore"
-        if not ignore.exists():
+        if not ignore.exists() or not ignore.stat().st_size:  # empty: the disk was full when it was made
             ignore.write_text("*\n")
 
     def _ping(self, timeout: float) -> _Answer:
