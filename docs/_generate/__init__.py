@@ -5,6 +5,7 @@
 | `taskq-moves` | `taskq.channel.MOVES`: a drawing and a table |
 | `taskq-keys` | `taskq.channel.Keys`: the names of all keys |
 | `taskq-errors` | `taskq.errors`: the trees of what can be raised |
+| `taskq-events` | `taskq.events`: every signal and when it is sent |
 | `taskq-settings` | `taskq.config.field_docs()`: the settings of one section |
 
 Each is a pure function from values to text, in a file of its own; this file hands the text to Sphinx.
@@ -19,10 +20,12 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
 from _generate.errors import error_tree
+from _generate.events import event_table
 from _generate.keys import key_table
 from _generate.moves import move_table
 from _generate.moves_svg import moves_svg
 from _generate.settings import environment_table, settings_text
+from taskq import events
 from taskq.channel import MOVES, STATES, Keys
 from taskq.config import field_docs
 from taskq.errors import JobControl, JobTimeout, TaskqError
@@ -55,6 +58,14 @@ class Errors(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(error_tree(root) for root in (TaskqError, JobControl, JobTimeout)))
 
 
+class Events(SphinxDirective):
+    """The table of events."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        return self.parse_text_to_nodes(event_table(events))
+
+
 class SettingsReference(SphinxDirective):
     """The settings of one section (argument: `channels.<name>`; none for the top), or `:environment:`, their variables."""
 
@@ -74,5 +85,6 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_directive("taskq-moves", Moves)
     app.add_directive("taskq-keys", KeyNames)
     app.add_directive("taskq-errors", Errors)
+    app.add_directive("taskq-events", Events)
     app.add_directive("taskq-settings", SettingsReference)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
