@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from taskq.config.fields import FieldDoc, field_docs
 from taskq.config.loader import load_settings
-from taskq.config.problem import nearest
+from taskq.config.problem import did_you_mean, nearest
 from taskq.config.structures import ChannelSettings, Settings
 from taskq.config.urls import check_url, mask_url
 
-__all__ = ["ChannelSettings", "FieldDoc", "Settings", "check_url", "field_docs", "load_settings", "mask_url", "nearest"]
+__all__ = ["ChannelSettings", "FieldDoc", "Settings", "check_url", "did_you_mean", "field_docs", "load_settings", "mask_url", "nearest"]

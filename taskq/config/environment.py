@@ -64,7 +64,8 @@ def _path(variable: str, written: set[str]) -> tuple[str, ...]:
     elif key in channel_fields():
         hint = f"it is the setting of a channel; did you mean {_CHANNELS}DEFAULT__{key.upper()}?"
     else:
-        hint = did_you_mean(variable, [*valid, *RESERVED])
+        names = (name.removeprefix(_PREFIX) for name in (*valid, *RESERVED))
+        hint = did_you_mean(variable.removeprefix(_PREFIX), names, prefix=_PREFIX)
     raise ConfigError(f"environment: unknown variable {variable}; {hint}")
 
 

@@ -91,7 +91,7 @@ def _flat(annotation: Any) -> tuple[Any, dict[str, Any], Kind | None]:
         for extra in extras:
             if isinstance(extra, Kind):
                 kind = extra
-            elif isinstance(extra, msgspec.Meta):
+            else:
                 facts |= {name: value for name in ("ge", "le", "description") if (value := getattr(extra, name)) is not None}
     return annotation, facts, kind
 

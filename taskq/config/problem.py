@@ -18,11 +18,14 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     return by_folded[close[0]] if close else None
 
 
-def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """Return the end of an error text: the nearest candidate, or all of them when none is close."""
+def did_you_mean(word: str, candidates: Iterable[str], *, prefix: str = "") -> str:
+    """Return the end of an error text: the nearest candidate, or all of them when none is close.
+
+    `prefix` is shown before each and not compared: it would make all of them look alike.
+    """
     names = sorted(candidates)
     close = nearest(word, names)
-    return f'did you mean "{close}"?' if close else f"valid are: {', '.join(names)}"
+    return f'did you mean "{prefix}{close}"?' if close else f"valid are: {', '.join(prefix + name for name in names)}"
 
 
 def shown(value: object) -> str:

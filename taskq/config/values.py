@@ -114,7 +114,7 @@ def _read_secrets(raw: object) -> tuple[str, ...]:
         secrets = tuple(raw)
     else:
         raise ValueError(f"it is of type {type(raw).__name__}")
-    if not all(secrets):
+    if not secrets or not all(secrets):
         raise ValueError("it is empty")
     if any(re.search(r"[,\s]", secret) for secret in secrets):
         # The same text in TASKQ_SECRET would be two secrets, and the signatures of the two would not fit.

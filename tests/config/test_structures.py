@@ -1,0 +1,112 @@
+"""The structures: what they promise to the rest of taskq."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from taskq.config import ChannelSettings, Settings, load_settings, nearest
+from taskq.errors import ConfigError, UnknownChannel
+from tests.config.conftest import Project
+
+
+def test_channel(project: Project) -> None:
+    """Given a written channel, its settings are returned; `default` is always written."""
+    settings = project.load({"channels": {"bulk": {"processes": 2}}})
+    assert settings.channel("bulk").processes == 2
+    assert settings.channel("default").channel == "queue"
+
+
+def test_unknown_channel(project: Project) -> None:
+    """Given a name that is not written, the error has the nearest, or else all names."""
+    settings = project.load({"channels": {"bulk": {}}})
+    with pytest.raises(UnknownChannel) as near:
+        settings.channel("bulc")
+    assert (
+        str(near.value)
+        == 'no channel "bulc" in the settings; did you mean "bulk"? (a new one is written in the settings, as [channels.bulc])'
+    )
+    with pytest.raises(UnknownChannel, match=r'no channel "x" in the settings; valid are: bulk, default \('):
+        settings.channel("x")
+
+
+def test_channel_or_default(project: Project) -> None:
+    """Given a name that is not written, it has the defaults with its name as prefix."""
+    settings = project.load({"channels": {"bulk": {"processes": 2}}})
+    assert settings.channel_or_default("mail") == ChannelSettings(name="mail", channel="mail")
+    assert settings.channel_or_default("bulk").processes == 2
+
+
+def test_channel_or_default_keeps_prefixes_apart(project: Project) -> None:
+    """Given a name that is the prefix of a written channel, it is refused: the two would share their keys."""
+    settings = project.load({"channels": {"bulk": {"channel": "mail"}}})
+    with pytest.raises(ConfigError) as caught:
+        settings.channel_or_default("queue")
+    assert str(caught.value) == (
+        'channel "queue" would share the key prefix "queue" with channel "default"; '
+        'write [channels.queue] with another prefix, as in channel = "queue-jobs"'
+    )
+    with pytest.raises(ConfigError, match='key prefix "mail" with channel "bulk"'):
+        settings.channel_or_default("mail")
+    with pytest.raises(ConfigError, match="'a b' can't name a channel"):
+        settings.channel_or_default("a b")
+
+
+def test_made_by_hand() -> None:
+    """Given settings that are made without a file, `default` is there all the same."""
+    assert list(Settings().channels) == ["default"]
+    assert set(Settings(channels={"bulk": ChannelSettings(name="bulk")}).channels) == {"default", "bulk"}
+
+
+def test_frozen(project: Project) -> None:
+    """Given loaded settings, nothing in them can be changed."""
+    given = {"bulk": {"processes": 2}}
+    settings = project.load({"channels": given})
+    given["bulk"]["processes"] = 3
+    assert settings.channel("bulk").processes == 2
+    with pytest.raises(AttributeError):
+        settings.url = "redis://h"  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        settings.channel("bulk").processes = 4  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        settings.channels["x"] = ChannelSettings(name="x")  # type: ignore[index]
+    with pytest.raises(TypeError):
+        settings.origins["url"] = "x"  # type: ignore[index]
+
+
+def test_nothing_secret_in_texts(project: Project) -> None:
+    """Given a secret and a password, no text of the settings shows them."""
+    settings = project.load({"secret": "hunter2 hunter3", "url": "redis://:hunter4@h"})
+    texts = [repr(settings), str(settings), f"{settings}", str(list(settings.__rich_repr__())), repr(settings.origins)]
+    assert not any("hunter" in text for text in texts)
+    assert "secrets=<2 hidden>" in repr(settings)
+    assert "redis://:***@h" in repr(settings)
+
+
+def test_rich_shows_nothing_secret(project: Project) -> None:
+    """Given settings that rich prints, as in a traceback with locals, no secret shows."""
+    from rich.pretty import pretty_repr
+
+    assert "hunter" not in pretty_repr(project.load({"secret": "hunter2", "url": "redis://:hunter4@h"}), max_width=20)
+
+
+def test_pickled(project: Project) -> None:
+    """Given settings that go to a child process, they arrive equal and still frozen."""
+    settings = project.load({"secret": "a", "channels": {"bulk": {"retry_seconds": [1, 2]}}})
+    copy = pickle.loads(pickle.dumps(settings))
+    assert copy == settings
+    with pytest.raises(TypeError):
+        copy.channels["x"] = 1
+
+
+def test_nearest() -> None:
+    """Given a mistyped word, the nearest is found whatever its case, and none when nothing is close."""
+    assert nearest("PROCESES", ["processes", "lease"]) == "processes"
+    assert nearest("zzz", ["processes", "lease"]) is None
+    assert nearest("x", []) is None
+
+
+def test_loading_twice(project: Project) -> None:
+    """Given the same sources, loading twice gives equal settings."""
+    assert load_settings(environ={}) == load_settings(environ={})

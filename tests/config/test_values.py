@@ -1,0 +1,203 @@
+"""What each setting takes, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+
+import pytest
+
+from tests.config.conftest import Project
+
+SIZE = 'expected a size in bytes such as 1048576, "512MiB" or "1GB"'
+INTERVALS = "expected a number of seconds from 0 to ten years, or a list of such with at least one"
+SECONDS = "expected a number of seconds from 0 to ten years"
+PREFIX = "expected a text of 1 to 64 letters, digits, '_', '-' or '.', beginning with a letter or digit"
+DRIVER = 'expected "redis", or a class such as "package.module:Class"'
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [
+        (0, 0),
+        ("0", 0),
+        (1048576, 2**20),
+        ("1048576", 2**20),
+        ("10B", 10),
+        ("1kB", 10**3),
+        ("1MB", 10**6),
+        ("1GB", 10**9),
+        ("2TB", 2 * 10**12),
+        ("1KiB", 2**10),
+        ("512MiB", 2**29),
+        ("1GiB", 2**30),
+        ("1TiB", 2**40),
+        ("1.5GiB", 3 * 2**29),
+        ("64 MiB", 2**26),
+        (" 64mib ", 2**26),
+    ],
+)
+def test_sizes(project: Project, written: object, size: int) -> None:
+    """Given a size with or without a unit, it is a number of bytes."""
+    settings = project.load({"channels": {"default": {"max_memory": written}}})
+    assert settings.channel("default").max_memory == size
+    assert isinstance(settings.channel("default").max_memory, int)
+
+
+@pytest.mark.parametrize(
+    ("written", "got"),
+    [
+        ("512M", 'got "512M": unknown unit "M": use B, kB, MB, GB, TB, KiB, MiB, GiB or TiB'),
+        ("lots", 'got "lots": it is no size'),
+        ("", 'got "": it is no size'),
+        ("-1MiB", 'got "-1MiB": it is no size'),
+        ("9" * 400 + "GB", f'got "{"9" * 56}...: it is no size'),
+        (-1, "got -1"),
+        (1.5, "got 1.5"),
+        ("1.5", 'got "1.5"'),
+        (True, "got true"),
+        ([1], "got [1]"),
+        ({}, "got a table"),
+    ],
+)
+def test_wrong_sizes(project: Project, written: object, got: str) -> None:
+    """Given what is no size, the error says what is, and what it got."""
+    text = project.error({"channels": {"default": {"max_memory": written}}})
+    assert text == f"Queue(...) argument: channels.default.max_memory: {SIZE}; {got}"
+
+
+def test_a_message_size_of_nothing(project: Project) -> None:
+    """Given a limit that no message can keep, it is an error."""
+    assert project.error({"max_message_size": 0}) == f"Queue(...) argument: max_message_size: {SIZE}, at least 1; got 0"
+
+
+@pytest.mark.parametrize(
+    ("written", "value"), [(0, 0.0), (5, 5.0), (0.25, 0.25), ([1], (1.0,)), ([1, 5, 30], (1.0, 5.0, 30.0)), ((1, 2.5), (1.0, 2.5))]
+)
+def test_intervals(project: Project, written: object, value: object) -> None:
+    """Given a number or a list of numbers, they are seconds."""
+    assert project.load({"channels": {"default": {"retry_seconds": written}}}).channel("default").retry_seconds == value
+
+
+@pytest.mark.parametrize(
+    ("written", "got"),
+    [
+        ([], "got []"),
+        (-1, "got -1"),
+        ([1, -1], "got [1, -1]"),
+        (math.nan, "got nan"),
+        (math.inf, "got inf"),
+        ([1, math.nan], "got [1, nan]"),
+        ("5", 'got "5"'),
+        ("1,5", 'got "1,5"'),
+        (["5"], "got ['5']"),
+        (True, "got true"),
+        (10**400, f"got 1{'0' * 56}..."),
+        (10**9, "got 1000000000"),
+        (date(2026, 1, 1), "got a value of type date"),
+    ],
+)
+def test_wrong_intervals(project: Project, written: object, got: str) -> None:
+    """Given an empty list, or what is no finite number of seconds from 0 on, it is an error. Outside the environment text is no number."""
+    text = project.error({"channels": {"default": {"retry_seconds": written}}})
+    assert text == f"Queue(...) argument: channels.default.retry_seconds: {INTERVALS}; {got}"
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "problem"),
+    [
+        ("processes", 0, "expected a whole number, at least 1; got 0"),
+        ("processes", -3, "expected a whole number, at least 1; got -3"),
+        ("processes", "4", 'expected a whole number, at least 1; got "4"'),
+        ("processes", 2.0, "expected a whole number, at least 1; got 2.0"),
+        ("processes", True, "expected a whole number, at least 1; got true"),
+        ("processes", None, "expected a whole number, at least 1; got a value of type NoneType"),
+        ("concurrency", 0, "expected a whole number, at least 1; got 0"),
+        ("max_attempts", 0, "expected a whole number from 1 to 65535; got 0"),
+        ("max_attempts", 65536, "expected a whole number from 1 to 65535; got 65536"),
+        ("max_attempts", 10**30, f"expected a whole number from 1 to 65535; got {10**30}"),
+        ("max_messages", -1, "expected a whole number, at least 0; got -1"),
+        ("max_crashes", -1, "expected a whole number from 0 to 250; got -1"),
+        ("max_crashes", 251, "expected a whole number from 0 to 250; got 251"),
+        ("failed_limit", 0, "expected a whole number from 1 to 4294967295; got 0"),
+        ("handle_timeout", -0.5, f"{SECONDS}; got -0.5"),
+        ("stop_timeout", math.nan, f"{SECONDS}; got nan"),
+        ("failed_ttl", math.inf, f"{SECONDS}; got inf"),
+        ("lease", 0.9, "expected a number of seconds from 1 to ten years; got 0.9"),
+        ("on_lost", "drop", 'expected one of "retry", "timeout"; got "drop"'),
+        ("on_lost", 5, 'expected one of "retry", "timeout"; got 5'),
+        ("channel", "a b", f'{PREFIX}; got "a b": it can\'t be a key prefix'),
+        ("channel", "", f'{PREFIX}; got "": it can\'t be a key prefix'),
+        ("channel", "{x}", f'{PREFIX}; got "{{x}}": it can\'t be a key prefix'),
+        ("channel", 5, f"{PREFIX}; got 5"),
+        ("driver", "reddis", f'{DRIVER}; got "reddis": did you mean "redis"?'),
+        ("driver", "kafka", f'{DRIVER}; got "kafka": it names no class'),
+        ("driver", "shop.store", f'{DRIVER}; got "shop.store": it names no class'),
+        ("driver", 5, f"{DRIVER}; got 5"),
+    ],
+)
+def test_wrong_channel_settings(project: Project, key: str, written: object, problem: str) -> None:
+    """Given a value out of bounds or of another type, the error names the key, what was expected, and what it got."""
+    assert project.error({"channels": {"bulk": {key: written}}}) == f"Queue(...) argument: channels.bulk.{key}: {problem}"
+
+
+@pytest.mark.parametrize("app", ["shop", "shop.jobs", "shop.jobs:queue", "shop.jobs:holder.queue", "größe.aufträge"])
+def test_apps(project: Project, app: str) -> None:
+    """Given a module, or a name in a module, it is an app."""
+    assert project.load({"app": app}).app == app
+
+
+@pytest.mark.parametrize(
+    ("app", "got"),
+    [
+        ("shop/jobs.py", 'got "shop/jobs.py": this is the path of a file; write the module as in an import'),
+        ("jobs.py:queue", 'got "jobs.py:queue": this is the path of a file; write the module as in an import'),
+        ("shop.jobs:", 'got "shop.jobs:": it names no module'),
+        (":queue", 'got ":queue": it names no module'),
+        ("shop jobs", 'got "shop jobs": it names no module'),
+        ("shop..jobs", 'got "shop..jobs": it names no module'),
+        ("a\nb", r"got 'a\nb': it names no module"),
+        (5, "got 5"),
+        # A URL at the wrong key must not show its password.
+        ("redis://:hunter2@h", 'got "redis://:***@h": it names no module'),
+    ],
+)
+def test_wrong_apps(project: Project, app: object, got: str) -> None:
+    """Given what is no module, the error says how one is written."""
+    expected = 'expected a module or a queue in it, such as "shop.jobs" or "shop.jobs:queue"'
+    assert project.error({"app": app}) == f"Queue(...) argument: app: {expected}; {got}"
+
+
+def test_secrets_as_arguments(project: Project) -> None:
+    """Given secrets as an argument, one text is cut as the variable is, and a list is taken as it is."""
+    assert project.load({"secret": "a b"}).secrets == ("a", "b")
+    assert project.load({"secret": ["a", "b"]}).secrets == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        (["hunter2", ""], "it is empty"),
+        # Signing would be off although someone asked for it.
+        ([], "it is empty"),
+        ("", "it is empty"),
+        (["hunter 2"], "a secret can't hold a comma or white space"),
+        (["hunter,2"], "a secret can't hold a comma or white space"),
+        ("hunter\x002", "it holds control characters, or is not UTF-8"),
+        ("hunter\udcff2", "it holds control characters, or is not UTF-8"),
+        (b"hunter2", "it is of type bytes"),
+        ([b"hunter2"], "it is of type list"),
+        (5, "it is of type int"),
+    ],
+)
+def test_wrong_secrets(project: Project, written: object, reason: str) -> None:
+    """Given what can't be a secret, the error says why and does not show it."""
+    text = project.error({"secret": written})
+    assert text == f"Queue(...) argument: secret: expected one or more secrets, separated by commas or white space; {reason}"
+
+
+def test_a_url_that_is_no_text(project: Project) -> None:
+    """Given a URL of another type, the error says which."""
+    assert project.error({"url": 6379}) == (
+        "Queue(...) argument: url: expected the URL of a server, such as redis://localhost:6379/0; it is of type int"
+    )
