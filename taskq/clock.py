@@ -66,12 +66,23 @@ def moment_ms(at: datetime | float) -> int:
     Raises:
         DelayError: it is no moment, or more than ten years ahead.
     """
-    if isinstance(at, datetime):
-        seconds = at.timestamp()
-    elif isinstance(at, (int, float)) and not isinstance(at, bool) and math.isfinite(at):
-        seconds = float(at)
-    else:
-        raise DelayError(f"at must be a datetime or seconds since the epoch, not {at!r}")
+    seconds = _seconds_since_epoch(at)
     if seconds - time.time() > MAX_DELAY:
         raise DelayError("at is more than ten years ahead; is it in milliseconds? taskq takes seconds")
     return max(0, math.ceil(round(seconds * 1000, 6)))
+
+
+def _seconds_since_epoch(at: datetime | float) -> float:
+    if isinstance(at, datetime):
+        try:
+            return at.timestamp()
+        except (ValueError, OverflowError, OSError):  # its place in local time is beyond the years 1 to 9999
+            return 0.0 if at.year < 1970 else math.inf
+    if isinstance(at, (int, float)) and not isinstance(at, bool):
+        try:
+            seconds = float(at)
+        except OverflowError:
+            return math.inf
+        if math.isfinite(seconds):
+            return seconds
+    raise DelayError(f"at must be a datetime or seconds since the epoch, not {at!r}")

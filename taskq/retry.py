@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable
 
 import msgspec
 
-from taskq.clock import seconds_of
+from taskq.clock import MAX_DELAY, seconds_of
 from taskq.errors import ConfigError, DelayError
 
 __all__ = ["Backoff", "RetryPolicy", "check_retry_seconds"]
@@ -26,8 +27,11 @@ class Backoff(msgspec.Struct, frozen=True, kw_only=True):
     jitter: bool = True
 
     def __post_init__(self) -> None:
-        if not (self.base > 0 and self.factor >= 1 and self.cap > 0):
-            raise ConfigError("backoff needs base > 0, factor >= 1 and cap > 0")
+        numbers = (self.base, self.factor, self.cap)
+        if not all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers) or not (
+            self.base > 0 and self.factor >= 1 and 0 < self.cap <= MAX_DELAY
+        ):
+            raise ConfigError("backoff needs numbers: base > 0, factor >= 1, and a cap between 0 and ten years, in seconds")
 
     def seconds(self, attempt: int) -> float:
         """Return how long to wait after failed attempt number `attempt` (the first is 1)."""
