@@ -128,6 +128,8 @@ class Driver(Protocol):
 
     def rescue(self, rescue: Rescue) -> Command: ...  # -1 or count
 
+    def look(self, workers: Sequence[str]) -> Command: ...  # [waiting, due, reserved, not due yet, ms until the next]
+
     def restore(self, state: State, pairs: Sequence[tuple[bytes, bytes]]) -> Command: ...  # count
 
     def page(self, state: State, start: int, count: int) -> Command: ...  # messages; of a set-aside state with scores

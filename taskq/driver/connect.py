@@ -119,6 +119,8 @@ class RedisLink:
             return self._request(command.move, ("EVAL", script.text, *command.words))
 
     def send(self, command: Command) -> None:
+        if self._id is None:
+            self._id = int(self.call(Command(command.move, ("CLIENT", "ID"))))  # `unblock` needs it
         self._send(command.move, command.words)
 
     def receive(self) -> Any:
@@ -141,10 +143,6 @@ class RedisLink:
             pass  # then the blocked command ends by its own timeout
         finally:
             other.close()
-
-    def learn_id(self) -> None:
-        """Ask the server for this connection's id, which `unblock` needs."""
-        self._id = int(self.call(Command("reserve", ("CLIENT", "ID"))))
 
     @property
     def is_open(self) -> bool:

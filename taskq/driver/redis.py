@@ -116,6 +116,9 @@ class RedisDriver:
         told = (worker, rescue.lease_ms, rescue.blame, rescue.fault, rescue.record, self._settings.max_crashes, rescue.retry_ms)
         return self._script("rescue", places, *told, lost_is_timeout, *self._kept)
 
+    def look(self, workers: Sequence[str]) -> Command:
+        return self._script("look", (self.keys.waiting, self.keys.delayed, *map(self.keys.reserved, workers)))
+
     # ---- the operator's moves
 
     def restore(self, state: State, pairs: Sequence[tuple[bytes, bytes]]) -> Command:

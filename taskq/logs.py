@@ -1,0 +1,48 @@
+"""Logging of the command line: one line a record, as text for people or JSON for machines, on standard error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+import msgspec
+
+__all__ = ["JsonFormatter", "TextFormatter", "set_up_logging"]
+
+_encode = msgspec.json.Encoder(enc_hook=repr).encode
+
+
+class TextFormatter(logging.Formatter):
+    """Time, level, process, text. A traceback follows on lines of its own."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s.%(msecs)03d %(levelname)-7s [%(process)d] %(message)s", "%Y-%m-%d %H:%M:%S")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, process, message, and traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": record.process,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return _encode(entry).decode()
+
+
+def set_up_logging(level: str, form: str) -> None:
+    """Send every record of that level and above to standard error.
+
+    Handlers that the application's import has set up are replaced: a worker's log is the worker's choice.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())

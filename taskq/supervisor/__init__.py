@@ -1,0 +1,8 @@
+"""The supervisor: one process without any code of the application, which starts the workers, keeps them alive, and does the channel's duties."""
+
+from __future__ import annotations
+
+from taskq.supervisor.entry import run_worker, work
+from taskq.supervisor.options import WorkerOptions
+
+__all__ = ["WorkerOptions", "run_worker", "work"]

@@ -1,0 +1,34 @@
+"""What a worker says when it starts."""
+
+from __future__ import annotations
+
+import logging
+
+from taskq.config import mask_url
+from taskq.supervisor.plan import Plan
+from taskq.supervisor.zygote import AppInfo
+
+__all__ = ["log_banner"]
+
+_log = logging.getLogger("taskq.supervisor")
+_NAMES_SHOWN = 20
+
+
+def log_banner(plan: Plan, app: AppInfo | None) -> None:
+    """Say which server, channels and jobs were found, and warn of threads that a fork would lose."""
+    _log.info("taskq worker on %s at %s", plan.server, mask_url(plan.url))
+    for name, settings in plan.channels.items():
+        count = plan.processes[name]
+        _log.info(
+            "channel %s: %d %s, keys {%s}, %d attempts, retry after %s s",
+            *(name, count, "process" if count == 1 else "processes", settings.channel, settings.max_attempts, settings.retry_seconds),
+        )
+    names = sorted(plan.jobs)
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    _log.info("%d jobs: %s%s", len(names), ", ".join(names[:_NAMES_SHOWN]) or "none", more)
+    if app is not None and app.threads:
+        _log.warning(
+            "the app has started %d threads while it was imported; the forked workers won't have them, and locks they hold stay locked: "
+            "start threads when a job first needs them",
+            app.threads,
+        )

@@ -1,0 +1,40 @@
+"""When a burst is over: nothing waits, nothing is reserved by our children, and nothing delayed is due."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from taskq.supervisor.crew import Crew
+
+__all__ = ["Burst"]
+
+_log = logging.getLogger("taskq.supervisor")
+_LOOK = 0.05
+
+
+class Burst:
+    """Looks whether anything is left to do."""
+
+    def __init__(self, crews: Mapping[str, Crew]) -> None:
+        self.due = 0.0
+        self._crews = crews
+
+    def is_over(self, now: float) -> bool:
+        """True when nothing is left. Says what is delayed for later."""
+        if now < self.due:
+            return False
+        self.due = now + _LOOK
+        later = []
+        for name, crew in self._crews.items():
+            team = crew.team
+            if any(child.pid is None for child in team.children.values()):
+                return False
+            found = team.ask(team.driver.look([child.worker for child in team.children.values()]))
+            if found is None or any(found[:3]):
+                return False
+            if found[3]:
+                later.append((name, found[3], found[4] / 1000))
+        for name, count, seconds in later:
+            _log.info("channel %s: %d messages are delayed and stay for a later worker; the next is due in %.1f s", name, count, seconds)
+        return True

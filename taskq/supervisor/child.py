@@ -1,0 +1,165 @@
+"""Processes: how they are forked, how they die, and what is known of each. The only file that knows `multiprocess`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any, Literal
+
+import multiprocess
+from multiprocess import popen_fork
+
+from taskq.worker.record import Lock, Record
+
+__all__ = ["Child", "Connection", "Death", "die_with_parent", "fork", "make_lock", "make_pipe"]
+
+_context = multiprocess.get_context("fork")
+_PR_SET_PDEATHSIG = 1
+
+
+class _Popen(popen_fork.Popen):  # type: ignore[misc]
+    """Waits with wait4, which also tells the peak memory of the dead."""
+
+    maxrss = 0
+
+    def poll(self, flag: int = os.WNOHANG) -> int | None:
+        if self.returncode is None:
+            try:
+                pid, status, usage = os.wait4(self.pid, flag)
+            except OSError:
+                return None
+            if pid == self.pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+                self.maxrss = usage.ru_maxrss
+        return self.returncode  # type: ignore[no-any-return]
+
+
+class Forked(_context.Process):  # type: ignore[misc,name-defined]
+    """A forked process. Dead ones are collected by asking for `exitcode`."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> _Popen:
+        return _Popen(process_obj)
+
+    @property
+    def maxrss(self) -> int:
+        """Peak memory of the dead process, as getrusage counts it."""
+        return int(self._popen.maxrss) if self._popen is not None else 0
+
+
+def fork(target: Callable[..., object], *args: Any) -> Any:
+    """Fork a process that runs `target(*args)`."""
+    process = Forked(target=target, args=args)
+    with warnings.catch_warnings():
+        # Python 3.12 warns of forking beside threads. taskq says so itself, once and with the reason, when the app starts some.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process.start()
+    return process
+
+
+def make_lock() -> Lock:
+    """A lock shared with processes forked later."""
+    lock: Lock = _context.Lock()
+    return lock
+
+
+def make_pipe() -> tuple[Connection, Connection]:
+    """Two connected ends; each sends and receives objects."""
+    here, there = _context.Pipe(duplex=True)
+    return here, there
+
+
+def die_with_parent(parent: int) -> None:
+    """Make sure that this process doesn't outlive its parent: its messages will be given to others.
+
+    Args:
+        parent: the parent's process id, read before the fork.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    else:
+        threading.Thread(target=_watch_parent, args=(parent,), daemon=True, name="taskq-parent-watch").start()
+    if os.getppid() != parent:  # it died before the line above
+        os._exit(1)
+
+
+def _watch_parent(parent: int) -> None:
+    # Without PR_SET_PDEATHSIG nothing tells of a parent's death; a new parent id is the sign of it.
+    pause = threading.Event()
+    while os.getppid() == parent:
+        pause.wait(1.0)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Death:
+    """How a process ended."""
+
+    __slots__ = ("maxrss", "status")
+
+    def __init__(self, status: int | None, maxrss: int = 0) -> None:
+        #: Exit code, minus the signal's number, or None when nobody knows.
+        self.status = status
+        self.maxrss = maxrss
+
+    def __str__(self) -> str:
+        if self.status is None:
+            return "ended with its zygote"
+        if self.status >= 0:
+            return f"exited with code {self.status}"
+        try:
+            name = signal.Signals(-self.status).name
+        except ValueError:
+            name = "unknown signal"
+        return f"was killed by {name} (signal {-self.status})"
+
+
+class Child:
+    """What the supervisor knows of one worker process."""
+
+    def __init__(self, slot: int, worker: str, channel: str, record: Record, zygote: int, now: float) -> None:
+        self.slot = slot
+        self.worker = worker
+        self.channel = channel
+        self.record = record
+        #: Which zygote forked it.
+        self.zygote = zygote
+        self.pid: int | None = None
+        self.born = now
+        self.registered = False
+        self.mismatches = 0
+        #: When it is killed if it hasn't ended by then; None: it isn't asked to stop.
+        self.kill_at: float | None = None
+        #: Why it was killed by the supervisor, if it was.
+        self.killed_for: Literal["stop", "timeout"] | None = None
+
+    def ask_to_stop(self, kill_at: float) -> None:
+        """Tell it to end after the running job; it is killed at `kill_at` (monotonic)."""
+        if self.kill_at is None:
+            self.kill_at = kill_at
+            self._signal(signal.SIGTERM)
+
+    def kill(self, why: Literal["stop", "timeout"]) -> None:
+        """Kill it, and what its jobs have started."""
+        if self.killed_for is None:
+            self.killed_for = why
+        self._signal(signal.SIGKILL, group=True)
+
+    def _signal(self, number: int, *, group: bool = False) -> None:
+        if self.pid is None:
+            return
+        try:
+            if group:
+                os.killpg(self.pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass
+        try:
+            os.kill(self.pid, number)
+        except ProcessLookupError:
+            pass

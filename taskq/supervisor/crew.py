@@ -1,0 +1,50 @@
+"""One channel with all its duties, as the supervisor's loop drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from taskq.config import ChannelSettings
+from taskq.supervisor.lengths import Lengths
+from taskq.supervisor.services import Heartbeat, Promote, Rescuer, Service, Watch
+from taskq.supervisor.team import Team
+from taskq.supervisor.unpark import Unpark
+
+__all__ = ["Crew"]
+
+
+class Crew:
+    """A team and its services."""
+
+    def __init__(self, settings: ChannelSettings, url: str, processes: int, host: str, tell: Callable[[str, Any], None]) -> None:
+        self.team = Team(settings, url, processes)
+        self.heartbeat = Heartbeat(self.team, host)
+        self.promote = Promote(self.team)
+        self.rescue = Rescuer(self.team, self.heartbeat)
+        self.watch = Watch(self.team)
+        self.unpark = Unpark(self.team)
+        self.lengths = Lengths(self.team, tell)
+        self.services: tuple[Service, ...] = (self.heartbeat, self.promote, self.rescue, self.watch, self.unpark, self.lengths)
+        self._replacing: int | None = None
+
+    def tick(self, now: float) -> None:
+        """Do every duty that is due."""
+        for service in self.services:
+            if now >= service.due:
+                service.tick(now)
+
+    def replace_old(self, newest: int, now: float) -> None:
+        """Ask one child of an older zygote to stop, then the next when that one has ended and its successor lives."""
+        children = self.team.children
+        if self._replacing in children or any(child.pid is None for child in children.values()):
+            return
+        old = next((child for child in children.values() if child.zygote != newest and child.kill_at is None), None)
+        self._replacing = old.slot if old is not None else None
+        if old is not None:
+            old.ask_to_stop(now + self.team.settings.stop_timeout)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.promote.close()
+        self.team.link.close()

@@ -1,0 +1,46 @@
+"""Starting a worker: from the command line with an app's name, or from a program with its queue."""
+
+from __future__ import annotations
+
+import threading
+
+from taskq.errors import ConfigError
+from taskq.logs import set_up_logging
+from taskq.queue import Queue
+from taskq.supervisor.options import WorkerOptions
+from taskq.supervisor.supervisor import Supervisor
+
+__all__ = ["run_worker", "work"]
+
+
+def run_worker(app: str | Queue, options: WorkerOptions) -> int:
+    """Run a worker until it is told to stop, or, with `burst`, until nothing is left to do.
+
+    Args:
+        app: "package.module:queue", or the queue itself.
+        options: how.
+
+    Returns:
+        The exit code: 0, or 1 when `burst` and a job ended in failed.
+
+    Raises:
+        AppError: the app can't be loaded.
+        ConfigError, UnknownChannel: an option or a setting is wrong.
+        ServerError: the server doesn't answer, refuses, or is too old.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise ConfigError("a worker must run in the main thread: it handles signals and forks")
+    if options.log_level is not None:
+        set_up_logging(options.log_level, options.log_format)
+    if options.processes is not None and options.processes < 1:
+        raise ConfigError(f"processes must be at least 1, not {options.processes}")
+    if options.max_messages is not None and options.max_messages < 0:
+        raise ConfigError(f"max_messages must be 0 (no limit) or more, not {options.max_messages}")
+    return Supervisor(app, options).run()
+
+
+def work(queue: Queue, *, burst: bool, channels: tuple[str, ...], processes: int | None, max_messages: int | None) -> int:
+    """What `Queue.work` calls."""
+    options = WorkerOptions(channels=channels, processes=processes, burst=burst, max_messages=max_messages, log_level=None)
+    queue.close()  # connections must not be shared with the processes to come
+    return run_worker(queue, options)

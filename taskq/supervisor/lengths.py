@@ -1,0 +1,46 @@
+"""The duty that tells listeners how long the channel's states are: every 500 messages or 10 seconds, whichever is first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from taskq.channel import State
+from taskq.events import QueueLength
+from taskq.supervisor.team import Team
+
+__all__ = ["EVERY_MESSAGES", "EVERY_SECONDS", "Lengths"]
+
+EVERY_MESSAGES = 500
+EVERY_SECONDS = 10.0
+_LOOK = 0.5
+
+
+class Lengths:
+    """Counts the messages of every state. Does nothing while nobody listens."""
+
+    def __init__(self, team: Team, tell: Callable[[str, Any], None]) -> None:
+        self.due = 0.0
+        self.listened = False
+        self._team = team
+        self._tell = tell
+        self._last = -EVERY_SECONDS
+        self._ended = 0
+
+    def tick(self, now: float) -> None:
+        if not self.listened:
+            self.due = now + EVERY_SECONDS
+            return
+        self.due = now + _LOOK
+        ended = self._team.counts()[0]
+        if ended - self._ended < EVERY_MESSAGES and now - self._last < EVERY_SECONDS:
+            return
+        self._ended, self._last = ended, now
+        driver, ask = self._team.driver, self._team.ask
+        found = ask(driver.workers()) or ()
+        counts = {State.RESERVED: sum(int(ask(driver.held(worker.decode())) or 0) for worker in found[::2])}
+        for state in State:
+            if state is not State.RESERVED:
+                counts[state] = int(ask(driver.count(state)) or 0)
+        if not self._team.is_down:
+            self._tell("queue_length", QueueLength(channel=self._team.name, counts=counts))

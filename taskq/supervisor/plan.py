@@ -1,0 +1,54 @@
+"""What a worker will do: which channels, how many processes, which server. Decided once, when the app is loaded."""
+
+from __future__ import annotations
+
+import msgspec
+
+from taskq.config import ChannelSettings, did_you_mean
+from taskq.driver.connect import check_server
+from taskq.driver.load import load_driver, server_url
+from taskq.errors import UnknownChannel
+from taskq.supervisor.options import WorkerOptions
+from taskq.supervisor.zygote import AppInfo
+
+__all__ = ["Plan", "make_plan"]
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """The decisions."""
+
+    url: str
+    server: str
+    channels: dict[str, ChannelSettings]
+    processes: dict[str, int]
+    jobs: frozenset[str]
+
+
+def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
+    """Decide, and see that the server can be used.
+
+    Raises:
+        UnknownChannel: an option names a channel that the application doesn't know.
+        ServerError: the server doesn't answer, refuses, or is too old.
+    """
+    channels = app.channels
+    for name in options.channels:
+        if name not in channels:
+            raise UnknownChannel(f"--channel {name}: no such channel; {did_you_mean(name, channels)}")
+    chosen = {name: _with_options(channels[name], options) for name in options.channels or sorted(channels)}
+    url = server_url(app.settings)
+    server = ""
+    for settings in chosen.values():
+        link = load_driver(url, settings).link(5.0)
+        try:
+            server = check_server(link)
+        finally:
+            link.close()
+    processes = {name: options.processes or settings.processes for name, settings in chosen.items()}
+    return Plan(url, server, chosen, processes, frozenset(app.jobs))
+
+
+def _with_options(settings: ChannelSettings, options: WorkerOptions) -> ChannelSettings:
+    if options.max_messages is None:
+        return settings
+    return msgspec.structs.replace(settings, max_messages=options.max_messages)

@@ -1,0 +1,236 @@
+"""The duties of a supervisor for one channel. Each has `due`, and `tick(now)` does it and sets the next `due`.
+
+Several supervisors on many machines run the same duties: each step is an atomic script that is harmless when another was first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+from taskq.driver.base import Rescue, Word
+from taskq.errors import ServerUnavailable
+from taskq.history import pack_record, record_of
+from taskq.supervisor.child import Child
+from taskq.supervisor.rules import SLOW_SECONDS, beat_seconds, must_kill, must_take_back
+from taskq.supervisor.team import Team
+
+__all__ = ["Heartbeat", "Promote", "Rescuer", "Service", "Watch", "machine_name"]
+
+_log = logging.getLogger("taskq.supervisor")
+_IDLE_POLL = 1.0
+
+
+class Service(Protocol):
+    """One duty."""
+
+    due: float
+
+    def tick(self, now: float) -> None: ...
+
+
+class Heartbeat:
+    """Says that the children live, and what they do. Finds messages that a child was given without its hearing of it."""
+
+    def __init__(self, team: Team, machine: str) -> None:
+        self.due = 0.0
+        self.server_ms = 0
+        self._team = team
+        self._machine = machine
+
+    def tick(self, now: float) -> None:
+        self._team.send_pending()
+        for child in list(self._team.children.values()):
+            self.beat(child, now)
+        self.due = now + (0.2 if self._team.is_down else beat_seconds(self._team.settings.lease))
+
+    def beat(self, child: Child, now: float) -> bool:
+        """One child's heartbeat. False: the server doesn't answer."""
+        team = self._team
+        lease_ms = int(team.settings.lease * 1000)
+        reply = team.ask(team.driver.heartbeat(child.worker, self._fields(child), lease_ms=lease_ms, register=True))
+        if reply is None:
+            return False
+        known, held, self.server_ms = reply
+        if not known and child.registered:
+            _log.warning("worker %s was not known to the server any more (a restart, a flush, or it was given up for dead): registered again", child.worker)
+            child.record.ask_reconcile()
+        child.registered = True
+        child.record.set_beat(now)
+        # A worker that is just reserving has more for a moment; only what stays is a loss of its hearing.
+        child.mismatches = child.mismatches + 1 if held > child.record.held else 0
+        if child.mismatches >= 2:
+            child.record.ask_reconcile()
+        return True
+
+    def _fields(self, child: Child) -> dict[str, Word]:
+        running = child.record.running()
+        done, failed = child.record.counts
+        return {
+            "host": self._machine,
+            "pid": child.pid or 0,
+            "supervisor": os.getpid(),
+            "channel": self._team.name,
+            "state": "running" if running else child.record.phase.name.lower(),
+            "job": running.job if running else "",
+            "message": running.id.hex() if running else "",
+            "since_ms": running.since_ms if running else 0,
+            "done": done,
+            "failed": failed,
+            "memory": _memory_of(child.pid),
+        }
+
+
+class Promote:
+    """Moves delayed messages to waiting when they are due, to the millisecond: sleeps until the next one is.
+
+    The server wakes it with a token when an earlier one arrives; looking once a second is only the safety net.
+    """
+
+    def __init__(self, team: Team) -> None:
+        self.due = 0.0
+        self._team = team
+        self._wake = team.driver.link(5.0)
+        self._asked = False
+
+    def tick(self, now: float) -> None:
+        self._listen()
+        reply = self._team.ask(self._team.driver.promote())
+        if reply is None:
+            self.due = now + 0.1
+            return
+        moved, wait_ms = reply
+        self.due = now + (_IDLE_POLL if wait_ms < 0 else min(_IDLE_POLL, wait_ms / 1000))
+
+    def fileno(self) -> int | None:
+        """The socket on which the token arrives, while it is awaited."""
+        return self._wake.fileno() if self._asked else None
+
+    def woken(self) -> None:
+        """The token, the end of the wait, or a broken connection is there."""
+        self._asked = False
+        try:
+            self._wake.receive()
+        except ServerUnavailable:
+            self._wake.close()
+        self.due = 0.0
+
+    def close(self) -> None:
+        self._asked = False
+        self._wake.close()
+
+    def _listen(self) -> None:
+        if self._asked:
+            return
+        try:
+            self._wake.send(self._team.driver.wait_for_wake(30.0))
+            self._asked = True
+        except ServerUnavailable:
+            self._wake.close()
+
+
+class Rescuer:
+    """Brings back what dead workers had reserved."""
+
+    def __init__(self, team: Team, heartbeat: Heartbeat) -> None:
+        self.due = 0.0
+        self._team = team
+        self._heartbeat = heartbeat
+
+    def tick(self, now: float) -> None:
+        lease = self._team.settings.lease
+        self.due = now + beat_seconds(lease)
+        if not self._heartbeat.server_ms:
+            self.due = now + 0.5
+            return
+        lease_ms = int(lease * 1000)
+        for worker in self._team.ask(self._team.driver.expired(self._heartbeat.server_ms - lease_ms)) or ():
+            self._rescue(worker.decode(), lease_ms, f"no heartbeat for {lease:g} s")
+
+    def at_start(self, is_dead: Callable[[str], bool]) -> None:
+        """Rescue workers of this machine whose processes are gone, without waiting for their leases."""
+        found = self._team.ask(self._team.driver.workers()) or ()
+        for worker in map(bytes.decode, found[::2]):
+            if is_dead(worker):
+                self._rescue(worker, 0, "its process is gone")
+
+    def _rescue(self, worker: str, lease_ms: int, reason: str) -> None:
+        record = record_of("lost", worker, 0, f"the worker {worker} was lost: {reason}")
+        rescue = Rescue(worker, lease_ms, "head", "crash", pack_record(record))
+        count = self._team.ask(self._team.driver.rescue(rescue))
+        if count is not None and count >= 0:
+            _log.warning("worker %s was lost (%s); %d of its messages were rescued", worker, reason, count)
+
+
+class Watch:
+    """Looks at running jobs: kills those that ignore their deadline, and takes back what lies reserved behind slow ones."""
+
+    def __init__(self, team: Team) -> None:
+        self.due = 0.0
+        self._team = team
+
+    def tick(self, now: float) -> None:
+        wait = _IDLE_POLL
+        for child in list(self._team.children.values()):
+            running = child.record.running()
+            if running is None:
+                wait = min(wait, self._unwatch(child))
+                continue
+            if must_kill(running.deadline, now):
+                if child.killed_for is None:
+                    _log.error("worker %s is killed: %s %s ignored its handle_timeout", child.worker, running.job, running.id.hex())
+                child.kill("timeout")
+            wait = min(wait, self._relieve(child, now - running.started))
+            if running.deadline:
+                wait = min(wait, max(0.05, running.deadline - now))
+        self.due = now + wait
+
+    def poked(self) -> None:
+        """A child has reserved several messages: look at it until they are done."""
+        for child in self._team.children.values():
+            if child.record.unstarted():
+                child.record.set_watched(True)
+        self.due = 0.0
+
+    def _relieve(self, child: Child, running_for: float) -> float:
+        """Take back what lies behind a slow job, and settle what is done before it. Returns when to look again."""
+        record, team = child.record, self._team
+        unstarted = record.unstarted()
+        if must_take_back(running_for, unstarted):
+            ids = record.take_back()
+            if ids:
+                team.ask(team.driver.requeue(child.worker, "front", ids))
+        if running_for > SLOW_SECONDS and (done := record.done_ids()):
+            team.ask(team.driver.ack(child.worker, done))
+        if not record.unstarted():
+            return self._unwatch(child)
+        return SLOW_SECONDS / 2
+
+    @staticmethod
+    def _unwatch(child: Child) -> float:
+        record = child.record
+        if not record.watched:
+            return _IDLE_POLL
+        record.set_watched(False)
+        # Between the look and the line above it may have begun a batch, and seen that it is watched.
+        if record.unstarted():
+            record.set_watched(True)
+            return SLOW_SECONDS / 2
+        return _IDLE_POLL
+
+
+def machine_name() -> str:
+    """This host's name, as operators know it."""
+    return socket.gethostname()
+
+
+def _memory_of(pid: int | None) -> int:
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
+

@@ -1,0 +1,101 @@
+"""One channel in a supervisor: its children, its connection, and what the server must still be told."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import deque
+from typing import Any
+
+from taskq.clock import monotonic
+from taskq.config import ChannelSettings
+from taskq.driver.base import Command, Link
+from taskq.driver.load import load_driver
+from taskq.errors import QueueFull, ServerError, ServerUnavailable
+from taskq.supervisor.child import Child
+
+__all__ = ["Team"]
+
+_log = logging.getLogger("taskq.supervisor")
+_LONGEST_PAUSE = 5.0
+
+
+class Team:
+    """The children that work one channel."""
+
+    def __init__(self, settings: ChannelSettings, url: str, processes: int) -> None:
+        self.settings = settings
+        self.wanted = processes
+        self.children: dict[int, Child] = {}
+        self.crashes: list[float] = []
+        self.spawn_after = 0.0
+        self.driver = load_driver(url, settings)
+        self.link: Link = self.driver.link(5.0)
+        #: What must be told to the server once it answers again. Each may safely be said twice.
+        self.pending: deque[Command] = deque()
+        #: Jobs that ended, and that failed for good, in children that are no more.
+        self.past_counts = [0, 0]
+        self._down_since: float | None = None
+        self._ask_after = 0.0
+        self._pause = 0.05
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def is_down(self) -> bool:
+        """True while the server doesn't answer."""
+        return self._down_since is not None
+
+    def ask(self, command: Command) -> Any:
+        """Send a command; None when the server doesn't answer (or shall not be asked yet). Says so in the log once."""
+        now = monotonic()
+        if now < self._ask_after:
+            return None
+        try:
+            reply = self.link.call(command)
+        except QueueFull as error:
+            self._trouble(now, error)
+            return None
+        except ServerError as error:
+            self._trouble(now, error)
+            return None
+        if self._down_since is not None:
+            _log.warning("channel %s: the server answers again after %.1f s", self.name, now - self._down_since)
+            self._down_since = None
+            self._pause = 0.05
+        return reply
+
+    def insist(self, command: Command) -> None:
+        """Send a command now, or as soon as the server answers again. In order."""
+        self.pending.append(command)
+        self.send_pending()
+
+    def send_pending(self) -> None:
+        """Try what is still to be told."""
+        while self.pending:
+            if self.ask(self.pending[0]) is None:
+                return
+            self.pending.popleft()
+
+    def counts(self) -> tuple[int, int]:
+        """Jobs ended, jobs failed for good, since the start."""
+        done, failed = self.past_counts
+        for child in self.children.values():
+            more_done, more_failed = child.record.counts
+            done, failed = done + more_done, failed + more_failed
+        return done, failed
+
+    def note_crash(self, now: float) -> None:
+        """Remember a crash of a child."""
+        self.crashes = [at for at in self.crashes if now - at < 60.0] + [now]
+
+    def _trouble(self, now: float, error: Exception) -> None:
+        if self._down_since is None:
+            self._down_since = now
+            text = "trying again until it does" if isinstance(error, ServerUnavailable) else "trying again"
+            _log.error("channel %s: %s; %s", self.name, error, text)
+        # Full jitter: supervisors that lost the server together must not come back together.
+        self._ask_after = now + random.uniform(0.01, self._pause)
+        self._pause = min(_LONGEST_PAUSE, self._pause * 2)

@@ -1,0 +1,60 @@
+"""The duty that brings parked messages back when this worker can run them."""
+
+from __future__ import annotations
+
+import logging
+
+from taskq.channel import State
+from taskq.errors import TaskqError
+from taskq.foreign import read_foreign
+from taskq.history import add_record, records
+from taskq.message import Message
+from taskq.supervisor.team import Team
+
+__all__ = ["Unpark", "job_of"]
+
+_log = logging.getLogger("taskq.supervisor")
+_EVERY = 10.0
+_PAGE = 500
+
+
+class Unpark:
+    """Looks through the parked messages at the start, after a restart, and every ten seconds while there are some."""
+
+    def __init__(self, team: Team) -> None:
+        self.due = 0.0
+        self.jobs: frozenset[str] = frozenset()
+        self._team = team
+
+    def tick(self, now: float) -> None:
+        self.due = now + _EVERY
+        if not self._team.ask(self._team.driver.count(State.PARKED)):
+            return
+        start, moved = 0, 0
+        while page := self._team.ask(self._team.driver.page(State.PARKED, start, _PAGE)):
+            pairs = [(raw, _unparked(raw)) for raw in page[::2] if job_of(raw) in self.jobs]
+            gone = int(self._team.ask(self._team.driver.restore(State.PARKED, pairs)) or 0) if pairs else 0
+            moved += gone
+            # What was moved is no longer in the way of the next page.
+            start += len(page) // 2 - gone
+        if moved:
+            _log.info("channel %s: %d parked messages can run now", self._team.name, moved)
+
+
+def job_of(raw: bytes) -> str | None:
+    """The job's name in a message, unverified; None when it can't be read by this version."""
+    try:
+        message = Message(raw)
+        return read_foreign(message.content()).job if message.is_foreign else message.body().job
+    except TaskqError:
+        return None
+
+
+def _unparked(raw: bytes) -> bytes:
+    """The message as it was before it was parked."""
+    message = Message(raw)
+    kept = b""
+    for record in records(message.history_bytes()):
+        if record.kind != "parked":
+            kept = add_record(kept, record)
+    return message.changed(history=kept)

@@ -1,0 +1,254 @@
+"""The zygote: the one process that imports the application, and forks the workers from itself.
+
+The supervisor never runs application code; whatever an import does (threads, signal handlers, exit hooks) happens here.
+Workers share the imported application's memory and start in milliseconds. A restart is a new zygote.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import select
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+import setproctitle
+
+from taskq import events
+from taskq.app import load_app
+from taskq.config import ChannelSettings, Settings
+from taskq.errors import TaskqError
+from taskq.logs import set_up_logging
+from taskq.queue import Queue
+from taskq.supervisor.child import Connection, die_with_parent, fork
+from taskq.supervisor.options import WorkerOptions
+from taskq.worker.main import work
+from taskq.worker.record import Records
+
+__all__ = ["AppInfo", "Exited", "Failed", "Listen", "Spawn", "Started", "Tell", "zygote"]
+
+_log = logging.getLogger("taskq.zygote")
+
+
+class AppInfo(msgspec.Struct, frozen=True):
+    """What the supervisor must know of the application."""
+
+    settings: Settings
+    jobs: tuple[str, ...]
+    channels: dict[str, ChannelSettings]
+    threads: int
+    #: Names of the worker-wide signals that somebody listens to.
+    listened: tuple[str, ...]
+
+
+class Failed(NamedTuple):
+    """The application can't be loaded."""
+
+    text: str
+    traceback: str
+
+
+class Spawn(NamedTuple):
+    """Order: fork a worker."""
+
+    slot: int
+    worker: str
+    channel: ChannelSettings
+    url: str
+
+
+class Listen(NamedTuple):
+    """Order: fork the process that runs the listeners of worker-wide events."""
+
+
+class Tell(NamedTuple):
+    """Order: pass an event to the listeners."""
+
+    signal: str
+    event: Any
+
+
+class Started(NamedTuple):
+    """A worker was forked."""
+
+    slot: int
+    pid: int
+
+
+class Exited(NamedTuple):
+    """A worker has ended."""
+
+    slot: int
+    pid: int
+    status: int | None
+    maxrss: int
+
+
+def zygote(
+    orders: Connection, source: str | Queue, options: WorkerOptions, records: Records, poke_fd: int, parent: int, forget: Callable[[], None]
+) -> None:
+    """Load the application, then fork workers as ordered until the supervisor hangs up.
+
+    Args:
+        orders: the connection to the supervisor.
+        source: the app's name, or the queue itself when a program runs its own worker.
+        options: what the worker was started with.
+        records: the shared memory.
+        poke_fd: where workers tell the supervisor to look.
+        parent: the supervisor's process id.
+        forget: closes what this process inherited from the supervisor and must not use.
+    """
+    forget()
+    os.setsid()  # Ctrl-C at the terminal is for the supervisor alone
+    _reset_signals()
+    die_with_parent(parent)
+    setproctitle.setproctitle("taskq: zygote")
+    try:
+        queue = _load(source, options)
+        orders.send(_app_info(queue))
+    except TaskqError as error:
+        orders.send(Failed(str(error), traceback.format_exc()))
+        return
+    except (BrokenPipeError, ConnectionResetError):
+        return
+    gc.collect()
+    # What was imported stays where it is: the collector of a worker won't touch, and so copy, the shared pages.
+    gc.freeze()
+    _Nursery(orders, queue, records, poke_fd).serve()
+
+
+def _load(source: str | Queue, options: WorkerOptions) -> Queue:
+    if isinstance(source, Queue):
+        queue = source
+    else:
+        queue = load_app(source)
+        if options.log_level is not None:
+            set_up_logging(options.log_level, options.log_format)
+    if options.url is not None:
+        queue.use_url(options.url, "--url option")
+    if len(queue.jobs.names()) == 0 and not isinstance(source, Queue):
+        _log.warning("the app %s has no jobs: write @queue.job above a function", source)
+    return queue
+
+
+def _app_info(queue: Queue) -> AppInfo:
+    channels = {name: queue.channel(name) for name in queue.channel_names()}
+    listened = tuple(name for name, one in events.WORKER_SIGNALS.items() if one.receivers)
+    return AppInfo(queue.settings, tuple(queue.jobs.names()), channels, threading.active_count() - 1, listened)
+
+
+def _reset_signals() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
+        # A handler instead of SIG_IGN, which the subprocesses of jobs would inherit.
+        signal.signal(number, _ignore)
+    signal.set_wakeup_fd(-1)
+
+
+def _ignore(number: int, frame: object) -> None:
+    pass
+
+
+class _Nursery:
+    """Forks workers, and reports their deaths."""
+
+    def __init__(self, orders: Connection, queue: Queue, records: Records, poke_fd: int) -> None:
+        self._orders = orders
+        self._queue = queue
+        self._records = records
+        self._poke_fd = poke_fd
+        self._children: dict[int, Any] = {}
+        self._listeners: int | None = None
+
+    def serve(self) -> None:
+        """Obey until the supervisor hangs up."""
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _ignore)
+        while True:
+            ready, _, _ = select.select([self._orders, self._wake_read], [], [])
+            if self._wake_read in ready:
+                _drain(self._wake_read)
+            self._report_deaths()
+            if self._orders in ready:
+                try:
+                    order = self._orders.recv()
+                except (EOFError, ConnectionResetError):
+                    os._exit(0)  # with it go the workers: they die with their parent
+                self._obey(order)
+
+    def _obey(self, order: Any) -> None:
+        if isinstance(order, Spawn):
+            process = fork(self._live, order, os.getpid())
+            self._children[order.slot] = process
+            self._orders.send(Started(order.slot, process.pid))
+        elif isinstance(order, Listen):
+            self._start_listeners()
+        elif isinstance(order, Tell) and self._listeners is not None:
+            data = msgspec.msgpack.encode([order.signal, order.event])
+            try:
+                os.write(self._listeners, len(data).to_bytes(4, "big") + data)
+            except (BrokenPipeError, BlockingIOError):
+                _log.warning("the listeners of %s are too slow or gone: an event was left out", order.signal)
+
+    def _report_deaths(self) -> None:
+        for slot, process in list(self._children.items()):
+            status = process.exitcode
+            if status is not None:
+                del self._children[slot]
+                self._orders.send(Exited(slot, process.pid, status, process.maxrss))
+                process.close()
+
+    def _start_listeners(self) -> None:
+        read, write = os.pipe()
+        os.set_blocking(write, False)
+        fork(self._listen, read, write, os.getpid())
+        os.close(read)
+        self._listeners = write
+
+    # ---- in the forked process
+
+    def _settle_in(self, parent: int, title: str) -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setpgid(0, 0)  # so that killing it also ends what its jobs have started
+        die_with_parent(parent)
+        self._orders.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+        setproctitle.setproctitle(title)
+
+    def _live(self, order: Spawn, parent: int) -> None:
+        self._settle_in(parent, f"taskq: {order.channel.name}")
+        record = self._records[order.slot]
+
+        def poke() -> None:
+            try:
+                os.write(self._poke_fd, b"!")
+            except BlockingIOError:
+                pass  # it is full of pokes: the supervisor will look anyway
+
+        work(self._queue, order.url, order.channel, order.worker, record, poke)
+
+    def _listen(self, read: int, write: int, parent: int) -> None:
+        self._settle_in(parent, "taskq: listeners")
+        os.close(write)
+        with os.fdopen(read, "rb") as stream:
+            while head := stream.read(4):
+                name, told = msgspec.msgpack.decode(stream.read(int.from_bytes(head, "big")))
+                kind = events.QueueLength if name == "queue_length" else events.ProcessEvent
+                events.emit(events.WORKER_SIGNALS[name], msgspec.convert(told, kind))
+
+
+def _drain(fd: int) -> None:
+    try:
+        while os.read(fd, 512):
+            pass
+    except BlockingIOError:
+        pass

@@ -1,0 +1,90 @@
+"""Calls a job's function: sync in the main thread, async on the process's own event loop, both within their time."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Protocol
+
+from taskq.errors import JobTimeout
+
+__all__ = ["Executor", "SyncExecutor"]
+
+
+class Executor(Protocol):
+    """Runs one call."""
+
+    def execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any: ...
+
+    def close(self) -> None: ...
+
+
+class SyncExecutor:
+    """One job at a time, in the main thread. An async job runs on a loop that lives as long as the process.
+
+    A sync job's time is kept by an interval timer, whose signal raises `JobTimeout` at the next bytecode. Code that doesn't
+    come back to the interpreter isn't reached by that: the supervisor kills it.
+    """
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._armed = 0.0
+        signal.signal(signal.SIGALRM, self._on_alarm)
+
+    def execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
+        """Call the function and return its result, awaited when it is awaitable.
+
+        Raises:
+            JobTimeout: it took longer than `timeout` seconds (0 = no limit).
+            BaseException: whatever it raises.
+        """
+        if not timeout:
+            result = function(*args, **kwargs)
+            return self._await(result, 0) if inspect.isawaitable(result) else result
+        if inspect.iscoroutinefunction(function):
+            return self._await(function(*args, **kwargs), timeout)
+        result = self._call_in_time(function, args, kwargs, timeout)
+        return self._await(result, timeout) if inspect.isawaitable(result) else result
+
+    def close(self) -> None:
+        """Close the event loop, if one was opened."""
+        if self._loop is not None:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()
+            self._loop = None
+
+    def _call_in_time(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
+        signal.signal(signal.SIGALRM, self._on_alarm)  # a job before may have set another handler
+        self._armed = timeout
+        signal.setitimer(signal.ITIMER_REAL, timeout)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            self._armed = 0.0
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _on_alarm(self, number: int, frame: FrameType | None) -> None:
+        if self._armed:
+            raise JobTimeout(f"the job ran longer than its handle_timeout of {self._armed:g} s")
+
+    def _await(self, awaitable: Any, timeout: float) -> Any:
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            loop = self._loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
+        return loop.run_until_complete(_in_time(awaitable, timeout))
+
+
+async def _in_time(awaitable: Any, timeout: float) -> Any:
+    if not timeout:
+        return await awaitable
+    try:
+        async with asyncio.timeout(timeout) as limit:
+            return await awaitable
+    except TimeoutError:
+        if limit.expired():
+            raise JobTimeout(f"the job ran longer than its handle_timeout of {timeout:g} s") from None
+        raise

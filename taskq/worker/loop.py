@@ -1,0 +1,192 @@
+"""The loop of a worker: reserve, run, settle, until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+
+from taskq.clock import monotonic, now_ms
+from taskq.config import ChannelSettings
+from taskq.driver.base import Driver, Link
+from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
+from taskq.message import Message, is_stamped, wrap_foreign
+from taskq.worker.memory import resident_bytes
+from taskq.worker.prefetch import Prefetch
+from taskq.worker.record import Phase, Record
+from taskq.worker.runner import Runner
+from taskq.worker.settler import Gone, Settler
+from taskq.worker.verdict import Action
+from taskq.worker.waiter import Waiter
+
+__all__ = ["Loop", "block_seconds"]
+
+_log = logging.getLogger("taskq.worker")
+#: Resident memory is looked at after so many jobs: the look costs more than a short job.
+_MEMORY_EVERY = 64
+
+
+def block_seconds(lease: float) -> float:
+    """How long to block in the server: ends well before the lease does, so that a forgotten block can't take a message."""
+    return min(5.0, lease / 3)
+
+
+class Loop:
+    """One process that runs the jobs of one channel."""
+
+    def __init__(
+        self, driver: Driver, link: Link, runner: Runner, record: Record, *, worker: str, channel: ChannelSettings, waiter: Waiter, poke: Callable[[], None]
+    ) -> None:
+        self._driver = driver
+        self._link = link
+        self._runner = runner
+        self._record = record
+        self._worker = worker
+        self._channel = channel
+        self._waiter = waiter
+        self._poke = poke
+        self._settler = Settler(driver, link, worker, stopping=lambda: waiter.stopping, pause=waiter.pause)
+        self._prefetch = Prefetch()
+        self._ended = 0
+        self._look_at_memory = _MEMORY_EVERY
+
+    def run(self) -> None:
+        """Work until told to stop, or until `max_messages` or `max_memory` is reached."""
+        try:
+            while not self._waiter.stopping and not self._is_spent():
+                batch = self._reserve()
+                if batch:
+                    self._work_off(batch)
+            self._settler.flush()
+        except Gone:
+            _log.warning("stopped while the server didn't answer; what is unsettled will be rescued")
+
+    # ---- reserve
+
+    def _reserve(self) -> list[bytes]:
+        """Settle what is done, and take the next messages. Empty: there is nothing to do, for now."""
+        settler = self._settler
+        if self._record.take_reconcile():
+            settler.doubt = True
+        if settler.doubt:
+            return self._reconcile()
+        try:
+            done = settler.done
+            _, known, batch = self._link.call(self._driver.reserve(self._worker, self._room(), done))
+            settler.told()
+            if done:
+                self._record.end_batch()
+            if batch:
+                return self._stamp(batch)
+            if not known:
+                # Given up for dead, or the server has forgotten everything: the next heartbeat registers this worker again.
+                self._waiter.pause(0.2)
+                return []
+            return self._sleep()
+        except (ServerUnavailable, QueueFull, ServerRefused) as error:
+            self._trouble(error)
+            return []
+
+    def _sleep(self) -> list[bytes]:
+        """Sleep in the server until a message comes. Whatever it took meanwhile is in the reserved list, whether we hear of it or not."""
+        record, lease = self._record, self._channel.lease
+        if monotonic() - record.beat > lease / 2:
+            # The supervisor's heartbeats don't get through: a message taken now might be rescued while it runs.
+            self._waiter.pause(0.2)
+            return []
+        record.set_phase(Phase.IDLE)
+        self._waiter.install()
+        seconds = block_seconds(lease)
+        self._link.send(self._driver.reserve_one(self._worker, seconds))
+        # The server keeps its own time-outs some 100 ms late.
+        if not self._waiter.wait(self._link.fileno(), seconds + 2.0):
+            if not self._waiter.stopping:
+                self._link.close()
+                raise ServerUnavailable("the server didn't end a blocked command in time", sent=True)
+            self._link.unblock()
+        raw = self._link.receive()
+        return [] if raw is None else self._stamp([raw])
+
+    def _reconcile(self) -> list[bytes]:
+        """Ask what the reserved list really holds: take over what was moved there without our hearing of it."""
+        settler = self._settler
+        settler.flush()
+        self._record.end_batch()
+        batch = settler.insist(self._driver.holdings(self._worker))
+        settler.doubt = False
+        if batch:
+            _log.info("took over %d messages that were reserved in a broken connection", len(batch))
+        return self._stamp(batch)
+
+    def _stamp(self, batch: list[bytes]) -> list[bytes]:
+        """Give foreign messages a head before they can be started."""
+        foreign = [(raw, wrap_foreign(raw)) for raw in batch if not is_stamped(raw)]
+        if not foreign:
+            return batch
+        self._settler.insist(self._driver.stamp(self._worker, foreign))
+        # Read again: after a broken connection nobody knows which of two heads was written.
+        return [raw for raw in self._settler.insist(self._driver.holdings(self._worker)) if is_stamped(raw)]
+
+    def _room(self) -> int:
+        limit = self._channel.max_messages
+        return min(self._prefetch.size, limit - self._ended) if limit else self._prefetch.size
+
+    def _trouble(self, error: Exception) -> None:
+        self._settler.doubt = True
+        if isinstance(error, ServerRefused):
+            _log.error("%s", error)
+            self._waiter.pause(5.0)
+        elif isinstance(error, QueueFull):
+            # A blocked reserve is refused by a full server; the script isn't. No wake-up then: look again soon.
+            self._waiter.pause(0.2)
+
+    # ---- run and settle
+
+    def _work_off(self, batch: list[bytes]) -> None:
+        messages = [Message(raw) for raw in batch]
+        record, waiter = self._record, self._waiter
+        record.begin_batch([message.id for message in messages])
+        record.set_phase(Phase.RUNNING)
+        if len(messages) > 1 and not record.watched:
+            self._poke()
+        began = monotonic()
+        ran = 0
+        for index, message in enumerate(messages):
+            if waiter.stopping or not record.start_next(monotonic()):
+                break
+            self._run(index, message)
+            ran += 1
+            if self._settler.flush_due():
+                self._settler.flush()
+        self._prefetch.learn(ran, monotonic() - began)
+        if ran < len(messages):
+            # Of what the supervisor took back nothing is ours any more, and this returns nothing.
+            self._settler.flush()
+            self._settler.give_back("front", record.take_back())
+        if not self._settler.done:
+            record.end_batch()
+
+    def _run(self, index: int, message: Message) -> None:
+        started, since_ms = monotonic(), now_ms()
+        verdict = self._runner.run(message, started, since_ms)
+        self._waiter.check()
+        self._settler.settle(message.id, verdict)
+        acked = verdict.action is Action.ACK
+        self._record.end_job(index, acked=acked, failed=verdict.action is Action.FAIL)
+        self._ended += 1
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s: %s in %.1f ms", message.hex_id, verdict.action.value, (monotonic() - started) * 1000)
+
+    def _is_spent(self) -> bool:
+        """True when this process has done its share and is to be replaced."""
+        limit, most = self._channel.max_messages, self._channel.max_memory
+        if limit and self._ended >= limit:
+            _log.info("worker %s (pid %d) is replaced after %d jobs (max_messages)", self._worker, os.getpid(), self._ended)
+            return True
+        if most and self._ended >= self._look_at_memory:
+            self._look_at_memory = self._ended + _MEMORY_EVERY
+            used = resident_bytes()
+            if used > most:
+                _log.info("worker %s (pid %d) is replaced: it uses %d MiB (max_memory)", self._worker, os.getpid(), used >> 20)
+                return True
+        return False

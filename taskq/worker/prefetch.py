@@ -1,0 +1,41 @@
+"""How many messages to reserve at once: pure rules. (The fair share between workers is the script's.)"""
+
+from __future__ import annotations
+
+from taskq.worker.record import BATCH_LIMIT
+
+__all__ = ["BATCH_SECONDS", "Prefetch", "next_size"]
+
+#: What is reserved at once should be worked off in about this time.
+BATCH_SECONDS = 0.010
+#: How much the newest batch counts in the mean time of a job.
+_WEIGHT = 0.3
+
+
+def next_size(size: int, mean: float) -> int:
+    """Return the next batch's size: at most doubled, at most what takes `BATCH_SECONDS`, at most `BATCH_LIMIT`.
+
+    Args:
+        size: of the last batch.
+        mean: seconds a job takes.
+    """
+    affordable = int(BATCH_SECONDS / mean) if mean > 0 else BATCH_LIMIT
+    return max(1, min(2 * size, affordable, BATCH_LIMIT))
+
+
+class Prefetch:
+    """Follows the mean time of a job. Starts at one message: nothing is known of the jobs yet."""
+
+    def __init__(self) -> None:
+        self.size = 1
+        self._mean: float | None = None
+
+    def learn(self, jobs: int, seconds: float) -> None:
+        """Take in a batch of `jobs` that took `seconds`."""
+        if jobs <= 0:
+            return
+        now = seconds / jobs
+        mean = self._mean
+        # One slow job at once makes batches small; many fast ones make them grow again slowly.
+        self._mean = now if mean is None or now > mean else mean + _WEIGHT * (now - mean)
+        self.size = next_size(self.size, self._mean)

@@ -1,0 +1,229 @@
+"""What a worker and its supervisor both see: a small record in shared memory, and the lock that decides who starts a message.
+
+The worker writes what it runs; the supervisor reads it to tell the running job from the unstarted ones when the worker dies, to
+find jobs that are too slow, and to take back what lies behind a slow one. Nobody asks the other: the interpreter of the worker
+may be blocked for hours.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+__all__ = ["BATCH_LIMIT", "Lock", "Phase", "Record", "Records", "Running"]
+
+#: The most messages that a worker reserves at once.
+BATCH_LIMIT = 256
+_ID = 16
+_NAME = 240
+
+# offset: field
+_BEAT = struct.Struct("=d")  # 0: monotonic time of the supervisor's last good heartbeat
+_COUNTS = struct.Struct("=QQ")  # 8: jobs ended, jobs failed for good
+_START = struct.Struct("=dqdq")  # 24: started (monotonic), started (epoch ms), deadline (monotonic, 0 = none), retry ms (-1 = none left)
+_BATCH = struct.Struct("=III")  # 56: messages in the batch, how many are started, how many may be started
+_FLAGS = struct.Struct("=III")  # 68: phase, reconcile wanted, watched
+_AT_BEAT, _AT_COUNTS, _AT_START, _AT_BATCH, _AT_FLAGS, _AT_NAME = 0, 8, 24, 56, 68, 80
+_AT_DONE = _AT_NAME + 2 + _NAME
+_AT_IDS = _AT_DONE + BATCH_LIMIT
+SLOT_SIZE = (_AT_IDS + BATCH_LIMIT * _ID + 63) // 64 * 64
+_AT_STARTED_COUNT, _AT_ALLOWED = _AT_BATCH + 4, _AT_BATCH + 8
+_AT_RECONCILE, _AT_WATCHED = _AT_FLAGS + 4, _AT_FLAGS + 8
+_U32 = struct.Struct("=I")
+
+
+class Lock(Protocol):
+    """A lock between processes."""
+
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool: ...
+
+    def release(self) -> None: ...
+
+
+class Phase(IntEnum):
+    """What a worker is doing."""
+
+    STARTING = 0
+    IDLE = 1
+    RUNNING = 2
+    STOPPING = 3
+
+
+class Running(NamedTuple):
+    """The job that a worker runs."""
+
+    id: bytes
+    job: str
+    started: float
+    since_ms: int
+    deadline: float
+    retry_ms: int
+
+
+class Record:
+    """One worker's place in the shared memory."""
+
+    __slots__ = ("_at", "_memory", "lock")
+
+    def __init__(self, memory: mmap.mmap, slot: int, lock: Lock) -> None:
+        self._memory = memory
+        self._at = slot * SLOT_SIZE
+        self.lock = lock
+
+    def clear(self) -> None:
+        """Make the place ready for another worker."""
+        self._memory[self._at : self._at + SLOT_SIZE] = bytes(SLOT_SIZE)
+
+    # ---- written by the worker
+
+    def set_phase(self, phase: Phase) -> None:
+        _U32.pack_into(self._memory, self._at + _AT_FLAGS, phase)
+
+    def begin_batch(self, ids: Sequence[bytes]) -> None:
+        """Tell which messages are reserved, in the order in which they will be started."""
+        at, memory = self._at, self._memory
+        self.lock.acquire()
+        try:
+            _BATCH.pack_into(memory, at + _AT_BATCH, 0, 0, 0)
+            memory[at + _AT_IDS : at + _AT_IDS + _ID * len(ids)] = b"".join(ids)
+            memory[at + _AT_DONE : at + _AT_DONE + len(ids)] = bytes(len(ids))
+            _BATCH.pack_into(memory, at + _AT_BATCH, len(ids), 0, len(ids))
+        finally:
+            self.lock.release()
+
+    def start_next(self, now: float) -> bool:
+        """Claim the next message of the batch. False: the supervisor has taken back the rest."""
+        at, memory = self._at, self._memory
+        self.lock.acquire()
+        try:
+            _, started, allowed = _BATCH.unpack_from(memory, at + _AT_BATCH)
+            if started >= allowed:
+                return False
+            _U32.pack_into(memory, at + _AT_STARTED_COUNT, started + 1)
+            _START.pack_into(memory, at + _AT_START, now, 0, 0.0, -1)
+        finally:
+            self.lock.release()
+        return True
+
+    def describe(self, job: str, since_ms: int, deadline: float, retry_ms: int) -> None:
+        """Tell what the claimed message is, before its job is called."""
+        name = job.encode()[:_NAME]
+        at, memory = self._at, self._memory
+        memory[at + _AT_NAME : at + _AT_NAME + 2 + len(name)] = struct.pack("=H", len(name)) + name
+        started = _BEAT.unpack_from(memory, at + _AT_START)[0]
+        _START.pack_into(memory, at + _AT_START, started, since_ms, deadline, retry_ms)
+
+    def end_job(self, index: int, *, acked: bool, failed: bool) -> None:
+        """Tell that a job has ended. `acked`: it is done, and may be settled by whoever comes first."""
+        at, memory = self._at, self._memory
+        if acked:
+            memory[at + _AT_DONE + index] = 1
+        done, lost = _COUNTS.unpack_from(memory, at + _AT_COUNTS)
+        _COUNTS.pack_into(memory, at + _AT_COUNTS, done + 1, lost + failed)
+        _BEAT.pack_into(memory, at + _AT_START, 0.0)
+
+    def end_batch(self) -> None:
+        """Tell that nothing is reserved any more."""
+        _BATCH.pack_into(self._memory, self._at + _AT_BATCH, 0, 0, 0)
+
+    def take_reconcile(self) -> bool:
+        """True once after the supervisor has asked for a look at the reserved list."""
+        at = self._at + _AT_RECONCILE
+        if not _U32.unpack_from(self._memory, at)[0]:
+            return False
+        _U32.pack_into(self._memory, at, 0)
+        return True
+
+    @property
+    def beat(self) -> float:
+        """Monotonic time of the supervisor's last good heartbeat for this worker; 0 before the first."""
+        value: float = _BEAT.unpack_from(self._memory, self._at)[0]
+        return value
+
+    @property
+    def watched(self) -> bool:
+        """True while the supervisor looks at this worker every few milliseconds."""
+        return bool(_U32.unpack_from(self._memory, self._at + _AT_WATCHED)[0])
+
+    # ---- written by the supervisor
+
+    def set_beat(self, now: float) -> None:
+        _BEAT.pack_into(self._memory, self._at, now)
+
+    def ask_reconcile(self) -> None:
+        _U32.pack_into(self._memory, self._at + _AT_RECONCILE, 1)
+
+    def set_watched(self, watched: bool) -> None:
+        _U32.pack_into(self._memory, self._at + _AT_WATCHED, watched)
+
+    def take_back(self) -> list[bytes]:
+        """Forbid the worker to start what it hasn't started, and return those ids in order."""
+        if not self.lock.acquire(True, 1.0):
+            return []  # it died with the lock in hand: the rescue brings everything back
+        try:
+            count, started, _ = _BATCH.unpack_from(self._memory, self._at + _AT_BATCH)
+            _U32.pack_into(self._memory, self._at + _AT_ALLOWED, started)
+        finally:
+            self.lock.release()
+        return self._ids(started, count)
+
+    # ---- read by the supervisor
+
+    @property
+    def phase(self) -> Phase:
+        return Phase(_U32.unpack_from(self._memory, self._at + _AT_FLAGS)[0])
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Jobs ended, jobs failed for good."""
+        done, failed = _COUNTS.unpack_from(self._memory, self._at + _AT_COUNTS)
+        return done, failed
+
+    @property
+    def held(self) -> int:
+        """How many messages the worker knows that it has reserved and not settled, at most."""
+        count: int = _BATCH.unpack_from(self._memory, self._at + _AT_BATCH)[0]
+        return count
+
+    def unstarted(self) -> int:
+        """How many messages wait behind the running one."""
+        _, started, allowed = _BATCH.unpack_from(self._memory, self._at + _AT_BATCH)
+        return int(allowed - started) if allowed > started else 0
+
+    def running(self) -> Running | None:
+        """The job that runs now, or None."""
+        started, since_ms, deadline, retry_ms = _START.unpack_from(self._memory, self._at + _AT_START)
+        count = _U32.unpack_from(self._memory, self._at + _AT_STARTED_COUNT)[0]
+        if not started or not count:
+            return None
+        at = self._at + _AT_NAME
+        size = struct.unpack_from("=H", self._memory, at)[0]
+        name = bytes(self._memory[at + 2 : at + 2 + size]).decode(errors="replace") if since_ms else ""
+        return Running(self._ids(count - 1, count)[0], name, started, since_ms, deadline, retry_ms)
+
+    def done_ids(self) -> list[bytes]:
+        """Messages of the batch whose jobs ended well: safe to settle again."""
+        count = self.held
+        marks = self._memory[self._at + _AT_DONE : self._at + _AT_DONE + count]
+        return [identity for identity, done in zip(self._ids(0, count), marks, strict=True) if done]
+
+    def _ids(self, first: int, end: int) -> list[bytes]:
+        at = self._at + _AT_IDS
+        return [bytes(self._memory[at + _ID * i : at + _ID * (i + 1)]) for i in range(first, end)]
+
+
+class Records:
+    """The shared memory of all workers of a supervisor. Made before the first fork."""
+
+    def __init__(self, locks: Sequence[Lock]) -> None:
+        self._memory = mmap.mmap(-1, SLOT_SIZE * len(locks))
+        self._records = [Record(self._memory, slot, lock) for slot, lock in enumerate(locks)]
+
+    def __getitem__(self, slot: int) -> Record:
+        return self._records[slot]
+
+    def __len__(self) -> int:
+        return len(self._records)

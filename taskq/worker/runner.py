@@ -1,0 +1,205 @@
+"""Runs one message: named steps over what is known of it, ending in one verdict. Nothing here talks to the server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from taskq import context as contexts
+from taskq import events
+from taskq.builtin import OBJECT
+from taskq.channel import Outcome, State
+from taskq.clock import delay_ms, monotonic
+from taskq.context import Context
+from taskq.errors import DelayError, Drop, JobControl, JobTimeout, MessageError, Requeue, Retry, SignatureError, TaskqError, UnsupportedVersion
+from taskq.events import JobEvent, Signal
+from taskq.history import Record, add_record, record_of, records
+from taskq.message import Message
+from taskq.retry import RetryPolicy
+from taskq.worker.executor import Executor
+from taskq.worker.opening import Opener, Plan, UnknownHere
+from taskq.worker.verdict import ACKED, Action, Verdict
+
+__all__ = ["LostForGood", "Runner", "Watcher"]
+
+_log = logging.getLogger("taskq.worker")
+
+
+class LostForGood(TaskqError):
+    """What on_fail gets when no exception is left to give: the worker died or was killed in every run."""
+
+
+class Watcher(Protocol):
+    """Who must know what runs, and until when: the supervisor, through the record."""
+
+    def describe(self, job: str, since_ms: int, deadline: float, retry_ms: int) -> None: ...
+
+
+class Runner:
+    """Runs the messages of one channel, one at a time."""
+
+    def __init__(self, opener: Opener, executor: Executor, watcher: Watcher, worker: str, max_crashes: int) -> None:
+        self._opener = opener
+        self._executor = executor
+        self._watcher = watcher
+        self._worker = worker
+        self._max_crashes = max_crashes
+
+    def run(self, message: Message, started: float, since_ms: int) -> Verdict:
+        """Open the message, run its job, and decide what follows.
+
+        Args:
+            message: stamped, reserved and claimed by this worker.
+            started: monotonic time of the claim.
+            since_ms: the same as epoch milliseconds.
+        """
+        try:
+            body = self._opener.read(message)
+            job = self._opener.find(body.job)
+        except UnsupportedVersion as error:
+            return self._park(message, str(error))
+        except UnknownHere as error:
+            return self._park(message, str(error))
+        except MessageError as error:
+            return self._unreadable(message, error)
+        policy = self._opener.policy(job, body.options)
+        try:
+            plan = self._opener.plan(message, body, job, policy)
+        except BaseException as error:  # unpickling runs the application's code, which may raise anything
+            return self._unreadable(message, error)
+        if message.head.attempts >= policy.max_attempts or message.head.crashes > self._max_crashes:
+            return self._exhausted(message, plan)
+        return self._run(message, plan, started, since_ms)
+
+    def _run(self, message: Message, plan: Plan, started: float, since_ms: int) -> Verdict:
+        context = plan.context
+        deadline, retry_ms = 0.0, -1
+        if plan.timeout:
+            deadline = started + plan.timeout
+            wait = plan.policy.delay_after(context.attempt)
+            retry_ms = -1 if wait is None else delay_ms(wait)
+        self._watcher.describe(context.job, since_ms, deadline, retry_ms)
+        contexts.enter(context)
+        if events.before.receivers:
+            events.emit(events.before, JobEvent(context=context, worker=self._worker))
+        try:
+            value = self._executor.execute(plan.job.function, plan.args, plan.kwargs, plan.timeout)
+        except BaseException as error:
+            return self._raised(message, plan, error, monotonic() - started)
+        finally:
+            contexts.enter(None)
+        if value.__class__ is Outcome:
+            return self._chosen(message, plan, value, monotonic() - started)
+        if events.after.receivers:
+            return Verdict(action=Action.ACK, announce=self._event(events.after, context, monotonic() - started))
+        return ACKED
+
+    # ---- what the job said
+
+    def _chosen(self, message: Message, plan: Plan, outcome: Outcome, seconds: float) -> Verdict:
+        if outcome is Outcome.RETRY:
+            return self._failed_run(message, plan, Retry("the job returned Outcome.RETRY"), seconds)
+        action = Action.REQUEUE if outcome is Outcome.REQUEUE else Action.ACK
+        return Verdict(action=action, announce=self._event(events.after, plan.context, seconds))
+
+    def _raised(self, message: Message, plan: Plan, error: BaseException, seconds: float) -> Verdict:
+        if isinstance(error, Drop):
+            _log.info("%s %s was dropped: %s", plan.context.job, plan.context.id, error.reason or "no reason given")
+            return Verdict(action=Action.ACK, announce=self._event(events.after, plan.context, seconds))
+        if isinstance(error, Requeue):
+            try:
+                wait = delay_ms(error.delay)
+            except DelayError as wrong:
+                return self._failed_run(message, plan, wrong, seconds)
+            return Verdict(action=Action.REQUEUE, delay_ms=wait, announce=self._event(events.after, plan.context, seconds))
+        return self._failed_run(message, plan, error, seconds)
+
+    # ---- what follows from a failed run
+
+    def _failed_run(self, message: Message, plan: Plan, error: BaseException, seconds: float) -> Verdict:
+        context, timed_out = plan.context, isinstance(error, JobTimeout)
+        attempts = message.head.attempts + 1
+        record = record_of("timeout" if timed_out else "failed", self._worker, attempts, error)
+        new = message.changed(attempts=attempts, history=add_record(message.history_bytes(), record))
+        try:
+            wait = self._wait(plan.policy, attempts, error)
+        except DelayError as wrong:
+            return self._failed_run(message, plan, wrong, seconds)
+        if timed_out:
+            events.emit(events.timeout, JobEvent(context=context, worker=self._worker, seconds=seconds, error=error))
+        if wait is None:
+            _log.error("%s %s failed in attempt %d of %d: %s", context.job, context.id, attempts, context.max_attempts, _told(record))
+            state = State.TIMEOUT if timed_out else State.FAILED
+            return Verdict(action=Action.FAIL, message=new, state=state, announce=self._after_failure(plan, error, seconds))
+        _log.error(
+            "%s %s failed in attempt %d of %d and runs again in %g s: %s",
+            *(context.job, context.id, attempts, context.max_attempts, wait, _told(record)),
+        )
+        announce = self._event(events.retry, context, seconds, error, wait)
+        return Verdict(action=Action.RETRY, message=new, delay_ms=delay_ms(wait), announce=announce)
+
+    @staticmethod
+    def _wait(policy: RetryPolicy, attempts: int, error: BaseException) -> float | None:
+        wait = policy.delay_after(attempts, None if isinstance(error, JobControl) else error)
+        if wait is not None and isinstance(error, Retry) and error.delay is not None:
+            return delay_ms(error.delay) / 1000
+        return wait
+
+    def _exhausted(self, message: Message, plan: Plan) -> Verdict:
+        """The supervisor counted the last attempt (a kill, a crash); only the settling is left."""
+        past = records(message.history_bytes())
+        last = past[-1] if past else record_of("failed", self._worker, message.head.attempts, "no attempt is left")
+        crashed = message.head.crashes > self._max_crashes
+        state = State.TIMEOUT if last.kind == "timeout" and not crashed else State.FAILED
+        error: BaseException = JobTimeout(last.error) if state is State.TIMEOUT else LostForGood(last.error)
+        _log.error("%s %s failed for good: %s", plan.context.job, plan.context.id, last.error)
+        return Verdict(action=Action.FAIL, message=message.raw, state=state, announce=self._after_failure(plan, error, 0.0))
+
+    # ---- what never ran
+
+    def _unreadable(self, message: Message, error: BaseException) -> Verdict:
+        record = record_of("failed", self._worker, message.head.attempts + 1, error)
+        new = message.changed(history=add_record(message.history_bytes(), record))
+        level = logging.WARNING if isinstance(error, SignatureError) else logging.ERROR
+        _log.log(level, "message %s can't run and was moved to failed: %s", message.hex_id, error)
+        return Verdict(action=Action.FAIL, message=new)
+
+    def _park(self, message: Message, reason: str) -> Verdict:
+        _log.warning("message %s is parked until a worker comes that can run it: %s", message.hex_id, reason)
+        record = record_of("parked", self._worker, message.head.attempts, reason)
+        new = message.changed(history=add_record(message.history_bytes(), record))
+        return Verdict(action=Action.PARK, message=new)
+
+    # ---- who is told
+
+    def _after_failure(self, plan: Plan, error: BaseException, seconds: float) -> Callable[[], None]:
+        def announce() -> None:
+            events.emit(events.failed, JobEvent(context=plan.context, worker=self._worker, seconds=seconds, error=error))
+            self._call_on_fail(plan, error)
+
+        return announce
+
+    def _call_on_fail(self, plan: Plan, error: BaseException) -> None:
+        on_fail = plan.on_fail()
+        if on_fail is None:
+            return
+        contexts.enter(plan.context)
+        try:
+            self._executor.execute(on_fail, (error,), {}, plan.timeout)
+        except BaseException:
+            what = "fail()" if plan.job.name == OBJECT else "on_fail"
+            _log.exception("%s of %s %s raised; the message stays in failed", what, plan.context.job, plan.context.id)
+        finally:
+            contexts.enter(None)
+
+    def _event(self, signal: Signal, context: Context, seconds: float, error: BaseException | None = None, delay: float | None = None) -> Any:
+        if not signal.receivers:
+            return None
+        event = JobEvent(context=context, worker=self._worker, seconds=seconds, error=error, delay=delay)
+        return lambda: events.emit(signal, event)
+
+
+def _told(record: Record) -> str:
+    return f"{record.error}\n{record.traceback}".rstrip()
+

@@ -1,0 +1,112 @@
+"""Settles messages: keeps what is done until it is told to the server, and tells it again after every broken connection.
+
+Every settling move is fenced by the worker's own reserved list, so saying it twice does no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from typing import Any
+
+from taskq.clock import monotonic
+from taskq.driver.base import Command, Driver, Link, Where
+from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
+from taskq.worker.verdict import Action, Verdict
+
+__all__ = ["ACK_SECONDS", "Gone", "Settler"]
+
+#: Acks are never held for longer.
+ACK_SECONDS = 0.010
+_LONGEST_PAUSE = 5.0
+_log = logging.getLogger("taskq.worker")
+
+
+class Gone(Exception):
+    """The worker was told to stop while the server didn't answer. What is unsettled stays reserved, and is rescued."""
+
+
+class Settler:
+    """The worker's side of the settling moves."""
+
+    def __init__(self, driver: Driver, link: Link, worker: str, *, stopping: Callable[[], bool], pause: Callable[[float], None]) -> None:
+        self._driver = driver
+        self._link = link
+        self._worker = worker
+        self._stopping = stopping
+        self._pause = pause
+        self.done: list[bytes] = []
+        self._oldest = 0.0
+        #: Set by every broken connection: the server may have moved messages here that this worker never heard of.
+        self.doubt = False
+
+    def insist(self, command: Command) -> Any:
+        """Send a command until the server answers.
+
+        Raises:
+            Gone: the worker was told to stop meanwhile.
+        """
+        wait = 0.01
+        while True:
+            try:
+                return self._link.call(command)
+            except (ServerUnavailable, QueueFull, ServerRefused) as error:
+                self.doubt = True
+                if isinstance(error, ServerRefused):
+                    _log.error("%s", error)
+                    wait = _LONGEST_PAUSE
+                if self._stopping():
+                    raise Gone(str(error)) from error
+                _log.debug("will ask again: %s", error)
+            # Full jitter: workers that lost the server together must not come back together.
+            self._pause(random.uniform(0.005, wait))
+            wait = min(_LONGEST_PAUSE, wait * 2)
+
+    def settle(self, message_id: bytes, verdict: Verdict) -> None:
+        """Carry out a verdict: an ack is kept for the next round trip, everything else is told at once."""
+        if verdict.action is Action.ACK:
+            self._keep(message_id)
+            if verdict.announce is not None:
+                verdict.announce()
+            return
+        mine = self.insist(self._command(message_id, verdict))
+        if not mine and not self.doubt:
+            _log.warning("message %s is no longer this worker's: it was given up for dead, and another settles it", message_id.hex())
+        # After a broken connection the first try may have done it: 0 then says nothing.
+        if verdict.announce is not None and (mine or self.doubt):
+            verdict.announce()
+
+    def flush_due(self) -> bool:
+        """True when the oldest kept ack has waited long enough."""
+        return bool(self.done) and monotonic() - self._oldest > ACK_SECONDS
+
+    def flush(self) -> None:
+        """Tell the server what is done."""
+        if self.done:
+            self.insist(self._driver.ack(self._worker, self.done))
+            self.done = []
+
+    def told(self) -> None:
+        """What was kept has travelled with another command."""
+        self.done = []
+
+    def give_back(self, where: Where, ids: list[bytes]) -> None:
+        """Return unstarted messages."""
+        if ids:
+            self.insist(self._driver.requeue(self._worker, where, ids))
+
+    def _keep(self, message_id: bytes) -> None:
+        if not self.done:
+            self._oldest = monotonic()
+        self.done.append(message_id)
+
+    def _command(self, message_id: bytes, verdict: Verdict) -> Command:
+        driver, worker = self._driver, self._worker
+        if verdict.action is Action.RETRY:
+            return driver.retry(worker, message_id, verdict.delay_ms, verdict.message)
+        if verdict.action is Action.REQUEUE:
+            return driver.requeue(worker, "later" if verdict.delay_ms else "back", [message_id], verdict.delay_ms)
+        if verdict.action is Action.PARK:
+            return driver.park(worker, message_id, verdict.message)
+        return driver.fail(worker, verdict.state, message_id, verdict.message)

@@ -1,0 +1,38 @@
+"""What is decided about a message after its run (or instead of it)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+import msgspec
+
+from taskq.channel import State
+
+__all__ = ["ACKED", "Action", "Verdict"]
+
+
+class Action(Enum):
+    """The move that follows."""
+
+    ACK = "ack"
+    RETRY = "retry"
+    REQUEUE = "requeue"
+    FAIL = "fail"
+    PARK = "park"
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """A move, and what it needs. `announce` is called after the move, when the message was still this worker's."""
+
+    action: Action
+    #: The message with its new counts and history (retry, fail, park).
+    message: bytes = b""
+    delay_ms: int = 0
+    #: failed or timeout (fail only).
+    state: State = State.FAILED
+    announce: Callable[[], None] | None = None
+
+
+#: The verdict of nearly every run.
+ACKED = Verdict(action=Action.ACK)

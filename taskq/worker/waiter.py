@@ -1,0 +1,72 @@
+"""Waits for the server and for signals at once: an idle worker sleeps in Redis, and still stops the moment it is told to."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from types import FrameType
+
+__all__ = ["Waiter"]
+
+
+class Waiter:
+    """Notes the signals that stop a worker, and lets it sleep until there is something to do.
+
+    The handler only notes the signal. What wakes a sleeping `wait` is the byte that Python writes into the wake-up pipe.
+    """
+
+    def __init__(self) -> None:
+        self.stopping = False
+        # Kept, because each access to a method makes another object, and `check` compares.
+        self._handlers = {signal.SIGTERM: self._note, signal.SIGINT: self._ignore}
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+        self.install()
+
+    def install(self) -> None:
+        """Set the handlers and the wake-up pipe."""
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        # Ctrl-C is for the supervisor to decide on. A handler, not SIG_IGN: the subprocesses of jobs would inherit that.
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Set the handlers again when a job has set its own."""
+        for number, handler in self._handlers.items():
+            if signal.getsignal(number) is not handler:
+                self.install()
+                return
+
+    def wait(self, fileno: int | None, timeout: float) -> bool:
+        """Sleep until the descriptor is readable (True), the worker is told to stop, or `timeout` seconds are over (False)."""
+        if self.stopping:
+            return False
+        watched = [self._read] if fileno is None else [self._read, fileno]
+        ready, _, _ = select.select(watched, [], [], max(0.0, timeout))
+        if self._read in ready:
+            self._drain()
+        return fileno is not None and fileno in ready
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, or less when the worker is told to stop."""
+        self.wait(None, seconds)
+
+    def close(self) -> None:
+        signal.set_wakeup_fd(-1)
+        os.close(self._read)
+        os.close(self._write)
+
+    def _drain(self) -> None:
+        try:
+            while os.read(self._read, 512):
+                pass
+        except BlockingIOError:
+            pass
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def _ignore(self, number: int, frame: FrameType | None) -> None:
+        pass
