@@ -14,6 +14,7 @@ __all__ = ["ERROR_LIMIT", "HISTORY_LIMIT", "TRACEBACK_LIMIT", "Record", "add_rec
 
 #: Bounds in characters of one record's texts, and in bytes of all records of one message.
 ERROR_LIMIT = 2_000
+WORKER_LIMIT = 200
 TRACEBACK_LIMIT = 12_000
 HISTORY_LIMIT = 65_536
 
@@ -43,7 +44,7 @@ def record_of(kind: Kind, worker: str, attempt: int, error: BaseException | str)
         trace = _cut(_trace(error), TRACEBACK_LIMIT)
     else:
         text, trace = error, ""
-    return Record(kind, now_ms(), worker, attempt, _cut(text, ERROR_LIMIT), trace)
+    return Record(kind, now_ms(), _cut(worker, WORKER_LIMIT), attempt, _cut(text, ERROR_LIMIT), trace)
 
 
 def pack_record(record: Record) -> bytes:

@@ -1,0 +1,82 @@
+"""JSON messages of other clients."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskq.errors import MalformedMessage
+from taskq.foreign import ForeignCall, read_foreign
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=3),
+    max_leaves=8,
+)
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+
+
+@given(names, st.lists(json_values), st.dictionaries(names, json_values), st.none() | st.integers(1, 65535))
+def test_what_another_client_writes_is_read(job: str, args: list[Any], kwargs: dict[str, Any], max_attempts: int | None) -> None:
+    """Given a JSON object in the agreed form, by any JSON library, then it is read as it was written."""
+    written = {"job": job, "args": args, "kwargs": kwargs, "max_attempts": max_attempts}
+    for ascii_only in (True, False):
+        data = json.dumps(written, ensure_ascii=ascii_only, indent=1 if ascii_only else None).encode()
+        assert read_foreign(data) == ForeignCall(job, args, kwargs, max_attempts)
+
+
+def test_arguments_may_be_left_out() -> None:
+    """Given the job alone, then it is called without arguments, and two calls don't share them."""
+    first, second = read_foreign(b'{"job": "x:y"}'), read_foreign(b'\n {"job": "x:y"} \n')
+    assert first == second == ForeignCall("x:y", [], {}, None)
+    first.args.append(1)
+    assert second.args == []
+    assert read_foreign(b'{"job": "x:y"}').args == []
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b'{"args": [1]}', "job"),
+        (b'{"job": 5}', "job"),
+        (b'{"job": null}', "job"),
+        (b'{"job": "x:y", "args": {"to": 1}}', "args"),
+        (b'{"job": "x:y", "args": "a"}', "args"),
+        (b'{"job": "x:y", "kwargs": []}', "kwargs"),
+        (b'{"job": "x:y", "arg": [1]}', "arg"),
+        (b'{"job": "x:y", "delay": 5}', "delay"),
+        (b'{"job": "x:y", "max_attempts": 0}', "1 to 65535"),
+        (b'{"job": "x:y", "max_attempts": 65536}', "1 to 65535"),
+        (b'{"job": "x:y", "max_attempts": 1.5}', "max_attempts"),
+        (b'{"job": "x:y"', "JSON"),
+        (b'{"job": "x:y"} {"job": "x:y"}', "JSON"),
+        (b'{"job": "x\xff"}', "JSON"),
+        (b'{"job": "x:y", "args": [NaN]}', "JSON"),
+        (b'{"job": "x:y", "args": ' + b"[" * 100_000, "JSON"),
+        (b'{"job": "x:y", "args": ' + b'{"a":' * 100_000, "JSON"),
+        (b'[{"job": "x:y"}]', "no message"),
+        (b'"x:y"', "no message"),
+        (b"null", "no message"),
+        (b"", "no message"),
+        (b"hello", "no message"),
+        (b"\x80\x05K\x01.", "no message"),
+        (b"\xef\xbb\xbf{}", "no message"),
+    ],
+)
+def test_what_is_not_in_that_form_is_refused_with_the_reason(content: bytes, why: str) -> None:
+    """Given a mistake, then the error tells what is wrong, so that the producer can be mended."""
+    with pytest.raises(MalformedMessage, match=why):
+        read_foreign(content)
+
+
+@given(st.binary(max_size=200) | st.binary(max_size=100).map(lambda data: b'{"job": "' + data))
+def test_any_bytes_are_read_or_refused(content: bytes) -> None:
+    """Given any bytes, then MalformedMessage is the only thing that can go wrong, and its text can be printed."""
+    try:
+        read_foreign(content)
+    except MalformedMessage as error:
+        str(error).encode()
