@@ -1,0 +1,187 @@
+"""One stored message as an operator sees it. Reading it runs nothing of it, and needs neither the app nor the secret."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from taskq.channel import State
+from taskq.codec import load_arguments, serializer_of_code
+from taskq.errors import MessageError
+from taskq.foreign import read_foreign
+from taskq.history import Record, records
+from taskq.inspector.render import call_text, data_of, text_of
+from taskq.inspector.unpickle import look_into
+from taskq.message import Body, Flag, Message, is_stamped
+
+__all__ = ["Entry", "Place", "entry_id", "job_of", "read_entry"]
+
+#: A pickle is looked into, never loaded.
+_PICKLE = 0
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a message was found."""
+
+    channel: str
+    state: State
+    #: The server's time, in milliseconds since the epoch.
+    now_ms: float
+    #: Of a reserved message: who has it.
+    worker: str = ""
+    #: When it is due (delayed), or was set aside (failed, timeout, parked), in milliseconds since the epoch.
+    score_ms: float = 0.0
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One stored message."""
+
+    #: 32 hexadecimal digits; "raw-..." for bytes that another client has pushed and no worker has seen yet.
+    id: str
+    channel: str
+    state: State
+    #: The job's name; of an object or callable the name of that. "" when the bytes can't be read.
+    job: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    #: Why the arguments, or the whole message, can't be shown.
+    unreadable: str
+    #: Failed runs so far, and how many there are in all: None when only the app knows.
+    attempts: int
+    max_attempts: int | None
+    #: How often a worker died while running it.
+    crashes: int
+    #: By the producer's clock, None when the message doesn't tell.
+    pushed_at_ms: int | None
+    #: Seconds since it was set aside, or since it was pushed.
+    age: float | None
+    #: Seconds until it is due; None when it isn't delayed.
+    due: float | None
+    #: Who has reserved it.
+    worker: str
+    #: What its last run ended with, or why it is parked.
+    error: str
+    history: tuple[Record, ...]
+    size: int
+    is_signed: bool
+    is_foreign: bool
+    raw: bytes
+
+    def arguments(self, limit: int = 1 << 24) -> str:
+        """Return the arguments as they stand in a call, cut to `limit` characters."""
+        return text_of(self.raw, limit) if self.unreadable and not self.job else call_text(self.args, self.kwargs, limit)
+
+    def data(self) -> dict[str, Any]:
+        """Return everything as JSON can hold it."""
+        told = {name: getattr(self, name) for name in self.__struct_fields__ if name not in ("args", "kwargs", "history", "raw")}
+        return {
+            **told,
+            "state": self.state.value,
+            "args": data_of(self.args),
+            "kwargs": data_of(dict(self.kwargs)),
+            "history": [msgspec.structs.asdict(record) for record in self.history],
+        }
+
+
+class _Content(msgspec.Struct, frozen=True):
+    """What the body says."""
+
+    job: str = ""
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    max_attempts: int | None = None
+    unreadable: str = ""
+
+
+def entry_id(raw: bytes) -> str:
+    """Return the id by which an operator names a message."""
+    if is_stamped(raw):
+        return raw[2:18].hex()
+    return "raw-" + hashlib.blake2b(raw, digest_size=14).hexdigest()
+
+
+def read_entry(raw: bytes, place: Place, attempts_of: Callable[[str], int | None]) -> Entry:
+    """Read a stored message.
+
+    Args:
+        raw: its bytes.
+        place: where they were found.
+        attempts_of: tells the `max_attempts` of a job by name, or None.
+    """
+    message, content = _open(raw)
+    pushed = message.pushed_at_ms if message and not message.is_foreign else None
+    past = tuple(records(message.history_bytes())) if message else ()
+    since = place.score_ms if place.score_ms and place.state is not State.DELAYED else pushed
+    return Entry(
+        id=entry_id(raw),
+        channel=place.channel,
+        state=place.state,
+        job=content.job,
+        args=content.args,
+        kwargs=content.kwargs,
+        unreadable=content.unreadable,
+        attempts=message.head.attempts if message else 0,
+        max_attempts=content.max_attempts or attempts_of(content.job),
+        crashes=message.head.crashes if message else 0,
+        pushed_at_ms=pushed,
+        age=None if since is None else max(0.0, (place.now_ms - since) / 1000),
+        due=max(0.0, (place.score_ms - place.now_ms) / 1000) if place.state is State.DELAYED else None,
+        worker=place.worker,
+        error=past[-1].error if past else "",
+        history=past,
+        size=len(raw),
+        is_signed=bool(message and not message.is_foreign and message.head.flags & Flag.SIGNED),
+        is_foreign=message is None or message.is_foreign,
+        raw=raw,
+    )
+
+
+def job_of(raw: bytes) -> str:
+    """Return the job's name without reading the arguments; "" when the bytes can't be read."""
+    try:
+        message = Message(raw) if is_stamped(raw) else None
+        if message is None or message.is_foreign:
+            return read_foreign(message.content() if message else raw).job
+        return _name(message.body())
+    except MessageError:
+        return ""
+
+
+def _open(raw: bytes) -> tuple[Message | None, _Content]:
+    message = None
+    try:
+        if not is_stamped(raw):
+            return None, _foreign(raw)
+        message = Message(raw)
+        return message, _foreign(message.content()) if message.is_foreign else _own(message)
+    except MessageError as error:
+        return message, _Content(unreadable=str(error))
+
+
+def _foreign(content: bytes) -> _Content:
+    call = read_foreign(content)
+    return _Content(call.job, tuple(call.args), call.kwargs, call.max_attempts)
+
+
+def _own(message: Message) -> _Content:
+    body = message.body()
+    attempts = (body.options or {}).get("max_attempts")
+    told = _Content(_name(body), max_attempts=attempts if isinstance(attempts, int) else None)
+    try:
+        args, kwargs = _arguments(body.serializer, body.arguments)
+    except Exception as error:  # decoding bytes of anybody
+        return msgspec.structs.replace(told, unreadable=f"the arguments can't be shown: {error}")
+    return msgspec.structs.replace(told, args=args, kwargs=kwargs)
+
+
+def _name(body: Body) -> str:
+    # The built-in jobs carry objects and callables: what they carry is named beside them.
+    return str((body.options or {}).get("label") or body.job)
+
+
+def _arguments(code: int, data: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    serializer = serializer_of_code(code)
+    return load_arguments(serializer._replace(load=look_into) if code == _PICKLE else serializer, data)
