@@ -26,7 +26,7 @@ class Crew:
         self.unpark = Unpark(self.team)
         self.lengths = Lengths(self.team, tell)
         self.services: tuple[Service, ...] = (self.heartbeat, self.promote, self.rescue, self.watch, self.unpark, self.lengths)
-        self._replacing: int | None = None
+        self._replacing: str | None = None
 
     def tick(self, now: float) -> None:
         """Do every duty that is due."""
@@ -37,10 +37,10 @@ class Crew:
     def replace_old(self, newest: int, now: float) -> None:
         """Ask one child of an older zygote to stop, then the next when that one has ended and its successor lives."""
         children = self.team.children
-        if self._replacing in children or any(child.pid is None for child in children.values()):
+        if any(child.worker == self._replacing for child in children.values()) or any(child.pid is None for child in children.values()):
             return
         old = next((child for child in children.values() if child.zygote != newest and child.kill_at is None), None)
-        self._replacing = old.slot if old is not None else None
+        self._replacing = old.worker if old is not None else None
         if old is not None:
             old.ask_to_stop(now + self.team.settings.stop_timeout)
 

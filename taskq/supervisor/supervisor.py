@@ -182,6 +182,7 @@ class Supervisor:
             child = self._child(said.slot)
             if child is not None:
                 child.pid = said.pid
+                self._crews[child.channel].heartbeat.due = 0.0  # operators shall see its process id at once
                 if child.kill_at is not None:  # it was asked to stop before it had a process
                     kill_at, child.kill_at = child.kill_at, None
                     child.ask_to_stop(kill_at)
