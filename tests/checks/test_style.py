@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,6 @@ import pytest
 from tests.checks.measure import file_lines, functions
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted((ROOT / "taskq").rglob("*.py"))
 
 FILE_LINES = 300
 FUNCTION_LINES = 40
@@ -35,25 +35,36 @@ class Pump:
 '''
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_keeps_the_house_rules(path: Path) -> None:
-    """Given a file of taskq, then it is short, its functions are short, and they take few parameters by place."""
+def _problems(path: Path) -> Iterator[str]:
     source = path.read_text(encoding="utf-8")
     where = path.relative_to(ROOT)
-    problems = []
     if file_lines(source) > FILE_LINES:
-        problems.append(f"{where}: {file_lines(source)} lines; split it by its ideas (at most {FILE_LINES})")
+        yield f"{where}: {file_lines(source)} lines; split it by its ideas (at most {FILE_LINES})"
     for size in functions(source):
         if size.lines > FUNCTION_LINES:
-            problems.append(f"{where}:{size.line}: {size.name} has {size.lines} lines; name its steps (at most {FUNCTION_LINES})")
+            yield f"{where}:{size.line}: {size.name} has {size.lines} lines; name its steps (at most {FUNCTION_LINES})"
         if size.positional > POSITIONAL:
-            problems.append(f"{where}:{size.line}: {size.name} takes {size.positional} by place (at most {POSITIONAL})")
+            yield f"{where}:{size.line}: {size.name} takes {size.positional} by place (at most {POSITIONAL})"
+
+
+def test_every_file_keeps_the_house_rules() -> None:
+    """Given the files of taskq, then each is short, its functions are short, and they take few parameters by place."""
+    sources = sorted((ROOT / "taskq").rglob("*.py"))
+    assert ROOT / "taskq" / "__init__.py" in sources
+    problems = [problem for path in sources for problem in _problems(path)]
     assert not problems, "\n" + "\n".join(problems)
 
 
-def test_there_is_something_to_check() -> None:
-    """Given the source tree, then the check above has found it."""
-    assert ROOT / "taskq" / "__init__.py" in SOURCES
+def test_what_is_too_long_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a file that breaks each rule, then each is named with its place."""
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    path = tmp_path / "long.py"
+    path.write_text("def f(a, b, c, d, e, f, g):\n" + "    a = 1\n" * FILE_LINES, encoding="utf-8")
+    assert [problem.split("; ")[0] for problem in _problems(path)] == [
+        "long.py: 301 lines",
+        "long.py:1: f has 301 lines",
+        "long.py:1: f takes 7 by place (at most 6)",
+    ]
 
 
 def test_functions_are_measured_without_docstring_and_self() -> None:
