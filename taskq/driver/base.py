@@ -45,6 +45,11 @@ class Rescue(NamedTuple):
 class Link(Protocol):
     """One connection that blocks. Not for use by two threads at once."""
 
+    @property
+    def where(self) -> str:
+        """The server, as it may be shown: without its password."""
+        ...
+
     def call(self, command: Command) -> Any:
         """Send a command and return the server's reply.
 

@@ -17,7 +17,7 @@ from redis.connection import parse_url
 from redis.retry import Retry
 
 from taskq.config import check_url, mask_url
-from taskq.driver.base import Command
+from taskq.driver.base import Command, Link
 from taskq.errors import ConfigError, QueueFull, ServerRefused, ServerTooOld, ServerUnavailable
 
 __all__ = ["Address", "RedisAsyncLink", "RedisLink", "check_server"]
@@ -131,7 +131,7 @@ class RedisLink:
 
     def fileno(self) -> int:
         # redis-py tells the socket nowhere in public; the worker must wait for it together with signals.
-        return int(self._connection._sock.fileno())  # type: ignore[union-attr]
+        return int(self._connection._sock.fileno())
 
     def unblock(self) -> None:
         if self._id is None:
@@ -143,6 +143,11 @@ class RedisLink:
             pass  # then the blocked command ends by its own timeout
         finally:
             other.close()
+
+    @property
+    def where(self) -> str:
+        """The server's URL, without its password."""
+        return self.address.text
 
     @property
     def is_open(self) -> bool:
@@ -241,7 +246,7 @@ class RedisAsyncLink:
             raise
 
 
-def check_server(link: RedisLink) -> str:
+def check_server(link: Link) -> str:
     """Return the server's version text, such as "Valkey 9.1.2".
 
     Raises:
@@ -258,7 +263,7 @@ def check_server(link: RedisLink) -> str:
     name, version = "Redis", fields.get("redis_version", "0")
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers < (6, 2):
-        raise ServerTooOld(f"the server at {link.address.text} is Redis {version}; taskq needs Redis 6.2 or later, or Valkey")
+        raise ServerTooOld(f"the server at {link.where} is Redis {version}; taskq needs Redis 6.2 or later, or Valkey")
     if "valkey_version" in fields:
         name, version = "Valkey", fields["valkey_version"]
     return f"{name} {version}"

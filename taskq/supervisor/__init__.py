@@ -1,4 +1,4 @@
-"""The supervisor: one process without any code of the application, which starts the workers, keeps them alive, and does the channel's duties."""
+"""The supervisor: one process without application code. It starts the workers, keeps them alive, and does the channel's duties."""
 
 from __future__ import annotations
 

@@ -31,7 +31,9 @@ def bury(team: Team, child: Child, death: Death, now: float) -> None:
         rescue = _crashed(child, running, death)
         team.note_crash(now)
     elif child.killed_for == "stop" and running is not None:
-        _log.warning("worker %s was killed at its stop_timeout; %s %s runs again elsewhere, uncounted", child.worker, running.job, running.id.hex())
+        _log.warning(
+            "worker %s was killed at its stop_timeout; %s %s runs again elsewhere, uncounted", child.worker, running.job, running.id.hex()
+        )
     team.insist(team.driver.rescue(rescue))
     ended, failed = record.counts
     team.past_counts = [team.past_counts[0] + ended, team.past_counts[1] + failed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -11,14 +12,13 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
-import multiprocess
-from multiprocess import popen_fork
+from multiprocess import context, popen_fork
 
 from taskq.worker.record import Lock, Record
 
 __all__ = ["Child", "Connection", "Death", "die_with_parent", "fork", "make_lock", "make_pipe"]
 
-_context = multiprocess.get_context("fork")
+_context = context.ForkContext()
 _PR_SET_PDEATHSIG = 1
 
 
@@ -26,6 +26,7 @@ class _Popen(popen_fork.Popen):  # type: ignore[misc]
     """Waits with wait4, which also tells the peak memory of the dead."""
 
     maxrss = 0
+    returncode: int | None
 
     def poll(self, flag: int = os.WNOHANG) -> int | None:
         if self.returncode is None:
@@ -36,14 +37,14 @@ class _Popen(popen_fork.Popen):  # type: ignore[misc]
             if pid == self.pid:
                 self.returncode = os.waitstatus_to_exitcode(status)
                 self.maxrss = usage.ru_maxrss
-        return self.returncode  # type: ignore[no-any-return]
+        return self.returncode
 
 
-class Forked(_context.Process):  # type: ignore[misc,name-defined]
+class Forked(context.ForkProcess):  # type: ignore[misc]
     """A forked process. Dead ones are collected by asking for `exitcode`."""
 
     @staticmethod
-    def _Popen(process_obj: Any) -> _Popen:
+    def _Popen(process_obj: Any) -> _Popen:  # noqa: N802 (multiprocess calls it so)
         return _Popen(process_obj)
 
     @property
@@ -70,8 +71,8 @@ def make_lock() -> Lock:
 
 def make_pipe() -> tuple[Connection, Connection]:
     """Two connected ends; each sends and receives objects."""
-    here, there = _context.Pipe(duplex=True)
-    return here, there
+    ends: tuple[Connection, Connection] = _context.Pipe(duplex=True)
+    return ends
 
 
 def die_with_parent(parent: int) -> None:
@@ -154,12 +155,8 @@ class Child:
     def _signal(self, number: int, *, group: bool = False) -> None:
         if self.pid is None:
             return
-        try:
-            if group:
+        if group:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
-        except (ProcessLookupError, PermissionError):
-            pass
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
-        except ProcessLookupError:
-            pass

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from taskq.queue import Queue
-from taskq.supervisor.child import Connection, fork, make_pipe
+from taskq.supervisor.child import fork, make_pipe
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.zygote import AppInfo, Listen, Spawn, Tell, zygote
 from taskq.worker.record import Records

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from hashlib import blake2b
+from pathlib import Path
 
 __all__ = ["is_surely_dead", "machine_tag", "new_worker_id"]
 
@@ -15,9 +16,8 @@ def machine_tag() -> str:
     Containers share host names and reuse process ids, so neither alone says that a process is gone.
     """
     try:
-        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
-            boot = file.read()
-        space = os.stat("/proc/self/ns/pid").st_ino
+        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+        space = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
         return ""
     return blake2b(boot + str(space).encode(), digest_size=4).hexdigest()

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from taskq.driver.base import Rescue, Word
@@ -56,7 +57,10 @@ class Heartbeat:
             return False
         known, held, self.server_ms = reply
         if not known and child.registered:
-            _log.warning("worker %s was not known to the server any more (a restart, a flush, or it was given up for dead): registered again", child.worker)
+            _log.warning(
+                "worker %s was not known to the server any more (a restart, a flush, or it was given up for dead): registered again",
+                child.worker,
+            )
             child.record.ask_reconcile()
         child.registered = True
         child.record.set_beat(now)
@@ -102,7 +106,7 @@ class Promote:
         if reply is None:
             self.due = now + 0.1
             return
-        moved, wait_ms = reply
+        _, wait_ms = reply
         self.due = now + (_IDLE_POLL if wait_ms < 0 else min(_IDLE_POLL, wait_ms / 1000))
 
     def fileno(self) -> int | None:
@@ -229,8 +233,6 @@ def machine_name() -> str:
 
 def _memory_of(pid: int | None) -> int:
     try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return 0
-

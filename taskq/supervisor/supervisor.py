@@ -78,7 +78,8 @@ class Supervisor:
         """Start the first zygote and wait until the app is loaded. None: told to stop meanwhile."""
         generation = self._new_generation()
         while True:
-            ready, _, _ = select.select([self._inbox, generation], [], [])
+            watched: list[Any] = [self._inbox, generation]
+            ready, _, _ = select.select(watched, [], [])
             if self._inbox in ready and any(one in (signal.SIGTERM, signal.SIGINT) for one in self._inbox.take()):
                 return None
             if generation in ready:

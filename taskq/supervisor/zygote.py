@@ -6,6 +6,7 @@ Workers share the imported application's memory and start in milliseconds. A res
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -172,7 +173,8 @@ class _Nursery:
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _ignore)
         while True:
-            ready, _, _ = select.select([self._orders, self._wake_read], [], [])
+            watched: list[Any] = [self._orders, self._wake_read]
+            ready, _, _ = select.select(watched, [], [])
             if self._wake_read in ready:
                 _drain(self._wake_read)
             self._report_deaths()
@@ -229,10 +231,8 @@ class _Nursery:
         record = self._records[order.slot]
 
         def poke() -> None:
-            try:
+            with contextlib.suppress(BlockingIOError):  # it is full of pokes: the supervisor will look anyway
                 os.write(self._poke_fd, b"!")
-            except BlockingIOError:
-                pass  # it is full of pokes: the supervisor will look anyway
 
         work(self._queue, order.url, order.channel, order.worker, record, poke)
 

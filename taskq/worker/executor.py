@@ -81,8 +81,9 @@ class SyncExecutor:
 async def _in_time(awaitable: Any, timeout: float) -> Any:
     if not timeout:
         return await awaitable
+    limit = asyncio.timeout(timeout)
     try:
-        async with asyncio.timeout(timeout) as limit:
+        async with limit:
             return await awaitable
     except TimeoutError:
         if limit.expired():

@@ -35,7 +35,16 @@ class Loop:
     """One process that runs the jobs of one channel."""
 
     def __init__(
-        self, driver: Driver, link: Link, runner: Runner, record: Record, *, worker: str, channel: ChannelSettings, waiter: Waiter, poke: Callable[[], None]
+        self,
+        driver: Driver,
+        link: Link,
+        runner: Runner,
+        record: Record,
+        *,
+        worker: str,
+        channel: ChannelSettings,
+        waiter: Waiter,
+        poke: Callable[[], None],
     ) -> None:
         self._driver = driver
         self._link = link

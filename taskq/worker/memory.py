@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from pathlib import Path
 
 __all__ = ["peak_bytes", "resident_bytes"]
 
@@ -12,8 +13,7 @@ __all__ = ["peak_bytes", "resident_bytes"]
 def resident_bytes() -> int:
     """Resident memory of this process in bytes; where the system doesn't tell (outside Linux), its peak."""
     try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return peak_bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 

@@ -38,7 +38,8 @@ class Plan(msgspec.Struct, frozen=True):
     def on_fail(self) -> Callable[[BaseException], object] | None:
         """Who is told when the job has failed for good."""
         if self.job.name == OBJECT and self.args:
-            return getattr(self.args[0], "fail", None)
+            own: Callable[[BaseException], object] | None = getattr(self.args[0], "fail", None)
+            return own
         return self.job.options_of_job.on_fail
 
 

@@ -1,4 +1,4 @@
-"""How many messages to reserve at once: pure rules. (The fair share between workers is the script's.)"""
+"""How many messages to reserve at once: pure rules. The fair share between workers is the script's."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ BATCH_LIMIT = 256
 _ID = 16
 _NAME = 240
 
-# offset: field
+# Each part stands at the offset its comment begins with.
 _BEAT = struct.Struct("=d")  # 0: monotonic time of the supervisor's last good heartbeat
 _COUNTS = struct.Struct("=QQ")  # 8: jobs ended, jobs failed for good
 _START = struct.Struct("=dqdq")  # 24: started (monotonic), started (epoch ms), deadline (monotonic, 0 = none), retry ms (-1 = none left)

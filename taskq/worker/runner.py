@@ -12,7 +12,18 @@ from taskq.builtin import OBJECT
 from taskq.channel import Outcome, State
 from taskq.clock import delay_ms, monotonic
 from taskq.context import Context
-from taskq.errors import DelayError, Drop, JobControl, JobTimeout, MessageError, Requeue, Retry, SignatureError, TaskqError, UnsupportedVersion
+from taskq.errors import (
+    DelayError,
+    Drop,
+    JobControl,
+    JobTimeout,
+    MessageError,
+    Requeue,
+    Retry,
+    SignatureError,
+    TaskqError,
+    UnsupportedVersion,
+)
 from taskq.events import JobEvent, Signal
 from taskq.history import Record, add_record, record_of, records
 from taskq.message import Message
@@ -193,7 +204,9 @@ class Runner:
         finally:
             contexts.enter(None)
 
-    def _event(self, signal: Signal, context: Context, seconds: float, error: BaseException | None = None, delay: float | None = None) -> Any:
+    def _event(
+        self, signal: Signal, context: Context, seconds: float, error: BaseException | None = None, delay: float | None = None
+    ) -> Any:
         if not signal.receivers:
             return None
         event = JobEvent(context=context, worker=self._worker, seconds=seconds, error=error, delay=delay)
@@ -202,4 +215,3 @@ class Runner:
 
 def _told(record: Record) -> str:
     return f"{record.error}\n{record.traceback}".rstrip()
-
