@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from taskq.errors import DelayError
 
-__all__ = ["MAX_DELAY", "delay_ms", "monotonic", "moment_ms", "now_ms", "seconds_of"]
+__all__ = ["MAX_DELAY", "delay_ms", "moment_ms", "monotonic", "now_ms", "seconds_of"]
 
 #: The longest delay, in seconds: ten years of 366 days. Longer ones are nearly always milliseconds given as seconds.
 MAX_DELAY = 10 * 366 * 86400.0

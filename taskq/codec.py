@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import math
 import pickle
+import sys
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
 from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
@@ -30,32 +36,90 @@ class Serializer(NamedTuple):
 def _dump_pickle(value: Any) -> bytes:
     try:
         data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        return _dump_by_value(value, error)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return _dump_by_value(value)
     # pickle stores what `__main__` defines as a name, and the worker's `__main__` is another program: send it by value. The test
     # also hits an argument that only mentions the word, which costs time and nothing else.
     if b"__main__" in data:
-        return _dump_by_value(value, None)
+        return _dump_by_value(value)
     return data
 
 
-def _dump_by_value(value: Any, first: Exception | None) -> bytes:
+def _dump_by_value(value: Any) -> bytes:
+    file = io.BytesIO()
+    _by_value_pickler()(file, pickle.HIGHEST_PROTOCOL).dump(value)
+    return file.getvalue()
+
+
+@cache
+def _by_value_pickler() -> Any:
     import cloudpickle  # a slow import that most producers never need
 
-    try:
-        return cloudpickle.dumps(value, pickle.HIGHEST_PROTOCOL)  # type: ignore[no-any-return]
-    except Exception as error:
-        raise (first or error) from None
+    table: Any = cloudpickle.Pickler.dispatch_table
+    of_file = table[io.TextIOWrapper]
+
+    def reduce_file(file: io.TextIOWrapper) -> Any:
+        # cloudpickle would store all that the file holds, and the job would get something that is no file.
+        if file not in (sys.stdout, sys.stderr):
+            raise TypeError("cannot pickle an open file")
+        return of_file(file)
+
+    changed: Any = ChainMap({io.TextIOWrapper: reduce_file}, table)
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        """cloudpickle's, without open files."""
+
+        dispatch_table = changed
+
+    return Pickler
 
 
 def _load_pickle(data: bytes) -> Any:
     return pickle.loads(data)
 
 
+def _dump_json(value: Any) -> bytes:
+    _check_plain(value, str)
+    return msgspec.json.encode(value)
+
+
+def _dump_msgpack(value: Any) -> bytes:
+    _check_plain(value, (str, int, float, bytes), bytes, datetime)
+    return msgspec.msgpack.encode(value)
+
+
+def _check_plain(value: Any, keys: type | tuple[type, ...], *more: type) -> None:
+    """Refuse what would arrive as something else: msgspec writes a date as text, and in JSON a NaN as null.
+
+    Args:
+        value: what shall be stored.
+        keys: what the keys of a dict may be.
+        more: what may be stored beside text, numbers, lists and dicts.
+
+    Raises:
+        TypeError: it would arrive changed.
+    """
+    if value is None or isinstance(value, (str, bool, int)):
+        return
+    if isinstance(value, float):
+        if not (more or math.isfinite(value)):
+            raise TypeError(f"{value} is no number in JSON")
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            _check_plain(one, keys, *more)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            if not isinstance(key, keys):
+                raise TypeError(f"a key of type {type(key).__name__} would arrive as another type")
+            _check_plain(one, keys, *more)
+    elif not isinstance(value, more) or (isinstance(value, datetime) and value.tzinfo is None):
+        raise TypeError(f"{type(value).__name__} is no plain data and would arrive as another type")
+
+
 _by_name: dict[str, Serializer] = {
     "pickle": Serializer("pickle", 0, _dump_pickle, _load_pickle),
-    "json": Serializer("json", 1, msgspec.json.Encoder().encode, msgspec.json.Decoder().decode),
-    "msgpack": Serializer("msgpack", 2, msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder().decode),
+    "json": Serializer("json", 1, _dump_json, msgspec.json.Decoder().decode),
+    "msgpack": Serializer("msgpack", 2, _dump_msgpack, msgspec.msgpack.Decoder().decode),
 }
 _by_code = {serializer.code: serializer for serializer in _by_name.values()}
 

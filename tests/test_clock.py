@@ -105,7 +105,7 @@ def test_a_moment_in_the_past_is_due_at_once() -> None:
         (timedelta(seconds=5), "at must be"),
         pytest.param(10**400, "ten years", id="an int beyond float"),
         (1e300, "ten years"),
-        (datetime.max, "ten years"),
+        (datetime.max, "ten years"),  # noqa: DTZ901  (no time zone on purpose)
         (datetime.max.replace(tzinfo=UTC), "ten years"),
         (datetime.now(UTC).timestamp() * 1000, "milliseconds"),
     ],
@@ -118,7 +118,7 @@ def test_what_is_no_moment_is_refused(at: Any, why: str) -> None:
 
 def test_the_earliest_datetime_is_a_moment() -> None:
     """Given the earliest datetime there is, then it is due at once: reading it is no error."""
-    assert moment_ms(datetime.min) == 0
+    assert moment_ms(datetime.min) == 0  # noqa: DTZ901  (no time zone on purpose)
     assert moment_ms(datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))) == 0
 
 

@@ -35,10 +35,10 @@ class _Odd(Exception):
         return self.text()  # type: ignore[no-any-return]
 
 
-def _raised(error: BaseException) -> BaseException:
+def _raised(error: Exception) -> Exception:
     try:
         raise error
-    except BaseException as caught:
+    except Exception as caught:
         return caught
 
 
@@ -160,7 +160,7 @@ def test_a_traceback_that_can_t_be_printed() -> None:
 
     class Broken(Exception):
         @property
-        def __cause__(self) -> Any:
+        def __cause__(self) -> Any:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
             raise ZeroDivisionError
 
     record = _packed(record_of("failed", "w", 1, _raised(Broken("told"))))

@@ -24,7 +24,8 @@ HISTORY = add_record(b"", record_of("failed", "worker-1", 1, "it failed"))
 UNSIGNED_PLACES = {1, 18, 19}
 
 options_maps = st.none() | st.dictionaries(
-    st.text(max_size=20), st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=20) | st.lists(st.floats(allow_nan=False))
+    st.text(max_size=20),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=20) | st.lists(st.floats(allow_nan=False)),
 )
 
 
@@ -74,7 +75,9 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
         return
 
 
-@pytest.mark.parametrize("raw", [b"", b"\x01", b"hello world, I am no message at all", b"\x80\x05K\x01." * 9, b'{"job": "x"}' * 3, b"\t" * 40])
+@pytest.mark.parametrize(
+    "raw", [b"", b"\x01", b"hello world, I am no message at all", b"\x80\x05K\x01." * 9, b'{"job": "x"}' * 3, b"\t" * 40]
+)
 def test_what_has_no_head_is_no_message(raw: bytes) -> None:
     """Given text, pickles and JSON, then they carry no head, and the error shows how they begin."""
     assert not is_stamped(raw)
@@ -112,7 +115,9 @@ def test_a_newer_message_is_told_from_garbage(version: int) -> None:
         message.body()
 
 
-@pytest.mark.parametrize("body", [b"", b"\xc1", b"\x93\x01\x02\x03", b"\x90", b"\x91\xa1x", b"\x92\xa1x\xa1x", b"\x92\xa2\xff\xfe\xc4\x00", b"\x91" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"", b"\xc1", b"\x93\x01\x02\x03", b"\x90", b"\x91\xa1x", b"\x92\xa1x\xa1x", b"\x92\xa2\xff\xfe\xc4\x00", b"\x91" * 5000]
+)
 def test_a_body_that_is_none_is_malformed(body: bytes) -> None:
     """Given a good head over garbage, then reading the body is a MalformedMessage."""
     with pytest.raises(MalformedMessage, match="body can't be read"):

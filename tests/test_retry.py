@@ -42,7 +42,7 @@ def test_what_is_no_interval_is_refused(value: Any) -> None:
 
 
 def test_a_list_is_indexed_by_attempt_and_its_last_repeats() -> None:
-    """Given a list of intervals, when attempts fail one after another, then each waits its own, and the last is used for all that follow."""
+    """Given a list of intervals, when attempts fail, then each waits its own, and the last is used for all that follow."""
     policy = RetryPolicy(max_attempts=9, retry_seconds=(1.0, 5.0, 30.0))
     assert [policy.delay_after(attempt) for attempt in (1, 2, 3, 4, 8)] == [1.0, 5.0, 30.0, 30.0, 30.0]
 
