@@ -25,7 +25,10 @@ def log_banner(plan: Plan, app: AppInfo | None) -> None:
         )
     names = sorted(plan.jobs)
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    _log.info("%d jobs: %s%s", len(names), ", ".join(names[:_NAMES_SHOWN]) or "none", more)
+    if names:
+        _log.info("%d jobs: %s%s", len(names), ", ".join(names[:_NAMES_SHOWN]), more)
+    else:
+        _log.warning("the app has no jobs: write @queue.job above a function")
     if app is not None and app.threads:
         _log.warning(
             "the app has started %d threads while it was imported; the forked workers won't have them, and locks they hold stay locked: "

@@ -132,8 +132,6 @@ def _load(source: str | Queue, options: WorkerOptions) -> Queue:
             set_up_logging(options.log_level, options.log_format)
     if options.url is not None:
         queue.use_url(options.url, "--url option")
-    if len(queue.jobs.names()) == 0 and not isinstance(source, Queue):
-        _log.warning("the app %s has no jobs: write @queue.job above a function", source)
     return queue
 
 

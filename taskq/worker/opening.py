@@ -15,6 +15,7 @@ from taskq.errors import ArgumentsError, MalformedMessage, SignatureError
 from taskq.foreign import read_foreign
 from taskq.job import Job
 from taskq.message import Body, Message
+from taskq.options import JobOptions
 from taskq.queue import Queue
 from taskq.retry import RetryPolicy
 
@@ -40,7 +41,8 @@ class Plan(msgspec.Struct, frozen=True):
         if self.job.name == OBJECT and self.args:
             own: Callable[[BaseException], object] | None = getattr(self.args[0], "fail", None)
             return own
-        return self.job.options_of_job.on_fail
+        options: JobOptions = self.job.options_of_job
+        return options.on_fail
 
 
 class Opener:

@@ -74,7 +74,9 @@ class Record:
         self.lock = lock
 
     def clear(self) -> None:
-        """Make the place ready for another worker."""
+        """Make the place ready for another worker. The one before may have been killed with the lock in hand."""
+        self.lock.acquire(False)
+        self.lock.release()
         self._memory[self._at : self._at + SLOT_SIZE] = bytes(SLOT_SIZE)
 
     # ---- written by the worker
@@ -161,8 +163,8 @@ class Record:
 
     def take_back(self) -> list[bytes]:
         """Forbid the worker to start what it hasn't started, and return those ids in order."""
-        if not self.lock.acquire(True, 1.0):
-            return []  # it died with the lock in hand: the rescue brings everything back
+        if not self.lock.acquire(True, 0.1):
+            return []  # it died, or was stopped, with the lock in hand
         try:
             count, started, _ = _BATCH.unpack_from(self._memory, self._at + _AT_BATCH)
             _U32.pack_into(self._memory, self._at + _AT_ALLOWED, started)

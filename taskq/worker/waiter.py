@@ -43,11 +43,15 @@ class Waiter:
         """Sleep until the descriptor is readable (True), the worker is told to stop, or `timeout` seconds are over (False)."""
         if self.stopping:
             return False
-        watched = [self._read] if fileno is None else [self._read, fileno]
-        ready, _, _ = select.select(watched, [], [], max(0.0, timeout))
+        # poll, not select: a job that leaks descriptors makes their numbers too large for select.
+        watched = select.poll()
+        watched.register(self._read, select.POLLIN)
+        if fileno is not None:
+            watched.register(fileno, select.POLLIN)
+        ready = {fd for fd, _ in watched.poll(max(0.0, timeout) * 1000)}
         if self._read in ready:
             self._drain()
-        return fileno is not None and fileno in ready
+        return fileno in ready
 
     def pause(self, seconds: float) -> None:
         """Sleep, or less when the worker is told to stop."""

@@ -1,0 +1,238 @@
+"""Everybody a supervisor has: the zygotes, and through them the children of every channel."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from taskq.builtin import CALL, OBJECT
+from taskq.clock import monotonic
+from taskq.queue import Queue
+from taskq.supervisor.burial import bury
+from taskq.supervisor.child import Child, Death, make_lock
+from taskq.supervisor.crew import Crew
+from taskq.supervisor.generation import Generation
+from taskq.supervisor.identity import is_surely_dead, machine_tag, new_worker_id
+from taskq.supervisor.options import WorkerOptions
+from taskq.supervisor.plan import Plan
+from taskq.supervisor.rules import respawn_pause
+from taskq.supervisor.services import machine_name
+from taskq.supervisor.zygote import AppInfo, Exited, Failed, Spawn, Started
+from taskq.worker.record import Records
+
+__all__ = ["Staff"]
+
+_log = logging.getLogger("taskq.supervisor")
+#: Places for children beyond those the settings ask for (for SIGTTIN). Twice as many are made: a restart has old and new ones at once.
+_SPARE = 16
+
+
+class Staff:
+    """The zygotes and the children, and how their number is kept."""
+
+    def __init__(self, source: str | Queue, options: WorkerOptions, poke_fd: int, forget: Callable[[], None]) -> None:
+        self.host = machine_name()
+        self.crews: dict[str, Crew] = {}
+        self.generations: list[Generation] = []
+        #: True once a job has failed for good.
+        self.failed = False
+        self._source = source
+        self._options = options
+        self._poke_fd = poke_fd
+        self._forget_more = forget
+        self._tag = machine_tag()
+        self._url = ""
+        self._make_places(options.processes or 1)
+
+    def make_room(self, processes: int) -> bool:
+        """Make sure that so many children have a place. False: there are too few, and they must be there before the zygote is forked."""
+        if processes <= len(self._records) // 2 - _SPARE:
+            return True
+        for generation in list(self.generations):
+            self.drop(generation)
+        self._make_places(processes)
+        return False
+
+    def _make_places(self, processes: int) -> None:
+        self._records = Records([make_lock() for _ in range(2 * (processes + _SPARE))])
+
+    def employ(self, plan: Plan) -> None:
+        """Set up the channels, rescue what dead workers of this machine had reserved, and start the children."""
+        self._url = plan.url
+        for settings in plan.channels.values():
+            self.crews[settings.name] = Crew(settings, plan.url, plan.processes[settings.name], self.host, self.tell)
+        for crew in self.crews.values():
+            crew.rescue.at_start(lambda worker: is_surely_dead(worker, self._tag))
+        newest = self.generations[-1]
+        self._know(newest.app)
+        newest.listen()
+        self.keep_number()
+
+    # ---- zygotes
+
+    def new_generation(self) -> Generation:
+        """Fork a zygote, which loads the app."""
+        number = self.generations[-1].number + 1 if self.generations else 0
+        generation = Generation(number, self._source, self._options, self._records, self._poke_fd, self._forget)
+        self.generations.append(generation)
+        return generation
+
+    def _forget(self) -> None:
+        """In a new zygote: close what belongs to the supervisor."""
+        for crew in self.crews.values():
+            crew.close()
+        for generation in self.generations:
+            generation.connection.close()
+        self._forget_more()
+
+    def drop(self, generation: Generation) -> None:
+        """End a zygote, and whoever it still has."""
+        self.generations.remove(generation)
+        generation.end()
+
+    def on_message(self, generation: Generation, said: Any) -> None:
+        """Take in what a zygote says."""
+        if isinstance(said, Started):
+            self._on_start(said)
+        elif isinstance(said, Exited):
+            self._on_exit(said.slot, Death(said.status, said.maxrss))
+        elif isinstance(said, AppInfo):
+            generation.app = said
+            _log.info("the app is loaded anew: %d jobs; replacing the children one by one", len(said.jobs))
+            self._know(said)
+            generation.listen()
+        elif isinstance(said, Failed):
+            _log.error("the app can't be loaded anew, the old one works on: %s", said.text)
+            self.drop(generation)
+        elif said is None:
+            self._on_lost(generation)
+
+    def _know(self, app: AppInfo | None) -> None:
+        """Tell the duties what the loaded application can run, and listens to."""
+        if app is None:
+            return
+        for crew in self.crews.values():
+            crew.unpark.jobs = frozenset(app.jobs) | {OBJECT, CALL}
+            crew.unpark.due = 0.0
+            crew.lengths.listened = "queue_length" in app.listened
+            crew.lengths.due = 0.0
+
+    def _on_lost(self, generation: Generation) -> None:
+        """A zygote is gone, and its children with it."""
+        for child in self.alive():
+            if child.zygote == generation.number:
+                self._on_exit(child.slot, Death(None))
+        is_newest = self.generations[-1] is generation
+        was_loaded = generation.app is not None
+        pid = generation.pid
+        if is_newest and was_loaded:
+            _log.error("the zygote (pid %d) died; starting another", pid)
+            self.new_generation()
+        self.drop(generation)
+
+    # ---- children
+
+    def alive(self) -> list[Child]:
+        """Every child that hasn't been reported dead."""
+        return [child for crew in self.crews.values() for child in crew.team.children.values()]
+
+    def keep_number(self) -> None:
+        """Bring the number of children to what is wanted, and let a new zygote's children take over."""
+        ready = [one for one in self.generations if one.app is not None]
+        if not ready:
+            return
+        now, newest = monotonic(), ready[-1]
+        for crew in self.crews.values():
+            team = crew.team
+            staying = [child for child in team.children.values() if child.kill_at is None]
+            for _ in range(team.wanted - len(staying)):
+                if now < team.spawn_after or not self._spawn(newest, crew):
+                    break
+            for child in staying[team.wanted :]:
+                child.ask_to_stop(now + team.settings.stop_timeout)
+            crew.replace_old(newest.number, now)
+        self._retire(one for one in ready if one is not newest)
+
+    def change_number(self, by: int) -> None:
+        """Want so many children more (or fewer) for every channel, at least one."""
+        for crew in self.crews.values():
+            crew.team.wanted = max(1, crew.team.wanted + by)
+            _log.info("channel %s now wants %d processes", crew.team.name, crew.team.wanted)
+
+    def ask_to_stop(self, now: float) -> None:
+        """Tell every child to end after its running job."""
+        for crew in self.crews.values():
+            for child in crew.team.children.values():
+                child.ask_to_stop(now + crew.team.settings.stop_timeout)
+
+    def kill_late(self, now: float) -> None:
+        """Kill those that were told to stop and whose time is over."""
+        for child in self.alive():
+            if child.kill_at is not None and now > child.kill_at and child.killed_for is None:
+                child.kill("stop")
+
+    def tell(self, name: str, event: Any) -> None:
+        """Pass a worker-wide event to the newest zygote's listeners."""
+        for generation in reversed(self.generations):
+            if generation.app is not None:
+                generation.tell(name, event)
+                return
+
+    def close(self) -> None:
+        """End the zygotes, and tell the server what it must still know."""
+        for crew in self.crews.values():
+            crew.team.send_pending()
+            if crew.team.pending:
+                _log.warning("channel %s: the server doesn't answer; what was reserved is rescued after the lease", crew.team.name)
+            crew.close()
+        for generation in list(self.generations):
+            self.drop(generation)
+
+    def _retire(self, old: Iterable[Generation]) -> None:
+        for generation in old:
+            if not any(child.zygote == generation.number for child in self.alive()):
+                self.drop(generation)
+
+    def _spawn(self, generation: Generation, crew: Crew) -> bool:
+        used = {child.slot for child in self.alive()}
+        slot = next((one for one in range(len(self._records)) if one not in used), None)
+        if slot is None:
+            _log.warning("no more than %d children at once; restart the worker with a larger processes", len(self._records))
+            crew.team.wanted = len(crew.team.children)
+            return False
+        record = self._records[slot]
+        record.clear()
+        worker = new_worker_id(self.host, self._tag)
+        child = Child(slot, worker, crew.team.name, record, generation.number, monotonic())
+        crew.team.children[slot] = child
+        # Registered before it lives: from its first moment it may reserve.
+        crew.heartbeat.beat(child, monotonic())
+        return generation.spawn(Spawn(slot, worker, crew.team.settings, self._url))
+
+    def _on_start(self, said: Started) -> None:
+        child = self._child(said.slot)
+        if child is None:
+            return
+        child.pid = said.pid
+        self.crews[child.channel].heartbeat.due = 0.0  # operators shall see its process id at once
+        if child.kill_at is not None:  # it was asked to stop before it had a process
+            kill_at, child.kill_at = child.kill_at, None
+            child.ask_to_stop(kill_at)
+
+    def _on_exit(self, slot: int, death: Death) -> None:
+        child = self._child(slot)
+        if child is None:
+            return
+        team = self.crews[child.channel].team
+        now = monotonic()
+        bury(team, child, death, now)
+        del team.children[slot]
+        self.failed = self.failed or team.counts()[1] > 0
+        pause = respawn_pause(team.crashes, now)
+        if pause:
+            _log.error("channel %s: %d crashes in a short time; the next child starts in %g s", team.name, len(team.crashes), pause)
+            team.spawn_after = now + pause
+
+    def _child(self, slot: int) -> Child | None:
+        return next((child for child in self.alive() if child.slot == slot), None)
