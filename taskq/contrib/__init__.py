@@ -1,0 +1,1 @@
+"""Ready pieces that an application can add: one file each."""
