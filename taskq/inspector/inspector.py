@@ -169,20 +169,20 @@ class Inspector:
 
     # ---- putting in order
 
-    def delete(self, message_id: str, *, progress: Progress = _no_progress) -> Entry | None:
+    def delete(self, message_id: str, *, channels: Sequence[str] = (), progress: Progress = _no_progress) -> Entry | None:
         """Find a message and delete it. Returns what was deleted, None when it is nowhere.
 
         Raises:
             TaskqError: it is reserved: a worker runs it, or is about to.
         """
-        entry = self.find(message_id, progress=progress)
+        entry = self.find(message_id, channels=channels, progress=progress)
         while entry is not None:
             if entry.state is State.RESERVED:
                 raise TaskqError(f"message {entry.id} is reserved by worker {entry.worker}: it runs, or is about to, and can't be deleted")
             store = self._store(entry.channel)
             if store.call(store.driver.remove(entry.state, entry.raw)):
                 return entry
-            entry = self.find(message_id, progress=progress)  # it has moved since it was found
+            entry = self.find(message_id, channels=channels, progress=progress)  # it has moved since it was found
         return None
 
     def reload(

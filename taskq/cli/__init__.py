@@ -1,0 +1,18 @@
+"""The command line: `taskq`. Each command is a file of its own, and is imported only when it is used.
+
+words       numbers, durations and foreign text as a person reads them
+output      standard output: tables, JSON, and text that can't harm a terminal
+progress    bars for what takes longer than a second
+problems    from an error to a message and an exit code
+options     options that several commands have
+target      from the options to a queue, or to an inspector of its channels
+commands    the table of the commands, and the group that reads it
+
+Each of these imports only from those above it, and a command from any of them.
+"""
+
+from __future__ import annotations
+
+from taskq.cli.commands import main, root
+
+__all__ = ["main", "root"]

@@ -1,0 +1,127 @@
+"""`taskq info`: how many messages are where, and what the workers do."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from taskq.channel import STATES
+from taskq.cli.options import as_json, channel_argument, server_options
+from taskq.cli.output import Column, console, print_json, table
+from taskq.cli.target import open_inspector
+from taskq.cli.words import clean, duration, size
+from taskq.config import mask_url
+from taskq.errors import ServerUnavailable
+from taskq.inspector import ChannelReport, Inspector, WorkerReport
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+__all__ = ["command"]
+
+_EVERY = 2.0
+_CHANNELS = [Column("CHANNEL", whole=True), *(Column(state.value.upper(), whole=True, right=True) for state in STATES)]
+_WORKERS = [
+    Column("WORKER", whole=True),
+    Column("CHANNEL", whole=True),
+    Column("STATE", whole=True),
+    Column("FOR", whole=True, right=True),
+    Column("RESERVED", right=True),
+    Column("DONE", right=True),
+    Column("FAILED", right=True),
+    Column("MEMORY", right=True),
+    Column("SEEN", right=True),
+    Column("JOB"),
+]
+
+
+@click.command("info", short_help="Show how many messages are where, and what the workers do.")
+@channel_argument(required=False)
+@as_json
+@click.option(
+    "--watch",
+    is_flag=False,
+    flag_value=str(_EVERY),
+    metavar="[SECONDS]",
+    help=f"Show it anew every {_EVERY:g} (or so many) seconds, until Ctrl-C.",
+)
+@server_options
+def command(channel: str | None, as_json: bool, watch: str | None, app: str | None, url: str | None) -> None:
+    """Show how many messages each channel has in each state, and what its workers are running and for how long.
+
+    CHANNEL: only this one. Default: every channel of the settings, and of the jobs when the app can be loaded.
+    """
+    seconds, word = _interval(watch)
+    if word is not None and channel is not None:
+        raise click.BadParameter(f"{word!r} is no number of seconds", param_hint="--watch")
+    if seconds is not None and as_json:
+        raise click.UsageError("--watch shows the same again and again, --json prints one document: use one of them")
+    inspector = open_inspector(app, url)
+    chosen = channel or word
+    if seconds is not None:
+        _watch(inspector, chosen, seconds)
+    elif as_json:
+        print_json([report.data() for report in _reports(inspector, chosen)])
+    else:
+        console().print(_view(inspector, chosen))
+
+
+def _interval(watch: str | None) -> tuple[float | None, str | None]:
+    """Return the seconds of --watch. In `--watch default` the word behind it is the channel: it is returned too."""
+    if watch is None:
+        return None, None
+    try:
+        seconds = float(watch)
+    except ValueError:
+        return _EVERY, watch
+    if not 0.1 <= seconds <= 86400:
+        raise click.BadParameter("use 0.1 to 86400 seconds", param_hint="--watch")
+    return seconds, None
+
+
+def _reports(inspector: Inspector, channel: str | None) -> list[ChannelReport]:
+    return [inspector.report(name) for name in ([channel] if channel else inspector.channels())]
+
+
+def _view(inspector: Inspector, channel: str | None) -> Group:
+    from rich.console import Group
+    from rich.text import Text
+
+    reports = _reports(inspector, channel)
+    workers = [worker for report in reports for worker in report.workers]
+    rows = [[report.channel, *(f"{report.counts.of(state):,}" for state in STATES)] for report in reports]
+    below = table(_WORKERS, map(_worker_row, workers)) if workers else Text("no workers")
+    return Group(Text(f"server: {clean(mask_url(inspector.url()))}\n"), table(_CHANNELS, rows), Text(), below)
+
+
+def _worker_row(worker: WorkerReport) -> Sequence[str]:
+    where = f"{worker.host}:{worker.pid}" if worker.pid else worker.id
+    numbers = (f"{worker.reserved:,}", f"{worker.done:,}", f"{worker.failed:,}", size(worker.memory_bytes) if worker.memory_bytes else "")
+    running = duration(worker.running_seconds) if worker.job else ""
+    return [where, worker.channel, worker.state, running, *numbers, duration(worker.heartbeat_seconds), worker.job]
+
+
+def _watch(inspector: Inspector, channel: str | None, seconds: float) -> None:
+    """Show the view again and again until Ctrl-C; on a terminal in place, else one below the other."""
+    if not sys.stdout.isatty():
+        while True:
+            console().print(_view(inspector, channel))
+            click.echo()
+            time.sleep(seconds)
+    from rich.console import Group
+    from rich.live import Live
+    from rich.text import Text
+
+    view = _view(inspector, channel)
+    with Live(view, console=console(), auto_refresh=False, screen=True) as live:
+        while True:
+            time.sleep(seconds)
+            try:
+                view = _view(inspector, channel)
+                live.update(view, refresh=True)
+            except ServerUnavailable as error:  # a restart of the server shall not end the watching
+                live.update(Group(view, Text(f"\n{clean(str(error))}", style="red")), refresh=True)

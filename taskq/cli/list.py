@@ -1,0 +1,69 @@
+"""`taskq list`: the messages of a state."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import click
+
+from taskq.channel import STATES, State
+from taskq.cli.options import as_json, channel_argument, server_options, state_option
+from taskq.cli.output import Column, print_json, print_table
+from taskq.cli.target import open_inspector
+from taskq.cli.words import count, duration
+from taskq.inspector import Entry
+
+__all__ = ["command"]
+
+#: How many characters of arguments and of an error are made at all; the width of the terminal cuts them further.
+_CELL = 200
+
+
+@click.command("list", short_help="List the messages of a state.")
+@channel_argument()
+@state_option(STATES, "Which messages.", State.FAILED)
+@click.option("--job", metavar="NAME", help="Only messages of this job: shop.jobs:send_email, or send_email.")
+@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, metavar="N", help="At most so many. 0: all.")
+@as_json
+@server_options
+def command(channel: str, state: str, job: str | None, limit: int, as_json: bool, app: str | None, url: str | None) -> None:
+    """List the messages of CHANNEL in one state, the oldest first; of delayed ones the first due.
+
+    Arguments are shown without running anything of the message. `taskq show ID` shows the whole message.
+    """
+    inspector = open_inspector(app, url)
+    chosen = State(state)
+    found = inspector.entries(channel, chosen, job=job)
+    entries = found if limit == 0 else islice(found, limit)
+    if as_json:
+        print_json([entry.data() for entry in entries])
+        return
+    shown = list(entries)
+    if shown:
+        print_table(_columns(chosen), (_row(entry) for entry in shown))
+    total = inspector.counts(channel).of(chosen)
+    if not shown:
+        click.echo(f"no messages{f' of job {job}' if job else ''} in {state} of {channel}", err=True)
+    elif len(shown) < total:
+        click.echo(f"{len(shown)} of {count(total, 'message')}; --limit 0 lists all", err=True)
+
+
+def _columns(state: State) -> list[Column]:
+    when = "DUE IN" if state is State.DELAYED else "AGE"
+    texts = [Column("JOB", share=2), Column("ARGUMENTS", share=3), Column("ERROR", share=3)]
+    if state in (State.WAITING, State.DELAYED):
+        texts.pop()
+    if state is State.RESERVED:
+        texts[2] = Column("WORKER", share=2)
+    return [Column("ID", whole=True), Column("TRY", whole=True, right=True), Column(when, whole=True, right=True), *texts]
+
+
+def _row(entry: Entry) -> list[str]:
+    attempts = f"{entry.attempts}/{entry.max_attempts}" if entry.max_attempts else str(entry.attempts)
+    when = duration(entry.due if entry.state is State.DELAYED else entry.age)
+    row = [entry.id, attempts, when, entry.job or "(unreadable)", entry.arguments(_CELL)]
+    if entry.state is State.RESERVED:
+        return [*row, entry.worker]
+    if entry.state in (State.WAITING, State.DELAYED):
+        return row
+    return [*row, (entry.error or entry.unreadable)[:_CELL]]

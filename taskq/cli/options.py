@@ -1,0 +1,75 @@
+"""Options and arguments that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from taskq.channel import State
+from taskq.cli.problems import DEBUG
+from taskq.config import load_settings
+from taskq.errors import TaskqError
+
+__all__ = ["as_json", "channel_argument", "channels_option", "debug_option", "server_options", "state_option"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _keep_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    ctx.meta[DEBUG] = value
+
+
+def debug_option(command: F) -> F:
+    """Add --debug. Commands don't see it; the group does."""
+    return click.option(
+        "--debug",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        envvar="TASKQ_DEBUG",
+        callback=_keep_debug,
+        help="Show the traceback of an error. Also: TASKQ_DEBUG=1.",
+    )(command)
+
+
+def server_options(command: F) -> F:
+    """Add --app, --url and --debug."""
+    command = debug_option(command)
+    command = click.option("--url", metavar="URL", help="The server. Default: the setting `url`, else the embedded server.")(command)
+    return click.option("--app", metavar="MODULE[:QUEUE]", help="Where the Queue is, such as shop.jobs:queue. Default: the setting `app`.")(
+        command
+    )
+
+
+def _complete_channel(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    try:
+        return [name for name in sorted(load_settings().channels) if name.startswith(incomplete)]
+    except TaskqError:
+        return []
+
+
+def channel_argument(*, required: bool = True) -> Callable[[F], F]:
+    """Add the argument CHANNEL."""
+    return click.argument("channel", required=required, shell_complete=_complete_channel)
+
+
+def channels_option(text: str) -> Callable[[F], F]:
+    """Add --channel, which may be given several times."""
+    return click.option("--channel", "channels", multiple=True, metavar="NAME", help=text, shell_complete=_complete_channel)
+
+
+def state_option(states: Sequence[State], text: str, default: State | None = None) -> Callable[[F], F]:
+    """Add --state with the states that a command can work on; `default` None makes it a must."""
+    return click.option(
+        "--state",
+        type=click.Choice([state.value for state in states]),
+        default=default.value if default else None,
+        required=default is None,
+        show_default=default is not None,
+        help=text,
+    )
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")

@@ -1,0 +1,105 @@
+"""Standard output: tables, JSON, and text that can't harm a terminal. Standard error: warnings."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from taskq.cli.words import clean
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = ["Column", "console", "json_text", "print_json", "print_table", "print_text", "table", "warn"]
+
+#: Without a terminal a table is as wide as this, so that what is cut for a person isn't cut for a program.
+_PIPE_WIDTH = 300
+
+
+class Column(NamedTuple):
+    """One column of a table. One that is not `whole` gives way when the terminal is narrow."""
+
+    title: str
+    whole: bool = False
+    right: bool = False
+    share: int | None = None
+
+
+def console() -> Console:
+    """Return a console on standard output: in colours on a terminal, else plain."""
+    from rich.console import Console
+
+    class Quiet(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would end the process by itself; the group does it for every command
+
+    width = shutil.get_terminal_size((_PIPE_WIDTH, 24)).columns
+    return Quiet(width=width, highlight=False, markup=False, emoji=False, legacy_windows=False)
+
+
+def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Table:
+    """Make a table of text, in which control characters are escaped and long cells are cut to the width."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold", show_header=True)
+    for column in columns:
+        made.add_column(
+            column.title,
+            no_wrap=True,
+            overflow="ellipsis",
+            justify="right" if column.right else "left",
+            ratio=column.share,
+            min_width=None if not column.whole else len(column.title),
+        )
+    for row in rows:
+        made.add_row(*(Text(clean(cell)) for cell in row))
+    return made
+
+
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table to standard output."""
+    console().print(table(columns, rows))
+
+
+def print_text(text: str) -> None:
+    """Print text to standard output, its control characters escaped and its line ends kept."""
+    click.echo(clean(text, lines=True))
+
+
+def print_json(data: Any) -> None:
+    """Print one JSON document to standard output."""
+    click.echo(json_text(data))
+
+
+def json_text(data: Any) -> str:
+    """Return one JSON document. Letters that don't print are escaped: a terminal may obey them."""
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
+    text = json.dumps(_finite(data), indent=2, ensure_ascii=encoding != "utf8", allow_nan=False)
+    return re.sub(r"[^\n -~]", _json_escape, text)
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    return match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1]
+
+
+def _finite(data: Any) -> Any:
+    # JSON has no word for "infinite" or "not a number".
+    if isinstance(data, float):
+        return data if math.isfinite(data) else str(data)
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    return [_finite(value) for value in data] if isinstance(data, (list, tuple)) else data
+
+
+def warn(text: str) -> None:
+    """Print a warning to standard error."""
+    click.echo(f"Warning: {clean(text, lines=True)}", err=True)

@@ -1,0 +1,65 @@
+"""From an error to a message on standard error and an exit code.
+
+| code | meaning |
+|---|---|
+| 0 | done |
+| 1 | what was asked for is not there; `worker --burst`: a job failed |
+| 2 | a mistake in the command, the settings or the app, or the server can't be used |
+| 130 | ended by Ctrl-C |
+| 141 | who read the output has gone (as in `taskq list ... | head`) |
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from contextlib import suppress
+
+import click
+
+from taskq.cli.words import clean
+from taskq.errors import AppError, TaskqError
+
+__all__ = ["BROKEN_PIPE", "DEBUG", "INTERRUPTED", "MISSING", "WRONG", "NotThere", "report"]
+
+#: Where `--debug` leaves its value in the context, for the group to find.
+DEBUG = "taskq.debug"
+
+MISSING = 1
+WRONG = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+class NotThere(Exception):
+    """What the command was asked for does not exist, or can't be had now."""
+
+
+def report(error: BaseException, *, debug: bool) -> int:
+    """Tell of an error on standard error and return the exit code. With `debug` its traceback is shown."""
+    if isinstance(error, BrokenPipeError):
+        _hush()
+        return BROKEN_PIPE
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return INTERRUPTED
+    if isinstance(error, click.ClickException):
+        error.show()
+        return WRONG
+    text = "".join(traceback.format_exception(error)) if debug and not isinstance(error, NotThere) else f"Error: {_text(error)}"
+    click.echo(clean(text, lines=True), err=True)
+    return MISSING if isinstance(error, NotThere) else WRONG
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, AppError) and error.__cause__ is not None:
+        return f"{error}\n(--debug shows where)"
+    if isinstance(error, (TaskqError, NotThere)):
+        return str(error)
+    return f"unexpected {type(error).__name__}: {error}\nThis is a fault in taskq, or in a driver or app of yours: --debug shows where."
+
+
+def _hush() -> None:
+    # Python flushes standard output once more at its end, and would complain there.
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,35 @@
+"""`taskq reload`: put failed, timed out or parked messages back to waiting."""
+
+from __future__ import annotations
+
+import click
+
+from taskq.channel import State
+from taskq.cli.options import channel_argument, server_options, state_option
+from taskq.cli.problems import NotThere
+from taskq.cli.progress import progress_bar
+from taskq.cli.target import open_inspector
+from taskq.cli.words import count
+from taskq.inspector import RELOADED
+
+__all__ = ["command"]
+
+
+@click.command("reload", short_help="Put failed, timed out or parked messages back to waiting.")
+@channel_argument()
+@state_option(RELOADED, "Which messages.", State.FAILED)
+@click.option("--job", metavar="NAME", help="Only messages of this job: shop.jobs:send_email, or send_email.")
+@click.option("--id", "message_id", metavar="ID", help="Only this message.")
+@server_options
+def command(channel: str, state: str, job: str | None, message_id: str | None, app: str | None, url: str | None) -> None:
+    """Put the failed (or timed out, or parked) messages of CHANNEL back to waiting. Their attempts are counted anew.
+
+    What fails while this runs is left for the next time. Exit code 1 when --id or --job was given and none is there.
+    """
+    inspector = open_inspector(app, url)
+    with progress_bar("reloading") as progress:
+        moved = inspector.reload(channel, State(state), job=job, message_id=message_id, progress=progress)
+    if not moved and (job or message_id):
+        wanted = " and ".join([*([f"id {message_id}"] if message_id else []), *([f"job {job}"] if job else [])])
+        raise NotThere(f"no message with {wanted} in {state} of {channel}")
+    click.echo(f"{count(moved, 'message')} reloaded")

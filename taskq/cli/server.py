@@ -1,0 +1,88 @@
+"""`taskq server`: look after the embedded server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import msgspec
+
+from taskq.cli.options import as_json, debug_option
+from taskq.cli.output import print_json, print_text
+from taskq.cli.problems import MISSING
+from taskq.cli.target import command_settings
+from taskq.cli.words import duration, size
+from taskq.config import mask_url
+from taskq.driver.embedded import EmbeddedServer, ServerStatus
+
+__all__ = ["command"]
+
+
+@click.group("server", short_help="Look after the embedded server.")
+def command() -> None:
+    """Look after the embedded server, which is used when the settings name no `url` and the extra `embedded` is installed.
+
+    It starts by itself when it is first needed, keeps its data in .taskq/ beside the settings file, and runs until it is stopped.
+    """
+
+
+@command.command("status", short_help="Show whether it runs, where, and since when.")
+@as_json
+@debug_option
+def status(as_json: bool) -> int:
+    """Show whether the embedded server runs, where, and since when. Starts nothing. Exit code 1 when it doesn't run."""
+    server, url = _find()
+    found = server.status()
+    if as_json:
+        print_json(_data(found, url))
+    else:
+        print_text("\n".join(_lines(found, url)))
+    return 0 if found.running else MISSING
+
+
+@command.command("stop", short_help="Stop it. Its data stays.")
+@as_json
+@debug_option
+def stop(as_json: bool) -> int:
+    """Stop the embedded server. Its data stays, and the next push or worker starts it again. Exit code 1 when it doesn't run."""
+    server, url = _find()
+    stopped = server.stop()
+    if as_json:
+        print_json({"stopped": stopped, "in_use": url is None, "directory": str(server.directory)})
+    else:
+        lines = ["stopped" if stopped else f"no embedded server runs in {server.directory}", *_not_in_use(url)]
+        print_text("\n".join(lines))
+    return 0 if stopped else MISSING
+
+
+def _find() -> tuple[EmbeddedServer, str | None]:
+    """Return the server of this project, and the URL in the settings that is used instead of it."""
+    settings = command_settings(None, None)
+    return EmbeddedServer(settings.directory / ".taskq"), settings.url
+
+
+def _not_in_use(url: str | None) -> list[str]:
+    return [] if url is None else [f"the embedded server isn't in use: the settings name {mask_url(url)}"]
+
+
+def _data(status: ServerStatus, url: str | None) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.to_builtins(status, enc_hook=str)
+    return {**told, "in_use": url is None}
+
+
+def _lines(status: ServerStatus, url: str | None) -> list[str]:
+    if not status.running:
+        return [f"not running; data in {status.directory}", *_not_in_use(url)]
+    facts = {
+        "url": status.url,
+        "process": status.pid,
+        "version": f"Valkey {status.version}" if status.version else None,
+        "running for": duration(status.uptime_seconds) if status.uptime_seconds is not None else None,
+        "memory": size(status.used_memory_bytes) if status.used_memory_bytes is not None else None,
+        "data": size(status.data_bytes) if status.data_bytes is not None else None,
+        "clients": status.clients,
+        "directory": status.directory,
+        "log": status.log,
+    }
+    lines = [f"  {name + ':':<13}{value}" for name, value in facts.items() if value is not None]
+    return ["loading its data" if status.loading else "running", *lines, *_not_in_use(url)]

@@ -1,0 +1,87 @@
+"""`taskq show`: one message, whole."""
+
+from __future__ import annotations
+
+import click
+
+from taskq.channel import State
+from taskq.cli.options import as_json, channels_option, server_options
+from taskq.cli.output import print_json, print_text
+from taskq.cli.problems import NotThere
+from taskq.cli.progress import progress_bar
+from taskq.cli.target import open_inspector
+from taskq.cli.words import count, duration, moment, size
+from taskq.history import Record
+from taskq.inspector import Entry
+
+__all__ = ["command"]
+
+#: A larger argument fills the screen and says no more; --json prints it whole.
+_ARGUMENTS = 20_000
+
+
+@click.command("show", short_help="Show one message with its history.")
+@click.argument("message_id", metavar="ID")
+@channels_option("Look in this channel. May be given several times. Default: every known one.")
+@as_json
+@server_options
+def command(message_id: str, channels: tuple[str, ...], as_json: bool, app: str | None, url: str | None) -> None:
+    """Show the message ID wherever it is: its arguments, and the history of its attempts with their tracebacks.
+
+    Exit code 1 when there is no such message: it was never pushed, is done, or was deleted.
+    """
+    inspector = open_inspector(app, url)
+    with progress_bar("looking") as progress:
+        entry = inspector.find(message_id, channels=channels, progress=progress)
+    if entry is None:
+        looked = ", ".join(channels or inspector.channels())
+        raise NotThere(f"no message {message_id} in {looked}: it is done, was deleted, or is in another channel")
+    if as_json:
+        print_json(entry.data())
+    else:
+        print_text("\n".join([*_facts(entry), *_history(entry)]))
+
+
+def _facts(entry: Entry) -> list[str]:
+    attempts = f"{entry.attempts} of {entry.max_attempts}" if entry.max_attempts else str(entry.attempts)
+    facts = {
+        "id": entry.id,
+        "job": entry.job or "(unreadable)",
+        "channel": entry.channel,
+        "state": _state(entry),
+        "arguments": entry.arguments(_ARGUMENTS) or "(none)",
+        "unreadable": entry.unreadable,
+        "failed runs": attempts,
+        "crashes": str(entry.crashes) if entry.crashes else "",
+        "pushed": moment(entry.pushed_at_ms) if entry.pushed_at_ms is not None else "",
+        "error": entry.error,
+        "size": f"{size(entry.size)}{', signed' if entry.is_signed else ''}{', pushed by another client' if entry.is_foreign else ''}",
+    }
+    return [f"{name + ':':<12} {_indented(value)}" for name, value in facts.items() if value]
+
+
+def _state(entry: Entry) -> str:
+    if entry.state is State.RESERVED:
+        return f"reserved by worker {entry.worker}"
+    if entry.state is State.DELAYED:
+        return f"delayed, due in {duration(entry.due)}"
+    return f"{entry.state.value}, since {duration(entry.age)}" if entry.age is not None else entry.state.value
+
+
+def _history(entry: Entry) -> list[str]:
+    if not entry.history:
+        return []
+    lines = ["", f"history ({count(len(entry.history), 'record')}):"]
+    for record in entry.history:
+        lines += _record(record)
+    return lines
+
+
+def _record(record: Record) -> list[str]:
+    what = f"{record.kind}, attempt {record.attempt}, worker {record.worker}"
+    trace = [f"      {line}" for line in record.traceback.splitlines()]
+    return [f"  {moment(record.at_ms)}  {what}", f"    {_indented(record.error, 4)}", *trace]
+
+
+def _indented(text: str, width: int = 13) -> str:
+    return text.replace("\n", "\n" + " " * width)

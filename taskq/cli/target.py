@@ -1,0 +1,103 @@
+"""From the options to a queue, or to an inspector of its channels."""
+
+from __future__ import annotations
+
+import re
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from taskq.app import load_app
+from taskq.cli.output import warn
+from taskq.config import Settings, load_settings
+from taskq.errors import AppError, ConfigError
+from taskq.inspector import Inspector
+from taskq.queue import Queue
+
+__all__ = ["app_name", "command_settings", "open_inspector", "open_queue"]
+
+_QUEUE = re.compile(r"^(\w+)\s*(?::[^=\n]*)?=\s*(?:\w+\.)?Queue\(", re.MULTILINE)
+_PLACES = ("*.py", "*/jobs.py", "*/tasks.py", "*/app.py")
+
+
+def command_settings(app: str | None, url: str | None) -> Settings:
+    """Read the settings, the options of the command line among them.
+
+    Raises:
+        ConfigError: a setting or an option is wrong.
+    """
+    return load_settings({"app": app, "url": url}, argument_name="command line")
+
+
+def app_name(settings: Settings) -> str:
+    """Return the name of the app, and make it importable.
+
+    Raises:
+        ConfigError: none is given; the text says how, and names the one that was most likely meant.
+    """
+    if settings.app is None:
+        raise ConfigError(
+            'no app is named: write it behind the command, as in "taskq worker shop.jobs:queue" (with other commands: --app), '
+            f'or as app = "shop.jobs:queue" in taskq.toml{_guess()}'
+        )
+    if settings.origins["app"] != "command line":
+        # The file's app is found from the file's place, also when taskq is run further down.
+        _put_on_path(settings.directory)
+    return settings.app
+
+
+def open_queue(app: str | None, url: str | None) -> Queue:
+    """Load the app and return its queue.
+
+    Raises:
+        AppError: it can't be loaded.
+        ConfigError: none is named, or a setting is wrong.
+    """
+    return _load(command_settings(app, url), url)
+
+
+def open_inspector(app: str | None, url: str | None) -> Inspector:
+    """Return an inspector of the app's queue, or, when there is no app or it can't be imported, of the settings alone.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    settings = command_settings(app, url)
+    if settings.app is not None:
+        try:
+            return Inspector(_load(settings, url))
+        except AppError as error:
+            warn(f"only the settings are used, for the app can't be loaded: {error}")
+    return Inspector(settings)
+
+
+def _load(settings: Settings, url: str | None) -> Queue:
+    # What an import prints must not stand in the output of a command.
+    with redirect_stdout(sys.stderr):
+        queue = load_app(app_name(settings))
+    if url is not None and settings.url is not None:
+        queue.use_url(settings.url, "command line")
+    return queue
+
+
+def _put_on_path(directory: Path) -> None:
+    if str(directory) not in sys.path:
+        sys.path.insert(0, str(directory))
+
+
+def _guess() -> str:
+    """Return a hint at the only queue below the working directory, when there is one."""
+    found = []
+    for pattern in _PLACES:
+        for path in sorted(Path().glob(pattern))[:50]:
+            match = _QUEUE.search(_text(path))
+            if match and all(part.isidentifier() for part in path.with_suffix("").parts):
+                found.append(f"{'.'.join(path.with_suffix('').parts)}:{match[1]}")
+    return f".\nFound here: {found[0]}" if len(found) == 1 else ""
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace") if path.stat().st_size < 1_000_000 else ""
+    except OSError:
+        return ""
