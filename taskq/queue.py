@@ -11,7 +11,7 @@ import msgspec
 
 from taskq.builtin import CALL, OBJECT, Handles, call_function, handle_object, label_of
 from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings
-from taskq.driver.load import load_driver, server_url
+from taskq.driver.load import load_driver, reviver, server_url
 from taskq.errors import ArgumentsError, TaskqError, UnknownChannel, UnknownJob
 from taskq.job import Call, Job
 from taskq.options import Delay, JobOptions, OnFail, PushOptions
@@ -262,7 +262,7 @@ class Queue:
         """The way to a channel's store."""
         sender = self._senders.get(channel)
         if sender is None:
-            sender = self._senders[channel] = Sender(load_driver(self.url(), self.channel(channel)))
+            sender = self._senders[channel] = Sender(load_driver(self.url(), self.channel(channel)), reviver(self.settings))
         return sender
 
     # ---- from call to bytes to server

@@ -7,7 +7,7 @@ import os
 import time
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from taskq.clock import monotonic
@@ -25,8 +25,10 @@ REPEAT_SECONDS = 10.0
 class Sender:
     """Sends the commands of one channel's driver."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, revive: Callable[[], object] | None = None) -> None:
+        """Send with this driver; `revive` is called when the server doesn't answer, and starts it again if it is ours."""
         self.driver = driver
+        self._revive = revive
         self._restart()
 
     def _restart(self) -> None:
@@ -44,6 +46,8 @@ class Sender:
             if error.sent:
                 raise
             # Nothing had left. The server may have been restarted: once more, over a new connection.
+            if self._revive is not None:
+                self._revive()
             link = self.driver.link()
             reply = link.call(command)
         except TaskqError:  # an answer, if not the one hoped for: the connection is as good as before
@@ -82,6 +86,8 @@ class Sender:
             await link.close()
             if error.sent:
                 raise
+            if self._revive is not None:
+                await asyncio.to_thread(self._revive)
             link = self.driver.async_link()
             reply = await link.call(command)
         except TaskqError:  # an answer, if not the one hoped for: the connection is as good as before

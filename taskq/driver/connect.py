@@ -187,7 +187,8 @@ class RedisLink:
         try:
             connection.send_packed_command(packed, check_health=False)
         except (wire.RedisError, OSError) as error:
-            raise self._failed(error, move, sent=True) from error
+            # Not all of it was taken from us, so the server can't have the whole command, and carries out no half ones.
+            raise self._failed(error, move, sent=False) from error
 
     def _failed(self, error: Exception, move: str, *, sent: bool) -> Exception:
         translated = _translate(error, self.address, move, sent=sent)

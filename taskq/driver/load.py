@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 
 from taskq.config import ChannelSettings, Settings
 from taskq.driver.base import Driver
 from taskq.errors import ConfigError
 
-__all__ = ["DEFAULT_URL", "load_driver", "server_url"]
+__all__ = ["DEFAULT_URL", "load_driver", "reviver", "server_url"]
 
 DEFAULT_URL = "redis://localhost:6379/0"
 
@@ -27,6 +28,11 @@ def server_url(settings: Settings) -> str:
     if embedded.is_available():
         return embedded.EmbeddedServer(Path(settings.directory) / ".taskq").ensure()
     return DEFAULT_URL
+
+
+def reviver(settings: Settings) -> Callable[[], object] | None:
+    """Return what starts the embedded server again after it was killed; None when the server isn't ours."""
+    return None if settings.url is not None else lambda: server_url(settings)
 
 
 def load_driver(url: str, channel: ChannelSettings) -> Driver:

@@ -26,7 +26,7 @@ def log_banner(plan: Plan, app: AppInfo | None) -> None:
     names = sorted(plan.jobs)
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
     if names:
-        _log.info("%d jobs: %s%s", len(names), ", ".join(names[:_NAMES_SHOWN]), more)
+        _log.info("%d %s: %s%s", len(names), "job" if len(names) == 1 else "jobs", ", ".join(names[:_NAMES_SHOWN]), more)
     else:
         _log.warning("the app has no jobs: write @queue.job above a function")
     if app is not None and app.threads:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from taskq.config import ChannelSettings
 from taskq.supervisor.lengths import Lengths
 from taskq.supervisor.services import Heartbeat, Promote, Rescuer, Service, Watch
 from taskq.supervisor.team import Team
@@ -17,8 +16,8 @@ __all__ = ["Crew"]
 class Crew:
     """A team and its services."""
 
-    def __init__(self, settings: ChannelSettings, url: str, processes: int, host: str, tell: Callable[[str, Any], None]) -> None:
-        self.team = Team(settings, url, processes)
+    def __init__(self, team: Team, host: str, tell: Callable[[str, Any], None]) -> None:
+        self.team = team
         self.heartbeat = Heartbeat(self.team, host)
         self.promote = Promote(self.team)
         self.rescue = Rescuer(self.team, self.heartbeat)

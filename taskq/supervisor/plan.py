@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from taskq.config import ChannelSettings, did_you_mean
+from taskq.config import ChannelSettings, Settings, did_you_mean
 from taskq.driver.connect import check_server
 from taskq.driver.load import load_driver, server_url
 from taskq.errors import UnknownChannel
@@ -17,6 +17,7 @@ __all__ = ["Plan", "make_plan"]
 class Plan(msgspec.Struct, frozen=True):
     """The decisions."""
 
+    settings: Settings
     url: str
     server: str
     channels: dict[str, ChannelSettings]
@@ -45,7 +46,7 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
         finally:
             link.close()
     processes = {name: options.processes or settings.processes for name, settings in chosen.items()}
-    return Plan(url, server, chosen, processes, frozenset(app.jobs))
+    return Plan(app.settings, url, server, chosen, processes, frozenset(app.jobs))
 
 
 def _with_options(settings: ChannelSettings, options: WorkerOptions) -> ChannelSettings:

@@ -8,6 +8,7 @@ from typing import Any
 
 from taskq.builtin import CALL, OBJECT
 from taskq.clock import monotonic
+from taskq.driver.load import reviver
 from taskq.queue import Queue
 from taskq.supervisor.burial import bury
 from taskq.supervisor.child import Child, Death, make_lock
@@ -18,6 +19,7 @@ from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan
 from taskq.supervisor.rules import respawn_pause
 from taskq.supervisor.services import machine_name
+from taskq.supervisor.team import Team
 from taskq.supervisor.zygote import AppInfo, Exited, Failed, Spawn, Started
 from taskq.worker.record import Records
 
@@ -61,7 +63,8 @@ class Staff:
         """Set up the channels, rescue what dead workers of this machine had reserved, and start the children."""
         self._url = plan.url
         for settings in plan.channels.values():
-            self.crews[settings.name] = Crew(settings, plan.url, plan.processes[settings.name], self.host, self.tell)
+            team = Team(settings, plan.url, plan.processes[settings.name], reviver(plan.settings))
+            self.crews[settings.name] = Crew(team, self.host, self.tell)
         for crew in self.crews.values():
             crew.rescue.at_start(lambda worker: is_surely_dead(worker, self._tag))
         newest = self.generations[-1]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from taskq.clock import monotonic
@@ -23,8 +25,9 @@ _LONGEST_PAUSE = 5.0
 class Team:
     """The children that work one channel."""
 
-    def __init__(self, settings: ChannelSettings, url: str, processes: int) -> None:
+    def __init__(self, settings: ChannelSettings, url: str, processes: int, revive: Callable[[], object] | None = None) -> None:
         self.settings = settings
+        self._revive = revive
         self.wanted = processes
         self.children: dict[int, Child] = {}
         self.crashes: list[float] = []
@@ -97,5 +100,8 @@ class Team:
             text = "trying again until it does" if isinstance(error, ServerUnavailable) else "trying again"
             _log.error("channel %s: %s; %s", self.name, error, text)
         # Full jitter: supervisors that lost the server together must not come back together.
+        if self._revive is not None:
+            with contextlib.suppress(ServerError):  # the next try will tell
+                self._revive()
         self._ask_after = now + random.uniform(0.01, self._pause)
         self._pause = min(_LONGEST_PAUSE, self._pause * 2)
