@@ -62,6 +62,14 @@ class _Group(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, listed.help) for name, listed in COMMANDS.items()])
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as error:
+            if isinstance(error, click.NoSuchOption) and error.option_name in ("--app", "--debug", "--url"):
+                error.message = f"{error.option_name} stands behind the command, as in: taskq info {error.option_name}"
+            raise click.exceptions.Exit(report(error, debug=False)) from error
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             code = super().invoke(ctx)

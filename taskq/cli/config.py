@@ -59,11 +59,13 @@ def _value(settings: Settings, key: str) -> Any:
 
 def _shown(key: str, value: Any, settings: Settings) -> str:
     if isinstance(value, tuple):
-        return ", ".join(f"{one:g}" for one in value)
-    if isinstance(value, float):
-        return f"{value:g}"
+        return ", ".join(map(_plain, value))
     if value is not None:
-        return str(value)
+        return _plain(value)
     if key == "url":
         return f"(the embedded server in {settings.directory / '.taskq'})" if embedded.is_available() else f"({DEFAULT_URL})"
     return "(none)"
+
+
+def _plain(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

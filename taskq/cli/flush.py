@@ -24,7 +24,7 @@ def command(channel: str, state: str, yes: bool, app: str | None, url: str | Non
     """Delete all messages of CHANNEL in one state, for good. Asks first, unless --yes is given."""
     chosen = State(state)
     if chosen is State.RESERVED:
-        raise click.UsageError(
+        raise click.ClickException(
             "reserved messages can't be flushed: workers are running them. "
             "Stop the worker: it finishes what runs and gives the rest back to waiting."
         )
@@ -39,7 +39,7 @@ def command(channel: str, state: str, yes: bool, app: str | None, url: str | Non
 
 def _ask(question: str) -> None:
     if not sys.stdin.isatty():
-        raise click.UsageError("there is no terminal to ask on: say --yes to delete without being asked")
+        raise click.ClickException("there is no terminal to ask on: say --yes to delete without being asked")
     if not click.confirm(question, err=True):
         click.echo("nothing was deleted", err=True)
         raise click.exceptions.Exit(1)

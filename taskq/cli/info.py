@@ -57,9 +57,9 @@ def command(channel: str | None, as_json: bool, watch: str | None, app: str | No
     """
     seconds, word = _interval(watch)
     if word is not None and channel is not None:
-        raise click.BadParameter(f"{word!r} is no number of seconds", param_hint="--watch")
+        raise click.ClickException(f"--watch takes a number of seconds, not {word!r}")
     if seconds is not None and as_json:
-        raise click.UsageError("--watch shows the same again and again, --json prints one document: use one of them")
+        raise click.ClickException("--watch shows the same again and again, --json prints one document: use one of them")
     inspector = open_inspector(app, url)
     chosen = channel or word
     if seconds is not None:
@@ -79,7 +79,7 @@ def _interval(watch: str | None) -> tuple[float | None, str | None]:
     except ValueError:
         return _EVERY, watch
     if not 0.1 <= seconds <= 86400:
-        raise click.BadParameter("use 0.1 to 86400 seconds", param_hint="--watch")
+        raise click.ClickException("--watch takes 0.1 to 86400 seconds")
     return seconds, None
 
 

@@ -63,7 +63,7 @@ def command(directory: Path) -> None:
                 file.write(text)
             click.echo(f"wrote {path}")
     except OSError as error:
-        raise click.UsageError(f"{error.filename or directory} can't be written: {error.strerror}") from None
+        raise click.ClickException(f"{error.filename or directory} can't be written: {error.strerror}") from None
     where = "" if directory == Path() else f"cd {directory}\n  "
     click.echo(f"\nNext:\n  {where}python jobs.py\n  taskq worker --burst")
 

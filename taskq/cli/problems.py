@@ -44,7 +44,7 @@ def report(error: BaseException, *, debug: bool) -> int:
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return INTERRUPTED
     if isinstance(error, click.ClickException):
-        error.show()
+        _show(error)
         return WRONG
     text = "".join(traceback.format_exception(error)) if debug and not isinstance(error, NotThere) else f"Error: {_text(error)}"
     click.echo(clean(text, lines=True), err=True)
@@ -52,11 +52,21 @@ def report(error: BaseException, *, debug: bool) -> int:
 
 
 def _text(error: BaseException) -> str:
-    if isinstance(error, AppError) and error.__cause__ is not None:
+    if isinstance(error, AppError) and not isinstance(error.__cause__, (ModuleNotFoundError, type(None))):
         return f"{error}\n(--debug shows where)"
     if isinstance(error, (TaskqError, NotThere)):
         return str(error)
     return f"unexpected {type(error).__name__}: {error}\nThis is a fault in taskq, or in a driver or app of yours: --debug shows where."
+
+
+def _show(error: click.ClickException) -> None:
+    if not isinstance(error, click.UsageError):
+        error.show()
+    elif type(error).show is not click.UsageError.show:
+        error.show()  # a command without arguments that prints its help
+    else:
+        path = error.ctx.command_path if error.ctx else "taskq"
+        click.echo(clean(f"Error: {error.format_message()}\nTry '{path} --help'.", lines=True), err=True)
 
 
 def _hush() -> None:

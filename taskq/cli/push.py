@@ -55,7 +55,7 @@ def _argument(number: int, text: str) -> Any:
     advice = f"A text needs double quotes of its own, and single ones for the shell: {quoted}"
     if text.startswith("-"):
         advice = f"It is no option of push either. {advice}"
-    raise click.UsageError(f"argument {number} is not JSON: {text}\n{advice}")
+    raise click.ClickException(f"argument {number} is not JSON: {text}\n{advice}")
 
 
 def _named(text: str | None) -> dict[str, Any]:
@@ -64,9 +64,9 @@ def _named(text: str | None) -> dict[str, Any]:
     try:
         named = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise click.BadParameter(f"it is not JSON: {error}", param_hint="--kwargs") from None
+        raise click.ClickException(f"--kwargs is not JSON: {error}") from None
     if not isinstance(named, dict):
-        raise click.BadParameter("""it must be a JSON object, such as '{"subject": "hi"}'""", param_hint="--kwargs")
+        raise click.ClickException("""--kwargs must be a JSON object, such as '{"subject": "hi"}'""")
     return named
 
 

@@ -56,7 +56,6 @@ def command(app: str | None, named_app: str | None, url: str | None, channels: t
     settings = command_settings(app or named_app, url)
     name = app_name(settings)
     chosen["log_level"] = chosen["log_level"].upper()
-    options = WorkerOptions(
-        channels=channels, url=settings.url if url else None, debug=bool(click.get_current_context().meta.get(DEBUG)), **chosen
-    )
+    debug = bool(click.get_current_context().meta.get(DEBUG))
+    options = WorkerOptions(channels=channels, url=settings.url if url else None, debug=debug, **chosen)
     return run_worker(name, options)
