@@ -49,6 +49,7 @@ def load_driver(url: str, channel: ChannelSettings) -> Driver:
     try:
         factory = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"driver = {channel.driver!r} of channel {channel.name!r}: {error}; write 'redis' or 'package.module:Class'") from None
+        told = f"driver = {channel.driver!r} of channel {channel.name!r}: {error}"
+        raise ConfigError(f"{told}; write 'redis' or 'package.module:Class'") from None
     driver: Driver = factory(url, channel)
     return driver

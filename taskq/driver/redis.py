@@ -7,8 +7,10 @@ from itertools import chain
 
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
+from taskq.driver.alink import RedisAsyncLink
 from taskq.driver.base import Command, Rescue, Where, Word
-from taskq.driver.connect import Address, RedisAsyncLink, RedisLink
+from taskq.driver.connect import Address
+from taskq.driver.link import RedisLink
 from taskq.driver.scripts import load_script
 
 __all__ = ["RedisDriver"]

@@ -1,0 +1,96 @@
+"""One connection for asyncio that sends commands: the twin of `link`, for the application's side only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis.asyncio
+from redis import exceptions as wire
+
+from taskq.driver.base import Command
+from taskq.driver.connect import Address, translate
+from taskq.errors import ServerUnavailable
+
+__all__ = ["RedisAsyncLink"]
+
+
+class RedisAsyncLink:
+    """One connection to the node that holds a channel. Belongs to the event loop that opened it."""
+
+    def __init__(self, address: Address, key: str, timeout: float) -> None:
+        self._address = address
+        self._key = key
+        self._timeout = timeout
+        self._connection: redis.asyncio.Connection | None = None
+
+    async def call(self, command: Command) -> Any:
+        script = command.script
+        if script is None:
+            return await self._request(command.move, command.words)
+        try:
+            return await self._request(command.move, ("EVALSHA", script.sha, *command.words))
+        except wire.NoScriptError:
+            return await self._request(command.move, ("EVAL", script.text, *command.words))
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect()
+
+    async def is_stale(self) -> bool:
+        """True when the server has closed the connection since its last use."""
+        if self._connection is None:
+            return False
+        try:
+            return bool(await self._connection.can_read_destructive())
+        except (wire.RedisError, OSError):
+            return True
+
+    async def _request(self, move: str, words: tuple[Any, ...]) -> Any:
+        sent = False
+        try:
+            connection = await self._open()
+            packed = connection.pack_command(*words)
+            sent = True
+            await connection.send_packed_command(packed, check_health=False)
+            return await connection.read_response()
+        except wire.NoScriptError:
+            raise
+        except wire.AskError as error:
+            return await self._ask(error, move, words)
+        except (wire.RedisError, OSError) as error:
+            translated = translate(error, self._address, move, sent=sent)
+            if isinstance(translated, ServerUnavailable):
+                await self.close()
+                self._address.locator.forget()
+            raise translated from error
+        except BaseException:
+            # Cancelled between request and reply: the connection would give this reply to the next caller.
+            await self.close()
+            raise
+
+    async def _open(self) -> redis.asyncio.Connection:
+        connection = self._connection
+        if connection is None:
+            connection = await self._address.async_connection(self._key, self._timeout)
+            await connection.connect()
+            self._connection = connection
+        return connection
+
+    async def _ask(self, redirect: wire.AskError, move: str, words: tuple[Any, ...]) -> Any:
+        """The slot is on its way to another node: ask that one, this once (Cluster specification, ASK redirection)."""
+        connection = self._address.async_connection_to(redirect.host, redirect.port, self._timeout)
+        sent = False
+        try:
+            await connection.connect()
+            await connection.send_command("ASKING")
+            await connection.read_response()
+            sent = True
+            await connection.send_command(*words)
+            return await connection.read_response()
+        except wire.NoScriptError:
+            raise
+        except (wire.RedisError, OSError) as error:
+            raise translate(error, self._address, move, sent=sent) from error
+        finally:
+            await connection.disconnect()

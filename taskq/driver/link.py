@@ -1,0 +1,136 @@
+"""One blocking connection that sends commands."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import Any
+
+from redis import exceptions as wire
+from redis.connection import Connection
+
+from taskq.driver.base import Command
+from taskq.driver.connect import Address, translate
+from taskq.errors import ServerError, ServerUnavailable
+
+__all__ = ["RedisLink"]
+
+
+class RedisLink:
+    """One blocking connection to the node that holds a channel. Opens at first use, and again after it broke."""
+
+    def __init__(self, address: Address, key: str, timeout: float) -> None:
+        self._address = address
+        self._key = key
+        self._timeout = timeout
+        self._connection: Connection | None = None
+        self._id: int | None = None
+
+    @property
+    def where(self) -> str:
+        """The server's URL, without its password."""
+        return self._address.text
+
+    def call(self, command: Command) -> Any:
+        script = command.script
+        if script is None:
+            return self._request(command.move, command.words)
+        try:
+            return self._request(command.move, ("EVALSHA", script.sha, *command.words))
+        except wire.NoScriptError:
+            return self._request(command.move, ("EVAL", script.text, *command.words))
+
+    def send(self, command: Command) -> None:
+        if self._id is None:
+            self._id = int(self.call(Command(command.move, ("CLIENT", "ID"))))  # `unblock` needs it
+        self._send(command.move, command.words)
+
+    def receive(self) -> Any:
+        try:
+            return self._open().read_response()
+        except (wire.RedisError, OSError) as error:
+            raise self._failed(error, "answer", sent=True) from error
+
+    def fileno(self) -> int:
+        # redis-py tells the socket nowhere in public; the worker must wait for it together with signals.
+        sock: socket.socket = self._open()._sock  # type: ignore[assignment]
+        return sock.fileno()
+
+    def unblock(self) -> None:
+        if self._id is None:
+            return
+        other = RedisLink(self._address, self._key, 1.0)
+        try:
+            # When it can't be told, the blocked command ends by its own timeout.
+            with contextlib.suppress(ServerError):
+                other.call(Command("unblock", ("CLIENT", "UNBLOCK", self._id)))
+        finally:
+            other.close()
+
+    def is_stale(self) -> bool:
+        connection = self._connection
+        if connection is None:
+            return False
+        try:
+            return bool(connection.can_read(timeout=0))
+        except (wire.RedisError, OSError):
+            return True
+
+    def close(self) -> None:
+        self._id = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.disconnect()
+
+    def _open(self) -> Connection:
+        connection = self._connection
+        if connection is None:
+            self._id = None
+            connection = self._address.connection(self._key, self._timeout)
+            connection.connect()
+            self._connection = connection
+        return connection
+
+    def _request(self, move: str, words: tuple[Any, ...]) -> Any:
+        self._send(move, words)
+        try:
+            return self._open().read_response()
+        except wire.NoScriptError:
+            raise
+        except wire.AskError as error:
+            return self._ask(error, move, words)
+        except (wire.RedisError, OSError) as error:
+            raise self._failed(error, move, sent=True) from error
+
+    def _send(self, move: str, words: tuple[Any, ...]) -> None:
+        try:
+            connection = self._open()
+            # A command that isn't written whole isn't carried out: the server can't have all of it.
+            connection.send_packed_command(connection.pack_command(*words), check_health=False)
+        except (wire.RedisError, OSError) as error:
+            raise self._failed(error, move, sent=False) from error
+
+    def _ask(self, redirect: wire.AskError, move: str, words: tuple[Any, ...]) -> Any:
+        """The slot is on its way to another node: ask that one, this once (Cluster specification, ASK redirection)."""
+        connection = self._address.connection_to(redirect.host, redirect.port, self._timeout)
+        sent = False
+        try:
+            connection.connect()
+            connection.send_command("ASKING")
+            connection.read_response()
+            connection.send_command(*words)
+            sent = True
+            return connection.read_response()
+        except wire.NoScriptError:
+            raise
+        except (wire.RedisError, OSError) as error:
+            raise self._failed(error, move, sent=sent) from error
+        finally:
+            connection.disconnect()
+
+    def _failed(self, error: Exception, move: str, *, sent: bool) -> Exception:
+        translated = translate(error, self._address, move, sent=sent)
+        if isinstance(translated, ServerUnavailable):
+            self.close()
+            self._address.locator.forget()
+        return translated
