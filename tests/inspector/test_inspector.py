@@ -13,7 +13,7 @@ from taskq.config import load_settings
 from taskq.errors import TaskqError
 from taskq.inspector import Counts, Inspector
 from taskq.message import Message
-from tests.inspector.conftest import HandWorker
+from tests.support.hand import HandWorker
 
 
 class Report:
