@@ -123,11 +123,15 @@ class Driver(Protocol):
 
     def holdings(self, worker: str) -> Command: ...  # messages
 
+    def standing(self, worker: str) -> Command: ...  # 1, 0 or -1
+
+    def adopt(self, worker: str, messages: Sequence[bytes]) -> Command: ...  # how many were missing
+
     def promote(self, limit: int = 1000) -> Command: ...  # [moved, ms until the next]
 
     def wait_for_wake(self, timeout: float) -> Command: ...  # anything, or None
 
-    def heartbeat(self, worker: str, fields: dict[str, Word], *, lease_ms: int, register: bool) -> Command: ...  # [known, held, time]
+    def heartbeat(self, worker: str, fields: dict[str, Word], *, lease_ms: int, register: bool) -> Command: ...  # [standing, held, time]
 
     def expired(self, before_ms: int) -> Command: ...  # worker ids
 

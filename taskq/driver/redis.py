@@ -91,6 +91,12 @@ class RedisDriver:
     def holdings(self, worker: str) -> Command:
         return Command("reserve", ("LRANGE", self.keys.reserved(worker), 0, -1))
 
+    def standing(self, worker: str) -> Command:
+        return self._script("standing", (self.keys.workers, self.keys.worker(worker)), worker)
+
+    def adopt(self, worker: str, messages: Sequence[bytes]) -> Command:
+        return self._script("adopt", (self.keys.reserved(worker), self.keys.nothing), *messages)
+
     # ---- the supervisor's moves
 
     def promote(self, limit: int = 1000) -> Command:

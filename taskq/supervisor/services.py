@@ -52,16 +52,17 @@ class Heartbeat:
         """One child's heartbeat. False: the server doesn't answer."""
         team = self._team
         lease_ms = int(team.settings.lease * 1000)
-        reply = team.ask(team.driver.heartbeat(child.worker, self._fields(child), lease_ms=lease_ms, register=True))
+        fields = self._fields(child)
+        reply = team.ask(team.driver.heartbeat(child.worker, fields, lease_ms=lease_ms, register=not child.registered))
         if reply is None:
             return False
-        known, held, self.server_ms = reply
-        if not known and child.registered:
-            _log.warning(
-                "worker %s was not known to the server any more (a restart, a flush, or it was given up for dead): registered again",
-                child.worker,
-            )
-            child.record.ask_reconcile()
+        standing, held, self.server_ms = reply
+        if standing != 1 and child.registered:
+            self._forgotten(child, given_up=standing == -1)
+            # The lease of what it holds begins anew; `fate` tells the child whose its messages are.
+            fields["fate"] = "given up" if standing == -1 else "lost"
+            if team.ask(team.driver.heartbeat(child.worker, fields, lease_ms=lease_ms, register=True)) is None:
+                return False
         child.registered = True
         child.record.set_beat(now)
         # A worker that is just reserving has more for a moment; only what stays is a loss of its hearing.
@@ -69,6 +70,19 @@ class Heartbeat:
         if child.mismatches >= 2:
             child.record.ask_reconcile()
         return True
+
+    @staticmethod
+    def _forgotten(child: Child, *, given_up: bool) -> None:
+        """The server doesn't know the worker any more: say why, and tell the worker."""
+        if given_up:
+            _log.warning("worker %s was given up for dead: its messages are others' now. It goes on with new ones", child.worker)
+            # What it hasn't started is run by others; only the running job can't be stopped from being run twice.
+            child.record.take_back()
+        else:
+            _log.error(
+                "the server has lost what it knew of worker %s (a flush, or a restart without its data): telling it again", child.worker
+            )
+        child.record.ask_reconcile()
 
     def _fields(self, child: Child) -> dict[str, Word]:
         running = child.record.running()

@@ -165,6 +165,9 @@ class Loop:
                 break
             self._run(index, message)
             ran += 1
+            if record.take_reconcile():
+                self._settler.doubt = True
+                self._settler.restore(batch[ran:])
             if self._settler.flush_due():
                 self._settler.flush()
         self._prefetch.learn(ran, monotonic() - began)
@@ -179,7 +182,7 @@ class Loop:
         started, since_ms = monotonic(), now_ms()
         verdict = self._runner.run(message, started, since_ms)
         self._waiter.check()
-        self._settler.settle(message.id, verdict)
+        self._settler.settle(message.id, verdict, message.raw)
         acked = verdict.action is Action.ACK
         self._record.end_job(index, acked=acked, failed=verdict.action is Action.FAIL)
         self._ended += 1

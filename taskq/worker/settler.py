@@ -63,19 +63,44 @@ class Settler:
             self._pause(random.uniform(0.005, wait))
             wait = min(_LONGEST_PAUSE, wait * 2)
 
-    def settle(self, message_id: bytes, verdict: Verdict) -> None:
-        """Carry out a verdict: an ack is kept for the next round trip, everything else is told at once."""
+    def settle(self, message_id: bytes, verdict: Verdict, message: bytes) -> None:
+        """Carry out a verdict: an ack is kept for the next round trip, everything else is told at once.
+
+        Args:
+            message_id: whose verdict it is.
+            verdict: what was decided.
+            message: its bytes as they were reserved.
+        """
         if verdict.action is Action.ACK:
             self._keep(message_id)
             if verdict.announce is not None:
                 verdict.announce()
             return
-        mine = self.insist(self._command(message_id, verdict))
+        command = self._command(message_id, verdict)
+        mine = self.insist(command)
+        if not mine and self._is_lost():
+            self.put_back([message])
+            mine = self.insist(command)
         if not mine and not self.doubt:
             _log.warning("message %s is no longer this worker's: it was given up for dead, and another settles it", message_id.hex())
         # After a broken connection the first try may have done it: 0 then says nothing.
         if verdict.announce is not None and (mine or self.doubt):
             verdict.announce()
+
+    def put_back(self, messages: list[bytes]) -> None:
+        """Store messages again that this worker holds and the server has lost."""
+        count = self.insist(self._driver.adopt(self._worker, messages))
+        if count:
+            _log.warning("put back %d messages that the server had lost", count)
+
+    def restore(self, messages: list[bytes]) -> None:
+        """Store what this worker holds again, if the server has lost it."""
+        if self._is_lost():
+            self.put_back(messages)
+
+    def _is_lost(self) -> bool:
+        """True when the server has forgotten this worker's messages, without giving them to others."""
+        return bool(self.insist(self._driver.standing(self._worker)) == 0)
 
     def flush_due(self) -> bool:
         """True when the oldest kept ack has waited long enough."""

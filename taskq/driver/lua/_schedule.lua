@@ -3,7 +3,8 @@ local function schedule(delayed, wake, due, message)
   local head = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
   redis.call('ZADD', delayed, due, message)
   if not head[2] or due < tonumber(head[2]) then
-    redis.call('LPUSH', wake, '1')
-    redis.call('LTRIM', wake, 0, 0)
+    -- The token only saves time: a wake key that can't hold one must not stop what stored the message.
+    redis.pcall('LPUSH', wake, '1')
+    redis.pcall('LTRIM', wake, 0, 0)
   end
 end

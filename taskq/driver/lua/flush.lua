@@ -3,6 +3,7 @@
 -- ARGV: 1 how many at most
 -- Returns: how many were removed.
 local key, count = KEYS[1], tonumber(ARGV[1])
+if count <= 0 then return 0 end
 if redis.call('TYPE', key).ok == 'list' then
   local before = redis.call('LLEN', key)
   redis.call('LTRIM', key, 0, -count - 1)

@@ -1,16 +1,17 @@
 -- heartbeat: a supervisor says that one of its workers lives, and what it is doing.
 -- KEYS: 1 workers, 2 reserved list of the worker, 3 hash of the worker, 4 a key that never exists
 -- ARGV: 1 worker, 2 milliseconds the hash lives, 3 "1" to register a worker that isn't known; 4.. fields and values of the hash
--- Returns: 1 when the worker was known before, else 0; how many messages it has reserved; the server's time in milliseconds.
--- A worker that isn't known was given up for dead: its reserved messages were taken from it.
+-- Returns: 1 = the worker was registered before; 0 = it wasn't; -1 = it was given up for dead, and its messages were given to others;
+--          how many messages it has reserved; the server's time in milliseconds.
 -- include: now
 local workers, reserved, hash, nothing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 redis.call('DEL', nothing)
 local time = now()
 local known = redis.call('ZSCORE', workers, ARGV[1]) and 1 or 0
+if known == 0 and redis.call('HGET', hash, 'fate') == 'given up' then known = -1 end
 if known == 1 or ARGV[3] == '1' then
   redis.call('ZADD', workers, time, ARGV[1])
-  redis.call('HSET', hash, unpack(ARGV, 4))
+  if #ARGV > 3 then redis.call('HSET', hash, unpack(ARGV, 4)) end
   redis.call('PEXPIRE', hash, ARGV[2])
 end
 return {known, redis.call('LLEN', reserved), time}

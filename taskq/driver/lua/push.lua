@@ -5,6 +5,9 @@
 -- Returns: how many were stored; 0 when the marker was there: an earlier try of the same push had arrived.
 -- include: now, push_all, schedule
 local waiting, delayed, wake, marker = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+-- Keys of another type end the script here: a marker of what wasn't stored would make its repetition look stored.
+redis.call('LLEN', waiting)
+redis.call('ZCARD', delayed)
 if tonumber(ARGV[1]) > 0 and not redis.call('SET', marker, '1', 'NX', 'PX', ARGV[1]) then return 0 end
 if ARGV[2] == 'now' then
   local messages = {}
