@@ -1,0 +1,64 @@
+"""What lies in the server: the messages of a channel by state, and keys that nobody should have left there."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from taskq.channel import Keys, State
+from taskq.history import Record, records
+from taskq.message import Message
+from tests.support.servers import ServerProcess
+
+if TYPE_CHECKING:
+    from tests.support.servers import RedisClient
+
+__all__ = ["Store"]
+
+#: What may be there when no worker runs: messages, the token that wakes supervisors, and markers that end by themselves.
+_ALLOWED = re.compile(r"\{[^}]+\}:(waiting|delayed|failed|timeout|parked|wake|once:.+)")
+
+
+class Store:
+    """A channel's keys, read directly."""
+
+    def __init__(self, server: ServerProcess, prefix: str = "queue") -> None:
+        self.client: RedisClient = server.admin
+        self.keys = Keys(prefix)
+
+    def raw(self, state: State) -> list[bytes]:
+        """Return the messages of a state, the next (or oldest) first."""
+        key = self.keys.of(state)
+        if state is State.WAITING:
+            return list(reversed(self.client.lrange(key, 0, -1)))
+        return list(self.client.zrange(key, 0, -1))
+
+    def count(self, state: State) -> int:
+        """Return how many messages are in a state."""
+        return len(self.raw(state))
+
+    def messages(self, state: State) -> list[Message]:
+        """Return the messages of a state, read."""
+        return [Message(raw) for raw in self.raw(state)]
+
+    def history(self, state: State) -> list[Record]:
+        """Return the history of the only message of a state."""
+        (message,) = self.messages(state)
+        return records(message.history_bytes())
+
+    def workers(self) -> dict[str, dict[str, str]]:
+        """Return what each registered worker tells of itself."""
+        names = [name.decode() for name in self.client.zrange(self.keys.workers, 0, -1)]
+        return {name: self._told(name) for name in names}
+
+    def reserved(self) -> list[bytes]:
+        """Return what the registered workers have reserved."""
+        return [raw for name in self.workers() for raw in self.client.lrange(self.keys.reserved(name), 0, -1)]
+
+    def leaks(self) -> list[str]:
+        """Return the keys, of all channels, that are no messages and that nobody should leave behind."""
+        keys = sorted(key.decode() for key in self.client.scan_iter(count=1000))
+        return [key for key in keys if not _ALLOWED.fullmatch(key)]
+
+    def _told(self, name: str) -> dict[str, str]:
+        return {key.decode(): value.decode() for key, value in self.client.hgetall(self.keys.worker(name)).items()}
