@@ -24,6 +24,7 @@ class Listed(NamedTuple):
 
 #: In the order in which `taskq --help` shows them.
 COMMANDS = {
+    "demo": Listed("taskq.cli.demo", "Count every file of a folder with jobs, and watch it."),
     "init": Listed("taskq.cli.init", "Write a settings file and a jobs module to begin with."),
     "worker": Listed("taskq.cli.worker", "Run jobs until told to stop, or until none are left."),
     "push": Listed("taskq.cli.push", "Push a call of a job."),

@@ -1,0 +1,70 @@
+"""`taskq demo`: show a real job on real input, from the first push to a reload, with nothing to set up."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from taskq.cli.demo_view import LineView, LiveView, summary
+from taskq.cli.options import debug_option
+from taskq.cli.output import console, print_text
+from taskq.cli.words import count, size
+from taskq.config.urls import check_url
+from taskq.demo.files import Found, Selection, find_files, python_library
+from taskq.demo.place import scratch_place
+from taskq.demo.run import Run
+from taskq.errors import TaskqError
+
+__all__ = ["command"]
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command("demo", short_help="Count every file of a folder with jobs, and watch it.")
+@click.argument("folder", required=False, type=_FOLDER)
+@click.option("--processes", type=click.IntRange(1, 64), metavar="N", help="Worker processes. Default: one for each processor, at least 2.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Count only the first N files.")
+@click.option("--url", metavar="URL", help="Use this server, with a key prefix of its own that is removed at the end.")
+@debug_option
+def command(folder: Path | None, processes: int | None, limit: int | None, url: str | None) -> int:
+    """Count bytes, lines and words of every file of FOLDER, and hash them: one message a file, on a server of its own.
+
+    Some messages are delayed. One job fails, is tried again, lands in failed, and is reloaded when its cause is gone. At the end
+    everything is compared with a direct count, and the server and its data are removed. FOLDER is only read.
+
+    FOLDER: default is the library of the Python that runs taskq.
+    """
+    if url is not None:
+        check_url(url)  # a URL that can't be is told before any work
+    selection = Selection(folder.resolve()) if folder else python_library()
+    found = _find(selection._replace(limit=limit or 0))
+    number = processes or max(2, _processors())
+    view = (LiveView if sys.stdout.isatty() else LineView)(selection.folder)
+    what = f"{count(len(found.files), 'file')} ({size(found.size)}) of {selection.folder}"
+    less = f", without {', '.join(sorted(selection.without))}" if selection.without else ""
+    print_text(f"Counting {what}{less}\non {number} {'process' if number == 1 else 'processes'}, one message a file.\n")
+    try:
+        with scratch_place(url) as place, view:
+            report = Run(place, found, number, view).play()
+    except KeyboardInterrupt:
+        print_text("\nStopped. The demo's server and data are removed.")
+        raise
+    print_text(summary(report, number))
+    return 1 if report.check.problems else 0
+
+
+def _find(selection: Selection) -> Found:
+    with console().status("looking for files") as status:
+        found = find_files(selection, lambda number: status.update(f"looking for files: {number:,}"))
+    if not found.files:
+        why = ", ".join(f"{number:,} {reason}" for reason, number in found.skipped.most_common())
+        raise TaskqError(f"{selection.folder} holds no file that can be counted{f' ({why})' if why else ''}: name a folder with files")
+    return found
+
+
+def _processors() -> int:
+    # In a container with fewer processors than the machine has, only the first of these tells.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
