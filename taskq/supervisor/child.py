@@ -9,8 +9,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
-from multiprocessing.connection import Connection
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from multiprocess import context, popen_fork
 
@@ -20,6 +19,18 @@ __all__ = ["Child", "Connection", "Death", "die_with_parent", "fork", "make_lock
 
 _context = context.ForkContext()
 _PR_SET_PDEATHSIG = 1
+
+
+class Connection(Protocol):
+    """One end of a pipe that carries objects."""
+
+    def send(self, obj: Any, /) -> None: ...
+
+    def recv(self) -> Any: ...
+
+    def fileno(self) -> int: ...
+
+    def close(self) -> None: ...
 
 
 class _Popen(popen_fork.Popen):  # type: ignore[misc]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from typing import Any
 
 from taskq.queue import Queue
 from taskq.supervisor.child import fork, make_pipe
 from taskq.supervisor.options import WorkerOptions
-from taskq.supervisor.zygote import AppInfo, Listen, Spawn, Tell, zygote
-from taskq.worker.record import Records
+from taskq.supervisor.zygote import AppInfo, Estate, Listen, Spawn, Tell, zygote
 
 __all__ = ["Generation"]
 
@@ -18,9 +15,7 @@ __all__ = ["Generation"]
 class Generation:
     """A zygote, and the connection to it."""
 
-    def __init__(
-        self, number: int, source: str | Queue, options: WorkerOptions, records: Records, poke_fd: int, forget: Callable[[], None]
-    ) -> None:
+    def __init__(self, number: int, source: str | Queue, options: WorkerOptions, estate: Estate) -> None:
         self.number = number
         #: Set when the application is loaded.
         self.app: AppInfo | None = None
@@ -28,9 +23,9 @@ class Generation:
 
         def close_here() -> None:
             self.connection.close()
-            forget()
+            estate.forget()
 
-        self._process: Any = fork(zygote, there, source, options, records, poke_fd, os.getpid(), close_here)
+        self._process: Any = fork(zygote, there, source, options, estate._replace(forget=close_here))
         there.close()
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,7 +21,7 @@ from taskq.supervisor.plan import Plan
 from taskq.supervisor.rules import respawn_pause
 from taskq.supervisor.services import machine_name
 from taskq.supervisor.team import Team
-from taskq.supervisor.zygote import AppInfo, Exited, Failed, Spawn, Started
+from taskq.supervisor.zygote import AppInfo, Estate, Exited, Failed, Spawn, Started
 from taskq.worker.record import Records
 
 __all__ = ["Staff"]
@@ -77,7 +78,8 @@ class Staff:
     def new_generation(self) -> Generation:
         """Fork a zygote, which loads the app."""
         number = self.generations[-1].number + 1 if self.generations else 0
-        generation = Generation(number, self._source, self._options, self._records, self._poke_fd, self._forget)
+        estate = Estate(self._records, self._poke_fd, os.getpid(), self._forget)
+        generation = Generation(number, self._source, self._options, estate)
         self.generations.append(generation)
         return generation
 

@@ -31,7 +31,7 @@ from taskq.supervisor.options import WorkerOptions
 from taskq.worker.main import work
 from taskq.worker.record import Records
 
-__all__ = ["AppInfo", "Exited", "Failed", "Listen", "Spawn", "Started", "Tell", "zygote"]
+__all__ = ["AppInfo", "Estate", "Exited", "Failed", "Listen", "Spawn", "Started", "Tell", "zygote"]
 
 _log = logging.getLogger("taskq.zygote")
 
@@ -45,6 +45,18 @@ class AppInfo(msgspec.Struct, frozen=True):
     threads: int
     #: Names of the worker-wide signals that somebody listens to.
     listened: tuple[str, ...]
+
+
+class Estate(NamedTuple):
+    """What a zygote gets from its supervisor."""
+
+    records: Records
+    #: Where workers tell the supervisor to look.
+    poke_fd: int
+    #: The supervisor's process id.
+    parent: int
+    #: Closes what the fork copied and the zygote must not use.
+    forget: Callable[[], None]
 
 
 class Failed(NamedTuple):
@@ -90,24 +102,19 @@ class Exited(NamedTuple):
     maxrss: int
 
 
-def zygote(
-    orders: Connection, source: str | Queue, options: WorkerOptions, records: Records, poke_fd: int, parent: int, forget: Callable[[], None]
-) -> None:
+def zygote(orders: Connection, source: str | Queue, options: WorkerOptions, estate: Estate) -> None:
     """Load the application, then fork workers as ordered until the supervisor hangs up.
 
     Args:
         orders: the connection to the supervisor.
         source: the app's name, or the queue itself when a program runs its own worker.
         options: what the worker was started with.
-        records: the shared memory.
-        poke_fd: where workers tell the supervisor to look.
-        parent: the supervisor's process id.
-        forget: closes what this process inherited from the supervisor and must not use.
+        estate: what the supervisor leaves to it.
     """
-    forget()
+    estate.forget()
     os.setsid()  # Ctrl-C at the terminal is for the supervisor alone
     _reset_signals()
-    die_with_parent(parent)
+    die_with_parent(estate.parent)
     setproctitle.setproctitle("taskq: zygote")
     try:
         queue = _load(source, options)
@@ -120,7 +127,7 @@ def zygote(
     gc.collect()
     # What was imported stays where it is: the collector of a worker won't touch, and so copy, the shared pages.
     gc.freeze()
-    _Nursery(orders, queue, records, poke_fd).serve()
+    _Nursery(orders, queue, estate.records, estate.poke_fd).serve()
 
 
 def _load(source: str | Queue, options: WorkerOptions) -> Queue:
