@@ -82,8 +82,10 @@ def make_lock() -> Lock:
 
 def make_pipe() -> tuple[Connection, Connection]:
     """Two connected ends; each sends and receives objects."""
-    ends: tuple[Connection, Connection] = _context.Pipe(duplex=True)
-    return ends
+    here: Any
+    there: Any
+    here, there = _context.Pipe(duplex=True)
+    return here, there
 
 
 def die_with_parent(parent: int) -> None:
