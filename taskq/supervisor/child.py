@@ -65,13 +65,24 @@ class Forked(context.ForkProcess):  # type: ignore[misc]
 
 
 def fork(target: Callable[..., object], *args: Any) -> Any:
-    """Fork a process that runs `target(*args)`."""
+    """Fork a process that runs `target(*args)`.
+
+    It begins with SIGTERM held back, and must let it through when its handler is set: one that came earlier would be lost.
+    """
     process = Forked(target=target, args=args)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        _start(process)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return process
+
+
+def _start(process: Any) -> None:
     with warnings.catch_warnings():
         # Python 3.12 warns of forking beside threads. taskq says so itself, once and with the reason, when the app starts some.
         warnings.simplefilter("ignore", DeprecationWarning)
         process.start()
-    return process
 
 
 def make_lock() -> Lock:

@@ -153,6 +153,7 @@ def _reset_signals() -> None:
         # A handler instead of SIG_IGN, which the subprocesses of jobs would inherit.
         signal.signal(number, _ignore)
     signal.set_wakeup_fd(-1)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # held back since the fork
 
 
 def _ignore(number: int, frame: object) -> None:
@@ -243,6 +244,7 @@ class _Nursery:
 
     def _listen(self, read: int, write: int, parent: int) -> None:
         self._settle_in(parent, "taskq: listeners")
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         os.close(write)
         with os.fdopen(read, "rb") as stream:
             while head := stream.read(4):

@@ -24,6 +24,7 @@ class Waiter:
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
         self.install()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # held back since the fork
 
     def install(self) -> None:
         """Set the handlers and the wake-up pipe."""
