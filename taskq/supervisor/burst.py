@@ -36,5 +36,5 @@ class Burst:
             if found[3]:
                 later.append((name, found[3], found[4] / 1000))
         for name, count, seconds in later:
-            _log.info("channel %s: %d messages are delayed and stay for a later worker; the next is due in %.1f s", name, count, seconds)
+            _log.info("channel %s: delayed for a later worker: %d; the next is due in %.1f s", name, count, seconds)
         return True

@@ -7,7 +7,7 @@ import msgspec
 from taskq.config import ChannelSettings, Settings, did_you_mean
 from taskq.driver.connect import check_server
 from taskq.driver.load import load_driver, server_url
-from taskq.errors import UnknownChannel
+from taskq.errors import ConfigError, UnknownChannel
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.zygote import AppInfo
 
@@ -29,6 +29,7 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
     """Decide, and see that the server can be used.
 
     Raises:
+        ConfigError: a setting asks for what this version can't do.
         UnknownChannel: an option names a channel that the application doesn't know.
         ServerError: the server doesn't answer, refuses, or is too old.
     """
@@ -37,6 +38,11 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
         if name not in channels:
             raise UnknownChannel(f"--channel {name}: no such channel; {did_you_mean(name, channels)}")
     chosen = {name: _with_options(channels[name], options) for name in options.channels or sorted(channels)}
+    for settings in chosen.values():
+        if settings.concurrency > 1:
+            raise ConfigError(
+                f"channels.{settings.name}.concurrency = {settings.concurrency}: this version runs one job at once in a process; set processes"
+            )
     url = server_url(app.settings)
     server = ""
     for settings in chosen.values():
