@@ -40,9 +40,7 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
     chosen = {name: _with_options(channels[name], options) for name in options.channels or sorted(channels)}
     for settings in chosen.values():
         if settings.concurrency > 1:
-            raise ConfigError(
-                f"channels.{settings.name}.concurrency = {settings.concurrency}: this version runs one job at once in a process; set processes"
-            )
+            raise ConfigError(f"channels.{settings.name}.concurrency = {settings.concurrency}: this version has only 1; set processes")
     url = server_url(app.settings)
     server = ""
     for settings in chosen.values():
