@@ -45,8 +45,9 @@ class Flag(IntFlag):
     """What the head says of a message. Signed."""
 
     SIGNED = 1
-    #: A worker died while it ran: keep it aside instead of running it again.
+    #: What the job says for the case that a worker dies while it runs: keep the message aside, or run it again. Else the channel says it.
     LOST_IS_TIMEOUT = 2
+    LOST_IS_RETRY = 4
 
 
 class Body(msgspec.Struct, array_like=True, frozen=True):

@@ -17,6 +17,8 @@ from taskq.signing import Signer
 
 __all__ = ["Outgoing", "Packer"]
 
+_FLAGS = {None: 0, "timeout": Flag.LOST_IS_TIMEOUT, "retry": Flag.LOST_IS_RETRY}
+
 
 class Outgoing(NamedTuple):
     """A message ready to be sent."""
@@ -64,7 +66,7 @@ class Packer:
                 f"the call of {job.name} takes {size:,} bytes, over max_message_size = {self._settings.max_message_size:,}: "
                 "store the data elsewhere and pass where it is"
             )
-        flags = Flag.LOST_IS_TIMEOUT if job.options_of_job.on_lost == "timeout" else 0
+        flags = _FLAGS[job.options_of_job.on_lost]
         identity = new_id()
         return Outgoing(channel, identity, encode(identity, body, flags, self.signer(prefix)), delay or None, at, options.once)
 

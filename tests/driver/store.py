@@ -9,18 +9,26 @@ from taskq.channel import State
 from taskq.config import ChannelSettings
 from taskq.driver.base import Command
 from taskq.driver.redis import RedisDriver
+from taskq.history import pack_record, record_of
 from taskq.message import Message, encode, make_body, new_id
 from tests.support.servers import ServerProcess
 
-__all__ = ["LEASE_MS", "Store", "id_of", "message"]
+__all__ = ["LEASE_MS", "RECORD", "Store", "crashes", "id_of", "message"]
 
 LEASE_MS = 15_000
+#: What a supervisor adds to the history of a message that it blames.
+RECORD = pack_record(record_of("crashed", "worker-1", 1, "signal 9"))
 
 
 def message(text: str = "x", *, attempts: int = 0, crashes: int = 0, flags: int = 0) -> bytes:
     """Make a message whose arguments are `text`."""
     made = Message(encode(new_id(), make_body("tests:job", text.encode()), flags))
     return made.changed(attempts=attempts, crashes=crashes)
+
+
+def crashes(raw: bytes) -> int:
+    """How often a message has crashed its worker."""
+    return Message(raw).head.crashes
 
 
 def id_of(raw: bytes) -> bytes:

@@ -52,10 +52,13 @@ CALLS: list[Command] = [
     DRIVER.flush(State.FAILED, 5),
     DRIVER.look([]),
     DRIVER.look([W, W]),
+    DRIVER.standing(W),
+    DRIVER.adopt(W, [RAW]),
+    DRIVER.adopt(W, [RAW, RAW]),
 ]
 
-#: Scripts that change nothing about where a message is.
-NO_MOVE = {"heartbeat", "look", "stamp"}
+#: Scripts that change nothing about where a message is, or (adopt) put it back to where it was.
+NO_MOVE = {"adopt", "heartbeat", "look", "stamp", "standing"}
 #: Moves that another move's script makes.
 SERVED_BY = {"drop": "ack", "reload": "restore", "unpark": "restore"}
 

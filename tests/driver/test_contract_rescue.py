@@ -1,0 +1,205 @@
+"""The driver contract, what a supervisor brings back, on every kind of server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from taskq.channel import State
+from taskq.driver.base import Fault, Rescue
+from taskq.history import records
+from taskq.message import Flag, Message, new_id, wrap_foreign
+from tests.driver.conftest import MakeStore
+from tests.driver.store import LEASE_MS, RECORD, Store, crashes, id_of, message
+
+W = "worker-1"
+
+
+def _rescue(store: Store, blame: bytes | str = "", *, fault: Fault = "crash", retry_ms: int = -1, lease_ms: int = 0) -> Any:
+    return store.do(store.driver.rescue(Rescue(W, lease_ms, blame, fault, RECORD, retry_ms)))
+
+
+def test_a_living_worker_is_not_rescued(store: Store) -> None:
+    """Given a heartbeat younger than the lease, when a supervisor rescues by lease, then it is refused and nothing moves."""
+    store.reserved_by(W, raw := message())
+    assert _rescue(store, "head", lease_ms=LEASE_MS) == -1
+    assert store.reserved(W) == [raw]
+    assert store.do(store.driver.workers()) != []
+
+
+def test_a_worker_is_rescued_when_its_lease_is_over(store: Store) -> None:
+    """Given a heartbeat older than the lease, or none, then what it had comes back, and the worker is forgotten."""
+    for beat in (store.now() - LEASE_MS - 1, None):
+        store.reserved_by(W, raw := message())
+        if beat is None:
+            store.client.zrem(store.keys.workers, W)
+        else:
+            store.client.zadd(store.keys.workers, {W: beat})
+        assert _rescue(store, lease_ms=LEASE_MS) == 1
+        assert store.everything() == [raw]
+        assert store.do(store.driver.workers()) == []
+        assert b"pid" not in store.do(store.driver.describe(W))
+        store.do(store.driver.withdraw(raw))
+
+
+def test_unstarted_messages_come_back_uncounted_in_order(store: Store) -> None:
+    """Given a dead worker and nobody to blame, then its messages come before all others, in their order, unchanged."""
+    messages = [message(str(number), attempts=number, crashes=number) for number in range(4)]
+    store.reserved_by(W, *messages)
+    store.push(other := message("other"))
+    assert _rescue(store) == 4
+    assert store.waiting == [*messages, other]
+
+
+@pytest.mark.parametrize("blame", ["head", "id"])
+def test_only_the_running_message_is_blamed(store: Store, blame: str) -> None:
+    """Given a crash, when the one that ran is blamed, then it alone counts a crash, has the record, and runs again at once."""
+    messages = [message(str(number)) for number in range(3)]
+    store.reserved_by(W, *messages)
+    running = 0 if blame == "head" else 1
+    assert _rescue(store, "head" if blame == "head" else id_of(messages[1])) == 3
+    found = store.waiting
+    assert [id_of(raw) for raw in found] == [id_of(raw) for raw in messages]
+    assert [crashes(raw) for raw in found] == [int(number == running) for number in range(3)]
+    assert [record.error for record in records(Message(found[running]).history_bytes())] == ["signal 9"]
+    assert Message(found[running]).body() == Message(messages[running]).body()
+    assert Message(found[running]).head.attempts == 0
+
+
+def test_an_id_that_isn_t_there_blames_nobody(store: Store) -> None:
+    """Given a running message that was settled just before its worker died, then all others come back uncounted."""
+    messages = [message(str(number)) for number in range(2)]
+    store.reserved_by(W, *messages)
+    assert _rescue(store, new_id()) == 2
+    assert store.waiting == messages
+
+
+def test_an_empty_rescue_forgets_the_worker(store: Store) -> None:
+    """Given a dead worker that had nothing, then it is forgotten."""
+    store.register(W)
+    assert _rescue(store, "head") == 0
+    assert store.do(store.driver.workers()) == []
+
+
+@pytest.mark.parametrize(("before", "wait"), [(1, 1_000), (2, 10_000)])
+def test_a_second_crash_waits(store: Store, before: int, wait: int) -> None:
+    """Given a message that has crashed its worker before, when it does again, then it is delayed: a second, then ten."""
+    store.reserved_by(W, raw := message(crashes=before))
+    now = store.now()
+    _rescue(store, "head")
+    (found,) = store.delayed
+    assert (id_of(found), crashes(found)) == (id_of(raw), before + 1)
+    assert now + wait <= store.due(found) <= store.now() + wait
+    assert store.tokens == 1
+
+
+def test_the_wait_between_crashes_is_bounded(make_store: MakeStore) -> None:
+    """Given a great max_crashes, then the wait after a crash never is more than an hour: the message must come back one day."""
+    store = make_store(max_crashes=250)
+    for before in (3, 4, 5, 10, 100, 249):
+        store.reserved_by(W, message(crashes=before))
+        _rescue(store, "head")
+        (found,) = store.delayed
+        assert store.now() < store.due(found) <= store.now() + 3_600_000
+        store.client.delete(store.keys.delayed)
+
+
+def test_after_max_crashes_a_worker_settles_it(store: Store) -> None:
+    """Given one crash more than max_crashes (3), then it waits: the next worker sees the count and fails it, which runs on_fail."""
+    store.reserved_by(W, message(crashes=3))
+    _rescue(store, "head")
+    (found,) = store.waiting
+    assert crashes(found) == 4
+
+
+def test_when_even_settling_crashes_it_is_failed(make_store: MakeStore) -> None:
+    """Given two crashes more than max_crashes, then no worker touches it again: it is failed, with its history, within the caps."""
+    store = make_store(failed_limit=1)
+    store.client.zadd(store.keys.failed, {message("old"): 5})
+    store.reserved_by(W, raw := message(crashes=4))
+    _rescue(store, "head")
+    (found,) = store.in_state(State.FAILED)
+    assert (id_of(found), crashes(found)) == (id_of(raw), 5)
+    assert store.waiting == store.delayed == []
+
+
+def test_max_crashes_of_none_is_failed_by_the_next_worker(make_store: MakeStore) -> None:
+    """Given max_crashes = 0, then the first crash already is one too many."""
+    store = make_store(max_crashes=0)
+    store.reserved_by(W, message())
+    _rescue(store, "head")
+    assert [crashes(raw) for raw in store.waiting] == [1]
+
+
+def test_crashes_are_counted_to_255(make_store: MakeStore) -> None:
+    """Given a count at its bound, then it stays there."""
+    store = make_store(max_crashes=250)
+    store.reserved_by(W, message(crashes=255))
+    _rescue(store, "head")
+    assert [crashes(raw) for raw in store.everything()] == [255]
+
+
+@pytest.mark.parametrize("where", ["channel", "message"])
+def test_a_lost_message_is_kept_aside_when_it_must_not_run_twice(make_store: MakeStore, where: str) -> None:
+    """Given on_lost = "timeout", by the channel or by the job, when its worker dies, then it lies in timeout; unstarted ones come back."""
+    store = make_store(on_lost="timeout" if where == "channel" else "retry")
+    lost = message(flags=Flag.LOST_IS_TIMEOUT if where == "message" else 0)
+    unstarted = message(flags=Flag.LOST_IS_TIMEOUT)
+    store.reserved_by(W, lost, unstarted)
+    _rescue(store, "head")
+    (found,) = store.in_state(State.TIMEOUT)
+    assert (id_of(found), crashes(found)) == (id_of(lost), 1)
+    assert store.waiting == [unstarted]
+
+
+def test_a_job_that_may_run_twice_does_so_in_a_channel_where_others_must_not(make_store: MakeStore) -> None:
+    """Given on_lost = "timeout" of the channel and "retry" of the job, when its worker dies, then the job's choice counts."""
+    store = make_store(on_lost="timeout")
+    store.reserved_by(W, raw := message(flags=Flag.LOST_IS_RETRY))
+    _rescue(store, "head")
+    assert [id_of(found) for found in store.waiting] == [id_of(raw)]
+    assert store.in_state(State.TIMEOUT) == []
+
+
+def test_a_killed_timeout_counts_an_attempt(store: Store) -> None:
+    """Given a job that was killed at its time limit, then it counts an attempt and no crash, and is due after its retry interval."""
+    store.reserved_by(W, raw := message(attempts=255), other := message())
+    now = store.now()
+    _rescue(store, id_of(raw), fault="timeout", retry_ms=5_000)
+    (found,) = store.delayed
+    assert (Message(found).head.attempts, crashes(found)) == (256, 0)
+    assert now + 5_000 <= store.due(found) <= store.now() + 5_000
+    assert len(records(Message(found).history_bytes())) == 1
+    assert store.waiting == [other]
+
+
+def test_a_killed_timeout_without_an_attempt_left_waits_for_a_worker_to_settle_it(store: Store) -> None:
+    """Given no attempt left, then it waits, counted: the next worker settles it without running it, which runs on_fail."""
+    store.reserved_by(W, raw := message(attempts=2))
+    _rescue(store, id_of(raw), fault="timeout")
+    (found,) = store.waiting
+    assert Message(found).head.attempts == 3
+
+
+def test_attempts_are_counted_to_65535(store: Store) -> None:
+    """Given a count at its bound, then it stays there."""
+    store.reserved_by(W, raw := message(attempts=65_535))
+    _rescue(store, id_of(raw), fault="timeout")
+    assert Message(store.waiting[0]).head.attempts == 65_535
+
+
+@pytest.mark.parametrize("raw", [b"garbage", b'{"job": "x:y"}', b"", b"\x05" + b"x" * 60])
+def test_bytes_that_are_no_message_of_ours_come_back_untouched(store: Store, raw: bytes) -> None:
+    """Given garbage, foreign bytes or a newer message at the head of a dead worker's list, then they come back as they are."""
+    store.reserved_by(W, raw, other := message())
+    assert _rescue(store, "head") == 2
+    assert store.waiting == [raw, other]
+
+
+def test_a_stamped_foreign_message_is_blamed(store: Store) -> None:
+    """Given a foreign message with a head, when it crashes its worker, then the crash is counted and its content stays."""
+    store.reserved_by(W, wrap_foreign(b'{"job": "x:y"}'))
+    _rescue(store, "head")
+    (found,) = store.waiting
+    assert (crashes(found), Message(found).content()) == (1, b'{"job": "x:y"}')
