@@ -50,11 +50,11 @@ def command(channel: str, state: str, job: str | None, limit: int, as_json: bool
 
 def _columns(state: State) -> list[Column]:
     when = "DUE IN" if state is State.DELAYED else "AGE"
-    texts = [Column("JOB", share=2), Column("ARGUMENTS", share=3), Column("ERROR", share=3)]
+    texts = [Column("JOB"), Column("ARGUMENTS"), Column("ERROR")]
     if state in (State.WAITING, State.DELAYED):
         texts.pop()
     if state is State.RESERVED:
-        texts[2] = Column("WORKER", share=2)
+        texts[2] = Column("WORKER")
     return [Column("ID", whole=True), Column("TRY", whole=True, right=True), Column(when, whole=True, right=True), *texts]
 
 

@@ -30,7 +30,6 @@ class Column(NamedTuple):
     title: str
     whole: bool = False
     right: bool = False
-    share: int | None = None
 
 
 def console() -> Console:
@@ -50,18 +49,19 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    lines = [[clean(cell) for cell in row] for row in rows]
     made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold", show_header=True)
-    for column in columns:
+    for number, column in enumerate(columns):
+        widest = max(len(line[number]) for line in [[one.title for one in columns], *lines])
         made.add_column(
             column.title,
             no_wrap=True,
             overflow="ellipsis",
             justify="right" if column.right else "left",
-            ratio=column.share,
-            min_width=None if not column.whole else len(column.title),
+            min_width=widest if column.whole else None,
         )
-    for row in rows:
-        made.add_row(*(Text(clean(cell)) for cell in row))
+    for line in lines:
+        made.add_row(*map(Text, line))
     return made
 
 

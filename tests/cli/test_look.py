@@ -1,0 +1,123 @@
+"""info, list and show: what an operator reads."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskq import Queue
+from taskq.channel import State
+from tests.cli.conftest import Project, Type, push
+from tests.support.hand import HandWorker
+
+
+def test_info_counts_and_shows_workers(queue: Queue, type_: Type, worker: HandWorker, project: Project) -> None:
+    """Given messages and a running worker, then info tells how many are where, and what runs for how long."""
+    push(queue, "add", 1)
+    push(queue, "add", 1, delay=60)
+    worker.beat(state="running", job="shop:nap", message="0" * 32, since_ms=1)
+    ended = type_("info", project.channel)
+    assert ended.code == 0
+    header, row = [line.split() for line in ended.out.splitlines() if line.startswith(("CHANNEL", project.channel))]
+    told = dict(zip(header, row, strict=True))
+    assert (told["WAITING"], told["DELAYED"], told["FAILED"]) == ("1", "1", "0")
+    (shown,) = [line for line in ended.out.splitlines() if line.startswith("box:11")]
+    assert "running" in shown
+    assert "shop:nap" in shown
+
+
+def test_info_as_json_is_one_document(queue: Queue, type_: Type, worker: HandWorker, project: Project) -> None:
+    """Given --json, then an array with an object for each channel, workers included."""
+    worker.beat(job="", pid=7)
+    reports = {report["channel"]: report for report in type_("info", "--json").json()}
+    assert set(reports) == {"default", project.channel}
+    assert reports[project.channel]["workers"][0]["pid"] == 7
+    assert reports[project.channel]["prefix"] == project.channel
+    assert set(reports["default"]["counts"]) == {state.value for state in State}
+
+
+@pytest.mark.parametrize("args", [["--watch", "--json"], ["--watch", "0"], ["--watch=nan"], ["default", "--watch", "soon"]])
+def test_watch_refuses_what_makes_no_sense(type_: Type, args: list[str]) -> None:
+    """Given --watch with JSON, or no sensible number of seconds, then exit code 2."""
+    assert type_("info", *args).code == 2
+
+
+def test_list_shows_failed_messages(queue: Queue, type_: Type, worker: HandWorker, project: Project) -> None:
+    """Given failed messages, then list shows id, attempts, age, job, arguments and error, the oldest first."""
+    ids = [push(queue, "add", number, "x" * 500) for number in range(3)]
+    for raw in worker.reserve():
+        worker.set_aside(raw)
+    ended = type_("list", project.channel)
+    lines = ended.out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ids
+    assert "1/4" in lines[1]
+    assert f"{project.name}:add" in lines[1]
+    assert "0, 'xxx" in lines[1]
+    assert "ValueError: no" in lines[1]
+
+
+def test_a_table_is_as_wide_as_the_terminal(
+    queue: Queue, type_: Type, worker: HandWorker, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a narrow terminal, then no line is longer, and the id is still whole."""
+    identity = push(queue, "add", "x" * 500)
+    worker.set_aside(worker.reserve()[0])
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = type_("list", project.channel).out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split()[0] == identity
+
+
+@pytest.mark.parametrize(("limit", "number"), [("2", 2), ("0", 5), ("99", 5)])
+def test_list_is_limited(queue: Queue, type_: Type, project: Project, limit: str, number: int) -> None:
+    """Given --limit, then at most so many are listed, and what is left out is told beside the output."""
+    for value in range(5):
+        push(queue, "add", value)
+    ended = type_("list", project.channel, "--state", "waiting", "--limit", limit)
+    assert len(ended.out.splitlines()) == number + 1
+    assert ("5 messages" in ended.err) == (number < 5)
+    assert len(type_("list", project.channel, "--state", "waiting", "--limit", limit, "--json").json()) == number
+
+
+def test_list_of_nothing(type_: Type, project: Project) -> None:
+    """Given no messages, then that is said, standard output is empty, as JSON it is an empty array, and the exit code is 0."""
+    ended = type_("list", project.channel, "--job", "add")
+    assert (ended.code, ended.out) == (0, "")
+    assert "no messages of job add in failed" in ended.err
+    assert type_("list", project.channel, "--json").json() == []
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_every_state_can_be_listed(queue: Queue, type_: Type, worker: HandWorker, project: Project, state: State) -> None:
+    """Given a message in a state, then list and show present it."""
+    identity = push(queue, "add", 1, delay=50 if state is State.DELAYED else 0)
+    if state not in (State.WAITING, State.DELAYED):
+        (raw,) = worker.reserve()
+        if state is not State.RESERVED:
+            worker.set_aside(raw, state, "the reason")
+    ended = type_("list", project.channel, "--state", state.value)
+    assert identity in ended.out
+    assert ("the reason" in ended.out) == (state in (State.FAILED, State.TIMEOUT, State.PARKED))
+    assert ("w1" in ended.out) == (state is State.RESERVED)
+    shown = type_("show", identity)
+    assert shown.code == 0
+    assert state.value in shown.out
+    assert type_("show", identity, "--json").json()["state"] == state.value
+
+
+def test_show_tells_the_whole_history(queue: Queue, type_: Type, worker: HandWorker) -> None:
+    """Given a message that failed twice, then show prints arguments, every attempt, error and traceback."""
+    identity = push(queue, "add", "argument")
+    worker.set_aside(worker.reserve()[0])
+    assert type_("reload", worker.driver.keys.prefix).code == 0
+    worker.set_aside(worker.reserve()[0], error="KeyError: 2\nsecond line")
+    ended = type_("show", identity)
+    for told in (identity, "'argument'", "history (2 records)", "ValueError: no", "KeyError: 2", "second line", "Traceback ...", "1 of 4"):
+        assert told in ended.out
+
+
+def test_show_of_an_unknown_message(type_: Type, project: Project) -> None:
+    """Given an id that is nowhere, then exit code 1, with the channels that were looked into."""
+    ended = type_("show", "0" * 32)
+    assert (ended.code, ended.out) == (1, "")
+    assert project.channel in ended.err
+    assert type_("show", "0" * 32, "--json").out == ""

@@ -1,0 +1,176 @@
+"""The command line as a whole: help, exit codes, and errors that a person understands."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from taskq.cli.commands import COMMANDS, root
+from tests.cli.conftest import TASKQ, Project, Type
+from tests.support.hand import HandWorker
+from tests.support.wait import wait_until
+from tests.support.worker import clean_environment
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_table_says_what_the_command_says(name: str) -> None:
+    """Given a command, then the table shows its name and short help, and --help explains it."""
+    import click
+
+    with click.Context(root) as ctx:
+        command = root.get_command(ctx, name)
+        assert command is not None
+        assert (command.name, command.get_short_help_str(200)) == (name, COMMANDS[name].help)
+
+
+@pytest.mark.parametrize("args", [[], ["info"], ["worker"], ["server"]])
+def test_help_needs_nothing_slow(args: list[str], tmp_path: Path) -> None:
+    """Given --help, then it is printed without the client library, the table printer or cloudpickle being imported."""
+    code = (
+        "import sys, taskq.cli\n"
+        "try: taskq.cli.main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print([name for name in ('redis', 'rich', 'cloudpickle', 'multiprocess') if name in sys.modules], file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, *args, "--help"]
+    done = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True)
+    assert done.stderr.strip() == "[]"
+    assert done.stdout.startswith("Usage: taskq")
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["inf"], 'did you mean "info"?'),
+        (["--nope"], "No such option"),
+        (["--url", "x", "info"], "taskq info --url"),
+        (["list"], "Missing argument 'CHANNEL'"),
+        (["list", "default", "--state", "broken"], "'broken' is not one of"),
+        (["info", "--url", "redis://:geheim@127.0.0.1:1/0"], "doesn't answer"),
+        (["info", "--url", "nonsense"], "no server URL"),
+        (["info", "nosuchchannel"], "nosuchchannel"),
+    ],
+)
+def test_a_mistake_is_told_in_two_lines(type_: Type, args: list[str], told: str) -> None:
+    """Given a mistake, then exit code 2, nothing on standard output, and at most two lines that say what is wrong."""
+    ended = type_(*args)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("Error: ")
+    assert told in ended.err
+    assert len(ended.err.splitlines()) <= 2
+    assert "geheim" not in ended.err
+
+
+def test_debug_shows_the_traceback(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given --debug or TASKQ_DEBUG, then the traceback of an error is shown, and the exit code is the same."""
+    args = ("info", "--url", "nonsense")
+    assert "Traceback" not in type_(*args).err
+    assert "Traceback" in type_(*args, "--debug").err
+    monkeypatch.setenv("TASKQ_DEBUG", "1")
+    ended = type_(*args)
+    assert ended.code == 2
+    assert "Traceback" in ended.err
+
+
+def test_an_unexpected_error_is_told_too(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given an error that nobody thought of, then it is told without a traceback, with exit code 2."""
+
+    def fail(*_args: object) -> None:
+        raise KeyError("surprise")
+
+    monkeypatch.setattr("taskq.cli.info.open_inspector", fail)
+    ended = type_("info")
+    assert ended.code == 2
+    assert "KeyError" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_version(type_: Type) -> None:
+    """Given --version, then it is printed."""
+    ended = type_("--version")
+    assert (ended.code, ended.out) == (0, "taskq 0.1.0\n")
+
+
+def test_an_unreachable_app_falls_back_to_the_settings(project: Project) -> None:
+    """Given an app that can't be imported, then commands that read warn and use the settings; what needs the app ends with 2."""
+    ended = project.type("info", "--json", "--app", "nosuchmodule:queue")
+    assert ended.code == 0
+    assert {report["channel"] for report in ended.json()} == {"default", project.channel}
+    assert ended.err.startswith("Warning: ")
+    assert "nosuchmodule" in ended.err
+    ended = project.type("push", "--app", "nosuchmodule:queue", "add", "1")
+    assert ended.code == 2
+    assert "Traceback" not in ended.err
+
+
+def test_what_the_app_prints_stays_out_of_the_output(project: Project) -> None:
+    """Given an app that prints when it is imported, then standard output holds one JSON document and nothing else."""
+    ended = project.type("info", "--json")
+    assert ended.json()[0]["counts"]["waiting"] == 0
+    assert "imported" in ended.err
+
+
+def test_the_app_of_the_settings_is_found_from_further_down(project: Project) -> None:
+    """Given a folder below the settings file, then the app beside that file is loaded."""
+    below = project.directory / "a" / "b"
+    below.mkdir(parents=True)
+    ended = project.type("push", f"{project.name}:add", "1", cwd=below)
+    assert ended.code == 0, ended.err
+    assert len(ended.out.strip()) == 32
+
+
+def test_a_reader_that_goes_away_is_no_error(project: Project, worker: HandWorker) -> None:
+    """Given `taskq list | head`, then the command ends quietly when nobody reads on."""
+    worker.sender.call(worker.driver.push([b'{"job": "x:y", "args": ["%s"]}' % (b"z" * 30_000)] * 300))
+    args = ("list", project.channel, "--state", "waiting", "--limit", "0")
+    for more in ((), ("--json",)):
+        with project.start(*args, *more, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stdout.readline()
+            process.stdout.close()
+            told = [line for line in process.stderr.read().splitlines() if line != "imported"]
+        if more:  # the table is shorter than what a pipe holds: its writer may end before it notices
+            assert process.returncode == 141
+        assert told == []
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback(project: Project) -> None:
+    """Given Ctrl-C, then exit code 130 and no traceback."""
+    process = project.start("info", "--watch", "0.2", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    wait_until(lambda: "CHANNEL" in process.stdout.readline(), what="the first view")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+def test_messages_can_not_command_the_terminal(queue: object, type_: Type, worker: HandWorker, project: Project) -> None:
+    """Given escape sequences in a job's name, arguments and error, then no command prints one."""
+    evil = b'{"job": "a\\u001b[2J\\u202e:b", "args": ["\\u001b[31m\\u009b"], "kwargs": {"k\\u001b": 1}}'
+    worker.sender.call(worker.driver.push([evil, evil]))
+    worker.set_aside(worker.stamp(worker.reserve(1)[0]), error="bad \x1b]0;x\x07 \x9b")
+    worker.beat(job="\x1b[2J", host="\x1b[2J", state="\x1b[2J", since_ms=1)
+    identity = type_("list", project.channel, "--json").json()[0]["id"]
+    for args in (["list", project.channel], ["list", project.channel, "--state", "waiting"], ["show", identity], ["info"]):
+        for extra in ([], ["--json"]):
+            ended = type_(*args, *extra)
+            assert ended.code == 0, ended.err
+            assert all(letter.isprintable() or letter == "\n" for letter in ended.out + ended.err)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+def test_a_full_disk_is_an_error(project: Project) -> None:
+    """Given output to a full disk, then the command doesn't claim success."""
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [*TASKQ, "info"], cwd=project.directory, env=clean_environment(), stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode not in (0, 1)
+    assert "No space left" in done.stderr
