@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import socket
 from typing import Any
 
@@ -27,6 +28,7 @@ CONNECT_TIMEOUT = 5.0
 #: The server answers with one of these when it can't serve now but will: connect anew and ask again.
 _PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "MOVED", "ASK", "BUSY", "NOREPLICAS", "MISCONF")
 _PASSING_TYPES = (wire.BusyLoadingError, wire.ReadOnlyError, wire.TryAgainError, wire.ClusterDownError, wire.MovedError, wire.AskError)
+_SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?(?=[A-Z]+ )")
 _REFUSING = ("NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE")
 _REFUSING_TYPES = (wire.AuthenticationError, wire.AuthorizationError, wire.NoPermissionError)
 
@@ -91,7 +93,8 @@ def _keepalive() -> dict[int, int]:
 
 def translate(error: Exception, address: Address, move: str, *, sent: bool) -> Exception:
     """From redis-py's error to taskq's."""
-    text = str(error)
+    # Redis 6.2 puts words of its own before the answer of a command in a script.
+    text = _SCRIPT.sub("", str(error))
     first = text.split(" ", 1)[0]
     if isinstance(error, _REFUSING_TYPES) or first in _REFUSING:
         return ServerRefused(f"the server at {address.text} refuses to {move}: {text}{_advice(text)}")
