@@ -137,6 +137,8 @@ class Driver(Protocol):
 
     def rescue(self, rescue: Rescue) -> Command: ...  # -1 or count
 
+    def scan_reserved(self, cursor: Word) -> Command: ...  # [next cursor, keys]
+
     def look(self, workers: Sequence[str]) -> Command: ...  # [waiting, due, reserved, not due yet, ms until the next]
 
     def restore(self, state: State, pairs: Sequence[tuple[bytes, bytes]]) -> Command: ...  # count

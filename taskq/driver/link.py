@@ -85,7 +85,6 @@ class RedisLink:
     def _open(self) -> Connection:
         connection = self._connection
         if connection is None:
-            self._id = None
             connection = self._address.connection(self._key, self._timeout)
             connection.connect()
             self._connection = connection

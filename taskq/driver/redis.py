@@ -124,6 +124,9 @@ class RedisDriver:
         told = (worker, rescue.lease_ms, rescue.blame, rescue.fault, rescue.record, self._settings.max_crashes, rescue.retry_ms)
         return self._script("rescue", places, *told, lost_is_timeout, *self._kept)
 
+    def scan_reserved(self, cursor: Word) -> Command:
+        return Command("rescue", ("SCAN", cursor, "MATCH", self.keys.reserved("*"), "COUNT", 1000))
+
     def look(self, workers: Sequence[str]) -> Command:
         return self._script("look", (self.keys.waiting, self.keys.delayed, *map(self.keys.reserved, workers)))
 

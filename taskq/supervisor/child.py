@@ -159,6 +159,8 @@ class Child:
         self.born = now
         self.registered = False
         self.mismatches = 0
+        #: Monotonic time of the last good heartbeat.
+        self.last_beat = 0.0
         #: When it is killed if it hasn't ended by then; None: it isn't asked to stop.
         self.kill_at: float | None = None
         #: Why it was killed by the supervisor, if it was.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from taskq.supervisor.lengths import Lengths
 from taskq.supervisor.services import Heartbeat, Promote, Rescuer, Service, Watch
+from taskq.supervisor.strays import Sweep
 from taskq.supervisor.team import Team
 from taskq.supervisor.unpark import Unpark
 
 __all__ = ["Crew"]
+
+_log = logging.getLogger("taskq.supervisor")
 
 
 class Crew:
@@ -24,14 +28,21 @@ class Crew:
         self.watch = Watch(self.team)
         self.unpark = Unpark(self.team)
         self.lengths = Lengths(self.team, tell)
-        self.services: tuple[Service, ...] = (self.heartbeat, self.promote, self.rescue, self.watch, self.unpark, self.lengths)
+        duties = (self.heartbeat, self.promote, self.rescue, self.watch, self.unpark, self.lengths, Sweep(team))
+        self.services: tuple[Service, ...] = duties
         self._replacing: str | None = None
 
     def tick(self, now: float) -> None:
         """Do every duty that is due."""
         for service in self.services:
-            if now >= service.due:
+            if now < service.due:
+                continue
+            try:
                 service.tick(now)
+            except Exception:
+                # A duty that fails must not take the others, and the children, with it.
+                _log.exception("channel %s: the duty %s failed; trying again", self.team.name, type(service).__name__)
+                service.due = now + 1.0
 
     def replace_old(self, newest: int, now: float) -> None:
         """Ask one child of an older zygote to stop, then the next when that one has ended and its successor lives."""

@@ -59,7 +59,8 @@ class Generation:
     def end(self) -> None:
         """Hang up: the zygote ends, and all that it forked with it."""
         self.connection.close()
-        self._process.join(5.0)
+        # One that is still loading the app doesn't hear of it, and has nothing to put in order.
+        self._process.join(0.1 if self.app is None else 5.0)
         if self._process.exitcode is None:
             self._process.kill()
             self._process.join(5.0)

@@ -13,16 +13,19 @@ from pathlib import Path
 from typing import Protocol
 
 from taskq.driver.base import Rescue, Word
-from taskq.errors import ServerUnavailable
+from taskq.errors import QueueFull, ServerError
 from taskq.history import pack_record, record_of
 from taskq.supervisor.child import Child
 from taskq.supervisor.rules import SLOW_SECONDS, beat_seconds, must_kill, must_take_back
+from taskq.supervisor.strays import return_strays
 from taskq.supervisor.team import Team
 
 __all__ = ["Heartbeat", "Promote", "Rescuer", "Service", "Watch", "machine_name"]
 
 _log = logging.getLogger("taskq.supervisor")
 _IDLE_POLL = 1.0
+#: How long to wait for a token before asking anew: a connection that leads nowhere is noticed by then.
+_WAKE_SECONDS = 8.0
 
 
 class Service(Protocol):
@@ -69,6 +72,8 @@ class Heartbeat:
         child.mismatches = child.mismatches + 1 if held > child.record.held else 0
         if child.mismatches >= 2:
             child.record.ask_reconcile()
+            return_strays(team, child, child.last_beat)
+        child.last_beat = now
         return True
 
     @staticmethod
@@ -112,10 +117,10 @@ class Promote:
         self.due = 0.0
         self._team = team
         self._wake = team.driver.link(5.0)
-        self._asked = False
+        self._asked: float | None = None
 
     def tick(self, now: float) -> None:
-        self._listen()
+        self._listen(now)
         reply = self._team.ask(self._team.driver.promote())
         if reply is None:
             self.due = now + 0.1
@@ -125,29 +130,31 @@ class Promote:
 
     def fileno(self) -> int | None:
         """The socket on which the token arrives, while it is awaited."""
-        return self._wake.fileno() if self._asked else None
+        return None if self._asked is None else self._wake.fileno()
 
     def woken(self) -> None:
         """The token, the end of the wait, or a broken connection is there."""
-        self._asked = False
+        self._asked = None
         try:
             self._wake.receive()
-        except ServerUnavailable:
+        except (ServerError, QueueFull):
             self._wake.close()
         self.due = 0.0
 
     def close(self) -> None:
-        self._asked = False
+        self._asked = None
         self._wake.close()
 
-    def _listen(self) -> None:
-        if self._asked:
-            return
+    def _listen(self, now: float) -> None:
+        if self._asked is not None:
+            if now - self._asked < _WAKE_SECONDS + 2.0:
+                return
+            self.close()  # the server should have answered by now: the connection leads nowhere
         try:
-            self._wake.send(self._team.driver.wait_for_wake(30.0))
-            self._asked = True
-        except ServerUnavailable:
-            self._wake.close()
+            self._wake.send(self._team.driver.wait_for_wake(_WAKE_SECONDS))
+            self._asked = now
+        except (ServerError, QueueFull):
+            self._wake.close()  # looking once a second does it, until the server can be asked again
 
 
 class Rescuer:

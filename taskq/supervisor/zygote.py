@@ -34,6 +34,8 @@ from taskq.worker.record import Records
 __all__ = ["AppInfo", "Estate", "Exited", "Failed", "Listen", "Spawn", "Started", "Tell", "zygote"]
 
 _log = logging.getLogger("taskq.zygote")
+#: Seconds the listeners get to take in the last event.
+_LAST_WORDS = 1.0
 
 
 class AppInfo(msgspec.Struct, frozen=True):
@@ -170,6 +172,7 @@ class _Nursery:
         self._poke_fd = poke_fd
         self._children: dict[int, Any] = {}
         self._listeners: int | None = None
+        self._listener_process: Any = None
 
     def serve(self) -> None:
         """Obey until the supervisor hangs up."""
@@ -188,6 +191,7 @@ class _Nursery:
                 try:
                     order = self._orders.recv()
                 except (EOFError, ConnectionResetError):
+                    self._end_listeners()
                     os._exit(0)  # with it go the workers: they die with their parent
                 self._obey(order)
 
@@ -216,9 +220,15 @@ class _Nursery:
     def _start_listeners(self) -> None:
         read, write = os.pipe()
         os.set_blocking(write, False)
-        fork(self._listen, read, write, os.getpid())
+        self._listener_process = fork(self._listen, read, write, os.getpid())
         os.close(read)
         self._listeners = write
+
+    def _end_listeners(self) -> None:
+        """Let them take in what they were told last: that the worker stops."""
+        if self._listeners is not None:
+            os.close(self._listeners)
+            self._listener_process.join(_LAST_WORDS)
 
     # ---- in the forked process
 
@@ -228,6 +238,8 @@ class _Nursery:
         os.setpgid(0, 0)  # so that killing it also ends what its jobs have started
         die_with_parent(parent)
         self._orders.close()
+        if self._listeners is not None:
+            os.close(self._listeners)
         os.close(self._wake_read)
         os.close(self._wake_write)
         setproctitle.setproctitle(title)

@@ -190,6 +190,10 @@ class Record:
         count: int = _BATCH.unpack_from(self._memory, self._at + _AT_BATCH)[0]
         return count
 
+    def ids(self) -> list[bytes]:
+        """The messages of the batch."""
+        return self._ids(0, self.held)
+
     def unstarted(self) -> int:
         """How many messages wait behind the running one."""
         _, started, allowed = _BATCH.unpack_from(self._memory, self._at + _AT_BATCH)

@@ -1,0 +1,72 @@
+"""Messages that nobody would look for: reserved for a worker that never heard of it, or by one that nobody knows."""
+
+from __future__ import annotations
+
+import logging
+import random
+
+from taskq.driver.base import Rescue
+from taskq.history import pack_record, record_of
+from taskq.supervisor.child import Child
+from taskq.supervisor.team import Team
+
+__all__ = ["Sweep", "return_strays"]
+
+_log = logging.getLogger("taskq.supervisor")
+_EVERY = 600.0
+
+
+def return_strays(team: Team, child: Child, last_beat: float) -> None:
+    """Give back what a busy worker was given in a broken connection: it would only look after its running job.
+
+    Only while the same job has run since before the last heartbeat: then the worker can't be in the middle of reserving, and what is
+    reserved beyond its batch was never heard of.
+    """
+    running = child.record.running()
+    if running is None or running.started >= last_beat:
+        return
+    held = team.ask(team.driver.holdings(child.worker)) or ()
+    known = set(child.record.ids())
+    # Foreign bytes without a head can't be named; the worker finds them itself.
+    strays = [raw[2:18] for raw in held if len(raw) >= 25 and raw[0] <= 1 and raw[2:18] not in known]
+    again = child.record.running()
+    if strays and again is not None and again.id == running.id and again.started == running.started:
+        count = team.ask(team.driver.requeue(child.worker, "front", strays))
+        _log.warning("worker %s was given %s messages that it never heard of; they are back in waiting", child.worker, count)
+
+
+class Sweep:
+    """Looks every ten minutes for reserved lists whose worker isn't registered, and rescues them."""
+
+    def __init__(self, team: Team) -> None:
+        self.due = 0.0
+        self._team = team
+        self._begun = False
+
+    def tick(self, now: float) -> None:
+        # Spread, so that many supervisors don't walk through the keys at once; the first walk comes within a minute of the start.
+        self.due = now + random.uniform(0.5, 1.0) * (_EVERY if self._begun else 60.0)
+        if not self._begun:
+            self._begun = True
+            return
+        team = self._team
+        registered = {worker.decode() for worker in (team.ask(team.driver.workers()) or ())[::2]}
+        for worker in self._holders() - registered:
+            record = record_of("lost", worker, 0, f"the worker {worker} was registered nowhere")
+            rescue = Rescue(worker, int(team.settings.lease * 1000), "head", "crash", pack_record(record))
+            count = team.ask(team.driver.rescue(rescue))
+            if count is not None and count > 0:
+                _log.warning("rescued %d messages of worker %s, which nobody knew", count, worker)
+
+    def _holders(self) -> set[str]:
+        """The workers that have a reserved list."""
+        found: set[str] = set()
+        cursor: bytes | int = 0
+        while True:
+            reply = self._team.ask(self._team.driver.scan_reserved(cursor))
+            if reply is None:
+                return set()
+            cursor, keys = reply
+            found |= {key.decode().split(":reserved:", 1)[1] for key in keys}
+            if int(cursor) == 0:
+                return found
