@@ -101,5 +101,5 @@ def emit(signal: Signal, event: Any) -> None:
     for receiver in tuple(signal.receivers_for(event)):
         try:
             receiver(event)
-        except Exception:
+        except BaseException:  # also sys.exit(): a listener must not end the process that runs the jobs
             _log.exception("the listener %r of an event raised; the job isn't affected", receiver)

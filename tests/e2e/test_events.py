@@ -1,0 +1,89 @@
+"""Events reach the application's listeners, and a listener that raises harms nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskq.channel import State
+from tests.e2e.apps import listening
+from tests.e2e.conftest import StartWorker, run_burst
+from tests.support.ledger import Ledger
+from tests.support.store import Store
+from tests.support.wait import wait_until
+
+
+def test_a_job_that_ends_well_is_told_before_and_after(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a job that returns, and one that is dropped, then listeners hear before and after of each, in the child."""
+    listening.fine.push()
+    listening.chosen.push("drop")
+    assert run_burst(start_worker, "listening") == 0
+    assert ledger.values("before") == [["fine", 1, None, None, False], ["chosen", 1, None, None, False]]
+    assert ledger.values("after") == [["fine", 1, None, None, True], ["chosen", 1, None, None, True]]
+    (pid,) = ledger.values("run")
+    assert {line.pid for line in ledger.lines("before") + ledger.lines("after")} == {pid}
+    assert not ledger.lines("failed")
+
+
+def test_failures_are_told(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a job that fails twice, then listeners hear of the retry with its delay, and of the failure, and never of an end."""
+    listening.failing.push()
+    worker = start_worker("listening")
+    ledger.wait_for("failed")
+    assert worker.stop() == 0
+    assert ledger.values("retry") == [["failing", 1, "ValueError", 0.02, True]]
+    assert ledger.values("failed") == [["failing", 2, "ValueError", None, True]]
+    assert not ledger.lines("after")
+
+
+def test_a_timeout_is_told(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given a job that runs into its handle_timeout for the last time, then listeners hear of the timeout and of the failure."""
+    listening.late.push()
+    assert run_burst(start_worker, "listening") == 1
+    assert ledger.values("timeout") == [["late", 1, "JobTimeout", None, True]]
+    assert ledger.values("failed") == [["late", 1, "JobTimeout", None, True]]
+    assert store.count(State.TIMEOUT) == 1
+
+
+def test_starts_and_stops_are_told(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a worker with two children that starts and stops, then listeners hear of each once, those of children in the child."""
+    worker = start_worker("listening", "--processes", "2", ready=2)
+    children = sorted(worker.children())
+    assert worker.stop() == 0
+    for what in ("child_start", "child_stop"):
+        told = ledger.values(what)
+        assert sorted(value[0] for value in told) == children
+        assert all(value == [pid, ["default"], pid] for value, pid in zip(told, [value[2] for value in told], strict=True))
+    for what in ("worker_start", "worker_stop"):
+        ((pid, channels, listener),) = ledger.values(what)
+        assert (pid, channels) == (worker.pid, ["default"])
+        assert listener not in (worker.pid, *children)
+
+
+def test_lengths_are_told(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given listeners for lengths, then they hear all counts at the start, and again after 500 jobs."""
+    listening.fine.push(delay=60)
+    worker = start_worker("listening")
+    (first,) = ledger.wait_for("queue_length")
+    empty = {"waiting": 0, "reserved": 0, "delayed": 1, "failed": 0, "timeout": 0, "parked": 0}
+    assert first.value == ["default", empty]
+    listening.fine.push_many([()] * 600)
+    ledger.wait_for("queue_length", 2)
+    assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("kind", ["error", "exit", "interrupt"])
+def test_a_listener_that_raises_harms_nothing(start_worker: StartWorker, ledger: Ledger, store: Store, kind: str) -> None:
+    """Given a listener that raises at every event, then that is logged, the others hear, and all jobs end as they would."""
+    listening.fine.push()
+    listening.failing.push()
+    listening.late.push()
+    worker = start_worker("listening", env={"TEST_LISTENERS_RAISE": kind})
+    children = wait_until(worker.children)
+    ledger.wait_for("failed", 2)
+    assert worker.children() == children
+    assert worker.stop() == 0
+    assert len(ledger.values("run")) == 1
+    assert {line.what for line in ledger.lines()} >= {"before", "after", "retry", "failed", "timeout", "worker_start", "worker_stop"}
+    assert "the listener <function broken" in worker.log
+    assert "a broken listener" in worker.log
+    assert (store.count(State.FAILED), store.count(State.TIMEOUT)) == (1, 1)
