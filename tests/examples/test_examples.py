@@ -1,0 +1,114 @@
+"""Every example is run as its header says, with real worker processes."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import socket
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.examples.conftest import Project, wait_for
+from tests.packaging.quickstart import read_quickstart
+from tests.support.wait import wait_until
+from tests.support.worker import ROOT
+
+EXAMPLES = ROOT / "examples"
+
+
+def free_address() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def test_quickstart(project: Project) -> None:
+    """Given the quickstart, when it has pushed two calls and a worker comes, then both have greeted."""
+    project.copy("quickstart.py")
+    project.python("quickstart.py")
+    said = project.taskq("worker", "quickstart", "--burst")
+    assert sorted(said.split("\n")) == ["", "Hello, future!", "Hello, world!"]
+
+
+def test_the_readme_shows_the_quickstart() -> None:
+    """Given the README, then its example is the file examples/quickstart.py to the letter."""
+    shown = read_quickstart((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert shown.files == {"quickstart.py": (EXAMPLES / "quickstart.py").read_text(encoding="utf-8")}
+
+
+def test_mail_is_sent_when_the_server_comes_back(project: Project) -> None:
+    """Given a worker and no mail server, when the server comes, then both mails arrive by SMTP, each once."""
+    project.copy("mail")
+    address = free_address()
+    env = {"MAIL_SERVER": address}
+    said = project.python("jobs.py", "anna@example.org", env=env)
+    second = said.split()[-1]
+    log = project.start_worker("jobs", env=env)
+    wait_for(log, "Connection refused")
+    wait_for(project.start(sys.executable, "inbox.py", address), "2.eml for anna@example.org")
+    texts = [path.read_bytes() for path in (project.directory / "inbox").iterdir()]
+    read = {mail["Subject"]: mail for mail in (email.message_from_bytes(text, policy=email.policy.default) for text in texts)}
+    assert len(texts) == 2
+    assert read["Welcome"]["To"] == "anna@example.org"
+    assert read["Welcome"].get_content().strip() == "Thank you for signing up."
+    assert read["A reminder"]["Message-ID"] == f"<{second}@example.org>"
+
+
+def test_mail_to_a_refused_address_is_given_up(project: Project) -> None:
+    """Given an address that the mail server refuses, then the mail fails in its first attempt, and on_fail tells of it."""
+    project.copy("mail")
+    address = free_address()
+    env = {"MAIL_SERVER": address}
+    inbox = project.start(sys.executable, "inbox.py", address)
+    wait_for(inbox, "listening")
+    project.python("jobs.py", "nobody@example.org", env=env)
+    log = project.start_worker("jobs", env=env)
+    told = wait_for(log, "was not sent")
+    assert "failed in attempt 1 of 10" in told
+    assert "nobody lives here" in told
+
+
+def test_a_web_app_pushes(project: Project) -> None:
+    """Given the web app and a worker, when texts are posted, one of them with a delay, then their results can be fetched by id."""
+    project.copy("web")
+    socket_path = str(project.directory / "web.sock")
+    web = project.start(sys.executable, "-m", "uvicorn", "app:app", "--uds", socket_path)
+    wait_for(web, "Application startup complete")
+    wait_until(Path(socket_path).exists)
+    with httpx.Client(transport=httpx.HTTPTransport(uds=socket_path), base_url="http://web") as client:
+        answers = [client.post("/texts", json={"text": text, "delay": delay}) for text, delay in (("to be or not to be", 0), ("soon", 0.2))]
+        assert [answer.status_code for answer in answers] == [202, 202]
+        first, second = (f"/texts/{answer.json()['id']}" for answer in answers)
+        assert client.get(first).status_code == 404
+        project.start_worker("jobs")
+        wait_until(lambda: client.get(first).is_success and client.get(second).is_success, what="both results")
+        assert client.get(first).json() == {"to": 2, "be": 2, "or": 1, "not": 1}
+        assert client.get(second).json() == {"soon": 1}
+        assert client.get("/texts/..%2Fjobs").status_code == 404
+        assert client.post("/texts", json={"text": "x", "delay": "soon"}).status_code == 422
+
+
+def test_a_notebook_pushes_closures(project: Project) -> None:
+    """Given a notebook's closures, lambda and class, when their source is gone, then a worker of another app runs them."""
+    project.copy("notebook_closures.py")
+    project.copy("quickstart.py")
+    assert "nothing yet" in project.python("notebook_closures.py")
+    (project.directory / "notebook_closures.py").unlink()
+    project.taskq("worker", "quickstart", "--burst")
+    assert sorted((project.directory / "notes.txt").read_text().splitlines()) == [
+        "Anna: 10 USD are 8.0 EUR",
+        "Anna: and this a moment later",
+        "Anna: the total is 6",
+        "Anna: this was written by a worker",
+        "the square of 7 is 49",
+    ]
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.py")), ids=lambda path: str(path.relative_to(EXAMPLES)))
+def test_an_example_says_how_to_run_it(path: Path) -> None:
+    """Given an example, then it begins with how to run it, or where that is said."""
+    head = path.read_text(encoding="utf-8").split('"""')[1] if path.name != "quickstart.py" else "# quickstart.py"
+    assert any(word in head for word in ("python ", "taskq worker", "how to run", "# quickstart.py"))
