@@ -165,10 +165,10 @@ def test_messages_can_not_command_the_terminal(queue: object, type_: Type, worke
             assert all(letter.isprintable() or letter == "\n" for letter in ended.out + ended.err)
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_is_an_error(project: Project) -> None:
     """Given output to a full disk, then the command doesn't claim success."""
-    with open("/dev/full", "w") as full:  # noqa: PTH123
+    with open("/dev/full", "w") as full:
         done = subprocess.run(
             [*TASKQ, "info"], cwd=project.directory, env=clean_environment(), stdout=full, stderr=subprocess.PIPE, text=True
         )

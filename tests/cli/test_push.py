@@ -1,0 +1,69 @@
+"""push: a call from the shell."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskq import Queue
+from taskq.channel import State
+from taskq.inspector import Inspector
+from tests.cli.conftest import Project, Type
+
+
+def test_push_prints_the_id(queue: Queue, type_: Type, project: Project) -> None:
+    """Given a job's full or short name and arguments as JSON, then the call is stored and its id is all that is printed."""
+    for name in (f"{project.name}:boom", "boom"):
+        ended = type_("push", name, '"a b"')
+        assert ended.code == 0
+        entry = Inspector(queue).find(ended.out.strip())
+        assert entry is not None
+        assert (entry.job, entry.args, entry.state) == (f"{project.name}:boom", ("a b",), State.WAITING)
+
+
+def test_push_with_everything(queue: Queue, type_: Type, project: Project) -> None:
+    """Given negative and named arguments, a delay and a channel, then all of them count."""
+    args = ("-5", "--kwargs", '{"b": [1, {"x": null}]}', "--delay", "90.5", "--channel", "default")
+    ended = type_("push", f"{project.name}:add", *args)
+    assert ended.code == 0, ended.err
+    entry = Inspector(queue).find(ended.out.strip())
+    assert entry is not None
+    assert (entry.args, entry.kwargs, entry.channel) == ((-5,), {"b": [1, {"x": None}]}, "default")
+    assert entry.due == pytest.approx(90.5, abs=10)
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["boom", "hello"], """'"hello"'"""),
+        (["boom", "1", "--dely", "3"], "no option of push"),
+        (["boom", '"x"', "--kwargs", "[1]"], "JSON object"),
+        (["boom", '"x"', "--kwargs", "x"], "not JSON"),
+        (["boom", '"x"', "--delay", "nan"], "finite"),
+        (["boom", '"x"', "--delay", "-1"], "negative"),
+        (["boom", '"x"', "--delay", "soon"], "not a valid float"),
+        (["boom", '"x"', "--channel", "nosuch"], "nosuch"),
+        (["boom"], "text"),
+        (["boom", "1", "2"], "too many"),
+        (["bom", "1"], 'did you mean "boom"'),
+        (["add", "1"], "several jobs"),
+        (["taskq:call", "1"], "no job is named"),
+    ],
+)
+def test_a_wrong_push_stores_nothing(queue: Queue, type_: Type, project: Project, args: list[str], told: str) -> None:
+    """Given a mistake, then exit code 2, a text that says what to do, and nothing is stored."""
+    ended = type_("push", *args)
+    assert (ended.code, ended.out) == (2, "")
+    assert told in ended.err
+    assert "Traceback" not in ended.err
+    inspector = Inspector(queue)
+    assert sum(inspector.counts(name).total for name in (project.channel, "default")) == 0
+
+
+def test_push_needs_an_app(type_: Type, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given no app anywhere, then push says how to name one."""
+    settings = project.directory / "taskq.toml"
+    settings.write_text(settings.read_text().split("\n", 1)[1])
+    ended = type_("push", "boom", "1")
+    assert ended.code == 2
+    assert "--app" in ended.err
+    assert f"Found here: {project.name}:queue" in ended.err

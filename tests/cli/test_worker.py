@@ -1,0 +1,110 @@
+"""worker: how the command line starts one. What a worker does is tested elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from taskq.supervisor import WorkerOptions
+from tests.cli.conftest import Project, Type
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, WorkerOptions]]:
+    """What workers would have been started."""
+    calls: list[tuple[str, WorkerOptions]] = []
+
+    def run(app: str, options: WorkerOptions) -> int:
+        calls.append((app, options))
+        return 0
+
+    monkeypatch.setattr("taskq.supervisor.run_worker", run)
+    return calls
+
+
+def test_a_burst_runs_what_waits(project: Project) -> None:
+    """Given a job that works and one that fails, then the burst ends with 0, and with 1 when a job ended in failed."""
+    assert project.type("push", f"{project.name}:add", "1").code == 0
+    ended = project.type("worker", "--burst")
+    assert ended.code == 0, ended.err
+    assert project.type("push", "boom", '"bang"').code == 0
+    ended = project.type("worker", f"{project.name}:queue", "--burst", "--log-format", "json")
+    assert ended.code == 1, ended.err
+    (report,) = project.type("info", project.channel, "--json").json()
+    assert (report["counts"]["failed"], report["counts"]["waiting"]) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("args", "app", "expected"),
+    [
+        ([], None, {}),
+        (["shop:q"], "shop:q", {}),
+        (["--app", "shop:q"], "shop:q", {}),
+        (["--channel", "a", "--channel", "b", "--processes", "3"], None, {"channels": ("a", "b"), "processes": 3}),
+        (["--burst", "--max-messages", "9", "--debug"], None, {"burst": True, "max_messages": 9, "debug": True}),
+        (["--url", " redis://x ", "--log-level", "warning"], None, {"url": "redis://x", "log_level": "WARNING"}),
+        (["--log-format", "JSON"], None, {"log_format": "json"}),
+    ],
+)
+def test_the_options_reach_the_worker(
+    type_: Type,
+    project: Project,
+    started: list[tuple[str, WorkerOptions]],
+    args: list[str],
+    app: str | None,
+    expected: dict[str, Any],
+) -> None:
+    """Given options, then the worker is started with them."""
+    assert type_("worker", *args).code == 0
+    assert started == [(app or f"{project.name}:queue", WorkerOptions(**expected))]
+
+
+def test_the_log_can_be_chosen_by_the_environment(
+    type_: Type, started: list[tuple[str, WorkerOptions]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given TASKQ_LOG_LEVEL and TASKQ_LOG_FORMAT, then they count."""
+    monkeypatch.setenv("TASKQ_LOG_LEVEL", "debug")
+    monkeypatch.setenv("TASKQ_LOG_FORMAT", "json")
+    assert type_("worker").code == 0
+    assert started[0][1] == WorkerOptions(log_level="DEBUG", log_format="json")
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["--processes", "0"], "--processes"),
+        (["--max-messages", "-1"], "--max-messages"),
+        (["--log-level", "loud"], "--log-level"),
+        (["--url", "nonsense"], "no server URL"),
+        (["a:q", "--app", "b:q"], "two apps"),
+        (["./jobs.py"], "path of a file"),
+    ],
+)
+def test_wrong_options_start_nothing(type_: Type, started: list[tuple[str, WorkerOptions]], args: list[str], told: str) -> None:
+    """Given a wrong option, then exit code 2 and no worker."""
+    ended = type_("worker", *args)
+    assert ended.code == 2
+    assert told in ended.err
+    assert started == []
+
+
+def test_an_app_that_fails_to_import_is_told_plainly(project: Project) -> None:
+    """Given an app whose import raises, then exit code 2 with the reason, and a traceback only with --debug."""
+    (project.directory / "broken.py").write_text("1 / 0\n")
+    ended = project.type("worker", "broken:queue", "--burst")
+    assert ended.code == 2
+    assert "ZeroDivisionError" in ended.err
+    assert "Traceback" not in ended.err
+    assert "broken.py" in project.type("worker", "broken:queue", "--burst", "--debug").err
+
+
+def test_without_an_app_the_likely_one_is_named(project: Project) -> None:
+    """Given no app in the settings, then the error names the only module here that makes a queue; of two it names none."""
+    settings = project.directory / "taskq.toml"
+    settings.write_text(settings.read_text().split("\n", 1)[1])
+    ended = project.type("worker", "--burst")
+    assert ended.code == 2
+    assert ended.err.splitlines()[-1] == f"Found here: {project.name}:queue"
+    (project.directory / "second.py").write_text("from taskq import Queue\nother: Queue = Queue()\n")
+    assert "Found here" not in project.type("worker", "--burst").err
