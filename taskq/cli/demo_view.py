@@ -11,6 +11,7 @@ from taskq.channel import STATES
 from taskq.cli.output import Column, console, print_text, table
 from taskq.cli.words import clean, count, size
 from taskq.clock import monotonic
+from taskq.demo.app import RETRY_SECONDS
 from taskq.demo.run import Report, Scene
 
 if TYPE_CHECKING:
@@ -147,7 +148,8 @@ def _skipped(skipped: Counter[str]) -> str:
 def _failure(report: Report) -> str:
     if not report.failures:
         return "not as it should have been"
-    return f"write_report failed {report.failures} times (tried again after 0.3 and 0.6 s), landed in failed, was reloaded, and succeeded"
+    waits = " and ".join(f"{seconds:g}" for seconds in RETRY_SECONDS)
+    return f"write_report failed {report.failures} times (tried again after {waits} s), landed in failed, was reloaded, and succeeded"
 
 
 def _checked(report: Report) -> str:

@@ -11,9 +11,11 @@ from taskq.demo.results import Reader, Tally, append
 from taskq.job import Job
 from taskq.queue import Queue
 
-__all__ = ["CHANNEL", "App", "count_file", "make_app", "write_report"]
+__all__ = ["CHANNEL", "RETRY_SECONDS", "App", "count_file", "make_app", "write_report"]
 
 CHANNEL = "files"
+#: Between the three runs of the report.
+RETRY_SECONDS = (0.3, 0.6)
 
 
 def count_file(path: str, results: str) -> None:
@@ -51,5 +53,5 @@ def make_app(url: str, scratch: Path, *, prefix: str) -> App:
     return App(
         queue,
         queue.job(channel=CHANNEL, handle_timeout=0)(count_file),
-        queue.job(channel=CHANNEL, handle_timeout=0, max_attempts=3, retry_seconds=[0.3, 0.6])(write_report),
+        queue.job(channel=CHANNEL, handle_timeout=0, max_attempts=len(RETRY_SECONDS) + 1, retry_seconds=RETRY_SECONDS)(write_report),
     )

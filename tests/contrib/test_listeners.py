@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -18,8 +17,7 @@ from taskq.errors import ConfigError
 from taskq.events import QueueLength
 from taskq.inspector import Inspector
 from tests.support.wait import wait_until
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.worker import clean_environment
 
 
 @pytest.fixture(autouse=True)
@@ -148,20 +146,16 @@ def app(tmp_path: Path, url: str, prefix: str) -> Callable[[str], list[str]]:
     return lambda listening: [sys.executable, str(file), url, prefix, listening]
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
-
-
 def test_a_worker_reloads_what_timed_out(tmp_path: Path, url: str, prefix: str, app: Callable[[str], list[str]]) -> None:
     """Given two messages in timeout, when a worker with the listener runs, then one runs again; the one that must not run twice stays."""
     queue = Queue(url, channels={prefix: {}})
     inspector = Inspector(queue)
-    first = subprocess.run(app("no"), env=environment(), capture_output=True, text=True, timeout=30)
+    first = subprocess.run(app("no"), env=clean_environment(), capture_output=True, text=True, timeout=30)
     assert inspector.counts(prefix).timeout == 2, first.stderr
     (tmp_path / "twice").unlink()
     (tmp_path / "fast").touch()
 
-    with subprocess.Popen(app("yes"), env=environment(), stderr=subprocess.PIPE, text=True) as worker:
+    with subprocess.Popen(app("yes"), env=clean_environment(), stderr=subprocess.PIPE, text=True) as worker:
         try:
             wait_until((tmp_path / "done").exists, what="the reloaded job")
             wait_until(lambda: inspector.counts(prefix).total == 1, what="the settled message")
