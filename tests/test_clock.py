@@ -107,7 +107,7 @@ def test_a_moment_in_the_past_is_due_at_once() -> None:
         (1e300, "ten years"),
         (datetime.max, "ten years"),  # noqa: DTZ901  (no time zone on purpose)
         (datetime.max.replace(tzinfo=UTC), "ten years"),
-        (datetime.now(UTC).timestamp() * 1000, "milliseconds"),
+        pytest.param(datetime.now(UTC).timestamp() * 1000, "milliseconds", id="milliseconds"),
     ],
 )
 def test_what_is_no_moment_is_refused(at: Any, why: str) -> None:
