@@ -16,7 +16,7 @@ __all__ = ["command"]
 @click.argument("message_id", metavar="ID")
 @channels_option("Look in this channel. May be given several times. Default: every known one.")
 @server_options
-def command(message_id: str, channels: tuple[str, ...], app: str | None, url: str | None) -> None:
+def command(message_id: str, channels: tuple[str, ...], *, app: str | None, url: str | None) -> None:
     """Delete the message ID for good, whatever state it is in; only one that a worker has reserved can't be deleted.
 
     Exit code 1 when there is no such message.

@@ -20,7 +20,7 @@ __all__ = ["command"]
 @state_option(STATES, "Which messages.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @server_options
-def command(channel: str, state: str, yes: bool, app: str | None, url: str | None) -> None:
+def command(channel: str, state: str, *, yes: bool, app: str | None, url: str | None) -> None:
     """Delete all messages of CHANNEL in one state, for good. Asks first, unless --yes is given."""
     chosen = State(state)
     if chosen is State.RESERVED:

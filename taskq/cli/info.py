@@ -50,7 +50,7 @@ _WORKERS = [
     help=f"Show it anew every {_EVERY:g} (or so many) seconds, until Ctrl-C.",
 )
 @server_options
-def command(channel: str | None, as_json: bool, watch: str | None, app: str | None, url: str | None) -> None:
+def command(channel: str | None, *, as_json: bool, watch: str | None, app: str | None, url: str | None) -> None:
     """Show how many messages each channel has in each state, and what its workers are running and for how long.
 
     CHANNEL: only this one. Default: every channel of the settings, and of the jobs when the app can be loaded.

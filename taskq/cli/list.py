@@ -26,7 +26,7 @@ _CELL = 200
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, metavar="N", help="At most so many. 0: all.")
 @as_json
 @server_options
-def command(channel: str, state: str, job: str | None, limit: int, as_json: bool, app: str | None, url: str | None) -> None:
+def command(channel: str, state: str, *, job: str | None, limit: int, as_json: bool, app: str | None, url: str | None) -> None:
     """List the messages of CHANNEL in one state, the oldest first; of delayed ones the first due.
 
     Arguments are shown without running anything of the message. `taskq show ID` shows the whole message.

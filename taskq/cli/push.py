@@ -29,7 +29,7 @@ __all__ = ["command"]
 @click.option("--channel", metavar="NAME", help="Another channel than the job's own.")
 @server_options
 def command(
-    job: str, args: tuple[str, ...], kwargs: str | None, delay: float, channel: str | None, app: str | None, url: str | None
+    job: str, args: tuple[str, ...], *, kwargs: str | None, delay: float, channel: str | None, app: str | None, url: str | None
 ) -> None:
     """Push a call of JOB and print the message's id.
 

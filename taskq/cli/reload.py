@@ -21,7 +21,7 @@ __all__ = ["command"]
 @click.option("--job", metavar="NAME", help="Only messages of this job: shop.jobs:send_email, or send_email.")
 @click.option("--id", "message_id", metavar="ID", help="Only this message.")
 @server_options
-def command(channel: str, state: str, job: str | None, message_id: str | None, app: str | None, url: str | None) -> None:
+def command(channel: str, state: str, *, job: str | None, message_id: str | None, app: str | None, url: str | None) -> None:
     """Put the failed (or timed out, or parked) messages of CHANNEL back to waiting. Their attempts are counted anew.
 
     What fails while this runs is left for the next time. Exit code 1 when --id or --job was given and none is there.

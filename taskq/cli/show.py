@@ -25,7 +25,7 @@ _ARGUMENTS = 20_000
 @channels_option("Look in this channel. May be given several times. Default: every known one.")
 @as_json
 @server_options
-def command(message_id: str, channels: tuple[str, ...], as_json: bool, app: str | None, url: str | None) -> None:
+def command(message_id: str, channels: tuple[str, ...], *, as_json: bool, app: str | None, url: str | None) -> None:
     """Show the message ID wherever it is: its arguments, and the history of its attempts with their tracebacks.
 
     Exit code 1 when there is no such message: it was never pushed, is done, or was deleted.

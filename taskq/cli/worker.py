@@ -41,7 +41,7 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
     help="How it is logged.",
 )
 @debug_option
-def command(app: str | None, named_app: str | None, url: str | None, channels: tuple[str, ...], **chosen: Any) -> int:
+def command(app: str | None, named_app: str | None, *, url: str | None, channels: tuple[str, ...], **chosen: Any) -> int:
     """Run jobs until told to stop (Ctrl-C or SIGTERM), or, with --burst, until none are left.
 
     APP says where the Queue is: shop.jobs:queue, or shop.jobs when the module holds one queue. Default: the setting `app`.
