@@ -42,7 +42,9 @@ class RedisAsyncLink:
         if self._connection is None:
             return False
         try:
-            return bool(await self._connection.can_read_destructive())
+            # Named can_read since redis-py 8.
+            look = getattr(self._connection, "can_read", None) or self._connection.can_read_destructive
+            return bool(await look())
         except (wire.RedisError, OSError):
             return True
 
