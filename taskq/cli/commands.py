@@ -67,9 +67,10 @@ class _Group(click.Group):
         try:
             return super().make_context(*args, **kwargs)
         except click.UsageError as error:
+            told = error
             if isinstance(error, click.NoSuchOption) and error.option_name in ("--app", "--debug", "--url"):
-                error.message = f"{error.option_name} stands behind the command, as in: taskq info {error.option_name}"
-            raise click.exceptions.Exit(report(error, debug=False)) from error
+                told = click.UsageError(f"{error.option_name} stands behind the command, as in: taskq info {error.option_name}")
+            raise click.exceptions.Exit(report(told, debug=False)) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
