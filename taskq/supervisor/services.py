@@ -19,6 +19,7 @@ from taskq.supervisor.child import Child
 from taskq.supervisor.rules import SLOW_SECONDS, beat_seconds, must_kill, must_take_back
 from taskq.supervisor.strays import return_strays
 from taskq.supervisor.team import Team
+from taskq.worker.record import Phase
 
 __all__ = ["Heartbeat", "Promote", "Rescuer", "Service", "Watch", "machine_name"]
 
@@ -200,6 +201,9 @@ class Watch:
     def tick(self, now: float) -> None:
         wait = _IDLE_POLL
         for child in list(self._team.children.values()):
+            if child.record.phase is Phase.STOPPING:
+                # It ends by itself, unless a thread that a job has left behind keeps it.
+                child.ask_to_stop(now + self._team.settings.stop_timeout)
             running = child.record.running()
             if running is None:
                 wait = min(wait, self._unwatch(child))

@@ -9,6 +9,7 @@ from typing import Any
 
 from taskq.builtin import CALL, OBJECT
 from taskq.clock import monotonic
+from taskq.errors import AppError
 from taskq.driver.load import reviver
 from taskq.queue import Queue
 from taskq.supervisor.burial import bury
@@ -97,7 +98,11 @@ class Staff:
         generation.end()
 
     def on_message(self, generation: Generation, said: Any) -> None:
-        """Take in what a zygote says."""
+        """Take in what a zygote says.
+
+        Raises:
+            AppError: the app can't be loaded any more, and no zygote is left that has it.
+        """
         if isinstance(said, Started):
             self._on_start(said)
         elif isinstance(said, Exited):
@@ -108,8 +113,7 @@ class Staff:
             self._know(said)
             generation.listen()
         elif isinstance(said, Failed):
-            _log.error("the app can't be loaded anew, the old one works on: %s", said.text)
-            self.drop(generation)
+            self._on_failure(generation, said.text)
         elif said is None:
             self._on_lost(generation)
 
@@ -128,13 +132,20 @@ class Staff:
         for child in self.alive():
             if child.zygote == generation.number:
                 self._on_exit(child.slot, Death(None))
-        is_newest = self.generations[-1] is generation
-        was_loaded = generation.app is not None
-        pid = generation.pid
-        if is_newest and was_loaded:
-            _log.error("the zygote (pid %d) died; starting another", pid)
+        if generation.app is None:
+            self._on_failure(generation, "the process that imports it died meanwhile")
+            return
+        if self.generations[-1] is generation:
+            _log.error("the zygote (pid %d) died; starting another", generation.pid)
             self.new_generation()
         self.drop(generation)
+
+    def _on_failure(self, generation: Generation, reason: str) -> None:
+        """The app can't be loaded anew."""
+        self.drop(generation)
+        if not any(one.app is not None for one in self.generations):
+            raise AppError(f"the zygote died, and the app can't be loaded anew: {reason}")
+        _log.error("the app can't be loaded anew, the old one works on: %s", reason)
 
     # ---- children
 
@@ -198,6 +209,9 @@ class Staff:
         for generation in old:
             if not any(child.zygote == generation.number for child in self.alive()):
                 self.drop(generation)
+                # What was brought back for the new code may have met a child of the old one, and been parked again.
+                for crew in self.crews.values():
+                    crew.unpark.due = 0.0
 
     def _spawn(self, generation: Generation, crew: Crew) -> bool:
         used = {child.slot for child in self.alive()}

