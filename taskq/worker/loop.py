@@ -16,6 +16,7 @@ from taskq.worker.prefetch import Prefetch
 from taskq.worker.record import Phase, Record
 from taskq.worker.runner import Runner
 from taskq.worker.settler import Gone, Settler
+from taskq.worker.surroundings import Surroundings
 from taskq.worker.verdict import Action
 from taskq.worker.waiter import Waiter
 
@@ -56,13 +57,15 @@ class Loop:
         self._poke = poke
         self._settler = Settler(driver, link, worker, stopping=lambda: waiter.stopping, pause=waiter.pause)
         self._prefetch = Prefetch()
+        self._surroundings = Surroundings(waiter.descriptors())
+        self._is_sound = True
         self._ended = 0
         self._look_at_memory = _MEMORY_EVERY
 
     def run(self) -> None:
         """Work until told to stop, or until `max_messages` or `max_memory` is reached."""
         try:
-            while not self._waiter.stopping and not self._is_spent():
+            while self._is_sound and not self._waiter.stopping and not self._is_spent():
                 batch = self._reserve()
                 if batch:
                     self._work_off(batch)
@@ -171,6 +174,7 @@ class Loop:
             if self._settler.flush_due():
                 self._settler.flush()
         self._prefetch.learn(ran, monotonic() - began)
+        self._is_sound = self._surroundings.restore()
         if ran < len(messages):
             # Of what the supervisor took back nothing is ours any more, and this returns nothing.
             self._settler.flush()
@@ -181,6 +185,7 @@ class Loop:
     def _run(self, index: int, message: Message) -> None:
         started, since_ms = monotonic(), now_ms()
         verdict = self._runner.run(message, started, since_ms)
+        self._surroundings.leave_if_forked()
         self._waiter.check()
         self._settler.settle(message.id, verdict, message.raw)
         acked = verdict.action is Action.ACK

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from taskq.builtin import CALL, OBJECT
+from taskq.call import Callee
 from taskq.codec import check_serializer, load_arguments, serializer_of_code
 from taskq.config import ChannelSettings
 from taskq.context import Context
@@ -15,7 +16,7 @@ from taskq.errors import ArgumentsError, MalformedMessage, SignatureError
 from taskq.foreign import read_foreign
 from taskq.job import Job
 from taskq.message import Body, Message
-from taskq.options import JobOptions
+from taskq.options import OnFail
 from taskq.queue import Queue
 from taskq.retry import RetryPolicy
 
@@ -29,20 +30,16 @@ class UnknownHere(Exception):
 class Plan(msgspec.Struct, frozen=True):
     """A call that can run, and how."""
 
-    job: Job[Any, Any]
+    #: The registered name; what operators see is in the context.
+    name: str
+    function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    #: Who is told when the job has failed for good.
+    on_fail: OnFail | None
     policy: RetryPolicy
     timeout: float
     context: Context
-
-    def on_fail(self) -> Callable[[BaseException], object] | None:
-        """Who is told when the job has failed for good."""
-        if self.job.name == OBJECT and self.args:
-            own: Callable[[BaseException], object] | None = getattr(self.args[0], "fail", None)
-            return own
-        options: JobOptions = self.job.options_of_job
-        return options.on_fail
 
 
 class Opener:
@@ -103,7 +100,9 @@ class Opener:
         own = body.options.get("handle_timeout") if body.options else None
         timeout = own if own is not None else job.options_of_job.handle_timeout
         timeout = self._channel.handle_timeout if timeout is None else timeout
-        return Plan(job, args, kwargs, policy, float(timeout), self.context(message, body, policy))
+        on_fail = getattr(args[0], "fail", None) if job.name == OBJECT and args else job.options_of_job.on_fail
+        context = self.context(message, body, policy)
+        return Plan(job.name, job.function, args, kwargs, on_fail, policy, float(timeout), context)
 
     def context(self, message: Message, body: Body, policy: RetryPolicy) -> Context:
         """What the job can know of its run."""

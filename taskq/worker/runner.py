@@ -95,7 +95,7 @@ class Runner:
         if events.before.receivers:
             events.emit(events.before, JobEvent(context=context, worker=self._worker))
         try:
-            value = self._executor.execute(plan.job.function, plan.args, plan.kwargs, plan.timeout)
+            value = self._executor.execute(plan.function, plan.args, plan.kwargs, plan.timeout)
         except BaseException as error:
             return self._raised(message, plan, error, monotonic() - started)
         finally:
@@ -192,14 +192,14 @@ class Runner:
         return announce
 
     def _call_on_fail(self, plan: Plan, error: BaseException) -> None:
-        on_fail = plan.on_fail()
+        on_fail = plan.on_fail
         if on_fail is None:
             return
         contexts.enter(plan.context)
         try:
             self._executor.execute(on_fail, (error,), {}, plan.timeout)
         except BaseException:
-            what = "fail()" if plan.job.name == OBJECT else "on_fail"
+            what = "fail()" if plan.name == OBJECT else "on_fail"
             _log.exception("%s of %s %s raised; the message stays in failed", what, plan.context.job, plan.context.id)
         finally:
             contexts.enter(None)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import select
 import signal
 from types import FrameType
 
 __all__ = ["Waiter"]
+
+# Without the wrapper that turns numbers into enum members, which takes a microsecond: this is called after every job.
+_getsignal = inspect.unwrap(signal.getsignal)
 
 
 class Waiter:
@@ -36,9 +40,13 @@ class Waiter:
     def check(self) -> None:
         """Set the handlers again when a job has set its own."""
         for number, handler in self._handlers.items():
-            if signal.getsignal(number) is not handler:
+            if _getsignal(number) is not handler:
                 self.install()
                 return
+
+    def descriptors(self) -> list[int]:
+        """What must stay open for signals to be heard."""
+        return [self._read, self._write]
 
     def wait(self, fileno: int | None, timeout: float) -> bool:
         """Sleep until the descriptor is readable (True), the worker is told to stop, or `timeout` seconds are over (False)."""

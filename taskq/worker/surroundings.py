@@ -1,0 +1,64 @@
+"""What a job may have changed around itself, put back for the next one.
+
+The working directory goes back, and (in `waiter`) the signal handlers. The environment, sys.path and the event loop policy
+don't: libraries change them when a job first imports them, and rely on it later. `max_messages = 1` gives each job a process of
+its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["Surroundings"]
+
+_log = logging.getLogger("taskq.worker")
+
+
+class Surroundings:
+    """A picture of the process as it was before the first job, compared after every batch: a look takes as long as a very short job."""
+
+    def __init__(self, descriptors: Sequence[int]) -> None:
+        self._folder = Path.cwd()
+        self._pid = os.getpid()
+        # A descriptor that was closed and opened again by a job has the same number and another file behind it.
+        self._files = {fd: _identity(fd) for fd in descriptors}
+        self._told = False
+
+    def leave_if_forked(self) -> None:
+        """End this process if it is one that a job has forked, and that came back from the job: the message isn't its own."""
+        if os.getpid() != self._pid:
+            os._exit(0)
+
+    def restore(self) -> bool:
+        """Put back what was changed. False: the process can't be trusted any more, and must be replaced."""
+        if _folder() != self._folder:
+            if not self._told:
+                self._told = True
+                _log.warning("a job changed the working directory of its process; it is put back for the next jobs")
+            try:
+                os.chdir(self._folder)
+            except OSError as error:
+                _log.error("pid %d is replaced: it can't go back to its working directory: %s", self._pid, error)
+                return False
+        if any(_identity(fd) != was for fd, was in self._files.items()):
+            _log.error("pid %d is replaced: a job has closed file descriptors that aren't its own", self._pid)
+            return False
+        return True
+
+
+def _folder() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:  # it was removed
+        return None
+
+
+def _identity(fd: int) -> tuple[int, int] | None:
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
