@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskq import errors, events
+from taskq.call import Call
 from taskq.channel import Outcome, State
 from taskq.context import Context, current
 from taskq.errors import (
@@ -28,7 +29,7 @@ from taskq.errors import (
     UnknownChannel,
     UnknownJob,
 )
-from taskq.job import Call, Job
+from taskq.job import Job
 from taskq.queue import Queue
 from taskq.result import Handle
 from taskq.retry import Backoff

@@ -39,7 +39,10 @@ def _import(name: str, module_name: str, path: str) -> ModuleType:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise AppError(f"app {name!r}: there is no module named {error.name!r} in {path} or on the Python path. Run taskq in the project's directory") from error
+            raise AppError(
+                f"app {name!r}: there is no module named {error.name!r} in {path} or on the Python path. "
+                "Run taskq in the project's directory"
+            ) from error
         raise AppError(f"app {name!r}: importing {module_name} failed: it imports {error.name!r}, which isn't installed") from error
     except Exception as error:
         raise AppError(f"app {name!r}: importing {module_name} failed: {type(error).__name__}: {error}") from error

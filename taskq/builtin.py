@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["CALL", "OBJECT", "Handles", "call_function", "handle_object", "label_of"]
+from taskq.call import Call, Callee
+from taskq.errors import ArgumentsError
+from taskq.options import Delay, PushOptions
+from taskq.signature import Signature
+
+__all__ = ["CALL", "OBJECT", "Handles", "call_function", "function_call", "handle_object", "label_of", "object_call"]
 
 #: Their names in messages. No decorated function can have them: a module's name holds no dot-less "taskq:" job of ours.
 OBJECT = "taskq:object"
@@ -29,7 +35,45 @@ def call_function(function: Callable[..., Any], /, *args: Any, **kwargs: Any) ->
     return function(*args, **kwargs)
 
 
+def object_call(job: Callee, target: Any, delay: Delay) -> Call[Any]:
+    """Return the call that runs an object's handle(), with what the object says of itself.
+
+    Raises:
+        ArgumentsError: it is no object with handle().
+        ConfigError: its `max_attempts` or `channel` is out of bounds.
+    """
+    if isinstance(target, type) or not callable(getattr(target, "handle", None)):
+        raise ArgumentsError(f"queue.push() takes an object with a handle() method, not {target!r}{_advice(target)}")
+    options = {"delay": delay, "max_attempts": getattr(target, "max_attempts", None), "channel": getattr(target, "channel", None)}
+    return Call(job, (target,), {}, PushOptions().with_changes(options))
+
+
+def function_call(job: Callee, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, delay: Delay) -> Call[Any]:
+    """Return the call that runs any callable by value.
+
+    Raises:
+        ArgumentsError: it is no callable, or can't be called like that.
+    """
+    if not callable(function):
+        raise ArgumentsError(f"queue.call() takes a callable and its arguments, not {function!r}")
+    signature, label = Signature(function), label_of(function)
+    if signature.has("delay"):
+        raise ArgumentsError(f"{label} has a parameter named 'delay', which queue.call() takes for itself: push a lambda that calls it")
+    signature.check(label, args, kwargs)
+    return Call(job, (function, *args), kwargs, PushOptions().with_changes({"delay": delay}))
+
+
+def _advice(target: Any) -> str:
+    if isinstance(target, type):
+        return f": make an instance of it, {target.__name__}(...)"
+    if hasattr(target, "push"):  # a job
+        return ": push a job by its own push(...)"
+    return "; for a function use queue.call(function, ...)" if callable(target) else ""
+
+
 def label_of(target: Any) -> str:
     """What an operator sees instead of the built-in job's name."""
+    while isinstance(target, functools.partial):
+        target = target.func
     named = target if hasattr(target, "__qualname__") else type(target)
     return f"{getattr(named, '__module__', '?')}:{named.__qualname__}"

@@ -120,13 +120,14 @@ class QueueFull(PushError):
 class PushOutcomeUnknown(TaskqError):
     """The connection broke while the server may already have stored the push.
 
-    `handle` names the message: `handle.delete()` withdraws it if it did arrive. With `options(once=True)` a push can be
-    repeated without storing it twice.
+    `handle` names the message: `handle.delete()` withdraws it if it did arrive. Of a batch `handles` names every message of
+    which this isn't known. With `options(once=True)` a push can be repeated without storing it twice.
     """
 
-    def __init__(self, text: str, handle: Any = None) -> None:
+    def __init__(self, text: str, *handles: Any) -> None:
         super().__init__(text)
-        self.handle = handle
+        self.handles = handles
+        self.handle = handles[0] if handles else None
 
 
 class MessageError(TaskqError):

@@ -74,7 +74,7 @@ class Signal(blinker.Signal):
     def __init__(self, doc: str) -> None:
         super().__init__(doc)
 
-    def connect(self, receiver: Listener, sender: Any = blinker.ANY, weak: bool = False) -> Listener:  # type: ignore[override]
+    def connect(self, receiver: Listener, sender: Any = blinker.ANY, weak: bool = False) -> Listener:
         """Call `receiver(event)` at every event. Usable as a decorator."""
         return super().connect(receiver, sender, weak)
 
@@ -84,7 +84,9 @@ after = Signal("A job ended well (or chose to be dropped or requeued). Emitted i
 retry = Signal("A run failed, and the job will run again. Emitted in the child, with a JobEvent.")
 failed = Signal("A job failed for good. Emitted in the child, with a JobEvent.")
 timeout = Signal("A run was ended by its handle_timeout. Emitted in the child, with a JobEvent.")
-queue_length = Signal("The lengths of a channel, every 500 messages or 10 seconds. Emitted in the worker's listener process, with a QueueLength.")
+queue_length = Signal(
+    "The lengths of a channel, every 500 messages or 10 seconds. Emitted in the worker's listener process, with a QueueLength."
+)
 worker_start = Signal("A worker has started its children. Emitted in the worker's listener process, with a ProcessEvent.")
 worker_stop = Signal("A worker ends. Emitted in the worker's listener process, with a ProcessEvent.")
 child_start = Signal("A child is ready for jobs. Emitted in that child, with a ProcessEvent.")

@@ -1,97 +1,63 @@
-"""Jobs: a decorated function, a call of it, and the choices of one push."""
+"""Jobs: a decorated function, its verbs, and the choices of one push."""
 
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
+import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
+from pathlib import Path
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, Unpack, overload
 
 import msgspec
 
+from taskq.call import Call, Callee, Pusher
 from taskq.errors import ArgumentsError, JobDefinitionError
-from taskq.options import Delay, JobOptions, PushOptions
+from taskq.options import Delay, JobOptions, PushChoices, PushOptions
 from taskq.result import Handle
 from taskq.signature import Signature
 
-__all__ = ["Call", "Job", "Pusher"]
+__all__ = ["BoundJob", "Job", "Options", "home_of"]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
-
-
-class Pusher(Protocol):
-    """Who sends calls: the queue."""
-
-    def send(self, call: Call[Any]) -> Handle: ...
-
-    async def asend(self, call: Call[Any]) -> Handle: ...
-
-    def send_many(self, calls: Sequence[Call[Any]]) -> list[Handle]: ...
-
-    async def asend_many(self, calls: Sequence[Call[Any]]) -> list[Handle]: ...
-
-
-class Call(Generic[R]):
-    """A job with its arguments, not pushed yet. Made by `job.bind(...)`."""
-
-    __slots__ = ("args", "job", "kwargs", "options")
-
-    def __init__(self, job: Job[Any, R], args: tuple[Any, ...], kwargs: dict[str, Any], options: PushOptions) -> None:
-        job.signature.check(job.name, args, kwargs)
-        self.job = job
-        self.args = args
-        self.kwargs = kwargs
-        self.options = options
-
-    def push(self, *, delay: Delay | None = None) -> Handle:
-        """Push the call; as `Job.push`."""
-        return self.job.queue.send(self.later(delay))
-
-    async def apush(self, *, delay: Delay | None = None) -> Handle:
-        """Push the call from async code; as `Job.push`."""
-        return await self.job.queue.asend(self.later(delay))
-
-    def with_options(self, **options: Any) -> Call[R]:
-        """Return the same call with other options of the push."""
-        return Call(self.job, self.args, self.kwargs, self.options.with_changes(options))
-
-    def later(self, delay: Delay | None) -> Call[R]:
-        return self if delay is None else self.with_options(delay=delay)
-
-    def __call__(self) -> R:
-        """Run the call here and now."""
-        return self.job(*self.args, **self.kwargs)
-
-    def __repr__(self) -> str:
-        arguments = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in self.kwargs.items())]
-        return f"<Call {self.job.name}({', '.join(arguments)})>"
-
+S = TypeVar("S")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+Calls = Sequence[tuple[Any, ...] | Call[Any]]
 
 _DEFAULTS = PushOptions()
 
 
-class Job(Generic[P, R]):
-    """A function that can be pushed. Calling it runs it here and now, as if it weren't decorated."""
+class Pushable(Generic[P, R]):
+    """The verbs of a job, and of a job that is bound to an instance: there `_first` holds the instance."""
 
-    def __init__(self, queue: Pusher, function: Callable[P, R], name: str, options: JobOptions) -> None:
-        self.queue = queue
-        self.name = name
-        self.options_of_job = options
-        self.kind = _kind(function)
-        self.function: Callable[..., R] = _unwrap(function)
-        self.signature = Signature(self.function)
-        self.signature.refuse("delay", name)
-        functools.update_wrapper(self, self.function, updated=())
+    _job: Callee
+    _first: tuple[Any, ...]
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.function(*args, **kwargs)
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function here and now, as if it weren't decorated."""
+        result: R = self._job.function(*self._first, *args, **kwargs)
+        return result
 
+    # Python's types can't say "the job's parameters and a keyword more" (PEP 612). So with `delay` the parameters by place are
+    # compared one by one, and those by keyword only when the call is made. `options(delay=...).push` is exact.
     @overload
-    def push(self, *args: P.args, **kwargs: P.kwargs) -> Handle: ...
+    def push(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle: ...
     @overload
-    def push(self, *args: Any, delay: Delay, **kwargs: Any) -> Handle: ...
-    def push(self, *args: Any, delay: Delay = 0, **kwargs: Any) -> Handle:
+    def push(self, /, *, delay: Delay, **kwargs: Any) -> Handle: ...
+    @overload
+    def push(self: Callable[Concatenate[A, ...], Any], first: A, /, *, delay: Delay, **kwargs: Any) -> Handle: ...
+    @overload
+    def push(self: Callable[Concatenate[A, B, ...], Any], first: A, second: B, /, *, delay: Delay, **kwargs: Any) -> Handle: ...
+    @overload
+    def push(
+        self: Callable[Concatenate[A, B, C, ...], Any], first: A, second: B, third: C, /, *args: Any, delay: Delay, **kwargs: Any
+    ) -> Handle: ...
+    def push(self, /, *args: Any, **kwargs: Any) -> Any:
         """Store the call on the queue, to be run by a worker now or after `delay` seconds (int, float or timedelta).
 
         Raises:
@@ -99,43 +65,140 @@ class Job(Generic[P, R]):
             DelayError: the delay is negative, not finite, or longer than ten years.
             SerializationError: an argument can't be stored.
             MessageTooLarge: the arguments are over the limit.
-            QueueFull, ServerUnavailable, ServerRefused: the server stored nothing.
+            UnknownChannel: the channel is named neither in the settings nor by a job.
+            QueueFull, ServerUnavailable, ServerRefused, ServerTooOld: the server stored nothing.
             PushOutcomeUnknown: the connection broke, and the server may have stored it.
         """
-        return self.queue.send(Call(self, args, kwargs, _with_delay(_DEFAULTS, delay)))
+        return self._job.queue.send(self._delayed(args, kwargs))
 
     @overload
-    async def apush(self, *args: P.args, **kwargs: P.kwargs) -> Handle: ...
+    async def apush(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle: ...
     @overload
-    async def apush(self, *args: Any, delay: Delay, **kwargs: Any) -> Handle: ...
-    async def apush(self, *args: Any, delay: Delay = 0, **kwargs: Any) -> Handle:
+    async def apush(self, /, *, delay: Delay, **kwargs: Any) -> Handle: ...
+    @overload
+    async def apush(self: Callable[Concatenate[A, ...], Any], first: A, /, *, delay: Delay, **kwargs: Any) -> Handle: ...
+    @overload
+    async def apush(self: Callable[Concatenate[A, B, ...], Any], first: A, second: B, /, *, delay: Delay, **kwargs: Any) -> Handle: ...
+    @overload
+    async def apush(
+        self: Callable[Concatenate[A, B, C, ...], Any], first: A, second: B, third: C, /, *args: Any, delay: Delay, **kwargs: Any
+    ) -> Handle: ...
+    async def apush(self, /, *args: Any, **kwargs: Any) -> Any:
         """The same from async code, without blocking the event loop."""
-        return await self.queue.asend(Call(self, args, kwargs, _with_delay(_DEFAULTS, delay)))
+        return await self._job.queue.asend(self._delayed(args, kwargs))
 
-    def bind(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+    def bind(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """Return the call without pushing it. The arguments are checked now."""
-        return Call(self, args, kwargs, _DEFAULTS)
+        return Call(self._job, (*self._first, *args), kwargs, _DEFAULTS)
 
-    def options(self, **options: Any) -> Options[P, R]:
+    def options(self, **options: Unpack[PushChoices]) -> Options[P, R]:
         """Choose for one push: delay, at, channel, max_attempts, retry_seconds, handle_timeout, once.
 
         Raises:
             ConfigError: an option is unknown or out of bounds.
         """
-        return Options(self, _DEFAULTS.with_changes(options))
+        return Options(self._job, self._first, _DEFAULTS.with_changes({**options}))
 
-    def push_many(self, calls: Sequence[tuple[Any, ...] | Call[Any]]) -> list[Handle]:
+    def push_many(self, calls: Calls) -> list[Handle]:
         """Push many calls of this job, a round trip a batch. Each is a tuple of arguments or a bound call.
 
         All calls are checked and stored as bytes before the first is sent. Raises as `push`.
         """
         return self.options().push_many(calls)
 
-    async def apush_many(self, calls: Sequence[tuple[Any, ...] | Call[Any]]) -> list[Handle]:
+    async def apush_many(self, calls: Calls) -> list[Handle]:
         """The same from async code."""
         return await self.options().apush_many(calls)
 
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
+    def _delayed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R]:
+        delay = kwargs.pop("delay", 0)
+        options = msgspec.structs.replace(_DEFAULTS, delay=delay) if delay != 0 else _DEFAULTS
+        return Call(self._job, (*self._first, *args), kwargs, options)
+
+
+class Options(Generic[P, R]):
+    """A job with the choices of one push. `push` takes exactly the job's parameters."""
+
+    __slots__ = ("_first", "_job", "_options")
+
+    def __init__(self, job: Callee, first: tuple[Any, ...], options: PushOptions) -> None:
+        self._job = job
+        self._first = first
+        self._options = options
+
+    def push(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle:
+        """Push with these options; raises as `Job.push`."""
+        return self._job.queue.send(self.bind(*args, **kwargs))
+
+    async def apush(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle:
+        """The same from async code."""
+        return await self._job.queue.asend(self.bind(*args, **kwargs))
+
+    def bind(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+        """Return the call with these options, without pushing it."""
+        return Call(self._job, (*self._first, *args), kwargs, self._options)
+
+    def push_many(self, calls: Calls) -> list[Handle]:
+        """Push many calls with these options (of a bound call its own go first); raises as `Job.push_many`."""
+        return self._job.queue.send_many([self._call(call) for call in calls])
+
+    async def apush_many(self, calls: Calls) -> list[Handle]:
+        """The same from async code."""
+        return await self._job.queue.asend_many([self._call(call) for call in calls])
+
+    def _call(self, call: tuple[Any, ...] | Call[Any]) -> Call[Any]:
+        if isinstance(call, Call):
+            return call.with_defaults(self._options)
+        if not isinstance(call, (tuple, list)):
+            raise ArgumentsError(f"push_many of {self._job.name} takes tuples of arguments or bound calls, not {type(call).__name__}")
+        return Call(self._job, (*self._first, *call), {}, self._options)
+
+
+class Job(Pushable[P, R]):
+    """A function that can be pushed. Calling it runs it here and now, as if it weren't decorated."""
+
+    def __init__(self, queue: Pusher, function: Callable[P, R], name: str, options: JobOptions) -> None:
+        """Make a function a job.
+
+        Raises:
+            JobDefinitionError: it can't be one.
+        """
+        self.queue = queue
+        self.name = name
+        self.options_of_job = options
+        self.kind = _kind(function)
+        self.function: Callable[..., R] = getattr(function, "__func__", function) if self.kind != "function" else function
+        self.signature = Signature(self.function)
+        self._job = self
+        self._first = ()
+        self._check()
+        functools.update_wrapper(self, self.function, updated=())
+
+    def _check(self) -> None:
+        if self.signature.has("delay"):
+            raise JobDefinitionError(
+                f"{self.name} has a parameter named 'delay', which push() takes for itself: "
+                f"{self.name}.push(..., delay=60) could mean either. Rename the parameter."
+            )
+        scope = getattr(self.function, "__qualname__", "").rpartition(".")[0]
+        if self.kind == "function" and self.signature.names[:1] == ("cls",) and scope and not scope.endswith("<locals>"):
+            # Under @classmethod the job would never learn the class: since Python 3.13 that passes it to calls only.
+            raise JobDefinitionError(f"{self.name} looks like a class method: write @queue.job above @classmethod, not below")
+
+    # How Python binds methods: of an instance method the instance travels with the arguments, of a class method the class, and a
+    # static method is a job like any other. `self` is typed as what a Job can be called as: mypy doesn't compare the parameters of
+    # a `self: Job[...]`, and it would have no other type there.
+    @overload
+    def __get__(self: Callable[Concatenate[type[S], Q], R], instance: None, owner: type[S], /) -> BoundJob[Q, R]: ...  # type: ignore[misc]
+    @overload
+    def __get__(self, instance: None, owner: type, /) -> Job[P, R]: ...
+    @overload
+    def __get__(self: Callable[Concatenate[type[S], Q], R], instance: S, owner: type[S], /) -> BoundJob[Q, R]: ...  # type: ignore[misc]
+    @overload
+    def __get__(self: Callable[Concatenate[S, Q], R], instance: S, owner: type[S], /) -> BoundJob[Q, R]: ...
+    @overload
+    def __get__(self, instance: object, owner: type, /) -> Job[P, R]: ...
+    def __get__(self, instance: Any, owner: Any = None, /) -> Any:
         """As a method: the instance (or the class, of a class method) travels with the arguments."""
         if self.kind == "function" and instance is not None:
             return BoundJob(self, instance)
@@ -144,115 +207,42 @@ class Job(Generic[P, R]):
         return self
 
     def __reduce__(self) -> Any:
-        return _find_job, (self.function.__module__, self.function.__qualname__)
+        module, qualname = home_of(self.function), getattr(self.function, "__qualname__", "<locals>")
+        if module == "__main__" or "<locals>" in qualname:
+            raise TypeError(f"cannot pickle the job {self.name}: no worker could import it, as it isn't at the top of a module")
+        return _find_job, (module, qualname)
 
     def __repr__(self) -> str:
         return f"<Job {self.name}>"
 
 
-class Options(Generic[P, R]):
-    """A job with the choices of one push. `push` takes exactly the job's parameters."""
-
-    __slots__ = ("_job", "_options")
-
-    def __init__(self, job: Job[P, R], options: PushOptions) -> None:
-        self._job = job
-        self._options = options
-
-    def push(self, *args: P.args, **kwargs: P.kwargs) -> Handle:
-        """Push with these options; raises as `Job.push`."""
-        return self._job.queue.send(Call(self._job, args, kwargs, self._options))
-
-    async def apush(self, *args: P.args, **kwargs: P.kwargs) -> Handle:
-        """The same from async code."""
-        return await self._job.queue.asend(Call(self._job, args, kwargs, self._options))
-
-    def bind(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
-        """Return the call with these options, without pushing it."""
-        return Call(self._job, args, kwargs, self._options)
-
-    def push_many(self, calls: Sequence[tuple[Any, ...] | Call[Any]]) -> list[Handle]:
-        """Push many calls with these options; raises as `Job.push_many`."""
-        return self._job.queue.send_many([self._call(call) for call in calls])
-
-    async def apush_many(self, calls: Sequence[tuple[Any, ...] | Call[Any]]) -> list[Handle]:
-        """The same from async code."""
-        return await self._job.queue.asend_many([self._call(call) for call in calls])
-
-    def _call(self, call: tuple[Any, ...] | Call[Any]) -> Call[Any]:
-        if isinstance(call, Call):
-            return call
-        if not isinstance(call, (tuple, list)):
-            raise ArgumentsError(f"push_many of {self._job.name} takes tuples of arguments or bound calls, not {type(call).__name__}")
-        return Call(self._job, tuple(call), {}, self._options)
-
-
-class BoundJob(Generic[P, R]):
+class BoundJob(Pushable[P, R]):
     """A method of an instance (or class): the same verbs, with the instance as the first argument."""
 
-    __slots__ = ("_first", "_job")
-
-    def __init__(self, job: Job[Any, R], first: object) -> None:
+    def __init__(self, job: Callee, first: object) -> None:
         self._job = job
-        self._first = first
-
-    def __call__(self, *args: Any, **kwargs: Any) -> R:
-        return self._job.function(self._first, *args, **kwargs)
-
-    def push(self, *args: Any, delay: Delay = 0, **kwargs: Any) -> Handle:
-        """As `Job.push`."""
-        return self._job.push(self._first, *args, delay=delay, **kwargs)
-
-    async def apush(self, *args: Any, delay: Delay = 0, **kwargs: Any) -> Handle:
-        """As `Job.apush`."""
-        return await self._job.apush(self._first, *args, delay=delay, **kwargs)
-
-    def bind(self, *args: Any, **kwargs: Any) -> Call[R]:
-        """As `Job.bind`."""
-        return self._job.bind(self._first, *args, **kwargs)
-
-    def options(self, **options: Any) -> BoundOptions[R]:
-        """As `Job.options`."""
-        return BoundOptions(self._job.options(**options), self._first)
-
-    def push_many(self, calls: Sequence[tuple[Any, ...] | Call[Any]]) -> list[Handle]:
-        """As `Job.push_many`."""
-        return self.options().push_many(calls)
+        self._first = (first,)
 
     @property
     def name(self) -> str:
         """The job's name."""
         return self._job.name
 
-
-class BoundOptions(Generic[R]):
-    """The choices of one push of a method."""
-
-    __slots__ = ("_first", "_options")
-
-    def __init__(self, options: Options[Any, R], first: object) -> None:
-        self._options = options
-        self._first = first
-
-    def push(self, *args: Any, **kwargs: Any) -> Handle:
-        """As `Options.push`."""
-        return self._options.push(self._first, *args, **kwargs)
-
-    async def apush(self, *args: Any, **kwargs: Any) -> Handle:
-        """As `Options.apush`."""
-        return await self._options.apush(self._first, *args, **kwargs)
-
-    def bind(self, *args: Any, **kwargs: Any) -> Call[R]:
-        """As `Options.bind`."""
-        return self._options.bind(self._first, *args, **kwargs)
-
-    def push_many(self, calls: Sequence[tuple[Any, ...] | Call[Any]]) -> list[Handle]:
-        """As `Options.push_many`."""
-        return self._options.push_many([call if isinstance(call, Call) else (self._first, *call) for call in calls])
+    def __repr__(self) -> str:
+        return f"<Job {self.name} of {self._first[0]!r}>"
 
 
-def _with_delay(options: PushOptions, delay: Delay) -> PushOptions:
-    return msgspec.structs.replace(options, delay=delay) if delay != 0 else options
+def home_of(function: Any) -> str:
+    """Return the module from which a worker imports a function. A script that runs as `__main__` has a name for others."""
+    module: str = function.__module__
+    if module != "__main__":
+        return module
+    main = sys.modules["__main__"]
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if spec is not None and spec.name != "__main__":
+        name: str = spec.name
+        return name
+    return Path(file).stem if file is not None else module
 
 
 def _kind(function: Any) -> Literal["function", "static", "class"]:
@@ -265,14 +255,9 @@ def _kind(function: Any) -> Literal["function", "static", "class"]:
     return "function"
 
 
-def _unwrap(function: Any) -> Any:
-    return function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
-
-
 def _find_job(module: str, qualname: str) -> Any:
-    import importlib
-
     found: Any = importlib.import_module(module)
     for part in qualname.split("."):
         found = vars(found)[part] if inspect.isclass(found) else getattr(found, part)
-    return found
+    # @staticmethod above @queue.job
+    return getattr(found, "__func__", found)

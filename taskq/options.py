@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import msgspec
 
 from taskq.channel import check_channel_name
 from taskq.codec import check_serializer
+from taskq.config import did_you_mean
 from taskq.errors import ConfigError, JobDefinitionError
 from taskq.retry import Backoff, check_retry_seconds
 
-__all__ = ["Delay", "JobOptions", "OnFail", "PushOptions"]
+__all__ = ["Delay", "JobOptions", "OnFail", "PushChoices", "PushOptions"]
 
 #: Seconds, or a timedelta.
 Delay = float | timedelta
@@ -40,12 +41,27 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Make the options from what stands at a decorator.
 
         Raises:
-            JobDefinitionError: one is out of bounds or of a wrong type.
+            JobDefinitionError: one is unknown, out of bounds, or of a wrong type.
         """
+        for name in options:
+            if name not in cls.__struct_fields__:
+                raise JobDefinitionError(f"@queue.job has no option {name!r}; {did_you_mean(name, ['name', *cls.__struct_fields__])}")
         try:
             return cls(**_check_job_options(options))
         except ConfigError as error:
             raise JobDefinitionError(str(error)) from None
+
+
+class PushChoices(TypedDict, total=False):
+    """What `options(...)` takes, for type checkers. The same names as in `PushOptions`."""
+
+    delay: Delay
+    at: datetime | float | None
+    channel: str | None
+    max_attempts: int | None
+    retry_seconds: float | timedelta | Sequence[float | timedelta] | None
+    handle_timeout: float | None
+    once: bool
 
 
 class PushOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,16 +81,27 @@ class PushOptions(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ConfigError: an option is unknown or out of bounds, or both `delay` and `at` are given.
         """
-        unknown = sorted(set(changes) - set(self.__struct_fields__))
-        if unknown:
-            raise ConfigError(f"unknown option {unknown[0]!r}: options() takes {', '.join(self.__struct_fields__)}")
+        for name in changes:
+            if name not in self.__struct_fields__:
+                raise ConfigError(f"options() has no option {name!r}; {did_you_mean(name, self.__struct_fields__)}")
         if changes.get("retry_seconds") is not None:
             changes["retry_seconds"] = check_retry_seconds(changes["retry_seconds"])
+        if changes.get("channel") is not None:
+            check_channel_name(changes["channel"])
+        if type(changes.get("once", False)) is not bool:
+            raise ConfigError(f"once must be True or False, not {changes['once']!r}")
         check_counts(changes)
         new = msgspec.structs.replace(self, **changes)
         if new.delay and new.at is not None:
             raise ConfigError("give either delay (seconds from now) or at (a moment), not both")
         return new
+
+    def chosen(self) -> dict[str, Any]:
+        """What differs from the defaults."""
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) != getattr(_NOTHING_CHOSEN, name)}
+
+
+_NOTHING_CHOSEN = PushOptions()
 
 
 def _check_job_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -104,7 +131,7 @@ def _backoff(value: Any) -> Backoff | None:
 
 
 def _classes(name: str, value: Any) -> tuple[type[BaseException], ...]:
-    classes = (value,) if isinstance(value, type) else tuple(value)
+    classes = tuple(value) if isinstance(value, (tuple, list, set, frozenset)) else (value,)
     for one in classes:
         if not (isinstance(one, type) and issubclass(one, BaseException)):
             raise ConfigError(f"{name} takes exception classes, not {one!r}")

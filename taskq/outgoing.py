@@ -1,21 +1,27 @@
-"""From a call to bytes: what is checked and decided before anything is sent."""
+"""From calls to commands: what is checked and decided before anything is sent."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
-from taskq.builtin import CALL, OBJECT
+from taskq.builtin import CALL, OBJECT, label_of
+from taskq.call import Call
 from taskq.clock import delay_ms, moment_ms
 from taskq.codec import check_serializer, dump_arguments
 from taskq.config import Settings
+from taskq.driver.base import Command, Driver
 from taskq.errors import MessageTooLarge, SerializationError
-from taskq.job import Call
 from taskq.message import Flag, encode, make_body, new_id
 from taskq.options import PushOptions
+from taskq.sender import batches
 from taskq.signing import Signer
 
-__all__ = ["Outgoing", "Packer"]
+__all__ = ["Outgoing", "Packer", "command_of", "grouped"]
+
+#: How many messages travel in one command.
+BATCH = 500
 
 _FLAGS = {None: 0, "timeout": Flag.LOST_IS_TIMEOUT, "retry": Flag.LOST_IS_RETRY}
 
@@ -46,7 +52,7 @@ class Packer:
             self._signers[prefix] = Signer(self._settings.secrets, prefix)
         return self._signers[prefix]
 
-    def pack(self, call: Call[Any], channel: str, prefix: str, label: str | None = None) -> Outgoing:
+    def pack(self, call: Call[Any], channel: str, prefix: str) -> Outgoing:
         """Turn a call into a message.
 
         Raises:
@@ -56,14 +62,17 @@ class Packer:
         delay = delay_ms(options.delay) if options.delay != 0 else None
         at = moment_ms(options.at) if options.at is not None else None
         serializer = check_serializer(job.options_of_job.serializer or self._settings.serializer)
-        if serializer.code and job.name in (OBJECT, CALL):
-            raise SerializationError(f"objects and callables travel as pickles, and this queue's serializer is {serializer.name}: push a decorated job")
-        arguments = dump_arguments(serializer, call.args, call.kwargs, job.name, job.signature.names)
+        label = label_of(call.args[0]) if job.name in (OBJECT, CALL) else None
+        if serializer.code and label is not None:
+            raise SerializationError(
+                f"{label}: objects and callables travel as pickles, and this queue's serializer is {serializer.name}; push a decorated job"
+            )
+        arguments = dump_arguments(serializer, call.args, call.kwargs, label or job.name, job.signature.names)
         body = make_body(job.name, arguments, serializer.code, _extra(options, label))
         size = len(body)
         if size > self._settings.max_message_size:
             raise MessageTooLarge(
-                f"the call of {job.name} takes {size:,} bytes, over max_message_size = {self._settings.max_message_size:,}: "
+                f"the call of {label or job.name} takes {size:,} bytes, over max_message_size = {self._settings.max_message_size:,}: "
                 "store the data elsewhere and pass where it is"
             )
         flags = _FLAGS[job.options_of_job.on_lost]
@@ -79,3 +88,21 @@ def _extra(options: PushOptions, label: str | None) -> dict[str, Any] | None:
         "label": label,
     }
     return {name: value for name, value in chosen.items() if value is not None} or None
+
+
+def command_of(driver: Driver, group: Sequence[Outgoing]) -> Command:
+    """The command that stores messages of one group."""
+    first = group[0]
+    if first.once:
+        return driver.push_once(first.payload, first.identity.hex(), delay_ms=first.delay_ms, at_ms=first.at_ms)
+    payloads = [out.payload for out in group]
+    if first.delay_ms is None and first.at_ms is None:
+        return driver.push(payloads)
+    return driver.push_later(payloads, delay_ms=first.delay_ms, at_ms=first.at_ms)
+
+
+def grouped(outs: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
+    """Cut into what can travel in one command: the same channel and moment. A repeatable push travels alone."""
+    for (*_, once), group in groupby(outs, key=lambda out: (out.channel, out.delay_ms, out.at_ms, out.once)):
+        alike = list(group)
+        yield from batches(alike, [len(out.payload) for out in alike], count=1 if once else BATCH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,17 +10,18 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 import msgspec
 
-from taskq.builtin import CALL, OBJECT, Handles, call_function, handle_object, label_of
+from taskq.builtin import CALL, OBJECT, Handles, call_function, function_call, handle_object, object_call
+from taskq.call import Call
 from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings
 from taskq.driver.load import load_driver, reviver, server_url
-from taskq.errors import ArgumentsError, TaskqError, UnknownChannel, UnknownJob
-from taskq.job import Call, Job
-from taskq.options import Delay, JobOptions, OnFail, PushOptions
-from taskq.outgoing import Outgoing, Packer
-from taskq.registry import Registry, job_name
+from taskq.errors import ArgumentsError, JobDefinitionError, TaskqError, UnknownChannel, UnknownJob
+from taskq.job import BoundJob, Job
+from taskq.options import Delay, JobOptions, OnFail
+from taskq.outgoing import Outgoing, Packer, command_of, grouped
+from taskq.registry import Registry, check_job_name, job_name
 from taskq.result import Handle
 from taskq.retry import Backoff
-from taskq.sender import Sender, batches
+from taskq.sender import Sender
 
 __all__ = ["Queue"]
 
@@ -58,19 +60,24 @@ class Queue:
         max_message_size: int | str | None = None,
         directory: str | Path | None = None,
     ) -> None:
-        given = {"url": url, "channels": channels, "secret": secret, "serializer": serializer, "max_message_size": max_message_size}
-        given["directory"] = directory
-        arguments = {name: value for name, value in given.items() if value is not None}
+        arguments: dict[str, object] = {"url": url, "channels": channels, "secret": secret, "serializer": serializer}
+        arguments |= {"max_message_size": max_message_size, "directory": directory}
         self._configure(load_settings(arguments, start=Path(directory) if directory is not None else None))
         self.jobs = Registry()
-        for function, name in ((handle_object, OBJECT), (call_function, CALL)):
-            self.jobs.add(Job(self, function, name, JobOptions()))
+        self._object = Job(self, handle_object, OBJECT, JobOptions())
+        self._callable = Job(self, call_function, CALL, JobOptions())
+        self.jobs.add(self._object)
+        self.jobs.add(self._callable)
 
     def _configure(self, settings: Settings) -> None:
         self.settings = settings
         self.packer = Packer(settings)
         self._senders: dict[str, Sender] = {}
+        self._channels: dict[str, ChannelSettings] = {}
         self._url: str | None = None
+
+    def __reduce__(self) -> Any:
+        raise TypeError("cannot pickle a Queue, which holds connections and may hold secrets: import it inside the function that uses it")
 
     def use_url(self, url: str, origin: str) -> None:
         """Send everything to another server from now on. For the worker's --url option."""
@@ -119,20 +126,15 @@ class Queue:
         Raises:
             JobDefinitionError: it can't be a job, the name is taken, or an option is out of bounds.
         """
-        if function is not None:
-            return self._register(function, name, JobOptions.checked(**options))
-        known = set(JobOptions.__struct_fields__)
-        for option in options:
-            if option not in known:
-                raise TypeError(f"@queue.job has no option {option!r}; {did_you_mean(option, known)}")
         checked = JobOptions.checked(**options)
+        if function is not None:
+            return self._register(function, name, checked)
         return lambda function: self._register(function, name, checked)
 
     def _register(self, function: Any, name: str | None, options: JobOptions) -> Job[Any, Any]:
-        if isinstance(function, Job):
-            raise TaskqError(f"{function.name} is a job already: decorate it once")
-        plain = function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
-        job: Job[Any, Any] = Job(self, function, name or (job_name(plain) if hasattr(plain, "__qualname__") else repr(plain)), options)
+        if isinstance(function, (Job, BoundJob)):
+            raise JobDefinitionError(f"{function.name} is a job already: decorate it once")
+        job: Job[Any, Any] = Job(self, function, job_name(function) if name is None else check_job_name(name), options)
         self.jobs.add(job)
         return job
 
@@ -143,26 +145,22 @@ class Queue:
 
         Raises as `Job.push`.
         """
-        if isinstance(target, Call):
-            return target.push(delay=delay or None)
-        return self._send(self._pack_object(target, delay))
+        return self.send(self._call_of(target, delay))
 
     async def apush(self, target: Handles | Call[Any], *, delay: Delay = 0) -> Handle:
         """The same from async code, without blocking the event loop."""
-        if isinstance(target, Call):
-            return await target.apush(delay=delay or None)
-        return await self._asend(self._pack_object(target, delay))
+        return await self.asend(self._call_of(target, delay))
 
     def call(self, function: Callable[..., Any], /, *args: Any, delay: Delay = 0, **kwargs: Any) -> Handle:
         """Push a call of any callable by value: a lambda, a closure, a function the worker has never seen.
 
         Raises as `Job.push`.
         """
-        return self._send(self._pack_callable(function, args, kwargs, delay))
+        return self.send(self._call_of_function(function, args, kwargs, delay))
 
     async def acall(self, function: Callable[..., Any], /, *args: Any, delay: Delay = 0, **kwargs: Any) -> Handle:
         """The same from async code, without blocking the event loop."""
-        return await self._asend(self._pack_callable(function, args, kwargs, delay))
+        return await self.asend(self._call_of_function(function, args, kwargs, delay))
 
     def push_name(self, name: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any) -> Handle:
         """Push a job by its name, as the command line does.
@@ -171,43 +169,51 @@ class Queue:
             UnknownJob: no job of that name is registered here.
         """
         job = self.jobs.get(name)
-        if job is None:
+        if job is None or job in (self._object, self._callable):
             raise UnknownJob(f"no job is named {name!r}; {did_you_mean(name, self.jobs.names())}")
         return job.options(**options).push(*args, **(kwargs or {}))
 
     def send(self, call: Call[Any]) -> Handle:
         """Push a bound call. (`call.push()` is the same.)"""
-        return self._send(self._pack(call))
+        out = self._pack(call)
+        handle = self._handle(out)
+        sender = self.sender(out.channel)
+        sender.push(command_of(sender.driver, (out,)), (handle,), repeatable=out.once)
+        return handle
 
     async def asend(self, call: Call[Any]) -> Handle:
         """The same from async code."""
-        return await self._asend(self._pack(call))
+        (handle,) = await self.asend_many((call,))
+        return handle
 
     def send_many(self, calls: Sequence[Call[Any]]) -> list[Handle]:
         """Push many bound calls, a round trip a batch. (`job.push_many` is the same for one job.)"""
-        handles: list[Handle] = []
-        for channel, group in self._batches([self._pack(call) for call in calls]):
-            made = [self._handle(one) for one in group]
+        stored: list[Handle] = []
+        for group in grouped([self._pack(call) for call in calls]):
+            sender, handles = self.sender(group[0].channel), [self._handle(out) for out in group]
             try:
-                self.sender(channel).push(self._command(group), made[0], repeatable=group[0].once)
+                sender.push(command_of(sender.driver, group), handles, repeatable=group[0].once)
             except TaskqError as error:
-                error.stored = tuple(handles)
+                error.stored = tuple(stored)
                 raise
-            handles += made
-        return handles
+            stored += handles
+        return stored
 
     async def asend_many(self, calls: Sequence[Call[Any]]) -> list[Handle]:
         """The same from async code."""
-        handles: list[Handle] = []
-        for channel, group in self._batches([self._pack(call) for call in calls]):
-            made = [self._handle(one) for one in group]
+        stored: list[Handle] = []
+        outs = [self._pack(call) for call in calls]
+        if self._url is None and self.settings.url is None:
+            await asyncio.to_thread(self.url)  # it may have to start the embedded server
+        for group in grouped(outs):
+            sender, handles = self.sender(group[0].channel), [self._handle(out) for out in group]
             try:
-                await self.sender(channel).apush(self._command(group), made[0], repeatable=group[0].once)
+                await sender.apush(command_of(sender.driver, group), handles, repeatable=group[0].once)
             except TaskqError as error:
-                error.stored = tuple(handles)
+                error.stored = tuple(stored)
                 raise
-            handles += made
-        return handles
+            stored += handles
+        return stored
 
     def withdraw(self, channel: str, payload: bytes) -> bool:
         """Take a message back, when it is still delayed or waiting. (`handle.delete()` is the same.)"""
@@ -216,7 +222,9 @@ class Queue:
 
     # ---- working
 
-    def work(self, *, burst: bool = False, channels: Sequence[str] = (), processes: int | None = None, max_messages: int | None = None) -> int:
+    def work(
+        self, *, burst: bool = False, channels: Sequence[str] = (), processes: int | None = None, max_messages: int | None = None
+    ) -> int:
         """Run a worker here until it is told to stop (SIGTERM, Ctrl-C), or, with `burst`, until nothing is left to do.
 
         Returns the exit code: 0, or 1 when `burst` and a job ended in failed.
@@ -227,12 +235,12 @@ class Queue:
 
     def close(self) -> None:
         """Close the connections that lie idle. The queue can be used again."""
-        for sender in self._senders.values():
+        for sender in list(self._senders.values()):
             sender.close()
 
     async def aclose(self) -> None:
         """Close the idle connections of the running event loop."""
-        for sender in self._senders.values():
+        for sender in list(self._senders.values()):
             await sender.aclose()
 
     # ---- channels
@@ -247,10 +255,14 @@ class Queue:
         Raises:
             UnknownChannel: it stands neither in the settings nor at a job.
         """
-        known = self.channel_names()
-        if name not in known:
-            raise UnknownChannel(f"no channel is named {name!r}; {did_you_mean(name, known)} A new channel is written as [channels.{name}] in taskq.toml")
-        return self.settings.channel_or_default(name)
+        found = self._channels.get(name)
+        if found is None:
+            known = self.channel_names()
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise UnknownChannel(f"no channel is named {name!r}; {hint} (a new one is written in the settings, as [channels.{name}])")
+            found = self._channels[name] = self.settings.channel_or_default(name)
+        return found
 
     def url(self) -> str:
         """The server's URL; starts the embedded server when the settings name none and the extra is installed."""
@@ -265,62 +277,23 @@ class Queue:
             sender = self._senders[channel] = Sender(load_driver(self.url(), self.channel(channel)), reviver(self.settings))
         return sender
 
-    # ---- from call to bytes to server
+    # ---- from call to bytes
 
-    def _pack(self, call: Call[Any], label: str | None = None) -> Outgoing:
+    def _call_of(self, target: Any, delay: Delay) -> Call[Any]:
+        if isinstance(target, Call):
+            return target if delay == 0 else target.with_options(delay=delay)
+        return object_call(self._object, target, delay)
+
+    def _call_of_function(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], delay: Delay) -> Call[Any]:
+        if isinstance(function, (Job, BoundJob)):
+            return function.options(delay=delay).bind(*args, **kwargs)
+        return function_call(self._callable, function, args, kwargs, delay=delay)
+
+    def _pack(self, call: Call[Any]) -> Outgoing:
+        if call.job.queue is not self:
+            raise ArgumentsError(f"{call.job.name} is a job of another Queue: push it by its own push(...)")
         channel = call.options.channel or call.job.options_of_job.channel
-        return self.packer.pack(call, channel, self.channel(channel).channel, label)
-
-    def _pack_object(self, target: Any, delay: Delay) -> Outgoing:
-        if not callable(getattr(target, "handle", None)):
-            what = f"the job {target.name}: use {target.name.split(':')[-1]}.push(...)" if isinstance(target, Job) else f"{target!r}"
-            raise ArgumentsError(f"queue.push() takes an object with a handle() method, not {what}; for a function use queue.call(function, ...)")
-        options = {"delay": delay, "max_attempts": getattr(target, "max_attempts", None), "channel": getattr(target, "channel", None)}
-        return self._pack(self._builtin(OBJECT, (target,), {}, options), label_of(target))
-
-    def _pack_callable(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], delay: Delay) -> Outgoing:
-        if not callable(function):
-            raise ArgumentsError(f"queue.call() takes a callable and its arguments, not {function!r}")
-        if isinstance(function, Job):
-            return self._pack(function.options(delay=delay).bind(*args, **kwargs))
-        return self._pack(self._builtin(CALL, (function, *args), kwargs, {"delay": delay}), label_of(function))
-
-    def _builtin(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]) -> Call[Any]:
-        job = self.jobs.get(name)
-        assert job is not None
-        return Call(job, args, kwargs, PushOptions().with_changes(options))
-
-    def _send(self, out: Outgoing) -> Handle:
-        handle = self._handle(out)
-        self.sender(out.channel).push(self._command([out]), handle, repeatable=out.once)
-        return handle
-
-    async def _asend(self, out: Outgoing) -> Handle:
-        handle = self._handle(out)
-        await self.sender(out.channel).apush(self._command([out]), handle, repeatable=out.once)
-        return handle
+        return self.packer.pack(call, channel, self.channel(channel).channel)
 
     def _handle(self, out: Outgoing) -> Handle:
         return Handle(self, out.channel, out.identity.hex(), out.payload)
-
-    def _command(self, group: Sequence[Outgoing]) -> Any:
-        first = group[0]
-        driver = self.sender(first.channel).driver
-        if first.once:
-            return driver.push_once(first.payload, first.identity.hex(), delay_ms=first.delay_ms, at_ms=first.at_ms)
-        payloads = [out.payload for out in group]
-        if first.delay_ms is None and first.at_ms is None:
-            return driver.push(payloads)
-        return driver.push_later(payloads, delay_ms=first.delay_ms, at_ms=first.at_ms)
-
-    @staticmethod
-    def _batches(outs: Sequence[Outgoing]) -> list[tuple[str, Sequence[Outgoing]]]:
-        """Group what can travel in one command: the same channel and moment. A repeatable push travels alone."""
-        groups: list[list[Outgoing]] = []
-        for out in outs:
-            last = groups[-1][-1] if groups else None
-            if last and not out.once and (last.channel, last.delay_ms, last.at_ms, last.once) == (out.channel, out.delay_ms, out.at_ms, False):
-                groups[-1].append(out)
-            else:
-                groups.append([out])
-        return [(group[0].channel, part) for group in groups for part in batches(group, [len(out.payload) for out in group])]

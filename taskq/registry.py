@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from taskq.errors import JobDefinitionError
-from taskq.job import Job
+from taskq.job import Job, home_of
 
-__all__ = ["Registry", "job_name"]
+__all__ = ["Registry", "check_job_name", "job_name"]
+
+MAX_NAME = 500
+#: The names of the built-in jobs begin with it.
+OWN = "taskq:"
 
 
 class Registry:
@@ -29,7 +32,8 @@ class Registry:
         # A notebook's cell or a reloaded module defines the same function again: the new one counts.
         if old is not None and not _is_redefinition(old, job):
             raise JobDefinitionError(
-                f"two jobs are named {job.name!r}: {_place(old)} and {_place(job)}. Rename one, or give it another name with @queue.job(name=...)"
+                f"two jobs are named {job.name!r}: {_place(old)} and {_place(job)}. "
+                "Rename one, or give it another name with @queue.job(name=...)"
             )
         self._jobs[job.name] = job
 
@@ -38,7 +42,7 @@ class Registry:
 
     def names(self) -> list[str]:
         """Sorted, without the built-in jobs."""
-        return sorted(name for name in self._jobs if not name.startswith("taskq:"))
+        return sorted(name for name in self._jobs if not name.startswith(OWN))
 
     def channels(self) -> set[str]:
         """The channels that jobs name in their decorators."""
@@ -52,17 +56,28 @@ class Registry:
 
 
 def job_name(function: Callable[..., Any]) -> str:
-    """Return `module:qualname`. A script that runs as `__main__` has the name under which a worker imports it."""
-    module = function.__module__
-    if module == "__main__":
-        main = sys.modules["__main__"]
-        spec = getattr(main, "__spec__", None)
-        file = getattr(main, "__file__", None)
-        if spec is not None and spec.name != "__main__":
-            module = spec.name
-        elif file is not None:
-            module = Path(file).stem
-    return f"{module}:{function.__qualname__}"
+    """Return `module:qualname`. A script that runs as `__main__` has the name under which a worker imports it.
+
+    Raises:
+        JobDefinitionError: the function has no name that is the same in every process.
+    """
+    plain = function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
+    if not callable(plain):
+        raise JobDefinitionError(f"a job must be a function or a method, not {plain!r}")
+    if not hasattr(plain, "__qualname__"):
+        raise JobDefinitionError(f"{plain!r} has no name of its own: give the job one with @queue.job(name=...)")
+    return f"{home_of(plain)}:{plain.__qualname__}"
+
+
+def check_job_name(name: object) -> str:
+    """Return a name that `@queue.job(name=...)` gave.
+
+    Raises:
+        JobDefinitionError: it can't name a job.
+    """
+    if isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable() and not name.startswith(OWN):
+        return name
+    raise JobDefinitionError(f"{name!r} can't name a job: use 1 to {MAX_NAME} printable characters that don't begin with {OWN!r}")
 
 
 def _is_redefinition(old: Job[Any, Any], new: Job[Any, Any]) -> bool:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, TypeVar
 
 from taskq.clock import monotonic
 from taskq.driver.base import AsyncLink, Command, Driver, Link
-from taskq.errors import PushOutcomeUnknown, ServerUnavailable, TaskqError
+from taskq.errors import PushOutcomeUnknown, ServerRefused, ServerUnavailable, TaskqError
+from taskq.result import Handle
 
-__all__ = ["Sender"]
+__all__ = ["Sender", "batches"]
+
+T = TypeVar("T")
 
 #: A connection that lay idle for longer is looked at before it is trusted with a push.
 FRESH_SECONDS = 0.1
 #: How long a repeatable push is repeated while the server doesn't answer.
 REPEAT_SECONDS = 10.0
+
+#: Event loops of a parent process, with their connections. A forked child must not even clean them up: they share their sockets.
+_of_parents: list[Any] = []
 
 
 class Sender:
@@ -29,27 +34,37 @@ class Sender:
         """Send with this driver; `revive` is called when the server doesn't answer, and starts it again if it is ours."""
         self.driver = driver
         self._revive = revive
-        self._restart()
+        self._checked = False
+        self._loops: dict[asyncio.AbstractEventLoop, _LoopLinks] = {}
+        self._begin()
 
-    def _restart(self) -> None:
+    def _begin(self) -> None:
         self._pid = os.getpid()
         self._idle: deque[tuple[Link, float]] = deque()
-        self._idle_async: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, deque[AsyncLink]] = weakref.WeakKeyDictionary()
+        _of_parents.extend(self._loops.values())
+        self._loops = {}
 
     def call(self, command: Command) -> Any:
-        """Send a command over an idle connection, or a new one; raises as `Link.call`."""
+        """Send a command over an idle connection, or a new one; raises as `Link.call`, and ServerTooOld."""
         link = self._take()
         try:
-            reply = link.call(command)
+            return self._call(link, command)
         except ServerUnavailable as error:
-            link.close()
             if error.sent:
                 raise
-            # Nothing had left. The server may have been restarted: once more, over a new connection.
-            if self._revive is not None:
-                self._revive()
-            link = self.driver.link()
+        # Nothing had left. The server may have been restarted: once more, over a new connection.
+        if self._revive is not None:
+            self._revive()
+        return self._call(self.driver.link(), command)
+
+    def _call(self, link: Link, command: Command) -> Any:
+        try:
+            if not self._checked:
+                self._check(link)
             reply = link.call(command)
+        except ServerUnavailable:
+            link.close()
+            raise
         except TaskqError:  # an answer, if not the one hoped for: the connection is as good as before
             self._idle.append((link, monotonic()))
             raise
@@ -60,10 +75,23 @@ class Sender:
         self._idle.append((link, monotonic()))
         return reply
 
+    def _check(self, link: Link) -> None:
+        """Look at the server's version, once in a process: an old server would fail with stranger words, or not at all."""
+        try:
+            reply = link.call(self.driver.version())
+        except ServerRefused:
+            pass  # it may not be asked; the command itself will tell what is refused
+        except ServerUnavailable as error:
+            error.sent = False  # the command itself had not left
+            raise
+        else:
+            self.driver.check_version(reply)
+        self._checked = True
+
     def _take(self) -> Link:
         if self._pid != os.getpid():
             # A forked child must not share its parent's connections: replies would go astray.
-            self._restart()
+            self._begin()
         try:
             link, used = self._idle.pop()
         except IndexError:
@@ -74,64 +102,84 @@ class Sender:
 
     async def acall(self, command: Command) -> Any:
         """The same from async code. Connections belong to the event loop that opened them."""
-        if self._pid != os.getpid():
-            self._restart()
-        idle = self._idle_async.setdefault(asyncio.get_running_loop(), deque())
-        link = idle.pop() if idle else self.driver.async_link()
-        if await link.is_stale():
-            await link.close()
+        links = await self._links()
         try:
-            reply = await link.call(command)
+            return await self._acall(links, await links.take(), command)
         except ServerUnavailable as error:
-            await link.close()
             if error.sent:
                 raise
-            if self._revive is not None:
-                await asyncio.to_thread(self._revive)
-            link = self.driver.async_link()
+        if self._revive is not None:
+            await asyncio.to_thread(self._revive)
+        return await self._acall(links, self.driver.async_link(), command)
+
+    async def _acall(self, links: _LoopLinks, link: AsyncLink, command: Command) -> Any:
+        try:
+            if not self._checked:
+                await self._acheck(link)
             reply = await link.call(command)
-        except TaskqError:  # an answer, if not the one hoped for: the connection is as good as before
-            idle.append(link)
+        except ServerUnavailable:
+            await link.close()
             raise
-        idle.append(link)
+        except TaskqError:
+            links.keep(link)
+            raise
+        except BaseException:
+            await link.close()
+            raise
+        links.keep(link)
         return reply
 
-    def push(self, command: Command, handle: Any, *, repeatable: bool = False) -> None:
+    async def _acheck(self, link: AsyncLink) -> None:
+        try:
+            reply = await link.call(self.driver.version())
+        except ServerRefused:
+            pass
+        except ServerUnavailable as error:
+            error.sent = False
+            raise
+        else:
+            self.driver.check_version(reply)
+        self._checked = True
+
+    async def _links(self) -> _LoopLinks:
+        if self._pid != os.getpid():
+            self._begin()
+        loop = asyncio.get_running_loop()
+        links = self._loops.get(loop)
+        if links is None:
+            # A link holds its loop, so nothing but this would ever forget a loop that has ended.
+            for ended in [one for one in list(self._loops) if one.is_closed()]:
+                self._loops.pop(ended, None)
+            links = self._loops[loop] = _LoopLinks(self.driver)
+            await links.start()
+        return links
+
+    def push(self, command: Command, handles: Sequence[Handle], *, repeatable: bool = False) -> None:
         """Send a push. A repeatable one is repeated until the server answers.
 
         Raises:
             PushOutcomeUnknown: the connection broke after the push had left.
             ServerUnavailable: the server doesn't answer; nothing was stored.
         """
-        deadline = monotonic() + REPEAT_SECONDS
-        pause = 0.05
-        sent = False
+        patience = _Patience(handles, repeatable)
         while True:
             try:
                 self.call(command)
                 return
             except ServerUnavailable as error:
-                sent = sent or error.sent
-                if not repeatable or monotonic() + pause > deadline:
-                    raise _outcome(error, handle, sent) from error
+                pause = patience.pause_after(error)
             time.sleep(pause)
-            pause = min(1.0, pause * 2)
 
-    async def apush(self, command: Command, handle: Any, *, repeatable: bool = False) -> None:
+    async def apush(self, command: Command, handles: Sequence[Handle], *, repeatable: bool = False) -> None:
         """The same from async code."""
-        deadline = monotonic() + REPEAT_SECONDS
-        pause = 0.05
-        sent = False
+        patience = _Patience(handles, repeatable)
         while True:
             try:
                 await self.acall(command)
                 return
             except ServerUnavailable as error:
-                sent = sent or error.sent
-                if not repeatable or monotonic() + pause > deadline:
-                    raise _outcome(error, handle, sent) from error
+                pause = patience.pause_after(error)
             await asyncio.sleep(pause)
-            pause = min(1.0, pause * 2)
 
     def close(self) -> None:
         """Close the idle connections. The sender can be used again."""
@@ -140,24 +188,84 @@ class Sender:
 
     async def aclose(self) -> None:
         """Close the idle connections of the running event loop."""
-        idle = self._idle_async.pop(asyncio.get_running_loop(), deque())
-        while idle:
-            await idle.pop().close()
+        links = self._loops.pop(asyncio.get_running_loop(), None)
+        if links is not None:
+            await links.close()
 
 
-def _outcome(error: ServerUnavailable, handle: Any, sent: bool) -> Exception:
-    if not sent:
-        return error
-    return PushOutcomeUnknown(
-        f"{error}. The push had left: it may or may not be stored. handle.delete() withdraws it; "
-        "with options(once=True) taskq repeats such a push without storing it twice.",
-        handle,
-    )
+class _Patience:
+    """How often a push is repeated, and what is known of it when that ends."""
+
+    def __init__(self, handles: Sequence[Handle], repeatable: bool) -> None:
+        self._handles = handles
+        self._deadline = monotonic() + REPEAT_SECONDS if repeatable else 0.0
+        self._pause = 0.05
+        self._sent = False
+
+    def pause_after(self, error: ServerUnavailable) -> float:
+        """Return the seconds until the push is repeated.
+
+        Raises:
+            PushOutcomeUnknown, ServerUnavailable: it can't be, or there is no time left.
+        """
+        self._sent = self._sent or error.sent
+        if monotonic() + self._pause < self._deadline:
+            self._pause = min(1.0, self._pause * 2)
+            return self._pause / 2
+        if not self._sent:
+            raise error
+        raise PushOutcomeUnknown(
+            f"{error}. The push had left: it may or may not be stored. handle.delete() withdraws it; "
+            "with options(once=True) taskq repeats such a push without storing it twice.",
+            *self._handles,
+        ) from error
 
 
-def batches(items: Sequence[Any], sizes: Sequence[int], *, count: int = 500, limit: int = 8 << 20) -> list[Sequence[Any]]:
+class _LoopLinks:
+    """The idle connections of one event loop. They are closed with it."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._idle: deque[tuple[AsyncLink, float]] = deque()
+        self._end = self._close_at_the_end()
+
+    async def start(self) -> None:
+        # A loop closes its async generators before it ends (asyncio.run does that): this one closes the connections.
+        await anext(self._end)
+
+    async def take(self) -> AsyncLink:
+        """Return an idle connection that works, or a new one."""
+        if not self._idle:
+            return self._driver.async_link()
+        link, used = self._idle.pop()
+        try:
+            if monotonic() - used > FRESH_SECONDS and await link.is_stale():
+                await link.close()
+        except BaseException:  # cancelled
+            await link.close()
+            raise
+        return link
+
+    def keep(self, link: AsyncLink) -> None:
+        """Keep a connection for the next command."""
+        self._idle.append((link, monotonic()))
+
+    async def close(self) -> None:
+        """Close all idle connections."""
+        await self._end.aclose()
+
+    async def _close_at_the_end(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            while self._idle:
+                await self._idle.pop()[0].close()
+
+
+def batches(items: Sequence[T], sizes: Sequence[int], *, count: int = 500, limit: int = 8 << 20) -> list[Sequence[T]]:
     """Cut into batches of at most `count` items and about `limit` bytes: one request must not hold the server for long."""
-    cut, start, weight = [], 0, 0
+    cut: list[Sequence[T]] = []
+    start, weight = 0, 0
     for index, size in enumerate(sizes):
         if index > start and (index - start >= count or weight + size > limit):
             cut.append(items[start:index])

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from taskq.errors import ArgumentsError, JobDefinitionError
+from taskq.errors import ArgumentsError
 
 __all__ = ["Signature"]
 
@@ -31,17 +31,9 @@ class Signature:
         self._most = len(positional) if simple else -1
         self._fewest = sum(one.default is inspect.Parameter.empty for one in positional)
 
-    def refuse(self, name: str, job: str) -> None:
-        """Refuse a parameter that push takes for itself.
-
-        Raises:
-            JobDefinitionError: the function has it.
-        """
-        if self._signature is not None and name in self._signature.parameters:
-            raise JobDefinitionError(
-                f"{job} has a parameter named {name!r}, which push() takes for itself: {job}.push(..., {name}=60) could mean either. "
-                f"Rename the parameter."
-            )
+    def has(self, name: str) -> bool:
+        """Whether the function has a parameter of that name."""
+        return self._signature is not None and name in self._signature.parameters
 
     def check(self, job: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Check a call.
@@ -56,9 +48,5 @@ class Signature:
         try:
             self._signature.bind(*args, **kwargs)
         except TypeError as error:
-            hint = ""
-            if "'cls'" in str(error):
-                hint = ". Of a class method, write @queue.job above @classmethod"
-            elif "'self'" in str(error):
-                hint = ". Push a method from its instance: instance.method.push(...)"
+            hint = ". Push a method from its instance: instance.method.push(...)" if self.names[:1] == ("self",) else ""
             raise ArgumentsError(f"{job}{self._signature}: {error}{hint}") from None

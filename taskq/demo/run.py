@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from taskq.call import Call
 from taskq.channel import State
 from taskq.clock import monotonic
 from taskq.demo.app import CHANNEL
@@ -18,7 +19,6 @@ from taskq.demo.results import Reader, Tally
 from taskq.demo.worker import Worker
 from taskq.errors import TaskqError
 from taskq.inspector import Counts
-from taskq.job import Call
 
 __all__ = ["Report", "Run", "Scene", "Viewer"]
 

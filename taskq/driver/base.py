@@ -67,12 +67,14 @@ class Link(Protocol):
 
     def fileno(self) -> int:
         """The socket, to be waited for."""
+        ...
 
     def unblock(self) -> None:
         """Make the server answer a blocked command at once, through a connection of its own. Best effort."""
 
     def is_stale(self) -> bool:
         """True when the server has closed the connection since its last use."""
+        ...
 
     def close(self) -> None:
         """Drop the connection; the next call opens another."""
@@ -96,6 +98,16 @@ class Driver(Protocol):
     def link(self, timeout: float = 5.0) -> Link: ...
 
     def async_link(self, timeout: float = 5.0) -> AsyncLink: ...
+
+    def version(self) -> Command: ...  # what check_version reads
+
+    def check_version(self, reply: Any) -> str:
+        """Return the server's name and version.
+
+        Raises:
+            ServerTooOld: the moves need a newer one.
+        """
+        ...
 
     def push(self, messages: Sequence[bytes]) -> Command: ...  # anything
 

@@ -22,7 +22,7 @@ from taskq.driver.base import Command, Link
 from taskq.driver.locate import Single, locator
 from taskq.errors import QueueFull, ServerRefused, ServerTooOld, ServerUnavailable
 
-__all__ = ["Address", "check_server", "translate"]
+__all__ = ["VERSION", "Address", "check_server", "read_version", "translate"]
 
 CONNECT_TIMEOUT = 5.0
 #: The server answers with one of these when it can't serve now but will: connect anew and ask again.
@@ -58,11 +58,13 @@ class Address:
         Raises:
             redis.exceptions.ConnectionError: the node can't be found.
         """
-        return self._class(**(self._options | self.locator.options(key) | {"socket_timeout": timeout}))
+        options: dict[str, Any] = {**self._options, **self.locator.options(key), "socket_timeout": timeout}
+        return self._class(**options)
 
     def connection_to(self, host: str, port: int, timeout: float) -> Connection:
         """Make a connection to a node that another one named."""
-        return self._class(**(self._options | {"host": host, "port": port, "socket_timeout": timeout}))
+        options: dict[str, Any] = {**self._options, "host": host, "port": port, "socket_timeout": timeout}
+        return self._class(**options)
 
     async def async_connection(self, key: str, timeout: float) -> redis.asyncio.Connection:
         """The same for asyncio. Finding the node may ask others, so it is done in a thread."""
@@ -117,24 +119,37 @@ def _advice(text: str) -> str:
     return ""
 
 
-def check_server(link: Link) -> str:
-    """Return the server's version text, such as "Valkey 9.1.2".
+#: What `read_version` reads.
+VERSION = Command("tell its version", ("INFO", "server"))
+
+
+def read_version(reply: bytes, where: str) -> str:
+    """Return the server's version text, such as "Valkey 9.1.2", from its answer to `VERSION`.
 
     Raises:
         ServerTooOld: it is older than Redis 6.2, whose commands the scripts need.
-        ServerUnavailable, ServerRefused: it can't be asked.
     """
-    try:
-        reply = link.call(Command("tell its version", ("INFO", "server")))
-    except ServerRefused as error:
-        if "NOPERM" in str(error) or "no permissions" in str(error):
-            return "a server that doesn't tell its version"
-        raise
     fields = dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
     name, version = "Redis", fields.get("redis_version", "0")
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers < (6, 2):
-        raise ServerTooOld(f"the server at {link.where} is Redis {version}; taskq needs Redis 6.2 or later, or Valkey")
+        raise ServerTooOld(f"the server at {where} is Redis {version}; taskq needs Redis 6.2 or later, or Valkey")
     if "valkey_version" in fields:
         name, version = "Valkey", fields["valkey_version"]
     return f"{name} {version}"
+
+
+def check_server(link: Link) -> str:
+    """Ask the server for its version and return that, such as "Valkey 9.1.2".
+
+    Raises:
+        ServerTooOld: it is older than Redis 6.2.
+        ServerUnavailable, ServerRefused: it can't be asked.
+    """
+    try:
+        reply = link.call(VERSION)
+    except ServerRefused as error:
+        if "NOPERM" in str(error) or "no permissions" in str(error):
+            return "a server that doesn't tell its version"
+        raise
+    return read_version(reply, link.where)

@@ -37,6 +37,7 @@ class Locator(Protocol):
         Raises:
             redis.exceptions.ConnectionError: nobody can be asked, or nobody knows.
         """
+        ...
 
     def forget(self) -> None:
         """What was known may be wrong: ask again next time."""

@@ -9,7 +9,7 @@ from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
 from taskq.driver.alink import RedisAsyncLink
 from taskq.driver.base import Command, Rescue, Where, Word
-from taskq.driver.connect import Address
+from taskq.driver.connect import VERSION, Address, read_version
 from taskq.driver.link import RedisLink
 from taskq.driver.scripts import load_script
 
@@ -33,6 +33,12 @@ class RedisDriver:
 
     def async_link(self, timeout: float = 5.0) -> RedisAsyncLink:
         return RedisAsyncLink(self._address, self.keys.waiting, timeout)
+
+    def version(self) -> Command:
+        return VERSION
+
+    def check_version(self, reply: bytes) -> str:
+        return read_version(reply, self._address.text)
 
     # ---- the application's moves
 

@@ -1,0 +1,89 @@
+"""A call: a job with its arguments, checked, and not pushed yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar, Unpack
+
+from taskq.options import Delay, JobOptions, PushChoices, PushOptions
+from taskq.result import Handle
+from taskq.signature import Signature
+
+__all__ = ["Call", "Callee", "Pusher"]
+
+R = TypeVar("R")
+
+
+class Pusher(Protocol):
+    """Who sends calls: the queue."""
+
+    def send(self, call: Call[Any]) -> Handle: ...
+
+    async def asend(self, call: Call[Any]) -> Handle: ...
+
+    def send_many(self, calls: Sequence[Call[Any]]) -> list[Handle]: ...
+
+    async def asend_many(self, calls: Sequence[Call[Any]]) -> list[Handle]: ...
+
+
+class Callee(Protocol):
+    """What is called: a job."""
+
+    queue: Pusher
+    name: str
+    signature: Signature
+    options_of_job: JobOptions
+    function: Callable[..., Any]
+
+
+class Call(Generic[R]):
+    """A job with its arguments, not pushed yet. Made by `job.bind(...)`."""
+
+    __slots__ = ("args", "job", "kwargs", "options")
+
+    def __init__(self, job: Callee, args: tuple[Any, ...], kwargs: dict[str, Any], options: PushOptions) -> None:
+        """Bind arguments to a job.
+
+        Raises:
+            ArgumentsError: they don't fit its function.
+        """
+        job.signature.check(job.name, args, kwargs)
+        self.job = job
+        self.args = args
+        self.kwargs = kwargs
+        self.options = options
+
+    def push(self, *, delay: Delay | None = None) -> Handle:
+        """Push the call; raises as `Job.push`."""
+        return self.job.queue.send(self._later(delay))
+
+    async def apush(self, *, delay: Delay | None = None) -> Handle:
+        """Push the call from async code; raises as `Job.push`."""
+        return await self.job.queue.asend(self._later(delay))
+
+    def with_options(self, **options: Unpack[PushChoices]) -> Call[R]:
+        """Return the same call with other options of the push.
+
+        Raises:
+            ConfigError: an option is unknown or out of bounds.
+        """
+        return self._with(self.options.with_changes({**options}))
+
+    def with_defaults(self, options: PushOptions) -> Call[R]:
+        """Return the same call, with these options where it has none of its own."""
+        return self._with(options.with_changes(self.options.chosen()))
+
+    def _later(self, delay: Delay | None) -> Call[R]:
+        return self if delay is None else self.with_options(delay=delay)
+
+    def _with(self, options: PushOptions) -> Call[R]:
+        return Call(self.job, self.args, self.kwargs, options)
+
+    def __call__(self) -> R:
+        """Run the call here and now."""
+        result: R = self.job.function(*self.args, **self.kwargs)
+        return result
+
+    def __repr__(self) -> str:
+        arguments = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in self.kwargs.items())]
+        return f"<Call {self.job.name}({', '.join(arguments)})>"
