@@ -6,11 +6,13 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import msgspec
+
 from taskq import context as contexts
 from taskq import events
 from taskq.builtin import OBJECT
 from taskq.channel import Outcome, State
-from taskq.clock import delay_ms, monotonic
+from taskq.clock import delay_ms, monotonic, now_ms
 from taskq.context import Context
 from taskq.errors import (
     DelayError,
@@ -85,26 +87,32 @@ class Runner:
 
     def _run(self, message: Message, plan: Plan, started: float, since_ms: int) -> Verdict:
         context = plan.context
-        deadline, retry_ms = 0.0, -1
-        if plan.timeout:
-            deadline = started + plan.timeout
-            wait = plan.policy.delay_after(context.attempt)
-            retry_ms = -1 if wait is None else delay_ms(wait)
-        self._watcher.describe(context.job, since_ms, deadline, retry_ms)
         contexts.enter(context)
         if events.before.receivers:
             events.emit(events.before, JobEvent(context=context, worker=self._worker))
+        self._describe(plan, since_ms)
         try:
             value = self._executor.execute(plan.function, plan.args, plan.kwargs, plan.timeout)
         except BaseException as error:
             return self._raised(message, plan, error, monotonic() - started)
         finally:
             contexts.enter(None)
-        if value.__class__ is Outcome:
+            if plan.timeout:  # what follows, such as waiting for the server, is not the job's time
+                self._watcher.describe(context.job, since_ms, 0.0, -1)
+        if type(value) is Outcome:
             return self._chosen(message, plan, value, monotonic() - started)
         if events.after.receivers:
             return Verdict(action=Action.ACK, announce=self._event(events.after, context, monotonic() - started))
         return ACKED
+
+    def _describe(self, plan: Plan, since_ms: int) -> None:
+        """Tell what runs from now on, and until when it may."""
+        deadline, retry_ms = 0.0, -1
+        if plan.timeout:
+            deadline = monotonic() + plan.timeout
+            wait = plan.policy.delay_after(plan.context.attempt, JobTimeout())
+            retry_ms = -1 if wait is None else delay_ms(wait)
+        self._watcher.describe(plan.context.job, since_ms, deadline, retry_ms)
 
     # ---- what the job said
 
@@ -164,7 +172,12 @@ class Runner:
         crashed = message.head.crashes > self._max_crashes
         state = State.TIMEOUT if last.kind == "timeout" and not crashed else State.FAILED
         error: BaseException = JobTimeout(last.error) if state is State.TIMEOUT else LostForGood(last.error)
-        _log.error("%s %s failed for good: %s", plan.context.job, plan.context.id, last.error)
+        # The run that was counted was the last; there is none after it.
+        context = msgspec.structs.replace(plan.context, attempt=min(plan.context.attempt, plan.context.max_attempts))
+        plan = msgspec.structs.replace(plan, context=context)
+        _log.error("%s %s failed for good: %s", context.job, context.id, last.error)
+        if state is State.TIMEOUT:
+            events.emit(events.timeout, JobEvent(context=context, worker=self._worker, error=error))
         return Verdict(action=Action.FAIL, message=message.raw, state=state, announce=self._after_failure(plan, error, 0.0))
 
     # ---- what never ran
@@ -196,6 +209,8 @@ class Runner:
         if on_fail is None:
             return
         contexts.enter(plan.context)
+        deadline = monotonic() + plan.timeout if plan.timeout else 0.0
+        self._watcher.describe(plan.context.job, now_ms(), deadline, -1)
         try:
             self._executor.execute(on_fail, (error,), {}, plan.timeout)
         except BaseException:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import subprocess
 import sys
@@ -43,14 +42,6 @@ def until(path: str, name: str = "") -> None:
     while not os.path.exists(path):  # noqa: PTH110
         time.sleep(0.005)
     note("end", name)
-
-
-@queue.job
-def stuck_in_c(seconds: int) -> None:
-    """Sleep in C without giving the interpreter to anybody."""
-    note("start", ["stuck_in_c", taskq.current().attempt])
-    ctypes.PyDLL(None).usleep(seconds * 1_000_000)
-    note("end", "stuck_in_c")
 
 
 @queue.job
