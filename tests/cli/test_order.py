@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import signal
 import subprocess
 
 import pytest
@@ -13,6 +14,7 @@ from taskq import Queue
 from taskq.inspector import Inspector
 from tests.cli.conftest import TASKQ, Project, Type, push
 from tests.support.hand import HandWorker
+from tests.support.wait import wait_until
 from tests.support.worker import clean_environment
 
 
@@ -87,7 +89,8 @@ def test_flush_asks_on_a_terminal(queue: Queue, project: Project, failed: list[s
     while "[y/N]" not in asked:
         asked += process.stderr.read(1)
     if answer == "\x03":
-        process.send_signal(2)
+        # Once may be too early: Python waits for a line without looking at a signal that came just before.
+        wait_until(lambda: process.send_signal(signal.SIGINT) or process.poll() is not None, interval=1)
     else:
         os.write(ours, f"{answer}\n".encode())
     out, _ = process.communicate(timeout=30)
