@@ -1,0 +1,172 @@
+"""A relay between a client and a server, on a loopback port, that can lose, hold back and delay what goes through it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from pathlib import Path
+from types import TracebackType
+
+__all__ = ["Relay"]
+
+_SIZE = 1 << 20
+
+
+class Relay:
+    """Passes everything on until it is told otherwise. Use it with `with`; `url` is where clients connect.
+
+    Requests and replies are told apart by their direction; what arrives in one piece is taken for one, which is right for a
+    client that waits for each reply.
+    """
+
+    def __init__(self, target: Path | tuple[str, int]) -> None:
+        """Relay to a Unix socket, or to a host and port."""
+        self.target = target
+        #: Every request that came, those that were lost included.
+        self.requests: list[bytes] = []
+        #: How many connections were made.
+        self.connections = 0
+        #: Seconds that every reply comes late.
+        self.delay = 0.0
+        #: True: connections are accepted and closed at once.
+        self.refusing = False
+        self._lost_requests = 0
+        self._lost_replies = 0
+        self._swallowed = 0
+        self._open = threading.Event()
+        self._open.set()
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._pairs: list[_Pair] = []
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    @property
+    def url(self) -> str:
+        """The URL for clients."""
+        return f"redis://127.0.0.1:{self._door.getsockname()[1]}/0"
+
+    def lose_request(self, count: int = 1) -> None:
+        """Lose the next requests: the server never sees them, and the client's connection breaks."""
+        self._lost_requests = count
+
+    def lose_reply(self, count: int = 1) -> None:
+        """Lose the next replies: the server has done what it was asked, and the client's connection breaks."""
+        self._lost_replies = count
+
+    def swallow_reply(self, count: int = 1) -> None:
+        """Swallow the next replies: the connection stays, and the client waits in vain."""
+        self._swallowed = count
+
+    def hold(self) -> None:
+        """Keep everything back, in both directions, until `release`."""
+        self._open.clear()
+
+    def release(self) -> None:
+        """Let go what was kept back."""
+        self._open.set()
+
+    def cut(self) -> None:
+        """Break every connection there is."""
+        with self._lock:
+            pairs, self._pairs = self._pairs, []
+        for pair in pairs:
+            pair.close()
+
+    def close(self) -> None:
+        """Break everything and stop."""
+        self._stopped.set()
+        self._open.set()
+        # Closing alone doesn't wake a thread that waits in accept().
+        with contextlib.suppress(OSError):
+            self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+        self.cut()
+        for thread in self._threads:
+            thread.join(5)
+
+    def __enter__(self) -> Relay:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._door.accept()
+            except OSError:
+                return
+            self.connections += 1
+            if self.refusing or self._stopped.is_set():
+                client.close()
+                continue
+            try:
+                pair = _Pair(client, _connect(self.target))
+            except OSError:
+                client.close()
+                continue
+            with self._lock:
+                self._pairs.append(pair)
+            for pump in (self._pump_requests, self._pump_replies):
+                thread = threading.Thread(target=pump, args=(pair,), daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _pump_requests(self, pair: _Pair) -> None:
+        while data := pair.receive(pair.client):
+            self.requests.append(data)
+            self._open.wait()
+            if self._lost_requests > 0:
+                self._lost_requests -= 1
+                break
+            pair.send(pair.server, data)
+        pair.close()
+
+    def _pump_replies(self, pair: _Pair) -> None:
+        while data := pair.receive(pair.server):
+            self._open.wait()
+            if self.delay:
+                self._stopped.wait(self.delay)
+            if self._lost_replies > 0:
+                self._lost_replies -= 1
+                break
+            if self._swallowed > 0:
+                self._swallowed -= 1
+                continue
+            pair.send(pair.client, data)
+        pair.close()
+
+
+class _Pair:
+    """A client's connection and the one to the server that belongs to it."""
+
+    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+        self.client = client
+        self.server = server
+
+    def receive(self, source: socket.socket) -> bytes:
+        try:
+            return source.recv(_SIZE)
+        except OSError:
+            return b""
+
+    def send(self, target: socket.socket, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            target.sendall(data)
+
+    def close(self) -> None:
+        for end in (self.client, self.server):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+def _connect(target: Path | tuple[str, int]) -> socket.socket:
+    if isinstance(target, tuple):
+        return socket.create_connection(target)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(str(target))
+    return connection
