@@ -40,12 +40,12 @@ def command(channel: str, state: str, *, job: str | None, limit: int, as_json: b
         return
     shown = list(entries)
     if shown:
-        print_table(_columns(chosen), (_row(entry) for entry in shown))
-    total = inspector.counts(channel).of(chosen)
-    if not shown:
+        print_table(_columns(chosen), map(_row, shown))
+    else:
         click.echo(f"no messages{f' of job {job}' if job else ''} in {state} of {channel}", err=True)
-    elif len(shown) < total:
-        click.echo(f"{len(shown)} of {count(total, 'message')}; --limit 0 lists all", err=True)
+    if limit and next(found, None) is not None:
+        total = "" if job else f" of {count(inspector.counts(channel).of(chosen), 'message')}"
+        click.echo(f"the first {limit}{total}; --limit 0 lists all", err=True)
 
 
 def _columns(state: State) -> list[Column]:

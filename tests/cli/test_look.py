@@ -78,6 +78,15 @@ def test_list_is_limited(queue: Queue, type_: Type, project: Project, limit: str
     assert len(type_("list", project.channel, "--state", "waiting", "--limit", limit, "--json").json()) == number
 
 
+def test_what_is_left_out_of_a_job_is_told(queue: Queue, type_: Type, project: Project) -> None:
+    """Given messages of two jobs, then --limit counts those of the job alone."""
+    for job in ("add", "boom", "add", "boom"):
+        push(queue, job, "x")
+    args = ("list", project.channel, "--state", "waiting", "--job", "boom", "--limit")
+    assert type_(*args, "2").err == ""
+    assert type_(*args, "1").err == "the first 1; --limit 0 lists all\n"
+
+
 def test_list_of_nothing(type_: Type, project: Project) -> None:
     """Given no messages, then that is said, standard output is empty, as JSON it is an empty array, and the exit code is 0."""
     ended = type_("list", project.channel, "--job", "add")

@@ -108,3 +108,17 @@ def test_without_an_app_the_likely_one_is_named(project: Project) -> None:
     assert ended.err.splitlines()[-1] == f"Found here: {project.name}:queue"
     (project.directory / "second.py").write_text("from taskq import Queue\nother: Queue = Queue()\n")
     assert "Found here" not in project.type("worker", "--burst").err
+
+
+def test_a_reloaded_message_runs_anew(project: Project) -> None:
+    """Given a job that ended in failed, on a queue that signs, then reload lets a worker run it again, and its history grows."""
+    env = {"TASKQ_SECRET": "k"}
+    identity = project.type("push", "boom", '"bang"', env=env).out.strip()
+    assert project.type("worker", "--burst", env=env).code == 1
+    # The read side needs no secret.
+    assert project.type("reload", project.channel).out == "1 message reloaded\n"
+    assert project.type("worker", "--burst", env=env).code == 1
+    told = project.type("show", identity, "--json").json()
+    assert (told["state"], told["attempts"]) == ("failed", 1)
+    assert [record["error"] for record in told["history"]] == ["ValueError: bang"] * 2
+    assert "raise ValueError" in told["history"][1]["traceback"]
