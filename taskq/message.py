@@ -134,8 +134,11 @@ def wrap_foreign(raw: bytes) -> bytes:
 
 
 def is_stamped(raw: bytes) -> bool:
-    """True when the bytes carry a head, of whatever version."""
-    return len(raw) >= HEAD_SIZE and raw[0] <= LAST_VERSION
+    """True when the bytes carry a head, of whatever version, and as much behind it as it announces."""
+    if len(raw) < HEAD_SIZE or raw[0] > LAST_VERSION:
+        return False
+    # Of a later version only the first 18 bytes are known.
+    return raw[0] > VERSION or HEAD_SIZE + _HEAD.unpack_from(raw)[-1] <= len(raw)
 
 
 class Message:
@@ -153,8 +156,6 @@ class Message:
             raise MalformedMessage(f"{len(raw)} bytes that begin with {raw[:12]!r} are no message")
         self.raw = raw
         self.head = Head._make(_HEAD.unpack_from(raw))
-        if self.head.version <= VERSION and HEAD_SIZE + self.head.size > len(raw):
-            raise MalformedMessage(f"the body is cut off: {self.head.size} bytes announced, {len(raw) - HEAD_SIZE} there")
 
     @property
     def id(self) -> bytes:
