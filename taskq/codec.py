@@ -1,4 +1,4 @@
-"""Arguments to bytes and back. The only file that knows pickle, cloudpickle and the serializers' codes."""
+"""Arguments to bytes and back. The only file that makes and runs pickles, and that knows cloudpickle and the serializers' codes."""
 
 from __future__ import annotations
 

@@ -10,14 +10,21 @@ import msgspec
 
 __all__ = ["JsonFormatter", "TextFormatter", "set_up_logging"]
 
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
 class TextFormatter(logging.Formatter):
-    """Time, level, process, text. A traceback follows on lines of its own."""
+    """Time, level, process, text. A traceback follows on lines of its own.
+
+    Control characters are escaped: what a job's arguments and errors hold must not steer the terminal of who reads the log.
+    """
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s.%(msecs)03d %(levelname)-7s [%(process)d] %(message)s", "%Y-%m-%d %H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(record).translate(_ESCAPES)
 
 
 class JsonFormatter(logging.Formatter):

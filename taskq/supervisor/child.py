@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from multiprocess import context, popen_fork
 
+from taskq.clock import now_ms
 from taskq.worker.record import Lock, Record
 
 __all__ = ["Child", "Connection", "Death", "die_with_parent", "fork", "make_lock", "make_pipe"]
@@ -148,7 +149,7 @@ class Death:
 class Child:
     """What the supervisor knows of one worker process."""
 
-    def __init__(self, slot: int, worker: str, channel: str, record: Record, zygote: int, now: float) -> None:
+    def __init__(self, slot: int, worker: str, channel: str, record: Record, zygote: int) -> None:
         self.slot = slot
         self.worker = worker
         self.channel = channel
@@ -156,7 +157,7 @@ class Child:
         #: Which zygote forked it.
         self.zygote = zygote
         self.pid: int | None = None
-        self.born = now
+        self.started_ms = now_ms()
         self.registered = False
         self.mismatches = 0
         #: Monotonic time of the last good heartbeat.

@@ -102,6 +102,7 @@ class Heartbeat:
             "job": running.job if running else "",
             "message": running.id.hex() if running else "",
             "since_ms": running.since_ms if running else 0,
+            "started_ms": child.started_ms,
             "done": done,
             "failed": failed,
             "memory": _memory_of(child.pid),

@@ -223,7 +223,7 @@ class Staff:
         record = self._records[slot]
         record.clear()
         worker = new_worker_id(self.host, self._tag)
-        child = Child(slot, worker, crew.team.name, record, generation.number, monotonic())
+        child = Child(slot, worker, crew.team.name, record, generation.number)
         crew.team.children[slot] = child
         # Registered before it lives: from its first moment it may reserve.
         crew.heartbeat.beat(child, monotonic())
