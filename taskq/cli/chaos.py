@@ -1,52 +1,94 @@
-"""`taskq chaos`: kill and freeze workers and server at random moments, and prove that no job was lost."""
+"""`taskq chaos`: kill and freeze workers and server at random moments, and show that no job was lost."""
 
 from __future__ import annotations
 
-import random
+import secrets
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
 from taskq.chaos.faults import FAULTS
-from taskq.chaos.run import Plan, Run
+from taskq.chaos.run import Plan, Report, Run
 from taskq.chaos.site import site
-from taskq.cli.chaos_view import LineView, LiveView, NoView, list_faults, summary
+from taskq.cli.chaos_view import LineView, LiveView, NoView, fault_list, heading, summary
 from taskq.cli.options import as_json, debug_option
 from taskq.cli.output import print_json, print_text
 from taskq.config import check_url, did_you_mean
 
 __all__ = ["command"]
 
-#: Jobs a second: about half of what two small processors can do meanwhile.
+#: Jobs a second: about half of what two processors do while they are disturbed.
 _RATE = 150
-_DEFAULT_SECONDS = 30.0
 
 
-@click.command("chaos", short_help="Kill workers and server at random, and prove that no job is lost.")
-@click.option(
-    "--seconds",
-    type=click.FloatRange(1, 86400),
-    default=_DEFAULT_SECONDS,
-    show_default=True,
-    metavar="N",
-    help="How long there are faults. What is left is then worked off.",
-)
-@click.option("--seed", type=int, metavar="N", help="Repeats the choices of an earlier run. Default: by chance; it is printed.")
-@click.option("--faults", default="all", show_default=True, metavar="A,B,…", help="Only these faults. `list` shows them.")
+@click.command("chaos", short_help="Kill workers and server at random moments, and show that no job is lost.")
+@click.option("--seconds", type=click.FloatRange(1, 86400), default=30.0, show_default=True, metavar="N", help="How long faults happen.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", help="Make the choices of an earlier run. Default: by chance; it is printed.")
+@click.option("--faults", default="all", show_default=True, metavar="A,B,C", help="Only these faults; `list` shows them all.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help=f"How many jobs are pushed. Default: {_RATE} a second.")
 @click.option("--supervisors", type=click.IntRange(1, 32), default=2, show_default=True, metavar="N", help="How many workers run.")
 @click.option("--processes", type=click.IntRange(1, 64), default=2, show_default=True, metavar="N", help="Processes of each worker.")
-@click.option("--url", metavar="URL", help="Use this server, with a key prefix of its own. Its other users are disturbed.")
-@click.option("--yes", is_flag=True, help="With --url: its other users may be disturbed.")
+@click.option("--url", metavar="URL", help="Use this server, with a key prefix of its own. Whoever else uses it is disturbed.")
+@click.option("--yes", is_flag=True, help="With --url: the server's other users may be disturbed.")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help="Copy the ledger and the logs there.")
 @as_json
 @debug_option
-def command(seed: int | None, url: str | None, yes: bool, keep: Path | None, as_json: bool, **options: Any) -> int:
-    """Push jobs and work them in several workers, while workers and server are killed, frozen and cut off at random moments.
+def command(url: str | None, yes: bool, keep: Path | None, as_json: bool, **options: Any) -> int:
+    """Push jobs and work them, while workers, server and connections are killed, frozen and cut at random moments.
 
-    On a server of its own, that is removed at the end. Every run of a job is counted in a ledger. At the end everything is worked
-    off, and each message must have been done; what ran more than once must be explained by a fault. Exit code 1 when not.
+    It runs on a server of its own, which is removed at the end. Every push and every run stands in a ledger. When the faults are
+    over, what is left is worked off; then every message must have been done, and whatever ran more than once must have met a
+    fault that explains it. Exit code 0: so it is. 1: something was lost, left behind, or ran twice without a fault.
     """
-    raise NotImplementedError
+    if options["faults"] == "list":
+        print_json(fault_list()) if as_json else print_text("\n".join(f"{one['name']:<15} {one['text']}" for one in fault_list()))
+        return 0
+    plan = _plan(_chosen(options["faults"], own=url is None), options)
+    if url is not None:
+        check_url(url)
+        if not yes:
+            raise click.UsageError("--url: connections of everybody on that server are cut, and it is paused: say --yes if that may be")
+    report = _run(plan, url, keep, as_json)
+    if as_json:
+        print_json(msgspec.to_builtins(report) | {"ok": report.is_good})
+    else:
+        print_text(summary(report))
+    if report.stopped:
+        raise KeyboardInterrupt
+    return 0 if report.is_good else 1
+
+
+def _run(plan: Plan, url: str | None, keep: Path | None, as_json: bool) -> Report:
+    if not as_json:
+        print_text(heading(plan))
+    view = NoView() if as_json else LiveView() if sys.stdout.isatty() else LineView()
+    with site(url, keep) as place, view:
+        return Run(place, plan, view).play()
+
+
+def _plan(faults: Sequence[str], options: dict[str, Any]) -> Plan:
+    seconds = options["seconds"]
+    seed = secrets.randbelow(1_000_000) if options["seed"] is None else options["seed"]
+    jobs = options["jobs"] or int(seconds * _RATE)
+    return Plan(seconds, seed, jobs, options["supervisors"], options["processes"], faults)
+
+
+def _chosen(text: str, *, own: bool) -> list[str]:
+    """Return the names of the faults.
+
+    Raises:
+        UsageError: one isn't known, or needs a server of its own.
+    """
+    if text == "all":
+        return [name for name, kind in FAULTS.items() if own or not kind.own]
+    chosen = [name.strip() for name in text.split(",") if name.strip()]
+    for name in chosen:
+        if name not in FAULTS:
+            raise click.UsageError(f"--faults: no fault {name!r}; {did_you_mean(name, FAULTS)}")
+        if FAULTS[name].own and not own:
+            raise click.UsageError(f"--faults: {name!r} is only possible on chaos's own server, without --url")
+    return chosen

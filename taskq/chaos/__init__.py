@@ -1,0 +1,17 @@
+"""`taskq chaos`: faults at random moments while jobs run, and a ledger that shows whether one was lost or run twice without a fault.
+
+ledger    who writes what: one line for each push, start and end
+app       the queue and its jobs, which write the ledger
+pusher    the process that pushes
+server    the server that is broken
+seats     the supervisors, each in its seat, restarted when it was killed
+relay     a process between the workers and the server, which can lose replies and fall silent
+site      the scratch directory, the server and the relay, all gone at the end
+stage     what faults act on, and what is still to be undone
+killing   faults that hit processes
+breaking  faults that hit the server and the way to it
+faults    the table of them
+facts     which runs a fault explains
+judge     from ledger and faults to the verdict
+run       the loop: push, break, mend, drain, judge
+"""

@@ -1,0 +1,97 @@
+"""Faults that hit the server and the way to it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from taskq.chaos.app import LEASE
+from taskq.chaos.stage import Fault, Stage, at_once
+from taskq.clock import monotonic
+from taskq.errors import ServerError
+
+__all__ = ["cut_connections", "fill", "flush_scripts", "kill_server", "lose_replies", "pause", "silence"]
+
+
+def kill_server(stage: Stage) -> Fault | None:
+    """End the server as a crash does; it comes back after a while."""
+    if stage.server_busy:
+        return None
+    seconds = stage.chance.choice([0.0, 0.3, 1.0, 1.7 * LEASE])
+    fault = Fault(kind="server", begin=monotonic(), end=None, text=f"SIGKILL the server, down for {seconds:g} s")
+    with contextlib.suppress(ServerError, ProcessLookupError):
+        stage.site.server.kill()
+    return _busy(stage, seconds, fault, stage.site.server.start)
+
+
+def _busy(stage: Stage, seconds: float, fault: Fault, do: Callable[[], None]) -> Fault:
+    stage.server_busy = True
+
+    def undo() -> None:
+        do()
+        stage.server_busy = False
+
+    return stage.after(seconds, fault, undo)
+
+
+def _say(stage: Stage, kind: str, text: str, *words: str | int) -> Fault | None:
+    if stage.server_busy:
+        return None
+    fault = at_once(kind, text)
+    with contextlib.suppress(ServerError):  # it may cut the very connection that asks for it
+        stage.site.server.say(*words)
+    fault.end = monotonic()
+    return fault
+
+
+def cut_connections(stage: Stage) -> Fault | None:
+    """Have the server close every connection."""
+    return _say(stage, "connections", "CLIENT KILL of every connection", "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no")
+
+
+def flush_scripts(stage: Stage) -> Fault | None:
+    """Make the server forget every script."""
+    return _say(stage, "scripts", "SCRIPT FLUSH", "SCRIPT", "FLUSH")
+
+
+def pause(stage: Stage) -> Fault | None:
+    """Let the server answer nobody for a while."""
+    seconds = stage.chance.choice([0.1, 0.5, 0.4 * LEASE, 1.7 * LEASE])
+    fault = _say(stage, "pause", f"CLIENT PAUSE for {seconds:g} s", "CLIENT", "PAUSE", int(seconds * 1000), "ALL")
+    if fault is None:
+        return None
+    fault.end = None
+    return _busy(stage, seconds, fault, lambda: None)
+
+
+def fill(stage: Stage) -> Fault | None:
+    """Let the server's memory be full for a while."""
+    seconds = stage.chance.uniform(0.2, 1.7 * LEASE)
+    fault = _say(stage, "full", f"maxmemory reached for {seconds:.1f} s", "CONFIG", "SET", "maxmemory", 1)
+    if fault is None:
+        return None
+    fault.end = None
+
+    def free() -> None:
+        stage.site.server.insist("CONFIG", "SET", "maxmemory", 0)
+
+    return _busy(stage, seconds, fault, free)
+
+
+def lose_replies(stage: Stage) -> Fault | None:
+    """Have the relay throw away what the server answers next."""
+    if stage.site.relay is None:
+        return None
+    count = stage.chance.choice([1, 1, 3, 10])
+    stage.site.relay.lose(count)
+    return at_once("replies", f"the next {count} replies are lost")
+
+
+def silence(stage: Stage) -> Fault | None:
+    """Have the relay swallow everything on its connections, as a network does that has lost a cable."""
+    if stage.site.relay is None:
+        return None
+    seconds = stage.chance.uniform(0.5, 4 * LEASE)
+    fault = Fault(kind="silence", begin=monotonic(), end=None, text=f"connections swallow everything for {seconds:.1f} s")
+    stage.site.relay.silence(seconds)
+    return stage.after(seconds, fault, lambda: None)

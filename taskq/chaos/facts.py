@@ -1,0 +1,93 @@
+"""Which fault explains that a message ran once more. What none explains is a fault of taskq."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+
+from taskq.chaos.app import LEASE, STOP_TIMEOUT
+from taskq.chaos.ledger import Birth, Run
+from taskq.chaos.stage import Fault
+
+__all__ = ["DEADLY", "SETTLING", "TROUBLE", "Facts"]
+
+DEADLY = frozenset({"child", "zygote", "supervisor", "machine"})
+#: The server doesn't answer, or what it says doesn't arrive.
+TROUBLE = frozenset({"server", "connections", "pause", "full", "replies", "silence"})
+_SILENT = frozenset({"freeze-long", "freeze-machine"})
+_ORDERLY = frozenset({"stop", "restart"})
+#: An ack is kept for 10 ms at most; the rest is for processes that wait for a processor.
+SETTLING = 0.25
+#: A killed supervisor takes its zygote with it, and that its children: until then they may start one more.
+_DYING = 0.25
+#: How long connections may take to come back after trouble: the longest pause between two tries.
+_AFTER_TROUBLE = 5.5
+
+
+class Facts:
+    """What was done to whom, and when."""
+
+    def __init__(self, faults: Sequence[Fault], births: Sequence[Birth], until: float) -> None:
+        """`until` is the end of what hasn't been undone."""
+        self._until = until
+        self._births: dict[int, list[Birth]] = {}
+        for birth in births:
+            self._births.setdefault(birth.pid, []).append(birth)
+        self.faults = sorted(faults, key=lambda fault: fault.begin)
+        self._begins = [fault.begin for fault in self.faults]
+        self._trouble = [fault for fault in self.faults if fault.kind in TROUBLE]
+
+    def birth(self, run: Run) -> Birth | None:
+        """Whose process a run was in. Process ids come round again: the latest before the run counts."""
+        found = [one for one in self._births.get(run.pid, ()) if one.at <= run.start]
+        return found[-1] if found else None
+
+    def hits(self, fault: Fault, birth: Birth) -> bool:
+        """Whether a fault was done to this process."""
+        if fault.child:
+            return fault.child == birth.pid
+        return fault.zygote == birth.zygote if fault.zygote else fault.supervisor == birth.supervisor
+
+    def explain(self, before: Run, after: Run) -> str | None:
+        """Return why a message ran again after a run that should have been its last; None when nothing explains it."""
+        birth = self.birth(before)
+        if birth is None:
+            return None
+        for fault in self._during(before.start - 2 * LEASE - _AFTER_TROUBLE, after.start):
+            reason = self._reason(fault, birth, before, after)
+            if reason is not None:
+                return reason
+        return None
+
+    def _reason(self, fault: Fault, birth: Birth, before: Run, after: Run) -> str | None:
+        end = self._end(fault)
+        if not self.hits(fault, birth) or fault.kind in TROUBLE:
+            return None
+        if fault.kind in DEADLY and before.start - _DYING <= fault.begin <= after.start:
+            if before.end is None or before.end >= fault.begin:
+                return f"{fault.kind}: killed while it ran"
+            if self._unsettled(before.end, fault.begin):
+                return f"{fault.kind}: killed before it was settled"
+        if fault.kind in _SILENT and before.start <= end and (before.end is None or self._unsettled(before.end, fault.begin)):
+            return f"{fault.kind}: given up for dead"
+        if fault.kind in _ORDERLY and self._is_disturbed(fault, birth) and before.start <= fault.begin + STOP_TIMEOUT + SETTLING:
+            return f"{fault.kind}: told to end while it was frozen, or the server silent"
+        return None
+
+    def _unsettled(self, end: float, fault: float) -> bool:
+        """Whether what ended at one moment may not have been settled at another."""
+        return fault - end <= SETTLING or any(True for _ in self._troubles(end - SETTLING, fault))
+
+    def _is_disturbed(self, fault: Fault, birth: Birth) -> bool:
+        until = fault.begin + STOP_TIMEOUT
+        frozen = (one for one in self._during(fault.begin - 2 * LEASE, until) if one.kind == "freeze-child" and one.child == birth.pid)
+        return any(True for _ in frozen) or any(True for _ in self._troubles(fault.begin, until))
+
+    def _troubles(self, begin: float, end: float) -> Iterator[Fault]:
+        return (one for one in self._trouble if one.begin <= end and self._end(one) + _AFTER_TROUBLE >= begin)
+
+    def _during(self, begin: float, end: float) -> Sequence[Fault]:
+        return self.faults[bisect_left(self._begins, begin) : bisect_right(self._begins, end)]
+
+    def _end(self, fault: Fault) -> float:
+        return self._until if fault.end is None else fault.end

@@ -1,0 +1,152 @@
+"""The server that the chaos breaks: an embedded one of its own, or one whose URL was given."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from taskq.channel import Keys, State
+from taskq.chaos.app import CHANNEL
+from taskq.clock import monotonic
+from taskq.driver.base import Command
+from taskq.driver.embedded import EmbeddedServer
+from taskq.errors import ServerError, ServerUnavailable
+from taskq.queue import Queue
+from taskq.sender import Sender
+
+__all__ = ["Left", "Server"]
+
+_SCAN = 1000
+
+
+class Left:
+    """What is still to be done, in one look."""
+
+    def __init__(self, waiting: int, delayed: int, reserved: int, next_ms: int, supervisors: set[int]) -> None:
+        self.waiting = waiting
+        self.delayed = delayed
+        self.reserved = reserved
+        #: Milliseconds until the next delayed message is due; -1 when none is delayed.
+        self.next_ms = next_ms
+        #: Process ids of the supervisors whose workers are registered.
+        self.supervisors = supervisors
+
+    @property
+    def total(self) -> int:
+        return self.waiting + self.delayed + self.reserved
+
+
+class Server:
+    """Commands that no worker sends, over a connection of its own that goes around the relay."""
+
+    def __init__(self, queue: Queue, directory: Path | None) -> None:
+        """`directory` holds the embedded server; None: the server is somebody's."""
+        self._sender: Sender = queue.sender(CHANNEL)
+        self._keys: Keys = self._sender.driver.keys
+        self._embedded = EmbeddedServer(directory) if directory is not None else None
+
+    @property
+    def is_own(self) -> bool:
+        return self._embedded is not None
+
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        pid = self._embedded.status().pid if self._embedded is not None else None
+        if pid is None:
+            raise ServerUnavailable("the scratch server has no process id")
+        os.kill(pid, signal.SIGKILL)
+
+    def start(self) -> None:
+        """Start it again on what it has written."""
+        if self._embedded is not None:
+            self._embedded.ensure(30.0)
+
+    def say(self, *words: str | int) -> Any:
+        """Send a command.
+
+        Raises:
+            ServerError: it isn't carried out, or nobody knows.
+        """
+        return self._sender.call(Command("break", words))
+
+    def insist(self, *words: str | int) -> None:
+        """Send a command that may be repeated, until it is carried out, for some seconds."""
+        deadline = monotonic() + 10.0
+        while True:
+            try:
+                self.say(*words)
+            except ServerUnavailable:
+                if monotonic() > deadline:
+                    raise
+            else:
+                return
+
+    # ---- looking
+
+    def look(self) -> Left | None:
+        """What is left to do; None when the server doesn't answer."""
+        driver, call = self._sender.driver, self._sender.call
+        try:
+            workers = [worker.decode() for worker in call(driver.workers())[::2]]
+            waiting, due, reserved, later, wait = call(driver.look(workers))
+        except ServerError:
+            return None
+        supervisors = {int(worker.rsplit(":", 2)[1]) for worker in workers}
+        return Left(waiting, due + later, reserved, wait, supervisors)
+
+    def aside(self) -> list[bytes]:
+        """All messages in failed, timeout and parked."""
+        driver, call = self._sender.driver, self._sender.call
+        return [raw for state in (State.FAILED, State.TIMEOUT, State.PARKED) for raw in call(driver.page(state, 0, 1_000_000))[::2]]
+
+    def keys(self) -> list[str]:
+        """All keys of the chaos that are there."""
+        found: set[bytes] = set()
+        cursor, done = b"0", False
+        while not done:
+            cursor, page = self.say("SCAN", cursor.decode(), "MATCH", _escaped(self._keys.tag) + ":*", "COUNT", _SCAN)
+            found.update(page)
+            done = cursor == b"0"
+        return sorted(key.decode() for key in found)
+
+    def unexpected(self) -> list[str]:
+        """Keys that should no longer be there when all is done."""
+        keys = self._keys
+        # The token of a wake-up that nobody slept for, and what ends by itself: markers, and what is known of lost workers.
+        return [
+            key for key in self.keys() if key != keys.wake and not (key.startswith((keys.worker(""), keys.once(""))) and self._ends(key))
+        ]
+
+    def _ends(self, key: str) -> bool:
+        return int(self.say("PTTL", key)) >= -2 and int(self.say("PTTL", key)) != -1
+
+    # ---- the end
+
+    def wipe(self) -> None:
+        """Remove every key of the chaos from a server that is somebody's."""
+        if not self.is_own:
+            for key in self.keys():
+                self.say("DEL", key)
+
+    def close(self) -> None:
+        """End the embedded server, by force if it must be."""
+        self._sender.close()
+        if self._embedded is None:
+            return
+        deadline = monotonic() + 10.0
+        while True:
+            try:
+                self._embedded.stop(5.0)
+            except ServerError:
+                if monotonic() > deadline:
+                    raise
+                if (pid := self._embedded.status().pid) is not None:
+                    os.kill(pid, signal.SIGKILL)
+            else:
+                return
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in text)
