@@ -9,8 +9,8 @@ from collections.abc import Callable
 from taskq.clock import monotonic, now_ms
 from taskq.config import ChannelSettings
 from taskq.driver.base import Driver, Link
-from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
-from taskq.message import Message, is_stamped, wrap_foreign
+from taskq.errors import MalformedMessage, QueueFull, ServerRefused, ServerUnavailable
+from taskq.message import Message, wrap_foreign
 from taskq.worker.memory import resident_bytes
 from taskq.worker.prefetch import Prefetch
 from taskq.worker.record import Phase, Record
@@ -75,7 +75,7 @@ class Loop:
 
     # ---- reserve
 
-    def _reserve(self) -> list[bytes]:
+    def _reserve(self) -> list[Message]:
         """Settle what is done, and take the next messages. Empty: there is nothing to do, for now."""
         settler = self._settler
         if self._record.take_reconcile():
@@ -89,7 +89,7 @@ class Loop:
             if done:
                 self._record.end_batch()
             if batch:
-                return self._stamp(batch)
+                return self._open(batch)
             if not known:
                 # Given up for dead, or the server has forgotten everything: the next heartbeat registers this worker again.
                 self._waiter.pause(0.2)
@@ -99,7 +99,7 @@ class Loop:
             self._trouble(error)
             return []
 
-    def _sleep(self) -> list[bytes]:
+    def _sleep(self) -> list[Message]:
         """Sleep in the server until a message comes. Whatever it took meanwhile is in the reserved list, whether we hear of it or not."""
         record, lease = self._record, self._channel.lease
         if monotonic() - record.beat > lease / 2:
@@ -117,9 +117,9 @@ class Loop:
                 raise ServerUnavailable("the server didn't end a blocked command in time", sent=True)
             self._link.unblock()
         raw = self._link.receive()
-        return [] if raw is None else self._stamp([raw])
+        return [] if raw is None else self._open([raw])
 
-    def _reconcile(self) -> list[bytes]:
+    def _reconcile(self) -> list[Message]:
         """Ask what the reserved list really holds: take over what was moved there without our hearing of it."""
         settler = self._settler
         settler.flush()
@@ -128,16 +128,17 @@ class Loop:
         settler.doubt = False
         if batch:
             _log.info("took over %d messages that were reserved in a broken connection", len(batch))
-        return self._stamp(batch)
+        return self._open(batch)
 
-    def _stamp(self, batch: list[bytes]) -> list[bytes]:
-        """Give foreign messages a head before they can be started."""
-        foreign = [(raw, wrap_foreign(raw)) for raw in batch if not is_stamped(raw)]
-        if not foreign:
-            return batch
+    def _open(self, batch: list[bytes]) -> list[Message]:
+        """Read the heads. What has none, or a broken one, gets one before it can be started."""
+        try:
+            return [Message(raw) for raw in batch]
+        except MalformedMessage:
+            foreign = [(raw, wrap_foreign(raw)) for raw in batch if not _has_head(raw)]
         self._settler.insist(self._driver.stamp(self._worker, foreign))
         # Read again: after a broken connection nobody knows which of two heads was written.
-        return [raw for raw in self._settler.insist(self._driver.holdings(self._worker)) if is_stamped(raw)]
+        return [Message(raw) for raw in self._settler.insist(self._driver.holdings(self._worker)) if _has_head(raw)]
 
     def _room(self) -> int:
         limit = self._channel.max_messages
@@ -154,8 +155,7 @@ class Loop:
 
     # ---- run and settle
 
-    def _work_off(self, batch: list[bytes]) -> None:
-        messages = [Message(raw) for raw in batch]
+    def _work_off(self, messages: list[Message]) -> None:
         record, waiter = self._record, self._waiter
         record.begin_batch([message.id for message in messages])
         record.set_phase(Phase.RUNNING)
@@ -170,7 +170,7 @@ class Loop:
             ran += 1
             if record.take_reconcile():
                 self._settler.doubt = True
-                self._settler.restore(batch[ran:])
+                self._settler.restore([message.raw for message in messages[ran:]])
             if self._settler.flush_due():
                 self._settler.flush()
         self._prefetch.learn(ran, monotonic() - began)
@@ -207,3 +207,11 @@ class Loop:
                 _log.info("worker %s (pid %d) is replaced: it uses %d MiB (max_memory)", self._worker, os.getpid(), used >> 20)
                 return True
         return False
+
+
+def _has_head(raw: bytes) -> bool:
+    try:
+        Message(raw)
+    except MalformedMessage:
+        return False
+    return True

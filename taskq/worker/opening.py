@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -21,6 +21,9 @@ from taskq.queue import Queue
 from taskq.retry import RetryPolicy
 
 __all__ = ["Opener", "Plan", "UnknownHere"]
+
+
+_Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class UnknownHere(Exception):
@@ -42,6 +45,15 @@ class Plan(msgspec.Struct, frozen=True):
     context: Context
 
 
+class _Options(msgspec.Struct):
+    """What a message may say of its own run. A key that isn't here belongs to a newer version, and is passed over."""
+
+    label: str | None = None
+    max_attempts: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    retry_seconds: Annotated[list[_Seconds], msgspec.Meta(min_length=1)] | None = None
+    handle_timeout: _Seconds | None = None
+
+
 class Opener:
     """Opens the messages of one channel."""
 
@@ -58,7 +70,10 @@ class Opener:
             MessageError: it can't be read, or must not be believed.
         """
         if not message.is_foreign:
-            return message.body(self._signer)
+            body = message.body(self._signer)
+            if body.options:
+                _check_options(body.options)
+            return body
         if self._signer is not None:
             raise SignatureError("the message isn't signed, and this worker has a secret (TASKQ_SECRET): it was refused")
         call = read_foreign(message.content())
@@ -143,3 +158,10 @@ class Opener:
             retry_on=options.retry_on,
             give_up_on=options.give_up_on,
         )
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    try:
+        msgspec.convert(options, _Options)
+    except msgspec.ValidationError as error:
+        raise MalformedMessage(f"the options of the message can't be read: {error}") from None
