@@ -44,6 +44,7 @@ class Supervisor:
     def run(self) -> int:
         """Work until told to stop; returns the exit code. Raises as `run_worker`."""
         self._inbox = SignalInbox()
+        title = setproctitle.getproctitle()  # a program that works in a burst goes on under its own name
         try:
             plan = self._prepare()
             if plan is not None:
@@ -52,6 +53,7 @@ class Supervisor:
         finally:
             self._staff.close()
             self._inbox.close()
+            setproctitle.setproctitle(title)
             os.close(self._pokes)
             os.close(self._poke_fd)
 

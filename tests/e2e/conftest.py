@@ -72,7 +72,7 @@ def start_worker(store: Store, url: str, ledger: Ledger, tmp_path: Path) -> Iter
         cwd: Path = ROOT,
         ready: int = 1,
     ) -> WorkerProcess:
-        name = APPS + app if cwd == ROOT else app
+        name = APPS + app if cwd == ROOT else app  # "": the one of the settings
         log = tmp_path / f"worker{len(workers)}.log"
         worker = WorkerProcess(WorkerSpec(app=name, url=url, log=log, settings=settings or {}, env=env or {}, args=args, cwd=cwd))
         workers.append(worker)
@@ -93,8 +93,8 @@ def _living(store: Store, worker: WorkerProcess) -> int:
     return sum(str(pid) in known for pid in worker.workers())
 
 
-def run_burst(start: StartWorker, app: str, *args: str, settings: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None) -> int:
+def run_burst(
+    start: StartWorker, app: str, *args: str, settings: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None
+) -> int:
     """Work off what there is, and return the exit code."""
     return start(app, "--burst", *args, settings=settings, env=env, ready=0).wait()
-
-

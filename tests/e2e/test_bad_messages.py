@@ -115,7 +115,9 @@ def test_a_worker_that_runs_on_brings_back_parked_messages(start_worker: StartWo
 
 
 @pytest.mark.parametrize(("wrote", "reads"), [("pickle", "json"), ("pickle", "msgpack"), ("json", "msgpack"), ("json", "pickle")])
-def test_arguments_of_another_serializer_are_refused(start_worker: StartWorker, ledger: Ledger, store: Store, url: str, wrote: str, reads: str) -> None:
+def test_arguments_of_another_serializer_are_refused(
+    start_worker: StartWorker, ledger: Ledger, store: Store, url: str, wrote: str, reads: str
+) -> None:
     """Given a job that takes one serializer and a message in another, then it goes to failed unread: data-only jobs never unpickle."""
     producer = Queue(url, serializer=wrote)
     producer.job(name=PLAIN)(lambda text: None)

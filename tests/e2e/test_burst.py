@@ -48,7 +48,7 @@ def test_an_old_failure_does_not_count(start_worker: StartWorker, store: Store) 
 
 
 def test_what_is_delayed_for_later_is_left_and_told(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
-    """Given a message that is due now, one due in an hour and one that waits for its retry, then only the due one runs, and the rest is told."""
+    """Given a message that is due now and one that is due in an hour, then the first runs, and the other is told and left."""
     basic.add.options(at=1.0).push(1)
     basic.add.push(2, delay=3600)
     worker = start_worker("basic", "--burst", ready=0)

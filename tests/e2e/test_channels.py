@@ -72,7 +72,7 @@ def test_processes_of_the_command_line_win(start_worker: StartWorker) -> None:
 
 def test_an_unknown_channel_is_refused_at_push(url: str, store: Store) -> None:
     """Given a channel that nobody knows, then push refuses it with the nearest name, and nothing is stored."""
-    with pytest.raises(UnknownChannel, match="no channel is named 'bulky'.*did you mean.*bulk"):
+    with pytest.raises(UnknownChannel, match=r"no channel is named 'bulky'.*did you mean.*bulk"):
         shops.work.options(channel="bulky").push("x")
     assert store.count(State.WAITING) == 0
 

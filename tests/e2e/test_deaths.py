@@ -88,12 +88,16 @@ def test_whatever_a_job_raises_is_an_ordinary_failure(
     assert worker.stop() == 0
     assert [attempt for _, attempt in ledger.values("die")] == [1, 2, 3, 1]
     assert len({line.pid for line in ledger.lines()}) == 1
-    kind = {"sys.exit": "SystemExit: good bye", "interrupt": "KeyboardInterrupt: no keyboard here", "base": "BaseException: the root of all"}
+    kind = {
+        "sys.exit": "SystemExit: good bye",
+        "interrupt": "KeyboardInterrupt: no keyboard here",
+        "base": "BaseException: the root of all",
+    }
     assert [record.error for record in store.history(State.FAILED)] == [kind[how]] * 3
 
 
 def test_a_job_that_always_kills_goes_to_failed(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
-    """Given max_crashes = 1 and a job that kills its process each time, then after the second it is in failed, with signal and memory told."""
+    """Given max_crashes = 1 and a job that always kills its process, then the second time it fails, with signal and memory told."""
     hostile.die.push("sigkill")
     hostile.quick.push(1)
     worker = start_worker("hostile", settings={"max_crashes": 1})

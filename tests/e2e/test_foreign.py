@@ -94,9 +94,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_what_can_not_be_read_goes_to_failed_with_the_reason(
-    start_worker: StartWorker, ledger: Ledger, store: Store, kind: str
-) -> None:
+def test_what_can_not_be_read_goes_to_failed_with_the_reason(start_worker: StartWorker, ledger: Ledger, store: Store, kind: str) -> None:
     """Given bytes or JSON that can't run, then they go to failed, untouched, with the reason, and the next job runs in the same process."""
     raw, reason = WRONG[kind]
     lpush(store, {"job": PLAIN, "args": ["before"]}, raw, {"job": PLAIN, "args": ["after"]})

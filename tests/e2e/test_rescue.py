@@ -72,7 +72,9 @@ def test_another_worker_rescues_after_the_lease(start_worker: StartWorker, ledge
     assert sorted(ledger.values("quick")) == list(range(20))
 
 
-def test_a_lost_message_that_may_not_run_twice_is_kept_aside(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
+def test_a_lost_message_that_may_not_run_twice_is_kept_aside(
+    start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path
+) -> None:
     """Given on_lost = "timeout" and a supervisor that was killed, then the running message is in timeout, and the rest is run."""
     settings = {"on_lost": "timeout"}
     worker = start_worker("hostile", settings=settings)

@@ -95,7 +95,9 @@ def test_attempts_of_the_channel_count_for_jobs_without_their_own(start_worker: 
     ],
     ids=["retry_on", "not retry_on", "not give_up_on", "give_up_on"],
 )
-def test_exceptions_decide(start_worker: StartWorker, ledger: Ledger, store: Store, push: Callable[[], Handle], job: str, runs: int) -> None:
+def test_exceptions_decide(
+    start_worker: StartWorker, ledger: Ledger, store: Store, push: Callable[[], Handle], job: str, runs: int
+) -> None:
     """Given retry_on or give_up_on, then the exception's class decides whether there is another run; on_fail comes once."""
     handle = push()
     run_until_failed(start_worker, store, FAST)
@@ -113,7 +115,7 @@ def test_the_history_tells_each_attempt(start_worker: StartWorker, ledger: Ledge
     assert [record.kind for record in history] == ["failed"] * 3
     assert [record.attempt for record in history] == [1, 2, 3]
     assert {record.error for record in history} == {"ValueError: no such file"}
-    assert all('raise ValueError(text)' in record.traceback and "tests/e2e/apps/outcomes.py" in record.traceback for record in history)
+    assert all("raise ValueError(text)" in record.traceback and "tests/e2e/apps/outcomes.py" in record.traceback for record in history)
     times = [record.at_ms for record in history]
     assert sorted(times) == times
     assert began - 5 <= times[0] <= times[-1] <= time.time() * 1000 + 5

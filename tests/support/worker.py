@@ -63,7 +63,7 @@ class WorkerProcess:
         env = {**clean_environment(), "TASKQ_URL": spec.url, **setting_variables(spec.settings), **spec.env}
         with spec.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*_TASKQ, "worker", spec.app, *spec.args],
+                [*_TASKQ, "worker", *filter(None, [spec.app]), *spec.args],
                 cwd=spec.cwd,
                 env=env,
                 stdin=subprocess.DEVNULL,

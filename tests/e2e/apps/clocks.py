@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import time
 
@@ -42,14 +43,12 @@ def overrun(how: str) -> None:
         while True:
             try:
                 time.sleep(60)
-            except BaseException as error:  # noqa: BLE001
+            except BaseException as error:
                 note("swallowed", type(error).__name__)
     elif how == "except Exception":
         while True:
-            try:
+            with contextlib.suppress(Exception):
                 time.sleep(0.01)
-            except Exception:  # noqa: BLE001, S110
-                pass
     elif how == "c":
         # A lock that is never free: no signal ends the wait, and the interpreter is held meanwhile.
         lock = ctypes.create_string_buffer(128)

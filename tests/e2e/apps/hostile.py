@@ -36,7 +36,7 @@ def end_process(how: str) -> None:
     elif how == "interrupt":
         raise KeyboardInterrupt("no keyboard here")
     elif how == "base":
-        raise BaseException("the root of all")  # noqa: TRY002
+        raise BaseException("the root of all")
 
 
 @queue.job(on_fail=tell)
@@ -70,11 +70,11 @@ def quick(number: int) -> None:
 @queue.job
 def hold(path: str) -> None:
     note("hold", os.getpid())
-    while not os.path.exists(path):  # noqa: PTH110
+    while not os.path.exists(path):
         time.sleep(0.005)
     note("held")
 
 
 def _runs() -> list[str]:
-    with open(os.environ["TEST_LEDGER"], encoding="utf-8") as file:  # noqa: PTH123
+    with open(os.environ["TEST_LEDGER"], encoding="utf-8") as file:
         return [line for line in file if line.startswith('["die"')]

@@ -39,7 +39,7 @@ async def anap(seconds: float, name: str = "") -> None:
 def until(path: str, name: str = "") -> None:
     """Wait for a file of the test's."""
     note("start", [name, taskq.current().attempt])
-    while not os.path.exists(path):  # noqa: PTH110
+    while not os.path.exists(path):
         time.sleep(0.005)
     note("end", name)
 

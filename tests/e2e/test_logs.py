@@ -1,0 +1,82 @@
+"""What a worker writes: for people, for machines, and for newcomers."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from tests.conftest import OwnServer
+from tests.e2e.apps import basic, outcomes
+from tests.e2e.conftest import StartWorker
+
+LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (DEBUG|INFO|WARNING|ERROR) +\[\d+\] .+")
+
+
+def test_the_start_is_told(start_worker: StartWorker) -> None:
+    """Given a worker that starts, then its log tells server, channels with their processes, and the jobs found."""
+    worker = start_worker("shops", "--burst", ready=0)
+    assert worker.wait() == 0
+    assert re.search(r"taskq worker on Valkey 9\.\d+\.\d+ at unix://", worker.log)
+    assert "channel bulk: 2 processes, keys {bulk-prefix}, 2 attempts, retry after 0.05 s" in worker.log
+    assert "channel default: 1 process, keys {queue}, 3 attempts, retry after 0.02 s" in worker.log
+    assert "3 jobs: tests.e2e.apps.shops:bulk, tests.e2e.apps.shops:elsewhere, tests.e2e.apps.shops:work" in worker.log
+
+
+def test_text_has_one_line_a_record(start_worker: StartWorker) -> None:
+    """Given the default format, then each line has time, level and process, and there is no line a job."""
+    basic.add.push_many([(number,) for number in range(20)])
+    worker = start_worker("basic", "--burst", ready=0)
+    assert worker.wait() == 0
+    lines = worker.log.splitlines()
+    assert all(LINE.fullmatch(line) for line in lines)
+    assert len(lines) < 20
+
+
+def test_debug_tells_every_job(start_worker: StartWorker) -> None:
+    """Given DEBUG, then each job has a line with its id, what became of it, and how long it took."""
+    handles = basic.add.push_many([(number,) for number in range(3)])
+    worker = start_worker("basic", "--burst", "--log-level", "debug", ready=0)
+    assert worker.wait() == 0
+    for handle in handles:
+        assert re.search(rf"DEBUG .*{handle.id}.*: ack in \d+\.\d ms", worker.log)
+
+
+def test_errors_alone(start_worker: StartWorker) -> None:
+    """Given ERROR, then a failure is told and nothing else."""
+    outcomes.fail.options(max_attempts=1).push("no")
+    worker = start_worker("outcomes", "--burst", "--log-level", "ERROR", ready=0)
+    assert worker.wait() == 1
+    assert "ValueError: no" in worker.log
+    assert "INFO" not in worker.log
+
+
+def test_json_has_one_object_a_line(start_worker: StartWorker) -> None:
+    """Given the format json, then every line is an object with time, level, logger, process and message, tracebacks inside."""
+    outcomes.fail.options(max_attempts=1).push("no")
+    outcomes.broken_twice.push()
+    worker = start_worker("outcomes", "--burst", "--log-format", "json", ready=0)
+    assert worker.wait() == 1
+    records = [json.loads(line) for line in worker.log.splitlines()]
+    assert all({"time", "level", "logger", "process", "message"} <= set(record) for record in records)
+    assert {record["level"] for record in records} >= {"info", "error"}
+    (broken,) = [record for record in records if "broken_twice" in record["message"] and "on_fail" in record["message"]]
+    assert "RuntimeError: on_fail is broken too" in broken["traceback"]
+
+
+def test_threads_at_the_import_are_warned_of(start_worker: StartWorker, tmp_path: Path) -> None:
+    """Given an app that starts a thread while it is imported, then the log warns of what a fork does to it."""
+    code = "import threading, taskq\nqueue = taskq.Queue()\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    (tmp_path / "threaded.py").write_text(code)
+    worker = start_worker("threaded", "--burst", cwd=tmp_path, ready=0)
+    assert worker.wait() == 0
+    assert re.search(r"WARNING .*started 1 thread", worker.log)
+
+
+def test_a_password_is_never_shown(own_server: OwnServer, start_worker: StartWorker) -> None:
+    """Given a server's URL with a password, then the log tells the server without it."""
+    url = own_server(requirepass="open-sesame").url
+    worker = start_worker("basic", "--burst", "--url", url, ready=0)
+    assert worker.wait() == 0
+    assert "taskq worker on Valkey" in worker.log
+    assert "open-sesame" not in worker.log
