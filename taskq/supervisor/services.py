@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from taskq.clock import monotonic
 from taskq.driver.base import Rescue, Word
 from taskq.errors import QueueFull, ServerError
 from taskq.history import pack_record, record_of
@@ -160,12 +161,18 @@ class Promote:
 
 
 class Rescuer:
-    """Brings back what dead workers had reserved."""
+    """Brings back what dead workers had reserved.
+
+    A heartbeat that is missing says something only when others could have arrived. So whoever hasn't looked for half a lease
+    (it has just started, it was stopped, the server was away) first gives the others a lease to make themselves heard.
+    """
 
     def __init__(self, team: Team, heartbeat: Heartbeat) -> None:
         self.due = 0.0
         self._team = team
         self._heartbeat = heartbeat
+        self._looked = float("-inf")
+        self._trusts_from = 0.0
 
     def tick(self, now: float) -> None:
         lease = self._team.settings.lease
@@ -174,7 +181,14 @@ class Rescuer:
             self.due = now + 0.5
             return
         lease_ms = int(lease * 1000)
-        for worker in self._team.ask(self._team.driver.expired(self._heartbeat.server_ms - lease_ms)) or ():
+        found = self._team.ask(self._team.driver.expired(self._heartbeat.server_ms - lease_ms))
+        if found is None:
+            return
+        seen = monotonic()
+        if seen - self._looked > lease / 2:
+            self._trusts_from = seen + lease
+        self._looked = seen
+        for worker in found if seen >= self._trusts_from else ():
             self._rescue(worker.decode(), lease_ms, f"no heartbeat for {lease:g} s")
 
     def at_start(self, is_dead: Callable[[str], bool]) -> None:

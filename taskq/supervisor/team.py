@@ -19,7 +19,8 @@ from taskq.supervisor.child import Child
 __all__ = ["Team"]
 
 _log = logging.getLogger("taskq.supervisor")
-_LONGEST_PAUSE = 5.0
+#: How long to wait for an answer, and between two tries, at most: both together must leave time for a heartbeat in a lease.
+_PATIENCE, _LONGEST_PAUSE = 5.0, 5.0
 
 
 class Team:
@@ -33,7 +34,7 @@ class Team:
         self.crashes: list[float] = []
         self.spawn_after = 0.0
         self.driver = load_driver(url, settings)
-        self.link: Link = self.driver.link(5.0)
+        self.link: Link = self.driver.link(min(_PATIENCE, settings.lease / 3))
         #: What must be told to the server once it answers again. Each may safely be said twice.
         self.pending: deque[Command] = deque()
         #: Jobs that ended, and that failed for good, in children that are no more.
@@ -104,4 +105,4 @@ class Team:
             with contextlib.suppress(ServerError):  # the next try will tell
                 self._revive()
         self._ask_after = now + random.uniform(0.01, self._pause)
-        self._pause = min(_LONGEST_PAUSE, self._pause * 2)
+        self._pause = min(_LONGEST_PAUSE, self.settings.lease / 4, self._pause * 2)
