@@ -127,7 +127,7 @@ class PushOutcomeUnknown(TaskqError):
     def __init__(self, text: str, *handles: Any) -> None:
         super().__init__(text)
         self.handles = handles
-        self.handle = handles[0] if handles else None
+        self.handle: Any = handles[0] if handles else None
 
 
 class MessageError(TaskqError):

@@ -207,10 +207,11 @@ class Job(Pushable[P, R]):
         return self
 
     def __reduce__(self) -> Any:
-        module, qualname = home_of(self.function), getattr(self.function, "__qualname__", "<locals>")
-        if module == "__main__" or "<locals>" in qualname:
-            raise TypeError(f"cannot pickle the job {self.name}: no worker could import it, as it isn't at the top of a module")
-        return _find_job, (module, qualname)
+        qualname = getattr(self.function, "__qualname__", "")
+        home = home_of(self.function)
+        if home == "__main__" or _look(sys.modules.get(self.function.__module__), qualname) is not self:
+            raise TypeError(f"cannot pickle the job {self.name}: no worker would find it as {qualname or 'anything'} in the module {home}")
+        return _find_job, (home, qualname)
 
     def __repr__(self) -> str:
         return f"<Job {self.name}>"
@@ -256,8 +257,12 @@ def _kind(function: Any) -> Literal["function", "static", "class"]:
 
 
 def _find_job(module: str, qualname: str) -> Any:
-    found: Any = importlib.import_module(module)
+    return _look(importlib.import_module(module), qualname)
+
+
+def _look(found: Any, qualname: str) -> Any:
+    """Return what stands at a place in a module, or None; a method as it stands in its class."""
     for part in qualname.split("."):
-        found = vars(found)[part] if inspect.isclass(found) else getattr(found, part)
-    # @staticmethod above @queue.job
+        found = vars(found).get(part) if inspect.isclass(found) else getattr(found, part, None)
+    # @staticmethod may stand above @queue.job
     return getattr(found, "__func__", found)

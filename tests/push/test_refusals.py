@@ -1,0 +1,308 @@
+"""Bad input at a decorator or a push: each has a clear error, and nothing is stored."""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from taskq import (
+    ArgumentsError,
+    Backoff,
+    ConfigError,
+    DelayError,
+    JobDefinitionError,
+    MessageTooLarge,
+    PushError,
+    Queue,
+    SerializationError,
+    TaskqError,
+    UnknownChannel,
+    UnknownJob,
+)
+from tests.push.conftest import MakeQueue
+from tests.push.shelf import Shelf
+
+HERE = __name__
+
+
+def mail(to: str, subject: str = "hi", *, copies: int = 1) -> None:
+    """Send a mail."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_stored(shelf: Shelf) -> Iterator[None]:
+    yield
+    assert shelf.client.dbsize() == 0, "a refused push stored something"
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "why"),
+    [
+        ((), {}, "missing a required argument: 'to'"),
+        (("a", "b", "c"), {}, "too many positional arguments"),
+        (("a",), {"subjekt": "x"}, "unexpected keyword argument 'subjekt'"),
+        (("a",), {"to": "b"}, "multiple values for argument 'to'"),
+        ((), {"subject": "x"}, "missing a required argument: 'to'"),
+    ],
+)
+@pytest.mark.parametrize("way", ["push", "delayed", "options", "bind", "many", "name"])
+def test_wrong_arguments_are_refused_at_the_push(queue: Queue, args: tuple[Any, ...], kwargs: dict[str, Any], why: str, way: str) -> None:
+    """Given arguments that don't fit, in every way to push, then the error shows job, signature and mistake; it is a TypeError."""
+    job: Any = queue.job(mail)
+    ways: dict[str, Callable[[], Any]] = {
+        "push": lambda: job.push(*args, **kwargs),
+        "delayed": lambda: job.push(*args, **kwargs, delay=5),
+        "options": lambda: job.options(max_attempts=1).push(*args, **kwargs),
+        "bind": lambda: job.bind(*args, **kwargs),
+        "many": lambda: job.push_many([("fine",), job.bind(*args, **kwargs)]),
+        "name": lambda: queue.push_name(job.name, args, kwargs),
+    }
+    with pytest.raises(ArgumentsError, match=why) as caught:
+        ways[way]()
+    assert isinstance(caught.value, TypeError)
+    assert f"{HERE}:mail(to: 'str'" in str(caught.value)
+
+
+def test_one_wrong_call_of_many_stores_none(queue: Queue) -> None:
+    """Given many calls of which the last is wrong, then none is stored."""
+    job = queue.job(mail)
+    with pytest.raises(ArgumentsError):
+        job.push_many([("a",)] * 1000 + [()])
+    with pytest.raises(SerializationError):
+        job.push_many([("a",)] * 1000 + [(threading.Lock(),)])
+    for wrong in ("abc", [5], ["text"], [None], [{"to": "a"}]):
+        with pytest.raises(ArgumentsError, match="takes tuples of arguments or bound calls"):
+            job.push_many(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "delay", [-1, -0.001, math.nan, math.inf, -math.inf, 11 * 366 * 86400, timedelta(days=-1), "5", None, True, [5], 10**400, object()]
+)
+def test_a_wrong_delay_is_refused(queue: Queue, delay: Any) -> None:
+    """Given what is no delay, in every way to push, then DelayError says why; it is a ValueError."""
+    job = queue.job(mail)
+    pushes: list[Callable[[], Any]] = [
+        lambda: job.push("a", delay=delay),
+        lambda: job.options(delay=delay).push("a"),
+        lambda: queue.call(len, "a", delay=delay),
+        lambda: job.options(delay=delay).push_many([("a",)]),
+    ]
+    if delay is not None:  # of a bound call it means: as it was bound
+        pushes.append(lambda: job.bind("a").push(delay=delay))
+    for push in pushes:
+        with pytest.raises(DelayError) as caught:
+            push()
+        assert isinstance(caught.value, ValueError)
+
+
+def test_a_delay_and_a_moment_together_are_refused(queue: Queue) -> None:
+    """Given both, then the error says to choose; also when they come one after the other."""
+    job = queue.job(mail)
+    with pytest.raises(ConfigError, match=r"either delay .* or at"):
+        job.options(delay=5, at=5)
+    with pytest.raises(ConfigError, match=r"either delay .* or at"):
+        job.options(at=5).bind("a").push(delay=5)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"dely": 5}, "no option 'dely'; did you mean \"delay\""),
+        ({"max_attempts": 0}, "1 to 65535"),
+        ({"max_attempts": 65536}, "1 to 65535"),
+        ({"max_attempts": 1.5}, "1 to 65535"),
+        ({"max_attempts": True}, "1 to 65535"),
+        ({"handle_timeout": -1}, "handle_timeout"),
+        ({"handle_timeout": math.inf}, "handle_timeout"),
+        ({"handle_timeout": math.nan}, "handle_timeout"),
+        ({"handle_timeout": "5"}, "handle_timeout"),
+        ({"retry_seconds": []}, "empty list"),
+        ({"retry_seconds": [-1]}, "negative"),
+        ({"retry_seconds": "5"}, "retry_seconds"),
+        ({"channel": ""}, "can't name a channel"),
+        ({"channel": 5}, "can't name a channel"),
+        ({"channel": "a b"}, "can't name a channel"),
+        ({"once": "yes"}, "once must be True or False"),
+    ],
+)
+def test_a_wrong_option_of_a_push_is_refused(queue: Queue, options: Any, why: str) -> None:
+    """Given an unknown option or one out of bounds, then the error names it, at options() already."""
+    with pytest.raises(ConfigError, match=why):
+        queue.job(mail).options(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"chanel": "a"}, "no option 'chanel'; did you mean \"channel\""),
+        ({"delay": 5}, "no option 'delay'"),
+        ({"channel": "a b"}, "can't name a channel"),
+        ({"channel": None}, "can't name a channel"),
+        ({"max_attempts": 0}, "1 to 65535"),
+        ({"retry_seconds": []}, "empty list"),
+        ({"retry_seconds": math.nan}, "finite"),
+        ({"handle_timeout": -1}, "handle_timeout"),
+        ({"backoff": 2}, "backoff must be True or a taskq.Backoff"),
+        ({"backoff": "yes"}, "backoff must be"),
+        ({"retry_on": "ValueError"}, "exception classes"),
+        ({"retry_on": [ValueError, 5]}, "exception classes, not 5"),
+        ({"retry_on": None}, "exception classes, not None"),
+        ({"give_up_on": int}, "exception classes"),
+        ({"give_up_on": ValueError()}, "exception classes"),
+        ({"on_fail": "tell"}, "on_fail must be callable"),
+        ({"on_lost": "never"}, "on_lost must be 'retry' or 'timeout'"),
+        ({"serializer": "yaml"}, "unknown serializer 'yaml'"),
+        ({"name": ""}, "can't name a job"),
+        ({"name": 5}, "can't name a job"),
+        ({"name": "a\nb"}, "can't name a job"),
+        ({"name": "x" * 501}, "can't name a job"),
+        ({"name": "taskq:mine"}, "can't name a job"),
+        ({"name": "\ud800"}, "can't name a job"),
+    ],
+)
+def test_a_wrong_option_of_a_decorator_is_refused(queue: Queue, options: Any, why: str) -> None:
+    """Given an unknown option or one out of bounds, then the decorator raises, at import and not at a push."""
+    with pytest.raises(JobDefinitionError, match=why):
+        queue.job(**options)(mail)
+    assert queue.jobs.names() == []
+
+
+def test_right_options_of_a_decorator_are_taken(queue: Queue) -> None:
+    """Given every option in its right form, then the job has them."""
+    options: Any = {"name": "m", "channel": "bulk", "max_attempts": 4, "retry_seconds": [1, 5], "backoff": True, "retry_on": ValueError}
+    options |= {"give_up_on": [KeyError, OSError], "handle_timeout": 0, "on_fail": print, "on_lost": "timeout", "serializer": "json"}
+    job = queue.job(**options)(mail)
+    made = job.options_of_job
+    assert (job.name, made.channel, made.retry_seconds, made.backoff) == ("m", "bulk", (1.0, 5.0), Backoff())
+    assert (made.retry_on, made.give_up_on) == ((ValueError,), (KeyError, OSError))
+    assert queue.job(name="n", backoff=False)(mail).options_of_job.backoff is None
+
+
+def test_a_parameter_named_delay_is_refused(queue: Queue) -> None:
+    """Given a function with a parameter named delay, of any kind, then the decorator says why and what to do."""
+
+    def by_place(delay: int) -> None: ...
+    def by_keyword(*, delay: int = 5) -> None: ...
+
+    functions: list[Any] = [by_place, by_keyword]
+    for function in functions:
+        with pytest.raises(JobDefinitionError, match="Rename the parameter"):
+            queue.job(function)
+    assert queue.jobs.names() == []
+
+
+def test_a_job_is_decorated_once(queue: Queue) -> None:
+    """Given a job, when it is decorated again, then the error says so."""
+    job = queue.job(mail)
+    with pytest.raises(JobDefinitionError, match="is a job already"):
+        queue.job(job)
+
+
+def test_two_jobs_of_one_name_are_refused(queue: Queue) -> None:
+    """Given two functions of one name, then the second is refused, and the error tells where both stand."""
+    queue.job(name="mail")(mail)
+    with pytest.raises(JobDefinitionError, match=r"two jobs are named 'mail': .*test_refusals\.py:\d+ and .*test_refusals\.py:\d+"):
+        queue.job(name="mail")(lambda: None)
+
+
+def test_what_has_no_name_needs_one(queue: Queue) -> None:
+    """Given a partial or a callable object, whose text differs in every process, then a name must be given."""
+
+    class Callable:
+        def __call__(self) -> None: ...
+
+    for function in (functools.partial(mail, "a"), Callable()):
+        with pytest.raises(JobDefinitionError, match=r"give the job one with @queue\.job\(name="):
+            queue.job(function)
+    assert queue.job(name="partly")(functools.partial(mail, "a")).name == "partly"
+
+
+def test_an_unknown_channel_is_refused(queue: Queue) -> None:
+    """Given a channel that neither the settings nor a job names, then the push is refused, with the nearest name."""
+    job = queue.job(channel="bulk")(mail)
+    with pytest.raises(UnknownChannel, match=r"no channel is named 'bulky'; did you mean \"bulk\"\? .*\[channels\.bulky\]") as caught:
+        job.options(channel="bulky").push("a")
+    assert isinstance(caught.value, PushError)
+
+
+def test_an_unknown_job_is_refused(queue: Queue) -> None:
+    """Given a name that no job has, or a built-in one, then the push by name is refused, with the nearest name."""
+    queue.job(name="mail")(mail)
+    with pytest.raises(UnknownJob, match="no job is named 'male'"):
+        queue.push_name("male")
+    for name in ("taskq:call", "taskq:object"):
+        with pytest.raises(UnknownJob):
+            queue.push_name(name, [print])
+
+
+@pytest.mark.parametrize("serializer", ["pickle", "json", "msgpack"])
+def test_a_message_over_the_limit_is_refused(make_queue: MakeQueue, serializer: Any) -> None:
+    """Given a limit, when arguments are larger, then the error tells both sizes and what to do; just below it they are stored."""
+    queue = make_queue(serializer=serializer, max_message_size=10_000)
+    job = queue.job(mail)
+    with pytest.raises(MessageTooLarge, match=r"takes 1\d,\d\d\d bytes, over max_message_size = 10,000: store the data elsewhere"):
+        job.push("x" * 10_000)
+    assert job.push("x" * 9_800).delete()
+
+
+def test_a_message_over_64_mebibytes_is_refused(queue: Queue) -> None:
+    """Given the default limit, when an argument is larger, then it is refused."""
+    with pytest.raises(MessageTooLarge, match="67,108,864"):
+        queue.job(name="store")(len).push(bytes(64 << 20))
+
+
+def test_an_unpicklable_argument_names_itself_and_the_job(queue: Queue) -> None:
+    """Given an argument that can't be stored, then the error names argument and job."""
+    job: Any = queue.job(mail)
+    with pytest.raises(SerializationError, match=rf"argument 'subject' of {HERE}:mail \(lock\) can't be stored with pickle"):
+        job.push("a", threading.Lock())
+
+
+def test_a_call_of_another_queue_is_refused(make_queue: MakeQueue) -> None:
+    """Given a job of another queue, when this one is told to send it, then the error says so: its own server must get it."""
+    queue, other = make_queue(), make_queue()
+    job, foreign = queue.job(mail), other.job(mail)
+    with pytest.raises(ArgumentsError, match="a job of another Queue"):
+        queue.send(foreign.bind("a"))
+    with pytest.raises(ArgumentsError, match="a job of another Queue"):
+        job.push_many([("a",), foreign.bind("b")])
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"channels": {"default": {"retry_seconds": []}}}, "retry_seconds"),
+        ({"channels": {"default": {"processes": 0}}}, "processes"),
+        ({"channels": {"a b": {}}}, "a b"),
+        ({"serializer": "yaml"}, "serializer"),
+        ({"url": "localhost:6379"}, "scheme"),
+        ({"url": "http://localhost"}, "http"),
+        ({"max_message_size": "-1"}, "max_message_size"),
+        ({"secret": ""}, "secret"),
+    ],
+)
+def test_wrong_settings_are_refused(settings: dict[str, Any], why: str) -> None:
+    """Given settings that can't be, then the Queue isn't made, and the error names the setting."""
+    with pytest.raises(ConfigError, match=why):
+        Queue(**settings)
+
+
+def test_every_error_is_one_of_ours() -> None:
+    """Given the errors of a push, then all can be caught as TaskqError."""
+    for error in (
+        ArgumentsError,
+        ConfigError,
+        DelayError,
+        JobDefinitionError,
+        MessageTooLarge,
+        SerializationError,
+        UnknownChannel,
+        UnknownJob,
+    ):
+        assert issubclass(error, TaskqError)
