@@ -84,7 +84,7 @@ class Heartbeat:
         if given_up:
             _log.warning("worker %s was given up for dead: its messages are others' now. It goes on with new ones", child.worker)
             # What it hasn't started is run by others; only the running job can't be stopped from being run twice.
-            child.record.take_back()
+            child.record.forbid()
         else:
             _log.error(
                 "the server has lost what it knew of worker %s (a flush, or a restart without its data): telling it again", child.worker
@@ -244,9 +244,9 @@ class Watch:
         record, team = child.record, self._team
         unstarted = record.unstarted()
         if must_take_back(running_for, unstarted):
-            ids = record.take_back()
-            if ids:
-                team.ask(team.driver.requeue(child.worker, "front", ids))
+            with record.taken_back() as ids:
+                if ids and team.ask(team.driver.requeue(child.worker, "front", ids)) is None:
+                    record.ask_reconcile()  # the worker looks itself what is still there
         if running_for > SLOW_SECONDS and (done := record.done_ids()):
             team.ask(team.driver.ack(child.worker, done))
         if not record.unstarted():

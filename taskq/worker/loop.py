@@ -176,9 +176,9 @@ class Loop:
         self._prefetch.learn(ran, monotonic() - began)
         self._is_sound = self._surroundings.restore()
         if ran < len(messages):
-            # Of what the supervisor took back nothing is ours any more, and this returns nothing.
             self._settler.flush()
-            self._settler.give_back("front", record.take_back())
+            with record.taken_back() as ids:  # none, when the supervisor was first
+                self._settler.give_back("front", ids)
         if not self._settler.done:
             record.end_batch()
 

@@ -19,7 +19,7 @@ def next_size(size: int, mean: float) -> int:
         size: of the last batch.
         mean: seconds a job takes.
     """
-    affordable = int(BATCH_SECONDS / mean) if mean > 0 else BATCH_LIMIT
+    affordable = BATCH_LIMIT if mean * BATCH_LIMIT <= BATCH_SECONDS else int(BATCH_SECONDS / mean)
     return max(1, min(2 * size, affordable, BATCH_LIMIT))
 
 

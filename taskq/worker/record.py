@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
@@ -24,13 +25,13 @@ _NAME = 240
 _BEAT = struct.Struct("=d")  # 0: monotonic time of the supervisor's last good heartbeat
 _COUNTS = struct.Struct("=QQ")  # 8: jobs ended, jobs failed for good
 _START = struct.Struct("=dqdq")  # 24: started (monotonic), started (epoch ms), deadline (monotonic, 0 = none), retry ms (-1 = none left)
-_BATCH = struct.Struct("=III")  # 56: messages in the batch, how many are started, how many may be started
-_FLAGS = struct.Struct("=III")  # 68: phase, reconcile wanted, watched
-_AT_BEAT, _AT_COUNTS, _AT_START, _AT_BATCH, _AT_FLAGS, _AT_NAME = 0, 8, 24, 56, 68, 80
+_BATCH = struct.Struct("=II")  # 56: messages in the batch, how many are started
+_FLAGS = struct.Struct("=III")  # 64: phase, reconcile wanted, watched
+_AT_BEAT, _AT_COUNTS, _AT_START, _AT_BATCH, _AT_FLAGS, _AT_NAME = 0, 8, 24, 56, 64, 76
 _AT_DONE = _AT_NAME + 2 + _NAME
 _AT_IDS = _AT_DONE + BATCH_LIMIT
 SLOT_SIZE = (_AT_IDS + BATCH_LIMIT * _ID + 63) // 64 * 64
-_AT_STARTED_COUNT, _AT_ALLOWED = _AT_BATCH + 4, _AT_BATCH + 8
+_AT_STARTED_COUNT = _AT_BATCH + 4
 _AT_RECONCILE, _AT_WATCHED = _AT_FLAGS + 4, _AT_FLAGS + 8
 _U32 = struct.Struct("=I")
 
@@ -89,10 +90,10 @@ class Record:
         at, memory = self._at, self._memory
         self.lock.acquire()
         try:
-            _BATCH.pack_into(memory, at + _AT_BATCH, 0, 0, 0)
+            _BATCH.pack_into(memory, at + _AT_BATCH, 0, 0)
             memory[at + _AT_IDS : at + _AT_IDS + _ID * len(ids)] = b"".join(ids)
             memory[at + _AT_DONE : at + _AT_DONE + len(ids)] = bytes(len(ids))
-            _BATCH.pack_into(memory, at + _AT_BATCH, len(ids), 0, len(ids))
+            _BATCH.pack_into(memory, at + _AT_BATCH, len(ids), 0)
         finally:
             self.lock.release()
 
@@ -101,8 +102,8 @@ class Record:
         at, memory = self._at, self._memory
         self.lock.acquire()
         try:
-            _, started, allowed = _BATCH.unpack_from(memory, at + _AT_BATCH)
-            if started >= allowed:
+            count, started = _BATCH.unpack_from(memory, at + _AT_BATCH)
+            if started >= count:
                 return False
             _U32.pack_into(memory, at + _AT_STARTED_COUNT, started + 1)
             _START.pack_into(memory, at + _AT_START, now, 0, 0.0, -1)
@@ -125,11 +126,12 @@ class Record:
             memory[at + _AT_DONE + index] = 1
         done, lost = _COUNTS.unpack_from(memory, at + _AT_COUNTS)
         _COUNTS.pack_into(memory, at + _AT_COUNTS, done + 1, lost + failed)
-        _BEAT.pack_into(memory, at + _AT_START, 0.0)
+        # The deadline too: the supervisor may read between the two writes that begin the next job.
+        _START.pack_into(memory, at + _AT_START, 0.0, 0, 0.0, -1)
 
     def end_batch(self) -> None:
         """Tell that nothing is reserved any more."""
-        _BATCH.pack_into(self._memory, self._at + _AT_BATCH, 0, 0, 0)
+        _BATCH.pack_into(self._memory, self._at + _AT_BATCH, 0, 0)
 
     def take_reconcile(self) -> bool:
         """True once after the supervisor has asked for a look at the reserved list."""
@@ -161,16 +163,27 @@ class Record:
     def set_watched(self, watched: bool) -> None:
         _U32.pack_into(self._memory, self._at + _AT_WATCHED, watched)
 
-    def take_back(self) -> list[bytes]:
-        """Forbid the worker to start what it hasn't started, and return those ids in order."""
+    @contextmanager
+    def taken_back(self) -> Iterator[list[bytes]]:
+        """Take from the batch what isn't started, and give those ids in order, to be returned to the server.
+
+        The worker begins no other batch before the block ends: it may have reserved the same messages again by then, and
+        returning them late would take them out of its hands while it runs them.
+        """
         if not self.lock.acquire(True, 0.1):
-            return []  # it died, or was stopped, with the lock in hand
+            yield []  # it died, or was stopped, with the lock in hand
+            return
         try:
-            count, started, _ = _BATCH.unpack_from(self._memory, self._at + _AT_BATCH)
-            _U32.pack_into(self._memory, self._at + _AT_ALLOWED, started)
+            count, started = _BATCH.unpack_from(self._memory, self._at + _AT_BATCH)
+            _U32.pack_into(self._memory, self._at + _AT_BATCH, started)
+            yield self._ids(started, count)
         finally:
             self.lock.release()
-        return self._ids(started, count)
+
+    def forbid(self) -> None:
+        """Let the worker start no more of the batch: others have it."""
+        with self.taken_back():
+            pass
 
     # ---- read by the supervisor
 
@@ -196,8 +209,8 @@ class Record:
 
     def unstarted(self) -> int:
         """How many messages wait behind the running one."""
-        _, started, allowed = _BATCH.unpack_from(self._memory, self._at + _AT_BATCH)
-        return int(allowed - started) if allowed > started else 0
+        count, started = _BATCH.unpack_from(self._memory, self._at + _AT_BATCH)
+        return max(0, int(count) - int(started))
 
     def running(self) -> Running | None:
         """The job that runs now, or None."""

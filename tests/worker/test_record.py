@@ -1,0 +1,249 @@
+"""The record that a worker and its supervisor share: what runs, what is done, and who may start what."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from taskq.worker.record import BATCH_LIMIT, SLOT_SIZE, Phase, Record, Records
+from tests.support.wait import wait_until
+
+_fork = multiprocessing.get_context("fork")
+
+
+def ids_of(count: int) -> list[bytes]:
+    """Return so many ids."""
+    return [index.to_bytes(16, "big") for index in range(1, count + 1)]
+
+
+@pytest.fixture
+def record() -> Record:
+    """The middle one of three records."""
+    return Records([_fork.Lock() for _ in range(3)])[1]
+
+
+def in_child(work: Callable[..., Any], *args: Any) -> Any:
+    """Fork a process that does something; it must be joined."""
+    process = _fork.Process(target=work, args=args)
+    process.start()
+    return process
+
+
+def taken(record: Record) -> list[bytes]:
+    """Take back, and return what was taken."""
+    with record.taken_back() as ids:
+        return ids
+
+
+def test_a_batch_is_started_in_order_and_ends() -> None:
+    """Given a batch of three, then each can be started once, what runs is known, and what ended well is marked."""
+    record = Records([_fork.Lock()])[0]
+    ids = ids_of(3)
+    record.begin_batch(ids)
+    assert (record.held, record.unstarted(), record.running()) == (3, 3, None)
+    assert record.start_next(10.0)
+    record.describe("shop:send", 1234, 15.5, 250)
+    running = record.running()
+    assert running is not None
+    assert running == (ids[0], "shop:send", 10.0, 1234, 15.5, 250)
+    record.end_job(0, acked=True, failed=False)
+    assert record.running() is None
+    assert record.start_next(11.0)
+    record.end_job(1, acked=False, failed=True)
+    assert record.start_next(12.0)
+    assert not record.start_next(13.0)
+    assert (record.counts, record.done_ids(), record.unstarted()) == ((2, 1), [ids[0]], 0)
+    record.end_batch()
+    assert (record.held, record.done_ids(), record.running()) == (0, [], None)
+
+
+def test_a_job_that_is_not_described_yet_has_no_deadline_of_the_one_before(record: Record) -> None:
+    """Given a job with a deadline that has ended, if the next is claimed, then it has neither name nor deadline yet."""
+    record.begin_batch(ids_of(2))
+    record.start_next(1.0)
+    record.describe("slow", 99, 2.0, 5)
+    record.end_job(0, acked=True, failed=False)
+    record.start_next(50.0)
+    running = record.running()
+    assert running is not None
+    assert (running.job, running.started, running.deadline, running.retry_ms) == ("", 50.0, 0.0, -1)
+
+
+@pytest.mark.parametrize("name", ["x" * 1000, "ü" * 300, "", "shop.jobs:send"])
+def test_long_names_are_cut(record: Record, name: str) -> None:
+    """Given a job's name of any length, then what fits is told, and nothing beside it is overwritten."""
+    ids = ids_of(BATCH_LIMIT)
+    record.begin_batch(ids)
+    record.start_next(1.0)
+    record.describe(name, 7, 0.0, -1)
+    running = record.running()
+    assert running is not None
+    assert name.startswith(running.job.rstrip("\N{REPLACEMENT CHARACTER}"))
+    assert record.done_ids() == []
+    assert taken(record) == ids[1:]
+
+
+def test_records_do_not_touch_each_other() -> None:
+    """Given three records, if one is full, then the others are empty."""
+    records = Records([_fork.Lock() for _ in range(3)])
+    records[1].begin_batch(ids_of(BATCH_LIMIT))
+    for _ in range(BATCH_LIMIT):
+        records[1].start_next(1.0)
+        records[1].describe("x" * 500, 1, 2.0, 3)
+    for index in range(BATCH_LIMIT):
+        records[1].end_job(index, acked=True, failed=True)
+    records[1].set_phase(Phase.STOPPING)
+    for other in (records[0], records[2]):
+        assert (other.held, other.counts, other.phase, other.running()) == (0, (0, 0), Phase.STARTING, None)
+    assert len(records[1].done_ids()) == BATCH_LIMIT
+    assert (len(records), SLOT_SIZE % 64) == (3, 0)
+
+
+def test_flags_are_passed(record: Record) -> None:
+    """Given beats, requests and flags, then the other side sees them, and a request is taken once."""
+    assert (record.beat, record.watched, record.take_reconcile()) == (0.0, False, False)
+    record.set_beat(12.5)
+    record.set_watched(True)
+    record.ask_reconcile()
+    assert (record.beat, record.watched) == (12.5, True)
+    assert (record.take_reconcile(), record.take_reconcile()) == (True, False)
+    record.set_watched(False)
+    assert not record.watched
+
+
+def test_what_is_taken_back_can_not_be_started(record: Record) -> None:
+    """Given five messages of which two are started, then taking back returns the other three, in order, once, and ends the batch."""
+    ids = ids_of(5)
+    record.begin_batch(ids)
+    record.start_next(1.0)
+    record.end_job(0, acked=True, failed=False)
+    record.start_next(2.0)
+    assert taken(record) == ids[2:]
+    assert taken(record) == []
+    assert not record.start_next(3.0)
+    assert (record.unstarted(), record.held, record.done_ids()) == (0, 2, ids[:1])
+    running = record.running()
+    assert running is not None
+    assert running.id == ids[1]
+
+
+def test_nothing_begins_while_something_is_taken_back(record: Record) -> None:
+    """Given a supervisor that returns messages to the server, then the worker begins no other batch before it is done."""
+    record.begin_batch(ids_of(3))
+    record.start_next(1.0)
+    order: list[str] = []
+
+    def worker() -> None:
+        order.append("started" if record.start_next(2.0) else "refused")
+        record.begin_batch(ids_of(1))
+        order.append("begun")
+
+    with record.taken_back() as ids:
+        thread = threading.Thread(target=worker)
+        thread.start()
+        thread.join(0.1)
+        order.append(f"returned {len(ids)}")
+    thread.join(5)
+    assert order == ["returned 2", "refused", "begun"]
+
+
+def _die_with_the_lock(record: Record) -> None:
+    record.lock.acquire()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_place_can_be_used_again_after_a_death_with_the_lock(record: Record) -> None:
+    """Given a worker that was killed with the lock in hand, then the supervisor isn't held up, and the next worker can use the place."""
+    process = in_child(_die_with_the_lock, record)
+    process.join(5)
+    began = time.monotonic()
+    assert taken(record) == []
+    assert time.monotonic() - began < 2
+    record.clear()
+    record.begin_batch(ids_of(1))
+    assert record.start_next(1.0)
+
+
+def test_a_cleared_place_is_as_new(record: Record) -> None:
+    """Given a record that was used, if it is cleared, then nothing of the last worker is left."""
+    record.begin_batch(ids_of(4))
+    record.start_next(5.0)
+    record.describe("x", 1, 2.0, 3)
+    record.set_phase(Phase.RUNNING)
+    record.ask_reconcile()
+    record.set_watched(True)
+    record.set_beat(9.0)
+    record.clear()
+    assert (record.held, record.running(), record.phase, record.beat) == (0, None, Phase.STARTING, 0.0)
+    assert (record.watched, record.take_reconcile(), record.unstarted()) == (False, False, 0)
+
+
+def _run_batches(record: Record, out: Any, batches: int, size: int) -> None:
+    """Start what can be started, batch after batch, as a worker does. The ids say batch and place."""
+    started = []
+    for batch in range(batches):
+        ids = [batch.to_bytes(8, "big") + place.to_bytes(8, "big") for place in range(size)]
+        record.begin_batch(ids)
+        for place in range(size):
+            if not record.start_next(time.monotonic()):
+                break
+            started.append(ids[place])
+            record.end_job(place, acked=True, failed=False)
+        with record.taken_back() as left:
+            out.send(("returned", left))
+        record.end_batch()
+    out.send(("started", started))
+    out.close()
+
+
+@pytest.mark.parametrize("size", [2, 64, BATCH_LIMIT])
+def test_each_message_is_either_started_or_taken_back(record: Record, size: int) -> None:
+    """Given a worker that starts as fast as it can and a supervisor that takes back all the time, then no message is in both hands or in none."""
+    here, there = _fork.Pipe()
+    process = in_child(_run_batches, record, there, 300, size)
+    there.close()
+    started: list[bytes] = []
+    returned: list[bytes] = []
+    taken_back: list[bytes] = []
+    while process.is_alive() or here.poll():
+        with record.taken_back() as ids:
+            taken_back += ids
+        while here.poll():
+            try:
+                what, found = here.recv()
+            except EOFError:
+                break
+            (started if what == "started" else returned).extend(found)
+        if started:
+            break
+    process.join(10)
+    assert process.exitcode == 0
+    everything = [batch.to_bytes(8, "big") + place.to_bytes(8, "big") for batch in range(300) for place in range(size)]
+    assert sorted(started + returned + taken_back) == everything
+
+
+def _hold(record: Record, ids: list[bytes]) -> None:
+    record.begin_batch(ids)
+    record.start_next(time.monotonic())
+    record.describe("held", 5, 0.0, -1)
+    time.sleep(60)
+
+
+def test_the_supervisor_reads_what_another_process_wrote(record: Record) -> None:
+    """Given a worker that is killed in a job, then what it ran and what it hadn't started can still be read."""
+    ids = ids_of(4)
+    process = in_child(_hold, record, ids)
+    wait_until(lambda: (running := record.running()) is not None and running.job == "held")
+    process.kill()
+    process.join(5)
+    running = record.running()
+    assert running is not None
+    assert running.id == ids[0]
+    assert taken(record) == ids[1:]
