@@ -69,6 +69,8 @@ class Book:
         self.pushes: dict[int, Push] = {}
         self.runs: dict[int, list[Run]] = {}
         self.births: list[Birth] = []
+        #: Supervisors that have had a worker process.
+        self.parents: set[int] = set()
         #: Numbers with a run that ended well.
         self.done: set[int] = set()
         self.accepted = 0
@@ -113,3 +115,4 @@ class Book:
             self.accepted += push.outcome == "accepted"
         elif kind == "born":
             self.births.append(Birth(int(words[0]), int(words[1]), int(words[2]), at))
+            self.parents.add(int(words[2]))

@@ -188,7 +188,7 @@ class Run:
             if seat.free_until is None:
                 seat.kill() if self._site.stop.wanted else seat.stop()
         while not self._seats.are_empty:
-            self._problems += self._seats.collect(float("inf"))
+            self._problems += self._seats.collect(float("inf"), self._book.parents)
             self._show("ending")
             time.sleep(_TICK)
 
@@ -202,7 +202,7 @@ class Run:
     # ---- looking
 
     def _tick(self, act: str) -> None:
-        self._problems += self._seats.collect(self._chance.choice([0.0, 0.5, 3.0]))
+        self._problems += self._seats.collect(self._chance.choice([0.0, 0.5, 3.0]), self._book.parents)
         now = monotonic()
         self._seats.fill(now)
         self._book.read()

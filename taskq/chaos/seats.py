@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from taskq import events
 from taskq.chaos.app import CHANNEL, STOP_TIMEOUT
 from taskq.chaos.ledger import note
 from taskq.clock import monotonic
+from taskq.errors import ServerUnavailable
 from taskq.events import ProcessEvent
 from taskq.logs import set_up_logging
 from taskq.queue import Queue
@@ -21,6 +23,8 @@ from taskq.supervisor.child import die_with_parent, fork
 __all__ = ["Seat", "Seats"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+#: The exit code of a supervisor that found no server when it started.
+NO_SERVER = 75
 #: A supervisor that was told to stop is given so long before that counts as a fault of its own.
 _PATIENCE = STOP_TIMEOUT + 10.0
 
@@ -66,7 +70,7 @@ class Seat:
         if self.free_until is None:
             os.kill(self.pid, number)
 
-    def collect(self, pause: float) -> str | None:
+    def collect(self, pause: float, *, has_worked: bool) -> str | None:
         """Notice its end, and keep the seat free for a while. Returns what is wrong with that end, if anything is."""
         if self.free_until is not None:
             return None
@@ -77,10 +81,12 @@ class Seat:
                 return None
             self.kill()
             return f"supervisor {self.pid} didn't end within {_PATIENCE:g} s of SIGTERM"
-        expected = code == 0 if self._end_by is not None and not self._killed else code == -signal.SIGKILL and self._killed
+        # Whoever is told to end while it starts, or finds no server then, says so and ends: its manager starts it again.
+        expected = {-signal.SIGKILL} if self._killed else {0} if self._end_by is not None else set()
+        expected |= set() if has_worked else {NO_SERVER}
         pid, self.frozen, self.free_until = self.pid, False, monotonic() + pause
         self._process.close()
-        return None if expected else f"supervisor {pid} ended by itself with code {code}"
+        return None if code in expected else f"supervisor {pid} ended by itself with code {code}"
 
 
 class Seats(list[Seat]):
@@ -98,9 +104,14 @@ class Seats(list[Seat]):
                 seat.sit()
                 self.history[seat.pid] = seat.index
 
-    def collect(self, pause: float) -> list[str]:
-        """Notice who has ended; returns what is wrong with that."""
-        return [problem for seat in self if (problem := seat.collect(pause))]
+    def collect(self, pause: float, worked: set[int]) -> list[str]:
+        """Notice who has ended; returns what is wrong with that.
+
+        Args:
+            pause: seconds until another takes the seat.
+            worked: the supervisors that had worker processes.
+        """
+        return [problem for seat in self if (problem := seat.collect(pause, has_worked=seat.pid in worked))]
 
     @property
     def are_empty(self) -> bool:
@@ -121,4 +132,8 @@ def _work(queue: Queue, ledger: Path, log: Path, processes: int, parent: int) ->
     events.child_start.connect(tell)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     set_up_logging("INFO", "text")
-    sys.exit(queue.work(channels=[CHANNEL], processes=processes))
+    try:
+        sys.exit(queue.work(channels=[CHANNEL], processes=processes))
+    except ServerUnavailable as error:
+        logging.getLogger("taskq").error("%s", error)
+        sys.exit(NO_SERVER)
