@@ -9,8 +9,8 @@ from typing import Any
 
 from taskq.builtin import CALL, OBJECT
 from taskq.clock import monotonic
-from taskq.errors import AppError
 from taskq.driver.load import reviver
+from taskq.errors import AppError
 from taskq.queue import Queue
 from taskq.supervisor.burial import bury
 from taskq.supervisor.child import Child, Death, make_lock

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import msgspec
 
 from taskq.builtin import CALL, OBJECT
-from taskq.call import Callee
 from taskq.codec import check_serializer, load_arguments, serializer_of_code
 from taskq.config import ChannelSettings
 from taskq.context import Context
