@@ -8,6 +8,8 @@ import select
 import signal
 from types import FrameType
 
+from taskq.clock import monotonic
+
 __all__ = ["Waiter"]
 
 # Without the wrapper that turns numbers into enum members, which takes a microsecond: this is called after every job.
@@ -50,17 +52,21 @@ class Waiter:
 
     def wait(self, fileno: int | None, timeout: float) -> bool:
         """Sleep until the descriptor is readable (True), the worker is told to stop, or `timeout` seconds are over (False)."""
-        if self.stopping:
-            return False
         # poll, not select: a job that leaks descriptors makes their numbers too large for select.
         watched = select.poll()
         watched.register(self._read, select.POLLIN)
         if fileno is not None:
             watched.register(fileno, select.POLLIN)
-        ready = {fd for fd, _ in watched.poll(max(0.0, timeout) * 1000)}
-        if self._read in ready:
-            self._drain()
-        return fileno in ready
+        deadline = monotonic() + timeout
+        while not self.stopping:
+            ready = {fd for fd, _ in watched.poll(max(0.0, deadline - monotonic()) * 1000)}
+            if self._read in ready:  # a signal, which need not be one that stops
+                self._drain()
+            if fileno in ready:
+                return True
+            if not ready:
+                break
+        return False
 
     def pause(self, seconds: float) -> None:
         """Sleep, or less when the worker is told to stop."""

@@ -1,0 +1,175 @@
+"""Calling a job's function: sync and async, within its time."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from taskq.errors import JobTimeout
+from taskq.worker.executor import SyncExecutor
+
+
+@pytest.fixture
+def executor() -> Iterator[SyncExecutor]:
+    """An executor, with the signal handler that was set before put back afterwards."""
+    before = signal.getsignal(signal.SIGALRM)
+    executor = SyncExecutor()
+    yield executor
+    executor.close()
+    signal.signal(signal.SIGALRM, before)
+
+
+def call(executor: SyncExecutor, function: Any, *args: Any, timeout: float = 0.0, **kwargs: Any) -> Any:
+    return executor.execute(function, args, kwargs, timeout)
+
+
+async def _double(x: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * x
+
+
+@pytest.mark.parametrize("timeout", [0.0, 5.0])
+def test_results_come_back(executor: SyncExecutor, timeout: float) -> None:
+    """Given sync and async functions and one that returns an awaitable, then the result is the value, with a limit and without."""
+    assert call(executor, lambda x, y=0: x + y, 1, y=2, timeout=timeout) == 3
+    assert call(executor, _double, 4, timeout=timeout) == 8
+    assert call(executor, lambda: _double(5), timeout=timeout) == 10
+
+
+@pytest.mark.parametrize("timeout", [0.0, 5.0])
+@pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt, BaseException, asyncio.CancelledError])
+def test_exceptions_come_out_as_they_are(executor: SyncExecutor, kind: type[BaseException], timeout: float) -> None:
+    """Given functions that raise anything, then it comes out unchanged, and the executor works on."""
+    error = kind("no")
+
+    def fail() -> None:
+        raise error
+
+    async def afail() -> None:
+        raise error
+
+    for function in (fail, afail):
+        with pytest.raises(kind) as caught:
+            call(executor, function, timeout=timeout)
+        assert caught.value is error or kind is asyncio.CancelledError
+    assert call(executor, _double, 1, timeout=timeout) == 2
+
+
+def test_a_sync_job_is_interrupted(executor: SyncExecutor) -> None:
+    """Given a sync function over its limit, then JobTimeout is raised inside it, at its limit."""
+    seen: list[str] = []
+
+    def slow() -> None:
+        try:
+            time.sleep(10)
+        except JobTimeout as error:
+            seen.append(str(error))
+            raise
+
+    began = time.monotonic()
+    with pytest.raises(JobTimeout):
+        call(executor, slow, timeout=0.05)
+    assert 0.05 <= time.monotonic() - began < 2
+    assert seen == ["the job ran longer than its handle_timeout of 0.05 s"]
+
+
+def test_an_async_job_is_cancelled(executor: SyncExecutor) -> None:
+    """Given a coroutine over its limit, then it is cancelled and may clean up, and what comes out is JobTimeout."""
+    seen: list[str] = []
+
+    async def slow() -> None:
+        try:
+            await asyncio.sleep(10)
+        finally:
+            seen.append("cleaned up")
+
+    with pytest.raises(JobTimeout, match=r"handle_timeout of 0\.05 s"):
+        call(executor, slow, timeout=0.05)
+    assert seen == ["cleaned up"]
+
+
+def test_a_timeout_of_its_own_stays_a_timeout_error(executor: SyncExecutor) -> None:
+    """Given a coroutine that raises TimeoutError by itself, then that isn't taken for the limit."""
+
+    async def slow() -> None:
+        await asyncio.wait_for(asyncio.sleep(10), 0.01)
+
+    with pytest.raises(TimeoutError):
+        call(executor, slow, timeout=5.0)
+
+
+def test_no_alarm_is_left_behind(executor: SyncExecutor) -> None:
+    """Given a job that ends in time, or fails, then no alarm rings in the next one."""
+    call(executor, lambda: None, timeout=0.05)
+    with pytest.raises(ZeroDivisionError):
+        call(executor, lambda: 1 // 0, timeout=0.05)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    call(executor, time.sleep, 0.1)
+
+
+def test_the_limit_holds_after_a_job_that_set_its_own_alarm(executor: SyncExecutor) -> None:
+    """Given a job that installs its own SIGALRM handler, then the next job's limit holds all the same."""
+    call(executor, signal.signal, signal.SIGALRM, signal.SIG_IGN)
+    with pytest.raises(JobTimeout):
+        call(executor, time.sleep, 10, timeout=0.05)
+
+
+def test_an_alarm_that_a_job_has_left_harms_no_other(executor: SyncExecutor) -> None:
+    """Given a job without a limit that leaves an alarm behind, then it rings without effect."""
+    call(executor, signal.setitimer, signal.ITIMER_REAL, 0.02)
+    began = time.monotonic()
+    call(executor, time.sleep, 0.1)
+    assert time.monotonic() - began >= 0.1
+
+
+def test_async_jobs_share_one_loop(executor: SyncExecutor) -> None:
+    """Given several coroutines, then they run on the same event loop, which a connection pool of the application's may live on."""
+
+    async def loop() -> Any:
+        return asyncio.get_running_loop()
+
+    first = call(executor, loop)
+    assert call(executor, loop, timeout=1.0) is first
+    executor.close()
+    assert first.is_closed()
+
+
+def test_a_closed_loop_is_replaced(executor: SyncExecutor) -> None:
+    """Given a job that closes the event loop, then the next one has another."""
+
+    async def loop() -> Any:
+        return asyncio.get_running_loop()
+
+    first = call(executor, loop)
+    first.close()
+    assert call(executor, loop) is not first
+
+
+def test_sync_jobs_may_run_a_loop_of_their_own(executor: SyncExecutor) -> None:
+    """Given a sync job that calls asyncio.run, then it works, before and after async jobs."""
+    for _ in range(2):
+        assert call(executor, lambda: asyncio.run(_double(1)), timeout=1.0) == 2
+        assert call(executor, _double, 2) == 4
+
+
+def test_a_task_that_a_job_leaves_goes_on_with_the_next(executor: SyncExecutor) -> None:
+    """Given a coroutine that leaves a task behind, then the loop keeps it, and the next async job lets it run."""
+    done = threading.Event()
+
+    async def leave() -> None:
+        async def background() -> None:
+            await asyncio.sleep(0)
+            done.set()
+
+        tasks.add(asyncio.create_task(background()))
+
+    tasks: set[Any] = set()
+    call(executor, leave)
+    call(executor, asyncio.sleep, 0.01)
+    assert done.is_set()

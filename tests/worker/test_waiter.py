@@ -1,0 +1,118 @@
+"""Waiting for the server and for signals at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from taskq.worker.waiter import Waiter
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+@pytest.fixture
+def waiter() -> Iterator[Waiter]:
+    """A waiter; afterwards the handlers and the wake-up descriptor are as before."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    fd = signal.set_wakeup_fd(-1)
+    waiter = Waiter()
+    yield waiter
+    waiter.close()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    signal.set_wakeup_fd(fd)
+
+
+def later(seconds: float, number: int) -> threading.Timer:
+    """Send this process a signal in a moment."""
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), number))
+    timer.start()
+    return timer
+
+
+def test_a_readable_socket_ends_the_wait(waiter: Waiter) -> None:
+    """Given a socket on which something arrives, then the wait is over at once, and says so."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.send(b"x")
+        assert waiter.wait(ours.fileno(), 5) is True
+
+
+def test_silence_ends_the_wait_after_its_time(waiter: Waiter) -> None:
+    """Given a silent socket, then the wait lasts as long as told, and says that nothing came."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        began = time.monotonic()
+        assert waiter.wait(ours.fileno(), 0.05) is False
+        assert 0.04 < time.monotonic() - began < 2
+    assert not waiter.stopping
+
+
+def test_sigterm_ends_the_wait_at_once_and_for_good(waiter: Waiter) -> None:
+    """Given SIGTERM during a wait, then it ends, the wish to stop is noted, and no later wait sleeps."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        timer = later(0.05, signal.SIGTERM)
+        began = time.monotonic()
+        assert waiter.wait(ours.fileno(), 10) is False
+        assert waiter.stopping
+        assert waiter.wait(ours.fileno(), 10) is False
+        waiter.pause(10)
+        assert time.monotonic() - began < 5
+        timer.join()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
+def test_other_signals_do_not_shorten_the_wait(waiter: Waiter, number: signal.Signals) -> None:
+    """Given a signal that doesn't mean to stop, then the wait goes on: nobody may take it for a server that doesn't answer."""
+    if number is signal.SIGUSR1:
+        signal.signal(number, lambda *_: None)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        timer = later(0.05, number)
+        began = time.monotonic()
+        assert waiter.wait(ours.fileno(), 0.3) is False
+        assert time.monotonic() - began >= 0.29
+        assert not waiter.stopping
+        timer.join()
+
+
+def test_a_message_after_such_a_signal_is_still_heard(waiter: Waiter) -> None:
+    """Given a signal that doesn't mean to stop and then something on the socket, then the wait ends with that."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        timers = [later(0.03, signal.SIGINT), threading.Timer(0.15, theirs.send, (b"x",))]
+        timers[1].start()
+        heard = waiter.wait(ours.fileno(), 10)
+        for timer in timers:
+            timer.join()
+        assert heard is True
+
+
+def test_handlers_of_a_job_are_replaced(waiter: Waiter) -> None:
+    """Given a job that has set its own handlers and wake-up descriptor, then after a check SIGTERM stops the worker again."""
+    waiter.check()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.set_wakeup_fd(-1)
+    waiter.check()
+    timer = later(0.05, signal.SIGTERM)
+    began = time.monotonic()
+    waiter.pause(10)
+    assert waiter.stopping
+    assert time.monotonic() - began < 5
+    timer.join()
+
+
+def test_a_signal_that_was_held_back_is_heard(waiter: Waiter) -> None:
+    """Given SIGTERM that came while it was held back, if a waiter is made, then it knows that it must stop."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    os.kill(os.getpid(), signal.SIGTERM)
+    other = Waiter()
+    assert other.stopping
+    other.close()
