@@ -1,0 +1,68 @@
+"""`taskq doctor`: what would lose jobs, what doesn't work, and what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+import click
+import msgspec
+
+from taskq.cli.options import as_json, server_options
+from taskq.cli.output import console, print_json
+from taskq.cli.target import command_settings, open_queue
+from taskq.cli.words import clean, count
+from taskq.doctor.app import load
+from taskq.doctor.examine import examine
+from taskq.doctor.finding import Finding, Level, exit_code
+
+__all__ = ["command"]
+
+_MARKS = {Level.GOOD: ("ok", "green"), Level.NOTE: ("note", "yellow"), Level.UNUSABLE: ("ERROR", "red"), Level.LOSES: ("LOSES", "red")}
+
+
+@click.command("doctor", short_help="Check server, app and channels, and say what to change.")
+@as_json
+@server_options
+def command(as_json: bool, app: str | None, url: str | None) -> int:
+    """Check the server, the app and every channel, and say what to change and why. It reads, and changes nothing.
+
+    Exit code 1 when something loses jobs, 2 when something can't be checked or used, else 0.
+    """
+    settings = command_settings(app, url)
+    loaded = load(partial(open_queue, app, url)) if settings.app is not None else None
+    if loaded is not None and loaded.queue is not None:
+        settings = loaded.queue.settings
+    found = list(examine(settings, loaded))
+    code = exit_code(found)
+    if as_json:
+        print_json({"exit_code": code, "findings": [msgspec.to_builtins(finding) for finding in found]})
+    else:
+        _print(found)
+    return code
+
+
+def _print(found: Iterable[Finding]) -> None:
+    from rich.text import Text
+
+    out = console()
+    area = ""
+    found = list(found)
+    for finding in found:
+        if finding.area != area:
+            area = finding.area
+            out.print(Text(f"\n{clean(area)}", style="bold"))
+        mark, style = _MARKS[finding.level]
+        out.print(Text.assemble("  ", (f"{mark:<6}", style), clean(finding.text)), soft_wrap=True)
+        if finding.advice:
+            out.print(Text(f"        -> {clean(finding.advice)}"), soft_wrap=True)
+    out.print(Text(f"\n{_sum(found)}"))
+
+
+def _sum(found: Iterable[Finding]) -> str:
+    levels = [finding.level for finding in found]
+    parts = [
+        f"{count(levels.count(Level.LOSES), 'thing')} can lose jobs" if Level.LOSES in levels else "",
+        f"{count(levels.count(Level.UNUSABLE), 'thing')} can't be used or checked" if Level.UNUSABLE in levels else "",
+    ]
+    return "; ".join(part for part in parts if part) or "Nothing found that loses jobs."

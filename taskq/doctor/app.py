@@ -1,0 +1,78 @@
+"""The checks of an application: does it load, has it jobs, and may it be forked?"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+from taskq.builtin import CALL, OBJECT
+from taskq.doctor.finding import Finding, good, note, unusable
+from taskq.errors import AppError, ConfigError
+from taskq.queue import Queue
+
+__all__ = ["Loaded", "check_app", "load"]
+
+
+class Loaded:
+    """What came of loading the application."""
+
+    def __init__(self, queue: Queue | None, error: Exception | None, threads: tuple[str, ...]) -> None:
+        self.queue = queue
+        self.error = error
+        #: Names of the threads that its import has started and that still live.
+        self.threads = threads
+
+
+def load(open_app: Callable[[], Queue]) -> Loaded:
+    """Load the application, and see which threads that starts."""
+    before = set(threading.enumerate())
+    queue: Queue | None = None
+    problem: Exception | None = None
+    try:
+        queue = open_app()
+    except (AppError, ConfigError) as error:
+        problem = error
+    return Loaded(queue, problem, tuple(one.name for one in threading.enumerate() if one not in before))
+
+
+def check_app(loaded: Loaded) -> Iterator[Finding]:
+    """Check an application that is named somewhere."""
+    if loaded.queue is None:
+        yield unusable("app", "import", f"it can't be loaded: {loaded.error}", "workers don't start until it can be imported")
+        return
+    yield from _jobs(loaded.queue)
+    yield from _threads(loaded.threads)
+    yield from _signing(loaded.queue)
+
+
+def _jobs(queue: Queue) -> Iterator[Finding]:
+    count = sum(name not in (CALL, OBJECT) for name in queue.jobs.names())
+    if count:
+        yield good("app", "jobs", f"it loads, and has {count} job{'' if count == 1 else 's'}")
+    else:
+        yield note("app", "jobs", "it loads, and has no jobs", "write @queue.job above a function, in a module that the app imports")
+
+
+def _threads(names: tuple[str, ...]) -> Iterator[Finding]:
+    if not names:
+        yield good("app", "fork", "its import leaves no thread running: it can be forked safely")
+        return
+    few = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    yield note(
+        "app",
+        "fork",
+        f"its import leaves threads running: {few}",
+        "forked workers don't have these threads, and a lock that one held at that moment stays locked for ever: "
+        "start them when a job first needs them",
+    )
+
+
+def _signing(queue: Queue) -> Iterator[Finding]:
+    settings = queue.settings
+    if settings.serializer == "pickle" and not settings.secrets and (settings.url or "").startswith(("redis", "valkey")):
+        yield note(
+            "app",
+            "signing",
+            "messages are pickled and not signed",
+            'whoever can write to the server can run code in the workers: set TASKQ_SECRET, or serializer = "json"',
+        )

@@ -1,0 +1,165 @@
+"""The checks of a channel: are its keys what they should be, does anybody work it, and does it stay behind?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from taskq.channel import State
+from taskq.config import ChannelSettings
+from taskq.doctor.finding import Finding, good, loses, note
+from taskq.driver.base import Command, Driver
+from taskq.errors import MalformedMessage
+from taskq.message import Message
+
+__all__ = ["check_channel"]
+
+Call = Callable[[Command], Any]
+_OLD, _OVERDUE = 60.0, 5.0
+_RECENT_MS = 3_600_000
+_NEARLY = 0.9
+
+
+def check_channel(call: Call, driver: Driver, settings: ChannelSettings) -> Iterator[Finding]:
+    """Look at a channel. Reads, and changes nothing.
+
+    Args:
+        call: sends a command to the channel's server.
+        driver: its moves.
+        settings: its settings.
+    """
+    area = f"channel {settings.name}"
+    wrong = list(_types(call, driver, area))
+    yield from wrong
+    if not wrong:
+        yield from _Channel(call, driver, settings, area).findings()
+
+
+def _types(call: Call, driver: Driver, area: str) -> Iterator[Finding]:
+    keys = driver.keys
+    wanted = {keys.waiting: "list", keys.wake: "list", keys.workers: "zset"}
+    wanted |= {keys.of(state): "zset" for state in (State.DELAYED, State.FAILED, State.TIMEOUT, State.PARKED)}
+    for key, kind in wanted.items():
+        found = call(Command("look at its keys", ("TYPE", key)))
+        name = found.decode() if isinstance(found, bytes) else str(found)
+        if name not in ("none", kind):
+            yield loses(
+                area,
+                "keys",
+                f"the key {key} is a {name}, and should be a {kind}",
+                "something else uses this name, and every move to it is refused: rename that key, or give the channel another prefix",
+            )
+
+
+class _Channel:
+    """One look at a channel whose keys are sound."""
+
+    def __init__(self, call: Call, driver: Driver, settings: ChannelSettings, area: str) -> None:
+        self._call = call
+        self._driver = driver
+        self._settings = settings
+        self._area = area
+        seconds, micros = call(driver.time())
+        self._now = int(seconds) * 1000 + int(micros) / 1000
+        reply = call(driver.workers())
+        self._beats = {worker.decode(errors="replace"): float(beat) for worker, beat in zip(reply[::2], reply[1::2], strict=True)}
+
+    def findings(self) -> Iterator[Finding]:
+        alive = sum(self._now - beat < self._settings.lease * 1000 for beat in self._beats.values())
+        counts: dict[State, int] = {state: int(self._call(self._driver.count(state))) for state in State if state is not State.RESERVED}
+        yield from self._workers(alive, counts)
+        yield from self._oldest(alive, counts[State.WAITING])
+        yield from self._overdue(alive)
+        yield from self._aside(counts)
+        yield from self._parked(counts[State.PARKED])
+        yield from self._orphans()
+
+    def _workers(self, alive: int, counts: dict[State, int]) -> Iterator[Finding]:
+        lost = len(self._beats) - alive
+        if alive:
+            yield good(self._area, "workers", f"{alive} worker process{'' if alive == 1 else 'es'}, {counts[State.WAITING]} waiting")
+        else:
+            left = counts[State.WAITING] + counts[State.DELAYED]
+            advice = f"start one: taskq worker --channel {self._settings.name}" if left else ""
+            yield note(self._area, "workers", f"nobody works it; {left} messages wait or are delayed", advice)
+        held = sum(int(self._call(self._driver.held(worker))) for worker, beat in self._beats.items() if not self._is_alive(beat))
+        if lost and not alive and held:
+            advice = "any worker of the channel that is started gives them back after the lease"
+            yield note(self._area, "lost", f"{held} messages are reserved by {lost} workers that give no sign of life", advice)
+
+    def _is_alive(self, beat: float) -> bool:
+        return self._now - beat < self._settings.lease * 1000
+
+    def _oldest(self, alive: int, waiting: int) -> Iterator[Finding]:
+        oldest = self._call(self._driver.page(State.WAITING, 0, 1)) if alive and waiting else []
+        try:
+            age = (self._now - Message(oldest[0]).pushed_at_ms) / 1000 if oldest and not Message(oldest[0]).is_foreign else 0.0
+        except MalformedMessage:  # another client's, which nobody has read yet: it doesn't tell its age
+            return
+        if age > _OLD:
+            yield note(
+                self._area,
+                "oldest",
+                f"the oldest of {waiting} waiting messages was pushed {age:.0f} s ago",
+                "the workers don't keep up: give the channel more `processes`, or find the slow job with `taskq info --watch`",
+            )
+
+    def _overdue(self, alive: int) -> Iterator[Finding]:
+        first = self._call(self._driver.page(State.DELAYED, 0, 1))
+        late = (self._now - float(first[1])) / 1000 if first else 0.0
+        if alive and late > _OVERDUE:
+            yield note(
+                self._area,
+                "overdue",
+                f"a delayed message is {late:.0f} s overdue although there are workers",
+                "their supervisor doesn't move what is due: look at its log, and restart it",
+            )
+
+    def _aside(self, counts: dict[State, int]) -> Iterator[Finding]:
+        for state in (State.FAILED, State.TIMEOUT):
+            key, count = self._driver.keys.of(state), counts[state]
+            if not count:
+                continue
+            recent = int(self._call(Command("count", ("ZCOUNT", key, self._now - _RECENT_MS, "+inf"))))
+            limit = self._settings.failed_limit
+            look = f"taskq list {self._settings.name} --state {state.value}"
+            if count >= _NEARLY * limit:
+                advice = f"the oldest go when there are more: look at them ({look}), then reload or flush them"
+                yield note(
+                    self._area, state.value, f"{count} messages in {state.value}, which keeps {limit}; {recent} in the last hour", advice
+                )
+            elif recent:
+                yield note(
+                    self._area, state.value, f"{count} messages in {state.value}, {recent} of them in the last hour", f"see why: {look}"
+                )
+            else:
+                yield good(self._area, state.value, f"{count} messages in {state.value}, none in the last hour")
+
+    def _parked(self, parked: int) -> Iterator[Finding]:
+        if parked:
+            yield note(
+                self._area,
+                "parked",
+                f"{parked} messages are parked: no worker that was here knows their job",
+                f"start a worker whose app has it; taskq list {self._settings.name} --state parked names the jobs",
+            )
+
+    def _orphans(self) -> Iterator[Finding]:
+        begin = self._driver.keys.reserved("")
+        holders: set[str] = set()
+        cursor: Any = b"0"
+        while True:
+            cursor, page = self._call(self._driver.scan_reserved(cursor))
+            holders.update(key.decode(errors="replace").removeprefix(begin) for key in page)
+            if cursor in (b"0", 0, "0"):
+                break
+        registered = {worker.decode(errors="replace") for worker in self._call(self._driver.workers())[::2]}
+        for worker in sorted(holders - registered - set(self._beats)):
+            held = int(self._call(self._driver.held(worker)))
+            if held:
+                yield loses(
+                    self._area,
+                    "orphans",
+                    f"{held} messages are reserved by {worker}, which isn't registered: nobody's lease ends, so nobody misses it",
+                    "start a worker of the channel: it looks for such messages within a minute, and gives them back",
+                )

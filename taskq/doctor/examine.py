@@ -1,0 +1,78 @@
+"""All checks, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from taskq.config import ChannelSettings, Settings, mask_url
+from taskq.doctor.app import Loaded, check_app
+from taskq.doctor.channel import check_channel
+from taskq.doctor.facts import ask_server
+from taskq.doctor.finding import Finding, good, note, unusable
+from taskq.doctor.server import SERVER_CHECKS
+from taskq.driver.base import Link
+from taskq.driver.load import load_driver, server_url
+from taskq.errors import QueueFull, ServerError, ServerRefused
+
+__all__ = ["examine"]
+
+
+def examine(settings: Settings, loaded: Loaded | None) -> Iterator[Finding]:
+    """Check the server, the application and every channel.
+
+    Args:
+        settings: of the project; of the application when that can be loaded.
+        loaded: what came of loading it; None: none is named.
+    """
+    if loaded is None:
+        advice = 'name it to have its jobs checked: --app shop.jobs:queue, or app = "shop.jobs:queue" in taskq.toml'
+        yield note("app", "import", "no app is named, so only the settings' channels are looked at", advice)
+    else:
+        yield from check_app(loaded)
+    queue = loaded.queue if loaded is not None else None
+    names = queue.channel_names() if queue is not None else sorted(settings.channels)
+    channels = [queue.channel(name) if queue is not None else settings.channel(name) for name in names]
+    yield from _stores(settings, channels)
+
+
+def _stores(settings: Settings, channels: list[ChannelSettings]) -> Iterator[Finding]:
+    try:
+        url = server_url(settings)
+    except ServerError as error:
+        yield unusable("server", "reach", str(error), "nothing can be pushed or worked until it runs")
+        return
+    seen: set[str] = set()
+    for channel in channels:
+        if channel.driver != "redis":
+            yield note(f"channel {channel.name}", "driver", f"it has a driver of its own, {channel.driver}, which can't be checked")
+            continue
+        driver = load_driver(url, channel)
+        link = driver.link(5.0)
+        try:
+            yield from _server(link, seen)
+            yield from check_channel(link.call, driver, channel)
+        except (ServerError, QueueFull) as error:
+            # Every other channel would say the same; in a Cluster they may be elsewhere.
+            if mask_url(url) not in seen:
+                yield unusable("server", "reach", str(error), _advice(error))
+            seen.add(mask_url(url))
+        finally:
+            link.close()
+
+
+def _server(link: Link, seen: set[str]) -> Iterator[Finding]:
+    """Check the server of a connection, if it is one that wasn't checked yet: in a Cluster channels live on several."""
+    facts = ask_server(link)
+    identity = facts.info.get("run_id", link.where)
+    if identity in seen:
+        return
+    seen.add(identity)
+    yield good("server", "reach", f"{facts.where} answers")
+    for check in SERVER_CHECKS:
+        yield from check(facts)
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, ServerRefused):
+        return "give the user of `url` the right to INFO, CONFIG GET, TYPE and what workers need, or check with another user"
+    return "nothing can be pushed or worked until it answers: see that it runs, and that `url` is right"
