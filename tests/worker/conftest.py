@@ -1,0 +1,34 @@
+"""A queue without a server, from which messages are packed by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from taskq import Queue
+from taskq.call import Call
+from taskq.message import Message
+from taskq.worker.opening import Opener
+
+
+class Bench:
+    """A queue whose messages never travel: packed here, opened here."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.queue = Queue("unix:///nowhere.sock", **settings)
+
+    def pack(self, call: Call[Any], channel: str = "default") -> Message:
+        """Return the message that a push would store."""
+        prefix = self.queue.channel(channel).channel
+        return Message(self.queue.packer.pack(call, channel, prefix).payload)
+
+    def opener(self, channel: str = "default") -> Opener:
+        """Return what opens the messages of a channel in a worker."""
+        return Opener(self.queue, self.queue.channel(channel))
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """One with the default settings."""
+    return Bench()

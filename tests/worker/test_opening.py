@@ -1,0 +1,267 @@
+"""From bytes to a call that can run, and how it runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from taskq import Backoff
+from taskq.errors import ArgumentsError, MalformedMessage, SignatureError, UnsupportedVersion
+from taskq.message import Message, encode, make_body, new_id, wrap_foreign
+from taskq.worker.opening import Opener, Plan, UnknownHere
+from tests.worker.conftest import Bench
+
+
+def add(a: int, b: int = 2) -> int:
+    return a + b
+
+
+def plan(opener: Opener, message: Message) -> Plan:
+    """Go all the way."""
+    body = opener.read(message)
+    job = opener.find(body.job)
+    return opener.plan(message, body, job, opener.policy(job, body.options))
+
+
+def test_a_call_comes_out_as_it_was_bound(bench: Bench) -> None:
+    """Given a packed call, then function, arguments and context are what was pushed."""
+    job = bench.queue.job(name="add")(add)
+    message = bench.pack(job.bind(1, b=3))
+    found = plan(bench.opener(), message)
+    assert (found.name, found.function, found.args, found.kwargs) == ("add", add, (1,), {"b": 3})
+    context = found.context
+    assert (context.id, context.job, context.channel, context.attempt, context.max_attempts) == (message.hex_id, "add", "default", 1, 3)
+    assert context.pushed_at_ms == message.pushed_at_ms
+
+
+def test_the_attempt_is_counted_from_the_head(bench: Bench) -> None:
+    """Given a message that has failed twice, then its next run is attempt 3."""
+    job = bench.queue.job(name="add")(add)
+    message = Message(bench.pack(job.bind(1)).changed(attempts=2))
+    assert plan(bench.opener(), message).context.attempt == 3
+
+
+CHANNEL = {"default": {"max_attempts": 7, "retry_seconds": [1, 2], "handle_timeout": 9}}
+
+
+@pytest.mark.parametrize(
+    ("job_options", "push_options", "attempts", "waits", "timeout"),
+    [
+        ({}, {}, 7, [1, 2, 2], 9),
+        ({"max_attempts": 2, "retry_seconds": 4, "handle_timeout": 1}, {}, 2, [4], 1),
+        ({"handle_timeout": 0}, {}, 7, [1, 2, 2], 0),
+        ({"max_attempts": 2, "handle_timeout": 1}, {"max_attempts": 5, "retry_seconds": [8, 9], "handle_timeout": 3}, 5, [8, 9, 9], 3),
+        ({"handle_timeout": 1}, {"handle_timeout": 0}, 7, [1, 2, 2], 0),
+        ({"backoff": Backoff(base=3, jitter=False)}, {}, 7, [3, 6, 12], 9),
+        ({"backoff": Backoff(base=3, jitter=False)}, {"retry_seconds": 5}, 7, [5, 5, 5], 9),
+        ({"retry_seconds": 0}, {}, 7, [0, 0, 0], 9),
+    ],
+)
+def test_the_push_wins_over_the_job_and_the_job_over_the_channel(
+    job_options: dict[str, Any], push_options: dict[str, Any], attempts: int, waits: list[float], timeout: float
+) -> None:
+    """Given options at the channel, the job and the push, then the nearest counts."""
+    bench = Bench(channels=CHANNEL)
+    job = bench.queue.job(name="add", **job_options)(add)
+    found = plan(bench.opener(), bench.pack(job.options(**push_options).bind(1)))
+    assert (found.policy.max_attempts, found.timeout) == (attempts, timeout)
+    assert [found.policy.delay_after(attempt) for attempt in range(1, min(4, attempts))] == waits
+
+
+def test_one_push_leaves_the_others_alone(bench: Bench) -> None:
+    """Given a message with options of its own, then the next message of the same job has the job's again."""
+    job = bench.queue.job(name="add", max_attempts=2)(add)
+    opener = bench.opener()
+    assert plan(opener, bench.pack(job.options(max_attempts=9).bind(1))).policy.max_attempts == 9
+    assert plan(opener, bench.pack(job.bind(1))).policy.max_attempts == 2
+
+
+def test_exceptions_of_the_job_are_in_the_policy(bench: Bench) -> None:
+    """Given retry_on and give_up_on, then the policy knows them."""
+    job = bench.queue.job(name="add", retry_on=OSError, give_up_on=FileNotFoundError)(add)
+    policy = plan(bench.opener(), bench.pack(job.bind(1))).policy
+    assert policy.delay_after(1, PermissionError()) is not None
+    assert policy.delay_after(1, FileNotFoundError()) is None
+    assert policy.delay_after(1, ValueError()) is None
+
+
+def test_who_is_told_of_a_failure(bench: Bench) -> None:
+    """Given a job with on_fail, an object with fail() and one without, then each plan knows who is told."""
+
+    class Told:
+        def handle(self) -> None: ...
+
+        def fail(self, error: BaseException) -> None: ...
+
+    class Untold:
+        def handle(self) -> None: ...
+
+    job = bench.queue.job(name="add", on_fail=print)(add)
+    opener = bench.opener()
+    assert plan(opener, bench.pack(job.bind(1))).on_fail is print
+    told = plan(opener, bench.pack(bench.queue._call_of(Told(), 0)))
+    assert told.on_fail is not None
+    assert told.context.job.endswith("Told")
+    assert plan(opener, bench.pack(bench.queue._call_of(Untold(), 0))).on_fail is None
+
+
+def test_an_unknown_job_is_told_from_a_broken_one(bench: Bench) -> None:
+    """Given a message of a job that isn't registered, then that is an error of its own: another worker may know it."""
+    message = Message(encode(new_id(), make_body("os:system", b"\x80\x05).")))
+    with pytest.raises(UnknownHere, match="no worker of this version knows the job 'os:system'"):
+        plan(bench.opener(), message)
+
+
+def test_a_newer_version_is_told_from_a_broken_one(bench: Bench) -> None:
+    """Given a message of a newer version, then that is an error of its own."""
+    job = bench.queue.job(name="add")(add)
+    raw = bench.pack(job.bind(1)).raw
+    with pytest.raises(UnsupportedVersion):
+        bench.opener().read(Message(b"\x02" + raw[1:]))
+
+
+def test_arguments_that_no_longer_fit(bench: Bench) -> None:
+    """Given a message whose job has lost a parameter since, then it can't run."""
+    job = bench.queue.job(name="add")(add)
+    message = bench.pack(job.bind(1, 2))
+    newer = Bench()
+    newer.queue.job(name="add")(lambda a: a)
+    with pytest.raises(ArgumentsError, match="too many positional arguments"):
+        plan(newer.opener(), message)
+
+
+class Explosive:
+    """An argument whose unpickling raises whatever it likes."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __reduce__(self) -> Any:
+        return _explode, (self.error,)
+
+
+def _explode(error: BaseException) -> None:
+    raise error
+
+
+def test_arguments_that_explode(bench: Bench) -> None:
+    """Given an argument whose unpickling raises, then the message can't be read, and the reason names the job."""
+    job = bench.queue.job(name="add")(add)
+    message = bench.pack(job.bind(Explosive(ValueError("boom"))))
+    with pytest.raises(MalformedMessage, match="the arguments of add can't be read: ValueError: boom"):
+        plan(bench.opener(), message)
+
+
+@pytest.mark.parametrize(("wrote", "reads"), [("pickle", "json"), ("json", "msgpack"), ("msgpack", "pickle")])
+def test_another_serializer_is_refused_unread(wrote: str, reads: str) -> None:
+    """Given arguments in other bytes than the job takes, then they are never loaded."""
+    there, here = Bench(serializer=wrote), Bench(serializer=reads)
+    message = there.pack(there.queue.job(name="add")(add).bind(1))
+    here.queue.job(name="add")(add)
+    with pytest.raises(MalformedMessage, match=f"the arguments are {wrote}, but add takes {reads}"):
+        plan(here.opener(), message)
+
+
+def test_the_serializer_of_the_job_wins(bench: Bench) -> None:
+    """Given a job with its own serializer in a queue of pickles, then its messages are read with that."""
+    job = bench.queue.job(name="add", serializer="json")(add)
+    assert plan(bench.opener(), bench.pack(job.bind(1))).args == (1,)
+
+
+def _foreign(**told: Any) -> Message:
+    return Message(wrap_foreign(json.dumps(told).encode()))
+
+
+@pytest.mark.parametrize("serializer", ["pickle", "json", "msgpack"])
+def test_a_json_message_is_read_by_every_queue(serializer: str) -> None:
+    """Given a JSON message, then it runs whatever the queue's serializer is, with its own number of attempts."""
+    bench = Bench(serializer=serializer)
+    bench.queue.job(name="add")(add)
+    found = plan(bench.opener(), _foreign(job="add", args=[1], kwargs={"b": 5}, max_attempts=9))
+    assert (found.args, found.kwargs, found.policy.max_attempts) == ((1,), {"b": 5}, 9)
+
+
+@pytest.mark.parametrize("job", ["taskq:call", "taskq:object"])
+def test_a_json_message_can_not_run_the_built_in_jobs(bench: Bench, job: str) -> None:
+    """Given a JSON message that names a built-in job, then it is refused."""
+    with pytest.raises(MalformedMessage, match=f"a JSON message can't run {job}"):
+        plan(bench.opener(), _foreign(job=job, args=["x"]))
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"max_attempts": "3"}, "max_attempts"),
+        ({"max_attempts": 0}, "max_attempts"),
+        ({"retry_seconds": []}, "retry_seconds"),
+        ({"retry_seconds": [-1]}, "retry_seconds"),
+        ({"handle_timeout": -1}, "handle_timeout"),
+        ({"label": 7}, "label"),
+    ],
+)
+def test_options_that_can_not_be(bench: Bench, options: dict[str, Any], reason: str) -> None:
+    """Given a message whose options are out of bounds, then it can't be read, and the reason names which."""
+    bench.queue.job(name="add")(add)
+    message = Message(encode(new_id(), make_body("add", b"\x80\x05K\x01\x85.", 0, options)))
+    with pytest.raises(MalformedMessage, match=reason):
+        bench.opener().read(message)
+
+
+def test_options_of_a_newer_version_are_passed_over(bench: Bench) -> None:
+    """Given an option that only a newer taskq knows, then the message runs all the same."""
+    bench.queue.job(name="add")(add)
+    message = Message(encode(new_id(), make_body("add", b"\x80\x05K\x01\x85.", 0, {"colour": "red", "max_attempts": 2})))
+    assert plan(bench.opener(), message).policy.max_attempts == 2
+
+
+SECRET = {"secret": "one"}
+
+
+@pytest.mark.parametrize(
+    ("writer", "reader", "fine"),
+    [
+        (SECRET, SECRET, True),
+        (SECRET, {"secret": "two,one"}, True),
+        (SECRET, {}, True),
+        (SECRET, {"secret": "two"}, False),
+        ({}, SECRET, False),
+    ],
+)
+def test_signatures_decide_before_anything_is_read(writer: dict[str, Any], reader: dict[str, Any], fine: bool) -> None:
+    """Given producers and workers with and without secrets, then only a worker with the same secret, or with none, reads a message."""
+    there, here = Bench(**writer), Bench(**reader)
+    message = there.pack(there.queue.job(name="add")(add).bind(1))
+    here.queue.job(name="add")(add)
+    opener = here.opener()
+    if fine:
+        assert plan(opener, message).args == (1,)
+    else:
+        with pytest.raises(SignatureError):
+            opener.read(message)
+
+
+def test_a_json_message_is_refused_where_signatures_count() -> None:
+    """Given a worker with a secret, then a JSON message is refused."""
+    bench = Bench(**SECRET)
+    bench.queue.job(name="add")(add)
+    with pytest.raises(SignatureError, match="isn't signed"):
+        bench.opener().read(_foreign(job="add", args=[1]))
+
+
+Change = Callable[[bytes], bytes]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda raw: raw[:2] + bytes(16) + raw[18:], lambda raw: raw[:20] + bytes((raw[20] | 2,)) + raw[21:], lambda raw: raw[:-1] + b"x"],
+    ids=["id", "flags", "signature"],
+)
+def test_what_decides_the_run_is_signed(change: Change) -> None:
+    """Given a signed message of which id, flags or signature were changed, then it is refused."""
+    bench = Bench(**SECRET)
+    message = bench.pack(bench.queue.job(name="add")(add).bind(1))
+    with pytest.raises(SignatureError):
+        bench.opener().read(Message(change(message.raw)))

@@ -1,0 +1,380 @@
+"""One message, from its bytes to what follows: pure, with a stand-in for the executor and the supervisor."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from taskq import Drop, JobTimeout, Outcome, Requeue, Retry, context, events
+from taskq.channel import State
+from taskq.history import pack_record, record_of, records
+from taskq.message import Message, encode, make_body, new_id, wrap_foreign
+from taskq.worker.runner import LostForGood, Runner
+from taskq.worker.verdict import ACKED, Action, Verdict
+from tests.worker.conftest import Bench
+
+MAX_CRASHES = 3
+
+
+class FakeExecutor:
+    """Returns what it is told to, or raises it."""
+
+    def __init__(self) -> None:
+        self.result: Any = None
+        self.calls: list[tuple[Any, ...]] = []
+        self.seen: list[context.Context] = []
+
+    def execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
+        self.calls.append((function, args, kwargs, timeout))
+        self.seen.append(context.current())
+        if isinstance(self.result, BaseException):
+            raise self.result
+        return self.result
+
+    def close(self) -> None: ...
+
+
+class FakeWatcher:
+    """Notes what the supervisor would see."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int, float, int]] = []
+
+    def describe(self, job: str, since_ms: int, deadline: float, retry_ms: int) -> None:
+        self.told.append((job, since_ms, deadline, retry_ms))
+
+
+class Stage:
+    """A runner with its stand-ins, and one job."""
+
+    def __init__(self, **options: Any) -> None:
+        self.failures: list[BaseException] = []
+        self.bench = Bench(channels={"default": {"retry_seconds": 5, "max_attempts": 3}})
+        options = {"on_fail": self.failures.append, **options}
+        self.job = self.bench.queue.job(name="work", **options)(lambda x=0: None)
+        self.executor, self.watcher = FakeExecutor(), FakeWatcher()
+        self.runner = Runner(self.bench.opener(), self.executor, self.watcher, "w1", MAX_CRASHES)
+
+    def message(self, *, attempts: int = 0, crashes: int = 0, history: bytes = b"") -> Message:
+        packed = self.bench.pack(self.job.bind(1))
+        return Message(packed.changed(attempts=attempts, crashes=crashes, history=history))
+
+    def run(self, result: Any = None, **head: Any) -> Verdict:
+        self.executor.result = result
+        return self.runner.run(self.message(**head), 100.0, 1234)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+def heard() -> Any:
+    """What listeners hear, as (event, attempt, error, delay)."""
+    told: list[tuple[str, int, str | None, float | None]] = []
+    names = ("before", "after", "retry", "failed", "timeout")
+
+    def listener(name: str) -> Callable[[events.JobEvent], None]:
+        return lambda event: told.append((name, event.context.attempt, type(event.error).__name__ if event.error else None, event.delay))
+
+    listeners = [(getattr(events, name), listener(name)) for name in names]
+    for signal, receiver in listeners:
+        signal.connect(receiver)
+    yield told
+    for signal, receiver in listeners:
+        signal.disconnect(receiver)
+
+
+# ---- what a job returns or raises
+
+
+@pytest.mark.parametrize("result", [None, 0, "done", object(), ValueError, "retry", [Outcome.RETRY]])
+def test_any_value_is_an_ack(stage: Stage, result: Any) -> None:
+    """Given a job that returns anything but an Outcome, then it is done."""
+    assert stage.run(result) is ACKED
+
+
+@pytest.mark.parametrize(
+    ("result", "action", "delay_ms"),
+    [
+        (Outcome.ACK, Action.ACK, 0),
+        (Outcome.DROP, Action.ACK, 0),
+        (Outcome.REQUEUE, Action.REQUEUE, 0),
+        (Outcome.RETRY, Action.RETRY, 5000),
+        (Drop("late"), Action.ACK, 0),
+        (Requeue(), Action.REQUEUE, 0),
+        (Requeue("wait", delay=0.25), Action.REQUEUE, 250),
+        (Retry(), Action.RETRY, 5000),
+        (Retry("wait", delay=0.5), Action.RETRY, 500),
+        (Retry(delay=0), Action.RETRY, 0),
+        (ValueError("no"), Action.RETRY, 5000),
+        (SystemExit(3), Action.RETRY, 5000),
+        (KeyboardInterrupt(), Action.RETRY, 5000),
+        (GeneratorExit(), Action.RETRY, 5000),
+        (JobTimeout("slow"), Action.RETRY, 5000),
+        (Requeue(delay=-1), Action.RETRY, 5000),
+        (Retry(delay=float("nan")), Action.RETRY, 5000),
+    ],
+    ids=repr,
+)
+def test_the_first_of_three_runs(stage: Stage, result: Any, action: Action, delay_ms: int) -> None:
+    """Given a job in its first attempt, then what it returned or raised decides the move and the delay; on_fail isn't called."""
+    verdict = stage.run(result)
+    assert (verdict.action, verdict.delay_ms) == (action, delay_ms)
+    if verdict.announce is not None:
+        verdict.announce()
+    assert stage.failures == []
+    if action is Action.RETRY:
+        new = Message(verdict.message)
+        assert new.head.attempts == 1
+        (record,) = records(new.history_bytes())
+        assert (record.attempt, record.worker) == (1, "w1")
+        assert record.kind == ("timeout" if isinstance(result, JobTimeout) else "failed")
+
+
+@pytest.mark.parametrize(
+    ("result", "state", "error"),
+    [
+        (ValueError("no"), State.FAILED, "ValueError: no"),
+        (Outcome.RETRY, State.FAILED, "Retry: the job returned Outcome.RETRY"),
+        (Retry("busy", delay=1), State.FAILED, "Retry: busy"),
+        (SystemExit(3), State.FAILED, "SystemExit: 3"),
+        (JobTimeout("slow"), State.TIMEOUT, "JobTimeout: slow"),
+    ],
+    ids=repr,
+)
+def test_the_last_run(stage: Stage, result: Any, state: State, error: str) -> None:
+    """Given a job in its last attempt, if it fails, then the message goes to failed or timeout with the error, and on_fail gets the exception."""
+    past = pack_record(record_of("failed", "w0", 1, "ValueError: before"))
+    verdict = stage.run(result, attempts=2, history=past)
+    assert (verdict.action, verdict.state) == (Action.FAIL, state)
+    new = Message(verdict.message)
+    assert new.head.attempts == 3
+    assert [(record.attempt, record.error) for record in records(new.history_bytes())] == [(1, "ValueError: before"), (3, error)]
+    assert verdict.announce is not None
+    assert stage.failures == []
+    verdict.announce()
+    (told,) = stage.executor.calls[1][1]
+    assert f"{type(told).__name__}: {told}" == error
+    assert (stage.executor.seen[1].attempt, stage.executor.seen[1].max_attempts) == (3, 3)
+
+
+@pytest.mark.parametrize("result", [Outcome.REQUEUE, Requeue(), Outcome.DROP, Drop(), None])
+def test_the_last_run_may_end_well(stage: Stage, result: Any) -> None:
+    """Given a job in its last attempt that doesn't fail, then its message is done, or comes again uncounted."""
+    verdict = stage.run(result, attempts=2)
+    assert verdict.action in (Action.ACK, Action.REQUEUE)
+    assert stage.failures == []
+
+
+# ---- policies
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "action"),
+    [
+        ({"give_up_on": KeyError}, KeyError("x"), Action.FAIL),
+        ({"give_up_on": KeyError}, ValueError("x"), Action.RETRY),
+        ({"retry_on": OSError}, OSError("x"), Action.RETRY),
+        ({"retry_on": OSError}, ValueError("x"), Action.FAIL),
+        ({"retry_on": OSError}, JobTimeout("x"), Action.FAIL),
+        ({"retry_on": OSError}, Retry("x"), Action.RETRY),
+        ({"retry_on": OSError}, Outcome.RETRY, Action.RETRY),
+        ({"give_up_on": BaseException}, Retry("x"), Action.RETRY),
+        ({"max_attempts": 1}, ValueError("x"), Action.FAIL),
+    ],
+)
+def test_exceptions_decide_but_a_wish_to_retry_is_granted(options: dict[str, Any], error: Any, action: Action) -> None:
+    """Given retry_on or give_up_on, then the exception decides about another run; who asks for one by Retry gets it."""
+    assert Stage(**options).run(error).action is action
+
+
+def test_a_list_of_intervals_is_followed() -> None:
+    """Given retry_seconds = [1, 2], then each failed attempt waits for its own."""
+    stage = Stage(retry_seconds=[1, 2], max_attempts=5)
+    assert [stage.run(ValueError(), attempts=attempts).delay_ms for attempts in range(4)] == [1000, 2000, 2000, 2000]
+
+
+# ---- what the supervisor sees
+
+
+def test_the_supervisor_is_told_before_the_job_runs(stage: Stage) -> None:
+    """Given a job without a limit, then its name and start are told, once, without a deadline."""
+    stage.run()
+    assert stage.watcher.told == [("work", 1234, 0.0, -1)]
+
+
+def test_the_deadline_begins_and_ends_with_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a limit of 2 s, then the deadline counts from the call, not from the claim, and is gone when the job has ended."""
+    monkeypatch.setattr("taskq.worker.runner.monotonic", lambda: 150.0)
+    stage = Stage(handle_timeout=2)
+    stage.run()
+    assert stage.watcher.told == [("work", 1234, 152.0, 5000), ("work", 1234, 0.0, -1)]
+    assert stage.executor.calls[0][3] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("options", "attempts", "retry_ms"),
+    [({}, 0, 5000), ({}, 2, -1), ({"retry_on": OSError}, 0, -1), ({"give_up_on": JobTimeout}, 0, -1), ({"retry_on": JobTimeout}, 0, 5000)],
+)
+def test_a_kill_at_the_limit_follows_the_policy(options: dict[str, Any], attempts: int, retry_ms: int) -> None:
+    """Given a limit, then the supervisor is told what follows if it has to kill: what JobTimeout would lead to."""
+    stage = Stage(handle_timeout=2, **options)
+    stage.run(attempts=attempts)
+    assert stage.watcher.told[0][3] == retry_ms
+
+
+def test_on_fail_has_a_deadline_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a limit and a job that fails for good, then on_fail is called with the same limit, and the supervisor knows until when."""
+    stage = Stage(handle_timeout=2, max_attempts=1)
+    verdict = stage.run(ValueError("no"))
+    monkeypatch.setattr("taskq.worker.runner.monotonic", lambda: 300.0)
+    assert verdict.announce is not None
+    verdict.announce()
+    job, _, deadline, retry_ms = stage.watcher.told[-1]
+    assert (job, deadline, retry_ms) == ("work", 302.0, -1)
+    assert stage.executor.calls[1][3] == 2.0
+
+
+# ---- messages whose last run another process has counted
+
+
+@pytest.mark.parametrize(
+    ("kind", "head", "state", "error"),
+    [
+        ("timeout", {"attempts": 3}, State.TIMEOUT, JobTimeout),
+        ("crashed", {"crashes": 4}, State.FAILED, LostForGood),
+        ("lost", {"crashes": 4}, State.FAILED, LostForGood),
+        ("timeout", {"attempts": 1, "crashes": 4}, State.FAILED, LostForGood),
+        ("failed", {"attempts": 3}, State.FAILED, LostForGood),
+    ],
+)
+def test_an_exhausted_message_is_settled_without_a_run(
+    stage: Stage, kind: Any, head: dict[str, int], state: State, error: type[BaseException]
+) -> None:
+    """Given a message of which a kill or a crash was the last run, then it isn't run, its bytes stay, and on_fail is told with what happened."""
+    past = pack_record(record_of(kind, "w0", 0, "it was killed"))
+    message = stage.message(history=past, **head)
+    verdict = stage.runner.run(message, 100.0, 1234)
+    assert (verdict.action, verdict.state, verdict.message) == (Action.FAIL, state, message.raw)
+    assert stage.executor.calls == []
+    assert verdict.announce is not None
+    verdict.announce()
+    ((_, (told,), _, _),) = stage.executor.calls
+    assert type(told) is error
+    assert str(told) == "it was killed"
+    assert stage.executor.seen[0].attempt <= stage.executor.seen[0].max_attempts
+
+
+def test_crashes_up_to_the_limit_are_run(stage: Stage) -> None:
+    """Given a message with as many crashes as are allowed, then it runs once more."""
+    assert stage.run(crashes=MAX_CRASHES) is ACKED
+    assert len(stage.executor.calls) == 1
+
+
+# ---- messages that never run
+
+
+def test_an_unknown_job_is_parked(stage: Stage) -> None:
+    """Given a message of an unknown job, then it is parked with the reason, its attempts as they were."""
+    message = Message(encode(new_id(), make_body("elsewhere:job", b"")))
+    verdict = stage.runner.run(Message(message.changed(attempts=1)), 1.0, 1)
+    assert verdict.action is Action.PARK
+    new = Message(verdict.message)
+    (record,) = records(new.history_bytes())
+    assert (record.kind, new.head.attempts) == ("parked", 1)
+    assert "elsewhere:job" in record.error
+
+
+def test_a_newer_message_is_parked_untouched(stage: Stage) -> None:
+    """Given a message of a newer version, then it is parked byte for byte."""
+    raw = b"\x02" + stage.message().raw[1:] + b"more"
+    verdict = stage.runner.run(Message(raw), 1.0, 1)
+    assert (verdict.action, verdict.message) == (Action.PARK, raw)
+
+
+@pytest.mark.parametrize("content", [b"garbage", json.dumps({"job": "work", "args": [1, 2, 3]}).encode()])
+def test_what_can_not_be_read_fails_with_its_bytes(stage: Stage, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Given bytes that can't run, then they go to failed, whole, with the reason; on_fail isn't called: nothing is known of the job."""
+    verdict = stage.runner.run(Message(wrap_foreign(content)), 1.0, 1)
+    assert (verdict.action, verdict.state, verdict.announce) == (Action.FAIL, State.FAILED, None)
+    assert Message(verdict.message).content() == content
+    assert len(records(Message(verdict.message).history_bytes())) == 1
+    assert "can't run and was moved to failed" in caplog.text
+
+
+class _Exits:
+    def __reduce__(self) -> Any:
+        return exit, (3,)
+
+
+def test_unpickling_that_exits_is_a_failure(stage: Stage) -> None:
+    """Given an argument whose unpickling calls exit(), then the message goes to failed."""
+    message = stage.bench.pack(stage.job.bind(_Exits()))
+    verdict = stage.runner.run(message, 1.0, 1)
+    assert verdict.action is Action.FAIL
+    assert "SystemExit" in records(Message(verdict.message).history_bytes())[0].error
+
+
+# ---- who is told
+
+
+def test_events_of_a_run(stage: Stage, heard: list[Any]) -> None:
+    """Given runs of every kind, then listeners hear before each run, and then what became of it, once it is settled."""
+    for result, head in [(None, {}), (Drop(), {}), (ValueError(), {}), (ValueError(), {"attempts": 2}), (JobTimeout(), {"attempts": 2})]:
+        verdict = stage.run(result, **head)
+        if verdict.announce is not None:
+            verdict.announce()
+    assert heard == [
+        ("before", 1, None, None),
+        ("after", 1, None, None),
+        ("before", 1, None, None),
+        ("after", 1, None, None),
+        ("before", 1, None, None),
+        ("retry", 1, "ValueError", 5.0),
+        ("before", 3, None, None),
+        ("failed", 3, "ValueError", None),
+        ("before", 3, None, None),
+        ("timeout", 3, "JobTimeout", None),
+        ("failed", 3, "JobTimeout", None),
+    ]
+
+
+def test_a_kill_at_the_limit_is_told_as_a_timeout(stage: Stage, heard: list[Any]) -> None:
+    """Given a message whose last run was killed at its limit, then listeners hear of a timeout and of the failure."""
+    past = pack_record(record_of("timeout", "w0", 0, "killed"))
+    verdict = stage.run(attempts=3, history=past)
+    assert verdict.announce is not None
+    verdict.announce()
+    assert heard == [("timeout", 3, "JobTimeout", None), ("failed", 3, "JobTimeout", None)]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("broken"), SystemExit(1), KeyboardInterrupt()])
+def test_an_on_fail_that_raises_is_logged(stage: Stage, caplog: pytest.LogCaptureFixture, error: BaseException) -> None:
+    """Given an on_fail that raises anything, then that is logged, and nothing comes out."""
+    verdict = stage.run(ValueError("no"), attempts=2)
+    stage.executor.result = error
+    assert verdict.announce is not None
+    verdict.announce()
+    assert "on_fail of work" in caplog.text
+    assert type(error).__name__ in caplog.text
+
+
+def test_the_context_ends_with_the_run(stage: Stage) -> None:
+    """Given a job that ran or failed, then taskq.current() is known inside it, and no longer afterwards."""
+    stage.run(ValueError())
+    assert stage.executor.seen[0].job == "work"
+    with pytest.raises(context.TaskqError):
+        context.current()
+
+
+def test_failures_are_logged_with_their_traceback(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a failure with another run to come, then the log tells job, attempt, delay and traceback, as an error."""
+    stage.run(ValueError("no"))
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert "failed in attempt 1 of 3 and runs again in 5 s: ValueError: no\nTraceback" in record.getMessage()
