@@ -180,7 +180,7 @@ class Run:
             if waited > _DRAIN and (left is None or left.next_ms < 1000 or waited > _LONGEST_DRAIN):
                 self._problems.append(f"not all is done after {waited:.0f} s without faults")
                 return
-            idle = left is not None and not left.total and not left.supervisors - {seat.pid for seat in self._seats}
+            idle = left is not None and not left.total and not left.supervisors - self._seats.pids
             still = still + 1 if idle else 0
 
     def _end_workers(self) -> None:

@@ -114,6 +114,11 @@ class Seats(list[Seat]):
         return [problem for seat in self if (problem := seat.collect(pause, has_worked=seat.pid in worked))]
 
     @property
+    def pids(self) -> set[int]:
+        """The supervisors that run."""
+        return {seat.pid for seat in self if seat.free_until is None}
+
+    @property
     def are_empty(self) -> bool:
         return all(seat.free_until is not None for seat in self)
 
