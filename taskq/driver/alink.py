@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import select
 from typing import Any
 
 import redis.asyncio
@@ -41,12 +43,13 @@ class RedisAsyncLink:
         """True when the server has closed the connection since its last use."""
         if self._connection is None:
             return False
-        try:
-            # Named can_read since redis-py 8.
-            look = getattr(self._connection, "can_read", None) or self._connection.can_read_destructive
-            return bool(await look())
-        except (wire.RedisError, OSError):
+        # redis-py looks into its buffer only, which the event loop fills in its own time: the socket itself knows at once.
+        writer: asyncio.StreamWriter | None = self._connection._writer
+        if writer is None or writer.is_closing():
             return True
+        poll = select.poll()
+        poll.register(writer.get_extra_info("socket"), select.POLLIN)
+        return bool(poll.poll(0))
 
     async def _request(self, move: str, words: tuple[Any, ...]) -> Any:
         sent = False

@@ -20,7 +20,7 @@ from redis.retry import Retry
 from taskq.config import check_url, mask_url
 from taskq.driver.base import Command, Link
 from taskq.driver.locate import Single, locator
-from taskq.errors import QueueFull, ServerRefused, ServerTooOld, ServerUnavailable
+from taskq.errors import ConfigError, QueueFull, ServerRefused, ServerTooOld, ServerUnavailable
 
 __all__ = ["VERSION", "Address", "check_server", "read_version", "translate"]
 
@@ -40,7 +40,7 @@ class Address:
         """Read a URL.
 
         Raises:
-            ConfigError: it doesn't parse.
+            ConfigError: it doesn't parse, or has an option that connections don't have.
         """
         url = check_url(url)
         self.text = mask_url(url)
@@ -50,7 +50,11 @@ class Address:
         common["driver_info" if "driver_info" in known else "lib_name"] = None
         if not url.startswith("unix:"):
             common |= {"socket_keepalive": True, "socket_keepalive_options": _keepalive()}
-        self.locator, self._class, self._options = locator(url, common)
+        try:
+            self.locator, self._class, self._options = locator(url, common)
+            self._class(**self._options)
+        except (TypeError, ValueError) as error:  # an option after the "?" that no connection has, or of a wrong type
+            raise ConfigError(f"url {self.text}: {str(error).rpartition('got an ')[2]}") from None
 
     def connection(self, key: str, timeout: float) -> Connection:
         """Make a connection to the node of a key; it opens at first use.

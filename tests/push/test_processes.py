@@ -1,0 +1,166 @@
+"""Pushing from threads, after forks, and out of signal handlers' interruptions: no reply ever goes to another's request."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from taskq import Queue
+from tests.push.conftest import MakeQueue
+from tests.push.shelf import Shelf
+from tests.support.relay import Relay
+from tests.support.servers import ServerProcess
+
+
+def add(a: int, b: int = 1) -> int:
+    return a + b
+
+
+def _in_child(work: Callable[[], None]) -> int:
+    """Fork, do the work there, and return the child's exit code."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_threads_push_at_once(queue: Queue, shelf: Shelf) -> None:
+    """Given eight threads that push and withdraw at once, then each withdraws its own message, and every other is stored."""
+    job = queue.job(add)
+
+    def work(thread: int) -> list[bool]:
+        results = []
+        for number in range(50):
+            handle = job.push(thread, number)
+            results.append(handle.delete() if number % 2 else True)
+        return results
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(all(results) for results in pool.map(work, range(8)))
+    assert sorted(seen.args for seen in shelf.waiting()) == [(thread, number) for thread in range(8) for number in range(0, 50, 2)]
+
+
+def test_a_thread_that_ends_leaves_its_connection_to_others(queue: Queue) -> None:
+    """Given threads one after another, then one connection serves them all."""
+    job = queue.job(add)
+    for number in range(5):
+        thread = threading.Thread(target=job.push, args=(number,))
+        thread.start()
+        thread.join()
+    assert len(queue.sender("default")._idle) == 1
+
+
+def test_a_forked_child_pushes_over_a_connection_of_its_own(queue: Queue, shelf: Shelf) -> None:
+    """Given a process that has pushed, when it forks and parent and children push at once, then every message is stored once."""
+    job = queue.job(add)
+    job.push(0)
+
+    pids = []
+    for child in range(3):
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                for number in range(100):
+                    handle = job.push(child, number)
+                    assert number % 2 or handle.delete()
+                code = 0
+            finally:
+                os._exit(code)
+        pids.append(pid)
+    for number in range(100):
+        handle = job.push(9, number)
+        assert number % 2 or handle.delete()
+    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [0, 0, 0]
+    expected = [(0,)] + [(process, number) for process in (0, 1, 2, 9) for number in range(1, 100, 2)]
+    assert sorted(seen.args for seen in shelf.waiting()) == sorted(expected)
+    assert len({seen.id for seen in shelf.waiting()}) == len(expected)
+
+
+def test_a_child_that_ends_does_not_close_its_parent_s_connection(queue: Queue, server: ServerProcess) -> None:
+    """Given a child that pushes and closes its queue, then the parent's connection still is the same and works."""
+    job = queue.job(add)
+    job.push(0)
+    before = server.admin.info("stats")["total_connections_received"]
+
+    def work() -> None:
+        job.push(1)
+        queue.close()
+
+    assert _in_child(work) == 0
+    job.push(2)
+    assert server.admin.info("stats")["total_connections_received"] == before + 1
+
+
+def test_an_interrupted_push_leaves_no_reply_behind(make_queue: MakeQueue, server: ServerProcess) -> None:
+    """Given pushes that a signal handler interrupts with an exception, then later requests get their own replies."""
+
+    class Interrupted(BaseException):
+        """Like JobTimeout: no Exception."""
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    with Relay(server.socket) as relay:
+        queue = make_queue(relay.url)
+        job = queue.job(add)
+        job.push(0)
+        former = signal.signal(signal.SIGALRM, interrupt)
+        try:
+            for number in range(5):
+                relay.hold()
+                signal.setitimer(signal.ITIMER_REAL, 0.05)
+                with pytest.raises(Interrupted):
+                    job.push(number)
+                relay.release()
+                handle = job.push(number)
+                assert [handle.delete(), handle.delete()] == [True, False]
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, former)
+        queue.close()
+
+
+def test_a_closed_queue_can_be_used_again(queue: Queue, shelf: Shelf) -> None:
+    """Given a queue that was closed, when something is pushed, then it connects again."""
+    job = queue.job(add)
+    job.push(1)
+    queue.close()
+    job.push(2)
+    assert len(shelf.waiting()) == 2
+
+
+def test_a_push_costs_little_more_than_the_command(queue: Queue, server: ServerProcess, prefix: str) -> None:
+    """Given a thousand jobs in the app, then a push looks none of them up: it takes the time of its round trip and a little more."""
+    jobs = [queue.job(name=f"job{number}")(add) for number in range(1_000)]
+    client = server.client()
+
+    def timed(work: Callable[[], object]) -> float:
+        best = 1.0
+        for _ in range(5):
+            begin = time.perf_counter()
+            for _ in range(200):
+                work()
+            best = min(best, time.perf_counter() - begin)
+        return best / 200
+
+    def push() -> None:
+        jobs[500].push(1, 2)
+
+    def bare() -> None:
+        client.lpush(f"{prefix}-bare", b"x" * 80)
+
+    push()
+    bare()
+    assert timed(push) < 3 * timed(bare)
