@@ -78,6 +78,12 @@ class Loop:
     def _reserve(self) -> list[Message]:
         """Settle what is done, and take the next messages. Empty: there is nothing to do, for now."""
         settler = self._settler
+        if monotonic() - self._record.beat > self._channel.lease / 2:
+            # The supervisor's heartbeats don't get through: a message taken now might be rescued while it runs.
+            settler.flush()
+            self._record.end_batch()
+            self._waiter.pause(0.2)
+            return []
         if self._record.take_reconcile():
             settler.doubt = True
         if settler.doubt:
@@ -101,14 +107,9 @@ class Loop:
 
     def _sleep(self) -> list[Message]:
         """Sleep in the server until a message comes. Whatever it took meanwhile is in the reserved list, whether we hear of it or not."""
-        record, lease = self._record, self._channel.lease
-        if monotonic() - record.beat > lease / 2:
-            # The supervisor's heartbeats don't get through: a message taken now might be rescued while it runs.
-            self._waiter.pause(0.2)
-            return []
-        record.set_phase(Phase.IDLE)
+        self._record.set_phase(Phase.IDLE)
         self._waiter.install()
-        seconds = block_seconds(lease)
+        seconds = block_seconds(self._channel.lease)
         self._link.send(self._driver.reserve_one(self._worker, seconds))
         # The server keeps its own time-outs some 100 ms late.
         if not self._waiter.wait(self._link.fileno(), seconds + 2.0):
@@ -164,13 +165,11 @@ class Loop:
         began = monotonic()
         ran = 0
         for index, message in enumerate(messages):
-            if waiter.stopping or not record.start_next(monotonic()):
+            now = monotonic()
+            if waiter.stopping or self._is_doubtful(now, messages, index) or not record.start_next(now):
                 break
             self._run(index, message)
             ran += 1
-            if record.take_reconcile():
-                self._settler.doubt = True
-                self._settler.restore([message.raw for message in messages[ran:]])
             if self._settler.flush_due():
                 self._settler.flush()
         self._prefetch.learn(ran, monotonic() - began)
@@ -181,6 +180,18 @@ class Loop:
                 self._settler.give_back("front", ids)
         if not self._settler.done:
             record.end_batch()
+
+    def _is_doubtful(self, now: float, messages: list[Message], index: int) -> bool:
+        """True when what isn't started yet may be others' by now, or lost to the server: then what still is ours is given back.
+
+        Without a heartbeat for a lease (this machine slept, the supervisor was stopped) others have it; nobody needs to run it twice.
+        """
+        record, settler = self._record, self._settler
+        if not record.take_reconcile() and now - record.beat <= self._channel.lease:
+            return False
+        settler.doubt = True
+        settler.restore([message.raw for message in messages[index:]])
+        return True
 
     def _run(self, index: int, message: Message) -> None:
         started, since_ms = monotonic(), now_ms()

@@ -1,0 +1,135 @@
+"""The loop of a worker, with a real server and a job that does to the worker what a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from taskq import Queue
+from taskq.clock import monotonic
+from taskq.driver.base import Rescue
+from taskq.driver.load import load_driver
+from taskq.message import Message
+from taskq.supervisor.child import make_lock
+from taskq.worker.loop import Loop
+from taskq.worker.record import Records
+from taskq.worker.verdict import ACKED, Verdict
+from tests.support.hand import HandWorker
+from tests.support.servers import ServerProcess
+
+LEASE = 2.0
+
+
+class StubWaiter:
+    """Never waits; stops the loop when the test says so, or when it would sleep."""
+
+    def __init__(self) -> None:
+        self.stopping = False
+        self.pauses = 0
+
+    def pause(self, seconds: float) -> None:
+        self.pauses += 1
+        self.stopping = True
+
+    def wait(self, fileno: int | None, timeout: float) -> bool:
+        self.stopping = True
+        return False
+
+    def descriptors(self) -> list[int]:
+        return []
+
+    def install(self) -> None: ...
+
+    def check(self) -> None: ...
+
+
+class StubRunner:
+    """Notes what runs, and does what the test wants meanwhile."""
+
+    def __init__(self) -> None:
+        self.ran: list[int] = []
+        self.during: Callable[[int], object] = lambda number: None
+
+    def run(self, message: Message, started: float, since_ms: int) -> Verdict:
+        self.ran.append(len(self.ran))
+        self.during(len(self.ran))
+        return ACKED
+
+
+class Scene:
+    """A loop, and everything it touches."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self.queue = Queue(url, channels={prefix: {"lease": LEASE}})
+        self.job = self.queue.job(channel=prefix)(lambda: None)
+        self.hand = HandWorker(self.queue, prefix)
+        self.record = Records([make_lock()])[0]
+        self.waiter = StubWaiter()
+        self.runner = StubRunner()
+        settings = self.queue.channel(prefix)
+        self.link: Any = load_driver(url, settings).link(5.0)
+        stubs: Any = (self.runner, self.waiter)
+        self.loop = Loop(
+            *(self.hand.driver, self.link, stubs[0], self.record),
+            worker=self.hand.name,
+            channel=settings,
+            waiter=stubs[1],
+            poke=lambda: None,
+        )
+
+    def heartbeat(self) -> None:
+        """What a supervisor does every now and then."""
+        self.hand.beat()
+        self.record.set_beat(monotonic())
+
+    def close(self) -> None:
+        self.link.close()
+        self.queue.close()
+
+
+@pytest.fixture
+def scene(url: str, prefix: str) -> Iterator[Scene]:
+    scene = Scene(url, prefix)
+    yield scene
+    scene.close()
+
+
+def test_it_takes_nothing_while_heartbeats_do_not_get_through(scene: Scene, server: ServerProcess) -> None:
+    """Given a waiting message, if the last heartbeat is older than half the lease, then the message stays where it is."""
+    scene.job.push()
+    scene.heartbeat()
+    scene.record.set_beat(monotonic() - 0.6 * LEASE)
+    scene.loop.run()
+    assert (scene.runner.ran, scene.waiter.pauses) == ([], 1)
+    assert server.admin.llen(scene.hand.driver.keys.waiting) == 1
+
+
+def test_what_is_not_started_within_the_lease_is_not_started(scene: Scene, server: ServerProcess) -> None:
+    """Given a batch of four, if the machine sleeps for longer than the lease in the first job, then the others' runs are others'."""
+    keys = scene.hand.driver.keys
+    scene.job.push_many([()] * 7)  # reserved as 1, 2 and 4
+    scene.heartbeat()
+
+    def sleep(number: int) -> None:
+        if number == 4:
+            server.admin.zadd(keys.workers, {scene.hand.name: 1})
+            scene.hand.sender.call(scene.hand.driver.rescue(Rescue(scene.hand.name, int(LEASE * 1000), "head")))
+            scene.record.set_beat(monotonic() - 1.1 * LEASE)
+
+    scene.runner.during = sleep
+    scene.loop.run()
+    assert len(scene.runner.ran) == 4
+    assert (server.admin.llen(keys.waiting), server.admin.exists(keys.reserved(scene.hand.name))) == (4, 0)
+
+
+def test_what_still_is_its_own_after_a_sleep_is_given_back(scene: Scene, server: ServerProcess) -> None:
+    """Given the same sleep, if nobody has rescued the worker, then the unstarted ones wait again and the one that ran is done."""
+    keys = scene.hand.driver.keys
+    scene.job.push_many([()] * 7)
+    scene.heartbeat()
+    scene.runner.during = lambda number: scene.record.set_beat(monotonic() - 1.1 * LEASE) if number == 4 else None
+    scene.loop.run()
+    assert len(scene.runner.ran) == 4
+    assert (server.admin.llen(keys.waiting), server.admin.exists(keys.reserved(scene.hand.name))) == (3, 0)
