@@ -8,7 +8,7 @@ from typing import Any
 
 from taskq.supervisor.lengths import Lengths
 from taskq.supervisor.services import Heartbeat, Promote, Rescuer, Service, Watch
-from taskq.supervisor.strays import Sweep
+from taskq.supervisor.strays import Ghosts, Sweep
 from taskq.supervisor.team import Team
 from taskq.supervisor.unpark import Unpark
 
@@ -28,7 +28,7 @@ class Crew:
         self.watch = Watch(self.team)
         self.unpark = Unpark(self.team)
         self.lengths = Lengths(self.team, tell)
-        duties = (self.heartbeat, self.promote, self.rescue, self.watch, self.unpark, self.lengths, Sweep(team))
+        duties = (self.heartbeat, self.promote, self.rescue, self.watch, self.unpark, self.lengths, Ghosts(team), Sweep(team))
         self.services: tuple[Service, ...] = duties
         self._replacing: str | None = None
 

@@ -246,6 +246,7 @@ class Staff:
         team = self.crews[child.channel].team
         now = monotonic()
         bury(team, child, death, now)
+        team.remember(child.worker)
         del team.children[slot]
         self.failed = self.failed or team.counts()[1] > 0
         pause = respawn_pause(team.crashes, now)

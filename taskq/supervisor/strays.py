@@ -10,7 +10,7 @@ from taskq.history import pack_record, record_of
 from taskq.supervisor.child import Child
 from taskq.supervisor.team import Team
 
-__all__ = ["Sweep", "return_strays"]
+__all__ = ["Ghosts", "Sweep", "return_strays"]
 
 _log = logging.getLogger("taskq.supervisor")
 _EVERY = 600.0
@@ -33,6 +33,30 @@ def return_strays(team: Team, child: Child, last_beat: float) -> None:
     if strays and again is not None and again.id == running.id and again.started == running.started:
         count = team.ask(team.driver.requeue(child.worker, "front", strays))
         _log.warning("worker %s was given %s messages that it never heard of; they are back in waiting", child.worker, count)
+
+
+class Ghosts:
+    """Looks once more at what dead workers have reserved.
+
+    The server notices the end of a connection when it comes to it. Until then it may serve a command that blocked there, and so
+    reserve a message for a worker whose messages were just given back.
+    """
+
+    def __init__(self, team: Team) -> None:
+        self.due = 0.0
+        self._team = team
+
+    def tick(self, now: float) -> None:
+        team = self._team
+        for ghost in [one for one in team.ghosts if one[0] <= now]:
+            count = team.ask(team.driver.rescue(Rescue(ghost[1])))
+            if count is None:
+                break
+            team.ghosts.remove(ghost)
+            if count > 0:
+                _log.warning("worker %s was given %d messages when it was no more; they are back in waiting", ghost[1], count)
+        self.due = min((at for at, _ in team.ghosts), default=now + 1.0)
+        self.due = max(now + 0.1, min(self.due, now + 1.0))
 
 
 class Sweep:

@@ -15,6 +15,7 @@ from taskq.driver.base import Command, Link
 from taskq.driver.load import load_driver
 from taskq.errors import QueueFull, ServerError, ServerUnavailable
 from taskq.supervisor.child import Child
+from taskq.worker.loop import block_seconds
 
 __all__ = ["Team"]
 
@@ -37,6 +38,8 @@ class Team:
         self.link: Link = self.driver.link(min(_PATIENCE, settings.lease / 3))
         #: What must be told to the server once it answers again. Each may safely be said twice.
         self.pending: deque[Command] = deque()
+        #: Workers that are no more, and when to look once more whether anything is reserved for them.
+        self.ghosts: list[tuple[float, str]] = []
         #: Jobs that ended, and that failed for good, in children that are no more.
         self.past_counts = [0, 0]
         self._down_since: float | None = None
@@ -82,6 +85,11 @@ class Team:
             if self.ask(self.pending[0]) is None:
                 return
             self.pending.popleft()
+
+    def remember(self, worker: str) -> None:
+        """Look again later at what a dead worker has reserved: at once for most, and when its last blocked command must have ended."""
+        now = monotonic()
+        self.ghosts += [(now + 0.5, worker), (now + block_seconds(self.settings.lease) + 1.0, worker)]
 
     def counts(self) -> tuple[int, int]:
         """Jobs ended, jobs failed for good, since the start."""

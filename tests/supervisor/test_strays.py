@@ -1,0 +1,58 @@
+"""Messages that nobody would look for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from taskq import Queue
+from taskq.clock import monotonic
+from taskq.driver.base import Rescue
+from taskq.supervisor.strays import Ghosts
+from taskq.supervisor.team import Team
+from tests.support.hand import HandWorker
+from tests.support.servers import ServerProcess
+from tests.support.wait import wait_until
+
+
+@pytest.fixture
+def queue(url: str, prefix: str) -> Iterator[Queue]:
+    """A queue with one channel."""
+    queue = Queue(url, channels={prefix: {"lease": 1}})
+    queue.job(channel=prefix, name="noop")(lambda: None)
+    yield queue
+    queue.close()
+
+
+@pytest.fixture
+def team(queue: Queue, url: str, prefix: str) -> Iterator[Team]:
+    """A supervisor's side of the channel, without children."""
+    team = Team(queue.channel(prefix), url, 0)
+    yield team
+    team.link.close()
+
+
+def test_what_a_dead_worker_is_given_comes_back(queue: Queue, team: Team, server: ServerProcess, prefix: str) -> None:
+    """Given a worker whose messages were rescued, if its blocked command is served after that, then the message soon waits again."""
+    dead = HandWorker(queue, prefix)
+    team.insist(team.driver.rescue(Rescue(dead.name)))
+    team.remember(dead.name)
+    ghosts, keys = Ghosts(team), team.driver.keys
+    queue.push_name("noop")
+    server.admin.lmove(keys.waiting, keys.reserved(dead.name), "RIGHT", "RIGHT")
+    began = monotonic()
+    wait_until(lambda: ghosts.tick(monotonic()) or server.admin.llen(keys.waiting) == 1, timeout=5)
+    assert monotonic() - began < 1.0
+
+
+def test_the_last_look_comes_when_no_command_can_block_any_more(queue: Queue, team: Team, server: ServerProcess, prefix: str) -> None:
+    """Given a dead worker, if it is given a message after the first look, then a later look brings it back, and that is the last."""
+    dead = HandWorker(queue, prefix)
+    team.remember(dead.name)
+    ghosts, keys = Ghosts(team), team.driver.keys
+    wait_until(lambda: ghosts.tick(monotonic()) or len(team.ghosts) == 1, timeout=5)
+    queue.push_name("noop")
+    server.admin.lmove(keys.waiting, keys.reserved(dead.name), "RIGHT", "RIGHT")
+    wait_until(lambda: ghosts.tick(monotonic()) or not team.ghosts, timeout=5)
+    assert server.admin.llen(keys.waiting) == 1
