@@ -28,7 +28,7 @@ def load_app(name: str, directory: Path | None = None) -> Queue:
     if path not in sys.path:
         sys.path.insert(0, path)
     module_name, _, attribute = name.partition(":")
-    if not module_name or module_name.endswith(".py") or "/" in module_name:
+    if not module_name or module_name.endswith(".py") or module_name.startswith(".") or "/" in module_name:
         raise AppError(f"app {name!r}: write it as Python imports it, such as shop.jobs:queue (no path, no .py)")
     module = _import(name, module_name, path)
     return _named(module, attribute) if attribute else _only(module)
@@ -58,7 +58,7 @@ def _named(module: ModuleType, attribute: str) -> Queue:
         except AttributeError:
             names = _queues(module)
             advice = did_you_mean(attribute, names) if names else "it holds no Queue: write queue = taskq.Queue()"
-            raise AppError(f"app: {module.__name__} has no {attribute!r}; {advice}") from None
+            raise AppError(f"app: {_told(module)} has no {attribute!r}; {advice}") from None
     if not isinstance(found, Queue):
         raise AppError(f"app: {module.__name__}:{attribute} is a {type(found).__name__}, not a taskq.Queue")
     return found
@@ -68,12 +68,18 @@ def _only(module: ModuleType) -> Queue:
     names = _queues(module)
     queues = {id(vars(module)[name]): name for name in names}
     if not queues:
-        raise AppError(f"app: {module.__name__} holds no Queue: write queue = taskq.Queue() in it, and @queue.job above your jobs")
+        raise AppError(f"app: {_told(module)} holds no Queue: write queue = taskq.Queue() in it, and @queue.job above your jobs")
     if len(queues) > 1:
         choices = " or ".join(f"{module.__name__}:{name}" for name in names)
         raise AppError(f"app: {module.__name__} holds several queues: name one, {choices}")
     found: Queue = vars(module)[next(iter(queues.values()))]
     return found
+
+
+def _told(module: ModuleType) -> str:
+    # The file tells when a module of the same name was found first: queue.py, email.py.
+    file = getattr(module, "__file__", None)
+    return f"{module.__name__} ({file})" if file else module.__name__
 
 
 def _queues(module: ModuleType) -> list[str]:

@@ -1,0 +1,154 @@
+"""Finding the application: from a name on the command line to the Queue in it, or an error that a newcomer understands."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from taskq import AppError, Queue
+from taskq.app import load_app
+
+Write = Callable[[str, str], None]
+QUEUE = "from taskq import Queue\nqueue = Queue('redis://localhost:1')\n"
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+    """Writes a module into the working directory; forgets it afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path not in ("", str(tmp_path))])
+    before = set(sys.modules)
+
+    def make(name: str, text: str) -> None:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    yield make
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def _refused(name: str) -> AppError:
+    with pytest.raises(AppError) as caught:
+        load_app(name)
+    return caught.value
+
+
+def test_a_queue_is_found_by_its_name(write: Write) -> None:
+    """Given module:attribute, also in a package and within a class, then that queue is loaded from the working directory."""
+    write("shop/__init__.py", "")
+    write("shop/jobs.py", QUEUE + "class App:\n    queue = queue\n")
+    assert isinstance(load_app("shop.jobs:queue"), Queue)
+    assert load_app("shop.jobs:App.queue") is load_app("shop.jobs:queue")
+
+
+def test_the_only_queue_of_a_module_is_found(write: Write) -> None:
+    """Given a module alone, then the one queue in it is loaded, whatever its name, and however many names it has."""
+    write("jobs_one.py", QUEUE + "app = queue\nalso = queue\n")
+    assert load_app("jobs_one") is load_app("jobs_one:app")
+
+
+def test_an_imported_queue_counts(write: Write) -> None:
+    """Given a module that imports its queue from another, then that is found."""
+    write("jobs_base.py", QUEUE)
+    write("jobs_more.py", "from jobs_base import queue\n@queue.job\ndef mail(): ...\n")
+    assert load_app("jobs_more").jobs.names() == ["jobs_more:mail"]
+
+
+def test_another_directory_may_hold_the_app(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a directory, then modules are looked for there first."""
+    write("elsewhere/jobs_far.py", QUEUE)
+    assert isinstance(load_app("jobs_far", tmp_path / "elsewhere"), Queue)
+
+
+@pytest.mark.parametrize("name", ["jobs.py", "shop/jobs", "shop/jobs.py:queue", "", ":queue", "./jobs", "jobs.py:queue", ".jobs", ".."])
+def test_a_path_is_no_module_name(write: Write, name: str) -> None:
+    """Given a path instead of a module, then the error shows how it is written."""
+    write("jobs.py", QUEUE)
+    assert "as Python imports it, such as shop.jobs:queue" in str(_refused(name))
+
+
+@pytest.mark.parametrize(
+    "name", ["jobs_nowhere", "jobs_nowhere:queue", "shop.nowhere", "nowhere.jobs:queue", ".jobs", "..", "a..b", "shop jobs"]
+)
+def test_a_module_that_is_not_there_is_told(write: Write, name: str, tmp_path: Path) -> None:
+    """Given a module that doesn't exist, then the error names it and where it was looked for."""
+    write("shop/__init__.py", "")
+    text = str(_refused(name))
+    assert "there is no module named" in text
+    assert str(tmp_path) in text
+
+
+def test_a_module_that_imports_what_is_missing_is_told_apart(write: Write) -> None:
+    """Given an app that imports a package that isn't installed, then the error names that package, not the app."""
+    write("jobs_needy.py", "import frobnicate.deeply\n")
+    error = _refused("jobs_needy:queue")
+    assert "it imports 'frobnicate', which isn't installed" in str(error)
+    assert isinstance(error.__cause__, ModuleNotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("def f(:\n", "SyntaxError"),
+        ("raise KeyError('x')", "KeyError: 'x'"),
+        ("import os\nos.environ['SURELY_NOT_SET']", "KeyError"),
+        ("from taskq import Nothing", "ImportError: cannot import name 'Nothing'"),
+        ("raise SystemExit(3)", "called exit()"),
+        ("import sys\nsys.exit()", "called exit()"),
+        ("from taskq import Queue\nqueue = Queue('http://x')", "ConfigError"),
+        ("x = '\\ud800'\nraise ValueError(x)", "ValueError"),
+    ],
+)
+def test_an_app_that_does_not_import_is_told(write: Write, text: str, why: str) -> None:
+    """Given an app that raises while it is imported, then the error tells what, and its cause is the error itself."""
+    write("jobs_broken.py", text)
+    error = _refused("jobs_broken")
+    assert "importing jobs_broken failed" in str(error) or "importing jobs_broken called" in str(error)
+    assert why in str(error)
+    assert error.__cause__ is not None
+
+
+def test_ctrl_c_while_importing_is_not_swallowed(write: Write) -> None:
+    """Given Ctrl-C during the import, then it is no error of the app."""
+    write("jobs_stopped.py", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        load_app("jobs_stopped")
+
+
+def test_a_module_without_a_queue_is_told(write: Write) -> None:
+    """Given a module without a queue, with a name and without, then the error shows what to write."""
+    write("jobs_empty.py", "x = 1\n")
+    assert "write queue = taskq.Queue()" in str(_refused("jobs_empty"))
+    assert "write queue = taskq.Queue()" in str(_refused("jobs_empty:queue"))
+
+
+def test_a_module_of_the_standard_library_is_told_apart(write: Write) -> None:
+    """Given an app in a file named like a module that is loaded already, then the error tells which file was found."""
+    write("json.py", QUEUE)
+    assert f"json ({sys.modules['json'].__file__}) holds no Queue" in str(_refused("json"))
+
+
+def test_a_module_with_several_queues_needs_a_name(write: Write) -> None:
+    """Given a module with two queues, then the error names both ways to say which."""
+    write("jobs_two.py", QUEUE + "other = Queue('redis://localhost:2')\n")
+    assert "jobs_two:queue or jobs_two:other" in str(_refused("jobs_two"))
+
+
+def test_a_misspelt_queue_is_told_with_the_right_one(write: Write) -> None:
+    """Given a name that isn't there, then the error offers the nearest queue."""
+    write("jobs_named.py", QUEUE)
+    assert 'did you mean "queue"?' in str(_refused("jobs_named:queu"))
+    assert 'did you mean "queue"?' in str(_refused("jobs_named:queue.queue"))
+
+
+@pytest.mark.parametrize(("attribute", "kind"), [("x", "int"), ("Queue", "type"), ("f", "function"), ("mail", "Job")])
+def test_what_is_no_queue_is_told(write: Write, attribute: str, kind: str) -> None:
+    """Given a name of something else, then the error tells what it is."""
+    write("jobs_odd.py", QUEUE + "x = 1\ndef f(): ...\n@queue.job\ndef mail(): ...\n")
+    assert f"is a {kind}, not a taskq.Queue" in str(_refused(f"jobs_odd:{attribute}"))
