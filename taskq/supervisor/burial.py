@@ -25,8 +25,10 @@ def bury(team: Team, child: Child, death: Death, now: float) -> None:
     running = record.running()
     orderly = death.status == 0 and record.phase is Phase.STOPPING
     rescue = Rescue(child.worker)
-    if child.killed_for == "timeout" and running is not None:
-        rescue = _timed_out(child, running)
+    if child.killed_for == "timeout":
+        # Another job than the one it was killed for: that one had ended in the same moment.
+        if running is not None and running.id == child.overdue:
+            rescue = _timed_out(child, running)
     elif child.killed_for != "stop" and not orderly:
         rescue = _crashed(child, running, death)
         team.note_crash(now)
@@ -41,7 +43,7 @@ def bury(team: Team, child: Child, death: Death, now: float) -> None:
 
 def _timed_out(child: Child, running: Running) -> Rescue:
     text = f"JobTimeout: the job ignored its handle_timeout, and its process {child.worker} was killed"
-    record = pack_record(record_of("timeout", child.worker, 0, text))
+    record = pack_record(record_of("timeout", child.worker, running.attempt, text))
     return Rescue(child.worker, 0, running.id, "timeout", record, running.retry_ms)
 
 
@@ -52,4 +54,4 @@ def _crashed(child: Child, running: Running | None, death: Death) -> Rescue:
         _log.error("%s while it ran no job", what)
         return Rescue(child.worker)
     _log.error("%s while it ran %s %s", what, running.job, running.id.hex())
-    return Rescue(child.worker, 0, running.id, "crash", pack_record(record_of("crashed", child.worker, 0, what)))
+    return Rescue(child.worker, 0, running.id, "crash", pack_record(record_of("crashed", child.worker, running.attempt, what)))

@@ -166,6 +166,8 @@ class Child:
         self.kill_at: float | None = None
         #: Why it was killed by the supervisor, if it was.
         self.killed_for: Literal["stop", "timeout"] | None = None
+        #: The message that was running too long.
+        self.overdue = b""
 
     def ask_to_stop(self, kill_at: float) -> None:
         """Tell it to end after the running job; it is killed at `kill_at` (monotonic)."""

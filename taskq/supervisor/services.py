@@ -226,6 +226,7 @@ class Watch:
             if must_kill(running.deadline, now):
                 if child.killed_for is None:
                     _log.error("worker %s is killed: %s %s ignored its handle_timeout", child.worker, running.job, running.id.hex())
+                    child.overdue = running.id
                 child.kill("timeout")
             wait = min(wait, self._relieve(child, now - running.started))
             if running.deadline:

@@ -166,7 +166,7 @@ class Loop:
         ran = 0
         for index, message in enumerate(messages):
             now = monotonic()
-            if waiter.stopping or self._is_doubtful(now, messages, index) or not record.start_next(now):
+            if waiter.stopping or self._is_doubtful(now, messages, index) or not record.start_next(now, message.head.attempts + 1):
                 break
             self._run(index, message)
             ran += 1

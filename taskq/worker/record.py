@@ -24,10 +24,11 @@ _NAME = 240
 # Each part stands at the offset its comment begins with.
 _BEAT = struct.Struct("=d")  # 0: monotonic time of the supervisor's last good heartbeat
 _COUNTS = struct.Struct("=QQ")  # 8: jobs ended, jobs failed for good
-_START = struct.Struct("=dqdq")  # 24: started (monotonic), started (epoch ms), deadline (monotonic, 0 = none), retry ms (-1 = none left)
-_BATCH = struct.Struct("=II")  # 56: messages in the batch, how many are started
-_FLAGS = struct.Struct("=III")  # 64: phase, reconcile wanted, watched
-_AT_BEAT, _AT_COUNTS, _AT_START, _AT_BATCH, _AT_FLAGS, _AT_NAME = 0, 8, 24, 56, 64, 76
+# 24: started (monotonic), attempt, started (epoch ms), deadline (monotonic, 0 = none), retry ms (-1 = none left)
+_START = struct.Struct("=dIqdq")
+_BATCH = struct.Struct("=II")  # 60: messages in the batch, how many are started
+_FLAGS = struct.Struct("=III")  # 68: phase, reconcile wanted, watched
+_AT_BEAT, _AT_COUNTS, _AT_START, _AT_BATCH, _AT_FLAGS, _AT_NAME = 0, 8, 24, 60, 68, 80
 _AT_DONE = _AT_NAME + 2 + _NAME
 _AT_IDS = _AT_DONE + BATCH_LIMIT
 SLOT_SIZE = (_AT_IDS + BATCH_LIMIT * _ID + 63) // 64 * 64
@@ -58,6 +59,7 @@ class Running(NamedTuple):
 
     id: bytes
     job: str
+    attempt: int
     started: float
     since_ms: int
     deadline: float
@@ -97,7 +99,7 @@ class Record:
         finally:
             self.lock.release()
 
-    def start_next(self, now: float) -> bool:
+    def start_next(self, now: float, attempt: int) -> bool:
         """Claim the next message of the batch. False: the supervisor has taken back the rest."""
         at, memory = self._at, self._memory
         self.lock.acquire()
@@ -106,7 +108,7 @@ class Record:
             if started >= count:
                 return False
             _U32.pack_into(memory, at + _AT_STARTED_COUNT, started + 1)
-            _START.pack_into(memory, at + _AT_START, now, 0, 0.0, -1)
+            _START.pack_into(memory, at + _AT_START, now, attempt, 0, 0.0, -1)
         finally:
             self.lock.release()
         return True
@@ -116,8 +118,8 @@ class Record:
         name = job.encode()[:_NAME]
         at, memory = self._at, self._memory
         memory[at + _AT_NAME : at + _AT_NAME + 2 + len(name)] = struct.pack("=H", len(name)) + name
-        started = _BEAT.unpack_from(memory, at + _AT_START)[0]
-        _START.pack_into(memory, at + _AT_START, started, since_ms, deadline, retry_ms)
+        started, attempt, *_ = _START.unpack_from(memory, at + _AT_START)
+        _START.pack_into(memory, at + _AT_START, started, attempt, since_ms, deadline, retry_ms)
 
     def end_job(self, index: int, *, acked: bool, failed: bool) -> None:
         """Tell that a job has ended. `acked`: it is done, and may be settled by whoever comes first."""
@@ -127,7 +129,7 @@ class Record:
         done, lost = _COUNTS.unpack_from(memory, at + _AT_COUNTS)
         _COUNTS.pack_into(memory, at + _AT_COUNTS, done + 1, lost + failed)
         # The deadline too: the supervisor may read between the two writes that begin the next job.
-        _START.pack_into(memory, at + _AT_START, 0.0, 0, 0.0, -1)
+        _START.pack_into(memory, at + _AT_START, 0.0, 0, 0, 0.0, -1)
 
     def end_batch(self) -> None:
         """Tell that nothing is reserved any more."""
@@ -214,14 +216,14 @@ class Record:
 
     def running(self) -> Running | None:
         """The job that runs now, or None."""
-        started, since_ms, deadline, retry_ms = _START.unpack_from(self._memory, self._at + _AT_START)
+        started, attempt, since_ms, deadline, retry_ms = _START.unpack_from(self._memory, self._at + _AT_START)
         count = _U32.unpack_from(self._memory, self._at + _AT_STARTED_COUNT)[0]
         if not started or not count:
             return None
         at = self._at + _AT_NAME
         size = struct.unpack_from("=H", self._memory, at)[0]
         name = bytes(self._memory[at + 2 : at + 2 + size]).decode(errors="replace") if since_ms else ""
-        return Running(self._ids(count - 1, count)[0], name, started, since_ms, deadline, retry_ms)
+        return Running(self._ids(count - 1, count)[0], name, attempt, started, since_ms, deadline, retry_ms)
 
     def done_ids(self) -> list[bytes]:
         """Messages of the batch whose jobs ended well: safe to settle again."""

@@ -81,7 +81,7 @@ class Runner:
             plan = self._opener.plan(message, body, job, policy)
         except BaseException as error:  # unpickling runs the application's code, which may raise anything
             return self._unreadable(message, error)
-        if message.head.attempts >= policy.max_attempts or message.head.crashes > self._max_crashes:
+        if self._is_exhausted(message, policy):
             return self._exhausted(message, plan)
         return self._run(message, plan, started, since_ms)
 
@@ -164,6 +164,16 @@ class Runner:
         if wait is not None and isinstance(error, Retry) and error.delay is not None:
             return delay_ms(error.delay) / 1000
         return wait
+
+    def _is_exhausted(self, message: Message, policy: RetryPolicy) -> bool:
+        head = message.head
+        if head.attempts >= policy.max_attempts or head.crashes > self._max_crashes:
+            return True
+        if not head.attempts or policy.delay_after(head.attempts, JobTimeout()) is not None:
+            return False
+        # The policy gives up on JobTimeout. A kill at the limit is one that nobody could raise.
+        past = records(message.history_bytes())
+        return bool(past) and past[-1].kind == "timeout"
 
     def _exhausted(self, message: Message, plan: Plan) -> Verdict:
         """The supervisor counted the last attempt (a kill, a crash); only the settling is left."""

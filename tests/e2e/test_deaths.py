@@ -107,6 +107,7 @@ def test_a_job_that_always_kills_goes_to_failed(start_worker: StartWorker, ledge
     assert len(ledger.lines("die")) == 2
     history = store.history(State.FAILED)
     assert [record.kind for record in history] == ["crashed", "crashed"]
+    assert [record.attempt for record in history] == [1, 1]
     for record in history:
         assert re.search(r"pid \d+\) was killed by SIGKILL \(signal 9\), peak memory \d+ MiB", record.error)
         assert record.at_ms > 0

@@ -58,10 +58,20 @@ def test_a_job_that_does_not_listen_is_killed(start_worker: StartWorker, ledger:
     assert kind == "JobTimeout"
     assert "ignored its handle_timeout" in text
     assert ledger.values("quick") == list(range(5))
-    assert [record.kind for record in store.history(State.TIMEOUT)] == ["timeout", "timeout"]
+    assert [(record.kind, record.attempt) for record in store.history(State.TIMEOUT)] == [("timeout", 1), ("timeout", 2)]
     (message,) = store.messages(State.TIMEOUT)
     assert (message.head.attempts, message.head.crashes) == (2, 0)
     assert "is killed: tests.e2e.apps.clocks:" in worker.log
+
+
+def test_a_killed_job_that_gives_up_on_timeouts_is_not_run_again(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given retry_on without JobTimeout, if a job has to be killed, then that was its only run, as if it had listened."""
+    clocks.choosy.push()
+    worker = start_worker("clocks", settings=LIMIT)
+    ledger.wait_for("on_fail")
+    assert worker.stop() == 0
+    assert len(ledger.lines("begin")) == 1
+    assert store.count(State.TIMEOUT) == 1
 
 
 def test_cancelled_async_jobs_clean_up(start_worker: StartWorker, ledger: Ledger) -> None:

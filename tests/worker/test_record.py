@@ -48,17 +48,17 @@ def test_a_batch_is_started_in_order_and_ends() -> None:
     ids = ids_of(3)
     record.begin_batch(ids)
     assert (record.held, record.unstarted(), record.running()) == (3, 3, None)
-    assert record.start_next(10.0)
+    assert record.start_next(10.0, 2)
     record.describe("shop:send", 1234, 15.5, 250)
     running = record.running()
     assert running is not None
-    assert running == (ids[0], "shop:send", 10.0, 1234, 15.5, 250)
+    assert running == (ids[0], "shop:send", 2, 10.0, 1234, 15.5, 250)
     record.end_job(0, acked=True, failed=False)
     assert record.running() is None
-    assert record.start_next(11.0)
+    assert record.start_next(11.0, 1)
     record.end_job(1, acked=False, failed=True)
-    assert record.start_next(12.0)
-    assert not record.start_next(13.0)
+    assert record.start_next(12.0, 1)
+    assert not record.start_next(13.0, 1)
     assert (record.counts, record.done_ids(), record.unstarted()) == ((2, 1), [ids[0]], 0)
     record.end_batch()
     assert (record.held, record.done_ids(), record.running()) == (0, [], None)
@@ -67,10 +67,10 @@ def test_a_batch_is_started_in_order_and_ends() -> None:
 def test_a_job_that_is_not_described_yet_has_no_deadline_of_the_one_before(record: Record) -> None:
     """Given a job with a deadline that has ended, if the next is claimed, then it has neither name nor deadline yet."""
     record.begin_batch(ids_of(2))
-    record.start_next(1.0)
+    record.start_next(1.0, 1)
     record.describe("slow", 99, 2.0, 5)
     record.end_job(0, acked=True, failed=False)
-    record.start_next(50.0)
+    record.start_next(50.0, 1)
     running = record.running()
     assert running is not None
     assert (running.job, running.started, running.deadline, running.retry_ms) == ("", 50.0, 0.0, -1)
@@ -81,7 +81,7 @@ def test_long_names_are_cut(record: Record, name: str) -> None:
     """Given a job's name of any length, then what fits is told, and nothing beside it is overwritten."""
     ids = ids_of(BATCH_LIMIT)
     record.begin_batch(ids)
-    record.start_next(1.0)
+    record.start_next(1.0, 1)
     record.describe(name, 7, 0.0, -1)
     running = record.running()
     assert running is not None
@@ -95,7 +95,7 @@ def test_records_do_not_touch_each_other() -> None:
     records = Records([_fork.Lock() for _ in range(3)])
     records[1].begin_batch(ids_of(BATCH_LIMIT))
     for _ in range(BATCH_LIMIT):
-        records[1].start_next(1.0)
+        records[1].start_next(1.0, 1)
         records[1].describe("x" * 500, 1, 2.0, 3)
     for index in range(BATCH_LIMIT):
         records[1].end_job(index, acked=True, failed=True)
@@ -122,12 +122,12 @@ def test_what_is_taken_back_can_not_be_started(record: Record) -> None:
     """Given five messages of which two are started, then taking back returns the other three, in order, once, and ends the batch."""
     ids = ids_of(5)
     record.begin_batch(ids)
-    record.start_next(1.0)
+    record.start_next(1.0, 1)
     record.end_job(0, acked=True, failed=False)
-    record.start_next(2.0)
+    record.start_next(2.0, 1)
     assert taken(record) == ids[2:]
     assert taken(record) == []
-    assert not record.start_next(3.0)
+    assert not record.start_next(3.0, 1)
     assert (record.unstarted(), record.held, record.done_ids()) == (0, 2, ids[:1])
     running = record.running()
     assert running is not None
@@ -137,11 +137,11 @@ def test_what_is_taken_back_can_not_be_started(record: Record) -> None:
 def test_nothing_begins_while_something_is_taken_back(record: Record) -> None:
     """Given a supervisor that returns messages to the server, then the worker begins no other batch before it is done."""
     record.begin_batch(ids_of(3))
-    record.start_next(1.0)
+    record.start_next(1.0, 1)
     order: list[str] = []
 
     def worker() -> None:
-        order.append("started" if record.start_next(2.0) else "refused")
+        order.append("started" if record.start_next(2.0, 1) else "refused")
         record.begin_batch(ids_of(1))
         order.append("begun")
 
@@ -168,13 +168,13 @@ def test_a_place_can_be_used_again_after_a_death_with_the_lock(record: Record) -
     assert time.monotonic() - began < 2
     record.clear()
     record.begin_batch(ids_of(1))
-    assert record.start_next(1.0)
+    assert record.start_next(1.0, 1)
 
 
 def test_a_cleared_place_is_as_new(record: Record) -> None:
     """Given a record that was used, if it is cleared, then nothing of the last worker is left."""
     record.begin_batch(ids_of(4))
-    record.start_next(5.0)
+    record.start_next(5.0, 1)
     record.describe("x", 1, 2.0, 3)
     record.set_phase(Phase.RUNNING)
     record.ask_reconcile()
@@ -192,7 +192,7 @@ def _run_batches(record: Record, out: Any, batches: int, size: int) -> None:
         ids = [batch.to_bytes(8, "big") + place.to_bytes(8, "big") for place in range(size)]
         record.begin_batch(ids)
         for place in range(size):
-            if not record.start_next(time.monotonic()):
+            if not record.start_next(time.monotonic(), 1):
                 break
             started.append(ids[place])
             record.end_job(place, acked=True, failed=False)
@@ -205,7 +205,7 @@ def _run_batches(record: Record, out: Any, batches: int, size: int) -> None:
 
 @pytest.mark.parametrize("size", [2, 64, BATCH_LIMIT])
 def test_each_message_is_either_started_or_taken_back(record: Record, size: int) -> None:
-    """Given a worker that starts as fast as it can and a supervisor that takes back all the time, then no message is in both hands or in none."""
+    """Given a worker and a supervisor that start and take back as fast as they can, then no message is in both hands, or in none."""
     here, there = _fork.Pipe()
     process = in_child(_run_batches, record, there, 300, size)
     there.close()
@@ -231,7 +231,7 @@ def test_each_message_is_either_started_or_taken_back(record: Record, size: int)
 
 def _hold(record: Record, ids: list[bytes]) -> None:
     record.begin_batch(ids)
-    record.start_next(time.monotonic())
+    record.start_next(time.monotonic(), 1)
     record.describe("held", 5, 0.0, -1)
     time.sleep(60)
 

@@ -149,7 +149,7 @@ def test_the_first_of_three_runs(stage: Stage, result: Any, action: Action, dela
     ids=repr,
 )
 def test_the_last_run(stage: Stage, result: Any, state: State, error: str) -> None:
-    """Given a job in its last attempt, if it fails, then the message goes to failed or timeout with the error, and on_fail gets the exception."""
+    """Given a job in its last attempt, if it fails, then it goes to failed or timeout with the error, and on_fail gets the exception."""
     past = pack_record(record_of("failed", "w0", 1, "ValueError: before"))
     verdict = stage.run(result, attempts=2, history=past)
     assert (verdict.action, verdict.state) == (Action.FAIL, state)
@@ -257,7 +257,7 @@ def test_on_fail_has_a_deadline_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_exhausted_message_is_settled_without_a_run(
     stage: Stage, kind: Any, head: dict[str, int], state: State, error: type[BaseException]
 ) -> None:
-    """Given a message of which a kill or a crash was the last run, then it isn't run, its bytes stay, and on_fail is told with what happened."""
+    """Given a message of which a kill or a crash was the last run, then it isn't run, its bytes stay, and on_fail is told what happened."""
     past = pack_record(record_of(kind, "w0", 0, "it was killed"))
     message = stage.message(history=past, **head)
     verdict = stage.runner.run(message, 100.0, 1234)
@@ -269,6 +269,19 @@ def test_an_exhausted_message_is_settled_without_a_run(
     assert type(told) is error
     assert str(told) == "it was killed"
     assert stage.executor.seen[0].attempt <= stage.executor.seen[0].max_attempts
+
+
+def test_a_kill_that_the_policy_gives_up_on_is_the_last_run() -> None:
+    """Given a job that isn't tried again after JobTimeout, if it was killed at its limit with attempts left, then it isn't run again."""
+    past = pack_record(record_of("timeout", "w0", 1, "it was killed"))
+    for options, action in [({"retry_on": OSError}, Action.FAIL), ({"give_up_on": JobTimeout}, Action.FAIL), ({}, Action.ACK)]:
+        verdict = Stage(**options).run(attempts=1, history=past)
+        assert verdict.action is action
+        assert verdict.state is (State.TIMEOUT if action is Action.FAIL else State.FAILED)
+    reloaded = Stage(retry_on=OSError).run(attempts=0, history=past)
+    assert reloaded.action is Action.ACK
+    other = pack_record(record_of("failed", "w0", 1, "OSError"))
+    assert Stage(retry_on=OSError).run(attempts=1, history=other).action is Action.ACK
 
 
 def test_crashes_up_to_the_limit_are_run(stage: Stage) -> None:

@@ -112,7 +112,7 @@ def test_handlers_of_a_job_are_replaced(waiter: Waiter) -> None:
 def test_a_signal_that_was_held_back_is_heard(waiter: Waiter) -> None:
     """Given SIGTERM that came while it was held back, if a waiter is made, then it knows that it must stop."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
     other = Waiter()
     assert other.stopping
     other.close()

@@ -101,6 +101,12 @@ def told_slowly() -> None:
     time.sleep(60)
 
 
+@queue.job(retry_on=OSError, on_fail=tell)
+async def choosy() -> None:
+    _begin("choosy")
+    time.sleep(60)
+
+
 @queue.job
 def quick(number: int = 0) -> None:
     note("quick", number)

@@ -8,8 +8,8 @@ from typing import Any
 
 import taskq
 from taskq import Outcome, Queue, events
-from taskq.events import JobEvent, ProcessEvent, QueueLength
-from tests.support.ledger import note
+from taskq.events import JobEvent, QueueLength
+from tests.support.ledger import LEDGER, note
 
 queue = Queue()
 
@@ -41,34 +41,37 @@ def _told(event: JobEvent) -> list[Any]:
     return [event.context.job.partition(":")[2], event.context.attempt, error, event.delay, event.seconds > 0]
 
 
-@events.before.connect
 def on_before(event: JobEvent) -> None:
     note("before", _told(event))
     assert taskq.current() == event.context
 
 
-for _name in ("after", "retry", "failed", "timeout"):
-    getattr(events, _name).connect(lambda event, name=_name: note(name, _told(event)))
-
-
-@events.queue_length.connect
 def on_length(event: QueueLength) -> None:
     note("queue_length", [event.channel, {state.value: count for state, count in event.counts.items()}])
 
 
-for _name in ("worker_start", "worker_stop", "child_start", "child_stop"):
+def listen() -> None:
+    """Connect all listeners. Only in workers: the test that imports this module has listeners of its own."""
+    events.before.connect(on_before)
+    for name in ("after", "retry", "failed", "timeout"):
+        getattr(events, name).connect(lambda event, name=name: note(name, _told(event)))
+    events.queue_length.connect(on_length)
+    for name in ("worker_start", "worker_stop", "child_start", "child_stop"):
+        getattr(events, name).connect(lambda event, name=name: note(name, [event.pid, list(event.channels), os.getpid()]))
 
-    @getattr(events, _name).connect
-    def on_process(event: ProcessEvent, name: str = _name) -> None:
-        note(name, [event.pid, list(event.channels), os.getpid()])
 
-
-if os.environ.get("TEST_LISTENERS_RAISE"):
-    _kind = {"error": ValueError, "exit": SystemExit, "interrupt": KeyboardInterrupt}[os.environ["TEST_LISTENERS_RAISE"]]
+def break_listeners(kind: type[BaseException]) -> None:
+    """Connect one that raises to every event."""
 
     def broken(event: object) -> None:
         note("broken", type(event).__name__)
-        raise _kind("a broken listener")
+        raise kind("a broken listener")
 
-    for _name in ("before", "after", "retry", "failed", "timeout", "worker_start", "queue_length", "child_start", "child_stop"):
-        getattr(events, _name).connect(broken)
+    for name in ("before", "after", "retry", "failed", "timeout", "worker_start", "queue_length", "child_start", "child_stop"):
+        getattr(events, name).connect(broken)
+
+
+if LEDGER in os.environ:
+    listen()
+    if os.environ.get("TEST_LISTENERS_RAISE"):
+        break_listeners({"error": ValueError, "exit": SystemExit, "interrupt": KeyboardInterrupt}[os.environ["TEST_LISTENERS_RAISE"]])
