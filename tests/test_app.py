@@ -72,9 +72,7 @@ def test_a_path_is_no_module_name(write: Write, name: str) -> None:
     assert "as Python imports it, such as shop.jobs:queue" in str(_refused(name))
 
 
-@pytest.mark.parametrize(
-    "name", ["jobs_nowhere", "jobs_nowhere:queue", "shop.nowhere", "nowhere.jobs:queue", ".jobs", "..", "a..b", "shop jobs"]
-)
+@pytest.mark.parametrize("name", ["jobs_nowhere", "jobs_nowhere:queue", "shop.nowhere", "nowhere.jobs:queue", "a..b", "shop jobs"])
 def test_a_module_that_is_not_there_is_told(write: Write, name: str, tmp_path: Path) -> None:
     """Given a module that doesn't exist, then the error names it and where it was looked for."""
     write("shop/__init__.py", "")
