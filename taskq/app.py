@@ -58,7 +58,7 @@ def _named(module: ModuleType, attribute: str) -> Queue:
         except AttributeError:
             names = _queues(module)
             advice = did_you_mean(attribute, names) if names else "it holds no Queue: write queue = taskq.Queue()"
-            raise AppError(f"app: {_told(module)} has no {attribute!r}; {advice}") from None
+            raise AppError(f"app: {module.__name__} has no {attribute!r}; {advice}{_place(module)}") from None
     if not isinstance(found, Queue):
         raise AppError(f"app: {module.__name__}:{attribute} is a {type(found).__name__}, not a taskq.Queue")
     return found
@@ -68,7 +68,9 @@ def _only(module: ModuleType) -> Queue:
     names = _queues(module)
     queues = {id(vars(module)[name]): name for name in names}
     if not queues:
-        raise AppError(f"app: {_told(module)} holds no Queue: write queue = taskq.Queue() in it, and @queue.job above your jobs")
+        raise AppError(
+            f"app: {module.__name__} holds no Queue: write queue = taskq.Queue() in it, and @queue.job above your jobs{_place(module)}"
+        )
     if len(queues) > 1:
         choices = " or ".join(f"{module.__name__}:{name}" for name in names)
         raise AppError(f"app: {module.__name__} holds several queues: name one, {choices}")
@@ -76,10 +78,10 @@ def _only(module: ModuleType) -> Queue:
     return found
 
 
-def _told(module: ModuleType) -> str:
-    # The file tells when a module of the same name was found first: queue.py, email.py.
+def _place(module: ModuleType) -> str:
+    # It tells when a module of the same name was found first: json.py, email.py.
     file = getattr(module, "__file__", None)
-    return f"{module.__name__} ({file})" if file else module.__name__
+    return f" (it was read from {file})" if file else ""
 
 
 def _queues(module: ModuleType) -> list[str]:
