@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -50,6 +51,10 @@ class OwnServer(Protocol):
 def pytest_configure(config: pytest.Config) -> None:
     """Let pytest inherit the orphans of its children, so that `no_leak` finds a worker whose supervisor died."""
     adopt_orphans()
+    # Started in the background (nohup, a CI's runner) it may ignore these, and so would every process that a test starts.
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def _need(binary: Path | None, what: str) -> Path:

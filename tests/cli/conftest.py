@@ -92,6 +92,8 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("TASKQ_"):
             monkeypatch.delenv(name)
+    # pytest-xdist sets it, and tables would be cut to it.
+    monkeypatch.delenv("COLUMNS", raising=False)
 
 
 @pytest.fixture
