@@ -1,6 +1,6 @@
 """Messages of other clients: a plain JSON object, pushed with LPUSH by any Redis client of any language.
 
-    {"job": "shop.jobs:send_email", "args": ["a@b.c"], "kwargs": {"subject": "hi"}, "max_attempts": 5}
+{"job": "shop.jobs:send_email", "args": ["a@b.c"], "kwargs": {"subject": "hi"}, "max_attempts": 5}
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from taskq.errors import MalformedMessage
+from taskq.message import describe_malformed
 
 __all__ = ["ForeignCall", "read_foreign"]
 
@@ -37,7 +38,7 @@ def read_foreign(content: bytes) -> ForeignCall:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if content[:1] == b"{":
             raise MalformedMessage(f"a JSON message that can't run: {error}") from None
-        raise MalformedMessage(f"{len(content)} bytes that begin with {content[:12]!r} are no message: {error}") from None
+        raise MalformedMessage(f"{describe_malformed(content)}: {error}") from None
     if call.max_attempts is not None and not 1 <= call.max_attempts <= 65535:
         raise MalformedMessage(f"max_attempts must be 1 to 65535, not {call.max_attempts}")
     return call

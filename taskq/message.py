@@ -29,7 +29,19 @@ from taskq.clock import now_ms
 from taskq.errors import MalformedMessage, UnsupportedVersion
 from taskq.signing import SIGNATURE_SIZE, Signer
 
-__all__ = ["HEAD_SIZE", "Body", "Flag", "Head", "Message", "encode", "is_stamped", "new_id", "make_body", "wrap_foreign"]
+__all__ = [
+    "HEAD_SIZE",
+    "Body",
+    "Flag",
+    "Head",
+    "Message",
+    "describe_malformed",
+    "encode",
+    "is_stamped",
+    "make_body",
+    "new_id",
+    "wrap_foreign",
+]
 
 _HEAD = struct.Struct(">BB16sHBI")
 _ID = struct.Struct(">QI6s")
@@ -141,6 +153,12 @@ def is_stamped(raw: bytes) -> bool:
     return raw[0] > VERSION or HEAD_SIZE + _HEAD.unpack_from(raw)[-1] <= len(raw)
 
 
+def describe_malformed(raw: bytes) -> str:
+    """Say what bytes are that aren't stamped."""
+    what = "a message that is cut off" if len(raw) >= HEAD_SIZE and raw[0] <= VERSION else "no message"
+    return f"{len(raw)} bytes that begin with {raw[:12]!r} are {what}"
+
+
 class Message:
     """One message as it was read. The head is decoded at once, body and history when asked for."""
 
@@ -153,7 +171,7 @@ class Message:
             MalformedMessage: there is none, or the body is cut off.
         """
         if not is_stamped(raw):
-            raise MalformedMessage(f"{len(raw)} bytes that begin with {raw[:12]!r} are no message")
+            raise MalformedMessage(describe_malformed(raw))
         self.raw = raw
         self.head = Head._make(_HEAD.unpack_from(raw))
 
