@@ -197,6 +197,7 @@ class Rescuer:
         for worker in map(bytes.decode, found[::2]):
             if is_dead(worker):
                 self._rescue(worker, 0, "its process is gone")
+                self._team.remember(worker)
 
     def _rescue(self, worker: str, lease_ms: int, reason: str) -> None:
         record = record_of("lost", worker, 0, f"the worker {worker} was lost: {reason}")

@@ -198,7 +198,7 @@ class Staff:
     def close(self) -> None:
         """End the zygotes, and tell the server what it must still know."""
         for crew in self.crews.values():
-            crew.team.send_pending()
+            crew.team.part()
             if crew.team.pending:
                 _log.warning("channel %s: the server doesn't answer; what was reserved is rescued after the lease", crew.team.name)
             crew.close()

@@ -11,7 +11,7 @@ from typing import Any
 
 from taskq.clock import monotonic
 from taskq.config import ChannelSettings
-from taskq.driver.base import Command, Link
+from taskq.driver.base import Command, Link, Rescue
 from taskq.driver.load import load_driver
 from taskq.errors import QueueFull, ServerError, ServerUnavailable
 from taskq.supervisor.child import Child
@@ -90,6 +90,12 @@ class Team:
         """Look again later at what a dead worker has reserved: at once for most, and when its last blocked command must have ended."""
         now = monotonic()
         self.ghosts += [(now + 0.5, worker), (now + block_seconds(self.settings.lease) + 1.0, worker)]
+
+    def part(self) -> None:
+        """Tell the server the last that it must know: nobody will look again."""
+        for worker in {worker for _, worker in self.ghosts}:
+            self.pending.append(self.driver.rescue(Rescue(worker)))
+        self.send_pending()
 
     def counts(self) -> tuple[int, int]:
         """Jobs ended, jobs failed for good, since the start."""

@@ -56,3 +56,13 @@ def test_the_last_look_comes_when_no_command_can_block_any_more(queue: Queue, te
     server.admin.lmove(keys.waiting, keys.reserved(dead.name), "RIGHT", "RIGHT")
     wait_until(lambda: ghosts.tick(monotonic()) or not team.ghosts, timeout=5)
     assert server.admin.llen(keys.waiting) == 1
+
+
+def test_a_supervisor_that_ends_looks_once_more(queue: Queue, team: Team, server: ServerProcess, prefix: str) -> None:
+    """Given a dead worker that nobody has looked at again, if the supervisor ends, then what the worker was given waits again."""
+    dead, keys = HandWorker(queue, prefix), team.driver.keys
+    team.remember(dead.name)
+    queue.push_name("noop")
+    server.admin.lmove(keys.waiting, keys.reserved(dead.name), "RIGHT", "RIGHT")
+    team.part()
+    assert server.admin.llen(keys.waiting) == 1
