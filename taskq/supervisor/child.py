@@ -176,7 +176,9 @@ class Child:
             self._signal(signal.SIGTERM)
 
     def kill(self, why: Literal["stop", "timeout"]) -> None:
-        """Kill it, and what its jobs have started."""
+        """Kill it, and what its jobs have started. One that has no process yet must be killed again when it has."""
+        if self.pid is None:
+            return
         if self.killed_for is None:
             self.killed_for = why
         self._signal(signal.SIGKILL, group=True)

@@ -38,6 +38,6 @@ def is_surely_dead(worker: str, tag: str) -> bool:
         os.kill(int(parts[2]), 0)
     except ProcessLookupError:
         return True
-    except PermissionError:
+    except (PermissionError, OverflowError):  # others' process, or no process id at all
         return False
     return False

@@ -1,0 +1,65 @@
+"""One channel as a supervisor has it, on a real server, with children that are no processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from taskq import Queue
+from taskq.message import Message
+from taskq.supervisor.child import Child
+from taskq.supervisor.team import Team
+from taskq.worker.record import Phase, Records
+from tests.support.hand import HandWorker
+from tests.support.servers import ServerProcess
+from tests.support.store import Store
+
+
+class Office:
+    """A team, its producer, and its children's hands."""
+
+    def __init__(self, server: ServerProcess, prefix: str, **settings: Any) -> None:
+        self.queue = Queue(server.url, channels={prefix: settings})
+        self.job = self.queue.job(channel=prefix, name="work")(lambda number=0: None)
+        self.store = Store(server, prefix)
+        self.prefix = prefix
+        self.team = Team(self.queue.channel(prefix), server.url, 1)
+        self._records = Records([multiprocessing.get_context("fork").Lock() for _ in range(4)])
+
+    def child(self, name: str = "w1") -> Child:
+        """Add a child that is registered and has no process."""
+        slot = len(self.team.children)
+        child = Child(slot, name, self.prefix, self._records[slot], 0)
+        self.team.children[slot] = child
+        self.hand(name).beat()
+        child.registered = True
+        return child
+
+    def hand(self, name: str = "w1") -> HandWorker:
+        """Return what makes a child's moves at the server."""
+        return HandWorker(self.queue, self.prefix, name)
+
+    def reserve(self, child: Child, count: int) -> list[Message]:
+        """Push so many messages, let the child reserve them all, and begin the batch."""
+        self.job.push_many([(number,) for number in range(count)])
+        messages: list[Message] = []
+        while len(messages) < count:
+            messages += map(Message, self.hand(child.worker).reserve(count))
+        child.record.begin_batch([message.id for message in messages])
+        child.record.set_phase(Phase.RUNNING)
+        return messages
+
+    def close(self) -> None:
+        self.team.link.close()
+        self.queue.close()
+
+
+@pytest.fixture
+def office(server: ServerProcess, prefix: str) -> Iterator[Office]:
+    """One with the default settings but for quick retries."""
+    office = Office(server, prefix, max_crashes=1)
+    yield office
+    office.close()

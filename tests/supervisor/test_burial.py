@@ -1,0 +1,173 @@
+"""What follows from a child's end."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from taskq.channel import State
+from taskq.history import records
+from taskq.message import Message
+from taskq.supervisor.burial import bury
+from taskq.supervisor.child import Child, Death
+from taskq.worker.record import Phase
+from tests.supervisor.conftest import Office
+
+KILLED = Death(-9, maxrss=50_000)
+
+
+def start(child: Child, done: int = 0, *, retry_ms: int = -1) -> None:
+    """Let a child end so many jobs, and begin the next."""
+    for index in range(done):
+        child.record.start_next(1.0, 1)
+        child.record.end_job(index, acked=True, failed=False)
+    child.record.start_next(2.0, 1)
+    child.record.describe("work", 1234, 0.0, retry_ms)
+
+
+def waiting(office: Office) -> list[bytes]:
+    return [message.id for message in office.store.messages(State.WAITING)]
+
+
+def test_a_crash_blames_the_running_job_alone(office: Office) -> None:
+    """Given five messages of which two are done and one runs, if the child is killed, then the running one is counted, and comes first."""
+    child = office.child()
+    messages = office.reserve(child, 5)
+    start(child, done=2)
+    bury(office.team, child, KILLED, 10.0)
+    blamed, *rest = office.store.messages(State.WAITING)
+    assert [blamed.id, *(message.id for message in rest)] == [message.id for message in messages[2:]]
+    assert (blamed.head.crashes, blamed.head.attempts) == (1, 0)
+    (record,) = records(blamed.history_bytes())
+    assert (record.kind, record.attempt) == ("crashed", 1)
+    assert record.error == "worker w1 (pid None) was killed by SIGKILL (signal 9), peak memory 48 MiB"
+    assert [message.raw for message in rest] == [message.raw for message in messages[3:]]
+    assert office.store.leaks() == []
+    assert office.team.crashes == [10.0]
+    assert office.team.past_counts == [2, 0]
+
+
+def test_done_jobs_are_settled_not_run_again(office: Office) -> None:
+    """Given a child that dies between jobs with acks in its hands, then those jobs don't come back."""
+    child = office.child()
+    messages = office.reserve(child, 3)
+    start(child, done=1)
+    child.record.end_job(1, acked=True, failed=False)
+    bury(office.team, child, KILLED, 10.0)
+    assert waiting(office) == [messages[2].id]
+
+
+def test_one_crash_too_many_comes_back_to_be_settled(office: Office) -> None:
+    """Given max_crashes = 1 and a message that has crashed once, if it crashes again, then the next worker gets it, to settle it."""
+    child = office.child()
+    (message,) = office.reserve(child, 1)
+    office.store.client.lset(office.store.keys.reserved("w1"), 0, message.changed(crashes=1))
+    start(child)
+    bury(office.team, child, KILLED, 10.0)
+    (again,) = office.store.messages(State.WAITING)
+    assert again.head.crashes == 2
+
+
+def test_a_message_that_kills_even_the_settling_is_set_aside(office: Office) -> None:
+    """Given a message over the limit that kills the worker which was to settle it, then no worker touches it again."""
+    child = office.child()
+    (message,) = office.reserve(child, 1)
+    office.store.client.lset(office.store.keys.reserved("w1"), 0, message.changed(crashes=2))
+    start(child)
+    bury(office.team, child, KILLED, 10.0)
+    assert waiting(office) == []
+    assert office.store.count(State.FAILED) == 1
+
+
+@pytest.mark.parametrize(("retry_ms", "state"), [(20, State.DELAYED), (-1, State.WAITING)])
+def test_a_kill_at_the_limit_is_a_failed_attempt(office: Office, retry_ms: int, state: State) -> None:
+    """Given a child killed for its job's timeout, then that is an attempt and no crash; it comes after its interval, or to be settled."""
+    child = office.child()
+    messages = office.reserve(child, 2)
+    start(child, retry_ms=retry_ms)
+    child.killed_for, child.overdue = "timeout", messages[0].id
+    bury(office.team, child, KILLED, 10.0)
+    found = [message for message in office.store.messages(state) if message.id == messages[0].id]
+    assert [(message.head.attempts, message.head.crashes) for message in found] == [(1, 0)]
+    (record,) = records(found[0].history_bytes())
+    assert (record.kind, record.attempt) == ("timeout", 1)
+    assert "ignored its handle_timeout" in record.error
+    assert messages[1].id in waiting(office)
+    assert office.team.crashes == []
+
+
+def test_a_kill_that_came_too_late_blames_nobody(office: Office) -> None:
+    """Given a child killed for a job that had just ended, then the job that runs by now isn't blamed, and nothing counts as a crash."""
+    child = office.child()
+    messages = office.reserve(child, 2)
+    start(child, done=1)
+    child.killed_for, child.overdue = "timeout", messages[0].id
+    bury(office.team, child, KILLED, 10.0)
+    (left,) = office.store.messages(State.WAITING)
+    assert left.raw == messages[1].raw
+    assert office.team.crashes == []
+
+
+def test_a_kill_at_the_stop_counts_nothing(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a child killed at its stop_timeout, then all its messages come back unchanged and in order, and the log names the job."""
+    child = office.child()
+    messages = office.reserve(child, 3)
+    start(child)
+    child.killed_for = "stop"
+    bury(office.team, child, KILLED, 10.0)
+    assert office.store.raw(State.WAITING) == [message.raw for message in messages]
+    assert "was killed at its stop_timeout; work" in caplog.text
+    assert office.team.crashes == []
+
+
+def test_an_orderly_end_is_no_crash(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a child that ends as told, then nothing is said, and what it still had comes back."""
+    child = office.child()
+    (message,) = office.reserve(child, 1)
+    child.record.set_phase(Phase.STOPPING)
+    with caplog.at_level(logging.DEBUG):
+        bury(office.team, child, Death(0), 10.0)
+    assert office.store.raw(State.WAITING) == [message.raw]
+    assert caplog.records == []
+    assert office.store.leaks() == []
+
+
+@pytest.mark.parametrize("phase", [Phase.STARTING, Phase.IDLE, Phase.RUNNING])
+def test_exit_code_0_in_the_midst_is_a_crash(office: Office, caplog: pytest.LogCaptureFixture, phase: Phase) -> None:
+    """Given a child that leaves with code 0 without being told to, then that is a crash; without a running job nobody is blamed."""
+    child = office.child()
+    messages = office.reserve(child, 2)
+    child.record.set_phase(phase)
+    bury(office.team, child, Death(0), 10.0)
+    assert office.store.raw(State.WAITING) == [message.raw for message in messages]
+    assert "exited with code 0 while it ran no job" in caplog.text
+    assert office.team.crashes == [10.0]
+
+
+def test_a_job_that_may_not_run_twice_is_kept_aside(office: Office) -> None:
+    """Given on_lost = "timeout" at the job, if its process dies, then the message is in timeout, and the others come back."""
+    job = office.queue.job(channel=office.prefix, name="careful", on_lost="timeout")(lambda: None)
+    careful = job.push()
+    child = office.child()
+    (raw,) = office.hand().reserve(1)
+    child.record.begin_batch([Message(raw).id])
+    start(child)
+    bury(office.team, child, KILLED, 10.0)
+    (message,) = office.store.messages(State.TIMEOUT)
+    assert message.hex_id == careful.id
+    assert waiting(office) == []
+
+
+def test_what_can_not_be_told_now_is_told_later(office: Office) -> None:
+    """Given a server that doesn't answer, then the burial is kept in mind, in order, and done when it answers again."""
+    child = office.child()
+    messages = office.reserve(child, 2)
+    start(child, done=1)
+    office.team._ask_after = float("inf")
+    bury(office.team, child, KILLED, 10.0)
+    assert [command.move for command in office.team.pending] == ["ack", "rescue"]
+    office.team._ask_after = 0.0
+    office.team.send_pending()
+    assert waiting(office) == [messages[1].id]
+    assert not office.team.pending

@@ -1,0 +1,160 @@
+"""Processes: how they are forked, how they die, and what is known of each."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from taskq.supervisor.child import Child, Death, die_with_parent, fork, make_pipe
+from taskq.worker.record import Record, Records
+from tests.support.processes import is_alive
+from tests.support.wait import wait_until
+
+
+@pytest.fixture
+def record() -> Record:
+    return Records([multiprocessing.get_context("fork").Lock()])[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (0, "exited with code 0"),
+        (3, "exited with code 3"),
+        (-9, "was killed by SIGKILL (signal 9)"),
+        (-11, "was killed by SIGSEGV (signal 11)"),
+        (-99, "was killed by unknown signal (signal 99)"),
+        (None, "ended with its zygote"),
+    ],
+)
+def test_a_death_is_told_in_words(status: int | None, text: str) -> None:
+    """Given an exit status, then its words are for people."""
+    assert str(Death(status)) == text
+
+
+ENDS: dict[str, tuple[Callable[[], object], int]] = {
+    "returns": (lambda: None, 0),
+    "exits": (lambda: sys.exit(4), 4),
+    "raises": (lambda: 1 // 0, 1),
+    "leaves": (lambda: os._exit(5), 5),
+    "killed": (lambda: os.kill(os.getpid(), signal.SIGKILL), -9),
+}
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_forked_process_tells_how_it_ended(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Given processes that end in every way, then their exit code and their peak memory are known."""
+    work, code = ENDS[kind]
+    process = fork(work)
+    wait_until(lambda: process.exitcode is not None)
+    assert process.exitcode == code
+    assert process.maxrss > 1000
+    process.close()
+    capfd.readouterr()
+
+
+def test_a_forked_process_hears_no_sigterm_before_it_lets_it_through() -> None:
+    """Given SIGTERM right after the fork, then it is held back until the process has its own handler; the parent isn't affected."""
+    here, there = make_pipe()
+
+    def live() -> None:
+        heard: list[int] = []
+        here.close()
+        there.recv()
+        signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        there.send(heard)
+
+    process = fork(live)
+    there.close()
+    os.kill(process.pid, signal.SIGTERM)
+    here.send("go on")
+    assert here.recv() == [signal.SIGTERM]
+    process.join(5)
+    process.close()
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    here.close()
+
+
+def test_nobody_outlives_a_parent_that_is_killed() -> None:
+    """Given a process that must die with its parent, if the parent is killed, then it ends at once."""
+    here, there = make_pipe()
+
+    def parent() -> None:
+        pid = os.getpid()
+
+        def child() -> None:
+            die_with_parent(pid)
+            there.send(os.getpid())
+            time.sleep(60)
+
+        fork(child).join()
+
+    process = fork(parent)
+    child = here.recv()
+    assert is_alive(child)
+    process.kill()
+    wait_until(lambda: not is_alive(child))
+    process.join(5)
+    process.close()
+    here.close()
+    there.close()
+
+
+def test_a_parent_that_is_gone_already() -> None:
+    """Given a parent that died before the child could ask to die with it, then the child ends."""
+    process = fork(die_with_parent, 1_999_999)
+    process.join(5)
+    assert process.exitcode == 1
+    process.close()
+
+
+def _sleeper() -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+
+
+def test_a_child_is_asked_once(record: Record) -> None:
+    """Given a child that is asked to stop twice, then the first moment counts."""
+    process = _sleeper()
+    child = Child(0, "w1", "default", record, 0)
+    child.pid = process.pid
+    child.ask_to_stop(50.0)
+    child.ask_to_stop(10.0)
+    assert process.wait(5) == -signal.SIGTERM
+    assert child.kill_at == 50.0
+    child.kill("stop")  # it is gone: nothing happens
+
+
+def test_a_child_without_a_process_can_still_be_killed_later(record: Record) -> None:
+    """Given a child that is to be killed before it has a process, then the next try, when it has one, kills it."""
+    child = Child(0, "w1", "default", record, 0)
+    child.ask_to_stop(1.0)
+    child.kill("stop")
+    assert child.killed_for is None
+    process = _sleeper()
+    child.pid = process.pid
+    child.kill("stop")
+    assert process.wait(5) == -signal.SIGKILL
+    assert child.killed_for == "stop"
+
+
+def test_a_kill_ends_the_whole_group(record: Record) -> None:
+    """Given a child whose job has started a program, if it is killed, then the program ends too; the first reason is kept."""
+    code = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, flush=True); sys.stdin.read()"
+    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stdout=subprocess.PIPE, stdin=subprocess.PIPE)
+    with process:
+        assert process.stdout is not None
+        program = int(process.stdout.readline())
+        child = Child(0, "w1", "default", record, 0)
+        child.pid = process.pid
+        child.kill("timeout")
+        child.kill("stop")
+        wait_until(lambda: not is_alive(program))
+    assert child.killed_for == "timeout"

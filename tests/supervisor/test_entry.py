@@ -1,0 +1,58 @@
+"""Starting a worker: what is refused before anything is forked."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from taskq import AppError, ConfigError, Queue, ServerUnavailable
+from taskq.supervisor import WorkerOptions, run_worker
+
+
+def options(**chosen: Any) -> WorkerOptions:
+    return WorkerOptions(log_level=None, **chosen)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "text"),
+    [
+        ({"processes": 0}, "processes must be at least 1, not 0"),
+        ({"processes": -3}, "processes must be at least 1, not -3"),
+        ({"max_messages": -1}, r"max_messages must be 0 \(no limit\) or more, not -1"),
+    ],
+)
+def test_options_out_of_bounds(chosen: dict[str, Any], text: str) -> None:
+    """Given an option that can't be, then starting is an error that names it."""
+    with pytest.raises(ConfigError, match=text):
+        run_worker(Queue("unix:///nowhere.sock"), options(**chosen))
+
+
+def test_another_thread_can_not_run_a_worker() -> None:
+    """Given a thread that isn't the main one, then starting is an error."""
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            run_worker(Queue("unix:///nowhere.sock"), options())
+        except ConfigError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert "must run in the main thread" in str(errors[0])
+
+
+def test_an_app_that_is_not_there() -> None:
+    """Given the name of an app that doesn't exist, then the error comes out here, with the import's traceback as a note."""
+    with pytest.raises(AppError, match="there is no module named 'no_such_app'") as caught:
+        run_worker("no_such_app", options())
+    assert "Traceback" in caught.value.__notes__[0]
+
+
+def test_a_server_that_is_not_there() -> None:
+    """Given a server that doesn't answer, then the error comes out here, and no process is left (the fixture `no_leak` looks)."""
+    with pytest.raises(ServerUnavailable, match=r"nowhere\.sock"):
+        run_worker(Queue("unix:///nowhere.sock"), options())

@@ -1,0 +1,60 @@
+"""Worker ids, and what they tell of the living and the dead."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from taskq.supervisor.identity import is_surely_dead, machine_tag, new_worker_id
+
+
+def test_ids_never_repeat_and_tell_who_made_them() -> None:
+    """Given many ids, then all differ, and each holds host, machine, process and a random part."""
+    ids = [new_worker_id("box-1.example", "cafe0123") for _ in range(1000)]
+    assert len(set(ids)) == 1000
+    host, tag, pid, nonce = ids[0].split(":")
+    assert (host, tag, pid, len(nonce)) == ("box-1.example", "cafe0123", str(os.getpid()), 8)
+
+
+@pytest.mark.parametrize("host", ["my host", "a:b", "{x}", "ü" * 100, "", "x\ny"])
+def test_strange_host_names_leave_a_readable_id(host: str) -> None:
+    """Given a host's name with letters that mean something in ids or keys, then the id still has four parts."""
+    worker = new_worker_id(host, "")
+    assert len(worker.split(":")) == 4
+    assert worker.isprintable()
+    assert "{" not in worker
+    assert len(worker) < 80
+
+
+def test_the_tag_is_that_of_the_machine() -> None:
+    """Given two looks, also from another process, then the tag of this machine is the same."""
+    tag = machine_tag()
+    code = "from taskq.supervisor.identity import machine_tag; print(machine_tag())"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    assert other.stdout.strip() == tag
+    assert len(tag) == 8
+
+
+def _dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait(30)
+    return process.pid
+
+
+def test_only_a_dead_supervisor_of_this_machine_is_surely_dead() -> None:
+    """Given ids of living and dead supervisors, of this machine and of others, then only the dead ones of here are known to be dead."""
+    here, dead = machine_tag(), _dead_pid()
+    assert is_surely_dead(f"box:{here}:{dead}:00000000", here)
+    assert not is_surely_dead(f"box:{here}:{os.getpid()}:00000000", here)
+    assert not is_surely_dead(f"box:{here}:1:00000000", here)
+    assert not is_surely_dead(f"box:0badcafe:{dead}:00000000", here)
+    assert not is_surely_dead(f"box:x:{dead}:00000000", "")
+
+
+@pytest.mark.parametrize("worker", ["", "w1", "a:b:c:d", "a:b:-1:d", "a:b:99999999999999:d", "::::"])
+def test_other_ids_are_never_surely_dead(worker: str) -> None:
+    """Given an id that no taskq made, then nothing is known of it."""
+    assert not is_surely_dead(worker, "b")

@@ -1,0 +1,83 @@
+"""Bringing parked messages back when this worker can run them."""
+
+from __future__ import annotations
+
+import json
+
+from taskq.channel import State
+from taskq.history import records
+from taskq.message import wrap_foreign
+from taskq.supervisor.unpark import Unpark, job_of
+from tests.supervisor.conftest import Office
+
+
+def park(office: Office, count: int, name: str = "work") -> list[str]:
+    """Park so many messages of a job."""
+    hand = office.hand()
+    job = office.queue.jobs.get(name) or office.queue.job(channel=office.prefix, name=name)(lambda number=0: None)
+    ids = [handle.id for handle in job.push_many([(number,) for number in range(count)])]
+    for _ in range(count):
+        (raw,) = hand.reserve(1)
+        hand.set_aside(raw, State.PARKED, "nobody knows it")
+    return ids
+
+
+def test_only_what_this_worker_knows_comes_back(office: Office) -> None:
+    """Given parked messages of two jobs of which one is known, then those come back in their order, and the others stay."""
+    known = park(office, 5)
+    other = park(office, 3, "elsewhere")
+    unpark = Unpark(office.team)
+    unpark.jobs = frozenset({"work"})
+    unpark.tick(100.0)
+    assert [message.hex_id for message in office.store.messages(State.WAITING)] == known
+    assert [message.hex_id for message in office.store.messages(State.PARKED)] == other
+    assert unpark.due == 110.0
+
+
+def test_the_parking_leaves_no_trace(office: Office) -> None:
+    """Given a message that had failed once and was parked, then it comes back with its attempts, and without the parking in its history."""
+    park(office, 1)
+    unpark = Unpark(office.team)
+    unpark.jobs = frozenset({"work"})
+    unpark.tick(0.0)
+    (message,) = office.store.messages(State.WAITING)
+    assert message.head.attempts == 1
+    assert records(message.history_bytes()) == []
+
+
+def test_many_pages_are_walked(office: Office) -> None:
+    """Given more messages than fit into a page, known and unknown ones in turn, then all known ones come back in one go."""
+    pairs = {}
+    for number in range(1300):
+        call = office.queue.jobs.get("work")
+        assert call is not None
+        message = office.queue.packer.pack(call.bind(number), office.prefix, office.prefix).payload
+        if number % 2:
+            message = message.replace(b"work", b"worm")
+        pairs[message] = number
+    office.store.client.zadd(office.store.keys.parked, pairs)
+    unpark = Unpark(office.team)
+    unpark.jobs = frozenset({"work"})
+    unpark.tick(0.0)
+    assert office.store.count(State.WAITING) == 650
+    assert {job_of(raw) for raw in office.store.raw(State.PARKED)} == {"worm"}
+
+
+def test_what_can_not_be_read_stays(office: Office) -> None:
+    """Given parked bytes of a newer version, and broken ones, then they stay, and a JSON message of a known job comes back."""
+    newer = b"\x02" + office.queue.packer.pack(office.job.bind(1), office.prefix, office.prefix).payload[1:]
+    foreign = wrap_foreign(json.dumps({"job": "work", "args": [1]}).encode())
+    office.store.client.zadd(office.store.keys.parked, {newer: 1, b"\x01garbage" * 9: 2, b"short": 3, foreign: 4})
+    unpark = Unpark(office.team)
+    unpark.jobs = frozenset({"work"})
+    unpark.tick(0.0)
+    assert office.store.raw(State.WAITING) == [foreign]
+    assert office.store.count(State.PARKED) == 3
+
+
+def test_nothing_parked_costs_one_look(office: Office) -> None:
+    """Given nothing parked, then the duty asks once and is due again in ten seconds."""
+    unpark = Unpark(office.team)
+    unpark.tick(5.0)
+    assert unpark.due == 15.0
+    assert not office.team.is_down

@@ -1,0 +1,118 @@
+"""Looking at running jobs: killing those that ignore their deadline, relieving those that are slow."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from taskq.channel import State
+from taskq.clock import monotonic
+from taskq.supervisor.services import Watch
+from taskq.worker.record import Phase
+from tests.supervisor.conftest import Office
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that can be killed."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    with process:
+        yield process
+        process.kill()
+
+
+def test_messages_behind_a_slow_job_go_back(office: Office) -> None:
+    """Given a job that runs for 60 ms with one done before it and three behind, then those wait again, in order, and the done one is settled."""
+    child = office.child()
+    messages = office.reserve(child, 5)
+    record = child.record
+    record.start_next(1.0, 1)
+    record.end_job(0, acked=True, failed=False)
+    record.start_next(monotonic() - 0.06, 1)
+    watch = Watch(office.team)
+    watch.tick(monotonic())
+    assert office.store.raw(State.WAITING) == [message.raw for message in messages[2:]]
+    assert office.store.reserved() == [messages[1].raw]
+    assert not record.start_next(2.0, 1)
+
+
+def test_quick_jobs_are_left_alone(office: Office) -> None:
+    """Given a job that has just begun, then nothing is taken from behind it, and the next look comes soon."""
+    child = office.child()
+    office.reserve(child, 3)
+    child.record.start_next(monotonic(), 1)
+    watch = Watch(office.team)
+    watch.poked()
+    assert child.record.watched
+    now = monotonic()
+    watch.tick(now)
+    assert office.store.count(State.WAITING) == 0
+    assert now < watch.due < now + 0.1
+
+
+def test_a_worker_with_nothing_behind_it_is_not_watched_for_long(office: Office) -> None:
+    """Given a child that was watched and has only its running job, then the looks become rare again."""
+    child = office.child()
+    office.reserve(child, 1)
+    watch = Watch(office.team)
+    watch.poked()
+    child.record.start_next(monotonic(), 1)
+    now = monotonic()
+    watch.tick(now)
+    assert not child.record.watched
+    assert watch.due == pytest.approx(now + 1.0)
+
+
+def test_a_job_that_ignores_its_deadline_is_killed(
+    office: Office, process: subprocess.Popen[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Given a job over its deadline, then nothing happens within the grace, and after it the process is killed, told once."""
+    child = office.child()
+    (message,) = office.reserve(child, 1)
+    child.pid = process.pid
+    child.record.start_next(100.0, 1)
+    child.record.describe("work", 1, 110.0, -1)
+    watch = Watch(office.team)
+    watch.tick(110.5)
+    assert process.poll() is None
+    assert watch.due <= 111.5
+    watch.tick(111.1)
+    watch.tick(111.2)
+    assert process.wait(5) == -9
+    assert (child.killed_for, child.overdue) == ("timeout", message.id)
+    assert caplog.text.count("is killed: work") == 1
+
+
+def test_the_look_comes_in_time_for_the_deadline(office: Office) -> None:
+    """Given a job with a deadline in 300 ms, then the next look isn't later than that."""
+    child = office.child()
+    office.reserve(child, 1)
+    child.record.start_next(100.0, 1)
+    child.record.describe("work", 1, 100.3, -1)
+    watch = Watch(office.team)
+    watch.tick(100.0)
+    assert watch.due == pytest.approx(100.3)
+
+
+def test_a_child_that_is_ending_is_given_its_time(office: Office) -> None:
+    """Given a child that ends by itself, then it is noted when it must have ended, once."""
+    child = office.child()
+    child.record.set_phase(Phase.STOPPING)
+    watch = Watch(office.team)
+    watch.tick(100.0)
+    watch.tick(101.0)
+    assert child.kill_at == 100.0 + office.team.settings.stop_timeout
+
+
+def test_what_can_not_be_returned_is_looked_for_by_the_worker(office: Office) -> None:
+    """Given a server that doesn't answer, if messages are taken back meanwhile, then the worker is asked to look itself."""
+    child = office.child()
+    office.reserve(child, 3)
+    child.record.start_next(monotonic() - 1, 1)
+    office.team._ask_after = float("inf")
+    Watch(office.team).tick(monotonic())
+    assert child.record.take_reconcile()
+    assert len(office.store.reserved()) == 3
