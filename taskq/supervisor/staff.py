@@ -30,6 +30,8 @@ __all__ = ["Staff"]
 _log = logging.getLogger("taskq.supervisor")
 #: Places for children beyond those the settings ask for (for SIGTTIN). Twice as many are made: a restart has old and new ones at once.
 _SPARE = 16
+#: Places for so many from the start: only more of them cost a second import of the app.
+_USUAL = 32
 
 
 class Staff:
@@ -47,7 +49,7 @@ class Staff:
         self._forget_more = forget
         self._tag = machine_tag()
         self._url = ""
-        self._make_places(options.processes or 1)
+        self._make_places(max(options.processes or 0, _USUAL))
 
     def make_room(self, processes: int) -> bool:
         """Make sure that so many children have a place. False: there are too few, and they must be there before the zygote is forked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import psutil
 
@@ -111,3 +112,16 @@ def test_a_process_that_does_not_end_is_replaced_all_the_same(start_worker: Star
     assert line.pid != stuck
     wait_until(lambda: stuck not in worker.children())
     assert worker.stop() == 0
+
+
+def test_the_app_is_imported_once(start_worker: StartWorker, ledger: Ledger, tmp_path: Path) -> None:
+    """Given an app with two channels and ten processes, then it is imported in one process, once, before the children are forked."""
+    code = "import taskq\nfrom tests.support.ledger import note\nnote('import')\n"
+    code += "queue = taskq.Queue(channels={'default': {'processes': 6}, 'bulk': {'processes': 4}})\n"
+    (tmp_path / "heavy.py").write_text(code)
+    worker = start_worker("heavy", cwd=tmp_path, ready=6)
+    wait_until(lambda: len(worker.workers()) == 10)
+    (line,) = ledger.lines("import")
+    assert line.pid == worker.zygote().pid
+    assert worker.stop() == 0
+    assert len(ledger.lines("import")) == 1

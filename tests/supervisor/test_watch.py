@@ -25,7 +25,7 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_messages_behind_a_slow_job_go_back(office: Office) -> None:
-    """Given a job that runs for 60 ms with one done before it and three behind, then those wait again, in order, and the done one is settled."""
+    """Given a job that runs for 60 ms with one done and three behind it, then those wait again, in order, and the done one is settled."""
     child = office.child()
     messages = office.reserve(child, 5)
     record = child.record
