@@ -82,9 +82,12 @@ def lose_replies(stage: Stage) -> Fault | None:
     """Have the relay throw away what the server answers next."""
     if stage.site.relay is None:
         return None
-    count = stage.chance.choice([1, 1, 3, 10])
-    stage.site.relay.lose(count)
-    return at_once("replies", f"the next {count} replies are lost")
+    count = stage.chance.choice([0, 0, 1, 3, 10])
+    if count:
+        stage.site.relay.lose(count)
+        return at_once("replies", f"the next {count} replies are lost")
+    stage.site.relay.lose_each()
+    return at_once("replies", "the next reply of every connection is lost")
 
 
 def silence(stage: Stage) -> Fault | None:

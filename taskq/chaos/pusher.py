@@ -114,8 +114,10 @@ class _Producer:
         """One by one, so that idle workers wait in the server: sync and async jobs of mixed lengths, some failing at first."""
         for number in self._numbers(amount):
             job = self._app.anon if self._random.random() < 0.3 else self._app.task
-            failures = self._random.choice([0, 0, 0, 0, 0, 0, 0, 0, 1, 2])
-            self._one("steady", number, job.bind(self._ledger, number, self._duration(), failures).push)
+            failures = self._random.choice([0, 0, 0, 0, 0, 0, 1, 2])
+            # The longer a failing job runs, the likelier a fault meets it before its retry is settled.
+            seconds = self._random.uniform(0.01, 0.05) if failures else self._duration()
+            self._one("steady", number, job.bind(self._ledger, number, seconds, failures).push)
             self._pause(_PHASE / amount)
 
     def _delayed(self, amount: int) -> None:

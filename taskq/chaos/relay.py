@@ -38,6 +38,10 @@ class Relay:
         """Throw away the next so many replies, and cut each one's connection."""
         self._orders.send(("lose", replies))
 
+    def lose_each(self) -> None:
+        """Throw away the next reply of every connection, and cut it."""
+        self._orders.send(("each", 0))
+
     def silence(self, seconds: float) -> None:
         """Swallow everything on the connections that are open now, for so long; then cut them."""
         self._orders.send(("silence", seconds))
@@ -67,6 +71,7 @@ class _Wire:
         self.server = server
         self.pending = {client: bytearray(), server: bytearray()}
         self.cut_at: float | None = None
+        self.is_lossy = False
 
     def other(self, end: socket.socket) -> socket.socket:
         return self.server if end is self.client else self.client
@@ -116,6 +121,9 @@ class _Switchboard:
     def _obey(self, order: str, number: float) -> None:
         if order == "lose":
             self._to_lose = int(number)
+        elif order == "each":
+            for wire in self._wires:
+                wire.is_lossy = True
         else:
             for wire in self._wires:
                 wire.cut_at = monotonic() + number
@@ -144,8 +152,8 @@ class _Switchboard:
             return
         if wire.cut_at is not None:
             return
-        if end is wire.server and self._to_lose:
-            self._to_lose -= 1
+        if end is wire.server and (self._to_lose or wire.is_lossy):
+            self._to_lose -= not wire.is_lossy
             self._cut(wire)
             return
         target = wire.other(end)
