@@ -80,7 +80,7 @@ class _Folder:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=60,
+            timeout=30,
         )
         if found := _ID.findall(done.stdout):
             self._id = found[-1]
