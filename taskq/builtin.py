@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from taskq.call import Call, Callee
 from taskq.errors import ArgumentsError
+from taskq.job import Pushable
 from taskq.options import Delay, PushOptions
 from taskq.signature import Signature
 
@@ -36,24 +37,29 @@ def call_function(function: Callable[..., Any], /, *args: Any, **kwargs: Any) ->
 
 
 def object_call(job: Callee, target: Any, delay: Delay) -> Call[Any]:
-    """Return the call that runs an object's handle(), with what the object says of itself.
+    """Return the call that runs an object's handle(), with what the object says of itself. A bound call is one already.
 
     Raises:
         ArgumentsError: it is no object with handle().
         ConfigError: its `max_attempts` or `channel` is out of bounds.
     """
+    if isinstance(target, Call):
+        return target if delay == 0 else target.with_options(delay=delay)
     if isinstance(target, type) or not callable(getattr(target, "handle", None)):
         raise ArgumentsError(f"queue.push() takes an object with a handle() method, not {target!r}{_advice(target)}")
     options = {"delay": delay, "max_attempts": getattr(target, "max_attempts", None), "channel": getattr(target, "channel", None)}
     return Call(job, (target,), {}, PushOptions().with_changes(options))
 
 
-def function_call(job: Callee, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, delay: Delay) -> Call[Any]:
-    """Return the call that runs any callable by value.
+def function_call(job: Callee, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[Any]:
+    """Return the call that runs any callable by value. A job is called as itself. `delay` among the keywords is the push's.
 
     Raises:
         ArgumentsError: it is no callable, or can't be called like that.
     """
+    delay = kwargs.pop("delay", 0)
+    if isinstance(function, Pushable):
+        return function.options(delay=delay).bind(*args, **kwargs)
     if not callable(function):
         raise ArgumentsError(f"queue.call() takes a callable and its arguments, not {function!r}")
     signature, label = Signature(function), label_of(function)
@@ -66,7 +72,7 @@ def function_call(job: Callee, function: Any, args: tuple[Any, ...], kwargs: dic
 def _advice(target: Any) -> str:
     if isinstance(target, type):
         return f": make an instance of it, {target.__name__}(...)"
-    if hasattr(target, "push"):  # a job
+    if isinstance(target, Pushable):
         return ": push a job by its own push(...)"
     return "; for a function use queue.call(function, ...)" if callable(target) else ""
 

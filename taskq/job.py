@@ -18,7 +18,7 @@ from taskq.options import Delay, JobOptions, PushChoices, PushOptions
 from taskq.result import Handle
 from taskq.signature import Signature
 
-__all__ = ["BoundJob", "Job", "Options", "home_of"]
+__all__ = ["Job", "Options", "Pushable", "home_of"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -35,6 +35,7 @@ _DEFAULTS = PushOptions()
 class Pushable(Generic[P, R]):
     """The verbs of a job, and of a job that is bound to an instance: there `_first` holds the instance."""
 
+    name: str
     _job: Callee
     _first: tuple[Any, ...]
 
@@ -221,13 +222,9 @@ class BoundJob(Pushable[P, R]):
     """A method of an instance (or class): the same verbs, with the instance as the first argument."""
 
     def __init__(self, job: Callee, first: object) -> None:
+        self.name = job.name
         self._job = job
         self._first = (first,)
-
-    @property
-    def name(self) -> str:
-        """The job's name."""
-        return self._job.name
 
     def __repr__(self) -> str:
         return f"<Job {self.name} of {self._first[0]!r}>"

@@ -15,7 +15,7 @@ from taskq.call import Call
 from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings
 from taskq.driver.load import load_driver, reviver, server_url
 from taskq.errors import ArgumentsError, JobDefinitionError, TaskqError, UnknownChannel, UnknownJob
-from taskq.job import BoundJob, Job
+from taskq.job import Job, Pushable
 from taskq.options import Delay, JobOptions, OnFail
 from taskq.outgoing import Outgoing, Packer, command_of, grouped
 from taskq.registry import Registry, check_job_name, job_name
@@ -132,7 +132,7 @@ class Queue:
         return lambda function: self._register(function, name, checked)
 
     def _register(self, function: Any, name: str | None, options: JobOptions) -> Job[Any, Any]:
-        if isinstance(function, (Job, BoundJob)):
+        if isinstance(function, Pushable):
             raise JobDefinitionError(f"{function.name} is a job already: decorate it once")
         job: Job[Any, Any] = Job(self, function, job_name(function) if name is None else check_job_name(name), options)
         self.jobs.add(job)
@@ -145,22 +145,30 @@ class Queue:
 
         Raises as `Job.push`.
         """
-        return self.send(self._call_of(target, delay))
+        return self.send(object_call(self._object, target, delay))
 
     async def apush(self, target: Handles | Call[Any], *, delay: Delay = 0) -> Handle:
         """The same from async code, without blocking the event loop."""
-        return await self.asend(self._call_of(target, delay))
+        return await self.asend(object_call(self._object, target, delay))
 
-    def call(self, function: Callable[..., Any], /, *args: Any, delay: Delay = 0, **kwargs: Any) -> Handle:
+    @overload
+    def call(self, function: Callable[..., Any], /, *args: Any, delay: Delay, **kwargs: Any) -> Handle: ...
+    @overload
+    def call(self, function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Handle: ...
+    def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Handle:
         """Push a call of any callable by value: a lambda, a closure, a function the worker has never seen.
 
         Raises as `Job.push`.
         """
-        return self.send(self._call_of_function(function, args, kwargs, delay))
+        return self.send(function_call(self._callable, function, args, kwargs))
 
-    async def acall(self, function: Callable[..., Any], /, *args: Any, delay: Delay = 0, **kwargs: Any) -> Handle:
+    @overload
+    async def acall(self, function: Callable[..., Any], /, *args: Any, delay: Delay, **kwargs: Any) -> Handle: ...
+    @overload
+    async def acall(self, function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Handle: ...
+    async def acall(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Handle:
         """The same from async code, without blocking the event loop."""
-        return await self.asend(self._call_of_function(function, args, kwargs, delay))
+        return await self.asend(function_call(self._callable, function, args, kwargs))
 
     def push_name(self, name: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any) -> Handle:
         """Push a job by its name, as the command line does.
@@ -278,16 +286,6 @@ class Queue:
         return sender
 
     # ---- from call to bytes
-
-    def _call_of(self, target: Any, delay: Delay) -> Call[Any]:
-        if isinstance(target, Call):
-            return target if delay == 0 else target.with_options(delay=delay)
-        return object_call(self._object, target, delay)
-
-    def _call_of_function(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], delay: Delay) -> Call[Any]:
-        if isinstance(function, (Job, BoundJob)):
-            return function.options(delay=delay).bind(*args, **kwargs)
-        return function_call(self._callable, function, args, kwargs, delay=delay)
 
     def _pack(self, call: Call[Any]) -> Outgoing:
         if call.job.queue is not self:

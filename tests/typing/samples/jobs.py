@@ -1,0 +1,91 @@
+"""The jobs that the samples call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypedDict
+
+from taskq import Backoff, Queue
+
+queue = Queue()
+
+
+class Address(TypedDict):
+    """A parameter that type checkers compare field by field."""
+
+    street: str
+
+
+@queue.job
+def mail(to: str, subject: str = "hi", *, copies: int = 1) -> bool:
+    return bool(to and subject and copies)
+
+
+@queue.job(channel="bulk", max_attempts=3, retry_seconds=[1, 2.5], backoff=Backoff(), retry_on=[OSError], on_lost="timeout")
+async def fetch(url: str) -> int:
+    return len(url)
+
+
+@queue.job
+def deep(numbers: list[float], table: dict[str, Any], address: Address | None, kind: Literal["a", "b"] = "a") -> None: ...
+
+
+@queue.job
+def nothing() -> None: ...
+
+
+@queue.job
+def any_number(*numbers: int, **words: str) -> None: ...
+
+
+@queue.job
+def by_keyword(*, month: int, year: int = 2030) -> None: ...
+
+
+@queue.job
+def five(a: int, b: str, c: int, d: str, e: int) -> None: ...
+
+
+@queue.job
+def takes_function(function: Callable[[int], str], items: Sequence[int | str]) -> None: ...
+
+
+class Account:
+    """A class with jobs of every kind."""
+
+    @queue.job
+    def pay(self, amount: int, to: str = "bank") -> str:
+        return f"{amount}{to}"
+
+    @queue.job(max_attempts=1)
+    def close(self, year: int) -> None: ...
+
+    @queue.job
+    @classmethod
+    def open(cls, owner: str) -> int:
+        return len(owner)
+
+    @queue.job(name="reopen")
+    @classmethod
+    def reopen(cls, owner: str) -> int:
+        return len(owner)
+
+    @queue.job
+    @staticmethod
+    def rate(year: int) -> int:
+        return year
+
+    @staticmethod
+    @queue.job
+    def fee(year: int) -> int:
+        return year
+
+
+class Savings(Account):
+    """Inherits them."""
+
+
+class Report:
+    """An object with handle()."""
+
+    def handle(self) -> None: ...

@@ -1,0 +1,112 @@
+"""Calls that are right: no checker may find an error in them."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any, assert_type
+
+from taskq import Call, Handle
+from tests.typing.samples.jobs import (
+    Account,
+    Report,
+    Savings,
+    any_number,
+    by_keyword,
+    deep,
+    fetch,
+    five,
+    mail,
+    nothing,
+    queue,
+    takes_function,
+)
+
+# A plain call is the function's own.
+assert_type(mail("a"), bool)
+assert_type(mail("a", "b", copies=2), bool)
+coroutine: Coroutine[Any, Any, int] = fetch("a")
+
+# A push takes the job's parameters.
+assert_type(mail.push("a"), Handle)
+mail.push(to="a", subject="b")
+mail.push("a", "b", copies=2)
+nothing.push()
+any_number.push()
+any_number.push(1, 2, 3, name="x")
+by_keyword.push(month=3)
+deep.push([1], {"a": 1}, {"street": "x"}, "b")
+takes_function.push(lambda number: f"<{number}>", [1, "a"])
+
+# With a delay.
+assert_type(mail.push("a", delay=60), Handle)
+mail.push("a", delay=timedelta(minutes=1))
+mail.push("a", "b", copies=2, delay=0.5)
+mail.push(to="a", delay=60)
+mail.push("a", subject="b", delay=60)
+nothing.push(delay=1)
+any_number.push(1, 2, 3, 4, 5, name="x", delay=1)
+by_keyword.push(month=3, delay=1)
+five.push(1, "b", 3, "d", 5, delay=1)
+deep.push([1], {"a": 1}, {"street": "x"}, delay=1)
+deep.push([], {}, None, "b", delay=1)
+takes_function.push(lambda number: f"<{number}>", [1, "a"], delay=1)
+
+# With options.
+assert_type(mail.options(delay=60, channel="bulk", max_attempts=1).push("a", copies=2), Handle)
+mail.options(at=datetime(2030, 1, 1, tzinfo=UTC), retry_seconds=[1, timedelta(seconds=2)], handle_timeout=5, once=True).push("a")
+mail.options(at=5.0, channel=None).push_many([("a",), mail.bind("b")])
+
+# Bound calls.
+assert_type(mail.bind("a", copies=2), Call[bool])
+assert_type(mail.bind("a")(), bool)
+mail.bind("a").push(delay=5)
+mail.bind("a").with_options(max_attempts=2).push()
+assert_type(mail.push_many([("a",), ("b", "c"), mail.bind("d")]), list[Handle])
+
+# Methods.
+account = Savings()
+assert_type(account.pay(1), str)
+assert_type(account.pay.push(1), Handle)
+account.pay.push(1, to="x")
+account.pay.push(1, "x", delay=5)
+account.pay.options(delay=5).push(1)
+assert_type(account.pay.bind(1), Call[str])
+account.close.push(2030)
+assert_type(Account.pay(account, 1), str)
+Account.pay.push(account, 1)
+Account.pay.push(account, 1, delay=5)
+assert_type(Account.open("x"), int)
+Account.open.push("x")
+Account.open.push("x", delay=5)
+account.open.push("x")
+Savings.reopen.options(delay=5).push("x")
+for year in (Account.rate, account.rate, Account.fee, account.fee):
+    assert_type(year(2030), int)
+    year.push(2030)
+    year.push(2030, delay=5)
+
+# Objects and callables.
+assert_type(queue.push(Report(), delay=5), Handle)
+queue.push(mail.bind("a"))
+queue.call(abs, 7, delay=5)
+queue.call(print, "a", sep="")
+# Of a lambda pyright's strict mode would have the types of its parameters, which Python has no way to write.
+queue.call(lambda number: number, 7)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+queue.call(lambda number: number, 7, delay=5)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+queue.call(max, 7, 8, delay=5)
+queue.call(nothing, delay=5)
+queue.call("a-b".split, "-", delay=5)
+
+
+async def from_async_code() -> None:
+    assert_type(await mail.apush("a"), Handle)
+    assert_type(await mail.apush("a", delay=5), Handle)
+    assert_type(await fetch.apush("a"), Handle)
+    assert_type(await mail.apush_many([("a",)]), list[Handle])
+    await mail.options(delay=5).apush("a")
+    await mail.bind("a").apush(delay=5)
+    await account.pay.apush(1, "x")
+    await account.pay.apush(1, "x", delay=5)
+    await queue.apush(Report())
+    await queue.acall(print, "a")

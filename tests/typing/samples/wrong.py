@@ -1,0 +1,87 @@
+# pyright: strict, reportUnusedCoroutine=false
+"""Calls that are wrong: every line that is marked must be found by both checkers, and no other."""
+
+from __future__ import annotations
+
+from taskq import Queue
+from tests.typing.samples.jobs import Account, any_number, by_keyword, deep, fetch, five, mail, nothing, queue
+
+account = Account()
+
+mail()  # error
+mail(1)  # error
+mail.push()  # error
+mail.push(1)  # error
+mail.push("a", 2)  # error
+mail.push("a", "b", "c")  # error
+mail.push("a", copies="x")  # error
+mail.push("a", coppies=1)  # error
+mail.push("a", None)  # error
+nothing.push(1)  # error
+any_number.push("a")  # error
+any_number.push(1, name=2)  # error
+by_keyword.push(3)  # error
+by_keyword.push(year=3)  # error
+deep.push(["a"], {}, None)  # error
+deep.push([], {}, {"town": "x"})  # error
+deep.push([], {}, None, "c")  # error
+fetch.push(5)  # error
+
+mail.push(1, delay=60)  # error
+mail.push("a", 2, delay=60)  # error
+mail.push("a", "b", "c", delay=60)  # error
+mail.push("a", delay="60")  # error
+mail.push("a", delay=None)  # error
+nothing.push(1, delay=60)  # error
+any_number.push("a", delay=60)  # error
+by_keyword.push(3, delay=60)  # error
+five.push("a", "b", 3, "d", 5, delay=60)  # error
+deep.push(["a"], {}, None, delay=60)  # error
+
+mail.options(dely=60)  # error
+mail.options(delay="60")  # error
+mail.options(max_attempts="3")  # error
+mail.options(once=1.5)  # error
+mail.options(delay=60).push(1)  # error
+mail.options(delay=60).push()  # error
+mail.options(channel="x").push("a", delay=60)  # error
+
+mail.bind(1)  # error
+mail.bind()  # error
+mail.bind("a").push(delay="60")  # error
+mail.push_many(["a"])  # error
+
+account.pay()  # error
+account.pay.push("x")  # error
+account.pay.push()  # error
+account.pay.push("x", delay=60)  # error
+account.pay.options(delay=60).push("x")  # error
+Account.pay.push(1)  # error
+account.close.push("x")  # error
+Account.open.push(1)  # error
+account.open.push(1)  # error
+Account.reopen.push(1)  # error
+Account.rate.push("x")  # error
+account.rate.push("x")  # error
+Account.fee.push("x")  # error
+account.fee.push("x")  # error
+
+queue.push(5)  # error
+queue.push(mail)  # error
+queue.call(5)  # error
+queue.call(len, 5)  # error
+queue.call(len)  # error
+queue.call(print, delay="5")  # error
+queue.job(chanel="x")  # error
+queue.job(max_attempts="3")  # error
+queue.job(on_lost="never")  # error
+queue.job(5)  # error
+Queue(url=5)  # error
+Queue(serialiser="json")  # error
+
+
+async def from_async_code() -> None:
+    await mail.apush(1)  # error
+    await mail.apush(1, delay=60)  # error
+    await mail.options(delay=60).apush(1)  # error
+    await account.pay.apush("x")  # error
