@@ -34,7 +34,8 @@ def by_mypy(tmp_path_factory: pytest.TempPathFactory) -> Found:
 def by_pyright() -> Found:
     """What pyright finds in its strict mode."""
     found: Found = {}
-    for told in json.loads(_run("pyright", "--outputjson", "--pythonpath", sys.executable, *SAMPLES))["generalDiagnostics"]:
+    options = ["--outputjson", "--pythonpath", sys.executable, "--project", str(FOLDER)]
+    for told in json.loads(_run("pyright", *options))["generalDiagnostics"]:
         if told["severity"] == "error":
             found.setdefault(Path(told["file"]).name, set()).add(told["range"]["start"]["line"] + 1)
     return found
