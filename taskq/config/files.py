@@ -63,7 +63,7 @@ def _read_project(path: Path, *, bare: bool) -> SettingsFile | None:
 
 def _read(path: Path, *, bare: bool, only_with: str = "") -> SettingsFile | None:
     # Path.is_file raises where a directory may not be searched; such a one has no settings for us.
-    if not os.path.isfile(path):  # noqa: PTH113
+    if not os.path.isfile(path):
         return None
     label = path.name if bare else str(path)
     try:

@@ -182,7 +182,7 @@ def test_a_script_is_known_by_the_digest_of_what_is_sent() -> None:
 
 @pytest.mark.parametrize("name", script_names())
 def test_included_steps_are_used_and_used_steps_included(name: str) -> None:
-    """Given a script, then it includes exactly the steps that it, or another step of its list, calls; a step stands after those it needs."""
+    """Given a script, then it includes exactly the steps that it, or another step of its list, calls, each after those it needs."""
     own = _text(f"{name}.lua")
     included = [step for step in _header(name).get("include", "").split(", ") if step]
     for place, step in enumerate(included):
