@@ -106,9 +106,11 @@ class _Producer:
     # ---- phases
 
     def _burst(self, amount: int) -> None:
-        """Many short jobs at once: the workers reserve them in batches."""
+        """Many short jobs at once: the workers reserve them in batches. Now and then one is longer than expected."""
         numbers = self._numbers(amount)
-        self._many("burst", numbers, [self._app.task.bind(self._ledger, number) for number in numbers])
+        seconds = [self._random.choice([0.0] * 20 + [0.05]) for _ in numbers]
+        calls = [self._app.task.bind(self._ledger, number, length) for number, length in zip(numbers, seconds, strict=True)]
+        self._many("burst", numbers, calls)
 
     def _steady(self, amount: int) -> None:
         """One by one, so that idle workers wait in the server: sync and async jobs of mixed lengths, some failing at first."""
@@ -147,7 +149,7 @@ class _Producer:
         """JSON messages, as another language's client pushes them."""
         sender = self._app.queue.sender(CHANNEL)
         for number in self._numbers(amount):
-            raw = json.dumps({"job": self._app.task.name, "args": [self._ledger, number]}).encode()
+            raw = json.dumps({"job": self._app.task.name, "args": [self._ledger, number, self._duration()]}).encode()
             self._one("foreign", number, partial(sender.push, sender.driver.push([raw]), ()))
 
     # ---- pushing
@@ -158,7 +160,7 @@ class _Producer:
         return list(range(first, self._number, step))
 
     def _duration(self) -> float:
-        return self._random.choice([0.0, 0.0, self._random.uniform(0, 0.005), self._random.uniform(0, 0.05)])
+        return self._random.choice([0.0, self._random.uniform(0, 0.005), self._random.uniform(0, 0.05), self._random.uniform(0, 0.05)])
 
     def _one(self, kind: str, number: int, push: Callable[[], object]) -> None:
         if self._stopping:
