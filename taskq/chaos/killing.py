@@ -131,7 +131,8 @@ def freeze_child(stage: Stage) -> Fault | None:
 
 def _freeze(stage: Stage, kind: str, seconds: float, *, whole: bool = False) -> Fault | None:
     seat = stage.working()
-    if seat is None:
+    # Somebody must be there to notice; who has no others to compare with gives nobody up.
+    if seat is None or (seconds > LEASE and sum(one.is_working for one in stage.seats) < 2):
         return None
     what = "and all its processes " if whole else ""
     text = f"SIGSTOP supervisor {seat.pid} {what}for {seconds:.1f} s"
