@@ -140,7 +140,7 @@ def test_a_repeatable_push_waits_for_a_server_that_comes_back(far: Any, relay: R
 def test_a_repeatable_push_gives_up_at_last(far: Any, relay: Relay, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given once=True and a server that stays away, then the push ends: unknown when a request had left, else unavailable."""
     monkeypatch.setattr(sender_module, "REPEAT_SECONDS", 0.3)
-    far.push(0)
+    far.options(once=True).push(0)  # now the server knows the script
     relay.lose_reply(1_000)
     with pytest.raises(PushOutcomeUnknown) as caught:
         far.options(once=True).push(1)
