@@ -45,9 +45,9 @@ class Address:
         url = check_url(url)
         self.text = mask_url(url)
         common: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "protocol": 2, "socket_connect_timeout": CONNECT_TIMEOUT}
-        # CLIENT SETINFO at every connect costs two round trips; the option's name changed with redis-py 7.
+        # CLIENT SETINFO at every connect costs two round trips; the options' names changed with redis-py 7.
         known = inspect.signature(AbstractConnection.__init__).parameters
-        common["driver_info" if "driver_info" in known else "lib_name"] = None
+        common |= {"driver_info": None} if "driver_info" in known else {"lib_name": None, "lib_version": None}
         if not url.startswith("unix:"):
             common |= {"socket_keepalive": True, "socket_keepalive_options": _keepalive()}
         try:
