@@ -1,0 +1,129 @@
+"""The verdict of the chaos: what counts as lost, and which fault explains a second run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from taskq.chaos.app import LEASE
+from taskq.chaos.judge import Verdict, judge
+from taskq.chaos.ledger import Birth, Book, Push, Run
+from taskq.chaos.stage import Fault
+
+SUPERVISOR, ZYGOTE, CHILD, OTHER = 10, 11, 12, 22
+END = 100.0
+
+
+def _push(number: int, outcome: str = "accepted", kind: str = "steady") -> Push:
+    return Push(number, kind, 1.0, outcome)  # type: ignore[arg-type]
+
+
+def _run(number: int, pid: int, start: float, end: float | None = None, *, attempt: int = 1, ending: str = "done") -> Run:
+    return Run(number, f"id{number}", attempt, pid, start, end, None if end is None else ending)  # type: ignore[arg-type]
+
+
+def _fault(kind: str, begin: float, end: float | None = None, **who: int) -> Fault:
+    return Fault(kind=kind, begin=begin, end=begin if end is None else end, text=kind, **who)
+
+
+def _verdict(pushes: list[Push], runs: list[Run], faults: list[Fault]) -> Verdict:
+    """Judge a ledger with two supervisors, one worker process each."""
+    book = Book(Path("/nowhere"))
+    book.pushes = {push.number: push for push in pushes}
+    for run in runs:
+        book.runs.setdefault(run.number, []).append(run)
+        if run.ending == "done":
+            book.done.add(run.number)
+    book.births = [Birth(CHILD, ZYGOTE, SUPERVISOR, 0.0), Birth(OTHER, 21, 20, 0.0)]
+    return judge(book, faults, {SUPERVISOR: 0, 20: 1}, END)
+
+
+def test_what_was_accepted_must_have_been_done() -> None:
+    """Given accepted, unknown and refused pushes of which none ran to its end, then only the accepted one is lost."""
+    verdict = _verdict([_push(1), _push(2, "unknown"), _push(3, "refused")], [_run(1, CHILD, 5.0)], [])
+    assert (verdict.lost, verdict.is_good) == (1, False)
+    assert verdict.problems == [
+        "lost: number 1 (steady, accepted at 1.000); attempt 1 of id1 in 12 from 5.000 without an end",
+    ]
+
+
+def test_a_refused_push_must_not_run() -> None:
+    """Given a push that raised QueueFull, if its job runs all the same, then that is a problem."""
+    verdict = _verdict([_push(1, "refused")], [_run(1, CHILD, 5.0, 6.0)], [])
+    assert verdict.problems == [
+        "refused, and yet it ran: number 1 (steady, refused at 1.000); attempt 1 of id1 in 12 from 5.000 to 6.000 (done)"
+    ]
+
+
+def test_a_push_must_be_stored_once() -> None:
+    """Given one number that ran under two ids, then its push was stored twice."""
+    twice = [_run(1, CHILD, 5.0, 6.0), Run(1, "another", 2, CHILD, 7.0, 8.0, "done")]
+    assert any(problem.startswith("stored twice") for problem in _verdict([_push(1)], twice, []).problems)
+
+
+def test_a_retry_is_no_repetition() -> None:
+    """Given a failed attempt and the next one, then it is a retry; without a failed one before it is a problem."""
+    failed = _run(1, CHILD, 5.0, 6.0, ending="raised")
+    good = _verdict([_push(1)], [failed, _run(1, OTHER, 7.0, 8.0, attempt=2)], [])
+    assert (good.retries, good.doubled, good.is_good) == (1, 0, True)
+    bad = _verdict([_push(1)], [_run(1, OTHER, 7.0, 8.0, attempt=2)], [])
+    assert any(problem.startswith("attempt 2 without a failed one") for problem in bad.problems)
+
+
+BEFORE, LATE = _run(1, CHILD, 5.0), _run(1, CHILD, 5.0, 9.0)
+AFTER = _run(1, OTHER, 10.0, 11.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "fault", "reason"),
+    [
+        (BEFORE, _fault("child", 6.0, child=CHILD, supervisor=SUPERVISOR), "child: killed while it ran"),
+        (BEFORE, _fault("zygote", 6.0, zygote=ZYGOTE, supervisor=SUPERVISOR), "zygote: killed while it ran"),
+        (BEFORE, _fault("machine", 6.0, supervisor=SUPERVISOR), "machine: killed while it ran"),
+        (LATE, _fault("supervisor", 9.1, supervisor=SUPERVISOR), "supervisor: killed before it was settled"),
+        (LATE, _fault("freeze-long", 6.0, 6.0 + 2 * LEASE, supervisor=SUPERVISOR), "freeze-long: given up for dead"),
+    ],
+)
+def test_a_fault_explains_a_second_run(before: Run, fault: Fault, reason: str) -> None:
+    """Given two runs of an attempt, if a fault hit the first one's process in time, then it is the reason."""
+    verdict = _verdict([_push(1)], [before, AFTER], [fault])
+    assert (verdict.reasons, verdict.is_good) == ({reason: 1}, True)
+
+
+@pytest.mark.parametrize(
+    ("before", "fault"),
+    [
+        (BEFORE, _fault("child", 6.0, child=OTHER, supervisor=20)),  # somebody else's process
+        (BEFORE, _fault("child", 4.0, child=CHILD, supervisor=SUPERVISOR)),  # before it ran
+        (BEFORE, _fault("supervisor", 20.0, supervisor=SUPERVISOR)),  # after it ran again
+        (LATE, _fault("supervisor", 9.5, supervisor=SUPERVISOR)),  # when it should have been settled long ago
+        (BEFORE, _fault("freeze-short", 6.0, 6.5, supervisor=SUPERVISOR)),  # too short to be given up
+        (BEFORE, _fault("server", 6.0, 9.0)),  # an outage is no reason to run anything twice
+        (BEFORE, _fault("replies", 6.0)),
+        (LATE, _fault("stop", 8.0, supervisor=SUPERVISOR)),
+    ],
+)
+def test_other_faults_explain_nothing(before: Run, fault: Fault) -> None:
+    """Given two runs of an attempt, if no fault hit the first one's process at that time, then it is a problem."""
+    verdict = _verdict([_push(1)], [before, AFTER], [fault])
+    assert verdict.reasons == {}
+    assert [problem.split(":")[0] for problem in verdict.problems] == ["ran again without a fault"]
+
+
+def test_what_ended_while_the_server_was_away_may_be_unsettled() -> None:
+    """Given a run that ended in an outage, if its supervisor is killed long after that, then the kill explains the second run."""
+    faults = [_fault("server", 8.9, 9.8), _fault("supervisor", 9.7, supervisor=SUPERVISOR)]
+    assert _verdict([_push(1)], [LATE, AFTER], faults).reasons == {"supervisor: killed before it was settled": 1}
+
+
+def test_recovery_is_measured_from_the_fault() -> None:
+    """Given a killed child and a frozen supervisor, then the interrupted job's wait and the seat's first start are told."""
+    runs = [BEFORE, AFTER, _run(2, CHILD, 31.0, 32.0)]
+    faults = [
+        _fault("child", 6.0, child=CHILD, supervisor=SUPERVISOR, seat=0),
+        _fault("freeze-short", 29.0, 30.5, supervisor=SUPERVISOR, seat=0),
+    ]
+    recovery = _verdict([_push(1), _push(2)], runs, faults).recovery
+    assert (recovery["child"].again_max, recovery["child"].resumed_max) == (4.0, None)
+    assert (recovery["freeze-short"].again_max, recovery["freeze-short"].resumed_max) == (None, 0.5)

@@ -1,0 +1,70 @@
+"""The relay of the chaos: passes everything on, until it is told not to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from taskq.chaos.relay import Relay
+from tests.support.servers import ServerProcess
+
+
+@pytest.fixture
+def relay(server: ServerProcess) -> Iterator[Relay]:
+    relay = Relay(Path(server.directory, "relay.sock"), server.socket)
+    yield relay
+    relay.close()
+
+
+@pytest.fixture
+def client(relay: Relay) -> Iterator[redis.Redis]:
+    """A client that goes through the relay and repeats nothing."""
+    client = redis.Redis(unix_socket_path=str(relay.path), socket_timeout=0.5, retry=Retry(NoBackoff(), 0))
+    yield client
+    client.close()
+
+
+def for_ever(ask: Callable[[], object]) -> None:
+    """Ask until that raises: an order to the relay may come after the next commands."""
+    while True:
+        ask()
+
+
+def test_everything_passes(client: redis.Redis) -> None:
+    """Given large values, then they come through whole, both ways."""
+    value = bytes(range(256)) * 8192
+    client.set("large", value)
+    assert client.get("large") == value
+
+
+def test_a_reply_is_lost_and_its_command_carried_out(relay: Relay, client: redis.Redis, server: ServerProcess) -> None:
+    """Given the order to lose a reply, then the server has done what was asked, and the client finds its connection cut."""
+    client.ping()
+    relay.lose(1)
+    with pytest.raises(redis.ConnectionError):
+        for_ever(lambda: client.incr("count"))
+    assert int(server.admin.get("count") or 0) >= 1
+    assert client.ping()
+
+
+def test_each_connection_loses_its_next_reply(relay: Relay, client: redis.Redis) -> None:
+    """Given the order for every connection, then an open one is cut at its next reply, and a new one isn't."""
+    client.ping()
+    relay.lose_each()
+    with pytest.raises(redis.ConnectionError):
+        for_ever(client.ping)
+    assert all(client.ping() for _ in range(10))
+
+
+def test_a_silent_connection_says_nothing_until_it_is_cut(relay: Relay, client: redis.Redis) -> None:
+    """Given the order to be silent, then an open connection answers nothing, and a new one works."""
+    client.ping()
+    relay.silence(5.0)
+    with pytest.raises(redis.TimeoutError):
+        for_ever(client.ping)
+    assert client.ping()

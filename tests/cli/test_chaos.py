@@ -1,0 +1,134 @@
+"""`taskq chaos`: short runs that lose nothing, one that does, and that nothing stays behind however it ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import ServerProcess
+from tests.support.wait import wait_until
+from tests.support.worker import clean_environment
+
+TASKQ = "from taskq.cli import main; main()"
+Chaos = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """Where the chaos makes its scratch directory. pytest's own is too long for a Unix socket."""
+    place = Path(tempfile.mkdtemp(prefix="tq-"))
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def environment(scratch: Path) -> dict[str, str]:
+    """What the chaos is started with. The user's own settings must change nothing."""
+    settings = {"TASKQ_URL": "redis://localhost:1/0", "TASKQ_CHANNELS__DEFAULT__PROCESSES": "7", "TASKQ_SERIALIZER": "json"}
+    return {**clean_environment(), **settings, "TMPDIR": str(scratch), "COLUMNS": "120"}
+
+
+@pytest.fixture
+def chaos(environment: Mapping[str, str], tmp_path: Path) -> Chaos:
+    """Runs `taskq chaos` without a terminal. `code` is Python that is run before."""
+
+    def run(*args: str, code: str = "") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", f"{code}\n{TASKQ}", "chaos", *args]
+        return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=110, stdin=subprocess.DEVNULL)
+
+    return run
+
+
+def test_nothing_is_lost_whatever_is_killed(chaos: Chaos, scratch: Path) -> None:
+    """Given all faults for ten seconds, then nothing is lost, nothing ran twice without a fault, and nothing is left."""
+    done = chaos("--seconds", "10", "--seed", "20", "--jobs", "800")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "chaos for 10 s with seed 20: 800 jobs, 2 workers of 2 processes each\n" in done.stdout
+    assert "\nlost      0\n" in done.stdout
+    assert "\nleft      nothing\n" in done.stdout
+    assert list(scratch.iterdir()) == []
+
+
+def test_the_report_as_json(chaos: Chaos) -> None:
+    """Given --json, then standard output is one document with everything that the words tell."""
+    done = chaos("--seconds", "3", "--seed", "1", "--jobs", "100", "--faults", "child,scripts", "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["ok"], report["seed"]) == (0, True, 1)
+    assert (report["verdict"]["lost"], report["problems"], report["leftovers"]) == (0, [], [])
+    assert set(report["faults"]) <= {"child", "scripts"}
+    assert report["verdict"]["pushed"] == 100
+
+
+def test_a_broken_promise_is_found(chaos: Chaos, scratch: Path, tmp_path: Path) -> None:
+    """Given a supervisor that doesn't care for its dead children's messages, then they are lost, and each is told with its runs."""
+    code = """
+import taskq.chaos.run as run, taskq.supervisor.staff as staff
+run._DRAIN = 1.0
+staff.bury = lambda *_: None
+staff.Team.remember = lambda *_: None
+staff.Team.part = lambda *_: None
+"""
+    keep = tmp_path / "kept"
+    done = chaos("--seconds", "8", "--seed", "3", "--faults", "child", "--keep", str(keep), code=code)
+    assert done.returncode == 1, done.stdout
+    assert "\nNOT GOOD:\n  not all is done after " in done.stdout
+    assert "without an end" in done.stdout
+    assert {path.name for path in keep.iterdir()} >= {"ledger", "faults.log", "worker-0.log", "worker-1.log", "server.log"}
+    assert list(scratch.iterdir()) == []
+
+
+def test_on_a_given_server_no_key_is_left(chaos: Chaos, own_server: Callable[..., ServerProcess]) -> None:
+    """Given a server and --yes, then only what may be done to it is done, and no key stays there."""
+    server = own_server()
+    server.admin.set("mine", "1")
+    done = chaos("--seconds", "4", "--seed", "5", "--jobs", "200", "--url", server.url, "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "replies" not in done.stdout.splitlines()[1]
+    assert server.admin.keys("*") == [b"mine"]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--url", "redis://localhost:1/0"], "say --yes if that may be"),
+        (["--url", "redis://localhost:1/0", "--yes", "--faults", "full"], "only possible on chaos's own server"),
+        (["--faults", "chidl"], 'did you mean "child"?'),
+        (["--url", "nowhere", "--yes"], "is no server URL"),
+    ],
+)
+def test_what_cant_be_is_refused(chaos: Chaos, args: list[str], said: str) -> None:
+    """Given options that can't be, then it says why and ends with code 2 before anything is started."""
+    done = chaos(*args)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_the_faults_are_listed(chaos: Chaos) -> None:
+    """Given --faults list, then each is told in a line."""
+    done = chaos("--faults", "list")
+    assert done.returncode == 0
+    assert "supervisor      SIGKILL of a supervisor; another takes its place\n" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_nothing_is_left(environment: Mapping[str, str], scratch: Path, tmp_path: Path, number: int) -> None:
+    """Given chaos under way, if it is told to end, then it ends within seconds, and server, processes and files are gone."""
+    command = [sys.executable, "-u", "-c", TASKQ, "chaos", "--seconds", "60", "--faults", "child,freeze-short"]
+    process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout as lines:
+        wait_until(lambda: "runs" in lines.readline(), timeout=30)
+        process.send_signal(number)
+        rest = lines.read()
+    assert process.wait(20) == 130
+    assert "Stopped. Server and data of the chaos are removed." in rest
+    assert list(scratch.iterdir()) == []
