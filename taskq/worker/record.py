@@ -133,7 +133,12 @@ class Record:
 
     def end_batch(self) -> None:
         """Tell that nothing is reserved any more."""
-        _BATCH.pack_into(self._memory, self._at + _AT_BATCH, 0, 0)
+        # Under the lock: who is just taking back would write over it, and what was started would look unstarted.
+        self.lock.acquire()
+        try:
+            _BATCH.pack_into(self._memory, self._at + _AT_BATCH, 0, 0)
+        finally:
+            self.lock.release()
 
     def take_reconcile(self) -> bool:
         """True once after the supervisor has asked for a look at the reserved list."""

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from taskq import Backoff
+from taskq.builtin import OBJECT, object_call
 from taskq.errors import ArgumentsError, MalformedMessage, SignatureError, UnsupportedVersion
-from taskq.message import Message, encode, make_body, new_id, wrap_foreign
+from taskq.message import Flag, Message, encode, make_body, new_id, wrap_foreign
 from taskq.worker.opening import Opener, Plan, UnknownHere
 from tests.worker.conftest import Bench
 
@@ -102,10 +103,12 @@ def test_who_is_told_of_a_failure(bench: Bench) -> None:
     job = bench.queue.job(name="add", on_fail=print)(add)
     opener = bench.opener()
     assert plan(opener, bench.pack(job.bind(1))).on_fail is print
-    told = plan(opener, bench.pack(bench.queue._call_of(Told(), 0)))
+    built_in = bench.queue.jobs.get(OBJECT)
+    assert built_in is not None
+    told = plan(opener, bench.pack(object_call(built_in, Told(), 0)))
     assert told.on_fail is not None
     assert told.context.job.endswith("Told")
-    assert plan(opener, bench.pack(bench.queue._call_of(Untold(), 0))).on_fail is None
+    assert plan(opener, bench.pack(object_call(built_in, Untold(), 0))).on_fail is None
 
 
 def test_an_unknown_job_is_told_from_a_broken_one(bench: Bench) -> None:
@@ -182,6 +185,16 @@ def test_a_json_message_is_read_by_every_queue(serializer: str) -> None:
     bench.queue.job(name="add")(add)
     found = plan(bench.opener(), _foreign(job="add", args=[1], kwargs={"b": 5}, max_attempts=9))
     assert (found.args, found.kwargs, found.policy.max_attempts) == ((1,), {"b": 5}, 9)
+
+
+@pytest.mark.parametrize(("on_lost", "flag"), [(None, 0), ("timeout", Flag.LOST_IS_TIMEOUT), ("retry", Flag.LOST_IS_RETRY)])
+def test_a_json_message_is_kept_aside_when_its_job_must_not_run_twice(bench: Bench, on_lost: Any, flag: int) -> None:
+    """Given a JSON message of a job that says what happens when its worker dies, then its head will say so; garbage says nothing."""
+    bench.queue.job(name="add", on_lost=on_lost)(add)
+    opener = bench.opener()
+    assert opener.loss_flag(b'{"job": "add", "args": [1]}') == flag
+    assert [opener.loss_flag(raw) for raw in (b'{"job": "unknown"}', b"garbage", b"")] == [0, 0, 0]
+    assert Message(wrap_foreign(b"{}", flag)).head.flags == flag
 
 
 @pytest.mark.parametrize("job", ["taskq:call", "taskq:object"])

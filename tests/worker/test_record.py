@@ -154,6 +154,24 @@ def test_nothing_begins_while_something_is_taken_back(record: Record) -> None:
     assert order == ["returned 2", "refused", "begun"]
 
 
+@pytest.mark.parametrize("step", ["start_next", "end_batch", "begin_batch"])
+def test_every_change_of_the_batch_waits_for_the_taking_back(record: Record, step: str) -> None:
+    """Given something that is being taken back, then whatever the worker does to the batch comes after it."""
+    record.begin_batch(ids_of(3))
+    steps: dict[str, Callable[[], object]] = {
+        "start_next": lambda: record.start_next(1.0, 1),
+        "end_batch": record.end_batch,
+        "begin_batch": lambda: record.begin_batch(ids_of(2)),
+    }
+    thread = threading.Thread(target=steps[step])
+    with record.taken_back():
+        thread.start()
+        thread.join(0.05)
+        assert thread.is_alive()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
 def _die_with_the_lock(record: Record) -> None:
     record.lock.acquire()
     os.kill(os.getpid(), signal.SIGKILL)
