@@ -38,6 +38,7 @@ __all__ = [
     "describe_malformed",
     "encode",
     "is_stamped",
+    "loss_flag",
     "make_body",
     "new_id",
     "wrap_foreign",
@@ -140,9 +141,17 @@ def make_body(job: str, arguments: bytes, serializer: int = 0, options: dict[str
     return _encode_body((job, arguments))
 
 
-def wrap_foreign(raw: bytes) -> bytes:
+def loss_flag(on_lost: str | None) -> int:
+    """Return the flag of a job's on_lost."""
+    return _LOSS[on_lost]
+
+
+_LOSS = {None: 0, "timeout": int(Flag.LOST_IS_TIMEOUT), "retry": int(Flag.LOST_IS_RETRY)}
+
+
+def wrap_foreign(raw: bytes, flags: int = 0) -> bytes:
     """Put a head before bytes that another client pushed, so that they can be told apart, counted and settled."""
-    return _HEAD.pack(FOREIGN, 0, new_id(), 0, 0, len(raw)) + raw
+    return _HEAD.pack(FOREIGN, 0, new_id(), 0, flags, len(raw)) + raw
 
 
 def is_stamped(raw: bytes) -> bool:

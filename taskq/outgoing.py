@@ -13,7 +13,7 @@ from taskq.codec import check_serializer, dump_arguments
 from taskq.config import Settings
 from taskq.driver.base import Command, Driver
 from taskq.errors import MessageTooLarge, SerializationError
-from taskq.message import Flag, encode, make_body, new_id
+from taskq.message import encode, loss_flag, make_body, new_id
 from taskq.options import PushOptions
 from taskq.sender import batches
 from taskq.signing import Signer
@@ -22,8 +22,6 @@ __all__ = ["Outgoing", "Packer", "command_of", "grouped"]
 
 #: How many messages travel in one command.
 BATCH = 500
-
-_FLAGS = {None: 0, "timeout": Flag.LOST_IS_TIMEOUT, "retry": Flag.LOST_IS_RETRY}
 
 
 class Outgoing(NamedTuple):
@@ -75,7 +73,7 @@ class Packer:
                 f"the call of {label or job.name} takes {size:,} bytes, over max_message_size = {self._settings.max_message_size:,}: "
                 "store the data elsewhere and pass where it is"
             )
-        flags = _FLAGS[job.options_of_job.on_lost]
+        flags = loss_flag(job.options_of_job.on_lost)
         identity = new_id()
         return Outgoing(channel, identity, encode(identity, body, flags, self.signer(prefix)), delay or None, at, options.once)
 

@@ -136,7 +136,7 @@ class Loop:
         try:
             return [Message(raw) for raw in batch]
         except MalformedMessage:
-            foreign = [(raw, wrap_foreign(raw)) for raw in batch if not _has_head(raw)]
+            foreign = [(raw, wrap_foreign(raw, self._runner.loss_flag(raw))) for raw in batch if not _has_head(raw)]
         self._settler.insist(self._driver.stamp(self._worker, foreign))
         # Read again: after a broken connection nobody knows which of two heads was written.
         return [Message(raw) for raw in self._settler.insist(self._driver.holdings(self._worker)) if _has_head(raw)]

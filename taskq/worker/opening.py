@@ -11,10 +11,10 @@ from taskq.builtin import CALL, OBJECT
 from taskq.codec import check_serializer, load_arguments, serializer_of_code
 from taskq.config import ChannelSettings
 from taskq.context import Context
-from taskq.errors import ArgumentsError, MalformedMessage, SignatureError
+from taskq.errors import ArgumentsError, MalformedMessage, MessageError, SignatureError
 from taskq.foreign import read_foreign
 from taskq.job import Job
-from taskq.message import Body, Message
+from taskq.message import Body, Message, loss_flag
 from taskq.options import OnFail
 from taskq.queue import Queue
 from taskq.retry import RetryPolicy
@@ -78,6 +78,13 @@ class Opener:
         call = read_foreign(message.content())
         options = None if call.max_attempts is None else {"max_attempts": call.max_attempts}
         return Body(call.job, msgspec.json.encode([call.args, call.kwargs]), check_serializer("json").code, options)
+
+    def loss_flag(self, raw: bytes) -> int:
+        """What the job of a foreign message says for the case that its worker dies; nothing when there is no such job."""
+        try:
+            return loss_flag(self.find(read_foreign(raw).job).options_of_job.on_lost)
+        except (MessageError, UnknownHere):
+            return 0
 
     def find(self, name: str) -> Job[Any, Any]:
         """Return the job of that exact name.

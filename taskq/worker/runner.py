@@ -59,6 +59,10 @@ class Runner:
         self._worker = worker
         self._max_crashes = max_crashes
 
+    def loss_flag(self, raw: bytes) -> int:
+        """What stands in the head of a foreign message for the case that its worker dies."""
+        return self._opener.loss_flag(raw)
+
     def run(self, message: Message, started: float, since_ms: int) -> Verdict:
         """Open the message, run its job, and decide what follows.
 
