@@ -44,6 +44,11 @@ class Store:
     def history(self, state: State) -> list[Record]:
         """Return the history of the only message of a state."""
         (message,) = self.messages(state)
+        return self.records(message)
+
+    @staticmethod
+    def records(message: Message) -> list[Record]:
+        """Return the history of a message."""
         return records(message.history_bytes())
 
     def workers(self) -> dict[str, dict[str, str]]:

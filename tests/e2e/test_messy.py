@@ -1,0 +1,83 @@
+"""Jobs that leave a mess: the worker stays sound, and the next job runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskq.channel import State
+from tests.e2e.apps import messy
+from tests.e2e.conftest import StartWorker, run_burst
+from tests.support.ledger import Ledger
+from tests.support.store import Store
+from tests.support.worker import ROOT
+
+
+@pytest.mark.parametrize("how", ["folder", "removed folder", "signals", "path", "umask"])
+def test_the_next_job_runs_after_a_mess(start_worker: StartWorker, ledger: Ledger, how: str) -> None:
+    """Given a job that changes its process for ever, then the next one runs in the worker's own folder, and the worker stops when told."""
+    messy.state.push()
+    worker = start_worker("messy")
+    ledger.wait_for("state")
+    messy.mess_up.push(how)
+    ledger.wait_for("mess_up")
+    messy.state.push()
+    ledger.wait_for("state", 2)
+    assert worker.stop(5) == 0
+    before, after = ledger.values("state")
+    assert before["folder"] == after["folder"] == str(ROOT)
+    assert before["alarm"] == after["alarm"] == "method"
+    assert "was killed" not in worker.log
+
+
+def test_a_process_whose_descriptors_are_closed_is_replaced(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given a job that closes every descriptor, then what comes after it runs in another process, once, and nothing is lost."""
+    messy.mess_up.push("descriptors")
+    messy.state.push_many([()] * 5)
+    worker = start_worker("messy", settings={"lease": 1}, ready=0)
+    ledger.wait_for("state", 5)
+    assert worker.stop() == 0
+    assert ledger.values("mess_up")[0] not in {value["pid"] for value in ledger.values("state")}
+    assert len(ledger.lines("state")) == 5
+    assert store.count(State.WAITING) + store.count(State.DELAYED) == 0
+
+
+def test_a_fork_that_comes_back_settles_nothing(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given a job that forks and returns in both processes, then the message is settled once, and the next job runs once."""
+    messy.fork.push()
+    messy.state.push()
+    worker = start_worker("messy", "--burst", ready=0)
+    assert worker.wait() == 0
+    assert sorted(ledger.values("forked")) == [[1, False], [1, True]]
+    assert len(ledger.lines("state")) == 1
+    assert "ERROR" not in worker.log
+
+
+AWKWARD = {
+    "stubborn": "Stubborn: (its __str__ raised RuntimeError)",
+    "huge": "ValueError: xxxx",
+    "deep": "RecursionError: maximum recursion depth exceeded",
+    "surrogate": "ValueError: \\ud800 half a letter",
+    "group": "ExceptionGroup: many (2 sub-exceptions)",
+}
+
+
+def test_awkward_exceptions_are_kept_all_the_same(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given exceptions that can't be shown, are huge, deep or nested, then each lies in failed, bounded, and the process lives."""
+    handles = {how: messy.fail.push(how).id for how in AWKWARD}
+    messy.state.push()
+    assert run_burst(start_worker, "messy") == 1
+    assert len(ledger.lines("state")) == 1
+    failed = {message.hex_id: message for message in store.messages(State.FAILED)}
+    for how, start in AWKWARD.items():
+        (record,) = store.records(failed[handles[how]])
+        assert record.error.startswith(start)
+        assert "Traceback" in record.traceback
+        assert len(failed[handles[how]].raw) < 50_000
+
+
+def test_a_result_that_nobody_could_store_is_no_failure(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given a job that returns what can't be pickled, then it is done: results aren't stored."""
+    messy.returns_anything.push()
+    assert run_burst(start_worker, "messy") == 0
+    assert len(ledger.lines("returns")) == 1
+    assert store.count(State.FAILED) == 0

@@ -1,0 +1,153 @@
+"""A zygote as the supervisor sees it: it loads the app, forks workers as ordered, and reports how they ended."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskq import Queue
+from taskq.supervisor.child import make_lock
+from taskq.supervisor.generation import Generation
+from taskq.supervisor.identity import new_worker_id
+from taskq.supervisor.options import WorkerOptions
+from taskq.supervisor.zygote import AppInfo, Estate, Exited, Failed, Spawn, Started
+from taskq.worker.record import Phase, Records
+from tests.support.processes import is_alive
+from tests.support.servers import ServerProcess
+from tests.support.wait import wait_until
+
+
+class Desk:
+    """The supervisor's end of things."""
+
+    def __init__(self) -> None:
+        self.records = Records([make_lock() for _ in range(2)])
+        self.pokes, self.poke_fd = os.pipe()
+        os.set_blocking(self.poke_fd, False)
+        self.generations: list[Generation] = []
+
+    def start(self, source: str | Queue) -> Generation:
+        estate = Estate(self.records, self.poke_fd, os.getpid(), lambda: None)
+        generation = Generation(0, source, WorkerOptions(log_level=None), estate)
+        self.generations.append(generation)
+        return generation
+
+    def close(self) -> None:
+        for generation in self.generations:
+            generation.end()
+        os.close(self.pokes)
+        os.close(self.poke_fd)
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    desk = Desk()
+    yield desk
+    desk.close()
+
+
+def hear(generation: Generation) -> Any:
+    """Wait for what the zygote says next."""
+    ready, _, _ = select.select([generation], [], [], 20)
+    assert ready, "the zygote says nothing"
+    return generation.receive()
+
+
+def load(desk: Desk, queue: Queue) -> Generation:
+    generation = desk.start(queue)
+    generation.app = hear(generation)
+    assert isinstance(generation.app, AppInfo)
+    return generation
+
+
+def test_it_tells_what_the_app_has(desk: Desk, url: str) -> None:
+    """Given a queue with jobs in two channels, then the zygote tells their names and settings, without the built-in jobs."""
+    queue = Queue(url, channels={"bulk": {"processes": 3}})
+    queue.job(name="one")(lambda: None)
+    queue.job(name="two", channel="extra")(lambda: None)
+    app = load(desk, queue).app
+    assert app is not None
+    assert app.jobs == ("one", "two")
+    assert sorted(app.channels) == ["bulk", "default", "extra"]
+    assert app.channels["bulk"].processes == 3
+    assert app.threads == 0
+
+
+def test_an_app_that_does_not_load_is_told(desk: Desk) -> None:
+    """Given a name without a module, then the zygote says why, with the traceback, and ends."""
+    generation = desk.start("no_such_app")
+    said = hear(generation)
+    assert isinstance(said, Failed)
+    assert "no module named 'no_such_app'" in said.text
+    assert "Traceback" in said.traceback
+    assert hear(generation) is None
+
+
+def test_a_zygote_that_dies_is_heard(desk: Desk) -> None:
+    """Given a zygote that is killed while it loads, then the supervisor hears that nothing more will come."""
+    generation = desk.start("no_such_app")
+    os.kill(generation.pid, signal.SIGKILL)
+    wait_until(lambda: hear(generation) is None)
+
+
+def test_workers_are_forked_and_their_ends_told(desk: Desk, server: ServerProcess) -> None:
+    """Given orders for two workers, then each is a process with a record, and the end of each is told with its status and memory."""
+    queue = Queue(server.url)
+    generation = load(desk, queue)
+    settings = queue.channel("default")
+    for slot in range(2):
+        assert generation.spawn(Spawn(slot, new_worker_id("box", "x"), settings, server.url))
+    pids = {}
+    for _ in range(2):
+        said = hear(generation)
+        assert isinstance(said, Started)
+        pids[said.slot] = said.pid
+    os.kill(pids[0], signal.SIGTERM)
+    os.kill(pids[1], signal.SIGKILL)
+    ends = {said.slot: said for said in (hear(generation), hear(generation))}
+    assert all(isinstance(said, Exited) and said.pid == pids[said.slot] and said.maxrss > 1000 for said in ends.values())
+    assert (ends[0].status, ends[1].status) == (0, -signal.SIGKILL)
+    assert desk.records[0].phase is Phase.STOPPING
+    queue.close()
+
+
+def test_workers_end_with_their_zygote(desk: Desk, server: ServerProcess) -> None:
+    """Given a worker, if the supervisor hangs up, then zygote and worker are gone."""
+    queue = Queue(server.url)
+    generation = load(desk, queue)
+    generation.spawn(Spawn(0, new_worker_id("box", "x"), queue.channel("default"), server.url))
+    worker = hear(generation).pid
+    zygote = generation.pid
+    desk.generations.remove(generation)
+    generation.end()
+    wait_until(lambda: not is_alive(worker) and not is_alive(zygote))
+    queue.close()
+
+
+def test_a_zygote_that_still_loads_is_not_waited_for(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given an app that takes for ever to load, if the supervisor hangs up, then the zygote is gone at once."""
+    (tmp_path / "endless.py").write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.chdir(tmp_path)
+    generation = desk.start("endless")
+    desk.generations.remove(generation)
+    pid, began = generation.pid, time.monotonic()
+    generation.end()
+    assert not is_alive(pid)
+    assert time.monotonic() - began < 3
+
+
+def test_orders_to_the_dead_are_refused(desk: Desk, url: str) -> None:
+    """Given a zygote that is gone, then an order isn't taken for given, and events are dropped."""
+    queue = Queue(url)
+    generation = load(desk, queue)
+    os.kill(generation.pid, signal.SIGKILL)
+    assert hear(generation) is None
+    assert generation.spawn(Spawn(0, "w", queue.channel("default"), url)) is False
+    generation.tell("worker_start", object())
