@@ -203,3 +203,37 @@ def test_a_stamped_foreign_message_is_blamed(store: Store) -> None:
     _rescue(store, "head")
     (found,) = store.waiting
     assert (crashes(found), Message(found).content()) == (1, b'{"job": "x:y"}')
+
+
+# ---- what a worker learns of its fate
+
+
+def test_a_worker_that_was_only_slow_learns_that_it_was_given_up(store: Store) -> None:
+    """Given a worker whose lease ran out and whose messages others have, when it beats again, then it learns that, once."""
+    beat = store.driver.heartbeat(W, {"pid": 1}, lease_ms=LEASE_MS, register=True)
+    store.reserved_by(W, message())
+    assert store.do(store.driver.standing(W)) == 1
+    store.client.zadd(store.keys.workers, {W: store.now() - LEASE_MS - 1})
+    _rescue(store, "head", lease_ms=LEASE_MS)
+    assert store.do(store.driver.standing(W)) == -1
+    assert store.do(store.driver.heartbeat(W, {"pid": 1}, lease_ms=LEASE_MS, register=False))[:2] == [-1, 0]
+    assert store.do(store.driver.workers()) == []
+    assert [store.do(beat)[0] for _ in range(2)] == [-1, 1]
+
+
+def test_a_worker_that_was_known_to_be_dead_is_told_nothing(store: Store) -> None:
+    """Given a rescue of a worker that its own supervisor saw die, then its name is free again."""
+    store.reserved_by(W, message())
+    _rescue(store, "head")
+    assert store.do(store.driver.heartbeat(W, {"pid": 1}, lease_ms=LEASE_MS, register=True))[0] == 0
+
+
+def test_a_worker_puts_back_what_the_server_lost(store: Store) -> None:
+    """Given a server that lost everything, then a worker learns it, and puts back what is missing, nothing twice."""
+    held = [message(str(number)) for number in range(3)]
+    store.reserved_by(W, *held)
+    store.client.delete(store.keys.workers, store.keys.worker(W), store.keys.reserved(W))
+    assert store.do(store.driver.standing(W)) == 0
+    store.client.rpush(store.keys.reserved(W), held[1])
+    assert [store.do(store.driver.adopt(W, held)) for _ in range(2)] == [2, 0]
+    assert store.reserved(W) == [held[1], held[0], held[2]]
