@@ -137,6 +137,8 @@ class Driver(Protocol):
 
     def standing(self, worker: str) -> Command: ...  # 1, 0 or -1
 
+    def forget_fate(self, worker: str) -> Command: ...  # anything
+
     def adopt(self, worker: str, messages: Sequence[bytes]) -> Command: ...  # how many were missing
 
     def promote(self, limit: int = 1000) -> Command: ...  # [moved, ms until the next]

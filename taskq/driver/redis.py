@@ -100,6 +100,9 @@ class RedisDriver:
     def standing(self, worker: str) -> Command:
         return self._script("standing", (self.keys.workers, self.keys.worker(worker)), worker)
 
+    def forget_fate(self, worker: str) -> Command:
+        return Command("reserve", ("HDEL", self.keys.worker(worker), "fate"))
+
     def adopt(self, worker: str, messages: Sequence[bytes]) -> Command:
         return self._script("adopt", (self.keys.reserved(worker), self.keys.nothing), *messages)
 

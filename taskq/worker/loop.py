@@ -125,6 +125,8 @@ class Loop:
         settler = self._settler
         settler.flush()
         self._record.end_batch()
+        # What befell this worker befell what it held until now. Of what it holds from here on it would be a false excuse.
+        settler.insist(self._driver.forget_fate(self._worker))
         batch = settler.insist(self._driver.holdings(self._worker))
         settler.doubt = False
         if batch:

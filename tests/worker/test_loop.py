@@ -133,3 +133,23 @@ def test_what_still_is_its_own_after_a_sleep_is_given_back(scene: Scene, server:
     scene.loop.run()
     assert len(scene.runner.ran) == 4
     assert (server.admin.llen(keys.waiting), server.admin.exists(keys.reserved(scene.hand.name))) == (3, 0)
+
+
+def test_an_old_loss_is_no_reason_to_put_back(scene: Scene, server: ServerProcess) -> None:
+    """Given a server that once lost everything, if the supervisor later takes back what is unstarted, then each runs once."""
+    keys = scene.hand.driver.keys
+    scene.heartbeat()
+    server.admin.hset(keys.worker(scene.hand.name), "fate", "lost")
+    scene.record.ask_reconcile()
+    scene.job.push_many([()] * 7)
+
+    def take_back(number: int) -> None:
+        if number == 4:
+            with scene.record.taken_back() as ids:
+                assert scene.hand.sender.call(scene.hand.driver.requeue(scene.hand.name, "front", ids)) == 3
+            scene.record.ask_reconcile()
+
+    scene.runner.during = take_back
+    scene.loop.run()
+    assert len(scene.runner.ran) == 7
+    assert (server.admin.llen(keys.waiting), server.admin.exists(keys.reserved(scene.hand.name))) == (0, 0)
