@@ -58,6 +58,16 @@ class StubRunner:
         return ACKED
 
 
+class Doubling:
+    """Batches of 1, 2, 4 and so on, however long the jobs take."""
+
+    def __init__(self) -> None:
+        self.size = 1
+
+    def learn(self, jobs: int, seconds: float) -> None:
+        self.size *= 2
+
+
 class Scene:
     """A loop, and everything it touches."""
 
@@ -90,7 +100,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene(url: str, prefix: str) -> Iterator[Scene]:
+def scene(url: str, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    monkeypatch.setattr("taskq.worker.loop.Prefetch", Doubling)
     scene = Scene(url, prefix)
     yield scene
     scene.close()
