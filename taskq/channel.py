@@ -79,9 +79,7 @@ def check_channel_name(name: object) -> str:
     """
     if isinstance(name, str) and _NAME.fullmatch(name):
         return name
-    raise ConfigError(
-        f"{name!r} can't name a channel: use 1 to 64 letters, digits, '_', '-' or '.', beginning with a letter or digit"
-    )
+    raise ConfigError(f"{name!r} can't name a channel: use 1 to 64 letters, digits, '_', '-' or '.', beginning with a letter or digit")
 
 
 class Keys:

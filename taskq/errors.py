@@ -121,7 +121,8 @@ class PushOutcomeUnknown(TaskqError):
     """The connection broke while the server may already have stored the push.
 
     `handle` names the message: `handle.delete()` withdraws it if it did arrive. Of a batch `handles` names every message of
-    which this isn't known. With `options(once=True)` a push can be repeated without storing it twice.
+    which this isn't known. With `options(once=True)` taskq itself repeats such a push for ten seconds, without storing it twice;
+    a second push() of the application is another message.
     """
 
     def __init__(self, text: str, *handles: Any) -> None:

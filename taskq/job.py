@@ -250,6 +250,8 @@ def _kind(function: Any) -> Literal["function", "static", "class"]:
         return "class"
     if not callable(function) or inspect.isclass(function):
         raise JobDefinitionError(f"a job must be a function or a method, not {function!r}")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise JobDefinitionError(f"{function.__qualname__} is a generator: calling it runs nothing, so a job can't be one in this version")
     return "function"
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypedDict
 import msgspec
 
 from taskq.channel import check_channel_name
+from taskq.clock import MAX_DELAY
 from taskq.codec import check_serializer
 from taskq.config import did_you_mean
 from taskq.errors import ConfigError, JobDefinitionError
@@ -148,5 +149,5 @@ def check_counts(options: dict[str, Any]) -> None:
     if attempts is not None and (type(attempts) is not int or not 1 <= attempts <= 65535):
         raise ConfigError(f"max_attempts counts runs, the first included: a whole number from 1 to 65535, not {attempts!r}")
     timeout = options.get("handle_timeout")
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout < float("inf")):
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= MAX_DELAY):
         raise ConfigError(f"handle_timeout is a number of seconds, 0 for no limit, not {timeout!r}")

@@ -35,7 +35,7 @@ def count_words(text: str) -> int:
 if __name__ == "__main__":
     first = count_words.push("a job is a function that runs later")
     second = count_words.push("this one starts in two seconds", delay=2)
-    print(f"pushed {first.id} and {second.id}; run them with: taskq worker --burst")
+    print(f"pushed {first.id} and {second.id}; run them with: taskq worker")
 '''
 _HEAD = """# Settings of taskq. `taskq config` shows the value of each, and where it comes from.
 # A line that begins with "# " and a name shows a setting's default: take the "# " away to change it.
@@ -65,7 +65,7 @@ def command(directory: Path) -> None:
     except OSError as error:
         raise click.ClickException(f"{error.filename or directory} can't be written: {error.strerror}") from None
     where = "" if directory == Path() else f"cd {directory}\n  "
-    click.echo(f"\nNext:\n  {where}python jobs.py\n  taskq worker --burst")
+    click.echo(f"\nNext:\n  {where}python jobs.py\n  taskq worker          (Ctrl-C stops it)")
 
 
 def _has_table(path: Path) -> bool:

@@ -62,14 +62,10 @@ def channels_option(text: str) -> Callable[[F], F]:
 
 def state_option(states: Sequence[State], text: str, default: State | None = None) -> Callable[[F], F]:
     """Add --state with the states that a command can work on; `default` None makes it a must."""
-    return click.option(
-        "--state",
-        type=click.Choice([state.value for state in states]),
-        default=default.value if default else None,
-        required=default is None,
-        show_default=default is not None,
-        help=text,
-    )
+    choice = click.Choice([state.value for state in states])
+    if default is None:  # an explicit default of None makes click 8.3 and later forget that the option is required
+        return click.option("--state", type=choice, required=True, help=text)
+    return click.option("--state", type=choice, default=default.value, show_default=True, help=text)
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from taskq.cli.options import channels_option, debug_option
-from taskq.cli.problems import DEBUG
 from taskq.cli.target import app_name, command_settings
 from taskq.errors import ConfigError
 
@@ -56,6 +55,5 @@ def command(app: str | None, named_app: str | None, *, url: str | None, channels
     settings = command_settings(app or named_app, url)
     name = app_name(settings)
     chosen["log_level"] = chosen["log_level"].upper()
-    debug = bool(click.get_current_context().meta.get(DEBUG))
-    options = WorkerOptions(channels=channels, url=settings.url if url else None, debug=debug, **chosen)
+    options = WorkerOptions(channels=channels, url=settings.url if url else None, **chosen)
     return run_worker(name, options)

@@ -116,8 +116,10 @@ def translate(error: Exception, address: Address, move: str, *, sent: bool) -> E
 
 
 def _advice(text: str) -> str:
-    if "NOAUTH" in text or "Authentication required" in text or "without any password" in text or "invalid" in text:
-        return ". Write the password into the URL: redis://user:password@host:6379/0"
+    if "NOAUTH" in text or "Authentication required" in text:
+        return ". Write the password into the URL: redis://:password@host:6379/0, or redis://user:password@host:6379/0"
+    if "WRONGPASS" in text or "invalid" in text or "without any password" in text:
+        return ". Check the user and the password in the URL"
     if "NOPERM" in text or "no permissions" in text:
         return ". Give the user that permission (ACL SETUSER)"
     return ""

@@ -34,6 +34,10 @@ class Connection(Protocol):
     def close(self) -> None: ...
 
 
+#: Exit code of a child that somebody else has collected.
+_UNKNOWN_STATUS = 255
+
+
 class _Popen(popen_fork.Popen):  # type: ignore[misc]
     """Waits with wait4, which also tells the peak memory of the dead."""
 
@@ -44,6 +48,10 @@ class _Popen(popen_fork.Popen):  # type: ignore[misc]
         if self.returncode is None:
             try:
                 pid, status, usage = os.wait4(self.pid, flag)
+            except ChildProcessError:
+                # A thread of the app has collected it (waitpid(-1)): it is dead, and nobody knows how.
+                self.returncode = _UNKNOWN_STATUS
+                return self.returncode
             except OSError:
                 return None
             if pid == self.pid:
@@ -182,6 +190,12 @@ class Child:
         if self.killed_for is None:
             self.killed_for = why
         self._signal(signal.SIGKILL, group=True)
+
+    def end_leftovers(self) -> None:
+        """Kill what its jobs have started and left behind, unless that has a process group of its own."""
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     def _signal(self, number: int, *, group: bool = False) -> None:
         if self.pid is None:

@@ -20,7 +20,6 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
         url: the server.
         log_level: DEBUG, INFO, WARNING or ERROR; None leaves logging as the program has set it up.
         log_format: text for people, json for machines.
-        debug: show tracebacks of errors at the start.
     """
 
     channels: tuple[str, ...] = ()
@@ -30,4 +29,3 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None = None
     log_level: str | None = "INFO"
     log_format: Literal["text", "json"] = "text"
-    debug: bool = False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +51,8 @@ class Heartbeat:
     def tick(self, now: float) -> None:
         self._team.send_pending()
         for child in list(self._team.children.values()):
-            self.beat(child, now)
+            if not self.beat(child, now):
+                break
         self.due = now + (0.2 if self._team.is_down else beat_seconds(self._team.settings.lease))
 
     def beat(self, child: Child, now: float) -> bool:
@@ -119,8 +121,9 @@ class Promote:
     def __init__(self, team: Team) -> None:
         self.due = 0.0
         self._team = team
-        self._wake = team.driver.link(5.0)
+        self._wake = team.driver.link(1.0)
         self._asked: float | None = None
+        self._listen_after = 0.0
 
     def tick(self, now: float) -> None:
         self._listen(now)
@@ -141,7 +144,8 @@ class Promote:
         try:
             self._wake.receive()
         except (ServerError, QueueFull):
-            self._wake.close()
+            self._give_up_listening()
+            return
         self.due = 0.0
 
     def close(self) -> None:
@@ -153,11 +157,18 @@ class Promote:
             if now - self._asked < _WAKE_SECONDS + 2.0:
                 return
             self.close()  # the server should have answered by now: the connection leads nowhere
+        if now < self._listen_after or self._team.is_down:
+            return
         try:
             self._wake.send(self._team.driver.wait_for_wake(_WAKE_SECONDS))
             self._asked = now
         except (ServerError, QueueFull):
-            self._wake.close()  # looking once a second does it, until the server can be asked again
+            self._give_up_listening()
+
+    def _give_up_listening(self) -> None:
+        """Look once a second for a while: a server that refuses at once must not be asked at once again."""
+        self._wake.close()
+        self._listen_after = monotonic() + random.uniform(0.5, 1.5)
 
 
 class Rescuer:
@@ -225,10 +236,12 @@ class Watch:
                 wait = min(wait, self._unwatch(child))
                 continue
             if must_kill(running.deadline, now):
-                if child.killed_for is None:
-                    _log.error("worker %s is killed: %s %s ignored its handle_timeout", child.worker, running.job, running.id.hex())
+                is_first = child.killed_for is None
+                if is_first:
                     child.overdue = running.id
-                child.kill("timeout")
+                child.kill("timeout")  # before the log, which may block
+                if is_first:
+                    _log.error("worker %s is killed: %s %s ignored its handle_timeout", child.worker, running.job, running.id.hex())
             wait = min(wait, self._relieve(child, now - running.started))
             if running.deadline:
                 wait = min(wait, max(0.05, running.deadline - now))

@@ -247,6 +247,7 @@ class Staff:
             return
         team = self.crews[child.channel].team
         now = monotonic()
+        child.end_leftovers()
         bury(team, child, death, now)
         team.remember(child.worker)
         del team.children[slot]

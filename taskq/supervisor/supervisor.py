@@ -108,7 +108,7 @@ class Supervisor:
             if not self._stopping:
                 staff.keep_number()
                 if self._burst is not None and self._burst.is_over(now):
-                    self._stop("nothing is left to do")
+                    self._stop("nothing is due any more")
         staff.tell("worker_stop", event)
 
     def _rest(self) -> float:

@@ -22,6 +22,8 @@ __all__ = ["Team"]
 _log = logging.getLogger("taskq.supervisor")
 #: How long to wait for an answer, and between two tries, at most: both together must leave time for a heartbeat in a lease.
 _PATIENCE, _LONGEST_PAUSE = 5.0, 5.0
+#: The same while the server is known not to answer: signals and the other channels must not wait for it.
+_PATIENCE_WHILE_DOWN = 0.5
 
 
 class Team:
@@ -35,7 +37,9 @@ class Team:
         self.crashes: list[float] = []
         self.spawn_after = 0.0
         self.driver = load_driver(url, settings)
-        self.link: Link = self.driver.link(min(_PATIENCE, settings.lease / 3))
+        self._patience = min(_PATIENCE, settings.lease / 3)
+        self._failed_move = ""
+        self.link: Link = self.driver.link(self._patience)
         #: What must be told to the server once it answers again. Each may safely be said twice.
         self.pending: deque[Command] = deque()
         #: Workers that are no more, and when to look once more whether anything is reserved for them.
@@ -62,16 +66,15 @@ class Team:
             return None
         try:
             reply = self.link.call(command)
-        except QueueFull as error:
-            self._trouble(now, error)
+        except (QueueFull, ServerError) as error:
+            # Asked anew: a server that hangs answers after the whole patience, and the pause counts from then.
+            self._trouble(monotonic(), command.move, error)
             return None
-        except ServerError as error:
-            self._trouble(now, error)
-            return None
-        if self._down_since is not None:
-            _log.warning("channel %s: the server answers again after %.1f s", self.name, now - self._down_since)
+        if self._down_since is not None and command.move == self._failed_move:
+            _log.warning("channel %s: the server answers again after %.1f s", self.name, monotonic() - self._down_since)
             self._down_since = None
             self._pause = 0.05
+            self.link = self.driver.link(self._patience)
         return reply
 
     def insist(self, command: Command) -> None:
@@ -109,8 +112,12 @@ class Team:
         """Remember a crash of a child."""
         self.crashes = [at for at in self.crashes if now - at < 60.0] + [now]
 
-    def _trouble(self, now: float, error: Exception) -> None:
+    def _trouble(self, now: float, move: str, error: Exception) -> None:
+        # A read that succeeds says nothing of a server that refuses writes: the outage ends with what began it.
+        self._failed_move = move
         if self._down_since is None:
+            self.link.close()
+            self.link = self.driver.link(min(_PATIENCE_WHILE_DOWN, self._patience))
             self._down_since = now
             text = "trying again until it does" if isinstance(error, ServerUnavailable) else "trying again"
             _log.error("channel %s: %s; %s", self.name, error, text)

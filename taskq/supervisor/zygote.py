@@ -129,7 +129,12 @@ def zygote(orders: Connection, source: str | Queue, options: WorkerOptions, esta
     gc.collect()
     # What was imported stays where it is: the collector of a worker won't touch, and so copy, the shared pages.
     gc.freeze()
-    _Nursery(orders, queue, estate.records, estate.poke_fd).serve()
+    try:
+        _Nursery(orders, queue, estate.records, estate.poke_fd).serve()
+    except Exception:
+        # Not by returning: multiprocess would wait for the workers, and nobody would look after them meanwhile.
+        _log.exception("the zygote failed")
+        os._exit(1)
 
 
 def _load(source: str | Queue, options: WorkerOptions) -> Queue:
@@ -197,9 +202,7 @@ class _Nursery:
 
     def _obey(self, order: Any) -> None:
         if isinstance(order, Spawn):
-            process = fork(self._live, order, os.getpid())
-            self._children[order.slot] = process
-            self._orders.send(Started(order.slot, process.pid))
+            self._spawn(order)
         elif isinstance(order, Listen):
             self._start_listeners()
         elif isinstance(order, Tell) and self._listeners is not None:
@@ -208,6 +211,16 @@ class _Nursery:
                 os.write(self._listeners, len(data).to_bytes(4, "big") + data)
             except (BrokenPipeError, BlockingIOError):
                 _log.warning("the listeners of %s are too slow or gone: an event was left out", order.signal)
+
+    def _spawn(self, order: Spawn) -> None:
+        try:
+            process = fork(self._live, order, os.getpid())
+        except OSError as error:  # no process or memory left: the supervisor tries again
+            _log.error("can't fork a worker: %s", error)
+            self._orders.send(Exited(order.slot, 0, None, 0))
+            return
+        self._children[order.slot] = process
+        self._orders.send(Started(order.slot, process.pid))
 
     def _report_deaths(self) -> None:
         for slot, process in list(self._children.items()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import signal
 from collections.abc import Callable
 from types import FrameType
@@ -32,6 +33,7 @@ class SyncExecutor:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._armed = 0.0
+        self._pid = os.getpid()
         signal.signal(signal.SIGALRM, self._on_alarm)
 
     def execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
@@ -41,6 +43,14 @@ class SyncExecutor:
             JobTimeout: it took longer than `timeout` seconds (0 = no limit).
             BaseException: whatever it raises.
         """
+        try:
+            return self._execute(function, args, kwargs, timeout)
+        finally:
+            # A process that the job forked, and that came back from it: the message, and the record of it, aren't its own.
+            if os.getpid() != self._pid:
+                os._exit(0)
+
+    def _execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
         if not timeout:
             result = function(*args, **kwargs)
             return self._await(result, 0) if inspect.isawaitable(result) else result

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from taskq.builtin import CALL, OBJECT
+from taskq.clock import MAX_DELAY
 from taskq.codec import check_serializer, load_arguments, serializer_of_code
 from taskq.config import ChannelSettings
 from taskq.context import Context
@@ -22,7 +23,7 @@ from taskq.retry import RetryPolicy
 __all__ = ["Opener", "Plan", "UnknownHere"]
 
 
-_Seconds = Annotated[float, msgspec.Meta(ge=0)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=MAX_DELAY)]
 
 
 class UnknownHere(Exception):

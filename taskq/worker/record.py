@@ -231,10 +231,18 @@ class Record:
         return Running(self._ids(count - 1, count)[0], name, attempt, started, since_ms, deadline, retry_ms)
 
     def done_ids(self) -> list[bytes]:
-        """Messages of the batch whose jobs ended well: safe to settle again."""
-        count = self.held
-        marks = self._memory[self._at + _AT_DONE : self._at + _AT_DONE + count]
-        return [identity for identity, done in zip(self._ids(0, count), marks, strict=True) if done]
+        """Messages of the batch whose jobs ended well: safe to settle again.
+
+        Read under the lock: the marks of one batch beside the ids of the next would settle what was never run.
+        """
+        if not self.lock.acquire(True, 0.1):
+            return []  # it died, or was stopped, with the lock in hand
+        try:
+            count = self.held
+            marks = self._memory[self._at + _AT_DONE : self._at + _AT_DONE + count]
+            return [identity for identity, done in zip(self._ids(0, count), marks, strict=True) if done]
+        finally:
+            self.lock.release()
 
     def _ids(self, first: int, end: int) -> list[bytes]:
         at = self._at + _AT_IDS

@@ -78,13 +78,14 @@ class Settler:
             return
         command = self._command(message_id, verdict)
         mine = self.insist(command)
-        if not mine and self._is_lost():
+        standing = 1 if mine else self.insist(self._driver.standing(self._worker))
+        if standing == 0:
             self.put_back([message])
             mine = self.insist(command)
-        if not mine and not self.doubt:
+        # After a broken connection the first try may have done it: 0 then says nothing, unless the messages are others' now.
+        if standing == -1 or not (mine or self.doubt):
             _log.warning("message %s is no longer this worker's: it was given up for dead, and another settles it", message_id.hex())
-        # After a broken connection the first try may have done it: 0 then says nothing.
-        if verdict.announce is not None and (mine or self.doubt):
+        elif verdict.announce is not None:
             verdict.announce()
 
     def put_back(self, messages: list[bytes]) -> None:
@@ -95,12 +96,8 @@ class Settler:
 
     def restore(self, messages: list[bytes]) -> None:
         """Store what this worker holds again, if the server has lost it."""
-        if self._is_lost():
+        if self.insist(self._driver.standing(self._worker)) == 0:
             self.put_back(messages)
-
-    def _is_lost(self) -> bool:
-        """True when the server has forgotten this worker's messages, without giving them to others."""
-        return bool(self.insist(self._driver.standing(self._worker)) == 0)
 
     def flush_due(self) -> bool:
         """True when the oldest kept ack has waited long enough."""

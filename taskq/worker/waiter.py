@@ -31,6 +31,13 @@ class Waiter:
         os.set_blocking(self._write, False)
         self.install()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # held back since the fork
+        # What a job forks (multiprocessing, pools) shall end by SIGTERM as everywhere, instead of noting it for nobody.
+        os.register_at_fork(after_in_child=self._let_go)
+
+    def _let_go(self) -> None:
+        signal.set_wakeup_fd(-1)
+        for number in self._handlers:
+            signal.signal(number, signal.SIG_DFL)
 
     def install(self) -> None:
         """Set the handlers and the wake-up pipe."""

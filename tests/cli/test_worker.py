@@ -42,7 +42,7 @@ def test_a_burst_runs_what_waits(project: Project) -> None:
         (["shop:q"], "shop:q", {}),
         (["--app", "shop:q"], "shop:q", {}),
         (["--channel", "a", "--channel", "b", "--processes", "3"], None, {"channels": ("a", "b"), "processes": 3}),
-        (["--burst", "--max-messages", "9", "--debug"], None, {"burst": True, "max_messages": 9, "debug": True}),
+        (["--burst", "--max-messages", "9", "--debug"], None, {"burst": True, "max_messages": 9}),
         (["--url", " redis://x ", "--log-level", "warning"], None, {"url": "redis://x", "log_level": "WARNING"}),
         (["--log-format", "JSON"], None, {"log_format": "json"}),
     ],

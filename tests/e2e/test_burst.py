@@ -17,7 +17,7 @@ def test_an_empty_burst_ends_at_once(start_worker: StartWorker) -> None:
     """Given nothing to do, then a burst ends with 0 and says why it stops."""
     worker = start_worker("basic", "--burst", ready=0)
     assert worker.wait(5) == 0
-    assert "stopping: nothing is left to do" in worker.log
+    assert "stopping: nothing is due any more" in worker.log
 
 
 def test_a_burst_waits_for_running_jobs(start_worker: StartWorker, ledger: Ledger) -> None:
