@@ -260,8 +260,9 @@ class Watch:
         unstarted = record.unstarted()
         if must_take_back(running_for, unstarted):
             with record.taken_back() as ids:
-                if ids and team.ask(team.driver.requeue(child.worker, "front", ids)) is None:
-                    record.ask_reconcile()  # the worker looks itself what is still there
+                # None: nobody knows. Fewer: the server has lost them, or others have them. Then the worker looks what is still its own.
+                if ids and team.ask(team.driver.requeue(child.worker, "front", ids)) != len(ids):
+                    record.ask_reconcile()
         if running_for > SLOW_SECONDS and (done := record.done_ids()):
             team.ask(team.driver.ack(child.worker, done))
         if not record.unstarted():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ __all__ = ["ACK_SECONDS", "Gone", "Settler"]
 #: Acks are never held for longer.
 ACK_SECONDS = 0.010
 _LONGEST_PAUSE = 5.0
+#: How long a worker that was told to stop goes on trying: what it can't settle any more is run again.
+_LAST_SECONDS, _LAST_PAUSE = 1.0, 0.05
 _log = logging.getLogger("taskq.worker")
 
 
@@ -45,9 +48,10 @@ class Settler:
         """Send a command until the server answers.
 
         Raises:
-            Gone: the worker was told to stop meanwhile.
+            Gone: the worker was told to stop, and the server still didn't answer a second later: more than a broken connection.
         """
         wait = 0.01
+        give_up_at: float | None = None
         while True:
             try:
                 return self._link.call(command)
@@ -57,7 +61,10 @@ class Settler:
                     _log.error("%s", error)
                     wait = _LONGEST_PAUSE
                 if self._stopping():
-                    raise Gone(str(error)) from error
+                    give_up_at = give_up_at or monotonic() + _LAST_SECONDS
+                    if monotonic() > give_up_at:
+                        raise Gone(str(error)) from error
+                    time.sleep(_LAST_PAUSE)  # `pause` keeps nobody waiting who was told to stop
                 _log.debug("will ask again: %s", error)
             # Full jitter: workers that lost the server together must not come back together.
             self._pause(random.uniform(0.005, wait))

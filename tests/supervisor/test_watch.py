@@ -13,6 +13,7 @@ from taskq.clock import monotonic
 from taskq.supervisor.services import Watch
 from taskq.worker.record import Phase
 from tests.supervisor.conftest import Office
+from tests.support.servers import ServerProcess
 
 
 @pytest.fixture
@@ -116,3 +117,23 @@ def test_what_can_not_be_returned_is_looked_for_by_the_worker(office: Office) ->
     Watch(office.team).tick(monotonic())
     assert child.record.take_reconcile()
     assert len(office.store.reserved()) == 3
+
+
+def test_what_the_server_has_lost_is_looked_for_by_the_worker(office: Office, server: ServerProcess) -> None:
+    """Given a server that has lost everything, if messages are taken back, then the worker, which still holds them, is asked to look."""
+    child = office.child()
+    office.reserve(child, 3)
+    child.record.start_next(monotonic() - 1, 1)
+    server.admin.flushall()
+    Watch(office.team).tick(monotonic())
+    assert child.record.take_reconcile()
+
+
+def test_what_was_returned_needs_no_look(office: Office) -> None:
+    """Given messages behind a slow job, if all are returned, then the worker isn't asked to look."""
+    child = office.child()
+    office.reserve(child, 3)
+    child.record.start_next(monotonic() - 1, 1)
+    Watch(office.team).tick(monotonic())
+    assert not child.record.take_reconcile()
+    assert len(office.store.reserved()) == 1

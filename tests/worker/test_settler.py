@@ -154,14 +154,25 @@ def test_it_asks_until_the_server_answers(scene: Scene, error: Exception) -> Non
     assert settler.doubt
 
 
-def test_it_gives_up_only_when_told_to_stop(scene: Scene) -> None:
-    """Given a server that is away and a worker that is told to stop, then it is gone at once, and what is unsettled stays kept."""
+def test_it_gives_up_only_when_told_to_stop(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a server that stays away and a worker that is told to stop, then it is soon gone, and what is unsettled stays kept."""
+    monkeypatch.setattr("taskq.worker.settler._LAST_SECONDS", 0.1)
     scene.settler.settle(ID, ACKED, b"")
-    scene.link.answers = [ServerUnavailable("away")] * 3
+    scene.link.answers = [ServerUnavailable("away")] * 50
     scene.stopping = True
     with pytest.raises(Gone, match="away"):
         scene.settler.flush()
     assert scene.settler.done == [ID]
+    assert 2 <= len(scene.link.sent) < 10
+
+
+def test_a_broken_connection_is_no_reason_to_give_up(scene: Scene) -> None:
+    """Given a worker that is told to stop, if its connection was cut, then it settles over another one."""
+    scene.settler.settle(ID, ACKED, b"")
+    scene.link.answers = [ServerUnavailable("cut")]
+    scene.stopping = True
+    scene.settler.flush()
+    assert scene.settler.done == []
 
 
 def test_nothing_to_give_back_asks_nobody(scene: Scene) -> None:
