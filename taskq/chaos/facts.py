@@ -12,6 +12,8 @@ from taskq.chaos.stage import Fault
 __all__ = ["DEADLY", "SETTLING", "TROUBLE", "Facts"]
 
 DEADLY = frozenset({"child", "zygote", "supervisor", "machine"})
+#: The server doesn't answer for longer than a moment.
+_AWAY = frozenset({"server", "pause", "silence", "full"})
 #: The server doesn't answer, or what it says doesn't arrive.
 TROUBLE = frozenset({"server", "connections", "pause", "full", "replies", "silence"})
 _SILENT = frozenset({"freeze-long", "freeze-machine"})
@@ -81,7 +83,7 @@ class Facts:
     def _is_disturbed(self, fault: Fault, birth: Birth) -> bool:
         until = fault.begin + STOP_TIMEOUT
         frozen = (one for one in self._during(fault.begin - 2 * LEASE, until) if one.kind == "freeze-child" and one.child == birth.pid)
-        return any(True for _ in frozen) or any(True for _ in self._troubles(fault.begin, until))
+        return any(True for _ in frozen) or any(one.kind in _AWAY for one in self._troubles(fault.begin, until))
 
     def _troubles(self, begin: float, end: float) -> Iterator[Fault]:
         return (one for one in self._trouble if one.begin <= end and self._end(one) + _AFTER_TROUBLE >= begin)
