@@ -14,7 +14,7 @@ from tests.support.ledger import LEDGER, Ledger
 from tests.support.servers import ServerProcess
 from tests.support.store import Store
 from tests.support.wait import wait_until
-from tests.support.worker import ROOT, WorkerProcess, WorkerSpec
+from tests.support.worker import ROOT, WorkerProcess, WorkerSpec, is_worker
 
 APPS = "tests.e2e.apps."
 
@@ -89,8 +89,8 @@ def start_worker(store: Store, url: str, ledger: Ledger, tmp_path: Path) -> Iter
 
 def _living(store: Store, worker: WorkerProcess) -> int:
     assert worker.code is None, f"the worker ended with {worker.code}; its log:\n{worker.log}"
-    known = {told["pid"] for told in store.workers().values() if told.get("supervisor") == str(worker.pid)}
-    return sum(str(pid) in known for pid in worker.workers())
+    known = [int(told["pid"]) for told in store.workers().values() if told.get("supervisor") == str(worker.pid)]
+    return sum(is_worker(pid) for pid in known if pid)
 
 
 def run_burst(

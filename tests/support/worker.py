@@ -17,7 +17,7 @@ import psutil
 from tests.support.processes import is_alive
 from tests.support.wait import wait_until
 
-__all__ = ["ROOT", "WorkerProcess", "WorkerSpec", "clean_environment", "setting_variables"]
+__all__ = ["ROOT", "WorkerProcess", "WorkerSpec", "clean_environment", "is_worker", "setting_variables"]
 
 ROOT = Path(__file__).resolve().parents[2]
 _TASKQ = [sys.executable, "-c", "from taskq.cli import main; main()"]
@@ -26,8 +26,7 @@ _TASKQ = [sys.executable, "-c", "from taskq.cli import main; main()"]
 def clean_environment() -> dict[str, str]:
     """Return this process's environment without settings of taskq, and with taskq and the tests on the import path."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TASKQ_")}
-    # Modules that a test rewrites within a second would be taken from their old bytecode.
-    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, "PYTHONPATH": str(ROOT)}
 
 
 def setting_variables(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -61,6 +60,8 @@ class WorkerProcess:
         #: A killed supervisor leaves its keys to the next one.
         self.was_killed = False
         env = {**clean_environment(), "TASKQ_URL": spec.url, **setting_variables(spec.settings), **spec.env}
+        if spec.cwd != ROOT:  # a module that the test rewrites within a second would be taken from its old bytecode
+            env["PYTHONDONTWRITEBYTECODE"] = "1"
         with spec.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*_TASKQ, "worker", *filter(None, [spec.app]), *spec.args],
@@ -106,13 +107,11 @@ class WorkerProcess:
 
     def children(self, title: str = "taskq: default") -> list[int]:
         """Return the ids of the processes that run jobs of a channel."""
-        return [process.pid for process in self.family() if _title(process) == title]
+        return [process.pid for process in self.family() if _title(process.pid) == title]
 
     def workers(self) -> list[int]:
         """Return the ids of all processes that run jobs and have their title."""
-        others = ("taskq: zygote", "taskq: listeners", "taskq: supervisor")
-        titles = {process.pid: _title(process) for process in self.family()}
-        return [pid for pid, title in titles.items() if title.startswith("taskq: ") and not title.startswith(others)]
+        return [process.pid for process in self.family() if is_worker(process.pid)]
 
     def signal(self, number: int) -> None:
         """Send a signal to the supervisor."""
@@ -149,8 +148,14 @@ class WorkerProcess:
                 self.kill()
 
 
-def _title(process: psutil.Process) -> str:
+def is_worker(pid: int) -> bool:
+    """Return whether a process has the title of one that runs jobs."""
+    title = _title(pid)
+    return title.startswith("taskq: ") and not title.startswith(("taskq: zygote", "taskq: listeners", "taskq: supervisor"))
+
+
+def _title(pid: int) -> str:
     try:
-        return " ".join(process.cmdline()).strip()
+        return " ".join(psutil.Process(pid).cmdline()).strip()
     except psutil.Error:
         return ""

@@ -1,0 +1,36 @@
+"""Forks: those of the zygote that fail, and those of jobs."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.e2e.apps import forking
+from tests.e2e.conftest import StartWorker, run_burst
+from tests.support.ledger import Ledger
+from tests.support.processes import is_alive
+from tests.support.wait import wait_until
+
+
+def test_a_fork_that_fails_is_tried_again(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a system that refuses two forks, then the worker says so, forks later, and the job runs."""
+    forking.plain.push()
+    worker = start_worker("forking", "--burst", ready=0, env={"TEST_FORK_FAILS": "2"})
+    assert worker.wait() == 0
+    assert len(ledger.lines("plain")) == 1
+    assert worker.log.count("can't fork a worker") == 2
+
+
+def test_what_a_job_forks_ends_when_it_is_told_to(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a job that starts a process and terminates it, then SIGTERM ends that, as it does outside a worker."""
+    forking.terminate.push()
+    assert run_burst(start_worker, "forking") == 0
+    assert ledger.values("terminated") == [-signal.SIGTERM]
+
+
+def test_what_a_job_leaves_behind_ends_with_its_worker(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a job whose process dies and leaves one behind, then that is ended too."""
+    forking.leave.push()
+    worker = start_worker("forking")
+    (pid, *_) = wait_until(lambda: ledger.values("left"), what="the job to run")
+    wait_until(lambda: not is_alive(pid), what="the left process to end")
+    worker.stop()
