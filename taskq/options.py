@@ -110,6 +110,8 @@ def _check_job_options(options: dict[str, Any]) -> dict[str, Any]:
     check_counts(options)
     if options.get("retry_seconds") is not None:
         options["retry_seconds"] = check_retry_seconds(options["retry_seconds"])
+    if options.get("backoff") and options.get("retry_seconds") is not None:
+        raise ConfigError("retry_seconds and backoff both say how long to wait: give one of them")
     if options.get("backoff") is not None:
         options["backoff"] = _backoff(options["backoff"])
     for name in ("retry_on", "give_up_on"):

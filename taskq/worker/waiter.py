@@ -31,13 +31,15 @@ class Waiter:
         os.set_blocking(self._write, False)
         self.install()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # held back since the fork
-        # What a job forks (multiprocessing, pools) shall end by SIGTERM as everywhere, instead of noting it for nobody.
-        os.register_at_fork(after_in_child=self._let_go)
+        # What a job forks (multiprocessing, pools) shall end by SIGTERM as everywhere, instead of noting it for nobody. Held back
+        # meanwhile: a SIGTERM that comes before the handler is gone would be noted all the same.
+        os.register_at_fork(before=_hold_back, after_in_parent=_let_through, after_in_child=self._let_go)
 
     def _let_go(self) -> None:
         signal.set_wakeup_fd(-1)
         for number in self._handlers:
             signal.signal(number, signal.SIG_DFL)
+        _let_through()
 
     def install(self) -> None:
         """Set the handlers and the wake-up pipe."""
@@ -96,3 +98,11 @@ class Waiter:
 
     def _ignore(self, number: int, frame: FrameType | None) -> None:
         pass
+
+
+def _hold_back() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+
+def _let_through() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])

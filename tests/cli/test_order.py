@@ -111,3 +111,10 @@ def test_delete(queue: Queue, type_: Type, worker: HandWorker, project: Project,
     ended = type_("delete", identity, "--channel", project.channel)
     assert ended.code == 2
     assert "reserved by worker w1" in ended.err
+
+
+def test_flush_must_be_told_the_state(type_: Type, project: Project) -> None:
+    """Given no --state, then nothing is deleted, and the error says what is missing."""
+    ended = type_("flush", project.channel, "--yes")
+    assert ended.code == 2
+    assert "--state" in ended.err

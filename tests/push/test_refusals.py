@@ -150,6 +150,7 @@ def test_a_wrong_option_of_a_push_is_refused(queue: Queue, options: Any, why: st
         ({"handle_timeout": -1}, "handle_timeout"),
         ({"backoff": 2}, "backoff must be True or a taskq.Backoff"),
         ({"backoff": "yes"}, "backoff must be"),
+        ({"backoff": True, "retry_seconds": 5}, "give one of them"),
         ({"retry_on": "ValueError"}, "exception classes"),
         ({"retry_on": [ValueError, 5]}, "exception classes, not 5"),
         ({"retry_on": None}, "exception classes, not None"),
@@ -175,13 +176,14 @@ def test_a_wrong_option_of_a_decorator_is_refused(queue: Queue, options: Any, wh
 
 def test_right_options_of_a_decorator_are_taken(queue: Queue) -> None:
     """Given every option in its right form, then the job has them."""
-    options: Any = {"name": "m", "channel": "bulk", "max_attempts": 4, "retry_seconds": [1, 5], "backoff": True, "retry_on": ValueError}
+    options: Any = {"name": "m", "channel": "bulk", "max_attempts": 4, "retry_seconds": [1, 5], "retry_on": ValueError}
     options |= {"give_up_on": [KeyError, OSError], "handle_timeout": 0, "on_fail": print, "on_lost": "timeout", "serializer": "json"}
     job = queue.job(**options)(mail)
     made = job.options_of_job
-    assert (job.name, made.channel, made.retry_seconds, made.backoff) == ("m", "bulk", (1.0, 5.0), Backoff())
+    assert (job.name, made.channel, made.retry_seconds, made.backoff) == ("m", "bulk", (1.0, 5.0), None)
     assert (made.retry_on, made.give_up_on) == ((ValueError,), (KeyError, OSError))
-    assert queue.job(name="n", backoff=False)(mail).options_of_job.backoff is None
+    assert queue.job(name="n", backoff=False, retry_seconds=5)(mail).options_of_job.backoff is None
+    assert queue.job(name="o", backoff=True)(mail).options_of_job.backoff == Backoff()
 
 
 def test_a_parameter_named_delay_is_refused(queue: Queue) -> None:
@@ -306,3 +308,18 @@ def test_every_error_is_one_of_ours() -> None:
         UnknownJob,
     ):
         assert issubclass(error, TaskqError)
+
+
+def test_a_generator_is_refused(queue: Queue) -> None:
+    """Given a generator function, sync or async, then the decorator refuses it: a call of it would run nothing."""
+
+    def numbers() -> Iterator[int]:
+        yield 1
+
+    async def later() -> Any:
+        yield 1
+
+    for function in (numbers, later):
+        with pytest.raises(JobDefinitionError, match="is a generator"):
+            queue.job(function)
+    assert queue.jobs.names() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
 import time
@@ -173,3 +174,17 @@ def test_a_task_that_a_job_leaves_goes_on_with_the_next(executor: SyncExecutor) 
     call(executor, leave)
     call(executor, asyncio.sleep, 0.01)
     assert done.is_set()
+
+
+@pytest.mark.parametrize("how", ["returns", "raises"])
+def test_a_process_that_a_job_forks_never_comes_back(executor: SyncExecutor, how: str) -> None:
+    """Given a job that forks, then the forked process ends where the job does: nothing that follows is its own."""
+
+    def job() -> int:
+        pid = os.fork()
+        if pid == 0 and how == "raises":
+            raise ValueError("in the forked process")
+        return pid
+
+    pid = call(executor, job)
+    assert os.waitpid(pid, 0) == (pid, 0)

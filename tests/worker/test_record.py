@@ -265,3 +265,17 @@ def test_the_supervisor_reads_what_another_process_wrote(record: Record) -> None
     assert running is not None
     assert running.id == ids[0]
     assert taken(record) == ids[1:]
+
+
+def test_what_is_done_is_not_read_while_a_batch_changes(record: Record) -> None:
+    """Given a batch that is just being replaced, then nothing counts as done: marks and ids could be of two batches."""
+    ids = ids_of(2)
+    record.begin_batch(ids)
+    assert record.start_next(1.0, 1)
+    record.end_job(0, acked=True, failed=False)
+    assert record.done_ids() == ids[:1]
+    record.lock.acquire()
+    try:
+        assert record.done_ids() == []
+    finally:
+        record.lock.release()
