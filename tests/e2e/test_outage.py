@@ -1,0 +1,58 @@
+"""A server that is away for longer than the lease: nobody is given up for it, and nothing runs twice."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from taskq.channel import State
+from tests.conftest import OwnServer
+from tests.e2e.apps import hostile
+from tests.e2e.conftest import StartWorker
+from tests.support.ledger import Ledger
+from tests.support.servers import ServerProcess
+from tests.support.store import Store
+
+LEASE = 1.0
+
+
+@pytest.fixture
+def own(own_server: OwnServer) -> ServerProcess:
+    """A server that a test may kill. It loses nothing by that."""
+    return own_server(appendonly=True)
+
+
+@pytest.fixture
+def url(own: ServerProcess) -> str:
+    return own.url
+
+
+@pytest.fixture
+def store(own: ServerProcess) -> Store:
+    return Store(own)
+
+
+def test_an_outage_longer_than_the_lease_runs_nothing_twice(
+    start_worker: StartWorker, own: ServerProcess, ledger: Ledger, store: Store, tmp_path: Path
+) -> None:
+    """Given two workers and a running job, if the server is killed and comes back after two leases, then the job runs once."""
+    workers = [start_worker("hostile", settings={"lease": LEASE}) for _ in range(2)]
+    hostile.hold.push(str(tmp_path / "go"))
+    ledger.wait_for("hold")
+    own.kill()
+    time.sleep(2 * LEASE)  # the outage itself
+    own.start()
+    for worker in workers:
+        worker.wait_for_log("the server answers again", timeout=15)
+    time.sleep(2 * LEASE)  # as long as anybody who wrongly takes the other for dead would need
+    (tmp_path / "go").touch()
+    ledger.wait_for("held")
+    hostile.quick.push_many([(number,) for number in range(20)])
+    ledger.wait_for("quick", 20)
+    assert [worker.stop() for worker in workers] == [0, 0]
+    assert len(ledger.lines("hold")) == 1
+    assert sorted(ledger.values("quick")) == list(range(20))
+    assert sum(store.count(state) for state in (State.WAITING, State.DELAYED, State.FAILED)) == 0
+    assert not any("was lost" in worker.log or "given up" in worker.log for worker in workers)
