@@ -30,9 +30,9 @@ _TICK = 0.02
 _LOOK = 0.25
 #: Mean seconds between two faults.
 _GAP = 0.6
-#: How long what is left may take after the last fault; more when something is delayed for longer.
+#: How long nothing may be done while something is left, after the last fault; more when it is only delayed, but not for ever.
 _DRAIN = 60.0
-_LONGEST_DRAIN = 240.0
+_LONGEST_DRAIN = 600.0
 #: Nothing is left when so many looks in a row say so.
 _SURE = 4
 
@@ -171,14 +171,17 @@ class Run:
 
     def _drain(self) -> None:
         """Wait until nothing is left to do, and only living workers are registered."""
-        began = monotonic()
-        still = 0
+        began = moved = monotonic()
+        done = still = 0
         while still < _SURE and not self._site.stop.wanted:
             self._look_at = 0.0
             self._tick("drain")
-            left, waited = self._left, monotonic() - began
-            if waited > _DRAIN and (left is None or left.next_ms < 1000 or waited > _LONGEST_DRAIN):
-                self._problems.append(f"not all is done after {waited:.0f} s without faults")
+            left, now = self._left, monotonic()
+            if len(self._book.done) != done:
+                done, moved = len(self._book.done), now
+            is_stuck = now - moved > _DRAIN and (left is None or left.next_ms < 1000)
+            if is_stuck or now - began > _LONGEST_DRAIN:
+                self._problems.append(f"not all is done {now - began:.0f} s after the last fault")
                 return
             idle = left is not None and not left.total and not left.supervisors - self._seats.pids
             still = still + 1 if idle else 0

@@ -22,7 +22,7 @@ from taskq.config import check_url, did_you_mean
 __all__ = ["command"]
 
 #: Jobs a second: about half of what two processors do while they are disturbed.
-_RATE = 150
+_RATE = 100
 
 
 @click.command("chaos", short_help="Kill workers and server at random moments, and show that no job is lost.")

@@ -79,7 +79,7 @@ staff.Team.part = lambda *_: None
     keep = tmp_path / "kept"
     done = chaos("--seconds", "8", "--seed", "3", "--faults", "child", "--keep", str(keep), code=code)
     assert done.returncode == 1, done.stdout
-    assert "\nNOT GOOD:\n  not all is done after " in done.stdout
+    assert "\nNOT GOOD:\n  not all is done " in done.stdout
     assert "without an end" in done.stdout
     assert {path.name for path in keep.iterdir()} >= {"ledger", "faults.log", "worker-0.log", "worker-1.log", "server.log"}
     assert list(scratch.iterdir()) == []
