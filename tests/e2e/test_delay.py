@@ -24,7 +24,7 @@ def test_a_delayed_job_starts_when_it_is_due(start_worker: StartWorker, ledger: 
     assert [line.value for line in lines] == [150, 300]
     for line in lines:
         late = line.at - pushed - line.value / 1000
-        assert -0.002 < late < 0.25
+        assert -0.002 < late < 0.8
 
 
 def test_an_earlier_message_wakes_the_worker(start_worker: StartWorker, ledger: Ledger) -> None:
@@ -35,7 +35,7 @@ def test_an_earlier_message_wakes_the_worker(start_worker: StartWorker, ledger: 
     basic.add.push(0, 1, delay=0.2)
     (line,) = ledger.wait_for("add")
     assert line.value == 1
-    assert 0.198 < line.at - pushed < 0.45
+    assert 0.198 < line.at - pushed < 1.0
     assert worker.stop() == 0
 
 

@@ -54,7 +54,7 @@ def test_a_requeued_message_goes_behind_the_others(start_worker: StartWorker, le
     assert [line.what for line in ledger.lines()] == ["requeued_until", "fail", "requeued_until"]
 
 
-@pytest.mark.parametrize(("wait", "shortest", "longest"), [(0.3, 0.3, 0.8), (0, 0, 0.25), (None, 0.05, 0.25)])
+@pytest.mark.parametrize(("wait", "shortest", "longest"), [(0.7, 0.7, 2.0), (0, 0, 0.6), (None, 0.05, 0.6)])
 def test_retry_with_its_own_delay(start_worker: StartWorker, ledger: Ledger, wait: float | None, shortest: float, longest: float) -> None:
     """Given Retry with a delay or without, then the next run comes after that or after retry_seconds, and it counts."""
     outcomes.retries.options(max_attempts=2).push(wait)

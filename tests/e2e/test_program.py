@@ -99,14 +99,18 @@ def test_channels_and_max_messages_of_work(program: Program, ledger: Ledger, sto
 
 
 def test_work_stops_at_a_signal(program: Program, ledger: Ledger) -> None:
-    """Given work() without an end, if the program gets SIGTERM, then work() returns 0."""
+    """Given work() without an end, if the program gets SIGTERM (here from a job), then work() returns 0."""
     code, output = program("""
-        threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
-        plain.push()
+        @queue.job
+        def stop(pid):
+            note("stop", os.getpid())
+            os.kill(pid, signal.SIGTERM)
+
+        stop.push(os.getpid())
         print("worked", queue.work())
     """)
     assert (code, output) == (0, "worked 0\n")
-    assert len(ledger.values("plain")) == 1
+    assert len(ledger.values("stop")) == 1
 
 
 @pytest.mark.parametrize(

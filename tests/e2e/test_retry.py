@@ -34,7 +34,7 @@ def test_a_failed_job_runs_again_after_retry_seconds(start_worker: StartWorker, 
     lines = ledger.wait_for("fail", 3)
     assert worker.stop() == 0
     assert [line.value for line in lines] == [1, 2, 3]
-    assert all(0.1 < after.at - before.at < 0.6 for before, after in pairwise(lines))
+    assert all(0.1 < after.at - before.at < 1 for before, after in pairwise(lines))
     assert [store.count(state) for state in (State.WAITING, State.DELAYED, State.FAILED)] == [0, 0, 0]
     assert not ledger.lines("on_fail")
 
@@ -49,15 +49,15 @@ def test_a_list_gives_each_interval_and_repeats_its_last(start_worker: StartWork
     outcomes.listed.push()
     run_until_failed(start_worker, store, {})
     for gap, wanted in zip(gaps(ledger, "listed"), [0.05, 0.2, 0.1, 0.1], strict=True):
-        assert wanted < gap < wanted + 0.3
+        assert wanted < gap < wanted + 0.5
 
 
 def test_a_channel_may_give_a_list(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
     """Given a list in the channel's settings, then a job without intervals of its own follows it."""
     outcomes.fail.push()
-    run_until_failed(start_worker, store, {"retry_seconds": [0.02, 0.3]})
+    run_until_failed(start_worker, store, {"retry_seconds": [0.02, 0.5]})
     first, second = gaps(ledger, "fail")
-    assert first < 0.25 < second < 0.8
+    assert first < 0.45 < second < 1.5
 
 
 def test_backoff_doubles(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
@@ -65,7 +65,7 @@ def test_backoff_doubles(start_worker: StartWorker, ledger: Ledger, store: Store
     outcomes.doubling.push()
     run_until_failed(start_worker, store, {})
     for gap, wanted in zip(gaps(ledger, "doubling"), [0.05, 0.1, 0.2], strict=True):
-        assert wanted < gap < wanted + 0.3
+        assert wanted < gap < wanted + 0.5
 
 
 def test_one_push_has_its_own_attempts_and_intervals(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
@@ -73,7 +73,7 @@ def test_one_push_has_its_own_attempts_and_intervals(start_worker: StartWorker, 
     outcomes.listed.options(max_attempts=2, retry_seconds=0.01).push()
     run_until_failed(start_worker, store, {"max_attempts": 9, "retry_seconds": 60})
     (gap,) = gaps(ledger, "listed")
-    assert 0.01 < gap < 0.3
+    assert 0.01 < gap < 1
 
 
 def test_attempts_of_the_channel_count_for_jobs_without_their_own(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
