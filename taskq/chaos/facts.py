@@ -55,35 +55,41 @@ class Facts:
         birth = self.birth(before)
         if birth is None:
             return None
-        for fault in self._during(before.start - 2 * LEASE - _AFTER_TROUBLE, after.start):
-            reason = self._reason(fault, birth, before, after)
-            if reason is not None:
-                return reason
+        near = [fault for fault in self._during(before.start - 2 * LEASE - _AFTER_TROUBLE, after.start) if self.hits(fault, birth)]
+        # What certainly had to end that way goes before what only may have.
+        for explain in (self._killed, self._silent, self._told_to_end):
+            for fault in near:
+                reason = explain(fault, birth, before, after)
+                if reason is not None:
+                    return f"{fault.kind}: {reason}"
         return None
 
-    def _reason(self, fault: Fault, birth: Birth, before: Run, after: Run) -> str | None:
-        end = self._end(fault)
-        if not self.hits(fault, birth) or fault.kind in TROUBLE:
+    def _killed(self, fault: Fault, birth: Birth, before: Run, after: Run) -> str | None:
+        if fault.kind not in DEADLY or not before.start - _DYING <= fault.begin <= after.start:
             return None
-        if fault.kind in DEADLY and before.start - _DYING <= fault.begin <= after.start:
-            if before.end is None or before.end >= fault.begin:
-                return f"{fault.kind}: killed while it ran"
-            if self._unsettled(before.end, fault.begin):
-                return f"{fault.kind}: killed before it was settled"
-        if fault.kind in _SILENT and before.start <= end and (before.end is None or self._unsettled(before.end, fault.begin)):
-            return f"{fault.kind}: given up for dead"
-        if fault.kind in _ORDERLY and self._is_disturbed(fault, birth) and before.start <= fault.begin + STOP_TIMEOUT + SETTLING:
-            return f"{fault.kind}: told to end while it was frozen, or the server silent"
-        return None
+        if before.end is None or before.end >= fault.begin:
+            return "killed while it ran"
+        return "killed before it was settled" if self._unsettled(before.end, fault.begin) else None
+
+    def _silent(self, fault: Fault, birth: Birth, before: Run, after: Run) -> str | None:
+        if fault.kind not in _SILENT or before.start > self._end(fault):
+            return None
+        return "given up for dead" if before.end is None or self._unsettled(before.end, fault.begin) else None
+
+    def _told_to_end(self, fault: Fault, birth: Birth, before: Run, after: Run) -> str | None:
+        """Whoever can't end in time is killed, and can't settle what has ended while the server is away."""
+        until = fault.begin + STOP_TIMEOUT + SETTLING
+        if fault.kind not in _ORDERLY or birth.at > fault.begin or before.start > until:
+            return None
+        if before.end is not None:
+            is_away = any(one.kind in _AWAY for one in self._troubles(before.end - SETTLING, until))
+            return "told to end while the server was away" if before.end >= fault.begin - SETTLING and is_away else None
+        frozen = (one for one in self._during(fault.begin - 2 * LEASE, until) if one.kind == "freeze-child" and one.child == birth.pid)
+        return "told to end while it was frozen" if any(True for _ in frozen) else None
 
     def _unsettled(self, end: float, fault: float) -> bool:
         """Whether what ended at one moment may not have been settled at another."""
         return fault - end <= SETTLING or any(True for _ in self._troubles(end - SETTLING, fault))
-
-    def _is_disturbed(self, fault: Fault, birth: Birth) -> bool:
-        until = fault.begin + STOP_TIMEOUT
-        frozen = (one for one in self._during(fault.begin - 2 * LEASE, until) if one.kind == "freeze-child" and one.child == birth.pid)
-        return any(True for _ in frozen) or any(one.kind in _AWAY for one in self._troubles(fault.begin, until))
 
     def _troubles(self, begin: float, end: float) -> Iterator[Fault]:
         return (one for one in self._trouble if one.begin <= end and self._end(one) + _AFTER_TROUBLE >= begin)

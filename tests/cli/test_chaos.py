@@ -68,13 +68,14 @@ def test_the_report_as_json(chaos: Chaos) -> None:
 
 
 def test_a_broken_promise_is_found(chaos: Chaos, scratch: Path, tmp_path: Path) -> None:
-    """Given a supervisor that doesn't care for its dead children's messages, then they are lost, and each is told with its runs."""
+    """Given workers that nobody looks after when they are dead, then messages are lost, and each is told with its runs."""
     code = """
-import taskq.chaos.run as run, taskq.supervisor.staff as staff
+import taskq.chaos.run as run, taskq.supervisor.services as services, taskq.supervisor.staff as staff
 run._DRAIN = 1.0
 staff.bury = lambda *_: None
 staff.Team.remember = lambda *_: None
 staff.Team.part = lambda *_: None
+services.Rescuer._rescue = lambda *_: None
 """
     keep = tmp_path / "kept"
     done = chaos("--seconds", "8", "--seed", "3", "--faults", "child", "--keep", str(keep), code=code)
