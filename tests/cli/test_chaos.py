@@ -64,7 +64,7 @@ def test_the_report_as_json(chaos: Chaos) -> None:
     assert (done.returncode, report["ok"], report["seed"]) == (0, True, 1)
     assert (report["verdict"]["lost"], report["problems"], report["leftovers"]) == (0, [], [])
     assert set(report["faults"]) <= {"child", "scripts"}
-    assert report["verdict"]["pushed"] == 100
+    assert 50 <= report["verdict"]["pushed"] <= 100
 
 
 def test_a_broken_promise_is_found(chaos: Chaos, scratch: Path, tmp_path: Path) -> None:
