@@ -161,7 +161,7 @@ def _starts(book: Book, facts: Facts, seats: Mapping[int, int]) -> dict[int, lis
 
 
 def _again(book: Book, facts: Facts, fault: Fault, by_pid: Mapping[int, Sequence[Run]]) -> Iterator[float]:
-    for birth in facts_births(book, fault, facts):
+    for birth in _hit(book, fault, facts):
         for run in by_pid.get(birth, ()):
             if run.start <= fault.begin and run.end is None:
                 later = [one.start for one in book.runs[run.number] if one.start > fault.begin]
@@ -169,7 +169,7 @@ def _again(book: Book, facts: Facts, fault: Fault, by_pid: Mapping[int, Sequence
                     yield min(later) - fault.begin
 
 
-def facts_births(book: Book, fault: Fault, facts: Facts) -> set[int]:
+def _hit(book: Book, fault: Fault, facts: Facts) -> set[int]:
     """Process ids of all workers that a fault was done to."""
     return {birth.pid for birth in book.births if facts.hits(fault, birth)}
 

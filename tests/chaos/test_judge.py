@@ -101,7 +101,8 @@ def test_a_fault_explains_a_second_run(before: Run, fault: Fault, reason: str) -
         (BEFORE, _fault("freeze-short", 6.0, 6.5, supervisor=SUPERVISOR)),  # too short to be given up
         (BEFORE, _fault("server", 6.0, 9.0)),  # an outage is no reason to run anything twice
         (BEFORE, _fault("replies", 6.0)),
-        (LATE, _fault("stop", 8.0, supervisor=SUPERVISOR)),
+        (LATE, _fault("stop", 8.0, supervisor=SUPERVISOR)),  # it had its time
+        (BEFORE, _fault("restart", 6.0, supervisor=SUPERVISOR)),
     ],
 )
 def test_other_faults_explain_nothing(before: Run, fault: Fault) -> None:
@@ -115,6 +116,21 @@ def test_what_ended_while_the_server_was_away_may_be_unsettled() -> None:
     """Given a run that ended in an outage, if its supervisor is killed long after that, then the kill explains the second run."""
     faults = [_fault("server", 8.9, 9.8), _fault("supervisor", 9.7, supervisor=SUPERVISOR)]
     assert _verdict([_push(1)], [LATE, AFTER], faults).reasons == {"supervisor: killed before it was settled": 1}
+
+
+@pytest.mark.parametrize(
+    ("before", "other", "reason"),
+    [
+        (BEFORE, _fault("freeze-child", 6.5, 9.5, child=CHILD, supervisor=SUPERVISOR), "stop: told to end while it was frozen"),
+        (LATE, _fault("server", 8.0, 9.9), "stop: told to end while the server was away"),
+        (LATE, _fault("connections", 9.0), None),  # another connection does it
+        (BEFORE, _fault("server", 6.5, 9.9), None),  # the job could end all the same
+    ],
+)
+def test_whoever_is_told_to_end_must_settle_if_it_can(before: Run, other: Fault, reason: str | None) -> None:
+    """Given a worker that is told to end, then a second run is explained when it was frozen, or the server away, and by nothing less."""
+    verdict = _verdict([_push(1)], [before, AFTER], [_fault("stop", 7.0, supervisor=SUPERVISOR), other])
+    assert verdict.reasons == ({} if reason is None else {reason: 1})
 
 
 def test_recovery_is_measured_from_the_fault() -> None:
