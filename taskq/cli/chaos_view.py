@@ -103,7 +103,7 @@ def _picture(scene: Scene) -> Group:
     line = Table.grid(padding=(0, 2, 0, 0))
     line.add_row(ProgressBar(total=scene.jobs, completed=len(scene.book.done), width=30), Text(f"{scene.act}  {scene.seconds:.1f} s"))
     numbers = table([Column(title, whole=True, right=True) for title in _NUMBERS], [_numbers(scene)])
-    begin = scene.faults[0].begin if scene.faults else 0.0
+    begin = monotonic() - scene.seconds
     rows = [[f"{fault.begin - begin:.1f} s", fault.text, "" if fault.end else "now"] for fault in scene.faults[-_FAULTS_SHOWN:]]
     return Group(numbers, Text(""), line, Text(""), table([Column("AFTER", right=True), Column("FAULT"), Column("")], rows))
 
@@ -126,7 +126,7 @@ def summary(report: Report) -> str:
         f"doubled   {verdict.doubled:,}{_share(verdict)}",
         *(f"          {number:>6,}  {reason}" for reason, number in verdict.reasons.items()),
         "recovery  seconds until an interrupted job ran again, and until the workers went on (median / longest)",
-        *(f"          {kind:<15}{one.count:>4} times   {_times(one)}" for kind, one in verdict.recovery.items()),
+        *(f"          {kind:<15}{count(one.count, 'time'):>10}   {_times(one)}".rstrip() for kind, one in verdict.recovery.items()),
         f"left      {'nothing' if not report.leftovers else count(len(report.leftovers), 'thing')}",
         *(f"          {clean(left)}" for left in report.leftovers[:_PROBLEMS_SHOWN]),
         *_problems(report),

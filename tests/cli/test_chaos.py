@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -118,6 +120,31 @@ def test_the_faults_are_listed(chaos: Chaos) -> None:
     done = chaos("--faults", "list")
     assert done.returncode == 0
     assert "supervisor      SIGKILL of a supervisor; another takes its place\n" in done.stdout
+
+
+def test_on_a_terminal_it_is_drawn_in_place(environment: Mapping[str, str], scratch: Path, tmp_path: Path) -> None:
+    """Given a terminal, then numbers and faults are redrawn in place, and the summary stays."""
+    screen, terminal = pty.openpty()
+    command = [sys.executable, "-c", TASKQ, "chaos", "--seconds", "3", "--jobs", "100", "--faults", "scripts"]
+    process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=terminal, stdin=terminal)
+    os.close(terminal)
+    shown = _read_to_end(screen)
+    assert process.wait(30) == 0
+    assert "SCRIPT FLUSH" in shown
+    assert "\x1b[2K" in shown
+    assert "Nothing was lost" in shown.rpartition("\x1b")[2]
+    assert list(scratch.iterdir()) == []
+
+
+def _read_to_end(screen: int) -> str:
+    data = b""
+    try:
+        while part := os.read(screen, 65536):
+            data += part
+    except OSError:  # Linux tells so that nobody has the terminal any more
+        pass
+    os.close(screen)
+    return data.decode()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
