@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Callable
+from functools import partial
 
 from taskq.chaos.app import LEASE
 from taskq.chaos.stage import Fault, Stage, at_once
 from taskq.clock import monotonic
 from taskq.errors import ServerError
 
-__all__ = ["cut_connections", "fill", "flush_scripts", "kill_server", "lose_replies", "pause", "silence"]
+__all__ = ["cut_connections", "fill", "flush_scripts", "freeze_server", "kill_server", "lose_replies", "pause", "silence"]
 
 
 def kill_server(stage: Stage) -> Fault | None:
@@ -22,6 +24,16 @@ def kill_server(stage: Stage) -> Fault | None:
     with contextlib.suppress(ServerError, ProcessLookupError):
         stage.site.server.kill()
     return _busy(stage, seconds, fault, stage.site.server.start)
+
+
+def freeze_server(stage: Stage) -> Fault | None:
+    """Stop the server's process: connections stay open, and nobody answers."""
+    if stage.server_busy:
+        return None
+    seconds = stage.chance.choice([0.3, 1.0, 1.7 * LEASE])
+    fault = Fault(kind="hang", begin=monotonic(), end=None, text=f"SIGSTOP the server for {seconds:g} s")
+    stage.site.server.signal(signal.SIGSTOP)
+    return _busy(stage, seconds, fault, partial(stage.site.server.signal, signal.SIGCONT))
 
 
 def _busy(stage: Stage, seconds: float, fault: Fault, do: Callable[[], None]) -> Fault:

@@ -35,6 +35,7 @@ FAULTS = {
     "freeze-long": Kind("SIGSTOP of a supervisor for more than its lease, then SIGCONT", killing.freeze_long),
     "freeze-machine": Kind("SIGSTOP of a supervisor with all its processes for more than its lease, then SIGCONT", killing.freeze_machine),
     "server": Kind("SIGKILL of the server; started again on what it has written", breaking.kill_server, 2, own=True),
+    "hang": Kind("SIGSTOP of the server, also for more than the lease, then SIGCONT", breaking.freeze_server, 2, own=True),
     "connections": Kind("CLIENT KILL of every connection", breaking.cut_connections, 4),
     "scripts": Kind("SCRIPT FLUSH", breaking.flush_scripts, 2),
     "pause": Kind("CLIENT PAUSE, also for more than the lease", breaking.pause, 2),

@@ -46,17 +46,23 @@ class Server:
         self._sender: Sender = queue.sender(CHANNEL)
         self._keys: Keys = self._sender.driver.keys
         self._embedded = EmbeddedServer(directory) if directory is not None else None
+        self._pid = 0
 
     @property
     def is_own(self) -> bool:
         return self._embedded is not None
 
+    def signal(self, number: int) -> None:
+        """Send a signal to the process of the own server."""
+        if self._pid == 0 and self._embedded is not None:
+            self._pid = self._embedded.status().pid or 0
+        if self._pid:
+            os.kill(self._pid, number)
+
     def kill(self) -> None:
         """End it at once, as a crash does."""
-        pid = self._embedded.status().pid if self._embedded is not None else None
-        if pid is None:
-            raise ServerUnavailable("the scratch server has no process id")
-        os.kill(pid, signal.SIGKILL)
+        self.signal(signal.SIGKILL)
+        self._pid = 0
 
     def start(self) -> None:
         """Start it again on what it has written."""
