@@ -33,13 +33,24 @@ class Waiter:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # held back since the fork
         # What a job forks (multiprocessing, pools) shall end by SIGTERM as everywhere, instead of noting it for nobody. Held back
         # meanwhile: a SIGTERM that comes before the handler is gone would be noted all the same.
-        os.register_at_fork(before=_hold_back, after_in_parent=_let_through, after_in_child=self._let_go)
+        self._is_open = True
+        os.register_at_fork(before=self._hold_back, after_in_parent=self._let_through, after_in_child=self._let_go)
+
+    def _hold_back(self) -> None:
+        if self._is_open:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+    def _let_through(self) -> None:
+        if self._is_open:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 
     def _let_go(self) -> None:
+        if not self._is_open:
+            return
         signal.set_wakeup_fd(-1)
         for number in self._handlers:
             signal.signal(number, signal.SIG_DFL)
-        _let_through()
+        self._let_through()
 
     def install(self) -> None:
         """Set the handlers and the wake-up pipe."""
@@ -82,6 +93,7 @@ class Waiter:
         self.wait(None, seconds)
 
     def close(self) -> None:
+        self._is_open = False  # hooks of a fork can't be taken back
         signal.set_wakeup_fd(-1)
         os.close(self._read)
         os.close(self._write)
@@ -98,11 +110,3 @@ class Waiter:
 
     def _ignore(self, number: int, frame: FrameType | None) -> None:
         pass
-
-
-def _hold_back() -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-
-
-def _let_through() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
