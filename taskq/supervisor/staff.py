@@ -190,6 +190,10 @@ class Staff:
             if child.kill_at is not None and now > child.kill_at and child.killed_for is None:
                 child.kill("stop")
 
+    def owes(self) -> bool:
+        """True while the server hasn't been told of jobs that dead children had done."""
+        return any(command.move == "ack" for crew in self.crews.values() for command in crew.team.pending)
+
     def tell(self, name: str, event: Any) -> None:
         """Pass a worker-wide event to the newest zygote's listeners."""
         for generation in reversed(self.generations):

@@ -48,7 +48,8 @@ class Ghosts:
 
     def tick(self, now: float) -> None:
         team = self._team
-        for ghost in [one for one in team.ghosts if one[0] <= now]:
+        # What a dead worker had done is told first: given back before that, it would run again.
+        for ghost in [] if team.pending else [one for one in team.ghosts if one[0] <= now]:
             count = team.ask(team.driver.rescue(Rescue(ghost[1])))
             if count is None:
                 break

@@ -40,6 +40,7 @@ class Supervisor:
         self._burst: Burst | None = None
         self._stopping = False
         self._told_to_stop = 0
+        self._settle_until = 0.0
 
     def run(self) -> int:
         """Work until told to stop; returns the exit code. Raises as `run_worker`."""
@@ -99,7 +100,7 @@ class Supervisor:
         event = ProcessEvent(worker=f"{staff.host}:{os.getpid()}", pid=os.getpid(), channels=tuple(plan.channels))
         staff.tell("worker_start", event)
         self._burst = Burst(staff.crews) if self._options.burst else None
-        while not (self._stopping and not staff.alive()):
+        while not (self._stopping and not staff.alive() and self._may_end()):
             self._wait(self._rest())
             now = monotonic()
             for crew in staff.crews.values():
@@ -110,6 +111,10 @@ class Supervisor:
                 if self._burst is not None and self._burst.is_over(now):
                     self._stop("nothing is due any more")
         staff.tell("worker_stop", event)
+
+    def _may_end(self) -> bool:
+        """False while a server that is away isn't told yet what was done: that would be run again."""
+        return self._told_to_stop > 1 or monotonic() > self._settle_until or not self._staff.owes()
 
     def _rest(self) -> float:
         """Seconds until the next duty is due."""
@@ -166,4 +171,5 @@ class Supervisor:
             return
         _log.info("stopping: %s", why)
         self._stopping = True
+        self._settle_until = monotonic() + max((crew.team.settings.stop_timeout for crew in self._staff.crews.values()), default=0.0)
         self._staff.ask_to_stop(monotonic())

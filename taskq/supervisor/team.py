@@ -98,6 +98,7 @@ class Team:
         """Tell the server the last that it must know: nobody will look again."""
         for worker in {worker for _, worker in self.ghosts}:
             self.pending.append(self.driver.rescue(Rescue(worker)))
+        self._ask_after = 0.0  # there is no later
         self.send_pending()
 
     def counts(self) -> tuple[int, int]:

@@ -23,6 +23,8 @@ from taskq.worker.waiter import Waiter
 __all__ = ["Loop", "block_seconds"]
 
 _log = logging.getLogger("taskq.worker")
+#: How long a worker that was told to stop waits, at most, for a server that is away.
+_LAST_SECONDS = 5.0
 #: Resident memory is looked at after so many jobs: the look costs more than a short job.
 _MEMORY_EVERY = 64
 
@@ -55,7 +57,9 @@ class Loop:
         self._channel = channel
         self._waiter = waiter
         self._poke = poke
-        self._settler = Settler(driver, link, worker, stopping=lambda: waiter.stopping, pause=waiter.pause)
+        # Within its stop_timeout, and time is left for the supervisor to settle what this worker can't.
+        patience = min(_LAST_SECONDS, channel.stop_timeout / 2)
+        self._settler = Settler(driver, link, worker, stopping=lambda: waiter.stopping, pause=waiter.pause, patience=patience)
         self._prefetch = Prefetch()
         self._surroundings = Surroundings(waiter.descriptors())
         self._is_sound = True

@@ -21,8 +21,7 @@ __all__ = ["ACK_SECONDS", "Gone", "Settler"]
 #: Acks are never held for longer.
 ACK_SECONDS = 0.010
 _LONGEST_PAUSE = 5.0
-#: How long a worker that was told to stop goes on trying: what it can't settle any more is run again.
-_LAST_SECONDS, _LAST_PAUSE = 1.0, 0.05
+_LAST_PAUSE = 0.05
 _log = logging.getLogger("taskq.worker")
 
 
@@ -33,12 +32,23 @@ class Gone(Exception):
 class Settler:
     """The worker's side of the settling moves."""
 
-    def __init__(self, driver: Driver, link: Link, worker: str, *, stopping: Callable[[], bool], pause: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        link: Link,
+        worker: str,
+        *,
+        stopping: Callable[[], bool],
+        pause: Callable[[float], None],
+        patience: float = 1.0,
+    ) -> None:
+        """`patience` is how many seconds a worker that was told to stop goes on trying: what it can't settle any more is run again."""
         self._driver = driver
         self._link = link
         self._worker = worker
         self._stopping = stopping
         self._pause = pause
+        self._patience = patience
         self.done: list[bytes] = []
         self._oldest = 0.0
         #: Set by every broken connection: the server may have moved messages here that this worker never heard of.
@@ -48,7 +58,7 @@ class Settler:
         """Send a command until the server answers.
 
         Raises:
-            Gone: the worker was told to stop, and the server still didn't answer a second later: more than a broken connection.
+            Gone: the worker was told to stop, and its patience is over.
         """
         wait = 0.01
         give_up_at: float | None = None
@@ -61,7 +71,7 @@ class Settler:
                     _log.error("%s", error)
                     wait = _LONGEST_PAUSE
                 if self._stopping():
-                    give_up_at = give_up_at or monotonic() + _LAST_SECONDS
+                    give_up_at = give_up_at or monotonic() + self._patience
                     if monotonic() > give_up_at:
                         raise Gone(str(error)) from error
                     time.sleep(_LAST_PAUSE)  # `pause` keeps nobody waiting who was told to stop

@@ -62,3 +62,23 @@ def test_an_outage_longer_than_the_lease_runs_nothing_twice(
     assert sorted(ledger.values("quick")) == list(range(20))
     assert sum(store.count(state) for state in (State.WAITING, State.DELAYED, State.FAILED)) == 0
     assert not any("was lost" in worker.log or "given up" in worker.log for worker in workers)
+
+
+@pytest.mark.parametrize(("outage", "who"), [(1.0, "the child"), (3.5, "the supervisor")])
+def test_what_was_done_in_an_outage_is_settled_before_the_end(
+    start_worker: StartWorker, own: ServerProcess, ledger: Ledger, store: Store, tmp_path: Path, outage: float, who: str
+) -> None:
+    """Given a job that ends while the server is away, if the worker is told to end and the server comes back in time, then it ran once."""
+    worker = start_worker("hostile", settings={"stop_timeout": 6})
+    hostile.hold.push(str(tmp_path / "go"))
+    ledger.wait_for("hold")
+    own.kill()
+    (tmp_path / "go").touch()
+    ledger.wait_for("held")
+    worker.signal(signal.SIGTERM)
+    time.sleep(outage)
+    own.start()
+    assert worker.wait() == 0
+    assert store.count(State.WAITING) + store.count(State.DELAYED) + len(store.reserved()) == 0
+    assert ("what is unsettled" in worker.log) == (who == "the supervisor")
+    assert store.leaks() == []

@@ -58,6 +58,21 @@ def test_the_last_look_comes_when_no_command_can_block_any_more(queue: Queue, te
     assert server.admin.llen(keys.waiting) == 1
 
 
+def test_what_it_had_done_is_told_before_anything_is_given_back(queue: Queue, team: Team, server: ServerProcess, prefix: str) -> None:
+    """Given a dead worker's ack that waits for the server, if it is looked at again, then the message is settled, not given back."""
+    dead, keys = HandWorker(queue, prefix), team.driver.keys
+    queue.push_name("noop")
+    (raw,) = dead.reserve()
+    team.pending.append(team.driver.ack(dead.name, [raw[2:18]]))
+    team.remember(dead.name)
+    ghosts = Ghosts(team)
+    ghosts.tick(monotonic() + 60)
+    assert server.admin.llen(keys.reserved(dead.name)) == 1
+    team.send_pending()
+    ghosts.tick(monotonic() + 60)
+    assert (server.admin.exists(keys.reserved(dead.name)), server.admin.llen(keys.waiting), team.ghosts) == (0, 0, [])
+
+
 def test_a_supervisor_that_ends_looks_once_more(queue: Queue, team: Team, server: ServerProcess, prefix: str) -> None:
     """Given a dead worker that nobody has looked at again, if the supervisor ends, then what the worker was given waits again."""
     dead, keys = HandWorker(queue, prefix), team.driver.keys

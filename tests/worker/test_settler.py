@@ -156,7 +156,7 @@ def test_it_asks_until_the_server_answers(scene: Scene, error: Exception) -> Non
 
 def test_it_gives_up_only_when_told_to_stop(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a server that stays away and a worker that is told to stop, then it is soon gone, and what is unsettled stays kept."""
-    monkeypatch.setattr("taskq.worker.settler._LAST_SECONDS", 0.1)
+    monkeypatch.setattr(scene.settler, "_patience", 0.1)
     scene.settler.settle(ID, ACKED, b"")
     scene.link.answers = [ServerUnavailable("away")] * 50
     scene.stopping = True
