@@ -82,8 +82,8 @@ class Facts:
         if fault.kind not in _ORDERLY or birth.at > fault.begin or before.start > until:
             return None
         if before.end is not None:
-            is_away = any(one.kind in _AWAY for one in self._troubles(before.end - SETTLING, until))
-            return "told to end while the server was away" if before.end >= fault.begin - SETTLING and is_away else None
+            is_away = any(one.kind in _AWAY for one in self._troubles(max(before.end, fault.begin) - SETTLING, until))
+            return "told to end while the server was away" if is_away and self._unsettled(before.end, fault.begin) else None
         frozen = (one for one in self._during(fault.begin - 2 * LEASE, until) if one.kind == "freeze-child" and one.child == birth.pid)
         return "told to end while it was frozen" if any(True for _ in frozen) else None
 
