@@ -1,38 +1,45 @@
-"""Background jobs on Redis: decorate a function, push it now or later, and a forking worker runs it."""
+"""Background jobs on Redis: decorate a function, push it now or later, and a forking worker runs it.
+
+Each name is imported when it is first asked for, so that `taskq --help`, or a program that only catches an error, doesn't pay for
+the rest.
+"""
 
 from __future__ import annotations
 
-from taskq import errors, events
-from taskq.call import Call
-from taskq.channel import Outcome, State
-from taskq.context import Context, current
-from taskq.errors import (
-    AppError,
-    ArgumentsError,
-    ConfigError,
-    DelayError,
-    Drop,
-    JobDefinitionError,
-    JobTimeout,
-    MessageTooLarge,
-    PushError,
-    PushOutcomeUnknown,
-    QueueFull,
-    Requeue,
-    Retry,
-    SerializationError,
-    ServerError,
-    ServerRefused,
-    ServerTooOld,
-    ServerUnavailable,
-    TaskqError,
-    UnknownChannel,
-    UnknownJob,
-)
-from taskq.job import Job
-from taskq.queue import Queue
-from taskq.result import Handle
-from taskq.retry import Backoff
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from taskq import errors, events
+    from taskq.call import Call
+    from taskq.channel import Outcome, State
+    from taskq.context import Context, current
+    from taskq.errors import (
+        AppError,
+        ArgumentsError,
+        ConfigError,
+        DelayError,
+        Drop,
+        JobDefinitionError,
+        JobTimeout,
+        MessageTooLarge,
+        PushError,
+        PushOutcomeUnknown,
+        QueueFull,
+        Requeue,
+        Retry,
+        SerializationError,
+        ServerError,
+        ServerRefused,
+        ServerTooOld,
+        ServerUnavailable,
+        TaskqError,
+        UnknownChannel,
+        UnknownJob,
+    )
+    from taskq.job import Job
+    from taskq.queue import Queue
+    from taskq.result import Handle
+    from taskq.retry import Backoff
 
 __version__ = "0.1.0"
 
@@ -70,3 +77,31 @@ __all__ = [
     "errors",
     "events",
 ]
+
+#: Where the public names live, but for the two modules. Every name that isn't listed is an error's.
+_HOMES = {
+    "Backoff": "retry",
+    "Call": "call",
+    "Context": "context",
+    "Handle": "result",
+    "Job": "job",
+    "Outcome": "channel",
+    "Queue": "queue",
+    "State": "channel",
+    "current": "context",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'taskq' has no attribute {name!r}")
+    from importlib import import_module
+
+    if name in ("errors", "events"):
+        return import_module(f"taskq.{name}")
+    value = globals()[name] = getattr(import_module(f"taskq.{_HOMES.get(name, 'errors')}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

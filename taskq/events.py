@@ -8,7 +8,6 @@ A listener is kept alive by its signal (a lambda or a method may listen), and a 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -37,7 +36,6 @@ __all__ = [
 ]
 
 Listener = TypeVar("Listener", bound=Callable[[Any], object])
-_log = logging.getLogger("taskq.events")
 
 
 class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,4 +102,6 @@ def emit(signal: Signal, event: Any) -> None:
         try:
             receiver(event)
         except BaseException:  # also sys.exit(): a listener must not end the process that runs the jobs
-            _log.exception("the listener %r of an event raised; the job isn't affected", receiver)
+            import logging  # a slow import that most producers never need
+
+            logging.getLogger("taskq.events").exception("the listener %r of an event raised; the job isn't affected", receiver)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -212,6 +211,8 @@ class Queue:
         stored: list[Handle] = []
         outs = [self._pack(call) for call in calls]
         if self._url is None and self.settings.url is None:
+            import asyncio  # an application that only pushes from sync code never needs it
+
             await asyncio.to_thread(self.url)  # it may have to start the embedded server
         for group in grouped(outs):
             sender, handles = self.sender(group[0].channel), [self._handle(out) for out in group]

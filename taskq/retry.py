@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Iterable
 
 import msgspec
@@ -39,8 +38,11 @@ class Backoff(msgspec.Struct, frozen=True, kw_only=True):
             wait = min(self.cap, self.base * self.factor ** (attempt - 1))
         except OverflowError:
             wait = self.cap
-        # Jitter is no cryptography; the standard generator is right for it.
-        return random.uniform(0, wait) if self.jitter else wait
+        if not self.jitter:
+            return wait
+        import random  # jitter is no cryptography; who only pushes never throws these dice
+
+        return random.uniform(0, wait)
 
 
 def check_retry_seconds(value: float | Iterable[float]) -> tuple[float, ...]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from taskq.clock import monotonic
 from taskq.driver.base import AsyncLink, Command, Driver, Link
 from taskq.errors import PushOutcomeUnknown, ServerRefused, ServerUnavailable, TaskqError
 from taskq.result import Handle
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Sender", "batches"]
 
@@ -108,6 +110,8 @@ class Sender:
             if error.sent:
                 raise
         if self._revive is not None:
+            import asyncio
+
             await asyncio.to_thread(self._revive)
         return await self._acall(links, self.driver.async_link(), command)
 
@@ -143,6 +147,8 @@ class Sender:
     async def _links(self) -> _LoopLinks:
         if self._pid != os.getpid():
             self._begin()
+        import asyncio
+
         loop = asyncio.get_running_loop()
         links = self._loops.get(loop)
         if links is None:
@@ -171,6 +177,8 @@ class Sender:
 
     async def apush(self, command: Command, handles: Sequence[Handle], *, repeatable: bool = False) -> None:
         """The same from async code."""
+        import asyncio
+
         patience = _Patience(handles, repeatable)
         while True:
             try:
@@ -187,6 +195,8 @@ class Sender:
 
     async def aclose(self) -> None:
         """Close the idle connections of the running event loop."""
+        import asyncio
+
         links = self._loops.pop(asyncio.get_running_loop(), None)
         if links is not None:
             await links.close()

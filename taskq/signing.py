@@ -6,9 +6,7 @@ left out: the scripts change them, and they don't decide what runs. With the cha
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Sequence
-from hashlib import blake2b
 
 from taskq.errors import SignatureError
 
@@ -20,11 +18,15 @@ SIGNATURE_SIZE = 16
 class Signer:
     """Signs with the first of several secrets and accepts all of them, so that a secret can be replaced without a stop."""
 
-    __slots__ = ("_context", "_keys")
+    __slots__ = ("_context", "_equal", "_hash", "_keys")
 
     def __init__(self, secrets: Sequence[str], prefix: str) -> None:
         if not secrets:
             raise ValueError("a signer needs at least one secret")
+        import hmac  # with both comes OpenSSL, which only who has a secret needs
+        from hashlib import blake2b
+
+        self._equal, self._hash = hmac.compare_digest, blake2b
         # BLAKE2b takes keys of up to 64 bytes; a digest of the secret takes secrets of any length.
         self._keys = tuple(blake2b(secret.encode(), person=b"taskq key").digest() for secret in secrets)
         self._context = b"taskq message\0" + prefix.encode() + b"\0"
@@ -42,11 +44,11 @@ class Signer:
         if not signature:
             raise SignatureError("the message isn't signed, and this worker has a secret (TASKQ_SECRET): it was refused unread")
         for key in self._keys:
-            if hmac.compare_digest(self._digest(key, identity, flags, body), signature):
+            if self._equal(self._digest(key, identity, flags, body), signature):
                 return
         raise SignatureError("the signature is wrong: pushed with another secret, into another channel, or changed on the way")
 
     def _digest(self, key: bytes, identity: bytes, flags: int, body: bytes) -> bytes:
-        digest = blake2b(self._context, key=key, digest_size=SIGNATURE_SIZE)
+        digest = self._hash(self._context, key=key, digest_size=SIGNATURE_SIZE)
         digest.update(identity + bytes((flags,)) + body)
         return digest.digest()

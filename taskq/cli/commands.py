@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import click
 
 from taskq.cli.problems import DEBUG, report
-from taskq.config import did_you_mean
 
 __all__ = ["COMMANDS", "Listed", "main", "root"]
 
@@ -58,6 +57,8 @@ class _Group(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            from taskq.config import did_you_mean  # the settings' reader is slow to import, and `taskq --help` needs none
+
             ctx.fail(f"no command {name!r}; {did_you_mean(name, COMMANDS)}")
         return super().resolve_command(ctx, args)
 

@@ -6,13 +6,16 @@ import re
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from taskq.app import load_app
 from taskq.cli.output import warn
 from taskq.config import Settings, load_settings
 from taskq.errors import AppError, ConfigError
-from taskq.inspector import Inspector
 from taskq.queue import Queue
+
+if TYPE_CHECKING:
+    from taskq.inspector import Inspector
 
 __all__ = ["app_name", "command_settings", "open_inspector", "open_queue"]
 
@@ -62,6 +65,8 @@ def open_inspector(app: str | None, url: str | None) -> Inspector:
     Raises:
         ConfigError: a setting is wrong.
     """
+    from taskq.inspector import Inspector  # the worker's command, which uses this file too, never loads the read side
+
     settings = command_settings(app, url)
     if settings.app is not None:
         try:

@@ -10,7 +10,7 @@ from taskq.config import ChannelSettings, Settings
 from taskq.driver.base import Driver
 from taskq.errors import ConfigError
 
-__all__ = ["DEFAULT_URL", "load_driver", "reviver", "server_url"]
+__all__ = ["DEFAULT_URL", "driver_class", "load_driver", "reviver", "server_url"]
 
 DEFAULT_URL = "redis://localhost:6379/0"
 
@@ -41,15 +41,23 @@ def load_driver(url: str, channel: ChannelSettings) -> Driver:
     Raises:
         ConfigError: the settings name a class that can't be imported.
     """
+    return driver_class(channel)(url, channel)
+
+
+def driver_class(channel: ChannelSettings) -> Callable[[str, ChannelSettings], Driver]:
+    """Import the driver of a channel. A process that forks others does it for all of them: redis-py is slow to import.
+
+    Raises:
+        ConfigError: the settings name a class that can't be imported.
+    """
     if channel.driver == "redis":
         from taskq.driver.redis import RedisDriver
 
-        return RedisDriver(url, channel)
+        return RedisDriver
     module, _, name = channel.driver.partition(":")
     try:
-        factory = getattr(importlib.import_module(module), name)
+        factory: Callable[[str, ChannelSettings], Driver] = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         told = f"driver = {channel.driver!r} of channel {channel.name!r}: {error}"
         raise ConfigError(f"{told}; write 'redis' or 'package.module:Class'") from None
-    driver: Driver = factory(url, channel)
-    return driver
+    return factory

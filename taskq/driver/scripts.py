@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple
 
 __all__ = ["Script", "load_script", "script_names"]
 
+#: A path and not importlib.resources, which takes longer to import than most of taskq.
+_FOLDER = Path(__file__).with_name("lua")
 _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
 
 
@@ -22,18 +23,19 @@ class Script(NamedTuple):
 
 
 def _read(name: str) -> str:
-    return (files("taskq.driver") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+    return (_FOLDER / f"{name}.lua").read_text(encoding="utf-8")
 
 
 def script_names() -> list[str]:
     """The names of all scripts, shared steps left out."""
-    names = (entry.name for entry in (files("taskq.driver") / "lua").iterdir())
-    return sorted(name[:-4] for name in names if name.endswith(".lua") and not name.startswith("_"))
+    return sorted(path.stem for path in _FOLDER.glob("*.lua") if not path.name.startswith("_"))
 
 
 @cache
 def load_script(name: str) -> Script:
     """Read a script and the steps it includes. Comments are left out of what is sent."""
+    import hashlib  # with it comes OpenSSL, which a process that sends nothing doesn't need
+
     text = _read(name)
     found = _INCLUDE.search(text)
     steps = [_read(f"_{step.strip()}") for step in found.group(1).split(",")] if found else []

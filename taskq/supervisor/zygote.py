@@ -23,7 +23,8 @@ import setproctitle
 from taskq import events
 from taskq.app import load_app
 from taskq.config import ChannelSettings, Settings
-from taskq.errors import TaskqError
+from taskq.driver.load import driver_class
+from taskq.errors import ConfigError, TaskqError
 from taskq.logs import set_up_logging
 from taskq.queue import Queue
 from taskq.supervisor.child import Connection, die_with_parent, fork
@@ -120,7 +121,9 @@ def zygote(orders: Connection, source: str | Queue, options: WorkerOptions, esta
     setproctitle.setproctitle("taskq: zygote")
     try:
         queue = _load(source, options)
-        orders.send(_app_info(queue))
+        info = _app_info(queue)
+        _import_drivers(info)
+        orders.send(info)
     except TaskqError as error:
         orders.send(Failed(str(error), traceback.format_exc()))
         return
@@ -153,6 +156,13 @@ def _app_info(queue: Queue) -> AppInfo:
     channels = {name: queue.channel(name) for name in queue.channel_names()}
     listened = tuple(name for name, one in events.WORKER_SIGNALS.items() if one.receivers)
     return AppInfo(queue.settings, tuple(queue.jobs.names()), channels, threading.active_count() - 1, listened)
+
+
+def _import_drivers(info: AppInfo) -> None:
+    """Import once what every worker would import after its fork."""
+    for channel in info.channels.values():
+        with contextlib.suppress(ConfigError):  # the supervisor tells of it when it works that channel
+            driver_class(channel)
 
 
 def _reset_signals() -> None:

@@ -30,12 +30,13 @@ def test_the_table_says_what_the_command_says(name: str) -> None:
 
 @pytest.mark.parametrize("args", [[], ["info"], ["worker"], ["server"]])
 def test_help_needs_nothing_slow(args: list[str], tmp_path: Path) -> None:
-    """Given --help, then it is printed without the client library, the table printer or cloudpickle being imported."""
+    """Given --help, then it is printed without the client library, the table printer, asyncio or cloudpickle being imported."""
     code = (
         "import sys, taskq.cli\n"
         "try: taskq.cli.main()\n"
         "except SystemExit as end: assert not end.code\n"
-        "print([name for name in ('redis', 'rich', 'cloudpickle', 'multiprocess') if name in sys.modules], file=sys.stderr)"
+        "slow = ('redis', 'rich', 'cloudpickle', 'multiprocess', 'asyncio', 'ssl')\n"
+        "print([name for name in slow if name in sys.modules], file=sys.stderr)"
     )
     command = [sys.executable, "-c", code, *args, "--help"]
     done = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True)
