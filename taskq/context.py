@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Protocol
 
 import msgspec
 
 from taskq.errors import TaskqError
 
-__all__ = ["Context", "current", "enter"]
+__all__ = ["Context", "Runs", "current", "enter"]
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +32,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         return datetime.fromtimestamp(self.pushed_at_ms / 1000, UTC)
 
 
-_current: ContextVar[Context | None] = ContextVar("taskq_current", default=None)
+class Runs(Protocol):
+    """A run that knows its context, or can make it: few jobs ask."""
+
+    @property
+    def context(self) -> Context: ...
+
+
+_current: ContextVar[Runs | None] = ContextVar("taskq_current", default=None)
 enter = _current.set
 
 
@@ -41,7 +49,7 @@ def current() -> Context:
     Raises:
         TaskqError: no job runs here.
     """
-    context = _current.get()
-    if context is None:
+    run = _current.get()
+    if run is None:
         raise TaskqError("taskq.current() is only known inside a job that a worker runs")
-    return context
+    return run.context

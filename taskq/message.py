@@ -21,7 +21,7 @@ import os
 import struct
 import threading
 from enum import IntFlag
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -33,7 +33,6 @@ __all__ = [
     "HEAD_SIZE",
     "Body",
     "Flag",
-    "Head",
     "Message",
     "describe_malformed",
     "encode",
@@ -72,19 +71,11 @@ class Body(msgspec.Struct, array_like=True, frozen=True):
     options: dict[str, Any] | None = None
 
 
-class Head(NamedTuple):
-    """The fixed part of a message."""
-
-    version: int
-    crashes: int
-    id: bytes
-    attempts: int
-    flags: int
-    size: int
-
-
 _encode_body = msgspec.msgpack.Encoder().encode
 _decode_body = msgspec.msgpack.Decoder(Body).decode
+_read_head = _HEAD.unpack_from
+#: Combining members of `Flag` takes longer than decoding a body.
+_SIGNED = int(Flag.SIGNED)
 
 
 class _Ids:
@@ -171,7 +162,14 @@ def describe_malformed(raw: bytes) -> str:
 class Message:
     """One message as it was read. The head is decoded at once, body and history when asked for."""
 
-    __slots__ = ("head", "raw")
+    __slots__ = ("attempts", "crashes", "flags", "id", "raw", "size", "version")
+    version: int
+    crashes: int
+    id: bytes
+    attempts: int
+    flags: int
+    #: Bytes of the body, its signature included.
+    size: int
 
     def __init__(self, raw: bytes) -> None:
         """Read the head.
@@ -179,32 +177,31 @@ class Message:
         Raises:
             MalformedMessage: there is none, or the body is cut off.
         """
-        if not is_stamped(raw):
+        try:
+            self.version, self.crashes, self.id, self.attempts, self.flags, self.size = _read_head(raw)
+        except struct.error:
+            raise MalformedMessage(describe_malformed(raw)) from None
+        if (self.version > VERSION or HEAD_SIZE + self.size > len(raw)) and not is_stamped(raw):
             raise MalformedMessage(describe_malformed(raw))
         self.raw = raw
-        self.head = Head._make(_HEAD.unpack_from(raw))
-
-    @property
-    def id(self) -> bytes:
-        return self.head.id
 
     @property
     def hex_id(self) -> str:
-        return self.head.id.hex()
+        return self.id.hex()
 
     @property
     def pushed_at_ms(self) -> int:
         """When it was pushed, by the producer's clock: milliseconds since the epoch, read from the id."""
-        return int.from_bytes(self.head.id[:6], "big")
+        return int.from_bytes(self.id[:6], "big")
 
     @property
     def is_foreign(self) -> bool:
-        return self.head.version == FOREIGN
+        return self.version == FOREIGN
 
     def content(self) -> bytes:
         """The body's bytes: of a foreign message, what the other client pushed."""
-        end = HEAD_SIZE + self.head.size
-        if self.head.flags & Flag.SIGNED and not self.is_foreign:
+        end = HEAD_SIZE + self.size
+        if self.flags & _SIGNED and self.version != FOREIGN:
             end -= SIGNATURE_SIZE
         return self.raw[HEAD_SIZE:end]
 
@@ -216,14 +213,13 @@ class Message:
             UnsupportedVersion: a newer taskq wrote it.
             MalformedMessage: the body can't be read.
         """
-        head = self.head
-        if head.version > VERSION:
-            raise UnsupportedVersion(f"the message has version {head.version}; this taskq reads up to version {VERSION}: update it")
+        if self.version > VERSION:
+            raise UnsupportedVersion(f"the message has version {self.version}; this taskq reads up to version {VERSION}: update it")
         content = self.content()
         if signer is not None:
-            signature = self.raw[HEAD_SIZE + len(content) : HEAD_SIZE + head.size]
-            signer.verify(head.id, head.flags, content, signature)
-        if head.version == FOREIGN:
+            signature = self.raw[HEAD_SIZE + len(content) : HEAD_SIZE + self.size]
+            signer.verify(self.id, self.flags, content, signature)
+        if self.version == FOREIGN:
             raise MalformedMessage("a foreign message has no body; read its content")
         try:
             return _decode_body(content)
@@ -232,18 +228,16 @@ class Message:
 
     def history_bytes(self) -> bytes:
         """The records behind the body, still encoded."""
-        if self.head.version > VERSION:
+        if self.version > VERSION:
             return b""
-        return self.raw[HEAD_SIZE + self.head.size :]
+        return self.raw[HEAD_SIZE + self.size :]
 
     def changed(self, *, attempts: int | None = None, crashes: int | None = None, history: bytes | None = None) -> bytes:
         """Return the bytes of this message with other counts or another history. The body stays as it is."""
-        head = self.head
-        if head.version > VERSION:
+        if self.version > VERSION:
             return self.raw
-        new = head._replace(
-            attempts=min(head.attempts if attempts is None else attempts, MAX_COUNT),
-            crashes=head.crashes if crashes is None else crashes,
-        )
+        attempts = min(self.attempts if attempts is None else attempts, MAX_COUNT)
+        crashes = self.crashes if crashes is None else crashes
         tail = self.history_bytes() if history is None else history
-        return _HEAD.pack(*new) + self.raw[HEAD_SIZE : HEAD_SIZE + head.size] + tail
+        head = _HEAD.pack(self.version, crashes, self.id, attempts, self.flags, self.size)
+        return head + self.raw[HEAD_SIZE : HEAD_SIZE + self.size] + tail

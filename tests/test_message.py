@@ -37,8 +37,8 @@ def test_what_is_encoded_is_read_back(job: str, arguments: bytes, serializer: in
     assert message.id == identity
     assert message.hex_id == identity.hex()
     assert message.body() == Body(job, arguments, serializer, options or None)
-    assert message.head[:2] == (1, 0)
-    assert (message.head.attempts, message.head.flags, message.history_bytes()) == (0, 0, b"")
+    assert (message.version, message.crashes) == (1, 0)
+    assert (message.attempts, message.flags, message.history_bytes()) == (0, 0, b"")
 
 
 @given(st.integers(0, 70_000), st.integers(0, 255), st.booleans())
@@ -48,7 +48,7 @@ def test_counts_and_history_change_and_the_body_stays(attempts: int, crashes: in
     message = Message(encode(new_id(), BODY, Flag.LOST_IS_TIMEOUT, signer))
     changed = Message(message.changed(attempts=attempts, crashes=crashes, history=HISTORY))
     assert changed.body(signer) == message.body(signer)
-    assert (changed.head.attempts, changed.head.crashes) == (min(attempts, 65535), crashes)
+    assert (changed.attempts, changed.crashes) == (min(attempts, 65535), crashes)
     assert changed.id == message.id
     assert changed.history_bytes() == HISTORY
     assert Message(changed.changed()).raw == changed.raw
@@ -151,7 +151,7 @@ def test_every_byte_of_a_signed_message_is_guarded(mask: int) -> None:
             continue
         assert place in UNSIGNED_PLACES or place >= end_of_body, f"byte {place} may be changed"
         assert found == body
-        assert (message.id, message.head.flags) == (original.id, original.head.flags)
+        assert (message.id, message.flags) == (original.id, original.flags)
         records(message.history_bytes())
 
 
@@ -177,7 +177,7 @@ def test_a_foreign_message_keeps_its_bytes() -> None:
     assert first.is_foreign
     assert first.content() == raw
     changed = Message(first.changed(attempts=2, crashes=1, history=HISTORY))
-    assert (changed.content(), changed.head.attempts, changed.head.crashes) == (raw, 2, 1)
+    assert (changed.content(), changed.attempts, changed.crashes) == (raw, 2, 1)
     with pytest.raises(MalformedMessage):
         first.body()
 

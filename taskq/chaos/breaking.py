@@ -104,7 +104,8 @@ def lose_replies(stage: Stage) -> Fault | None:
 
 def silence(stage: Stage) -> Fault | None:
     """Have the relay swallow everything on its connections, as a network does that has lost a cable."""
-    if stage.site.relay is None:
+    # Whoever waits for an answer meanwhile gives up after a third of the lease, and connects anew.
+    if stage.site.relay is None or not stage.hold_up(LEASE / 3):
         return None
     seconds = stage.chance.uniform(0.5, 4 * LEASE)
     fault = Fault(kind="silence", begin=monotonic(), end=None, text=f"connections swallow everything for {seconds:.1f} s")

@@ -155,7 +155,8 @@ def _freeze(stage: Stage, kind: str, seconds: float, *, whole: bool = False) -> 
 
 def freeze_short(stage: Stage) -> Fault | None:
     """Stop a supervisor for less than its lease: nobody may notice."""
-    return _freeze(stage, "freeze-short", stage.chance.uniform(0.1, 0.5 * LEASE))
+    seconds = stage.chance.uniform(0.1, 0.5 * LEASE)
+    return _freeze(stage, "freeze-short", seconds) if stage.hold_up(seconds) else None
 
 
 def freeze_long(stage: Stage) -> Fault | None:

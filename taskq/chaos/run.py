@@ -225,4 +225,4 @@ def _aside(raw: bytes) -> str:
     message = Message(raw)
     history = records(message.history_bytes())
     last = f"{history[-1].kind}: {history[-1].error}" if history else "without a history"
-    return f"message {message.hex_id} set aside after {message.head.attempts} attempts and {message.head.crashes} crashes, {last}"
+    return f"message {message.hex_id} set aside after {message.attempts} attempts and {message.crashes} crashes, {last}"

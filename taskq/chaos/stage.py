@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from taskq.chaos.app import LEASE
 from taskq.chaos.ledger import Birth, Book
 from taskq.chaos.seats import Seat, Seats
 from taskq.chaos.site import Site
@@ -51,6 +52,8 @@ class Stage:
         self.later: list[Later] = []
         #: True while the server is down, paused or full: one such fault at a time.
         self.server_busy = False
+        #: Until then nobody shall be held up again for a part of the lease: two parts can make a whole.
+        self.calm_until = 0.0
         #: Process ids that were killed: they may be there as zombies for a while.
         self.killed: set[int] = set()
 
@@ -64,6 +67,14 @@ class Stage:
     def after(self, seconds: float, fault: Fault, do: Callable[[], None]) -> Fault:
         self.later.append(Later(monotonic() + seconds, do, fault))
         return fault
+
+    def hold_up(self, seconds: float) -> bool:
+        """Whether supervisors may be held up for so long, which is less than a lease; then nobody else may within the lease after it."""
+        now = monotonic()
+        if now < self.calm_until:
+            return False
+        self.calm_until = now + seconds + LEASE
+        return True
 
     def working(self) -> Seat | None:
         """Any supervisor that works."""

@@ -127,4 +127,4 @@ class Team:
             with contextlib.suppress(ServerError):  # the next try will tell
                 self._revive()
         self._ask_after = now + random.uniform(0.01, self._pause)
-        self._pause = min(_LONGEST_PAUSE, self.settings.lease / 4, self._pause * 2)
+        self._pause = min(_LONGEST_PAUSE, self.settings.lease / 8, self._pause * 2)

@@ -33,7 +33,8 @@ class SyncExecutor:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._armed = 0.0
-        self._pid = os.getpid()
+        self._is_copy = False
+        os.register_at_fork(after_in_child=self._note_fork)
         signal.signal(signal.SIGALRM, self._on_alarm)
 
     def execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
@@ -44,16 +45,16 @@ class SyncExecutor:
             BaseException: whatever it raises.
         """
         try:
-            return self._execute(function, args, kwargs, timeout)
+            if timeout:
+                return self._execute(function, args, kwargs, timeout)
+            result = function(*args, **kwargs)
+            return self._await(result, 0) if result is not None and inspect.isawaitable(result) else result
         finally:
             # A process that the job forked, and that came back from it: the message, and the record of it, aren't its own.
-            if os.getpid() != self._pid:
+            if self._is_copy:
                 os._exit(0)
 
     def _execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
-        if not timeout:
-            result = function(*args, **kwargs)
-            return self._await(result, 0) if inspect.isawaitable(result) else result
         if inspect.iscoroutinefunction(function):
             return self._await(function(*args, **kwargs), timeout)
         result = self._call_in_time(function, args, kwargs, timeout)
@@ -75,6 +76,9 @@ class SyncExecutor:
         finally:
             self._armed = 0.0
             signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _note_fork(self) -> None:
+        self._is_copy = True
 
     def _on_alarm(self, number: int, frame: FrameType | None) -> None:
         if self._armed:

@@ -17,7 +17,7 @@ from taskq.worker.record import Phase, Record
 from taskq.worker.runner import Runner
 from taskq.worker.settler import Gone, Settler
 from taskq.worker.surroundings import Surroundings
-from taskq.worker.verdict import Action
+from taskq.worker.verdict import ACKED, Action
 from taskq.worker.waiter import Waiter
 
 __all__ = ["Loop", "block_seconds"]
@@ -65,6 +65,7 @@ class Loop:
         self._is_sound = True
         self._ended = 0
         self._look_at_memory = _MEMORY_EVERY
+        record.lease = channel.lease
 
     def run(self) -> None:
         """Work until told to stop, or until `max_messages` or `max_memory` is reached."""
@@ -169,47 +170,54 @@ class Loop:
         if len(messages) > 1 and not record.watched:
             self._poke()
         began = monotonic()
-        ran = 0
-        for index, message in enumerate(messages):
-            now = monotonic()
-            if waiter.stopping or self._is_doubtful(now, messages, index) or not record.start_next(now, message.head.attempts + 1):
-                break
-            self._run(index, message)
-            ran += 1
-            if self._settler.flush_due():
-                self._settler.flush()
+        ran = self._run_all(messages, began)
+        self._ended += ran
         self._prefetch.learn(ran, monotonic() - began)
         self._is_sound = self._surroundings.restore()
         if ran < len(messages):
+            if not waiter.stopping:
+                self._doubt(messages[ran:])
             self._settler.flush()
             with record.taken_back() as ids:  # none, when the supervisor was first
                 self._settler.give_back("front", ids)
         if not self._settler.done:
             record.end_batch()
 
-    def _is_doubtful(self, now: float, messages: list[Message], index: int) -> bool:
-        """True when what isn't started yet may be others' by now, or lost to the server: then what still is ours is given back.
+    def _run_all(self, messages: list[Message], now: float) -> int:
+        """Run the messages one after the other, as far as they may be started. Returns how many were."""
+        record, waiter, runner, settler = self._record, self._waiter, self._runner, self._settler
+        start, run, check, settle = record.start_next, runner.run, waiter.check, settler.settle
+        talks = _log.isEnabledFor(logging.DEBUG)
+        # By the wall clock; a step of it within a batch of milliseconds is shown to nobody.
+        epoch = now_ms() / 1000 - now
+        for index, message in enumerate(messages):
+            if waiter.stopping or not start(now, message.attempts + 1):
+                return index
+            verdict = run(message, now, int((epoch + now) * 1000))
+            check()
+            started, now = now, monotonic()
+            if verdict is ACKED:
+                settler.keep(message.id, now)
+                record.end_job(index, acked=True, failed=False)
+            else:
+                settle(message.id, verdict, message.raw)
+                record.end_job(index, acked=verdict.action is Action.ACK, failed=verdict.action is Action.FAIL)
+                now = monotonic()
+            if settler.is_due(now):
+                settler.flush()
+                now = monotonic()
+            if talks:
+                _log.debug("%s: %s in %.1f ms", message.hex_id, verdict.action.value, (now - started) * 1000)
+        return len(messages)
 
-        Without a heartbeat for a lease (this machine slept, the supervisor was stopped) others have it; nobody needs to run it twice.
+    def _doubt(self, unstarted: list[Message]) -> None:
+        """What isn't started yet may be others' by now, or lost to the server: then what still is ours is given back.
+
+        Without a heartbeat for a lease others have it; nobody needs to run it twice. The supervisor asks for a look when it learns so.
         """
-        record, settler = self._record, self._settler
-        if not record.take_reconcile() and now - record.beat <= self._channel.lease:
-            return False
-        settler.doubt = True
-        settler.restore([message.raw for message in messages[index:]])
-        return True
-
-    def _run(self, index: int, message: Message) -> None:
-        started, since_ms = monotonic(), now_ms()
-        verdict = self._runner.run(message, started, since_ms)
-        self._surroundings.leave_if_forked()
-        self._waiter.check()
-        self._settler.settle(message.id, verdict, message.raw)
-        acked = verdict.action is Action.ACK
-        self._record.end_job(index, acked=acked, failed=verdict.action is Action.FAIL)
-        self._ended += 1
-        if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("%s: %s in %.1f ms", message.hex_id, verdict.action.value, (monotonic() - started) * 1000)
+        if self._record.take_reconcile() or monotonic() - self._record.beat > self._channel.lease:
+            self._settler.doubt = True
+            self._settler.restore([message.raw for message in unstarted])
 
     def _is_spent(self) -> bool:
         """True when this process has done its share and is to be replaced."""

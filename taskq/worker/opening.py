@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
 
 from taskq.builtin import CALL, OBJECT
+from taskq.call import Callee
 from taskq.clock import MAX_DELAY
 from taskq.codec import check_serializer, load_arguments, serializer_of_code
 from taskq.config import ChannelSettings
-from taskq.context import Context
 from taskq.errors import ArgumentsError, MalformedMessage, MessageError, SignatureError
 from taskq.foreign import read_foreign
-from taskq.job import Job
 from taskq.message import Body, Message, loss_flag
-from taskq.options import OnFail
 from taskq.queue import Queue
 from taskq.retry import RetryPolicy
+from taskq.worker.plan import Plan, Recipe
 
-__all__ = ["Opener", "Plan", "UnknownHere"]
+__all__ = ["Opener", "UnknownHere"]
 
 
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=MAX_DELAY)]
@@ -28,21 +26,6 @@ _Seconds = Annotated[float, msgspec.Meta(ge=0, le=MAX_DELAY)]
 
 class UnknownHere(Exception):
     """No job of that name is registered in this worker: another may have it."""
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """A call that can run, and how."""
-
-    #: The registered name; what operators see is in the context.
-    name: str
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    #: Who is told when the job has failed for good.
-    on_fail: OnFail | None
-    policy: RetryPolicy
-    timeout: float
-    context: Context
 
 
 class _Options(msgspec.Struct):
@@ -61,7 +44,7 @@ class Opener:
         self._queue = queue
         self._channel = channel
         self._signer = queue.packer.signer(channel.channel)
-        self._policies: dict[str, RetryPolicy] = {}
+        self._recipes: dict[str, Recipe] = {}
 
     def read(self, message: Message) -> Body:
         """Return what the message says, verified. Of a JSON message the arguments stay as they are.
@@ -83,64 +66,51 @@ class Opener:
     def loss_flag(self, raw: bytes) -> int:
         """What the job of a foreign message says for the case that its worker dies; nothing when there is no such job."""
         try:
-            return loss_flag(self.find(read_foreign(raw).job).options_of_job.on_lost)
+            return loss_flag(self.find(read_foreign(raw).job).job.options_of_job.on_lost)
         except (MessageError, UnknownHere):
             return 0
 
-    def find(self, name: str) -> Job[Any, Any]:
-        """Return the job of that exact name.
+    def find(self, name: str) -> Recipe:
+        """Return how the job of exactly that name runs.
 
         Raises:
             UnknownHere: it isn't registered in this worker.
         """
-        job = self._queue.jobs.get(name)
-        if job is None:
-            raise UnknownHere(f"no worker of this version knows the job {name!r}")
-        return job
+        recipe = self._recipes.get(name)
+        if recipe is None:
+            job = self._queue.jobs.get(name)
+            if job is None:
+                raise UnknownHere(f"no worker of this version knows the job {name!r}")
+            recipe = self._recipes[name] = self._recipe(job)
+        return recipe
 
-    def policy(self, job: Job[Any, Any], options: dict[str, Any] | None) -> RetryPolicy:
+    def policy(self, recipe: Recipe, options: dict[str, Any] | None) -> RetryPolicy:
         """Decide when the job runs again: the message's own options, then the job's, then the channel's."""
-        policy = self._policies.get(job.name)
-        if policy is None:
-            policy = self._policies[job.name] = self._policy_of_job(job)
         if not options:
-            return policy
+            return recipe.policy
         told: dict[str, Any] = {name: options[name] for name in ("max_attempts", "retry_seconds") if options.get(name) is not None}
         if "retry_seconds" in told:
             told |= {"retry_seconds": tuple(map(float, told["retry_seconds"])), "backoff": None}
-        return msgspec.structs.replace(policy, **told) if told else policy
+        return msgspec.structs.replace(recipe.policy, **told) if told else recipe.policy
 
-    def plan(self, message: Message, body: Body, job: Job[Any, Any], policy: RetryPolicy) -> Plan:
+    def plan(self, message: Message, body: Body, recipe: Recipe, policy: RetryPolicy) -> Plan:
         """Decode the arguments and put together what runs.
 
         Raises:
             MessageError, ArgumentsError: the arguments can't be read, or don't fit.
             Exception: whatever unpickling raises.
         """
-        args, kwargs = self._arguments(message, body, job)
-        job.signature.check(job.name, args, kwargs)
-        own = body.options.get("handle_timeout") if body.options else None
-        timeout = own if own is not None else job.options_of_job.handle_timeout
-        timeout = self._channel.handle_timeout if timeout is None else timeout
-        on_fail = getattr(args[0], "fail", None) if job.name == OBJECT and args else job.options_of_job.on_fail
-        context = self.context(message, body, policy)
-        return Plan(job.name, job.function, args, kwargs, on_fail, policy, float(timeout), context)
+        args, kwargs = self._arguments(message, body, recipe)
+        recipe.job.signature.check(body.job, args, kwargs)
+        timeout, label, options = recipe.timeout, body.job, body.options
+        if options:
+            timeout = float(options.get("handle_timeout", timeout))
+            label = options.get("label") or label
+        return Plan(recipe, message, args, kwargs, policy, timeout, label)
 
-    def context(self, message: Message, body: Body, policy: RetryPolicy) -> Context:
-        """What the job can know of its run."""
-        name = (body.options or {}).get("label") or body.job
-        return Context(
-            id=message.hex_id,
-            job=name,
-            channel=self._channel.name,
-            attempt=message.head.attempts + 1,
-            max_attempts=policy.max_attempts,
-            pushed_at_ms=message.pushed_at_ms,
-        )
-
-    def _arguments(self, message: Message, body: Body, job: Job[Any, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        written = serializer_of_code(body.serializer)
-        expected = check_serializer(job.options_of_job.serializer or self._queue.settings.serializer)
+    def _arguments(self, message: Message, body: Body, recipe: Recipe) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        expected, job = recipe.serializer, recipe.job
+        written = expected if body.serializer == expected.code else serializer_of_code(body.serializer)
         # A data-only job must never be made to unpickle. A JSON message of another client only holds data: always welcome,
         # but for the built-in jobs, which take objects.
         if message.is_foreign:
@@ -155,16 +125,19 @@ class Opener:
         except Exception as error:
             raise MalformedMessage(f"the arguments of {job.name} can't be read: {type(error).__name__}: {error}") from error
 
-    def _policy_of_job(self, job: Job[Any, Any]) -> RetryPolicy:
+    def _recipe(self, job: Callee) -> Recipe:
         options, channel = job.options_of_job, self._channel
         seconds = channel.retry_seconds if options.retry_seconds is None else options.retry_seconds
-        return RetryPolicy(
+        policy = RetryPolicy(
             max_attempts=options.max_attempts or channel.max_attempts,
             retry_seconds=tuple(map(float, seconds)) if isinstance(seconds, (tuple, list)) else (float(seconds),),
             backoff=options.backoff if options.retry_seconds is None else None,
             retry_on=options.retry_on,
             give_up_on=options.give_up_on,
         )
+        timeout = channel.handle_timeout if options.handle_timeout is None else options.handle_timeout
+        serializer = check_serializer(options.serializer or self._queue.settings.serializer)
+        return Recipe(job, policy, float(timeout), serializer, channel.name, job.name == OBJECT)
 
 
 def _check_options(options: dict[str, Any]) -> None:

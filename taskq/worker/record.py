@@ -7,6 +7,7 @@ may be blocked for hours.
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from collections.abc import Iterator, Sequence
@@ -21,20 +22,24 @@ BATCH_LIMIT = 256
 _ID = 16
 _NAME = 240
 
-# Each part stands at the offset its comment begins with.
-_BEAT = struct.Struct("=d")  # 0: monotonic time of the supervisor's last good heartbeat
-_COUNTS = struct.Struct("=QQ")  # 8: jobs ended, jobs failed for good
-# 24: started (monotonic), attempt, started (epoch ms), deadline (monotonic, 0 = none), retry ms (-1 = none left)
-_START = struct.Struct("=dIqdq")
-_BATCH = struct.Struct("=II")  # 60: messages in the batch, how many are started
-_FLAGS = struct.Struct("=III")  # 68: phase, reconcile wanted, watched
-_AT_BEAT, _AT_COUNTS, _AT_START, _AT_BATCH, _AT_FLAGS, _AT_NAME = 0, 8, 24, 60, 68, 80
+# Each part stands at the offset its comment begins with. What is read or written together stands together: a call of struct costs
+# as much as what it does.
+_COUNTS = struct.Struct("=QQ")  # 0: jobs ended, jobs failed for good
+_FLAGS = struct.Struct("=II")  # 16: phase, watched
+_BEAT = struct.Struct("=d")  # 24: monotonic time of the supervisor's last good heartbeat
+_LIMIT = struct.Struct("=dII")  # 24: the same, reconcile wanted, messages in the batch
+_BATCH = struct.Struct("=II")  # 36: messages in the batch, how many are started
+# 40: how many are started, started (monotonic), attempt, started (epoch ms), deadline (monotonic, 0 = none), retry ms (-1 = none left)
+_CLAIM = struct.Struct("=IdIqdq")
+_START = struct.Struct("=dIqdq")  # 44: the same without the number
+_TOLD = struct.Struct("=qdq")  # 56: what is only known when the message is opened
+_SIZE = struct.Struct("=H")  # 80: length of the name, then the name
+_U32 = struct.Struct("=I")
+_AT_COUNTS, _AT_FLAGS, _AT_WATCHED, _AT_BEAT, _AT_RECONCILE, _AT_BATCH = 0, 16, 20, 24, 32, 36
+_AT_CLAIM, _AT_START, _AT_TOLD, _AT_NAME = 40, 44, 56, 80
 _AT_DONE = _AT_NAME + 2 + _NAME
 _AT_IDS = _AT_DONE + BATCH_LIMIT
 SLOT_SIZE = (_AT_IDS + BATCH_LIMIT * _ID + 63) // 64 * 64
-_AT_STARTED_COUNT = _AT_BATCH + 4
-_AT_RECONCILE, _AT_WATCHED = _AT_FLAGS + 4, _AT_FLAGS + 8
-_U32 = struct.Struct("=I")
 
 
 class Lock(Protocol):
@@ -69,12 +74,17 @@ class Running(NamedTuple):
 class Record:
     """One worker's place in the shared memory."""
 
-    __slots__ = ("_at", "_memory", "lock")
+    __slots__ = ("_at", "_ended", "_failed", "_memory", "_named", "_started", "lease", "lock")
 
     def __init__(self, memory: mmap.mmap, slot: int, lock: Lock) -> None:
         self._memory = memory
         self._at = slot * SLOT_SIZE
         self.lock = lock
+        #: Seconds without a heartbeat after which the worker starts nothing.
+        self.lease = math.inf
+        # The worker's own knowledge: only it changes these.
+        self._ended = self._failed = self._started = 0
+        self._named: str | None = None
 
     def clear(self) -> None:
         """Make the place ready for another worker. The one before may have been killed with the lock in hand."""
@@ -96,40 +106,48 @@ class Record:
             memory[at + _AT_IDS : at + _AT_IDS + _ID * len(ids)] = b"".join(ids)
             memory[at + _AT_DONE : at + _AT_DONE + len(ids)] = bytes(len(ids))
             _BATCH.pack_into(memory, at + _AT_BATCH, len(ids), 0)
+            self._started = 0
         finally:
             self.lock.release()
 
     def start_next(self, now: float, attempt: int) -> bool:
-        """Claim the next message of the batch. False: the supervisor has taken back the rest."""
-        at, memory = self._at, self._memory
-        self.lock.acquire()
+        """Claim the next message of the batch.
+
+        False: the supervisor has taken back what isn't started, or wants the worker to look at what it has reserved; or there was no
+        heartbeat for a lease (this machine slept, the supervisor was stopped), and others have it by now.
+        """
+        at, memory, lock = self._at, self._memory, self.lock
+        lock.acquire()
         try:
-            count, started = _BATCH.unpack_from(memory, at + _AT_BATCH)
-            if started >= count:
+            beat, reconcile, count = _LIMIT.unpack_from(memory, at + _AT_BEAT)
+            if reconcile or self._started >= count or now - beat > self.lease:
                 return False
-            _U32.pack_into(memory, at + _AT_STARTED_COUNT, started + 1)
-            _START.pack_into(memory, at + _AT_START, now, attempt, 0, 0.0, -1)
+            self._started += 1
+            _CLAIM.pack_into(memory, at + _AT_CLAIM, self._started, now, attempt, 0, 0.0, -1)
         finally:
-            self.lock.release()
+            lock.release()
         return True
 
     def describe(self, job: str, since_ms: int, deadline: float, retry_ms: int) -> None:
         """Tell what the claimed message is, before its job is called."""
-        name = job.encode()[:_NAME]
         at, memory = self._at, self._memory
-        memory[at + _AT_NAME : at + _AT_NAME + 2 + len(name)] = struct.pack("=H", len(name)) + name
-        started, attempt, *_ = _START.unpack_from(memory, at + _AT_START)
-        _START.pack_into(memory, at + _AT_START, started, attempt, since_ms, deadline, retry_ms)
+        if job != self._named:
+            self._named = job
+            name = job.encode()[:_NAME]
+            memory[at + _AT_NAME : at + _AT_NAME + 2 + len(name)] = _SIZE.pack(len(name)) + name
+        _TOLD.pack_into(memory, at + _AT_TOLD, since_ms, deadline, retry_ms)
 
     def end_job(self, index: int, *, acked: bool, failed: bool) -> None:
         """Tell that a job has ended. `acked`: it is done, and may be settled by whoever comes first."""
         at, memory = self._at, self._memory
-        if acked:
+        self._ended += 1
+        self._failed += failed
+        _COUNTS.pack_into(memory, at + _AT_COUNTS, self._ended, self._failed)
+        if acked:  # which also says that it runs no more
             memory[at + _AT_DONE + index] = 1
-        done, lost = _COUNTS.unpack_from(memory, at + _AT_COUNTS)
-        _COUNTS.pack_into(memory, at + _AT_COUNTS, done + 1, lost + failed)
-        # The deadline too: the supervisor may read between the two writes that begin the next job.
-        _START.pack_into(memory, at + _AT_START, 0.0, 0, 0, 0.0, -1)
+        else:
+            # The deadline too: the supervisor may read between the two writes that begin the next job.
+            _START.pack_into(memory, at + _AT_START, 0.0, 0, 0, 0.0, -1)
 
     def end_batch(self) -> None:
         """Tell that nothing is reserved any more."""
@@ -151,7 +169,7 @@ class Record:
     @property
     def beat(self) -> float:
         """Monotonic time of the supervisor's last good heartbeat for this worker; 0 before the first."""
-        value: float = _BEAT.unpack_from(self._memory, self._at)[0]
+        value: float = _BEAT.unpack_from(self._memory, self._at + _AT_BEAT)[0]
         return value
 
     @property
@@ -162,7 +180,7 @@ class Record:
     # ---- written by the supervisor
 
     def set_beat(self, now: float) -> None:
-        _BEAT.pack_into(self._memory, self._at, now)
+        _BEAT.pack_into(self._memory, self._at + _AT_BEAT, now)
 
     def ask_reconcile(self) -> None:
         _U32.pack_into(self._memory, self._at + _AT_RECONCILE, 1)
@@ -221,12 +239,11 @@ class Record:
 
     def running(self) -> Running | None:
         """The job that runs now, or None."""
-        started, attempt, since_ms, deadline, retry_ms = _START.unpack_from(self._memory, self._at + _AT_START)
-        count = _U32.unpack_from(self._memory, self._at + _AT_STARTED_COUNT)[0]
-        if not started or not count:
+        count, started, attempt, since_ms, deadline, retry_ms = _CLAIM.unpack_from(self._memory, self._at + _AT_CLAIM)
+        if not started or not count or self._memory[self._at + _AT_DONE + count - 1]:
             return None
         at = self._at + _AT_NAME
-        size = struct.unpack_from("=H", self._memory, at)[0]
+        size = _SIZE.unpack_from(self._memory, at)[0]
         name = bytes(self._memory[at + 2 : at + 2 + size]).decode(errors="replace") if since_ms else ""
         return Running(self._ids(count - 1, count)[0], name, attempt, started, since_ms, deadline, retry_ms)
 

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import msgspec
-
 from taskq import context as contexts
 from taskq import events
 from taskq.builtin import OBJECT
@@ -31,7 +29,8 @@ from taskq.history import Record, add_record, record_of, records
 from taskq.message import Message
 from taskq.retry import RetryPolicy
 from taskq.worker.executor import Executor
-from taskq.worker.opening import Opener, Plan, UnknownHere
+from taskq.worker.opening import Opener, UnknownHere
+from taskq.worker.plan import Plan
 from taskq.worker.verdict import ACKED, Action, Verdict
 
 __all__ = ["LostForGood", "Runner", "Watcher"]
@@ -73,50 +72,50 @@ class Runner:
         """
         try:
             body = self._opener.read(message)
-            job = self._opener.find(body.job)
+            recipe = self._opener.find(body.job)
         except UnsupportedVersion as error:
             return self._park(message, str(error))
         except UnknownHere as error:
             return self._park(message, str(error))
         except MessageError as error:
             return self._unreadable(message, error)
-        policy = self._opener.policy(job, body.options)
+        policy = recipe.policy if body.options is None else self._opener.policy(recipe, body.options)
         try:
-            plan = self._opener.plan(message, body, job, policy)
+            plan = self._opener.plan(message, body, recipe, policy)
         except BaseException as error:  # unpickling runs the application's code, which may raise anything
             return self._unreadable(message, error)
-        if self._is_exhausted(message, policy):
+        if (message.attempts or message.crashes) and self._is_exhausted(message, policy):
             return self._exhausted(message, plan)
         return self._run(message, plan, started, since_ms)
 
     def _run(self, message: Message, plan: Plan, started: float, since_ms: int) -> Verdict:
-        context = plan.context
-        contexts.enter(context)
+        contexts.enter(plan)
         if events.before.receivers:
-            events.emit(events.before, JobEvent(context=context, worker=self._worker))
-        self._describe(plan, since_ms)
+            events.emit(events.before, JobEvent(context=plan.context, worker=self._worker))
+        timeout = plan.timeout
+        if timeout:
+            self._limit(plan, since_ms)
+        else:
+            self._watcher.describe(plan.label, since_ms, 0.0, -1)
         try:
-            value = self._executor.execute(plan.function, plan.args, plan.kwargs, plan.timeout)
+            value = self._executor.execute(plan.recipe.job.function, plan.args, plan.kwargs, timeout)
         except BaseException as error:
             return self._raised(message, plan, error, monotonic() - started)
         finally:
             contexts.enter(None)
-            if plan.timeout:  # what follows, such as waiting for the server, is not the job's time
-                self._watcher.describe(context.job, since_ms, 0.0, -1)
+            if timeout:  # what follows, such as waiting for the server, is not the job's time
+                self._watcher.describe(plan.label, since_ms, 0.0, -1)
         if type(value) is Outcome:
             return self._chosen(message, plan, value, monotonic() - started)
         if events.after.receivers:
-            return Verdict(action=Action.ACK, announce=self._event(events.after, context, monotonic() - started))
+            return Verdict(action=Action.ACK, announce=self._event(events.after, plan.context, monotonic() - started))
         return ACKED
 
-    def _describe(self, plan: Plan, since_ms: int) -> None:
-        """Tell what runs from now on, and until when it may."""
-        deadline, retry_ms = 0.0, -1
-        if plan.timeout:
-            deadline = monotonic() + plan.timeout
-            wait = plan.policy.delay_after(plan.context.attempt, JobTimeout())
-            retry_ms = -1 if wait is None else delay_ms(wait)
-        self._watcher.describe(plan.context.job, since_ms, deadline, retry_ms)
+    def _limit(self, plan: Plan, since_ms: int) -> None:
+        """Tell what runs from now on, until when it may, and what follows if it has to be killed."""
+        deadline = monotonic() + plan.timeout
+        wait = plan.policy.delay_after(plan.message.attempts + 1, JobTimeout())
+        self._watcher.describe(plan.label, since_ms, deadline, -1 if wait is None else delay_ms(wait))
 
     # ---- what the job said
 
@@ -142,7 +141,7 @@ class Runner:
 
     def _failed_run(self, message: Message, plan: Plan, error: BaseException, seconds: float) -> Verdict:
         context, timed_out = plan.context, isinstance(error, JobTimeout)
-        attempts = message.head.attempts + 1
+        attempts = message.attempts + 1
         record = record_of("timeout" if timed_out else "failed", self._worker, attempts, error)
         new = message.changed(attempts=attempts, history=add_record(message.history_bytes(), record))
         try:
@@ -170,10 +169,9 @@ class Runner:
         return wait
 
     def _is_exhausted(self, message: Message, policy: RetryPolicy) -> bool:
-        head = message.head
-        if head.attempts >= policy.max_attempts or head.crashes > self._max_crashes:
+        if message.attempts >= policy.max_attempts or message.crashes > self._max_crashes:
             return True
-        if not head.attempts or policy.delay_after(head.attempts, JobTimeout()) is not None:
+        if not message.attempts or policy.delay_after(message.attempts, JobTimeout()) is not None:
             return False
         # The policy gives up on JobTimeout. A kill at the limit is one that nobody could raise.
         past = records(message.history_bytes())
@@ -182,13 +180,11 @@ class Runner:
     def _exhausted(self, message: Message, plan: Plan) -> Verdict:
         """The supervisor counted the last attempt (a kill, a crash); only the settling is left."""
         past = records(message.history_bytes())
-        last = past[-1] if past else record_of("failed", self._worker, message.head.attempts, "no attempt is left")
-        crashed = message.head.crashes > self._max_crashes
+        last = past[-1] if past else record_of("failed", self._worker, message.attempts, "no attempt is left")
+        crashed = message.crashes > self._max_crashes
         state = State.TIMEOUT if last.kind == "timeout" and not crashed else State.FAILED
         error: BaseException = JobTimeout(last.error) if state is State.TIMEOUT else LostForGood(last.error)
-        # The run that was counted was the last; there is none after it.
-        context = msgspec.structs.replace(plan.context, attempt=min(plan.context.attempt, plan.context.max_attempts))
-        plan = msgspec.structs.replace(plan, context=context)
+        context = plan.context
         _log.error("%s %s failed for good: %s", context.job, context.id, last.error)
         if state is State.TIMEOUT:
             events.emit(events.timeout, JobEvent(context=context, worker=self._worker, error=error))
@@ -197,7 +193,7 @@ class Runner:
     # ---- what never ran
 
     def _unreadable(self, message: Message, error: BaseException) -> Verdict:
-        record = record_of("failed", self._worker, message.head.attempts + 1, error)
+        record = record_of("failed", self._worker, message.attempts + 1, error)
         new = message.changed(history=add_record(message.history_bytes(), record))
         level = logging.WARNING if isinstance(error, SignatureError) else logging.ERROR
         _log.log(level, "message %s can't run and was moved to failed: %s", message.hex_id, error)
@@ -205,7 +201,7 @@ class Runner:
 
     def _park(self, message: Message, reason: str) -> Verdict:
         _log.warning("message %s is parked until a worker comes that can run it: %s", message.hex_id, reason)
-        record = record_of("parked", self._worker, message.head.attempts, reason)
+        record = record_of("parked", self._worker, message.attempts, reason)
         new = message.changed(history=add_record(message.history_bytes(), record))
         return Verdict(action=Action.PARK, message=new)
 
@@ -222,9 +218,9 @@ class Runner:
         on_fail = plan.on_fail
         if on_fail is None:
             return
-        contexts.enter(plan.context)
+        contexts.enter(plan)
         deadline = monotonic() + plan.timeout if plan.timeout else 0.0
-        self._watcher.describe(plan.context.job, now_ms(), deadline, -1)
+        self._watcher.describe(plan.label, now_ms(), deadline, -1)
         try:
             self._executor.execute(on_fail, (error,), {}, plan.timeout)
         except BaseException:

@@ -89,7 +89,7 @@ class Settler:
             message: its bytes as they were reserved.
         """
         if verdict.action is Action.ACK:
-            self._keep(message_id)
+            self.keep(message_id, monotonic())
             if verdict.announce is not None:
                 verdict.announce()
             return
@@ -116,9 +116,15 @@ class Settler:
         if self.insist(self._driver.standing(self._worker)) == 0:
             self.put_back(messages)
 
-    def flush_due(self) -> bool:
+    def keep(self, message_id: bytes, now: float) -> None:
+        """Keep an ack for the next round trip."""
+        if not self.done:
+            self._oldest = now
+        self.done.append(message_id)
+
+    def is_due(self, now: float) -> bool:
         """True when the oldest kept ack has waited long enough."""
-        return bool(self.done) and monotonic() - self._oldest > ACK_SECONDS
+        return now - self._oldest > ACK_SECONDS and bool(self.done)
 
     def flush(self) -> None:
         """Tell the server what is done."""
@@ -134,11 +140,6 @@ class Settler:
         """Return unstarted messages."""
         if ids:
             self.insist(self._driver.requeue(self._worker, where, ids))
-
-    def _keep(self, message_id: bytes) -> None:
-        if not self.done:
-            self._oldest = monotonic()
-        self.done.append(message_id)
 
     def _command(self, message_id: bytes, verdict: Verdict) -> Command:
         driver, worker = self._driver, self._worker

@@ -27,13 +27,10 @@ class Surroundings:
         self._files = {fd: _identity(fd) for fd in descriptors}
         self._told = False
 
-    def leave_if_forked(self) -> None:
-        """End this process if it is one that a job has forked, and that came back from the job: the message isn't its own."""
-        if os.getpid() != self._pid:
-            os._exit(0)
-
     def restore(self) -> bool:
         """Put back what was changed. False: the process can't be trusted any more, and must be replaced."""
+        if os.getpid() != self._pid:  # forked without Python's knowledge, and come back: the messages aren't its own
+            os._exit(0)
         if _folder() != self._folder:
             if not self._told:
                 self._told = True

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import select
 import signal
+
+# signal.getsignal turns what this returns into enum members, which takes longer than a short job; it is called after every job.
+from _signal import getsignal as _getsignal  # type: ignore[import-not-found]
 from types import FrameType
 
 from taskq.clock import monotonic
 
 __all__ = ["Waiter"]
 
-# Without the wrapper that turns numbers into enum members, which takes a microsecond: this is called after every job.
-_getsignal = inspect.unwrap(signal.getsignal)
+_SIGTERM, _SIGINT = int(signal.SIGTERM), int(signal.SIGINT)
 
 
 class Waiter:
@@ -25,7 +26,7 @@ class Waiter:
     def __init__(self) -> None:
         self.stopping = False
         # Kept, because each access to a method makes another object, and `check` compares.
-        self._handlers = {signal.SIGTERM: self._note, signal.SIGINT: self._ignore}
+        self._on_term, self._on_int = self._note, self._ignore
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
@@ -48,7 +49,7 @@ class Waiter:
         if not self._is_open:
             return
         signal.set_wakeup_fd(-1)
-        for number in self._handlers:
+        for number in (_SIGTERM, _SIGINT):
             signal.signal(number, signal.SIG_DFL)
         self._let_through()
 
@@ -56,15 +57,13 @@ class Waiter:
         """Set the handlers and the wake-up pipe."""
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         # Ctrl-C is for the supervisor to decide on. A handler, not SIG_IGN: the subprocesses of jobs would inherit that.
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+        signal.signal(_SIGTERM, self._on_term)
+        signal.signal(_SIGINT, self._on_int)
 
     def check(self) -> None:
         """Set the handlers again when a job has set its own."""
-        for number, handler in self._handlers.items():
-            if _getsignal(number) is not handler:
-                self.install()
-                return
+        if _getsignal(_SIGTERM) is not self._on_term or _getsignal(_SIGINT) is not self._on_int:
+            self.install()
 
     def descriptors(self) -> list[int]:
         """What must stay open for signals to be heard."""

@@ -28,7 +28,7 @@ def message(text: str = "x", *, attempts: int = 0, crashes: int = 0, flags: int 
 
 def crashes(raw: bytes) -> int:
     """How often a message has crashed its worker."""
-    return Message(raw).head.crashes
+    return Message(raw).crashes
 
 
 def id_of(raw: bytes) -> bytes:

@@ -64,7 +64,7 @@ def test_only_the_running_message_is_blamed(store: Store, blame: str) -> None:
     assert [crashes(raw) for raw in found] == [int(number == running) for number in range(3)]
     assert [record.error for record in records(Message(found[running]).history_bytes())] == ["signal 9"]
     assert Message(found[running]).body() == Message(messages[running]).body()
-    assert Message(found[running]).head.attempts == 0
+    assert Message(found[running]).attempts == 0
 
 
 def test_an_id_that_isn_t_there_blames_nobody(store: Store) -> None:
@@ -168,7 +168,7 @@ def test_a_killed_timeout_counts_an_attempt(store: Store) -> None:
     now = store.now()
     _rescue(store, id_of(raw), fault="timeout", retry_ms=5_000)
     (found,) = store.delayed
-    assert (Message(found).head.attempts, crashes(found)) == (256, 0)
+    assert (Message(found).attempts, crashes(found)) == (256, 0)
     assert now + 5_000 <= store.due(found) <= store.now() + 5_000
     assert len(records(Message(found).history_bytes())) == 1
     assert store.waiting == [other]
@@ -179,14 +179,14 @@ def test_a_killed_timeout_without_an_attempt_left_waits_for_a_worker_to_settle_i
     store.reserved_by(W, raw := message(attempts=2))
     _rescue(store, id_of(raw), fault="timeout")
     (found,) = store.waiting
-    assert Message(found).head.attempts == 3
+    assert Message(found).attempts == 3
 
 
 def test_attempts_are_counted_to_65535(store: Store) -> None:
     """Given a count at its bound, then it stays there."""
     store.reserved_by(W, raw := message(attempts=65_535))
     _rescue(store, id_of(raw), fault="timeout")
-    assert Message(store.waiting[0]).head.attempts == 65_535
+    assert Message(store.waiting[0]).attempts == 65_535
 
 
 @pytest.mark.parametrize("raw", [b"garbage", b'{"job": "x:y"}', b"", b"\x05" + b"x" * 60])

@@ -81,7 +81,7 @@ class Moves(RuleBasedStateMachine):
     def retry(self, worker: str, place: int, delay_ms: int) -> None:
         raw = self._of(worker, place)
         if raw is not None:
-            changed = Message(raw).changed(attempts=Message(raw).head.attempts + 1)
+            changed = Message(raw).changed(attempts=Message(raw).attempts + 1)
             self.store.do(self.driver.retry(worker, id_of(raw), delay_ms, changed))
 
     @rule(worker=workers, where=st.sampled_from(["front", "back", "later"]), first=places, second=places)

@@ -90,7 +90,7 @@ def test_an_unknown_job_is_parked_until_a_worker_knows_it(start_worker: StartWor
     assert parked.hex_id == handle.id
     (record,) = store.history(State.PARKED)
     assert (record.kind, record.error) == ("parked", f"no worker of this version knows the job {PLAIN!r}")
-    assert (parked.head.attempts, parked.head.crashes) == (0, 0)
+    assert (parked.attempts, parked.crashes) == (0, 0)
     assert run_burst(start_worker, "slow") == 0
     assert store.count(State.PARKED) == 1
     worker = start_worker("guarded")

@@ -115,7 +115,7 @@ def test_a_job_that_always_kills_goes_to_failed(start_worker: StartWorker, ledge
     assert kind == "LostForGood"
     assert "was killed by SIGKILL" in text
     (message,) = store.messages(State.FAILED)
-    assert (message.head.crashes, message.head.attempts) == (2, 0)
+    assert (message.crashes, message.attempts) == (2, 0)
 
 
 def test_exit_codes_are_kept_in_the_history(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:

@@ -121,4 +121,4 @@ def test_the_history_tells_each_attempt(start_worker: StartWorker, ledger: Ledge
     assert began - 5 <= times[0] <= times[-1] <= time.time() * 1000 + 5
     assert len({record.worker for record in history}) == 1
     (message,) = store.messages(State.FAILED)
-    assert (message.head.attempts, message.head.crashes) == (3, 0)
+    assert (message.attempts, message.crashes) == (3, 0)

@@ -56,7 +56,7 @@ def test_what_is_left_keeps_its_order(start_worker: StartWorker, ledger: Ledger,
     assert worker.wait(5) == 0
     left = store.messages(State.WAITING)
     assert [message.hex_id for message in left] == [handle.id for handle in later[len(later) - len(left) :]]
-    assert {(message.head.attempts, message.head.crashes) for message in left} <= {(0, 0)}
+    assert {(message.attempts, message.crashes) for message in left} <= {(0, 0)}
     assert ledger.values("quick") == list(range(300 - len(left)))
 
 
@@ -70,7 +70,7 @@ def test_a_job_that_takes_too_long_is_killed_and_runs_again(start_worker: StartW
     assert 0.3 < time.monotonic() - began < 2
     assert "was killed at its stop_timeout" in worker.log
     (message,) = store.messages(State.WAITING)
-    assert (message.head.attempts, message.head.crashes, message.history_bytes()) == (0, 0, b"")
+    assert (message.attempts, message.crashes, message.history_bytes()) == (0, 0, b"")
 
 
 @pytest.mark.parametrize(("first", "second"), [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)])

@@ -60,7 +60,7 @@ def test_a_job_that_does_not_listen_is_killed(start_worker: StartWorker, ledger:
     assert ledger.values("quick") == list(range(5))
     assert [(record.kind, record.attempt) for record in store.history(State.TIMEOUT)] == [("timeout", 1), ("timeout", 2)]
     (message,) = store.messages(State.TIMEOUT)
-    assert (message.head.attempts, message.head.crashes) == (2, 0)
+    assert (message.attempts, message.crashes) == (2, 0)
     assert "is killed: tests.e2e.apps.clocks:" in worker.log
 
 

@@ -66,4 +66,4 @@ class Shelf:
         message = Message(raw)
         body = message.body(self._signer)
         args, kwargs = load_arguments(serializer_of_code(body.serializer), body.arguments)
-        return Seen(message.hex_id, body.job, args, kwargs, body.options or {}, int(message.head.flags))
+        return Seen(message.hex_id, body.job, args, kwargs, body.options or {}, int(message.flags))

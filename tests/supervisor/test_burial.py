@@ -38,7 +38,7 @@ def test_a_crash_blames_the_running_job_alone(office: Office) -> None:
     bury(office.team, child, KILLED, 10.0)
     blamed, *rest = office.store.messages(State.WAITING)
     assert [blamed.id, *(message.id for message in rest)] == [message.id for message in messages[2:]]
-    assert (blamed.head.crashes, blamed.head.attempts) == (1, 0)
+    assert (blamed.crashes, blamed.attempts) == (1, 0)
     (record,) = records(blamed.history_bytes())
     assert (record.kind, record.attempt) == ("crashed", 1)
     assert record.error == "worker w1 (pid None) was killed by SIGKILL (signal 9), peak memory 48 MiB"
@@ -66,7 +66,7 @@ def test_one_crash_too_many_comes_back_to_be_settled(office: Office) -> None:
     start(child)
     bury(office.team, child, KILLED, 10.0)
     (again,) = office.store.messages(State.WAITING)
-    assert again.head.crashes == 2
+    assert again.crashes == 2
 
 
 def test_a_message_that_kills_even_the_settling_is_set_aside(office: Office) -> None:
@@ -89,7 +89,7 @@ def test_a_kill_at_the_limit_is_a_failed_attempt(office: Office, retry_ms: int, 
     child.killed_for, child.overdue = "timeout", messages[0].id
     bury(office.team, child, KILLED, 10.0)
     found = [message for message in office.store.messages(state) if message.id == messages[0].id]
-    assert [(message.head.attempts, message.head.crashes) for message in found] == [(1, 0)]
+    assert [(message.attempts, message.crashes) for message in found] == [(1, 0)]
     (record,) = records(found[0].history_bytes())
     assert (record.kind, record.attempt) == ("timeout", 1)
     assert "ignored its handle_timeout" in record.error

@@ -41,7 +41,7 @@ def test_the_parking_leaves_no_trace(office: Office) -> None:
     unpark.jobs = frozenset({"work"})
     unpark.tick(0.0)
     (message,) = office.store.messages(State.WAITING)
-    assert message.head.attempts == 1
+    assert message.attempts == 1
     assert records(message.history_bytes()) == []
 
 

@@ -36,8 +36,8 @@ class HandWorker:
         self.beat()
         message = Message(raw)
         kind: Any = "parked" if state is State.PARKED else "failed"
-        record = Record(kind, 1_700_000_000_000, self.name, message.head.attempts + 1, error, "Traceback ...")
-        new = message.changed(attempts=message.head.attempts + 1, crashes=1, history=add_record(message.history_bytes(), record))
+        record = Record(kind, 1_700_000_000_000, self.name, message.attempts + 1, error, "Traceback ...")
+        new = message.changed(attempts=message.attempts + 1, crashes=1, history=add_record(message.history_bytes(), record))
         if state is State.PARKED:
             assert self.sender.call(self.driver.park(self.name, message.id, new)) == 1
         else:

@@ -12,7 +12,8 @@ from taskq import Backoff
 from taskq.builtin import OBJECT, object_call
 from taskq.errors import ArgumentsError, MalformedMessage, SignatureError, UnsupportedVersion
 from taskq.message import Flag, Message, encode, make_body, new_id, wrap_foreign
-from taskq.worker.opening import Opener, Plan, UnknownHere
+from taskq.worker.opening import Opener, UnknownHere
+from taskq.worker.plan import Plan
 from tests.worker.conftest import Bench
 
 
@@ -194,7 +195,7 @@ def test_a_json_message_is_kept_aside_when_its_job_must_not_run_twice(bench: Ben
     opener = bench.opener()
     assert opener.loss_flag(b'{"job": "add", "args": [1]}') == flag
     assert [opener.loss_flag(raw) for raw in (b'{"job": "unknown"}', b"garbage", b"")] == [0, 0, 0]
-    assert Message(wrap_foreign(b"{}", flag)).head.flags == flag
+    assert Message(wrap_foreign(b"{}", flag)).flags == flag
 
 
 @pytest.mark.parametrize("job", ["taskq:call", "taskq:object"])

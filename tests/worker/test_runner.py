@@ -140,7 +140,7 @@ def test_an_unknown_job_is_parked(stage: Stage) -> None:
     assert verdict.action is Action.PARK
     new = Message(verdict.message)
     (record,) = records(new.history_bytes())
-    assert (record.kind, new.head.attempts) == ("parked", 1)
+    assert (record.kind, new.attempts) == ("parked", 1)
     assert "elsewhere:job" in record.error
 
 

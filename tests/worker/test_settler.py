@@ -69,19 +69,16 @@ def test_acks_are_kept_and_told_together(scene: Scene) -> None:
     assert len(scene.link.sent) == 1
 
 
-def test_the_age_of_the_oldest_ack_asks_for_a_flush(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_age_of_the_oldest_ack_asks_for_a_flush(scene: Scene) -> None:
     """Given an ack that is kept, then a flush is due when it is older than ten milliseconds, whatever came after it."""
-    now = [100.0]
-    monkeypatch.setattr("taskq.worker.settler.monotonic", lambda: now[0])
-    assert not scene.settler.flush_due()
-    scene.settler.settle(ID, ACKED, b"")
-    now[0] += 0.008
-    scene.settler.settle(ID, ACKED, b"")
-    assert not scene.settler.flush_due()
-    now[0] += 0.003
-    assert scene.settler.flush_due()
-    scene.settler.told()
-    assert not scene.settler.flush_due()
+    settler = scene.settler
+    assert not settler.is_due(100.0)
+    settler.keep(ID, 100.0)
+    settler.keep(ID, 100.008)
+    assert not settler.is_due(100.008)
+    assert settler.is_due(100.011)
+    settler.told()
+    assert not settler.is_due(200.0)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_the_first_of_three_runs(stage: Stage, result: Any, action: Action, dela
     assert stage.failures == []
     if action is Action.RETRY:
         new = Message(verdict.message)
-        assert new.head.attempts == 1
+        assert new.attempts == 1
         (record,) = records(new.history_bytes())
         assert (record.attempt, record.worker) == (1, "w1")
         assert record.kind == ("timeout" if isinstance(result, JobTimeout) else "failed")
@@ -80,7 +80,7 @@ def test_the_last_run(stage: Stage, result: Any, state: State, error: str) -> No
     verdict = stage.run(result, attempts=2, history=past)
     assert (verdict.action, verdict.state) == (Action.FAIL, state)
     new = Message(verdict.message)
-    assert new.head.attempts == 3
+    assert new.attempts == 3
     assert [(record.attempt, record.error) for record in records(new.history_bytes())] == [(1, "ValueError: before"), (3, error)]
     assert verdict.announce is not None
     assert stage.failures == []

@@ -1,0 +1,78 @@
+"""A call that can run: what is the same for every message of a job, and what is this message's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from taskq.call import Callee
+from taskq.codec import Serializer
+from taskq.context import Context
+from taskq.message import Message
+from taskq.options import OnFail
+from taskq.retry import RetryPolicy
+
+__all__ = ["Plan", "Recipe"]
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """How the messages of one job run in one channel, as far as they don't say otherwise."""
+
+    job: Callee
+    policy: RetryPolicy
+    timeout: float
+    #: How the arguments must be written, unless another program has written them.
+    serializer: Serializer
+    channel: str
+    #: Whether the job is that of any object with handle(), which may have its own fail().
+    is_object: bool
+
+
+class Plan(msgspec.Struct):
+    """A call that can run, and how. One is made for every message: what is rarely asked is made when it is."""
+
+    recipe: Recipe
+    message: Message
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    policy: RetryPolicy
+    timeout: float
+    #: What operators see.
+    label: str
+    _context: Context | None = None
+
+    @property
+    def name(self) -> str:
+        """The registered name."""
+        return self.recipe.job.name
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        return self.recipe.job.function
+
+    @property
+    def on_fail(self) -> OnFail | None:
+        """Who is told when the job has failed for good."""
+        if self.recipe.is_object and self.args:
+            fail: OnFail | None = getattr(self.args[0], "fail", None)
+            return fail
+        return self.recipe.job.options_of_job.on_fail
+
+    @property
+    def context(self) -> Context:
+        """What the job can know of its run."""
+        context = self._context
+        if context is None:
+            message = self.message
+            context = self._context = Context(
+                id=message.hex_id,
+                job=self.label,
+                channel=self.recipe.channel,
+                # Of a run that was counted as the last there is none after it.
+                attempt=min(message.attempts + 1, max(self.policy.max_attempts, 1)),
+                max_attempts=self.policy.max_attempts,
+                pushed_at_ms=message.pushed_at_ms,
+            )
+        return context
