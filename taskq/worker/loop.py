@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from taskq.clock import monotonic, now_ms
 from taskq.config import ChannelSettings
-from taskq.driver.base import Driver, Link
+from taskq.driver.base import Command, Driver, Link
 from taskq.errors import MalformedMessage, QueueFull, ServerRefused, ServerUnavailable
 from taskq.message import Message, wrap_foreign
 from taskq.worker.memory import resident_bytes
@@ -93,9 +93,11 @@ class Loop:
             settler.doubt = True
         if settler.doubt:
             return self._reconcile()
+        done = settler.done
+        command = self._driver.reserve(self._worker, self._room(), done)
         try:
-            done = settler.done
-            _, known, batch = self._link.call(self._driver.reserve(self._worker, self._room(), done))
+            _, known, batch = self._link.call(command)
+            settler.outage.answered(command)
             settler.told()
             if done:
                 self._record.end_batch()
@@ -105,24 +107,26 @@ class Loop:
                 # Given up for dead, or the server has forgotten everything: the next heartbeat registers this worker again.
                 self._waiter.pause(0.2)
                 return []
-            return self._sleep()
+            command = self._driver.reserve_one(self._worker, block_seconds(self._channel.lease))
+            return self._sleep(command)
         except (ServerUnavailable, QueueFull, ServerRefused) as error:
-            self._trouble(error)
+            self._trouble(error, command)
             return []
 
-    def _sleep(self) -> list[Message]:
+    def _sleep(self, command: Command) -> list[Message]:
         """Sleep in the server until a message comes. Whatever it took meanwhile is in the reserved list, whether we hear of it or not."""
         self._record.set_phase(Phase.IDLE)
         self._waiter.install()
-        seconds = block_seconds(self._channel.lease)
-        self._link.send(self._driver.reserve_one(self._worker, seconds))
+        self._link.send(command)
         # The server keeps its own time-outs some 100 ms late.
-        if not self._waiter.wait(self._link.fileno(), seconds + 2.0):
+        if not self._waiter.wait(self._link.fileno(), block_seconds(self._channel.lease) + 2.0):
             if not self._waiter.stopping:
                 self._link.close()
                 raise ServerUnavailable("the server didn't end a blocked command in time", sent=True)
             self._link.unblock()
         raw = self._link.receive()
+        self._settler.outage.answered(command)
+        self._settler.outage.has_room()
         return [] if raw is None else self._open([raw])
 
     def _reconcile(self) -> list[Message]:
@@ -152,10 +156,10 @@ class Loop:
         limit = self._channel.max_messages
         return min(self._prefetch.size, limit - self._ended) if limit else self._prefetch.size
 
-    def _trouble(self, error: Exception) -> None:
+    def _trouble(self, error: Exception, command: Command) -> None:
         self._settler.doubt = True
+        self._settler.outage.failed(error, command)
         if isinstance(error, ServerRefused):
-            _log.error("%s", error)
             self._waiter.pause(5.0)
         elif isinstance(error, QueueFull):
             # A blocked reserve is refused by a full server; the script isn't. No wake-up then: look again soon.

@@ -14,6 +14,7 @@ from typing import Any
 from taskq.clock import monotonic
 from taskq.driver.base import Command, Driver, Link, Where
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
+from taskq.worker.outage import Outage
 from taskq.worker.verdict import Action, Verdict
 
 __all__ = ["ACK_SECONDS", "Gone", "Settler"]
@@ -49,6 +50,7 @@ class Settler:
         self._stopping = stopping
         self._pause = pause
         self._patience = patience
+        self.outage = Outage(worker)
         self.done: list[bytes] = []
         self._oldest = 0.0
         #: Set by every broken connection: the server may have moved messages here that this worker never heard of.
@@ -64,18 +66,20 @@ class Settler:
         give_up_at: float | None = None
         while True:
             try:
-                return self._link.call(command)
+                reply = self._link.call(command)
             except (ServerUnavailable, QueueFull, ServerRefused) as error:
                 self.doubt = True
+                self.outage.failed(error, command)
                 if isinstance(error, ServerRefused):
-                    _log.error("%s", error)
                     wait = _LONGEST_PAUSE
                 if self._stopping():
                     give_up_at = give_up_at or monotonic() + self._patience
                     if monotonic() > give_up_at:
                         raise Gone(str(error)) from error
                     time.sleep(_LAST_PAUSE)  # `pause` keeps nobody waiting who was told to stop
-                _log.debug("will ask again: %s", error)
+            else:
+                self.outage.answered(command)
+                return reply
             # Full jitter: workers that lost the server together must not come back together.
             self._pause(random.uniform(0.005, wait))
             wait = min(_LONGEST_PAUSE, wait * 2)

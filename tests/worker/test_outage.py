@@ -1,0 +1,57 @@
+"""What a worker says of its server: once that it can't be worked with, and once that it can again."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from taskq.driver.base import Command
+from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
+from taskq.worker.outage import Outage
+
+ONE, OTHER = Command("reserve", ("BLMOVE",)), Command("reserve", ("LRANGE",))
+
+
+@pytest.fixture
+def outage(caplog: pytest.LogCaptureFixture) -> Outage:
+    caplog.set_level(logging.INFO, "taskq.worker")
+    return Outage("w1")
+
+
+def test_a_connection_that_is_replaced_at_once_is_not_told(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a command that fails once, if the next is answered, then the log says nothing."""
+    outage.failed(ServerUnavailable("gone"), ONE)
+    outage.answered(OTHER)
+    assert caplog.messages == []
+
+
+def test_an_outage_is_told_once_and_its_end_too(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
+    """Given many commands that fail one after the other, then the log has one line for them, and one for the first answer."""
+    for _ in range(5):
+        outage.failed(ServerUnavailable("gone"), ONE)
+    for _ in range(5):
+        outage.answered(OTHER)
+    assert len(caplog.messages) == 2
+    assert caplog.messages[0] == "worker w1: gone; trying again until it does"
+    assert "the server answers again after" in caplog.messages[1]
+
+
+def test_a_refusal_lasts_until_the_same_command_is_answered(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
+    """Given one command that is refused again and again while others are answered, then the log has one line until it is answered."""
+    for _ in range(3):
+        outage.failed(ServerRefused("WRONGTYPE"), ONE)
+        outage.answered(OTHER)
+    assert len(caplog.messages) == 1
+    outage.answered(ONE)
+    assert len(caplog.messages) == 2
+
+
+def test_a_full_server_is_told_until_it_has_room(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a full server that answers all but one command, then the log says once that it is full, and once that it has room."""
+    for _ in range(3):
+        outage.failed(QueueFull("full"), ONE)
+        outage.answered(OTHER)
+    outage.has_room()
+    outage.has_room()
+    assert caplog.messages == ["worker w1: full; going on with what waits", "worker w1: the server has room again"]
