@@ -28,6 +28,8 @@ CONNECT_TIMEOUT = 5.0
 #: The server answers with one of these when it can't serve now but will: connect anew and ask again.
 _PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "MOVED", "ASK", "BUSY", "NOREPLICAS", "MISCONF")
 _PASSING_TYPES = (wire.BusyLoadingError, wire.ReadOnlyError, wire.TryAgainError, wire.ClusterDownError, wire.MovedError, wire.AskError)
+#: What a server says before it closes a new connection. It has read nothing.
+_NO_ROOM = "max number of clients reached"
 _SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?(?=[A-Z]+ )")
 _REFUSING = ("NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE")
 _REFUSING_TYPES = (wire.AuthenticationError, wire.AuthorizationError, wire.NoPermissionError)
@@ -108,7 +110,7 @@ def translate(error: Exception, address: Address, move: str, *, sent: bool) -> E
         return QueueFull(
             f"the server at {address.text} has reached its maxmemory and stored nothing: work off the queue or raise maxmemory"
         )
-    if isinstance(error, _PASSING_TYPES) or first in _PASSING:
+    if isinstance(error, _PASSING_TYPES) or first in _PASSING or _NO_ROOM in text:
         return ServerUnavailable(f"the server at {address.text} can't serve now: {text}")
     if isinstance(error, wire.ResponseError):
         return ServerRefused(f"the server at {address.text} refuses to {move}: {text}")

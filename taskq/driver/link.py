@@ -104,8 +104,16 @@ class RedisLink:
     def _send(self, move: str, words: tuple[Any, ...]) -> None:
         try:
             connection = self._open()
-            # A command that isn't written whole isn't carried out: the server can't have all of it.
-            connection.send_packed_command(connection.pack_command(*words), check_health=False)
+            sock: socket.socket = connection._sock  # type: ignore[assignment]
+            try:
+                # A command that isn't written whole isn't carried out: the server can't have all of it.
+                # Written here because redis-py closes a socket that can't be written, with the server's last words in it.
+                for piece in connection.pack_command(*words):
+                    sock.sendall(piece)
+            except ConnectionError:
+                if connection.can_read(timeout=0):
+                    connection.read_response()  # raises them: "max number of clients reached"
+                raise
         except (wire.RedisError, OSError) as error:
             raise self._failed(error, move, sent=False) from error
 

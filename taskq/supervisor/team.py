@@ -24,6 +24,8 @@ _log = logging.getLogger("taskq.supervisor")
 _PATIENCE, _LONGEST_PAUSE = 5.0, 5.0
 #: The same while the server is known not to answer: signals and the other channels must not wait for it.
 _PATIENCE_WHILE_DOWN = 0.5
+#: A server that doesn't answer takes longer to find than a connection that is broken.
+_BROKEN = 0.1
 
 
 class Team:
@@ -65,7 +67,7 @@ class Team:
         if now < self._ask_after:
             return None
         try:
-            reply = self.link.call(command)
+            reply = self._call(command)
         except (QueueFull, ServerError) as error:
             # Asked anew: a server that hangs answers after the whole patience, and the pause counts from then.
             self._trouble(monotonic(), command.move, error)
@@ -76,6 +78,16 @@ class Team:
             self._pause = 0.05
             self.link = self.driver.link(self._patience)
         return reply
+
+    def _call(self, command: Command) -> Any:
+        """Send a command; once more when its connection turns out to be broken, which is no outage yet."""
+        began = monotonic()
+        try:
+            return self.link.call(command)
+        except ServerUnavailable:
+            if self.is_down or monotonic() - began > _BROKEN:
+                raise
+        return self.link.call(command)
 
     def insist(self, command: Command) -> None:
         """Send a command now, or as soon as the server answers again. In order."""
