@@ -29,11 +29,14 @@ class Relay:
         self.connections = 0
         #: Seconds that every reply comes late.
         self.delay = 0.0
+        #: True: what goes through arrives one byte at a time.
+        self.splitting = False
         #: True: connections are accepted and closed at once.
         self.refusing = False
         self._lost_requests = 0
         self._lost_replies = 0
         self._swallowed = 0
+        self._marks: list[bytes] = []
         self._open = threading.Event()
         self._open.set()
         self._stopped = threading.Event()
@@ -56,6 +59,15 @@ class Relay:
         """Lose the next replies: the server has done what it was asked, and the client's connection breaks."""
         self._lost_replies = count
 
+    def lose_reply_to(self, mark: bytes) -> None:
+        """Lose the reply to the next request that has this in it: a command's name, or the digest of a script."""
+        self._marks.append(mark)
+
+    @property
+    def is_armed(self) -> bool:
+        """True while a request that `lose_reply_to` waits for hasn't come."""
+        return bool(self._marks)
+
     def swallow_reply(self, count: int = 1) -> None:
         """Swallow the next replies: the connection stays, and the client waits in vain."""
         self._swallowed = count
@@ -68,12 +80,18 @@ class Relay:
         """Let go what was kept back."""
         self._open.set()
 
+    def hush(self) -> None:
+        """From now on lose whatever the connections that there are carry, also their ends: each side still believes in the other."""
+        with self._lock:
+            for pair in self._pairs:
+                pair.is_mute = True
+
     def cut(self) -> None:
         """Break every connection there is."""
         with self._lock:
             pairs, self._pairs = self._pairs, []
         for pair in pairs:
-            pair.close()
+            pair.close(for_good=True)
 
     def close(self) -> None:
         """Break everything and stop."""
@@ -108,6 +126,9 @@ class Relay:
             except OSError:
                 client.close()
                 continue
+            for end in (client, pair.server):
+                if end.family == socket.AF_INET:  # pieces shall leave as pieces
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._pairs.append(pair)
             for pump in (self._pump_requests, self._pump_replies):
@@ -122,7 +143,10 @@ class Relay:
             if self._lost_requests > 0:
                 self._lost_requests -= 1
                 break
-            pair.send(pair.server, data)
+            for mark in [mark for mark in self._marks if mark in data]:
+                self._marks.remove(mark)
+                pair.loses_reply = True
+            pair.send(pair.server, data, split=self.splitting)
         pair.close()
 
     def _pump_replies(self, pair: _Pair) -> None:
@@ -133,10 +157,12 @@ class Relay:
             if self._lost_replies > 0:
                 self._lost_replies -= 1
                 break
+            if pair.loses_reply:
+                break
             if self._swallowed > 0:
                 self._swallowed -= 1
                 continue
-            pair.send(pair.client, data)
+            pair.send(pair.client, data, split=self.splitting)
         pair.close()
 
 
@@ -146,6 +172,8 @@ class _Pair:
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client = client
         self.server = server
+        self.loses_reply = False
+        self.is_mute = False
 
     def receive(self, source: socket.socket) -> bytes:
         try:
@@ -153,11 +181,16 @@ class _Pair:
         except OSError:
             return b""
 
-    def send(self, target: socket.socket, data: bytes) -> None:
+    def send(self, target: socket.socket, data: bytes, *, split: bool = False) -> None:
+        if self.is_mute:
+            return
         with contextlib.suppress(OSError):
-            target.sendall(data)
+            for piece in [data[index : index + 1] for index in range(len(data))] if split else [data]:
+                target.sendall(piece)
 
-    def close(self) -> None:
+    def close(self, *, for_good: bool = False) -> None:
+        if self.is_mute and not for_good:
+            return  # nobody hears of the end
         for end in (self.client, self.server):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

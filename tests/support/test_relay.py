@@ -92,3 +92,34 @@ def test_connections_can_be_cut_and_refused(relay: Relay, client: RedisClient) -
             client.ping()
     relay.refusing = False
     assert client.ping()
+
+
+def test_the_reply_to_one_command_is_lost(relay: Relay, client: RedisClient, server: ServerProcess) -> None:
+    """Given a command whose reply shall be lost, then others are answered, and its own connection breaks once it was done."""
+    relay.lose_reply_to(b"INCR")
+    client.ping()
+    assert relay.is_armed
+    with pytest.raises(redis.ConnectionError):
+        client.incr("n")
+    assert not relay.is_armed
+    assert server.admin.get("n") == b"1"
+    assert client.incr("n") == 2
+
+
+def test_a_silent_connection_has_no_end(relay: Relay, client: RedisClient, server: ServerProcess) -> None:
+    """Given connections that fell silent, then the client waits in vain, the server never hears of its end, and a new one works."""
+    client.ping()
+    known = len(server.admin.client_list())
+    relay.hush()
+    with pytest.raises(redis.TimeoutError):
+        client.incr("n")
+    assert server.admin.get("n") is None
+    assert client.incr("n") == 1
+    assert len(server.admin.client_list()) == known + 1
+
+
+def test_what_is_split_arrives_whole(relay: Relay, client: RedisClient) -> None:
+    """Given a relay that sends byte by byte, then requests and replies are the same."""
+    relay.splitting = True
+    client.set("a", b"x" * 1000)
+    assert client.get("a") == b"x" * 1000
