@@ -12,7 +12,7 @@
     │   ├── UnknownJob              no job of that name is registered
     │   ├── UnknownChannel          no channel of that name is configured
     │   └── QueueFull               the server has no memory left (maxmemory)
-    ├── PushOutcomeUnknown          the connection broke: the push may or may not have happened
+    ├── PushOutcomeUnknown          the connection broke, or replicas are silent: the push may or may not be stored (or may not last)
     ├── MessageError                stored bytes that can't become a call
     │   ├── MalformedMessage        the bytes are no message
     │   ├── UnsupportedVersion      the message was written by a newer taskq
@@ -118,7 +118,7 @@ class QueueFull(PushError):
 
 
 class PushOutcomeUnknown(TaskqError):
-    """The connection broke while the server may already have stored the push.
+    """The connection broke while the server may already have stored the push, or fewer than `wait_replicas` have confirmed it.
 
     `handle` names the message: `handle.delete()` withdraws it if it did arrive. Of a batch `handles` names every message of
     which this isn't known. With `options(once=True)` taskq itself repeats such a push for ten seconds, without storing it twice;

@@ -43,6 +43,7 @@ class Queue:
         secret: signs every message; several, separated by commas, are all accepted, and the first signs.
         serializer: "pickle", "json" or "msgpack".
         max_message_size: in bytes, or as text such as "64MiB".
+        wait_replicas: how many replicas must confirm a push.
         directory: where the settings file is looked for (and upwards), and where the embedded server keeps its data.
 
     Raises:
@@ -57,10 +58,11 @@ class Queue:
         secret: str | None = None,
         serializer: str | None = None,
         max_message_size: int | str | None = None,
+        wait_replicas: int | None = None,
         directory: str | Path | None = None,
     ) -> None:
         arguments: dict[str, object] = {"url": url, "channels": channels, "secret": secret, "serializer": serializer}
-        arguments |= {"max_message_size": max_message_size, "directory": directory}
+        arguments |= {"max_message_size": max_message_size, "wait_replicas": wait_replicas, "directory": directory}
         self._configure(load_settings(arguments, start=Path(directory) if directory is not None else None))
         self.jobs = Registry()
         self._object = Job(self, handle_object, OBJECT, JobOptions())
@@ -283,7 +285,8 @@ class Queue:
         """The way to a channel's store."""
         sender = self._senders.get(channel)
         if sender is None:
-            sender = self._senders[channel] = Sender(load_driver(self.url(), self.channel(channel)), reviver(self.settings))
+            driver = load_driver(self.url(), self.channel(channel))
+            sender = self._senders[channel] = Sender(driver, reviver(self.settings), replicas=self.settings.wait_replicas)
         return sender
 
     # ---- from call to bytes

@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from taskq.clock import monotonic
 from taskq.driver.base import AsyncLink, Command, Driver, Link
-from taskq.errors import PushOutcomeUnknown, ServerRefused, ServerUnavailable, TaskqError
+from taskq.errors import ServerRefused, ServerUnavailable, TaskqError
+from taskq.patience import CONFIRM_MS, Patience, Unconfirmed, too_few
 from taskq.result import Handle
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ __all__ = ["Sender", "batches"]
 
 T = TypeVar("T")
 
-#: How long a repeatable push is repeated while the server doesn't answer.
-REPEAT_SECONDS = 10.0
-
 #: Event loops of a parent process, with their connections. A forked child must not even clean them up: they share their sockets.
 _of_parents: list[Any] = []
 
@@ -30,9 +27,16 @@ _of_parents: list[Any] = []
 class Sender:
     """Sends the commands of one channel's driver."""
 
-    def __init__(self, driver: Driver, revive: Callable[[], object] | None = None) -> None:
-        """Send with this driver; `revive` is called when the server doesn't answer, and starts it again if it is ours."""
+    def __init__(self, driver: Driver, revive: Callable[[], object] | None = None, *, replicas: int = 0) -> None:
+        """Send with this driver.
+
+        Args:
+            driver: of the channel.
+            revive: called when the server doesn't answer; starts it again if it is ours.
+            replicas: how many must confirm a push.
+        """
         self.driver = driver
+        self._replicas = replicas
         self._revive = revive
         self._checked = False
         self._loops: dict[asyncio.AbstractEventLoop, _LoopLinks] = {}
@@ -44,24 +48,29 @@ class Sender:
         _of_parents.extend(self._loops.values())
         self._loops = {}
 
-    def call(self, command: Command) -> Any:
-        """Send a command over an idle connection, or a new one; raises as `Link.call`, and ServerTooOld."""
+    def call(self, command: Command, *, replicas: int = 0) -> Any:
+        """Send a command over an idle connection, or a new one; raises as `Link.call`, and ServerTooOld.
+
+        With `replicas`, so many must confirm it, or Unconfirmed is raised.
+        """
         link = self._take()
         try:
-            return self._call(link, command)
+            return self._call(link, command, replicas)
         except ServerUnavailable as error:
             if error.sent:
                 raise
         # Nothing had left. The server may have been restarted: once more, over a new connection.
         if self._revive is not None:
             self._revive()
-        return self._call(self.driver.link(), command)
+        return self._call(self.driver.link(), command, replicas)
 
-    def _call(self, link: Link, command: Command) -> Any:
+    def _call(self, link: Link, command: Command, replicas: int) -> Any:
         try:
             if not self._checked:
                 self._check(link)
             reply = link.call(command)
+            if replicas:
+                self._confirm(link, replicas)
         except ServerUnavailable:
             link.close()
             raise
@@ -74,6 +83,15 @@ class Sender:
             raise
         self._idle.append(link)
         return reply
+
+    def _confirm(self, link: Link, replicas: int) -> None:
+        """See that so many replicas have what was sent last over this connection."""
+        try:
+            count = link.confirm(self.driver.confirm(replicas, CONFIRM_MS))
+        except TaskqError as error:
+            raise Unconfirmed(str(error)) from error
+        if count < replicas:
+            raise too_few(link.where, count, replicas)
 
     def _check(self, link: Link) -> None:
         """Look at the server's version, once in a process: an old server would fail with stranger words, or not at all."""
@@ -101,11 +119,11 @@ class Sender:
             link.close()
         return link
 
-    async def acall(self, command: Command) -> Any:
+    async def acall(self, command: Command, *, replicas: int = 0) -> Any:
         """The same from async code. Connections belong to the event loop that opened them."""
         links = await self._links()
         try:
-            return await self._acall(links, await links.take(), command)
+            return await self._acall(links, await links.take(), command, replicas)
         except ServerUnavailable as error:
             if error.sent:
                 raise
@@ -113,13 +131,15 @@ class Sender:
             import asyncio
 
             await asyncio.to_thread(self._revive)
-        return await self._acall(links, self.driver.async_link(), command)
+        return await self._acall(links, self.driver.async_link(), command, replicas)
 
-    async def _acall(self, links: _LoopLinks, link: AsyncLink, command: Command) -> Any:
+    async def _acall(self, links: _LoopLinks, link: AsyncLink, command: Command, replicas: int) -> Any:
         try:
             if not self._checked:
                 await self._acheck(link)
             reply = await link.call(command)
+            if replicas:
+                await self._aconfirm(link, replicas)
         except ServerUnavailable:
             await link.close()
             raise
@@ -131,6 +151,14 @@ class Sender:
             raise
         links.keep(link)
         return reply
+
+    async def _aconfirm(self, link: AsyncLink, replicas: int) -> None:
+        try:
+            count = await link.confirm(self.driver.confirm(replicas, CONFIRM_MS))
+        except TaskqError as error:
+            raise Unconfirmed(str(error)) from error
+        if count < replicas:
+            raise too_few(link.where, count, replicas)
 
     async def _acheck(self, link: AsyncLink) -> None:
         try:
@@ -163,13 +191,13 @@ class Sender:
         """Send a push. A repeatable one is repeated until the server answers.
 
         Raises:
-            PushOutcomeUnknown: the connection broke after the push had left.
+            PushOutcomeUnknown: the connection broke after the push had left, or too few replicas confirmed it.
             ServerUnavailable: the server doesn't answer; nothing was stored.
         """
-        patience = _Patience(handles, repeatable)
+        patience = Patience(handles, repeatable)
         while True:
             try:
-                self.call(command)
+                self.call(command, replicas=self._replicas)
                 return
             except ServerUnavailable as error:
                 pause = patience.pause_after(error)
@@ -179,10 +207,10 @@ class Sender:
         """The same from async code."""
         import asyncio
 
-        patience = _Patience(handles, repeatable)
+        patience = Patience(handles, repeatable)
         while True:
             try:
-                await self.acall(command)
+                await self.acall(command, replicas=self._replicas)
                 return
             except ServerUnavailable as error:
                 pause = patience.pause_after(error)
@@ -200,34 +228,6 @@ class Sender:
         links = self._loops.pop(asyncio.get_running_loop(), None)
         if links is not None:
             await links.close()
-
-
-class _Patience:
-    """How often a push is repeated, and what is known of it when that ends."""
-
-    def __init__(self, handles: Sequence[Handle], repeatable: bool) -> None:
-        self._handles = handles
-        self._deadline = monotonic() + REPEAT_SECONDS if repeatable else 0.0
-        self._pause = 0.05
-        self._sent = False
-
-    def pause_after(self, error: ServerUnavailable) -> float:
-        """Return the seconds until the push is repeated.
-
-        Raises:
-            PushOutcomeUnknown, ServerUnavailable: it can't be, or there is no time left.
-        """
-        self._sent = self._sent or error.sent
-        if monotonic() + self._pause < self._deadline:
-            self._pause = min(1.0, self._pause * 2)
-            return self._pause / 2
-        if not self._sent:
-            raise error
-        raise PushOutcomeUnknown(
-            f"{str(error).rstrip('.')}. The push had left: it may or may not be stored. handle.delete() withdraws it; "
-            "with options(once=True) taskq repeats such a push without storing it twice.",
-            *self._handles,
-        ) from error
 
 
 class _LoopLinks:

@@ -104,6 +104,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="How arguments are written. json and msgpack carry data only and can't execute anything."),
     ] = "pickle"
     max_message_size: Annotated[int, SIZE, Meta(ge=1, description="The largest message that can be pushed.")] = 64 * _MIB
+    wait_replicas: Annotated[
+        int,
+        Meta(ge=0, description="How many replicas must confirm a push before it returns. 0: the answer of the master is enough."),
+    ] = 0
     directory: Annotated[Path, DIRECTORY, Meta(description="Where the embedded server keeps its `.taskq` folder. Only as an argument.")] = (
         msgspec.field(default_factory=Path.cwd)
     )
@@ -154,7 +158,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         url = mask_url(self.url) if self.url else None
         return (
             f"Settings(app={self.app!r}, url={url!r}, secrets={secrets}, serializer={self.serializer!r}, "
-            f"max_message_size={self.max_message_size}, directory={str(self.directory)!r}, channels={dict(self.channels)!r})"
+            f"max_message_size={self.max_message_size}, wait_replicas={self.wait_replicas}, "
+            f"directory={str(self.directory)!r}, channels={dict(self.channels)!r})"
         )
 
     def __rich_repr__(self) -> Any:

@@ -24,8 +24,15 @@ class RedisAsyncLink:
         self._key = key
         self._timeout = timeout
         self._connection: redis.asyncio.Connection | None = None
+        self._redirected = False
+
+    @property
+    def where(self) -> str:
+        """The server's URL, without its password."""
+        return self._address.text
 
     async def call(self, command: Command) -> Any:
+        self._redirected = False
         script = command.script
         if script is None:
             return await self._request(command.move, command.words)
@@ -33,6 +40,10 @@ class RedisAsyncLink:
             return await self._request(command.move, ("EVALSHA", script.sha, *command.words))
         except wire.NoScriptError:
             return await self._request(command.move, ("EVAL", script.text, *command.words))
+
+    async def confirm(self, command: Command) -> int:
+        # As in `link`: another node was asked.
+        return 0 if self._redirected else int(await self.call(command))
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -84,6 +95,7 @@ class RedisAsyncLink:
 
     async def _ask(self, redirect: wire.AskError, move: str, words: tuple[Any, ...]) -> Any:
         """The slot is on its way to another node: ask that one, this once (Cluster specification, ASK redirection)."""
+        self._redirected = True
         connection = self._address.async_connection_to(redirect.host, redirect.port, self._timeout)
         sent = False
         try:

@@ -59,6 +59,10 @@ class Link(Protocol):
             QueueFull: the server is at its memory limit, and carried nothing out.
         """
 
+    def confirm(self, command: Command) -> int:
+        """Return how many replicas have what was sent last, by `Driver.confirm`. Raises as `call`."""
+        ...
+
     def send(self, command: Command) -> None:
         """Send a plain command without waiting for its reply."""
 
@@ -83,7 +87,12 @@ class Link(Protocol):
 class AsyncLink(Protocol):
     """The same for asyncio. Not for use by two tasks at once."""
 
+    @property
+    def where(self) -> str: ...
+
     async def call(self, command: Command) -> Any: ...
+
+    async def confirm(self, command: Command) -> int: ...
 
     async def is_stale(self) -> bool: ...
 
@@ -108,6 +117,10 @@ class Driver(Protocol):
             ServerTooOld: the moves need a newer one.
         """
         ...
+
+    def confirm(self, replicas: int, timeout_ms: int) -> Command: ...  # how many replicas have what this connection wrote
+
+    def rights(self) -> Command: ...  # names of the commands that a worker needs and may not run
 
     def push(self, messages: Sequence[bytes]) -> Command: ...  # anything
 

@@ -25,6 +25,7 @@ class RedisLink:
         self._timeout = timeout
         self._connection: Connection | None = None
         self._id: int | None = None
+        self._redirected = False
 
     @property
     def where(self) -> str:
@@ -32,6 +33,7 @@ class RedisLink:
         return self._address.text
 
     def call(self, command: Command) -> Any:
+        self._redirected = False
         script = command.script
         if script is None:
             return self._request(command.move, command.words)
@@ -39,6 +41,10 @@ class RedisLink:
             return self._request(command.move, ("EVALSHA", script.sha, *command.words))
         except wire.NoScriptError:
             return self._request(command.move, ("EVAL", script.text, *command.words))
+
+    def confirm(self, command: Command) -> int:
+        # What another node was asked to do, this one's replicas will never have: the slot is moving, and nobody can tell.
+        return 0 if self._redirected else int(self.call(command))
 
     def send(self, command: Command) -> None:
         if self._id is None:
@@ -119,6 +125,7 @@ class RedisLink:
 
     def _ask(self, redirect: wire.AskError, move: str, words: tuple[Any, ...]) -> Any:
         """The slot is on its way to another node: ask that one, this once (Cluster specification, ASK redirection)."""
+        self._redirected = True
         connection = self._address.connection_to(redirect.host, redirect.port, self._timeout)
         sent = False
         try:

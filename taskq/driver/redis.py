@@ -40,6 +40,15 @@ class RedisDriver:
     def check_version(self, reply: bytes) -> str:
         return read_version(reply, self._address.text)
 
+    def confirm(self, replicas: int, timeout_ms: int) -> Command:
+        return Command("confirm", ("WAIT", replicas, timeout_ms))
+
+    def rights(self) -> Command:
+        keys = self.keys
+        places = (keys.nothing, keys.waiting, keys.delayed, keys.failed, keys.timeout, keys.parked, keys.wake, keys.workers)
+        others = (keys.reserved("none"), keys.worker("none"), keys.once("none"))
+        return self._script("rights", (*places, *others))
+
     # ---- the application's moves
 
     def push(self, messages: Sequence[bytes]) -> Command:

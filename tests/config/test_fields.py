@@ -19,7 +19,15 @@ def doc(section: str, key: str) -> FieldDoc:
 
 def test_every_setting_is_described() -> None:
     """Given the structures, each setting has one line with type, default and help, in their order."""
-    assert [d.key for d in DOCS if not d.section] == ["app", "url", "secret", "serializer", "max_message_size", "directory"]
+    assert [d.key for d in DOCS if not d.section] == [
+        "app",
+        "url",
+        "secret",
+        "serializer",
+        "max_message_size",
+        "wait_replicas",
+        "directory",
+    ]
     assert [d.key for d in DOCS if d.section == "channels.<name>"] == [f for f in ChannelSettings.__struct_fields__ if f != "name"]
     for one in DOCS:
         assert one.type

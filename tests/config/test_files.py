@@ -149,7 +149,7 @@ def test_secret_in_a_file(project: Project, key: str) -> None:
     ("text", "problem"),
     [
         ("ulr = 'x'", 'taskq.toml: ulr: unknown key "ulr"; did you mean "url"?'),
-        ("zzz = 1", 'taskq.toml: zzz: unknown key "zzz"; valid are: app, channels, max_message_size, serializer, url'),
+        ("zzz = 1", 'taskq.toml: zzz: unknown key "zzz"; valid are: app, channels, max_message_size, serializer, url, wait_replicas'),
         ("channel = {}", 'taskq.toml: channel: "channel" is the setting of a channel; write it below [channels.default]'),
         ("processes = 2", 'taskq.toml: processes: "processes" is the setting of a channel; write it below [channels.default]'),
         ("[default]", 'taskq.toml: default: unknown table "default"; for a channel write [channels.default]'),

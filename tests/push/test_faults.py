@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from taskq import ConfigError, PushOutcomeUnknown, Queue, QueueFull, ServerRefused, ServerTooOld, ServerUnavailable
-from taskq import sender as sender_module
+from taskq import patience as patience_module
 from tests.conftest import OwnServer
 from tests.push.conftest import MakeQueue
 from tests.push.shelf import Shelf
@@ -139,7 +139,7 @@ def test_a_repeatable_push_waits_for_a_server_that_comes_back(far: Any, relay: R
 
 def test_a_repeatable_push_gives_up_at_last(far: Any, relay: Relay, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given once=True and a server that stays away, then the push ends: unknown when a request had left, else unavailable."""
-    monkeypatch.setattr(sender_module, "REPEAT_SECONDS", 0.3)
+    monkeypatch.setattr(patience_module, "REPEAT_SECONDS", 0.3)
     far.options(once=True).push(0)  # now the server knows the script
     relay.lose_reply(1_000)
     with pytest.raises(PushOutcomeUnknown) as caught:

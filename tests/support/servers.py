@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 else:
     RedisClient = object
 
-__all__ = ["ServerOptions", "ServerProcess", "debian_binary", "old_redis_binary", "valkey_binary"]
+__all__ = ["ServerOptions", "ServerProcess", "debian_binary", "free_port", "old_redis_binary", "valkey_binary"]
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -82,7 +82,8 @@ class ServerOptions:
     extra: tuple[str, ...] = ()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a loopback port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -104,7 +105,7 @@ class ServerProcess:
         self.directory = Path(tempfile.mkdtemp(prefix="tq-"))
         self.socket = self.directory / "s.sock"
         self.log = self.directory / "server.log"
-        self.port = _free_port() if self.options.tcp else 0
+        self.port = free_port() if self.options.tcp else 0
         self._process: subprocess.Popen[bytes] | None = None
         self._clients: list[RedisClient] = []
 
@@ -134,6 +135,11 @@ class ServerProcess:
         assert self._process is not None, "this server is not running"
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """True from `start()` until it is stopped, killed or closed."""
+        return self._process is not None
+
     @functools.cached_property
     def admin(self) -> RedisClient:
         """A client for the fixtures' own use: tests make theirs with `client()`."""
@@ -144,6 +150,14 @@ class ServerProcess:
         client = redis.Redis.from_url(self.url, decode_responses=False, retry=Retry(NoBackoff(), 0))
         self._clients.append(client)
         return client
+
+    def client_of(self, key: str) -> RedisClient:
+        """Return a client of the server that holds a key: of a single server, any."""
+        return self.client()
+
+    def flush(self) -> None:
+        """Delete all keys."""
+        self.admin.flushall()
 
     def start(self, *, timeout: float = 10.0) -> ServerProcess:
         """Start the process and wait until it answers.

@@ -8,7 +8,10 @@ local waiting, delayed, wake, marker = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 -- Keys of another type end the script here: a marker of what wasn't stored would make its repetition look stored.
 redis.call('LLEN', waiting)
 redis.call('ZCARD', delayed)
-if tonumber(ARGV[1]) > 0 and not redis.call('SET', marker, '1', 'NX', 'PX', ARGV[1]) then return 0 end
+if tonumber(ARGV[1]) > 0 and not redis.call('SET', marker, '1', 'NX', 'PX', ARGV[1]) then
+  redis.call('PEXPIRE', marker, ARGV[1]) -- a write: the WAIT that follows counts replicas that have it, and so the first try too
+  return 0
+end
 if ARGV[2] == 'now' then
   local messages = {}
   for i = 4, #ARGV do messages[i - 3] = ARGV[i] end

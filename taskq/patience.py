@@ -1,0 +1,63 @@
+"""How long a push is repeated, and what is told of one whose outcome isn't known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from taskq.clock import monotonic
+from taskq.errors import PushOutcomeUnknown, ServerUnavailable
+from taskq.result import Handle
+
+__all__ = ["CONFIRM_MS", "Patience", "Unconfirmed", "too_few"]
+
+#: How long a repeatable push is repeated while the server doesn't answer.
+REPEAT_SECONDS = 10.0
+#: How long replicas get to confirm a push, in milliseconds. Shorter than a link's timeout.
+CONFIRM_MS = 2_000
+
+_LEFT = (
+    "The push had left: it may or may not be stored. handle.delete() withdraws it; "
+    "with options(once=True) taskq repeats such a push without storing it twice."
+)
+_STORED = (
+    "The push is stored on the master and may already run, but a failover now could lose it. handle.delete() withdraws it while it is "
+    "pending; pushed again without that it is a second message. With options(once=True) taskq waits for ten seconds."
+)
+
+
+class Unconfirmed(ServerUnavailable):
+    """The server has the push, and too few replicas have confirmed it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, sent=True)
+
+
+def too_few(where: str, count: int, wanted: int) -> Unconfirmed:
+    """Return what is raised when `count` replicas confirmed a push, and `wanted` should have."""
+    return Unconfirmed(f"the server at {where}: {count} of {wanted} replicas confirmed the push in time (wait_replicas = {wanted})")
+
+
+class Patience:
+    """How often a push is repeated, and what is known of it when that ends."""
+
+    def __init__(self, handles: Sequence[Handle], repeatable: bool) -> None:
+        self._handles = handles
+        self._deadline = monotonic() + REPEAT_SECONDS if repeatable else 0.0
+        self._pause = 0.05
+        self._sent = False
+
+    def pause_after(self, error: ServerUnavailable) -> float:
+        """Return the seconds until the push is repeated.
+
+        Raises:
+            PushOutcomeUnknown, ServerUnavailable: it can't be, or there is no time left.
+        """
+        self._sent = self._sent or error.sent
+        if monotonic() + self._pause < self._deadline:
+            self._pause = min(1.0, self._pause * 2)
+            return self._pause / 2
+        if not self._sent:
+            raise error
+        raise PushOutcomeUnknown(
+            f"{str(error).rstrip('.')}. {_STORED if isinstance(error, Unconfirmed) else _LEFT}", *self._handles
+        ) from error
