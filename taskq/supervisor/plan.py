@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from taskq.config import ChannelSettings, Settings, did_you_mean
-from taskq.driver.connect import check_server
+from taskq.driver.connect import check_rights, check_server
 from taskq.driver.load import load_driver, server_url
 from taskq.errors import ConfigError, UnknownChannel
 from taskq.supervisor.options import WorkerOptions
@@ -44,9 +44,11 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
     url = server_url(app.settings)
     server = ""
     for settings in chosen.values():
-        link = load_driver(url, settings).link(5.0)
+        driver = load_driver(url, settings)
+        link = driver.link(5.0)
         try:
             server = check_server(link)
+            check_rights(driver, link)
         finally:
             link.close()
     processes = {name: options.processes or settings.processes for name, settings in chosen.items()}

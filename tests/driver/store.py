@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from typing import Any
 
 from taskq.channel import State
@@ -11,9 +13,14 @@ from taskq.driver.base import Command
 from taskq.driver.redis import RedisDriver
 from taskq.history import pack_record, record_of
 from taskq.message import Message, encode, make_body, new_id
+from tests.support.acl import make_user
+from tests.support.groups import Cluster, SentinelGroup
 from tests.support.servers import ServerProcess
 
-__all__ = ["LEASE_MS", "RECORD", "Store", "crashes", "id_of", "message"]
+__all__ = ["LEASE_MS", "RECORD", "GuardedStore", "Place", "Store", "crashes", "id_of", "message"]
+
+#: Where a channel can lie.
+Place = ServerProcess | Cluster | SentinelGroup
 
 LEASE_MS = 15_000
 #: What a supervisor adds to the history of a message that it blames.
@@ -39,11 +46,10 @@ def id_of(raw: bytes) -> bytes:
 class Store:
     """A channel and the lists of its messages."""
 
-    def __init__(self, server: ServerProcess, prefix: str, **settings: Any) -> None:
-        self.server = server
-        self.client: Any = server.client()
+    def __init__(self, server: Place, prefix: str, **settings: Any) -> None:
         self.driver = RedisDriver(server.url, ChannelSettings(name="tests", channel=prefix, **settings))
         self.keys = self.driver.keys
+        self.client: Any = server.client_of(self.keys.waiting)
         self.link = self.driver.link()
 
     def do(self, command: Command) -> Any:
@@ -115,3 +121,41 @@ class Store:
         for state in (State.DELAYED, State.FAILED, State.TIMEOUT, State.PARKED):
             found += self.in_state(state)
         return found
+
+    def leaks(self) -> list[str]:
+        """The keys that are none of the channel's, or that should go by themselves and won't."""
+        known = rf"{re.escape(self.keys.tag)}:(waiting|delayed|failed|timeout|parked|wake|workers|reserved:.+)"
+        passing = rf"{re.escape(self.keys.tag)}:(worker|once):.+"
+        found = sorted(key.decode() for key in self.client.scan_iter(count=1000))
+        unknown = [key for key in found if not re.fullmatch(known, key)]
+        return [key for key in unknown if not (re.fullmatch(passing, key) and self.client.pttl(key) > 0)]
+
+
+class GuardedStore(Store):
+    """A channel whose moves are made by whom they belong to: users that may do no more than the guide says."""
+
+    def __init__(self, server: ServerProcess, prefix: str, **settings: Any) -> None:
+        super().__init__(server, prefix, **settings)
+        self._stack = ExitStack()
+        self._links = {}
+        for user in ("shop-push", "shop-producer", "shop-worker", "shop-operator"):
+            driver = RedisDriver(make_user(server, user, prefix), ChannelSettings(name="tests", channel=prefix))
+            self._links[user] = self._stack.enter_context(closing(driver.link()))
+
+    def do(self, command: Command) -> Any:
+        return self._links[self._user(command)].call(command)
+
+    def close(self) -> None:
+        self._stack.close()
+        super().close()
+
+    def _user(self, command: Command) -> str:
+        script = command.script.name if command.script else ""
+        if command.move == "push":
+            return "shop-producer" if script else "shop-push"
+        if script == "delete":
+            return "shop-producer"
+        if command.move in ("list", "info", "delete", "flush"):
+            return "shop-operator"
+        # What is parked comes back by a worker, or by an operator.
+        return "shop-operator" if script == "restore" and command.words[1] != self.keys.parked else "shop-worker"

@@ -50,7 +50,7 @@ def test_a_key_of_another_type_loses_nothing(store: Store, wrong: str) -> None:
     store.client.zadd(store.keys.parked, {parked: 5})
     key = {"reserved": store.keys.reserved(W), "hash": store.keys.worker(W)}.get(wrong) or getattr(store.keys, wrong)
     before = {id_of(raw) for raw in store.everything()}
-    kept = store.client.dump(key) if store.client.exists(key) else None
+    kept, ttl = store.client.dump(key), max(0, store.client.pttl(key))
     store.client.set(key, "not what it should be")
     driver = store.driver
     first = id_of(messages[0])
@@ -74,7 +74,7 @@ def test_a_key_of_another_type_loses_nothing(store: Store, wrong: str) -> None:
             store.do(command)
     store.client.delete(key)
     if kept is not None:
-        store.client.restore(key, 0, kept)
+        store.client.restore(key, ttl, kept)
     found = [id_of(raw) for raw in store.everything()]
     assert set(found) == before
     assert len(found) == len(set(found))

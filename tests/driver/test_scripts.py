@@ -55,10 +55,11 @@ CALLS: list[Command] = [
     DRIVER.standing(W),
     DRIVER.adopt(W, [RAW]),
     DRIVER.adopt(W, [RAW, RAW]),
+    DRIVER.rights(),
 ]
 
 #: Scripts that change nothing about where a message is, or (adopt) put it back to where it was.
-NO_MOVE = {"adopt", "heartbeat", "look", "stamp", "standing"}
+NO_MOVE = {"adopt", "heartbeat", "look", "rights", "stamp", "standing"}
 #: Moves that another move's script makes.
 SERVED_BY = {"drop": "ack", "reload": "restore", "unpark": "restore"}
 
@@ -168,6 +169,13 @@ def test_every_script_belongs_to_a_move() -> None:
     """Given the table of moves, then each has its script, and each script its move (but for those that move nothing)."""
     moves = {SERVED_BY.get(move.name, move.name) for move in MOVES}
     assert moves | NO_MOVE == set(script_names())
+
+
+def test_a_worker_asks_for_the_right_to_run_every_command() -> None:
+    """Given the script that looks for missing rights, then it tries every command of the scripts that a worker sends."""
+    sent = "".join(load_script(name).text for name in script_names() if name not in ("flush", "rights"))
+    needed = set(re.findall(r"redis\.p?call\('(\w+)'", sent)) | {"RPUSH"}  # by the step push_all
+    assert set(re.findall(r"(?:try|note)\('(\w+)'", load_script("rights").text)) == needed
 
 
 def test_a_script_is_known_by_the_digest_of_what_is_sent() -> None:

@@ -2,11 +2,15 @@
 -- KEYS: 1 failed, timeout or parked, 2 waiting
 -- ARGV: pairs: the message as it lies there, the message as it shall wait
 -- Returns: how many were still there.
-redis.call('LLEN', KEYS[2]) -- a key of another type ends the script here, before anything is moved
+-- Removes nothing, but ends the script here when the user may not remove, or the key is of another type. As the first write it also
+-- lets the script write on when the server is at maxmemory.
+redis.call('ZREM', KEYS[1], '')
 local moved = 0
 for i = 1, #ARGV, 2 do
-  if redis.call('ZREM', KEYS[1], ARGV[i]) == 1 then
+  -- In this order a user who may not push, or a key of another type, loses nothing.
+  if redis.call('ZSCORE', KEYS[1], ARGV[i]) then
     redis.call('LPUSH', KEYS[2], ARGV[i + 1])
+    redis.call('ZREM', KEYS[1], ARGV[i])
     moved = moved + 1
   end
 end

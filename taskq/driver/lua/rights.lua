@@ -1,0 +1,45 @@
+-- rights: which commands of the scripts may this user not run? A script that is stopped halfway isn't rolled back and could lose a
+--         message, so a worker asks before it begins.
+-- KEYS: 1 a key that never exists, 2.. all other keys of the channel: the server itself looks whether they may be used
+-- Returns: the names of the commands.
+local key, missing = KEYS[1], {}
+local function note(command, reply)
+  local text = type(reply) == 'table' and reply.err or ''
+  -- Redis 6.2 says the second.
+  if string.find(text, 'no permissions', 1, true) or string.find(text, "can't run this command", 1, true) then
+    missing[#missing + 1] = command
+  end
+end
+local function try(command, place, ...) note(command, redis.pcall(command, place, ...)) end
+try('DEL', key) -- also lets the script write on when the server is at maxmemory
+if #missing > 0 then return missing end -- what follows could not be cleaned up
+note('TIME', redis.pcall('TIME'))
+try('LPUSH', key, 'x')
+try('RPUSH', key, 'x')
+try('LLEN', key)
+try('LINDEX', key, 0)
+try('LRANGE', key, 0, 0)
+try('LPOS', key, 'x')
+try('LSET', key, 0, 'x')
+try('LTRIM', key, 0, -1)
+try('LREM', key, 1, 'y')
+try('LPOP', key)
+try('RPOP', key)
+redis.call('DEL', key)
+try('ZADD', key, 1, 'x')
+try('ZSCORE', key, 'x')
+try('ZCARD', key)
+try('ZCOUNT', key, 1, 1)
+try('ZRANGE', key, 0, 0)
+try('ZRANGEBYSCORE', key, 1, 1)
+try('ZREM', key, 'y')
+try('ZREMRANGEBYRANK', key, 0, 0)
+try('ZREMRANGEBYSCORE', key, 1, 1)
+redis.call('DEL', key)
+try('HSET', key, 'x', 'x')
+try('HGET', key, 'x')
+redis.call('DEL', key)
+try('SET', key, 'x')
+try('PEXPIRE', key, 1000)
+redis.call('DEL', key)
+return missing

@@ -1,0 +1,163 @@
+"""Users with few rights: the ones of the guide can do nothing but their work, and what is missing is said by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+
+from taskq import Queue
+from taskq.channel import Keys, State
+from taskq.config import ChannelSettings
+from taskq.driver.base import Command, Word
+from taskq.driver.connect import check_rights
+from taskq.driver.redis import RedisDriver
+from taskq.errors import ServerRefused
+from tests.driver.store import message
+from tests.support.acl import USERS, make_user, rights, url_of
+from tests.support.groups import Cluster
+from tests.support.servers import ServerProcess
+
+W = "worker-1"
+Say = Callable[..., object]
+MakeDriver = Callable[..., RedisDriver]
+
+
+@pytest.fixture(params=["server", "shared_redis", "shared_old_redis"], ids=["valkey", "redis-7", "redis-6.2"])
+def place(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    """Each kind of server."""
+    found: ServerProcess = request.getfixturevalue(request.param)
+    yield found
+    found.flush()
+
+
+@pytest.fixture
+def driver_of(place: ServerProcess, prefix: str) -> MakeDriver:
+    """Makes the driver of a user of the guide, with more or fewer rights."""
+    return lambda user, *more: RedisDriver(make_user(place, user, prefix, *more), ChannelSettings(name="tests", channel=prefix))
+
+
+@pytest.fixture
+def say(driver_of: MakeDriver) -> Iterator[Say]:
+    """Sends a command as a user of the guide."""
+    with ExitStack() as stack:
+
+        def send(user: str, *words: Word) -> object:
+            link = stack.enter_context(closing(driver_of(user).link()))
+            return link.call(Command("do that", words))
+
+        yield send
+
+
+DENIED = [
+    *[("KEYS", "*"), ("FLUSHALL",), ("FLUSHDB",), ("SHUTDOWN",)],
+    *[("CONFIG", "SET", "maxmemory", "1"), ("DEBUG", "SLEEP", "0"), ("ACL", "LIST")],
+]
+
+
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("words", DENIED, ids=" ".join)
+def test_no_user_of_the_guide_may_harm_others(say: Say, user: str, words: tuple[str, ...]) -> None:
+    """Given a user of the guide, if it asks for what it doesn't need, then the server refuses."""
+    with pytest.raises(ServerRefused, match=r"permission|not allowed"):
+        say(user, *words)
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_no_user_of_the_guide_reaches_another_channel(say: Say, user: str) -> None:
+    """Given a user of the guide, if it touches a key of another prefix, by itself or in a script, then the server refuses."""
+    other = Keys("other").waiting
+    for words in [("LPUSH", other, "x"), ("EVAL", f"return redis.call('LPUSH', '{other}', 'x')", "0"), ("EVAL", "return 1", "1", other)]:
+        with pytest.raises(ServerRefused):
+            say(user, *words)
+
+
+@pytest.mark.parametrize("user", ["shop-push", "shop-producer"])
+def test_a_producer_reserves_nothing(driver_of: MakeDriver, prefix: str, user: str) -> None:
+    """Given a producer, if it tries to take or to read messages, then the server refuses, and what waits stays."""
+    driver = driver_of(user)
+    with closing(driver.link()) as link:
+        link.call(driver.push([message()]))
+        commands = [driver.reserve(W, 1, []), driver.reserve_one(W, 0.01), driver.page(State.WAITING, 0, 5), driver.flush(State.WAITING, 5)]
+        for command in commands:
+            with pytest.raises(ServerRefused, match="permission"):
+                link.call(command)
+        assert link.call(driver.push([message()])) == 2
+
+
+def test_a_worker_has_all_rights_it_asks_for(driver_of: MakeDriver) -> None:
+    """Given the worker of the guide, when it looks whether a right is missing, then none is, and no key is left by that."""
+    driver = driver_of("shop-worker")
+    with closing(driver.link()) as link:
+        check_rights(driver, link)
+        assert link.call(driver.scan_reserved(0))[1] == []
+
+
+@pytest.mark.parametrize("command", [right[1:] for right in rights("shop-worker", "x") if right[0] == "+" and "|" not in right])
+def test_a_worker_names_the_right_that_is_missing(driver_of: MakeDriver, place: ServerProcess, command: str) -> None:
+    """Given a worker without one of its rights, when it begins, then the error names it, unless taskq does without, or stops safely."""
+    driver = driver_of("shop-worker", f"-{command}")
+    place.admin.script_flush()
+    with closing(driver.link()) as link:
+        if command in ("info", "scan", "blmove", "blpop", "hdel"):  # sent by themselves: nothing is moved halfway
+            check_rights(driver, link)
+            return
+        with pytest.raises(ServerRefused, match=f"(?i){command}") as caught:
+            check_rights(driver, link)
+        if command not in ("evalsha", "eval"):
+            assert str(caught.value).endswith(f" +{command}")
+
+
+def test_a_worker_names_a_key_that_it_may_not_touch(driver_of: MakeDriver, prefix: str) -> None:
+    """Given a worker whose pattern leaves out a state, when it begins, then it is told that a key is closed to it."""
+    driver = driver_of("shop-worker", "resetkeys", "~{" + prefix + "}:[!t]*")  # all but timeout
+    with closing(driver.link()) as link, pytest.raises(ServerRefused, match="key"):
+        check_rights(driver, link)
+
+
+@pytest.mark.parametrize("missing", ["lpush", "zrem"])
+def test_an_operator_without_a_right_loses_nothing(driver_of: MakeDriver, place: ServerProcess, missing: str) -> None:
+    """Given an operator who may not push, or not remove, if it reloads, then it is refused and the message stays."""
+    driver = driver_of("shop-operator", f"-{missing}")
+    place.admin.zadd(driver.keys.failed, {b"message": 1})
+    with closing(driver.link()) as link, pytest.raises(ServerRefused, match="permission"):
+        link.call(driver.restore(State.FAILED, [(b"message", b"message")]))
+    assert place.admin.zcard(driver.keys.failed) == 1
+    assert place.admin.llen(driver.keys.waiting) == 0
+
+
+def test_a_push_names_the_right_that_is_missing(place: ServerProcess, prefix: str) -> None:
+    """Given a user who may only push at once, if it pushes for later, then the error names what it lacks, and nothing is stored."""
+    queue = Queue(make_user(place, "shop-push", prefix), channels={"default": {"channel": prefix}})
+    job = queue.job(name="tests:job")(print)
+    job.push(1)
+    with pytest.raises(ServerRefused, match=r"refuses to push: .*permission.*evalsha.*ACL SETUSER"):
+        job.push(1, delay=5)
+    queue.close()
+    assert place.admin.llen(Keys(prefix).waiting) == 1
+
+
+def test_a_write_only_pattern_is_enough_to_push(server: ServerProcess, prefix: str) -> None:
+    """Given a producer who may write and not read (Valkey, Redis 7), when it pushes, then it is stored, and can't be read by it."""
+    url = make_user(server, "shop-push", prefix, "resetkeys", "%W~{" + prefix + "}:waiting", "+lrange")
+    driver = RedisDriver(url, ChannelSettings(name="tests", channel=prefix))
+    with closing(driver.link()) as link:
+        assert link.call(driver.push([message()])) == 1
+        with pytest.raises(ServerRefused, match="key"):
+            link.call(driver.page(State.WAITING, 0, 1))
+
+
+def test_users_of_a_cluster_need_two_rights_more(cluster: Cluster, prefix: str) -> None:
+    """Given the users of the guide with the rights that it names for a Cluster, when they push and reserve, then they can."""
+    for node in cluster.nodes:
+        for user in ("shop-producer", "shop-worker"):
+            make_user(node, user, prefix, "+cluster|slots", "+asking")
+    settings = ChannelSettings(name="tests", channel=prefix)
+    producer, worker = (RedisDriver(url_of(cluster.url, user), settings) for user in ("shop-producer", "shop-worker"))
+    with closing(producer.link()) as pushing, closing(worker.link()) as working:
+        check_rights(worker, working)
+        pushing.call(producer.push([raw := message()]))
+        pushing.call(producer.push_later([message()], delay_ms=60_000))
+        working.call(worker.heartbeat(W, {"pid": 1}, lease_ms=5000, register=True))
+        assert working.call(worker.reserve(W, 1, []))[2] == [raw]
