@@ -266,8 +266,7 @@ class Queue:
         Raises:
             UnknownChannel: it stands neither in the settings nor at a job.
         """
-        found = self._channels.get(name)
-        if found is None:
+        if (found := self._channels.get(name)) is None:
             known = self.channel_names()
             if name not in known:
                 hint = did_you_mean(name, known)
@@ -283,8 +282,7 @@ class Queue:
 
     def sender(self, channel: str) -> Sender:
         """The way to a channel's store."""
-        sender = self._senders.get(channel)
-        if sender is None:
+        if (sender := self._senders.get(channel)) is None:
             driver = load_driver(self.url(), self.channel(channel))
             sender = self._senders[channel] = Sender(driver, reviver(self.settings), replicas=self.settings.wait_replicas)
         return sender
