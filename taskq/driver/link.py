@@ -110,6 +110,8 @@ class RedisLink:
     def _send(self, move: str, words: tuple[Any, ...]) -> None:
         try:
             connection = self._open()
+            if connection._sock is None:  # redis-py has closed it, as it does after NOAUTH
+                connection.connect()
             sock: socket.socket = connection._sock  # type: ignore[assignment]
             try:
                 # A command that isn't written whole isn't carried out: the server can't have all of it.
