@@ -136,21 +136,21 @@ def test_a_long_pause_doubles_nothing(start_worker: StartWorker, own: ServerProc
         ("a user without BLMOVE", "ACL SETUSER"),
     ],
 )
-def test_a_refusal_at_the_start_says_what_to_do(
-    start_worker: StartWorker, own_server: OwnServer, own: ServerProcess, ledger: Ledger, store: Store, wrong: str, says: str
+def test_a_refusal_says_what_to_do_and_is_outlived(
+    start_worker: StartWorker, own: ServerProcess, ledger: Ledger, store: Store, wrong: str, says: str
 ) -> None:
-    """Given a server that will never let the worker work, then the log says why, a few times at most."""
+    """Given a server that suddenly refuses what a worker needs, then the log says why, once, and it works again when that is mended."""
+    worker = start_worker("faulty")
     if wrong == "a key of another type":
         own.admin.set(store.keys.waiting, "text")
     else:
         denied = ("-evalsha", "-eval") if "scripts" in wrong else ("-blmove",)
         own.admin.execute_command("ACL", "SETUSER", "default", *denied)
-    worker = start_worker("faulty", ready=0)
     worker.wait_for_log(says)
     time.sleep(6)  # longer than the pause after a refusal
     own.admin.execute_command("ACL", "SETUSER", "default", "+@all")
     own.admin.delete(store.keys.waiting)
     takes_new_jobs(ledger, timeout=12)
-    worker.stop()
+    assert worker.stop() == 0
     assert told(worker).began <= 1
     assert told(worker).child_began <= 1
