@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from taskq import errors, events
+    from taskq.buffer import Buffer
     from taskq.call import Call
     from taskq.channel import Outcome, State
     from taskq.context import Context, current
@@ -47,6 +48,7 @@ __all__ = [
     "AppError",
     "ArgumentsError",
     "Backoff",
+    "Buffer",
     "Call",
     "ConfigError",
     "Context",
@@ -81,6 +83,7 @@ __all__ = [
 #: Where the public names live, but for the two modules. Every name that isn't listed is an error's.
 _HOMES = {
     "Backoff": "retry",
+    "Buffer": "buffer",
     "Call": "call",
     "Context": "context",
     "Handle": "result",

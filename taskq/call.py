@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, Protocol, TypeVar, Unpack
 
 from taskq.options import Delay, JobOptions, PushChoices, PushOptions
@@ -21,9 +21,9 @@ class Pusher(Protocol):
 
     async def asend(self, call: Call[Any]) -> Handle: ...
 
-    def send_many(self, calls: Sequence[Call[Any]]) -> list[Handle]: ...
+    def send_many(self, calls: Iterable[Call[Any]]) -> list[Handle]: ...
 
-    async def asend_many(self, calls: Sequence[Call[Any]]) -> list[Handle]: ...
+    async def asend_many(self, calls: Iterable[Call[Any]]) -> list[Handle]: ...
 
 
 class Callee(Protocol):

@@ -14,7 +14,7 @@ import msgspec
 
 from taskq.call import Call, Callee, Pusher
 from taskq.errors import ArgumentsError, JobDefinitionError
-from taskq.options import Delay, JobOptions, PushChoices, PushOptions
+from taskq.options import PLAIN, Delay, JobOptions, PushChoices, PushOptions
 from taskq.result import Handle
 from taskq.signature import Signature
 
@@ -28,8 +28,6 @@ A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 Calls = Sequence[tuple[Any, ...] | Call[Any]]
-
-_DEFAULTS = PushOptions()
 
 
 class Pushable(Generic[P, R]):
@@ -90,7 +88,7 @@ class Pushable(Generic[P, R]):
 
     def bind(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """Return the call without pushing it. The arguments are checked now."""
-        return Call(self._job, (*self._first, *args), kwargs, _DEFAULTS)
+        return Call(self._job, (*self._first, *args), kwargs, PLAIN)
 
     def options(self, **options: Unpack[PushChoices]) -> Options[P, R]:
         """Choose for one push: delay, at, channel, max_attempts, retry_seconds, handle_timeout, once.
@@ -98,7 +96,7 @@ class Pushable(Generic[P, R]):
         Raises:
             ConfigError: an option is unknown or out of bounds.
         """
-        return Options(self._job, self._first, _DEFAULTS.with_changes({**options}))
+        return Options(self._job, self._first, PLAIN.with_changes({**options}))
 
     def push_many(self, calls: Calls) -> list[Handle]:
         """Push many calls of this job, a round trip a batch. Each is a tuple of arguments or a bound call.
@@ -113,7 +111,7 @@ class Pushable(Generic[P, R]):
 
     def _delayed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R]:
         delay = kwargs.pop("delay", 0)
-        options = msgspec.structs.replace(_DEFAULTS, delay=delay) if delay != 0 else _DEFAULTS
+        options = msgspec.structs.replace(PLAIN, delay=delay) if delay != 0 else PLAIN
         return Call(self._job, (*self._first, *args), kwargs, options)
 
 
@@ -141,11 +139,11 @@ class Options(Generic[P, R]):
 
     def push_many(self, calls: Calls) -> list[Handle]:
         """Push many calls with these options (of a bound call its own go first); raises as `Job.push_many`."""
-        return self._job.queue.send_many([self._call(call) for call in calls])
+        return self._job.queue.send_many(map(self._call, calls))
 
     async def apush_many(self, calls: Calls) -> list[Handle]:
         """The same from async code."""
-        return await self._job.queue.asend_many([self._call(call) for call in calls])
+        return await self._job.queue.asend_many(map(self._call, calls))
 
     def _call(self, call: tuple[Any, ...] | Call[Any]) -> Call[Any]:
         if isinstance(call, Call):

@@ -15,7 +15,7 @@ from taskq.config import did_you_mean
 from taskq.errors import ConfigError, JobDefinitionError
 from taskq.retry import Backoff, check_retry_seconds
 
-__all__ = ["Delay", "JobOptions", "OnFail", "PushChoices", "PushOptions"]
+__all__ = ["PLAIN", "Delay", "JobOptions", "OnFail", "PushChoices", "PushOptions"]
 
 #: Seconds, or a timedelta.
 Delay = float | timedelta
@@ -99,10 +99,11 @@ class PushOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def chosen(self) -> dict[str, Any]:
         """What differs from the defaults."""
-        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) != getattr(_NOTHING_CHOSEN, name)}
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) != getattr(PLAIN, name)}
 
 
-_NOTHING_CHOSEN = PushOptions()
+#: What nearly every push says: nothing.
+PLAIN = PushOptions()
 
 
 def _check_job_options(options: dict[str, Any]) -> dict[str, Any]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
+import msgspec
+
 from taskq.builtin import CALL, OBJECT, label_of
-from taskq.call import Call
+from taskq.call import Call, Callee
 from taskq.clock import delay_ms, moment_ms
-from taskq.codec import check_serializer, dump_arguments
+from taskq.codec import Serializer, check_serializer, dump_arguments
 from taskq.config import Settings
 from taskq.driver.base import Command, Driver
 from taskq.errors import MessageTooLarge, SerializationError
 from taskq.message import encode, loss_flag, make_body, new_id
-from taskq.options import PushOptions
+from taskq.options import PLAIN, PushOptions
 from taskq.sender import batches
 from taskq.signing import Signer
 
@@ -24,8 +27,8 @@ __all__ = ["Outgoing", "Packer", "command_of", "grouped"]
 BATCH = 500
 
 
-class Outgoing(NamedTuple):
-    """A message ready to be sent."""
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
+    """A message ready to be sent. It holds nothing that the garbage collector need look at: of a large push there are very many."""
 
     channel: str
     identity: bytes
@@ -35,12 +38,26 @@ class Outgoing(NamedTuple):
     once: bool
 
 
+class _Form(NamedTuple):
+    """What is the same for every call of a job."""
+
+    name: str
+    serializer: Serializer
+    flags: int
+    #: Whether what is called came with the message, and has another name than the job.
+    is_labelled: bool
+    #: Names of the positional parameters, for errors.
+    parameters: tuple[str, ...]
+
+
 class Packer:
     """Packs the calls of one queue."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._limit = settings.max_message_size
         self._signers: dict[str, Signer] = {}
+        self._forms: dict[Callee, _Form] = {}
 
     def signer(self, prefix: str) -> Signer | None:
         """Who signs and verifies what moves under a prefix; None without a secret."""
@@ -56,34 +73,50 @@ class Packer:
         Raises:
             DelayError, SerializationError, MessageTooLarge: as `Job.push`.
         """
-        options, job = call.options, call.job
-        delay = delay_ms(options.delay) if options.delay != 0 else None
-        at = moment_ms(options.at) if options.at is not None else None
-        serializer = check_serializer(job.options_of_job.serializer or self._settings.serializer)
-        label = label_of(call.args[0]) if job.name in (OBJECT, CALL) else None
-        if serializer.code and label is not None:
-            raise SerializationError(
-                f"{label}: objects and callables travel as pickles, and this queue's serializer is {serializer.name}; push a decorated job"
-            )
-        arguments = dump_arguments(serializer, call.args, call.kwargs, label or job.name, job.signature.names)
-        body = make_body(job.name, arguments, serializer.code, _extra(options, label))
-        size = len(body)
-        if size > self._settings.max_message_size:
+        options = call.options
+        form = self._forms.get(call.job) or self._form(call.job)
+        label = self._label(form, call) if form.is_labelled else None
+        arguments = dump_arguments(form.serializer, call.args, call.kwargs, label or form.name, form.parameters)
+        delay = at = extra = None
+        if options is not PLAIN:
+            delay = delay_ms(options.delay) if options.delay != 0 else None
+            at = moment_ms(options.at) if options.at is not None else None
+            extra = _extra(options)
+        if label is not None:
+            extra = {**(extra or {}), "label": label}
+        body = make_body(form.name, arguments, form.serializer.code, extra)
+        if len(body) > self._limit:
             raise MessageTooLarge(
-                f"the call of {label or job.name} takes {size:,} bytes, over max_message_size = {self._settings.max_message_size:,}: "
+                f"the call of {label or form.name} takes {len(body):,} bytes, over max_message_size = {self._limit:,}: "
                 "store the data elsewhere and pass where it is"
             )
-        flags = loss_flag(job.options_of_job.on_lost)
         identity = new_id()
-        return Outgoing(channel, identity, encode(identity, body, flags, self.signer(prefix)), delay or None, at, options.once)
+        signer = self.signer(prefix) if self._settings.secrets else None
+        return Outgoing(channel, identity, encode(identity, body, form.flags, signer), delay or None, at, options.once)
+
+    def _form(self, job: Callee) -> _Form:
+        options = job.options_of_job
+        serializer = check_serializer(options.serializer or self._settings.serializer)
+        form = _Form(job.name, serializer, loss_flag(options.on_lost), job.name in (OBJECT, CALL), job.signature.names)
+        self._forms[job] = form
+        return form
+
+    @staticmethod
+    def _label(form: _Form, call: Call[Any]) -> str:
+        label = label_of(call.args[0])
+        if form.serializer.code:
+            raise SerializationError(
+                f"{label}: objects and callables travel as pickles, and this queue's serializer is {form.serializer.name}; "
+                "push a decorated job"
+            )
+        return label
 
 
-def _extra(options: PushOptions, label: str | None) -> dict[str, Any] | None:
+def _extra(options: PushOptions) -> dict[str, Any] | None:
     chosen: Mapping[str, Any] = {
         "max_attempts": options.max_attempts,
         "retry_seconds": options.retry_seconds,
         "handle_timeout": options.handle_timeout,
-        "label": label,
     }
     return {name: value for name, value in chosen.items() if value is not None} or None
 
@@ -101,6 +134,6 @@ def command_of(driver: Driver, group: Sequence[Outgoing]) -> Command:
 
 def grouped(outs: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
     """Cut into what can travel in one command: the same channel and moment. A repeatable push travels alone."""
-    for (*_, once), group in groupby(outs, key=lambda out: (out.channel, out.delay_ms, out.at_ms, out.once)):
+    for (*_, once), group in groupby(outs, key=attrgetter("channel", "delay_ms", "at_ms", "once")):
         alike = list(group)
         yield from batches(alike, [len(out.payload) for out in alike], count=1 if once else BATCH)

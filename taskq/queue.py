@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 import msgspec
 
+from taskq.buffer import Buffer
 from taskq.builtin import CALL, OBJECT, Handles, call_function, function_call, handle_object, object_call
 from taskq.call import Call
 from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings
-from taskq.driver.load import load_driver, reviver, server_url
-from taskq.errors import ArgumentsError, JobDefinitionError, TaskqError, UnknownChannel, UnknownJob
+from taskq.errors import ArgumentsError, JobDefinitionError, UnknownChannel, UnknownJob
 from taskq.job import Job, Pushable
 from taskq.options import Delay, JobOptions, OnFail
-from taskq.outgoing import Outgoing, Packer, command_of, grouped
+from taskq.outbox import Outbox
+from taskq.outgoing import Outgoing, Packer
 from taskq.registry import Registry, check_job_name, job_name
 from taskq.result import Handle
 from taskq.retry import Backoff
@@ -73,9 +74,8 @@ class Queue:
     def _configure(self, settings: Settings) -> None:
         self.settings = settings
         self.packer = Packer(settings)
-        self._senders: dict[str, Sender] = {}
         self._channels: dict[str, ChannelSettings] = {}
-        self._url: str | None = None
+        self.outbox = Outbox(settings, self.channel)
 
     def __reduce__(self) -> Any:
         raise TypeError("cannot pickle a Queue, which holds connections and may hold secrets: import it inside the function that uses it")
@@ -184,52 +184,28 @@ class Queue:
 
     def send(self, call: Call[Any]) -> Handle:
         """Push a bound call. (`call.push()` is the same.)"""
-        out = self._pack(call)
-        handle = self._handle(out)
-        sender = self.sender(out.channel)
-        sender.push(command_of(sender.driver, (out,)), (handle,), repeatable=out.once)
-        return handle
+        return self.outbox.send(self._pack(call))
 
     async def asend(self, call: Call[Any]) -> Handle:
         """The same from async code."""
-        (handle,) = await self.asend_many((call,))
+        (handle,) = await self.outbox.asend_many((self._pack(call),))
         return handle
 
-    def send_many(self, calls: Sequence[Call[Any]]) -> list[Handle]:
+    def send_many(self, calls: Iterable[Call[Any]]) -> list[Handle]:
         """Push many bound calls, a round trip a batch. (`job.push_many` is the same for one job.)"""
-        stored: list[Handle] = []
-        for group in grouped([self._pack(call) for call in calls]):
-            sender, handles = self.sender(group[0].channel), [self._handle(out) for out in group]
-            try:
-                sender.push(command_of(sender.driver, group), handles, repeatable=group[0].once)
-            except TaskqError as error:
-                error.stored = tuple(stored)
-                raise
-            stored += handles
-        return stored
+        return self.outbox.send_many([self._pack(call) for call in calls])
 
-    async def asend_many(self, calls: Sequence[Call[Any]]) -> list[Handle]:
+    async def asend_many(self, calls: Iterable[Call[Any]]) -> list[Handle]:
         """The same from async code."""
-        stored: list[Handle] = []
-        outs = [self._pack(call) for call in calls]
-        if self._url is None and self.settings.url is None:
-            import asyncio  # an application that only pushes from sync code never needs it
+        return await self.outbox.asend_many([self._pack(call) for call in calls])
 
-            await asyncio.to_thread(self.url)  # it may have to start the embedded server
-        for group in grouped(outs):
-            sender, handles = self.sender(group[0].channel), [self._handle(out) for out in group]
-            try:
-                await sender.apush(command_of(sender.driver, group), handles, repeatable=group[0].once)
-            except TaskqError as error:
-                error.stored = tuple(stored)
-                raise
-            stored += handles
-        return stored
+    def buffer(self) -> Buffer:
+        """Return a buffer: what is pushed in its `with` (or `async with`) block, in this thread or task, is sent together.
 
-    def withdraw(self, channel: str, payload: bytes) -> bool:
-        """Take a message back, when it is still delayed or waiting. (`handle.delete()` is the same.)"""
-        sender = self.sender(channel)
-        return bool(sender.call(sender.driver.withdraw(payload)))
+        Sent at the end of the block, and whenever 500 pushes wait. An exception that leaves the block discards what was not sent, and
+        says so in a note. The end of the block raises as `Job.push_many`.
+        """
+        return Buffer(self.outbox)
 
     # ---- working
 
@@ -246,13 +222,11 @@ class Queue:
 
     def close(self) -> None:
         """Close the connections that lie idle. The queue can be used again."""
-        for sender in list(self._senders.values()):
-            sender.close()
+        self.outbox.close()
 
     async def aclose(self) -> None:
         """Close the idle connections of the running event loop."""
-        for sender in list(self._senders.values()):
-            await sender.aclose()
+        await self.outbox.aclose()
 
     # ---- channels
 
@@ -276,16 +250,11 @@ class Queue:
 
     def url(self) -> str:
         """The server's URL; starts the embedded server when the settings name none and the extra is installed."""
-        if self._url is None:
-            self._url = server_url(self.settings)
-        return self._url
+        return self.outbox.url()
 
     def sender(self, channel: str) -> Sender:
         """The way to a channel's store."""
-        if (sender := self._senders.get(channel)) is None:
-            driver = load_driver(self.url(), self.channel(channel))
-            sender = self._senders[channel] = Sender(driver, reviver(self.settings), replicas=self.settings.wait_replicas)
-        return sender
+        return self.outbox.sender(channel)
 
     # ---- from call to bytes
 
@@ -294,6 +263,3 @@ class Queue:
             raise ArgumentsError(f"{call.job.name} is a job of another Queue: push it by its own push(...)")
         channel = call.options.channel or call.job.options_of_job.channel
         return self.packer.pack(call, channel, self.channel(channel).channel)
-
-    def _handle(self, out: Outgoing) -> Handle:
-        return Handle(self, out.channel, out.identity.hex(), out.payload)

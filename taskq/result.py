@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import msgspec
+
 __all__ = ["Handle", "Withdrawer"]
 
 
@@ -13,16 +15,14 @@ class Withdrawer(Protocol):
     def withdraw(self, channel: str, payload: bytes) -> bool: ...
 
 
-class Handle:
+class Handle(msgspec.Struct, frozen=True, gc=False, eq=False):
     """Names one pushed message."""
 
-    __slots__ = ("_payload", "_queue", "channel", "id")
-
-    def __init__(self, queue: Withdrawer, channel: str, message_id: str, payload: bytes) -> None:
-        self.id = message_id
-        self.channel = channel
-        self._queue = queue
-        self._payload = payload
+    # Nothing refers back to a handle, so the garbage collector need not look at it: of a large push there are very many.
+    _queue: Withdrawer
+    channel: str
+    id: str
+    _payload: bytes
 
     def delete(self) -> bool:
         """Withdraw the message. Returns True when it was still pending (delayed or waiting), False when it was too late.

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from taskq import ArgumentsError, JobDefinitionError, Queue
+from taskq.outbox import Outbox
 from tests.push.shelf import Shelf
 from tests.support.servers import ServerProcess
 
@@ -59,9 +60,8 @@ def there(server: ServerProcess, prefix: str, monkeypatch: pytest.MonkeyPatch) -
     """Let the module's queue push into the shared server."""
     made = Queue(server.url, channels={"default": {"channel": prefix}})
     monkeypatch.setattr(queue, "settings", made.settings)
-    for cache in ("_senders", "_channels"):
-        monkeypatch.setattr(queue, cache, {})
-    monkeypatch.setattr(queue, "_url", None)
+    monkeypatch.setattr(queue, "_channels", {})
+    monkeypatch.setattr(queue, "outbox", Outbox(made.settings, queue.channel))
     yield Shelf(server, prefix)
     queue.close()
 

@@ -1,0 +1,120 @@
+"""The outbox of a queue: takes packed messages to the stores of their channels, at once or through an open buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from taskq.buffer import open_buffer
+from taskq.config import ChannelSettings, Settings
+from taskq.driver.load import load_driver, reviver, server_url
+from taskq.errors import TaskqError
+from taskq.outgoing import Outgoing, command_of, grouped
+from taskq.result import Handle
+from taskq.sender import Sender
+
+__all__ = ["Outbox"]
+
+
+class Outbox:
+    """Sends what is packed. Takes messages back, too."""
+
+    def __init__(self, settings: Settings, channel: Callable[[str], ChannelSettings]) -> None:
+        self._settings = settings
+        self._channel = channel
+        self._senders: dict[str, Sender] = {}
+        self._url: str | None = None
+
+    # ---- pushes
+
+    def send(self, out: Outgoing) -> Handle:
+        """Send one message, or keep it when a buffer is open."""
+        if open_buffer(self) is not None:
+            return self.send_many((out,))[0]
+        handle = self._handle(out)
+        sender = self.sender(out.channel)
+        sender.push(command_of(sender.driver, (out,)), (handle,), repeatable=out.once)
+        return handle
+
+    def send_many(self, outs: Sequence[Outgoing]) -> list[Handle]:
+        """Send messages, or keep them when a buffer is open."""
+        buffer = open_buffer(self)
+        if buffer is None:
+            return self.store(outs)
+        if buffer.add(outs):
+            buffer.flush()
+        return [self._handle(out) for out in outs]
+
+    async def asend_many(self, outs: Sequence[Outgoing]) -> list[Handle]:
+        """The same from async code."""
+        buffer = open_buffer(self)
+        if buffer is None:
+            return await self.astore(outs)
+        if buffer.add(outs):
+            await buffer.aflush()
+        return [self._handle(out) for out in outs]
+
+    def store(self, outs: Sequence[Outgoing]) -> list[Handle]:
+        """Send messages now, a round trip a batch."""
+        stored: list[Handle] = []
+        for group in grouped(outs):
+            sender, handles = self.sender(group[0].channel), [self._handle(out) for out in group]
+            try:
+                sender.push(command_of(sender.driver, group), handles, repeatable=group[0].once)
+            except TaskqError as error:
+                error.stored = tuple(stored)
+                raise
+            stored += handles
+        return stored
+
+    async def astore(self, outs: Sequence[Outgoing]) -> list[Handle]:
+        """The same from async code."""
+        stored: list[Handle] = []
+        if self._url is None and self._settings.url is None:
+            import asyncio  # an application that only pushes from sync code never needs it
+
+            await asyncio.to_thread(self.url)  # it may have to start the embedded server
+        for group in grouped(outs):
+            sender, handles = self.sender(group[0].channel), [self._handle(out) for out in group]
+            try:
+                await sender.apush(command_of(sender.driver, group), handles, repeatable=group[0].once)
+            except TaskqError as error:
+                error.stored = tuple(stored)
+                raise
+            stored += handles
+        return stored
+
+    def withdraw(self, channel: str, payload: bytes) -> bool:
+        """Take a message back, when it is still in a buffer, delayed or waiting."""
+        buffer = open_buffer(self)
+        if buffer is not None and buffer.withdraw(payload):
+            return True
+        sender = self.sender(channel)
+        return bool(sender.call(sender.driver.withdraw(payload)))
+
+    # ---- the way there
+
+    def url(self) -> str:
+        """The server's URL; starts the embedded server when the settings name none and the extra is installed."""
+        if self._url is None:
+            self._url = server_url(self._settings)
+        return self._url
+
+    def sender(self, channel: str) -> Sender:
+        """The way to a channel's store."""
+        if (sender := self._senders.get(channel)) is None:
+            driver = load_driver(self.url(), self._channel(channel))
+            sender = self._senders[channel] = Sender(driver, reviver(self._settings), replicas=self._settings.wait_replicas)
+        return sender
+
+    def close(self) -> None:
+        """Close the connections that lie idle."""
+        for sender in list(self._senders.values()):
+            sender.close()
+
+    async def aclose(self) -> None:
+        """Close the idle connections of the running event loop."""
+        for sender in list(self._senders.values()):
+            await sender.aclose()
+
+    def _handle(self, out: Outgoing) -> Handle:
+        return Handle(self, out.channel, out.identity.hex(), out.payload)

@@ -1,0 +1,177 @@
+"""Pushes that are kept for a moment and sent together."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+import pytest
+
+from taskq import Queue, SerializationError, ServerUnavailable
+from tests.push.conftest import MakeQueue
+from tests.push.shelf import Shelf
+
+
+def _numbers(shelf: Shelf) -> list[Any]:
+    return [seen.args[0] for seen in shelf.waiting()]
+
+
+@pytest.fixture
+def job(queue: Queue) -> Any:
+    return queue.job(name="add")(lambda number: None)
+
+
+def test_pushes_are_stored_at_the_end_of_the_block(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given a buffer, if jobs are pushed in its block, one by one and many at once, then they are stored at its end, in their order."""
+    with queue.buffer() as buffer:
+        first = job.push(0)
+        job.push_many([(1,), (2,)])
+        job.options(delay=60).push(3)
+        queue.call(print, 4)
+        assert (len(buffer), _numbers(shelf)) == (5, [])
+    assert [seen.args[0] for seen in shelf.waiting()][:3] == [0, 1, 2]
+    assert (len(shelf.waiting()), len(shelf.delayed()), len(buffer)) == (4, 1, 0)
+    assert shelf.waiting()[0].id == first.id
+
+
+def test_five_hundred_are_sent_at_once(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given a buffer, if more than 500 pushes come, then 500 are sent meanwhile, and the rest at the end."""
+    with queue.buffer() as buffer:
+        for number in range(499):
+            job.push(number)
+        assert shelf.waiting() == []
+        job.push(499)
+        job.push(500)
+        assert (len(shelf.waiting()), len(buffer)) == (500, 1)
+    assert _numbers(shelf) == list(range(501))
+
+
+def test_an_exception_discards_what_was_not_sent_and_says_so(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given 502 pushes in a block, if an exception leaves it, then the two that weren't sent are dropped, and its note says so."""
+
+    def fail() -> None:
+        with queue.buffer():
+            job.push_many([(number,) for number in range(501)])
+            job.push(501)
+            job.push(502)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        fail()
+    assert caught.value.__notes__ == ["taskq: 2 pushes of the buffer were not sent, because this exception left its block"]
+    assert len(shelf.waiting()) == 501
+
+
+def test_a_wrong_push_is_told_where_it_is_made(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given a buffer, if a push has arguments that can't be stored, then it raises at once, and the others are stored."""
+    with queue.buffer():
+        job.push(1)
+        with pytest.raises(SerializationError):
+            job.push(threading.Lock())
+        job.push(2)
+    assert _numbers(shelf) == [1, 2]
+
+
+def test_what_waits_in_the_buffer_can_be_withdrawn(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given a push that isn't sent yet, if its handle deletes it, then it is never sent."""
+    with queue.buffer():
+        handle = job.push(1)
+        job.push(2)
+        assert handle.delete()
+        assert not handle.delete()
+    assert _numbers(shelf) == [2]
+
+
+def test_other_queues_and_threads_send_at_once(queue: Queue, job: Any, shelf: Shelf, make_queue: MakeQueue) -> None:
+    """Given a buffer of one queue, if another queue or another thread pushes, then that is sent at once."""
+    other = make_queue().job(name="other")(lambda number: None)
+    with queue.buffer():
+        job.push(1)
+        other.push(2)
+        thread = threading.Thread(target=job.push, args=(3,))
+        thread.start()
+        thread.join()
+        assert _numbers(shelf) == [2, 3]
+    assert _numbers(shelf) == [2, 3, 1]
+
+
+def test_blocks_can_stand_in_each_other(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given a buffer in a buffer of the same queue, then the inner one is sent at its own end."""
+    with queue.buffer() as outer:
+        job.push(1)
+        with queue.buffer():
+            job.push(2)
+        assert (_numbers(shelf), len(outer)) == ([2], 1)
+        with pytest.raises(RuntimeError, match="open already"):
+            outer.__enter__()
+    assert _numbers(shelf) == [2, 1]
+    job.push(3)
+    assert _numbers(shelf) == [2, 1, 3]
+
+
+def test_flush_sends_before_the_end(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given a buffer, if it is flushed, then what waits is stored now."""
+    with queue.buffer() as buffer:
+        job.push(1)
+        buffer.flush()
+        assert _numbers(shelf) == [1]
+
+
+def test_the_end_raises_when_the_server_is_away(make_queue: MakeQueue, tmp_path: Any) -> None:
+    """Given a server that isn't there, then pushes into the buffer succeed, and the end of the block raises."""
+    job = make_queue(f"unix://{tmp_path}/nothing.sock").job(name="add")(lambda number: None)
+    with pytest.raises(ServerUnavailable) as caught, job.queue.buffer():
+        job.push(1)
+    assert caught.value.stored == ()
+
+
+def test_a_forked_copy_sends_nothing(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given an open buffer, if the process is forked and the copy leaves the block too, then each push is stored once."""
+    with queue.buffer():
+        job.push(1)
+        pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert _numbers(shelf) == [1]
+
+
+async def _push(queue: Queue, job: Any, shelf: Shelf) -> None:
+    async with queue.buffer() as buffer:
+        await job.apush(1)
+        await job.apush_many([(number,) for number in range(2, 501)])
+        job.push(501)
+        assert (len(buffer), len(shelf.waiting())) == (1, 500)
+    await queue.aclose()
+
+
+def test_async_code_has_it_too(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given async code, if it pushes in an `async with` block, then it is the same."""
+    import asyncio
+
+    asyncio.run(_push(queue, job, shelf))
+    assert _numbers(shelf) == list(range(1, 502))
+
+
+def test_a_task_that_outlives_the_block_sends_at_once(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given a task that was started in the block and goes on after it, then its pushes are sent at once."""
+    import asyncio
+
+    async def scene() -> None:
+        go = asyncio.Event()
+
+        async def late() -> None:
+            await go.wait()
+            await job.apush(2)
+
+        async with queue.buffer():
+            await job.apush(1)
+            task = asyncio.create_task(late())
+            await asyncio.sleep(0)
+        go.set()
+        await task
+        await queue.aclose()
+
+    asyncio.run(scene())
+    assert _numbers(shelf) == [1, 2]
