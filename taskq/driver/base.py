@@ -154,7 +154,7 @@ class Driver(Protocol):
 
     def adopt(self, worker: str, messages: Sequence[bytes]) -> Command: ...  # how many were missing
 
-    def promote(self, limit: int = 1000) -> Command: ...  # [moved, ms until the next]
+    def promote(self, limit: int = 500) -> Command: ...  # [moved, ms until the next]
 
     def wait_for_wake(self, timeout: float) -> Command: ...  # anything, or None
 

@@ -117,7 +117,7 @@ class RedisDriver:
 
     # ---- the supervisor's moves
 
-    def promote(self, limit: int = 1000) -> Command:
+    def promote(self, limit: int = 500) -> Command:
         return self._script("promote", (self.keys.delayed, self.keys.waiting), limit)
 
     def wait_for_wake(self, timeout: float) -> Command:
