@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from taskq.demo.files import Found, Selection, find_files, python_library
 from taskq.demo.place import scratch_place
 from taskq.demo.run import Run
 from taskq.errors import TaskqError
+from taskq.scratch.worker import processors
 
 __all__ = ["command"]
 
@@ -41,7 +41,7 @@ def command(folder: Path | None, processes: int | None, limit: int | None, url: 
         check_url(url)  # a URL that can't be is told before any work
     selection = Selection(folder.resolve()) if folder else python_library()
     found = _find(selection._replace(limit=limit or 0))
-    number = processes or max(2, _processors())
+    number = processes or max(2, processors())
     view = (LiveView if sys.stdout.isatty() else LineView)(selection.folder)
     what = f"{count(len(found.files), 'file')} ({size(found.size)}) of {selection.folder}"
     less = f", without {', '.join(sorted(selection.without))}" if selection.without else ""
@@ -63,8 +63,3 @@ def _find(selection: Selection) -> Found:
         why = ", ".join(f"{number:,} {reason}" for reason, number in found.skipped.most_common())
         raise TaskqError(f"{selection.folder} holds no file that can be counted{f' ({why})' if why else ''}: name a folder with files")
     return found
-
-
-def _processors() -> int:
-    # In a container with fewer processors than the machine has, only the first of these tells.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

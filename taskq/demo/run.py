@@ -14,11 +14,12 @@ from taskq.clock import monotonic
 from taskq.demo.app import CHANNEL
 from taskq.demo.check import Check, check
 from taskq.demo.files import Found
-from taskq.demo.place import Place, undisturbed
+from taskq.demo.place import Place
 from taskq.demo.results import Reader, Tally
-from taskq.demo.worker import Worker
 from taskq.errors import TaskqError
 from taskq.inspector import Counts
+from taskq.scratch.signals import undisturbed
+from taskq.scratch.worker import Worker
 
 __all__ = ["Report", "Run", "Scene", "Viewer"]
 
@@ -71,7 +72,7 @@ class Run:
         self._files = found.files
         self._skipped = found.skipped
         self._processes = processes
-        self._worker = Worker(place.app.queue, place.log)
+        self._worker = Worker(place.app.queue, CHANNEL, place.log)
         self._viewer = viewer
         self._reader = Reader(place.results)
         self._tally = Tally()

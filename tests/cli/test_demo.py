@@ -193,7 +193,7 @@ def test_without_the_extra_it_says_what_to_install(demo: Demo, folder: Path) -> 
 
 def test_a_worker_that_cant_start_is_told(demo: Demo, folder: Path, scratch: Path) -> None:
     """Given a worker that ends at once, then its log is shown, the exit code is 2, and nothing is left."""
-    done = demo(str(folder), code="import taskq.demo.worker as worker\nworker.set_up_logging = None")
+    done = demo(str(folder), code="import taskq.scratch.worker as worker\nworker.set_up_logging = None")
     assert done.returncode == 2
     assert "the demo's worker has ended; its log says:" in done.stderr
     assert "'NoneType' object is not callable" in done.stderr

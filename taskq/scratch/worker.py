@@ -1,4 +1,4 @@
-"""The demo's worker: what `taskq worker` starts, in a process of its own."""
+"""A worker: what `taskq worker` starts, in a process of its own that ends with its parent."""
 
 from __future__ import annotations
 
@@ -9,29 +9,34 @@ from pathlib import Path
 from typing import Any
 
 from taskq.clock import monotonic
-from taskq.demo.app import CHANNEL
-from taskq.demo.place import STOPPING, undisturbed
 from taskq.logs import set_up_logging
 from taskq.queue import Queue
+from taskq.scratch.signals import STOPPING, undisturbed
 from taskq.supervisor.child import die_with_parent, fork
 
-__all__ = ["Worker"]
+__all__ = ["Worker", "processors"]
 
 _PATIENCE = 10.0
 
 
 class Worker:
-    """A worker with its processes."""
+    """A worker of one channel, with its processes."""
 
-    def __init__(self, queue: Queue, log: Path) -> None:
+    def __init__(self, queue: Queue, channel: str, log: Path) -> None:
         self._queue = queue
+        self._channel = channel
         self._log = log
         self._process: Any = None
 
     def start(self, processes: int) -> None:
         """Start it. To be done before any thread is there, for it forks."""
         with undisturbed():  # Ctrl-C must not meet the new process before it has left the terminal's group
-            self._process = fork(_work, self._queue, self._log, processes, os.getpid())
+            self._process = fork(_work, self._queue, self._channel, self._log, processes, os.getpid())
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's process id."""
+        return int(self._process.pid)
 
     @property
     def is_alive(self) -> bool:
@@ -54,6 +59,7 @@ class Worker:
             self._signal(signal.SIGTERM if monotonic() < deadline else signal.SIGKILL)
             self._process.join(_PATIENCE)
         self._process.close()
+        self._process = None
 
     def _signal(self, number: int) -> None:
         try:
@@ -62,12 +68,18 @@ class Worker:
             return
 
 
-def _work(queue: Queue, log: Path, processes: int, parent: int) -> None:
-    os.setsid()  # Ctrl-C at the terminal is for the demo, which then stops this worker
+def processors() -> int:
+    """Return how many processors this process may use."""
+    # In a container with fewer processors than the machine has, only the first of these tells.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _work(queue: Queue, channel: str, log: Path, processes: int, parent: int) -> None:
+    os.setsid()  # Ctrl-C at the terminal is for the parent, which then stops this worker
     die_with_parent(parent)
     target = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(target, 1)
     os.dup2(target, 2)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     set_up_logging("INFO", "text")
-    sys.exit(queue.work(channels=[CHANNEL], processes=processes))
+    sys.exit(queue.work(channels=[channel], processes=processes))

@@ -1,0 +1,8 @@
+"""What demo and bench share: signals that end with all clean-up, a server or a place on one, and a worker in a process of its own.
+
+    signals     Ctrl-C, SIGTERM and SIGHUP, and a block that they don't disturb
+    server      the scratch server, gone at the end
+    worker      the worker: what `taskq worker` starts
+
+Each of these imports only from those above it.
+"""

@@ -1,0 +1,30 @@
+"""The server of a scratch place: somebody's, or an embedded one that is gone at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from taskq.driver.embedded import EmbeddedServer
+from taskq.scratch.signals import undisturbed
+
+__all__ = ["scratch_server"]
+
+
+@contextmanager
+def scratch_server(directory: Path, url: str | None) -> Iterator[str]:
+    """Give the URL of a server: `url`, or, when that is None, of one that lives in `directory` as long as the block.
+
+    Raises:
+        ServerError: it can't be started.
+    """
+    if url is not None:
+        yield url
+        return
+    server = EmbeddedServer(directory / ".taskq")
+    try:
+        yield server.ensure()
+    finally:
+        with undisturbed():
+            server.stop()
