@@ -36,6 +36,7 @@ COMMANDS = {
     "config": Listed("taskq.cli.config", "Show every setting and where its value comes from."),
     "server": Listed("taskq.cli.server", "Look after the embedded server."),
     "doctor": Listed("taskq.cli.doctor", "Check server, app and channels, and say what to change."),
+    "bench": Listed("taskq.cli.bench", "Measure pushes, workers and delays of this setup."),
     "chaos": Listed("taskq.cli.chaos", "Kill workers and server at random moments, and show that no job is lost."),
     "completion": Listed("taskq.cli.completion", "Print the script that makes a shell complete taskq's commands."),
 }

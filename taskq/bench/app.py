@@ -1,0 +1,54 @@
+"""The queue that is measured, and its two jobs."""
+
+from __future__ import annotations
+
+import os
+import struct
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from taskq.clock import monotonic
+from taskq.config import Settings
+from taskq.job import Job
+from taskq.queue import Queue
+
+__all__ = ["CHANNEL", "TOLD", "App", "make_app", "nothing", "tell_start"]
+
+CHANNEL = "bench"
+#: What a job tells: by how many seconds it was late.
+TOLD = struct.Struct("<d")
+
+
+def nothing(payload: str) -> None:
+    """Do nothing."""
+
+
+def tell_start(pipe: str, due: float, payload: str) -> None:
+    """Tell how long after `due`, a moment of this machine's monotonic clock, it was started."""
+    late = monotonic() - due
+    with suppress(OSError):  # nobody reads any more: the bench was stopped
+        end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        try:
+            os.write(end, TOLD.pack(late))
+        finally:
+            os.close(end)
+
+
+class App(NamedTuple):
+    """The queue with its jobs."""
+
+    queue: Queue
+    nothing: Job[[str], None]
+    tell_start: Job[[str, float, str], None]
+
+
+def make_app(settings: Settings, url: str, scratch: Path, *, prefix: str) -> App:
+    """Make the queue: with the user's server, serializer and secrets, and a channel that is nobody's."""
+    channel = {"channel": prefix, "driver": "redis", "stop_timeout": 3, "handle_timeout": 0, "max_messages": 0, "max_memory": "0"}
+    channel |= {"max_attempts": 1}  # what fails here is no measure of anything
+    # An empty file here ends the search for settings, which goes upwards.
+    (scratch / "taskq.toml").touch()
+    secret = ",".join(settings.secrets) or None
+    queue = Queue(url, channels={CHANNEL: channel}, secret=secret, serializer=settings.serializer, directory=scratch)
+    return App(queue, queue.job(channel=CHANNEL)(nothing), queue.job(channel=CHANNEL)(tell_start))

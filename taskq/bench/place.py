@@ -1,0 +1,161 @@
+"""Where the bench works: a scratch directory, a key prefix and a worker, all gone at the end, also after Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from taskq.bench.app import CHANNEL, TOLD, App, make_app
+from taskq.channel import Keys
+from taskq.clock import monotonic
+from taskq.config import Settings
+from taskq.driver.base import Command
+from taskq.driver.embedded import is_available
+from taskq.driver.load import DEFAULT_URL
+from taskq.errors import TaskqError
+from taskq.inspector import Inspector
+from taskq.scratch.server import scratch_server
+from taskq.scratch.signals import stop_signals, undisturbed
+from taskq.scratch.worker import Worker
+
+__all__ = ["Place", "scratch_place"]
+
+#: Seconds in which something must move, or the bench gives up.
+PATIENCE = 30.0
+
+
+class Place:
+    """Everything that the bench may write to."""
+
+    def __init__(self, app: App, prefix: str, directory: Path) -> None:
+        self.app = app
+        self.keys = Keys(prefix)
+        self.sender = app.queue.sender(CHANNEL)
+        self.worker = Worker(app.queue, CHANNEL, directory / "worker.log")
+        self.pipe = directory / "pipe"
+        os.mkfifo(self.pipe, 0o600)
+        self._told = os.open(self.pipe, os.O_RDWR | os.O_NONBLOCK)
+        self._shelves: list[str] = []
+
+    def ask(self, *words: str | int) -> Any:
+        """Send a command to the server. Raises as `Sender.call`."""
+        return self.sender.call(Command("measure", words))
+
+    # ---- messages
+
+    def shelve(self) -> None:
+        """Put all waiting messages aside, where no worker finds them."""
+        # Named like the marker of a push that may be repeated: in the same Cluster slot, and nobody's duty ever looks there.
+        shelf = self.keys.once(f"shelf-{len(self._shelves)}")
+        self._shelves.append(shelf)
+        self.ask("RENAME", self.keys.waiting, shelf)
+
+    def take_down(self) -> None:
+        """Put a shelf's messages to waiting, all in one moment."""
+        self.ask("RENAME", self._shelves[-1], self.keys.waiting)
+        self._shelves.pop()  # after that: what stands here is removed at the end
+
+    def clear(self) -> None:
+        """Remove what is waiting and delayed."""
+        self.ask("UNLINK", self.keys.waiting, self.keys.delayed, self.keys.wake)
+
+    def left(self) -> int:
+        """Return how many messages wait or are reserved."""
+        driver, call = self.sender.driver, self.sender.call
+        waiting, due, reserved, later, _wait = call(driver.look([worker.decode() for worker in call(driver.workers())[::2]]))
+        return int(waiting + due + reserved + later)
+
+    # ---- the worker
+
+    def start_worker(self, processes: int) -> None:
+        """Start it, and wait until all its processes are there. Not while threads run: it forks."""
+        self.worker.start(processes)
+        self.wait_until(lambda: len(self.pids()) > processes)
+
+    def pids(self) -> list[int]:
+        """Return the process ids of the supervisor and of its processes that run jobs."""
+        return [self.worker.pid, *(worker.pid for worker in Inspector(self.app.queue).workers(CHANNEL) if worker.pid > 0)]
+
+    def wait_until(self, is_so: Callable[[], bool], pause: float = 0.02) -> None:
+        """Wait until something is so.
+
+        Raises:
+            TaskqError: the worker has ended, or it isn't so after 30 seconds.
+        """
+        deadline = monotonic() + PATIENCE
+        while not is_so():
+            self.check_worker(deadline)
+            time.sleep(pause)
+
+    def check_worker(self, deadline: float) -> None:
+        """See that the worker lives, and that it isn't too late.
+
+        Raises:
+            TaskqError: it has ended, or it is.
+        """
+        if not self.worker.is_alive:
+            raise TaskqError(f"the bench's worker has ended; its log says:\n{self.worker.last_words()}")
+        if monotonic() > deadline:
+            raise TaskqError(f"nothing moved for {PATIENCE:g} s; the worker's log says:\n{self.worker.last_words()}")
+
+    def told(self) -> float:
+        """Wait until a job tells by how many seconds it was late.
+
+        Raises:
+            TaskqError: the worker has ended, or no job tells within 30 seconds.
+        """
+        deadline = monotonic() + PATIENCE
+        while not select.select([self._told], [], [], 1.0)[0]:
+            self.check_worker(deadline)
+        late: float = TOLD.unpack(os.read(self._told, TOLD.size))[0]
+        return late
+
+    # ---- the end
+
+    def close(self) -> None:
+        """End the worker, and leave no key behind."""
+        try:
+            self.worker.stop()
+            self._wipe()
+        finally:
+            os.close(self._told)
+            self.app.queue.close()
+
+    def _wipe(self) -> None:
+        driver, keys = self.sender.driver, self.keys
+        # Registered now is only who could not end in good order.
+        workers = [worker.decode() for worker in self.sender.call(driver.workers())[::2]]
+        theirs = [key for worker in workers for key in (keys.reserved(worker), keys.worker(worker))]
+        everybodys = (keys.waiting, keys.delayed, keys.failed, keys.timeout, keys.parked, keys.workers, keys.wake)
+        self.ask("UNLINK", *everybodys, *theirs, *self._shelves)
+
+
+@contextmanager
+def scratch_place(settings: Settings) -> Iterator[Place]:
+    """Give a place for one bench: on the server of the settings, or, when they name none, on an embedded one of its own.
+
+    Raises:
+        ServerError: the server can't be started or used.
+    """
+    url = settings.url if settings.url is not None or is_available() else DEFAULT_URL
+    directory = Path(tempfile.mkdtemp(prefix="taskq-bench-"))
+    try:
+        with stop_signals(), scratch_server(directory, url) as address:
+            prefix = f"taskq-bench-{secrets.token_hex(4)}"
+            place = Place(make_app(settings, address, directory, prefix=prefix), prefix, directory)
+            try:
+                yield place
+            finally:
+                with undisturbed():
+                    place.close()
+    finally:
+        with undisturbed():
+            shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,95 @@
+"""`taskq bench`: measure this setup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import msgspec
+
+from taskq.bench.place import scratch_place
+from taskq.bench.plan import MEASURES, Plan
+from taskq.bench.run import run, server_version
+from taskq.cli.bench_view import Bar, heading, print_figures
+from taskq.cli.options import as_json, debug_option
+from taskq.cli.output import print_json, print_text
+from taskq.cli.target import command_settings
+from taskq.cli.words import size
+from taskq.config import Settings, did_you_mean, mask_url
+from taskq.scratch.worker import processors
+
+__all__ = ["command"]
+
+#: What a bench may take of a server's memory.
+_MOST = 2 << 30
+
+
+@click.command("bench", short_help="Measure pushes, workers and delays of this setup.")
+@click.option("--jobs", type=click.IntRange(10, 10_000_000), default=100_000, show_default=True, metavar="N", help="Jobs in a round.")
+@click.option("--processes", type=click.IntRange(1, 64), metavar="N", help="Worker processes. Default: one for each processor.")
+@click.option("--payload", type=click.IntRange(0, 1 << 20), default=10, show_default=True, metavar="BYTES", help="Size of each argument.")
+@click.option(
+    "--rounds", type=click.IntRange(1, 100), default=3, show_default=True, metavar="N", help="Rounds of push, push_many and drain."
+)
+@click.option("--only", default="all", metavar="A,B,C", help=f"Only these measures: {', '.join(MEASURES)}.")
+@click.option("--url", metavar="URL", help="The server. Default: the setting `url`, else an embedded server of its own.")
+@as_json
+@debug_option
+def command(url: str | None, only: str, as_json: bool, processes: int | None, **sizes: Any) -> int:
+    """Measure push, push_many, drain, latency, lateness, memory and CPU a job, on the server of the settings.
+
+    It works under a key prefix of its own, with a worker of its own, and leaves nothing behind, however it ends. The server and the
+    machine do what they are asked meanwhile: on a server that others use, they feel it, and the figures feel them.
+    """
+    plan = Plan(processes=processes or processors(), measures=_measures(only), **sizes)
+    if plan.weight > _MOST:
+        wanted = f"--jobs, --payload and --rounds would take about {size(plan.weight)} of the server's memory"
+        raise click.UsageError(f"{wanted}, and {size(_MOST)} is the most: choose less")
+    settings = command_settings(None, url)
+    try:
+        with scratch_place(settings) as place:
+            told = _told(plan, settings, server_version(place))
+            if not as_json:
+                print_text(heading(plan, told["server"], told["url"]))
+            with Bar() as bar:
+                figures = run(place, plan, bar)
+    except KeyboardInterrupt:
+        if not as_json:
+            print_text("\nStopped. The bench's worker and messages are removed.")
+        raise
+    if as_json:
+        print_json(told | {"measures": msgspec.to_builtins(figures)})
+    else:
+        print_figures(figures)
+    return 0
+
+
+def _measures(text: str) -> frozenset[str]:
+    """Return the names of the measures.
+
+    Raises:
+        UsageError: one isn't known, or there is none.
+    """
+    if text == "all":
+        return frozenset(MEASURES)
+    chosen = [name.strip() for name in text.split(",") if name.strip()]
+    if not chosen:
+        raise click.UsageError(f"--only: name at least one of {', '.join(MEASURES)}")
+    for name in chosen:
+        if name not in MEASURES:
+            raise click.UsageError(f"--only: no measure {name!r}; {did_you_mean(name, MEASURES)}")
+    return frozenset(chosen)
+
+
+def _told(plan: Plan, settings: Settings, server: str) -> dict[str, Any]:
+    """Return what was measured under which conditions."""
+    return {
+        "server": server,
+        "url": mask_url(settings.url) if settings.url is not None else None,
+        "serializer": settings.serializer,
+        "signed": bool(settings.secrets),
+        "jobs": plan.jobs,
+        "rounds": plan.rounds,
+        "processes": plan.processes,
+        "payload": plan.payload,
+    }
