@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from taskq.buffer import open_buffer
 from taskq.config import ChannelSettings, Settings
+from taskq.driver.base import Link
 from taskq.driver.load import load_driver, reviver, server_url
 from taskq.errors import TaskqError
 from taskq.outgoing import Outgoing, command_of, grouped
@@ -105,6 +106,10 @@ class Outbox:
             driver = load_driver(self.url(), self._channel(channel))
             sender = self._senders[channel] = Sender(driver, reviver(self._settings), replicas=self._settings.wait_replicas)
         return sender
+
+    def lend(self, channel: str, link: Link) -> None:
+        """Let this thread push to a channel over a connection that is there already: a job over its worker's."""
+        self.sender(channel).lend(link)
 
     def close(self) -> None:
         """Close the connections that lie idle."""

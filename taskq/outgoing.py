@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -18,10 +18,11 @@ from taskq.driver.base import Command, Driver
 from taskq.errors import MessageTooLarge, SerializationError
 from taskq.message import encode, loss_flag, make_body, new_id
 from taskq.options import PLAIN, PushOptions
-from taskq.sender import batches
 from taskq.signing import Signer
 
-__all__ = ["Outgoing", "Packer", "command_of", "grouped"]
+__all__ = ["Outgoing", "Packer", "batches", "command_of", "grouped"]
+
+T = TypeVar("T")
 
 #: How many messages travel in one command.
 BATCH = 500
@@ -137,3 +138,17 @@ def grouped(outs: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
     for (*_, once), group in groupby(outs, key=attrgetter("channel", "delay_ms", "at_ms", "once")):
         alike = list(group)
         yield from batches(alike, [len(out.payload) for out in alike], count=1 if once else BATCH)
+
+
+def batches(items: Sequence[T], sizes: Sequence[int], *, count: int = 500, limit: int = 8 << 20) -> list[Sequence[T]]:
+    """Cut into batches of at most `count` items and about `limit` bytes: one request must not hold the server for long."""
+    cut: list[Sequence[T]] = []
+    start, weight = 0, 0
+    for index, size in enumerate(sizes):
+        if index > start and (index - start >= count or weight + size > limit):
+            cut.append(items[start:index])
+            start, weight = index, 0
+        weight += size
+    if start < len(items):
+        cut.append(items[start:])
+    return cut

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from taskq.driver.base import AsyncLink, Command, Driver, Link
 from taskq.errors import ServerRefused, ServerUnavailable, TaskqError
@@ -16,9 +17,7 @@ from taskq.result import Handle
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Sender", "batches"]
-
-T = TypeVar("T")
+__all__ = ["Sender"]
 
 #: Event loops of a parent process, with their connections. A forked child must not even clean them up: they share their sockets.
 _of_parents: list[Any] = []
@@ -45,6 +44,8 @@ class Sender:
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._idle: deque[Link] = deque()
+        self._lent: Link | None = None
+        self._borrower = 0
         _of_parents.extend(self._loops.values())
         self._loops = {}
 
@@ -75,14 +76,25 @@ class Sender:
             link.close()
             raise
         except TaskqError:  # an answer, if not the one hoped for: the connection is as good as before
-            self._idle.append(link)
+            self._keep(link)
             raise
         except BaseException:
             # Interrupted between request and reply (Ctrl-C, a job's timeout): the reply must not answer the next request.
             link.close()
             raise
-        self._idle.append(link)
+        self._keep(link)
         return reply
+
+    def lend(self, link: Link) -> None:
+        """Let this thread's commands use a connection of another owner, when that awaits no reply. One that breaks is closed."""
+        if self._pid != os.getpid():
+            self._begin()
+        self._lent = link
+        self._borrower = threading.get_ident()
+
+    def _keep(self, link: Link) -> None:
+        if link is not self._lent:
+            self._idle.append(link)
 
     def _confirm(self, link: Link, replicas: int) -> None:
         """See that so many replicas have what was sent last over this connection."""
@@ -110,10 +122,12 @@ class Sender:
         if self._pid != os.getpid():
             # A forked child must not share its parent's connections: replies would go astray.
             self._begin()
-        try:
-            link = self._idle.pop()
-        except IndexError:
-            return self.driver.link()
+        link = self._lent
+        if link is None or link.is_busy or threading.get_ident() != self._borrower:
+            try:
+                link = self._idle.pop()
+            except IndexError:
+                return self.driver.link()
         # A restarted server has closed it: a push into it would be lost, and nobody could tell. Looking costs 2 µs.
         if link.is_stale():
             link.close()
@@ -269,17 +283,3 @@ class _LoopLinks:
         finally:
             while self._idle:
                 await self._idle.pop().close()
-
-
-def batches(items: Sequence[T], sizes: Sequence[int], *, count: int = 500, limit: int = 8 << 20) -> list[Sequence[T]]:
-    """Cut into batches of at most `count` items and about `limit` bytes: one request must not hold the server for long."""
-    cut: list[Sequence[T]] = []
-    start, weight = 0, 0
-    for index, size in enumerate(sizes):
-        if index > start and (index - start >= count or weight + size > limit):
-            cut.append(items[start:index])
-            start, weight = index, 0
-        weight += size
-    if start < len(items):
-        cut.append(items[start:])
-    return cut

@@ -45,6 +45,9 @@ class Rescue(NamedTuple):
 class Link(Protocol):
     """One connection that blocks. Not for use by two threads at once."""
 
+    #: True while a reply is awaited.
+    is_busy: bool
+
     @property
     def where(self) -> str:
         """The server, as it may be shown: without its password."""

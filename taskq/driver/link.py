@@ -26,6 +26,7 @@ class RedisLink:
         self._connection: Connection | None = None
         self._id: int | None = None
         self._redirected = False
+        self.is_busy = False
 
     @property
     def where(self) -> str:
@@ -34,13 +35,18 @@ class RedisLink:
 
     def call(self, command: Command) -> Any:
         self._redirected = False
+        self.is_busy = True
         script = command.script
-        if script is None:
-            return self._request(command.move, command.words)
         try:
+            if script is None:
+                return self._request(command.move, command.words)
             return self._request(command.move, ("EVALSHA", script.sha, *command.words))
         except wire.NoScriptError:
+            if script is None:
+                raise
             return self._request(command.move, ("EVAL", script.text, *command.words))
+        finally:
+            self.is_busy = False
 
     def confirm(self, command: Command) -> int:
         # What another node was asked to do, this one's replicas will never have: the slot is moving, and nobody can tell.
@@ -49,6 +55,7 @@ class RedisLink:
     def send(self, command: Command) -> None:
         if self._id is None:
             self._id = int(self.call(Command(command.move, ("CLIENT", "ID"))))  # `unblock` needs it
+        self.is_busy = True
         self._send(command.move, command.words)
 
     def receive(self) -> Any:
@@ -56,6 +63,8 @@ class RedisLink:
             return self._open().read_response()
         except (wire.RedisError, OSError) as error:
             raise self._failed(error, "answer", sent=True) from error
+        finally:
+            self.is_busy = False
 
     def fileno(self) -> int:
         # redis-py tells the socket nowhere in public; the worker must wait for it together with signals.
@@ -84,6 +93,7 @@ class RedisLink:
 
     def close(self) -> None:
         self._id = None
+        self.is_busy = False
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.disconnect()

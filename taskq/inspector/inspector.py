@@ -14,8 +14,9 @@ from taskq.inspector.entry import Entry, Place, entry_id, job_of, read_entry
 from taskq.inspector.report import ChannelReport, Counts, Seen, WorkerReport, read_worker
 from taskq.inspector.walk import Call, Item, Walk
 from taskq.message import Message
+from taskq.outgoing import batches
 from taskq.queue import Queue
-from taskq.sender import Sender, batches
+from taskq.sender import Sender
 
 __all__ = ["FLUSHED", "RELOADED", "Inspector", "Progress"]
 

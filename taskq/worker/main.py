@@ -38,6 +38,7 @@ def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, record: 
     waiter = Waiter()
     driver = load_driver(url, channel)
     link: Link = driver.link(5.0)
+    _lend(queue, url, channel, link)
     executor = SyncExecutor()
     runner = Runner(Opener(queue, channel), executor, record, worker, channel.max_crashes)
     event = ProcessEvent(worker=worker, pid=os.getpid(), channels=(channel.name,))
@@ -49,3 +50,11 @@ def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, record: 
     executor.close()
     link.close()
     queue.close()
+
+
+def _lend(queue: Queue, url: str, channel: ChannelSettings, link: Link) -> None:
+    """Let jobs push over the worker's own connection, which rests while they run. In a Cluster it leads to one channel's node only."""
+    is_alone = channel.driver != "redis" or "+cluster" in url
+    for name in [channel.name] if is_alone else queue.channel_names():
+        if queue.channel(name).driver == channel.driver:
+            queue.outbox.lend(name, link)

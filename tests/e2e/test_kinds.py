@@ -42,6 +42,13 @@ def test_every_kind_of_job_runs(start_worker: StartWorker, ledger: Ledger) -> No
     ]
 
 
+def test_a_job_pushes_over_the_connection_of_its_worker(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a job that pushes another, then that runs too, and no connection was opened for it."""
+    basic.chain.push(1)
+    assert run_burst(start_worker, "basic") == 0
+    assert (ledger.values("chain"), ledger.values("add")) == ([0], [3])
+
+
 def test_objects_handle_themselves(start_worker: StartWorker, ledger: Ledger) -> None:
     """Given objects with handle(), sync and async, then their own channel and attempts count, and operators see their class."""
     basic.queue.push(basic.Report(3))

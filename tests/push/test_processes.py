@@ -12,10 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from taskq import Queue
+from taskq.channel import State
+from taskq.driver.base import Command
 from tests.push.conftest import MakeQueue
 from tests.push.shelf import Shelf
 from tests.support.relay import Relay
 from tests.support.servers import ServerProcess
+
+_CLIENT_ID = Command("info", ("CLIENT", "ID"))
 
 
 def add(a: int, b: int = 1) -> int:
@@ -164,3 +168,52 @@ def test_a_push_costs_little_more_than_the_command(queue: Queue, server: ServerP
     push()
     bare()
     assert timed(push) < 3 * timed(bare)
+
+
+def test_a_lent_connection_is_used_while_its_owner_rests(queue: Queue, shelf: Shelf) -> None:
+    """Given a connection that is lent to this thread, then pushes use it, but not while its owner awaits a reply, nor in other threads."""
+    job, sender = queue.job(add), queue.sender("default")
+    link = sender.driver.link()
+    ours = link.call(_CLIENT_ID)
+    sender.lend(link)
+    assert sender.call(_CLIENT_ID) == ours
+    job.push(1)
+    assert len(sender._idle) == 0
+    link.send(sender.driver.wait_for_wake(5.0))
+    job.push(2)
+    assert sender.call(_CLIENT_ID) != ours
+    link.close()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(job.push, 3).result()
+        assert pool.submit(sender.call, _CLIENT_ID).result() != link.call(_CLIENT_ID)
+    assert sorted(seen.args for seen in shelf.waiting()) == [(1,), (2,), (3,)]
+    link.close()
+
+
+def test_a_lent_connection_that_breaks_is_opened_again(queue: Queue, shelf: Shelf, server: ServerProcess) -> None:
+    """Given a lent connection that the server has closed, then the next push over it is stored, and its owner can go on with it."""
+    job, sender = queue.job(add), queue.sender("default")
+    link = sender.driver.link()
+    sender.lend(link)
+    job.push(1)
+    server.admin.client_kill_filter(_id=str(link.call(_CLIENT_ID)))
+    job.push(2)
+    assert link.call(sender.driver.count(State.WAITING)) == 2
+    link.close()
+
+
+def test_a_forked_child_has_no_part_in_a_lent_connection(queue: Queue, shelf: Shelf) -> None:
+    """Given a connection that is lent, if a job forks and the copy pushes, then it opens one of its own."""
+    job, sender = queue.job(add), queue.sender("default")
+    link = sender.driver.link()
+    ours = link.call(_CLIENT_ID)
+    sender.lend(link)
+
+    def work() -> None:
+        job.push(1)
+        assert sender.call(_CLIENT_ID) != ours
+
+    assert _in_child(work) == 0
+    job.push(2)
+    assert len(shelf.waiting()) == 2
+    link.close()

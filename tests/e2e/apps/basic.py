@@ -25,6 +25,13 @@ async def fetch(name: str) -> str:
     return name
 
 
+@queue.job
+def chain(number: int) -> None:
+    """Pushes another job, and tells how many connections that has left in the pool beside the worker's own."""
+    add.push(number)
+    note("chain", len(queue.sender("default")._idle))
+
+
 class Account:
     """Holds jobs of every kind of method."""
 
