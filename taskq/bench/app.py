@@ -44,11 +44,18 @@ class App(NamedTuple):
 
 
 def make_app(settings: Settings, url: str, scratch: Path, *, prefix: str) -> App:
-    """Make the queue: with the user's server, serializer and secrets, and a channel that is nobody's."""
+    """Make the queue: with the user's server and way to push, and a channel that is nobody's."""
     channel = {"channel": prefix, "driver": "redis", "stop_timeout": 3, "handle_timeout": 0, "max_messages": 0, "max_memory": "0"}
     channel |= {"max_attempts": 1}  # what fails here is no measure of anything
     # An empty file here ends the search for settings, which goes upwards.
     (scratch / "taskq.toml").touch()
     secret = ",".join(settings.secrets) or None
-    queue = Queue(url, channels={CHANNEL: channel}, secret=secret, serializer=settings.serializer, directory=scratch)
+    queue = Queue(
+        url,
+        channels={CHANNEL: channel},
+        secret=secret,
+        serializer=settings.serializer,
+        wait_replicas=settings.wait_replicas,
+        directory=scratch,
+    )
     return App(queue, queue.job(channel=CHANNEL)(nothing), queue.job(channel=CHANNEL)(tell_start))

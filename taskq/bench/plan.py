@@ -26,7 +26,7 @@ class Plan(NamedTuple):
     @property
     def singles(self) -> int:
         """How many jobs are pushed one by one in a round: they take ten times longer."""
-        return max(1, self.jobs // 10)
+        return self.jobs // 10
 
     @property
     def samples(self) -> int:

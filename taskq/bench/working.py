@@ -18,6 +18,8 @@ __all__ = ["drain", "latency", "lateness"]
 _LOOK = 0.005
 #: Between two jobs on an idle worker: until it sleeps in the server again.
 _REST = 0.01
+#: Seconds after which that ends early: the server is far away, and as many as this show it.
+_LONGEST = 30.0
 #: The first delayed job is due after so many seconds, and then so many in a second.
 _FIRST, _PER_SECOND = 0.5, 250
 
@@ -64,9 +66,9 @@ def _cpu(spent: list[float | None]) -> Figure:
 
 def latency(place: Place, plan: Plan, viewer: Viewer) -> Figure:
     """Push one job after the other, each when the one before has long ended, and hear when it is started."""
-    job, late = place.app.tell_start, []
-    for index in range(plan.samples):
-        viewer.show("latency", index, plan.samples)
+    job, late, began = place.app.tell_start, list[float](), monotonic()
+    while len(late) < plan.samples and (monotonic() - began < _LONGEST or not late):
+        viewer.show("latency", len(late), plan.samples)
         time.sleep(_REST)
         job.push(str(place.pipe), monotonic(), plan.arguments)
         late.append(place.told() * 1000)
