@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 
+from taskq.clock import monotonic
 from taskq.driver.base import Rescue
 from taskq.history import pack_record, record_of
 from taskq.supervisor.child import Child
@@ -61,37 +62,36 @@ class Ghosts:
 
 
 class Sweep:
-    """Looks every ten minutes for reserved lists whose worker isn't registered, and rescues them."""
+    """Looks every ten minutes for reserved lists whose worker isn't registered, and rescues them. A part of the keys a tick."""
 
     def __init__(self, team: Team) -> None:
-        self.due = 0.0
         self._team = team
-        self._begun = False
+        self._cursor: bytes | int = 0
+        self._found: set[str] = set()
+        # The first walk comes within a minute of the start.
+        self.due = monotonic() + random.uniform(0.5, 1.0) * 60.0
 
     def tick(self, now: float) -> None:
-        # Spread, so that many supervisors don't walk through the keys at once; the first walk comes within a minute of the start.
-        self.due = now + random.uniform(0.5, 1.0) * (_EVERY if self._begun else 60.0)
-        if not self._begun:
-            self._begun = True
-            return
+        reply = self._team.ask(self._team.driver.scan_reserved(self._cursor))
+        if reply is not None:
+            self._cursor, keys = reply
+            self._found |= {key.decode().split(":reserved:", 1)[1] for key in keys}
+            if int(self._cursor):
+                self.due = now
+                return
+            self._rescue_unknown()
+        self._cursor, self._found = 0, set()
+        # Spread, so that many supervisors don't walk through the keys at once.
+        self.due = now + random.uniform(0.5, 1.0) * _EVERY
+
+    def _rescue_unknown(self) -> None:
         team = self._team
-        registered = {worker.decode() for worker in (team.ask(team.driver.workers()) or ())[::2]}
-        for worker in self._holders() - registered:
+        reply = team.ask(team.driver.workers()) if self._found else None
+        if reply is None:
+            return
+        for worker in self._found - {worker.decode() for worker in reply[::2]}:
             record = record_of("lost", worker, 0, f"the worker {worker} was registered nowhere")
             rescue = Rescue(worker, int(team.settings.lease * 1000), "head", "crash", pack_record(record))
             count = team.ask(team.driver.rescue(rescue))
             if count is not None and count > 0:
                 _log.warning("rescued %d messages of worker %s, which nobody knew", count, worker)
-
-    def _holders(self) -> set[str]:
-        """The workers that have a reserved list."""
-        found: set[str] = set()
-        cursor: bytes | int = 0
-        while True:
-            reply = self._team.ask(self._team.driver.scan_reserved(cursor))
-            if reply is None:
-                return set()
-            cursor, keys = reply
-            found |= {key.decode().split(":reserved:", 1)[1] for key in keys}
-            if int(cursor) == 0:
-                return found

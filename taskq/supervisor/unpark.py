@@ -19,26 +19,38 @@ _PAGE = 500
 
 
 class Unpark:
-    """Looks through the parked messages at the start, after a restart, and every ten seconds while there are some."""
+    """Looks through the parked messages at the start, after a restart, and every ten seconds while there are some.
+
+    A page a tick: the other duties must not wait for a walk through very many.
+    """
 
     def __init__(self, team: Team) -> None:
         self.due = 0.0
         self.jobs: frozenset[str] = frozenset()
         self._team = team
+        #: Where the walk goes on, and what it has brought back.
+        self._start = self._moved = 0
 
     def tick(self, now: float) -> None:
-        self.due = now + _EVERY
-        if not self._team.ask(self._team.driver.count(State.PARKED)):
-            return
-        start, moved = 0, 0
-        while page := self._team.ask(self._team.driver.page(State.PARKED, start, _PAGE)):
+        page = self._page()
+        if page:
+            self.due = now
             pairs = [(raw, _unparked(raw)) for raw in page[::2] if job_of(raw) in self.jobs]
             gone = int(self._team.ask(self._team.driver.restore(State.PARKED, pairs)) or 0) if pairs else 0
-            moved += gone
+            self._moved += gone
             # What was moved is no longer in the way of the next page.
-            start += len(page) // 2 - gone
-        if moved:
-            _log.info("channel %s: %d parked messages can run now", self._team.name, moved)
+            self._start += len(page) // 2 - gone
+            return
+        self.due = now + _EVERY
+        if self._moved:
+            _log.info("channel %s: %d parked messages can run now", self._team.name, self._moved)
+        self._start = self._moved = 0
+
+    def _page(self) -> list[bytes]:
+        team = self._team
+        if not self._start and not self._moved and not team.ask(team.driver.count(State.PARKED)):
+            return []
+        return team.ask(team.driver.page(State.PARKED, self._start, _PAGE)) or []
 
 
 def job_of(raw: bytes) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 from taskq import Queue
 from taskq.clock import monotonic
 from taskq.driver.base import Rescue
-from taskq.supervisor.strays import Ghosts
+from taskq.supervisor.strays import Ghosts, Sweep
 from taskq.supervisor.team import Team
 from tests.support.hand import HandWorker
 from tests.support.servers import ServerProcess
@@ -80,4 +80,36 @@ def test_a_supervisor_that_ends_looks_once_more(queue: Queue, team: Team, server
     queue.push_name("noop")
     server.admin.lmove(keys.waiting, keys.reserved(dead.name), "RIGHT", "RIGHT")
     team.part()
+    assert server.admin.llen(keys.waiting) == 1
+
+
+def _sweep(team: Team) -> int:
+    """Sweep once; returns how many ticks it took."""
+    sweep, ticks = Sweep(team), 1
+    sweep.tick(0.0)
+    while sweep.due <= 0.0:
+        sweep.tick(0.0)
+        ticks += 1
+    return ticks
+
+
+def test_the_messages_of_a_worker_that_nobody_knows_are_rescued(queue: Queue, team: Team, server: ServerProcess, prefix: str) -> None:
+    """Given a reserved list whose worker isn't registered, and one whose worker is, then only the first comes back."""
+    known, unknown, keys = HandWorker(queue, prefix, "known"), HandWorker(queue, prefix, "unknown"), team.driver.keys
+    known.beat()
+    for hand in (known, unknown):
+        queue.push_name("noop")
+        server.admin.lmove(keys.waiting, keys.reserved(hand.name), "RIGHT", "RIGHT")
+    _sweep(team)
+    assert (server.admin.llen(keys.waiting), server.admin.llen(keys.reserved("known"))) == (1, 1)
+    assert server.admin.exists(keys.reserved("unknown")) == 0
+
+
+def test_a_sweep_goes_through_the_keys_in_parts(queue: Queue, team: Team, server: ServerProcess, prefix: str) -> None:
+    """Given several thousand keys of others, then a sweep takes several ticks, and finds the one list all the same."""
+    keys = team.driver.keys
+    server.admin.mset({f"other:{number}": 1 for number in range(5000)})
+    queue.push_name("noop")
+    server.admin.lmove(keys.waiting, keys.reserved("unknown"), "RIGHT", "RIGHT")
+    assert _sweep(team) > 1
     assert server.admin.llen(keys.waiting) == 1
