@@ -12,11 +12,12 @@ from typing import Any, Literal, NamedTuple, Protocol
 from taskq.channel import Keys, State
 from taskq.driver.scripts import Script
 
-__all__ = ["AsyncLink", "Command", "Driver", "Fault", "Link", "Rescue", "Where", "Word"]
+__all__ = ["AsyncLink", "Blame", "Command", "Driver", "Fault", "Link", "Rescue", "Where", "Word"]
 
 Word = bytes | str | int | float
 Where = Literal["front", "back", "later"]
-Fault = Literal["crash", "timeout"]
+#: "neighbour": it ran when its worker was ended for another message's sake. It isn't counted, and on_lost decides.
+Fault = Literal["crash", "timeout", "neighbour"]
 
 
 class Command(NamedTuple):
@@ -27,19 +28,26 @@ class Command(NamedTuple):
     script: Script | None = None
 
 
+class Blame(NamedTuple):
+    """A message that was running when its worker ended."""
+
+    #: Its id; "head" for the first of the list, when only the order is known; "all" when every one may have been running.
+    who: bytes | Literal["head", "all"]
+    fault: Fault = "crash"
+    #: A packed history record.
+    record: bytes = b""
+    #: After a timeout: milliseconds until the next run, -1 when no attempt is left.
+    retry_ms: int = -1
+
+
 class Rescue(NamedTuple):
     """What a supervisor knows of a worker that is no more."""
 
     worker: str
     #: Milliseconds; a younger heartbeat stops the rescue. 0: the worker is known to be dead.
     lease_ms: int = 0
-    #: The id of the message that was running, "head" when only the order is known, "" when none was.
-    blame: bytes | str = ""
-    fault: Fault = "crash"
-    #: A packed history record for the blamed message.
-    record: bytes = b""
-    #: After a timeout: milliseconds until the next run, -1 when no attempt is left.
-    retry_ms: int = -1
+    #: What was running. All else goes back uncounted.
+    blamed: tuple[Blame, ...] = ()
 
 
 class Link(Protocol):

@@ -139,8 +139,8 @@ class RedisDriver:
             *(keys.failed, keys.timeout, keys.wake, keys.nothing),
         )
         lost_is_timeout = int(self._settings.on_lost == "timeout")
-        told = (worker, rescue.lease_ms, rescue.blame, rescue.fault, rescue.record, self._settings.max_crashes, rescue.retry_ms)
-        return self._script("rescue", places, *told, lost_is_timeout, *self._kept)
+        rules = (worker, rescue.lease_ms, self._settings.max_crashes, lost_is_timeout, *self._kept)
+        return self._script("rescue", places, *rules, *chain.from_iterable(rescue.blamed))
 
     def scan_reserved(self, cursor: Word) -> Command:
         return Command("rescue", ("SCAN", cursor, "MATCH", self.keys.reserved("*"), "COUNT", 1000))

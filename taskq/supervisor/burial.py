@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from typing import Literal
 
-from taskq.driver.base import Rescue
+from taskq.driver.base import Blame, Rescue
 from taskq.history import pack_record, record_of
 from taskq.supervisor.child import Child, Death
+from taskq.supervisor.identity import runs_several
+from taskq.supervisor.rules import overdue
 from taskq.supervisor.team import Team
 from taskq.worker.memory import peak_bytes
-from taskq.worker.record import Phase, Running
+from taskq.worker.running import Phase, Running
 
-__all__ = ["bury"]
+__all__ = ["bury", "lost"]
 
 _log = logging.getLogger("taskq.supervisor")
 
@@ -24,34 +27,53 @@ def bury(team: Team, child: Child, death: Death, now: float) -> None:
         team.insist(team.driver.ack(child.worker, done))
     running = record.running()
     orderly = death.status == 0 and record.phase is Phase.STOPPING
-    rescue = Rescue(child.worker)
+    # With one job at once the supervisor kills it itself, and has noted it.
+    late = {one.id for one in overdue(running, now)} if record.lanes.count else set()
     if child.killed_for == "timeout":
-        # Another job than the one it was killed for: that one had ended in the same moment.
-        if running is not None and running.id == child.overdue:
-            rescue = _timed_out(child, running)
-    elif child.killed_for != "stop" and not orderly:
-        rescue = _crashed(child, running, death)
+        # Not another job than the one it was killed for: that one had ended in the same moment.
+        blamed = _timed_out(child, running, child.overdue)
+    elif child.killed_for == "stop" or orderly:
+        blamed = _timed_out(child, running, late) if late else ()
+        for one in running if child.killed_for == "stop" else ():
+            if one.id not in late:
+                text = "worker %s was killed at its stop_timeout; %s %s runs again elsewhere, uncounted"
+                _log.warning(text, child.worker, one.job, one.id.hex())
+    else:
+        blamed = _crashed(child, running, death)
         team.note_crash(now)
-    elif child.killed_for == "stop" and running is not None:
-        _log.warning(
-            "worker %s was killed at its stop_timeout; %s %s runs again elsewhere, uncounted", child.worker, running.job, running.id.hex()
-        )
-    team.insist(team.driver.rescue(rescue))
+    team.insist(team.driver.rescue(Rescue(child.worker, 0, blamed)))
     ended, failed = record.counts
     team.past_counts = [team.past_counts[0] + ended, team.past_counts[1] + failed]
 
 
-def _timed_out(child: Child, running: Running) -> Rescue:
-    text = f"JobTimeout: the job ignored its handle_timeout, and its process {child.worker} was killed"
-    record = pack_record(record_of("timeout", child.worker, running.attempt, text))
-    return Rescue(child.worker, 0, running.id, "timeout", record, running.retry_ms)
+def lost(worker: str, lease_ms: int, reason: str) -> Rescue:
+    """Return the rescue of a worker of which only its id is left: what it may have been running is blamed."""
+    who: Literal["head", "all"] = "all" if runs_several(worker) else "head"
+    return Rescue(worker, lease_ms, (Blame(who, "crash", pack_record(record_of("lost", worker, 0, reason))),))
 
 
-def _crashed(child: Child, running: Running | None, death: Death) -> Rescue:
+def _timed_out(child: Child, running: list[Running], late: set[bytes]) -> tuple[Blame, ...]:
+    """Count a run of those that were late, if they still ran; the others were only in the same process."""
+    blamed = [one for one in running if one.id in late]
+    text = f"JobTimeout: the job ignored its handle_timeout, and its process {child.worker} was {'killed' if child.killed_for else 'ended'}"
+    counted = tuple(Blame(one.id, "timeout", _record("timeout", child, one, text), one.retry_ms) for one in blamed)
+    if not blamed:
+        return ()
+    told = ", ".join(f"{one.job} {one.id.hex()}" for one in blamed)
+    beside = f"the worker {child.worker} was ended while it ran this job, too: {told} ignored its handle_timeout"
+    return counted + tuple(Blame(one.id, "neighbour", _record("lost", child, one, beside)) for one in running if one.id not in late)
+
+
+def _crashed(child: Child, running: list[Running], death: Death) -> tuple[Blame, ...]:
     peak = f", peak memory {peak_bytes(death.maxrss) >> 20} MiB" if death.maxrss else ""
     what = f"worker {child.worker} (pid {child.pid}) {death}{peak}"
-    if running is None:
+    if running:
+        _log.error("%s while it ran %s", what, ", ".join(f"{one.job} {one.id.hex()}" for one in running))
+    else:
         _log.error("%s while it ran no job", what)
-        return Rescue(child.worker)
-    _log.error("%s while it ran %s %s", what, running.job, running.id.hex())
-    return Rescue(child.worker, 0, running.id, "crash", pack_record(record_of("crashed", child.worker, running.attempt, what)))
+    beside = f", while it ran {len(running)} jobs" if len(running) > 1 else ""
+    return tuple(Blame(one.id, "crash", _record("crashed", child, one, what + beside)) for one in running)
+
+
+def _record(kind: str, child: Child, running: Running, text: str) -> bytes:
+    return pack_record(record_of(kind, child.worker, running.attempt, text))  # type: ignore[arg-type]

@@ -14,7 +14,8 @@ from typing import Any, Literal, Protocol
 from multiprocess import context, popen_fork
 
 from taskq.clock import now_ms
-from taskq.worker.record import Lock, Record
+from taskq.worker.record import Record
+from taskq.worker.running import Lock
 
 __all__ = ["Child", "Connection", "Death", "die_with_parent", "fork", "make_lock", "make_pipe"]
 
@@ -174,14 +175,27 @@ class Child:
         self.kill_at: float | None = None
         #: Why it was killed by the supervisor, if it was.
         self.killed_for: Literal["stop", "timeout"] | None = None
-        #: The message that was running too long.
-        self.overdue = b""
+        #: True when it reserves no more, and another may take its place.
+        self.leaving = False
+        #: The messages that were running too long when it was killed.
+        self.overdue: set[bytes] = set()
+        self._is_told = False
 
     def ask_to_stop(self, kill_at: float) -> None:
         """Tell it to end after the running job; it is killed at `kill_at` (monotonic)."""
-        if self.kill_at is None:
-            self.kill_at = kill_at
+        if not self._is_told:
+            self._is_told = True
+            self.kill_at = kill_at if self.kill_at is None else min(self.kill_at, kill_at)
             self._signal(signal.SIGTERM)
+
+    def tell_again(self) -> None:
+        """Tell it to end, now that it has a process."""
+        self._signal(signal.SIGTERM)
+
+    def leave(self, kill_at: float) -> None:
+        """Let another take its place: it reserves no more, and is killed at `kill_at` if it hasn't ended by then."""
+        self.leaving = True
+        self.kill_at = kill_at if self.kill_at is None else min(self.kill_at, kill_at)
 
     def kill(self, why: Literal["stop", "timeout"]) -> None:
         """Kill it, and what its jobs have started. One that has no process yet must be killed again when it has."""

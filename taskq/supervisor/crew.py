@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from taskq.supervisor.lengths import Lengths
-from taskq.supervisor.services import Heartbeat, Promote, Rescuer, Service, Watch
+from taskq.supervisor.services import Heartbeat, Promote, Rescuer, Service
 from taskq.supervisor.strays import Ghosts, Sweep
 from taskq.supervisor.team import Team
 from taskq.supervisor.unpark import Unpark
+from taskq.supervisor.watch import Watch
 
 __all__ = ["Crew"]
 
@@ -49,7 +50,7 @@ class Crew:
         children = self.team.children
         if any(child.worker == self._replacing for child in children.values()) or any(child.pid is None for child in children.values()):
             return
-        old = next((child for child in children.values() if child.zygote != newest and child.kill_at is None), None)
+        old = next((child for child in children.values() if child.zygote != newest and child.kill_at is None and not child.leaving), None)
         self._replacing = old.worker if old is not None else None
         if old is not None:
             old.ask_to_stop(now + self.team.settings.stop_timeout)

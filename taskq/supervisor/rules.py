@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
-__all__ = ["CRASH_LIMIT", "CRASH_WINDOW", "HARD_GRACE", "SLOW_SECONDS", "beat_seconds", "must_kill", "must_take_back", "respawn_pause"]
+from taskq.worker.running import HARD_GRACE, SLOW_SECONDS, Running
 
-#: A job that has run for longer keeps nothing reserved behind it.
-SLOW_SECONDS = 0.05
-#: How long after its deadline a job may go on before its process is killed.
-HARD_GRACE = 1.0
+__all__ = [
+    "CRASH_LIMIT",
+    "CRASH_WINDOW",
+    "beat_seconds",
+    "is_helpless",
+    "leave_until",
+    "must_kill",
+    "must_take_back",
+    "overdue",
+    "respawn_pause",
+    "start_pause",
+]
+
+#: How much longer a process with several jobs gets to find out for itself that one of them is stuck.
+_OWN_TIME = 0.25
 #: So many crashes of a channel's children within the window slow down their replacement.
 CRASH_LIMIT = 5
 CRASH_WINDOW = 10.0
@@ -28,6 +40,27 @@ def must_take_back(running_for: float, unstarted: int) -> bool:
 def must_kill(deadline: float, now: float) -> bool:
     """True when a job with a deadline (0: none) has ignored it for the grace."""
     return deadline > 0 and now > deadline + HARD_GRACE
+
+
+def overdue(running: Sequence[Running], now: float) -> list[Running]:
+    """Return the jobs that have ignored their deadlines for the grace."""
+    return [one for one in running if must_kill(one.deadline, now)]
+
+
+def is_helpless(late: Sequence[Running], now: float) -> bool:
+    """True when a process with several jobs should have seen by now that one is stuck: it can't, and must be killed."""
+    return any(now > one.deadline + HARD_GRACE + _OWN_TIME for one in late)
+
+
+def leave_until(running: Sequence[Running], now: float, stop_timeout: float) -> float:
+    """When a process that leaves because a job is stuck is killed: the others get their own limits, and without one `stop_timeout`."""
+    others = [one for one in running if not must_kill(one.deadline, now)]
+    return max((one.deadline + HARD_GRACE if one.deadline else now + stop_timeout for one in others), default=now) + HARD_GRACE
+
+
+def start_pause(failures: int) -> float:
+    """Seconds to wait after so many children in a row that couldn't start."""
+    return min(30.0, 2.0 ** (failures - 1)) if failures else 0.0
 
 
 def respawn_pause(crashes: list[float], now: float) -> float:

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Protocol
 
 from taskq.clock import monotonic
-from taskq.driver.base import Rescue, Word
+from taskq.driver.base import Word
 from taskq.errors import QueueFull, ServerError
-from taskq.history import pack_record, record_of
+from taskq.supervisor.burial import lost
 from taskq.supervisor.child import Child
-from taskq.supervisor.rules import SLOW_SECONDS, beat_seconds, must_kill, must_take_back
+from taskq.supervisor.rules import beat_seconds
 from taskq.supervisor.strays import return_strays
 from taskq.supervisor.team import Team
-from taskq.worker.record import Phase
+from taskq.worker.running import Phase
 
-__all__ = ["Heartbeat", "Promote", "Rescuer", "Service", "Watch", "machine_name"]
+__all__ = ["Heartbeat", "Promote", "Rescuer", "Service", "machine_name"]
 
 _log = logging.getLogger("taskq.supervisor")
 _IDLE_POLL = 1.0
@@ -95,16 +95,19 @@ class Heartbeat:
 
     def _fields(self, child: Child) -> dict[str, Word]:
         running = child.record.running()
+        first = running[0] if running else None
         done, failed = child.record.counts
         return {
             "host": self._machine,
             "pid": child.pid or 0,
             "supervisor": os.getpid(),
             "channel": self._team.name,
-            "state": "running" if running else child.record.phase.name.lower(),
-            "job": running.job if running else "",
-            "message": running.id.hex() if running else "",
-            "since_ms": running.since_ms if running else 0,
+            "state": "running" if running else _state(child.record.phase),
+            "job": first.job if first else "",
+            "message": first.id.hex() if first else "",
+            "since_ms": first.since_ms if first else 0,
+            "running": len(running),
+            "concurrency": self._team.settings.concurrency,
             "started_ms": child.started_ms,
             "done": done,
             "failed": failed,
@@ -211,80 +214,19 @@ class Rescuer:
                 self._team.remember(worker)
 
     def _rescue(self, worker: str, lease_ms: int, reason: str) -> None:
-        record = record_of("lost", worker, 0, f"the worker {worker} was lost: {reason}")
-        rescue = Rescue(worker, lease_ms, "head", "crash", pack_record(record))
+        rescue = lost(worker, lease_ms, f"the worker {worker} was lost: {reason}")
         count = self._team.ask(self._team.driver.rescue(rescue))
         if count is not None and count >= 0:
             _log.warning("worker %s was lost (%s); %d of its messages were rescued", worker, reason, count)
 
 
-class Watch:
-    """Looks at running jobs: kills those that ignore their deadline, and takes back what lies reserved behind slow ones."""
-
-    def __init__(self, team: Team) -> None:
-        self.due = 0.0
-        self._team = team
-
-    def tick(self, now: float) -> None:
-        wait = _IDLE_POLL
-        for child in list(self._team.children.values()):
-            if child.record.phase is Phase.STOPPING:
-                # It ends by itself, unless a thread that a job has left behind keeps it.
-                child.ask_to_stop(now + self._team.settings.stop_timeout)
-            running = child.record.running()
-            if running is None:
-                wait = min(wait, self._unwatch(child))
-                continue
-            if must_kill(running.deadline, now):
-                is_first = child.killed_for is None
-                if is_first:
-                    child.overdue = running.id
-                child.kill("timeout")  # before the log, which may block
-                if is_first:
-                    _log.error("worker %s is killed: %s %s ignored its handle_timeout", child.worker, running.job, running.id.hex())
-            wait = min(wait, self._relieve(child, now - running.started))
-            if running.deadline:
-                wait = min(wait, max(0.05, running.deadline - now))
-        self.due = now + wait
-
-    def poked(self) -> None:
-        """A child has reserved several messages: look at it until they are done."""
-        for child in self._team.children.values():
-            if child.record.unstarted():
-                child.record.set_watched(True)
-        self.due = 0.0
-
-    def _relieve(self, child: Child, running_for: float) -> float:
-        """Take back what lies behind a slow job, and settle what is done before it. Returns when to look again."""
-        record, team = child.record, self._team
-        unstarted = record.unstarted()
-        if must_take_back(running_for, unstarted):
-            with record.taken_back() as ids:
-                # None: nobody knows. Fewer: the server has lost them, or others have them. Then the worker looks what is still its own.
-                if ids and team.ask(team.driver.requeue(child.worker, "front", ids)) != len(ids):
-                    record.ask_reconcile()
-        if running_for > SLOW_SECONDS and (done := record.done_ids()):
-            team.ask(team.driver.ack(child.worker, done))
-        if not record.unstarted():
-            return self._unwatch(child)
-        return SLOW_SECONDS / 2
-
-    @staticmethod
-    def _unwatch(child: Child) -> float:
-        record = child.record
-        if not record.watched:
-            return _IDLE_POLL
-        record.set_watched(False)
-        # Between the look and the line above it may have begun a batch, and seen that it is watched.
-        if record.unstarted():
-            record.set_watched(True)
-            return SLOW_SECONDS / 2
-        return _IDLE_POLL
-
-
 def machine_name() -> str:
     """This host's name, as operators know it."""
     return socket.gethostname()
+
+
+def _state(phase: Phase) -> str:
+    return (Phase.STOPPING if phase is Phase.LEAVING else phase).name.lower()
 
 
 def _memory_of(pid: int | None) -> int:

@@ -163,7 +163,7 @@ class Staff:
         now, newest = monotonic(), ready[-1]
         for crew in self.crews.values():
             team = crew.team
-            staying = [child for child in team.children.values() if child.kill_at is None]
+            staying = [child for child in team.children.values() if child.kill_at is None and not child.leaving]
             for _ in range(team.wanted - len(staying)):
                 if now < team.spawn_after or not self._spawn(newest, crew):
                     break
@@ -228,7 +228,7 @@ class Staff:
             return False
         record = self._records[slot]
         record.clear()
-        worker = new_worker_id(self.host, self._tag)
+        worker = new_worker_id(self.host, self._tag, crew.team.settings.concurrency)
         child = Child(slot, worker, crew.team.name, record, generation.number)
         crew.team.children[slot] = child
         # Registered before it lives: from its first moment it may reserve.
@@ -242,8 +242,7 @@ class Staff:
         child.pid = said.pid
         self.crews[child.channel].heartbeat.due = 0.0  # operators shall see its process id at once
         if child.kill_at is not None:  # it was asked to stop before it had a process
-            kill_at, child.kill_at = child.kill_at, None
-            child.ask_to_stop(kill_at)
+            child.tell_again()
 
     def _on_exit(self, slot: int, death: Death) -> None:
         child = self._child(slot)

@@ -7,7 +7,7 @@ import random
 
 from taskq.clock import monotonic
 from taskq.driver.base import Rescue
-from taskq.history import pack_record, record_of
+from taskq.supervisor.burial import lost
 from taskq.supervisor.child import Child
 from taskq.supervisor.team import Team
 
@@ -23,15 +23,16 @@ def return_strays(team: Team, child: Child, last_beat: float) -> None:
     Only while the same job has run since before the last heartbeat: then the worker can't be in the middle of reserving, and what is
     reserved beyond its batch was never heard of.
     """
-    running = child.record.running()
-    if running is None or running.started >= last_beat:
+    # With several jobs at once the worker reserves while they run: nobody else can tell what is just on its way. It looks itself.
+    running = [] if child.record.lanes.count else child.record.running()
+    if not running or running[0].started >= last_beat:
         return
     held = team.ask(team.driver.holdings(child.worker)) or ()
     known = set(child.record.ids())
     # Foreign bytes without a head can't be named; the worker finds them itself.
     strays = [raw[2:18] for raw in held if len(raw) >= 25 and raw[0] <= 1 and raw[2:18] not in known]
     again = child.record.running()
-    if strays and again is not None and again.id == running.id and again.started == running.started:
+    if strays and again and again[0].id == running[0].id and again[0].started == running[0].started:
         count = team.ask(team.driver.requeue(child.worker, "front", strays))
         _log.warning("worker %s was given %s messages that it never heard of; they are back in waiting", child.worker, count)
 
@@ -90,8 +91,7 @@ class Sweep:
         if reply is None:
             return
         for worker in self._found - {worker.decode() for worker in reply[::2]}:
-            record = record_of("lost", worker, 0, f"the worker {worker} was registered nowhere")
-            rescue = Rescue(worker, int(team.settings.lease * 1000), "head", "crash", pack_record(record))
+            rescue = lost(worker, int(team.settings.lease * 1000), f"the worker {worker} was registered nowhere")
             count = team.ask(team.driver.rescue(rescue))
             if count is not None and count > 0:
                 _log.warning("rescued %d messages of worker %s, which nobody knew", count, worker)

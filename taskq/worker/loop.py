@@ -13,8 +13,9 @@ from taskq.errors import MalformedMessage, QueueFull, ServerRefused, ServerUnava
 from taskq.message import Message, wrap_foreign
 from taskq.worker.memory import resident_bytes
 from taskq.worker.prefetch import Prefetch
-from taskq.worker.record import Phase, Record
+from taskq.worker.record import Record
 from taskq.worker.runner import Runner
+from taskq.worker.running import Phase
 from taskq.worker.settler import Gone, Settler
 from taskq.worker.surroundings import Surroundings
 from taskq.worker.verdict import ACKED, Action

@@ -15,8 +15,9 @@ from taskq.queue import Queue
 from taskq.worker.executor import SyncExecutor
 from taskq.worker.loop import Loop
 from taskq.worker.opening import Opener
-from taskq.worker.record import Phase, Record
+from taskq.worker.record import Record
 from taskq.worker.runner import Runner
+from taskq.worker.running import Phase
 from taskq.worker.waiter import Waiter
 
 __all__ = ["work"]

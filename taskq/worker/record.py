@@ -12,10 +12,12 @@ import mmap
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import IntEnum
-from typing import NamedTuple, Protocol
 
-__all__ = ["BATCH_LIMIT", "Lock", "Phase", "Record", "Records", "Running"]
+from taskq.worker.lanes import SIZE as LANES_SIZE
+from taskq.worker.lanes import Lanes
+from taskq.worker.running import Lock, Phase, Running
+
+__all__ = ["BATCH_LIMIT", "Record", "Records"]
 
 #: The most messages that a worker reserves at once.
 BATCH_LIMIT = 256
@@ -39,47 +41,21 @@ _AT_COUNTS, _AT_FLAGS, _AT_WATCHED, _AT_BEAT, _AT_RECONCILE, _AT_BATCH = 0, 16, 
 _AT_CLAIM, _AT_START, _AT_TOLD, _AT_NAME = 40, 44, 56, 80
 _AT_DONE = _AT_NAME + 2 + _NAME
 _AT_IDS = _AT_DONE + BATCH_LIMIT
-SLOT_SIZE = (_AT_IDS + BATCH_LIMIT * _ID + 63) // 64 * 64
-
-
-class Lock(Protocol):
-    """A lock between processes."""
-
-    def acquire(self, block: bool = True, timeout: float | None = None) -> bool: ...
-
-    def release(self) -> None: ...
-
-
-class Phase(IntEnum):
-    """What a worker is doing."""
-
-    STARTING = 0
-    IDLE = 1
-    RUNNING = 2
-    STOPPING = 3
-
-
-class Running(NamedTuple):
-    """The job that a worker runs."""
-
-    id: bytes
-    job: str
-    attempt: int
-    started: float
-    since_ms: int
-    deadline: float
-    retry_ms: int
+_AT_LANES = (_AT_IDS + BATCH_LIMIT * _ID + 63) // 64 * 64
+SLOT_SIZE = (_AT_LANES + LANES_SIZE + 63) // 64 * 64
 
 
 class Record:
     """One worker's place in the shared memory."""
 
-    __slots__ = ("_at", "_ended", "_failed", "_memory", "_named", "_started", "lease", "lock")
+    __slots__ = ("_at", "_ended", "_failed", "_memory", "_named", "_started", "lanes", "lease", "lock")
 
     def __init__(self, memory: mmap.mmap, slot: int, lock: Lock) -> None:
         self._memory = memory
         self._at = slot * SLOT_SIZE
         self.lock = lock
+        #: What a worker uses instead of the batch when it runs several jobs at once.
+        self.lanes = Lanes(memory, self._at + _AT_LANES, lock)
         #: Seconds without a heartbeat after which the worker starts nothing.
         self.lease = math.inf
         # The worker's own knowledge: only it changes these.
@@ -90,7 +66,8 @@ class Record:
         """Make the place ready for another worker. The one before may have been killed with the lock in hand."""
         self.lock.acquire(False)
         self.lock.release()
-        self._memory[self._at : self._at + SLOT_SIZE] = bytes(SLOT_SIZE)
+        self._memory[self._at : self._at + _AT_LANES] = bytes(_AT_LANES)
+        self.lanes.clear()
 
     # ---- written by the worker
 
@@ -128,6 +105,15 @@ class Record:
             lock.release()
         return True
 
+    def claim(self, lane: int, now: float, attempt: int) -> bool:
+        """Claim the message of a lane. False: as for `start_next`."""
+        self.lock.acquire()
+        try:
+            beat, reconcile, _ = _LIMIT.unpack_from(self._memory, self._at + _AT_BEAT)
+            return not reconcile and now - beat <= self.lease and self.lanes.claim(lane, now, attempt)
+        finally:
+            self.lock.release()
+
     def describe(self, job: str, since_ms: int, deadline: float, retry_ms: int) -> None:
         """Tell what the claimed message is, before its job is called."""
         at, memory = self._at, self._memory
@@ -148,6 +134,12 @@ class Record:
         else:
             # The deadline too: the supervisor may read between the two writes that begin the next job.
             _START.pack_into(memory, at + _AT_START, 0.0, 0, 0, 0.0, -1)
+
+    def count_job(self, *, failed: bool) -> None:
+        """Count a job of a lane that has ended."""
+        self._ended += 1
+        self._failed += failed
+        _COUNTS.pack_into(self._memory, self._at + _AT_COUNTS, self._ended, self._failed)
 
     def end_batch(self) -> None:
         """Tell that nothing is reserved any more."""
@@ -195,6 +187,10 @@ class Record:
         The worker begins no other batch before the block ends: it may have reserved the same messages again by then, and
         returning them late would take them out of its hands while it runs them.
         """
+        if self.lanes.count:
+            with self.lanes.taken_back() as ids:
+                yield ids
+            return
         if not self.lock.acquire(True, 0.1):
             yield []  # it died, or was stopped, with the lock in hand
             return
@@ -225,33 +221,48 @@ class Record:
     @property
     def held(self) -> int:
         """How many messages the worker knows that it has reserved and not settled, at most."""
+        if self.lanes.count:
+            return len(self.lanes.ids())
         count: int = _BATCH.unpack_from(self._memory, self._at + _AT_BATCH)[0]
         return count
 
     def ids(self) -> list[bytes]:
-        """The messages of the batch."""
-        return self._ids(0, self.held)
+        """The messages that it knows of."""
+        return self.lanes.ids() if self.lanes.count else self._ids(0, self.held)
 
     def unstarted(self) -> int:
-        """How many messages wait behind the running one."""
+        """How many messages are reserved and not started."""
+        if self.lanes.count:
+            return self.lanes.unstarted()
         count, started = _BATCH.unpack_from(self._memory, self._at + _AT_BATCH)
         return max(0, int(count) - int(started))
 
-    def running(self) -> Running | None:
-        """The job that runs now, or None."""
+    def running(self) -> list[Running]:
+        """The jobs that run now, the oldest first."""
+        if self.lanes.count:
+            return self.lanes.running()
         count, started, attempt, since_ms, deadline, retry_ms = _CLAIM.unpack_from(self._memory, self._at + _AT_CLAIM)
         if not started or not count or self._memory[self._at + _AT_DONE + count - 1]:
-            return None
+            return []
         at = self._at + _AT_NAME
         size = _SIZE.unpack_from(self._memory, at)[0]
         name = bytes(self._memory[at + 2 : at + 2 + size]).decode(errors="replace") if since_ms else ""
-        return Running(self._ids(count - 1, count)[0], name, attempt, started, since_ms, deadline, retry_ms)
+        return [Running(self._ids(count - 1, count)[0], name, attempt, started, since_ms, deadline, retry_ms)]
+
+    def began(self, now: float) -> float:
+        """Monotonic time since when nothing was started, although something could be; `now` when nothing runs or waits."""
+        if self.lanes.count:
+            return max(self.lanes.last_start(), self.lanes.oldest_unstarted()) or now
+        running = self.running()
+        return running[0].started if running else now
 
     def done_ids(self) -> list[bytes]:
         """Messages of the batch whose jobs ended well: safe to settle again.
 
         Read under the lock: the marks of one batch beside the ids of the next would settle what was never run.
         """
+        if self.lanes.count:
+            return self.lanes.done_ids()
         if not self.lock.acquire(True, 0.1):
             return []  # it died, or was stopped, with the lock in hand
         try:

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from taskq.channel import MOVES, State
-from taskq.driver.base import Rescue
+from taskq.driver.base import Blame, Rescue
 from taskq.errors import ServerRefused
 from tests.driver.store import LEASE_MS, RECORD, Store, id_of, message
 
@@ -67,8 +67,8 @@ def test_a_key_of_another_type_loses_nothing(store: Store, wrong: str) -> None:
         driver.restore(State.PARKED, [(parked, parked)]),
         driver.reserve(W, 1, []),
         driver.heartbeat(W, {"pid": 1}, lease_ms=LEASE_MS, register=True),
-        *[driver.rescue(Rescue(W, 0, blame)) for blame in ("", "head", first)],
-        *[driver.rescue(Rescue(W, 0, "head", "timeout", RECORD, 5)) for _ in range(2)],
+        *[driver.rescue(Rescue(W, 0, blamed)) for blamed in ((), (Blame("head"),), (Blame("all"),), (Blame(first),))],
+        *[driver.rescue(Rescue(W, 0, (Blame("head", "timeout", RECORD, 5),))) for _ in range(2)],
     ]:
         with suppress(ServerRefused):
             store.do(command)

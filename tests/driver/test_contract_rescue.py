@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from taskq.channel import State
-from taskq.driver.base import Fault, Rescue
+from taskq.driver.base import Blame, Fault, Rescue
 from taskq.history import records
 from taskq.message import Flag, Message, new_id, wrap_foreign
 from tests.driver.conftest import MakeStore
@@ -16,8 +16,9 @@ from tests.driver.store import LEASE_MS, RECORD, Store, crashes, id_of, message
 W = "worker-1"
 
 
-def _rescue(store: Store, blame: bytes | str = "", *, fault: Fault = "crash", retry_ms: int = -1, lease_ms: int = 0) -> Any:
-    return store.do(store.driver.rescue(Rescue(W, lease_ms, blame, fault, RECORD, retry_ms)))
+def _rescue(store: Store, blame: Any = "", *, fault: Fault = "crash", retry_ms: int = -1, lease_ms: int = 0) -> Any:
+    blamed = (Blame(blame, fault, RECORD, retry_ms),) if blame else ()
+    return store.do(store.driver.rescue(Rescue(W, lease_ms, blamed)))
 
 
 def test_a_living_worker_is_not_rescued(store: Store) -> None:

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from taskq.channel import State
-from taskq.driver.base import Command, Rescue
+from taskq.driver.base import Blame, Command, Rescue
 from taskq.errors import QueueFull
 from taskq.message import Message, new_id, wrap_foreign
 from tests.conftest import OwnServer
@@ -139,7 +140,9 @@ def test_a_dead_worker_is_rescued(store: Store, blame: str, crashes: int) -> Non
     messages = [message(crashes=crashes), message()]
     store.reserved_by(W, *messages)
     fill(store)
-    assert store.do(store.driver.rescue(Rescue(W, 0, id_of(messages[0]) if blame == "id" else blame, "crash", RECORD))) == 2
+    who: Any = id_of(messages[0]) if blame == "id" else blame
+    blamed = (Blame(who, "crash", RECORD),) if blame else ()
+    assert store.do(store.driver.rescue(Rescue(W, 0, blamed))) == 2
     assert sorted(map(id_of, store.everything())) == sorted(map(id_of, messages))
     assert store.reserved(W) == []
 
@@ -148,7 +151,7 @@ def test_a_killed_timeout_is_settled(store: Store) -> None:
     """Given a full server, then a job that was killed at its time limit is delayed for its next run."""
     store.reserved_by(W, raw := message())
     fill(store)
-    assert store.do(store.driver.rescue(Rescue(W, 0, id_of(raw), "timeout", RECORD, 5_000))) == 1
+    assert store.do(store.driver.rescue(Rescue(W, 0, (Blame(id_of(raw), "timeout", RECORD, 5_000),)))) == 1
     assert len(store.delayed) == 1
 
 

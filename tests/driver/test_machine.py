@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from taskq.channel import State
-from taskq.driver.base import Rescue
+from taskq.driver.base import Blame, Rescue
 from taskq.message import Message
 from tests.driver.store import LEASE_MS, RECORD, Store, id_of, message
 from tests.support.servers import ServerProcess
 
 WORKERS = ("worker-1", "worker-2", "worker-3")
+FAULTS = ["crash", "timeout", "neighbour"]
 ASIDE = (State.FAILED, State.TIMEOUT, State.PARKED)
 workers = st.sampled_from(WORKERS)
 places = st.integers(0, 5)
@@ -101,11 +102,12 @@ class Moves(RuleBasedStateMachine):
         else:
             self.store.do(self.driver.fail(worker, state, id_of(raw), raw))
 
-    @rule(worker=workers, blame=st.sampled_from(["", "head", "id"]), place=places, fault=st.sampled_from(["crash", "timeout"]))
+    @rule(worker=workers, blame=st.sampled_from(["", "head", "all", "id"]), place=places, fault=st.sampled_from(FAULTS))
     def rescue(self, worker: str, blame: str, place: int, fault: str) -> None:
         raw = self._of(worker, place)
         who = (id_of(raw) if raw else b"") if blame == "id" else blame
-        self.store.do(self.driver.rescue(Rescue(worker, 0, who, fault, RECORD, 5)))  # type: ignore[arg-type]
+        blamed = (Blame(who, fault, RECORD, 5),) if who else ()  # type: ignore[arg-type]
+        self.store.do(self.driver.rescue(Rescue(worker, 0, blamed)))
 
     @rule(state=st.sampled_from(ASIDE), place=places)
     def reload(self, state: State, place: int) -> None:

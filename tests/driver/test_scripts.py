@@ -11,7 +11,7 @@ import pytest
 
 from taskq.channel import MOVES, Keys, State
 from taskq.config import ChannelSettings
-from taskq.driver.base import Command, Rescue
+from taskq.driver.base import Blame, Command, Rescue
 from taskq.driver.redis import RedisDriver
 from taskq.driver.scripts import load_script, script_names
 
@@ -45,7 +45,7 @@ CALLS: list[Command] = [
     DRIVER.heartbeat(W, {"pid": 1, "job": "x"}, lease_ms=5, register=False),
     DRIVER.heartbeat(W, {}, lease_ms=5, register=False),
     DRIVER.rescue(Rescue(W)),
-    DRIVER.rescue(Rescue(W, 5, ID, "timeout", RAW, 5)),
+    DRIVER.rescue(Rescue(W, 5, (Blame(ID, "timeout", RAW, 5), Blame("all", "crash", RAW)))),
     DRIVER.restore(State.FAILED, [(RAW, RAW)]),
     DRIVER.restore(State.PARKED, [(RAW, RAW), (RAW, RAW)]),
     DRIVER.flush(State.WAITING, 5),

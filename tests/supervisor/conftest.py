@@ -12,7 +12,8 @@ from taskq import Queue
 from taskq.message import Message
 from taskq.supervisor.child import Child
 from taskq.supervisor.team import Team
-from taskq.worker.record import Phase, Records
+from taskq.worker.record import Records
+from taskq.worker.running import Phase
 from tests.support.hand import HandWorker
 from tests.support.servers import ServerProcess
 from tests.support.store import Store

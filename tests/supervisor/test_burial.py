@@ -11,7 +11,7 @@ from taskq.history import records
 from taskq.message import Message
 from taskq.supervisor.burial import bury
 from taskq.supervisor.child import Child, Death
-from taskq.worker.record import Phase
+from taskq.worker.running import Phase
 from tests.supervisor.conftest import Office
 
 KILLED = Death(-9, maxrss=50_000)
@@ -86,7 +86,7 @@ def test_a_kill_at_the_limit_is_a_failed_attempt(office: Office, retry_ms: int, 
     child = office.child()
     messages = office.reserve(child, 2)
     start(child, retry_ms=retry_ms)
-    child.killed_for, child.overdue = "timeout", messages[0].id
+    child.killed_for, child.overdue = "timeout", {messages[0].id}
     bury(office.team, child, KILLED, 10.0)
     found = [message for message in office.store.messages(state) if message.id == messages[0].id]
     assert [(message.attempts, message.crashes) for message in found] == [(1, 0)]
@@ -102,7 +102,7 @@ def test_a_kill_that_came_too_late_blames_nobody(office: Office) -> None:
     child = office.child()
     messages = office.reserve(child, 2)
     start(child, done=1)
-    child.killed_for, child.overdue = "timeout", messages[0].id
+    child.killed_for, child.overdue = "timeout", {messages[0].id}
     bury(office.team, child, KILLED, 10.0)
     (left,) = office.store.messages(State.WAITING)
     assert left.raw == messages[1].raw

@@ -18,7 +18,8 @@ from taskq.supervisor.generation import Generation
 from taskq.supervisor.identity import new_worker_id
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.zygote import AppInfo, Estate, Exited, Failed, Spawn, Started
-from taskq.worker.record import Phase, Records
+from taskq.worker.record import Records
+from taskq.worker.running import Phase
 from tests.support.processes import is_alive
 from tests.support.servers import ServerProcess
 from tests.support.wait import wait_until

@@ -10,8 +10,8 @@ import pytest
 
 from taskq.channel import State
 from taskq.clock import monotonic
-from taskq.supervisor.services import Watch
-from taskq.worker.record import Phase
+from taskq.supervisor.watch import Watch
+from taskq.worker.running import Phase
 from tests.supervisor.conftest import Office
 from tests.support.servers import ServerProcess
 
@@ -83,7 +83,7 @@ def test_a_job_that_ignores_its_deadline_is_killed(
     watch.tick(111.1)
     watch.tick(111.2)
     assert process.wait(5) == -9
-    assert (child.killed_for, child.overdue) == ("timeout", message.id)
+    assert (child.killed_for, child.overdue) == ("timeout", {message.id})
     assert caplog.text.count("is killed: work") == 1
 
 

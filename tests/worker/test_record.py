@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from taskq.worker.record import BATCH_LIMIT, SLOT_SIZE, Phase, Record, Records
+from taskq.worker.record import BATCH_LIMIT, SLOT_SIZE, Record, Records
+from taskq.worker.running import Phase
 from tests.support.wait import wait_until
 
 _fork = multiprocessing.get_context("fork")
@@ -47,21 +48,20 @@ def test_a_batch_is_started_in_order_and_ends() -> None:
     record = Records([_fork.Lock()])[0]
     ids = ids_of(3)
     record.begin_batch(ids)
-    assert (record.held, record.unstarted(), record.running()) == (3, 3, None)
+    assert (record.held, record.unstarted(), record.running()) == (3, 3, [])
     assert record.start_next(10.0, 2)
     record.describe("shop:send", 1234, 15.5, 250)
-    running = record.running()
-    assert running is not None
+    (running,) = record.running()
     assert running == (ids[0], "shop:send", 2, 10.0, 1234, 15.5, 250)
     record.end_job(0, acked=True, failed=False)
-    assert record.running() is None
+    assert record.running() == []
     assert record.start_next(11.0, 1)
     record.end_job(1, acked=False, failed=True)
     assert record.start_next(12.0, 1)
     assert not record.start_next(13.0, 1)
     assert (record.counts, record.done_ids(), record.unstarted()) == ((2, 1), [ids[0]], 0)
     record.end_batch()
-    assert (record.held, record.done_ids(), record.running()) == (0, [], None)
+    assert (record.held, record.done_ids(), record.running()) == (0, [], [])
 
 
 def test_a_job_that_is_not_described_yet_has_no_deadline_of_the_one_before(record: Record) -> None:
@@ -71,8 +71,7 @@ def test_a_job_that_is_not_described_yet_has_no_deadline_of_the_one_before(recor
     record.describe("slow", 99, 2.0, 5)
     record.end_job(0, acked=True, failed=False)
     record.start_next(50.0, 1)
-    running = record.running()
-    assert running is not None
+    (running,) = record.running()
     assert (running.job, running.started, running.deadline, running.retry_ms) == ("", 50.0, 0.0, -1)
 
 
@@ -83,8 +82,7 @@ def test_long_names_are_cut(record: Record, name: str) -> None:
     record.begin_batch(ids)
     record.start_next(1.0, 1)
     record.describe(name, 7, 0.0, -1)
-    running = record.running()
-    assert running is not None
+    (running,) = record.running()
     assert name.startswith(running.job.rstrip("\N{REPLACEMENT CHARACTER}"))
     assert record.done_ids() == []
     assert taken(record) == ids[1:]
@@ -101,7 +99,7 @@ def test_records_do_not_touch_each_other() -> None:
         records[1].end_job(index, acked=True, failed=True)
     records[1].set_phase(Phase.STOPPING)
     for other in (records[0], records[2]):
-        assert (other.held, other.counts, other.phase, other.running()) == (0, (0, 0), Phase.STARTING, None)
+        assert (other.held, other.counts, other.phase, other.running()) == (0, (0, 0), Phase.STARTING, [])
     assert len(records[1].done_ids()) == BATCH_LIMIT
     assert (len(records), SLOT_SIZE % 64) == (3, 0)
 
@@ -129,8 +127,7 @@ def test_what_is_taken_back_can_not_be_started(record: Record) -> None:
     assert taken(record) == []
     assert not record.start_next(3.0, 1)
     assert (record.unstarted(), record.held, record.done_ids()) == (0, 2, ids[:1])
-    running = record.running()
-    assert running is not None
+    (running,) = record.running()
     assert running.id == ids[1]
 
 
@@ -199,7 +196,7 @@ def test_a_cleared_place_is_as_new(record: Record) -> None:
     record.set_watched(True)
     record.set_beat(9.0)
     record.clear()
-    assert (record.held, record.running(), record.phase, record.beat) == (0, None, Phase.STARTING, 0.0)
+    assert (record.held, record.running(), record.phase, record.beat) == (0, [], Phase.STARTING, 0.0)
     assert (record.watched, record.take_reconcile(), record.unstarted()) == (False, False, 0)
 
 
@@ -258,11 +255,10 @@ def test_the_supervisor_reads_what_another_process_wrote(record: Record) -> None
     """Given a worker that is killed in a job, then what it ran and what it hadn't started can still be read."""
     ids = ids_of(4)
     process = in_child(_hold, record, ids)
-    wait_until(lambda: (running := record.running()) is not None and running.job == "held")
+    wait_until(lambda: (running := record.running()) and running[0].job == "held")
     process.kill()
     process.join(5)
-    running = record.running()
-    assert running is not None
+    (running,) = record.running()
     assert running.id == ids[0]
     assert taken(record) == ids[1:]
 

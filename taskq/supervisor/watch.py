@@ -1,0 +1,98 @@
+"""The duty that looks at running jobs: whether one ignores its deadline, and whether messages lie behind one that is slow."""
+
+from __future__ import annotations
+
+import logging
+
+from taskq.supervisor.child import Child
+from taskq.supervisor.rules import is_helpless, leave_until, must_take_back, overdue
+from taskq.supervisor.team import Team
+from taskq.worker.running import SLOW_SECONDS, Phase, Running
+
+__all__ = ["Watch"]
+
+_log = logging.getLogger("taskq.supervisor")
+_IDLE_POLL = 1.0
+
+
+class Watch:
+    """Looks at running jobs: kills those that ignore their deadline, and takes back what lies reserved behind slow ones."""
+
+    def __init__(self, team: Team) -> None:
+        self.due = 0.0
+        self._team = team
+
+    def tick(self, now: float) -> None:
+        wait = _IDLE_POLL
+        for child in list(self._team.children.values()):
+            wait = min(wait, self._look(child, now))
+        self.due = now + wait
+
+    def _look(self, child: Child, now: float) -> float:
+        """Look at one child. Returns in how many seconds to look again."""
+        record, wait = child.record, _IDLE_POLL
+        phase = record.phase
+        if phase is Phase.STOPPING:
+            # It ends by itself, unless a thread that a job has left behind keeps it.
+            child.ask_to_stop(now + self._team.settings.stop_timeout)
+        running = record.running()
+        if late := overdue(running, now):
+            self._end(child, running, late, now)
+            wait = 0.05
+        elif phase is Phase.LEAVING:
+            child.leaving = True
+        if not running and not record.lanes.count:
+            return min(wait, self._unwatch(child))
+        wait = min(wait, self._relieve(child, now - record.began(now)))
+        return min([wait, *(max(0.05, one.deadline - now) for one in running if one.deadline)])
+
+    def _end(self, child: Child, running: list[Running], late: list[Running], now: float) -> None:
+        """End a child of which jobs have ignored their deadlines: at once, or with several jobs when the others have ended."""
+        if child.record.lanes.count:
+            if child.record.phase in (Phase.LEAVING, Phase.STOPPING):
+                if not child.leaving:
+                    child.leave(leave_until(running, now, self._team.settings.stop_timeout))
+                return
+            if not is_helpless(late, now):
+                return
+        is_first = child.killed_for is None
+        if is_first:
+            child.overdue = {one.id for one in late}
+        child.kill("timeout")  # before the log, which may block
+        if is_first:
+            for one in late:
+                _log.error("worker %s is killed: %s %s ignored its handle_timeout", child.worker, one.job, one.id.hex())
+
+    def poked(self) -> None:
+        """A child has reserved several messages, or leaves: look at it."""
+        for child in self._team.children.values():
+            if child.record.unstarted():
+                child.record.set_watched(True)
+        self.due = 0.0
+
+    def _relieve(self, child: Child, running_for: float) -> float:
+        """Take back what lies behind a slow job, and settle what is done before it. Returns when to look again."""
+        record, team = child.record, self._team
+        unstarted = record.unstarted()
+        if must_take_back(running_for, unstarted):
+            with record.taken_back() as ids:
+                # None: nobody knows. Fewer: the server has lost them, or others have them. Then the worker looks what is still its own.
+                if ids and team.ask(team.driver.requeue(child.worker, "front", ids)) != len(ids):
+                    record.ask_reconcile()
+        if running_for > SLOW_SECONDS and not record.lanes.count and (done := record.done_ids()):
+            team.ask(team.driver.ack(child.worker, done))
+        if not record.unstarted():
+            return self._unwatch(child)
+        return SLOW_SECONDS / 2
+
+    @staticmethod
+    def _unwatch(child: Child) -> float:
+        record = child.record
+        if not record.watched:
+            return _IDLE_POLL
+        record.set_watched(False)
+        # Between the look and the line above it may have begun a batch, and seen that it is watched.
+        if record.unstarted():
+            record.set_watched(True)
+            return SLOW_SECONDS / 2
+        return _IDLE_POLL

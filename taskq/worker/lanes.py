@@ -1,0 +1,170 @@
+"""The part of the shared record that a worker with several jobs at once uses: a lane for each of them.
+
+A lane runs one job at a time. The worker writes into it, the supervisor reads; the lock of the record decides who starts a message,
+or takes it back unstarted.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from taskq.worker.running import LANE_LIMIT, Lock, Running
+
+__all__ = ["SIZE", "Lanes"]
+
+_ID = 16
+_NAME = 120
+_COUNT = struct.Struct("=I")  # how many lanes there are; 0: the worker runs one job at a time, and uses the batch
+# A lane: 0: state, attempt, 8: started or else reserved (monotonic), 16: since (epoch ms), 24: deadline (monotonic, 0 = none),
+# 32: retry ms (-1 = none left), 40: id, 56: length of the name, then the name
+_STATE = struct.Struct("=I")
+_CLAIM = struct.Struct("=IIdqdq")
+_TOLD = struct.Struct("=qdq")
+_TEXT = struct.Struct("=H")
+_AT_TOLD, _AT_ID, _AT_NAME = 16, 40, 56
+_LANE = (_AT_NAME + 2 + _NAME + 7) // 8 * 8
+_AT_LANES = 8
+#: Bytes of the memory that all lanes take.
+SIZE = _AT_LANES + LANE_LIMIT * _LANE
+
+_FREE, _RESERVED, _RUNS, _DONE = range(4)
+
+
+class Lanes:
+    """The lanes of one worker, in its place in the shared memory."""
+
+    __slots__ = ("_at", "_lock", "_memory")
+
+    def __init__(self, memory: mmap.mmap, at: int, lock: Lock) -> None:
+        self._memory = memory
+        self._at = at
+        self._lock = lock
+
+    @property
+    def count(self) -> int:
+        """How many there are; none in a worker that runs one job at a time."""
+        number: int = _COUNT.unpack_from(self._memory, self._at)[0]
+        return number
+
+    def open(self, count: int) -> None:
+        """Make so many lanes, all free."""
+        _COUNT.pack_into(self._memory, self._at, count)
+
+    def clear(self) -> None:
+        """Forget what the worker before has left. Pages that none has used stay untouched, and cost no memory."""
+        size = _AT_LANES + self.count * _LANE
+        self._memory[self._at : self._at + size] = bytes(size)
+
+    # ---- written by the worker
+
+    def reserve(self, pairs: Sequence[tuple[int, bytes]], now: float) -> None:
+        """Tell which messages are reserved, and in which lanes they will be started."""
+        # Under the lock: who is just giving back may give back these very messages.
+        with self._locked():
+            for lane, identity in pairs:
+                at = self._place(lane)
+                _CLAIM.pack_into(self._memory, at, _RESERVED, 0, now, 0, 0.0, -1)
+                self._memory[at + _AT_ID : at + _AT_ID + _ID] = identity
+
+    def claim(self, lane: int, now: float, attempt: int) -> bool:
+        """Mark a lane's message as started. To be called with the lock in hand. False: it was taken back."""
+        at = self._place(lane)
+        if _STATE.unpack_from(self._memory, at)[0] != _RESERVED:
+            return False
+        _CLAIM.pack_into(self._memory, at, _RUNS, attempt, now, 0, 0.0, -1)
+        return True
+
+    def describe(self, lane: int, job: str, since_ms: int, deadline: float, retry_ms: int) -> None:
+        """Tell what the started message is."""
+        at, memory = self._place(lane), self._memory
+        name = job.encode()[:_NAME]
+        memory[at + _AT_NAME : at + _AT_NAME + 2 + len(name)] = _TEXT.pack(len(name)) + name
+        _TOLD.pack_into(memory, at + _AT_TOLD, since_ms, deadline, retry_ms)
+
+    def done(self, lane: int) -> None:
+        """Tell that the job has ended well: whoever comes first may settle it."""
+        _STATE.pack_into(self._memory, self._place(lane), _DONE)
+
+    def free(self, lanes: Sequence[int]) -> None:
+        """Tell that what was in these lanes is settled, or no longer the worker's."""
+        with self._locked():
+            for lane in lanes:
+                _STATE.pack_into(self._memory, self._place(lane), _FREE)
+
+    # ---- read by the supervisor
+
+    @contextmanager
+    def taken_back(self) -> Iterator[list[bytes]]:
+        """Take what isn't started, oldest first, to be returned to the server. As `Record.taken_back`."""
+        if not self._lock.acquire(True, 0.1):
+            yield []  # it died, or was stopped, with the lock in hand
+            return
+        try:
+            lanes = sorted(self._in(_RESERVED), key=self._since)
+            for lane in lanes:
+                _STATE.pack_into(self._memory, self._place(lane), _FREE)
+            yield [self._id(lane) for lane in lanes]
+        finally:
+            self._lock.release()
+
+    def ids(self) -> list[bytes]:
+        """Every message that the worker knows it has reserved and not settled."""
+        return [self._id(lane) for lane in self._in(_RESERVED, _RUNS, _DONE)]
+
+    def unstarted(self) -> int:
+        """How many messages are reserved and not started."""
+        return len(self._in(_RESERVED))
+
+    def last_start(self) -> float:
+        """Monotonic time at which the youngest job of all was started; of those that still run."""
+        return max((self._since(lane) for lane in self._in(_RUNS)), default=0.0)
+
+    def oldest_unstarted(self) -> float:
+        """Monotonic time since when the first of the unstarted waits; 0 when none does."""
+        return min((self._since(lane) for lane in self._in(_RESERVED)), default=0.0)
+
+    def running(self) -> list[Running]:
+        """The jobs that run now, the oldest first."""
+        found = [self._running(lane) for lane in self._in(_RUNS)]
+        return sorted(found, key=lambda one: one.started)
+
+    def done_ids(self) -> list[bytes]:
+        """Messages whose jobs ended well: safe to settle again."""
+        if not self._lock.acquire(True, 0.1):
+            return []  # it died, or was stopped, with the lock in hand
+        try:
+            return [self._id(lane) for lane in self._in(_DONE)]
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _place(self, lane: int) -> int:
+        return self._at + _AT_LANES + lane * _LANE
+
+    def _in(self, *states: int) -> list[int]:
+        return [lane for lane in range(self.count) if _STATE.unpack_from(self._memory, self._place(lane))[0] in states]
+
+    def _since(self, lane: int) -> float:
+        since: float = _CLAIM.unpack_from(self._memory, self._place(lane))[2]
+        return since
+
+    def _id(self, lane: int) -> bytes:
+        at = self._place(lane) + _AT_ID
+        return bytes(self._memory[at : at + _ID])
+
+    def _running(self, lane: int) -> Running:
+        at = self._place(lane)
+        _, attempt, started, since_ms, deadline, retry_ms = _CLAIM.unpack_from(self._memory, at)
+        size = _TEXT.unpack_from(self._memory, at + _AT_NAME)[0]
+        name = bytes(self._memory[at + _AT_NAME + 2 : at + _AT_NAME + 2 + size]).decode(errors="replace") if since_ms else ""
+        return Running(self._id(lane), name, attempt, started, since_ms, deadline, retry_ms)

@@ -1,0 +1,46 @@
+"""What a worker tells of itself, in words that it and its supervisor share."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+__all__ = ["HARD_GRACE", "LANE_LIMIT", "SLOW_SECONDS", "Lock", "Phase", "Running"]
+
+#: How long after its deadline a job may go on before its process is ended.
+HARD_GRACE = 1.0
+#: What is reserved and not started within this time is given back.
+SLOW_SECONDS = 0.05
+#: The most jobs that one process runs at once.
+LANE_LIMIT = 1000
+
+
+class Lock(Protocol):
+    """A lock between processes."""
+
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool: ...
+
+    def release(self) -> None: ...
+
+
+class Phase(IntEnum):
+    """What a worker is doing."""
+
+    STARTING = 0
+    IDLE = 1
+    RUNNING = 2
+    STOPPING = 3
+    #: It reserves no more, and ends when its jobs have ended; another may take its place at once.
+    LEAVING = 4
+
+
+class Running(NamedTuple):
+    """A job that a worker runs."""
+
+    id: bytes
+    job: str
+    attempt: int
+    started: float
+    since_ms: int
+    deadline: float
+    retry_ms: int
