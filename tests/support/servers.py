@@ -32,13 +32,14 @@ if TYPE_CHECKING:
 else:
     RedisClient = object
 
-__all__ = ["ServerOptions", "ServerProcess", "debian_binary", "free_port", "old_redis_binary", "valkey_binary"]
+__all__ = ["ServerOptions", "ServerProcess", "debian_binary", "die_with_parent", "free_port", "old_redis_binary", "valkey_binary"]
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the one that started it ends; for `preexec_fn`. Linux only."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -174,7 +175,7 @@ class ServerProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for pytest, which ends the server after the test's own clean-up
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         ServerProcess.running.add(self._process.pid)
         self._wait_until_it_answers(self._process, timeout)

@@ -1,0 +1,33 @@
+"""How fast workers work off what waits: the rate, the processor time a job, and whether each ran exactly once."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from tests.benchmarks.processes import Crew
+from tests.benchmarks.stage import Stage
+
+__all__ = ["Drained", "drain"]
+
+#: The part of the jobs that is not timed: what the processes need to start side by side is a measure of its own.
+WARM_UP = 0.1
+
+
+class Drained(NamedTuple):
+    """What was seen: jobs a second, and microseconds of processor time a job."""
+
+    rate: float
+    worker_cpu: float
+    server_cpu: float
+
+
+def drain(stage: Stage, crew: Crew, count: int) -> Drained:
+    """Watch how the first `count` jobs are worked off by workers that were just started."""
+    stage.wait(max(1, int(count * WARM_UP)), crew, count=count)
+    before, began = stage.done(count), time.monotonic()
+    worker, server = crew.cpu(), stage.server_cpu()
+    stage.wait(count, crew, count=count)
+    ran, took = stage.done(count) - before, time.monotonic() - began
+    spent, served = crew.cpu() - worker, stage.server_cpu() - server
+    return Drained(ran / took, spent / ran * 1e6, served / ran * 1e6) if ran else Drained(0, 0, 0)

@@ -1,0 +1,56 @@
+"""Makes docs/benchmarks.md and its chart from the file of a run.
+
+python -m tests.benchmarks.report FILE
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from string import Template
+
+from tests.benchmarks.book import Book
+from tests.benchmarks.report.ahead import ahead
+from tests.benchmarks.report.budgets import budget_table
+from tests.benchmarks.report.chart import chart
+from tests.benchmarks.report.tables import cost_table, headline, rate_table, setup_table
+from tests.support.worker import ROOT
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+CHART = ROOT / "docs" / "_static" / "benchmarks.svg"
+TEMPLATE = Path(__file__).with_name("page.md")
+
+
+def page(told: dict[str, dict[str, str]], book: Book) -> str:
+    """Fill the template."""
+    facts = told["facts"]
+    quick = ":::{warning}\nThese figures are of a quick run on a busy machine: they only show that everything works.\n:::\n"
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        facts,
+        redis_py=facts["redis-py"],
+        warning="" if facts["size"] == "full" else quick,
+        headline=headline(book),
+        budgets=budget_table(book),
+        rates=rate_table(book),
+        costs=cost_table(book),
+        ahead=ahead(book),
+        setups=setup_table(told["versions"], facts["taskq"]),
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Write both files."""
+    if len(arguments) != 1:
+        print(__doc__, file=sys.stderr)
+        return 2
+    told = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+    book = Book(told["values"])
+    PAGE.write_text(page(told, book), encoding="utf-8")
+    CHART.write_text(chart(book), encoding="utf-8")
+    print(f"wrote {PAGE.relative_to(ROOT)} and {CHART.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""The table of everything that is measured: versions, and workers as their documentation starts them."""
+
+from __future__ import annotations
+
+from tests.benchmarks.contender import Contender
+
+__all__ = ["BLMOVE", "LUA", "PEERS", "TASKQ"]
+
+TASKQ = Contender(
+    name="taskq",
+    app="taskq_app",
+    worker=("python", "-m", "taskq", "worker", "taskq_app", "--processes", "2"),
+    jobs=300_000,
+    setup="Its defaults, two processes.",
+)
+LUA = Contender(
+    name="bare Lua batches",
+    app="bare_app",
+    worker=("python", "bare_app.py", "lua"),
+    copies=2,
+    jobs=500_000,
+    setup="A loop: one script call settles 64 messages and takes the next 64; `pickle.loads`, the call. A limit, not a queue.",
+)
+BLMOVE = Contender(
+    name="bare BLMOVE",
+    app="bare_app",
+    worker=("python", "bare_app.py", "blmove"),
+    copies=2,
+    jobs=40_000,
+    setup="A loop: `BLMOVE` of one message, `pickle.loads`, the call; nothing is ever settled. A limit, not a queue.",
+)
+
+_HIREDIS = "hiredis==3.5.0"
+
+PEERS = (
+    Contender(
+        name="Dramatiq",
+        app="dramatiq_app",
+        worker=("dramatiq", "--processes", "2", "dramatiq_app"),
+        jobs=8_000,
+        requires=("dramatiq==2.2.1", "redis==8.1.0", _HIREDIS),
+        setup="`dramatiq --processes 2`: 8 threads in each, as by default.",
+    ),
+    Contender(
+        name="Huey",
+        app="huey_app",
+        worker=("huey_consumer", "huey_app.huey", "-k", "process", "-w", "2", "-q"),
+        jobs=8_000,
+        requires=("huey==3.5.4", "redis==8.1.0", _HIREDIS),
+        setup="`huey_consumer -k process -w 2 -q`. It takes a task off the queue before it runs.",
+    ),
+    Contender(
+        name="taskiq (stream)",
+        app="taskiq_app",
+        worker=("taskiq", "worker", "taskiq_app:broker", "--workers", "2", "--log-level", "WARNING"),
+        jobs=8_000,
+        requires=("taskiq[uv]==0.13.0", "taskiq-redis==1.2.4", "redis==8.1.0", _HIREDIS),
+        home="taskiq",
+        setup="`taskiq worker --workers 2`, uvloop installed, the stream broker, which its README shows: it acknowledges.",
+    ),
+    Contender(
+        name="taskiq (list)",
+        app="taskiq_app",
+        worker=("taskiq", "worker", "taskiq_app:broker", "--workers", "2", "--log-level", "WARNING"),
+        jobs=8_000,
+        home="taskiq",
+        env={"BENCH_BROKER": "list"},
+        setup="The same with the list broker, for those who don't want acknowledgements.",
+    ),
+    Contender(
+        name="RQ",
+        app="rq_app",
+        worker=("rq", "worker-pool", "--num-workers", "2", "--quiet", "--url", "{url}"),
+        jobs=200,
+        requires=("rq==3.0.0", "redis==8.1.0", _HIREDIS),
+        setup="`rq worker-pool --num-workers 2`: forks for each job, which its documentation recommends for production.",
+    ),
+    Contender(
+        name="RQ (SimpleWorker)",
+        app="rq_app",
+        worker=("rq", "worker-pool", "-n", "2", "--quiet", "--worker-class", "rq.worker.SimpleWorker", "--url", "{url}"),
+        jobs=1_500,
+        home="RQ",
+        setup="The same with the worker that doesn't fork, which its documentation names for extremely short jobs.",
+    ),
+    Contender(
+        name="Celery",
+        app="celery_app",
+        worker=("celery", "--app", "celery_app", "worker", "--concurrency", "2"),
+        jobs=3_000,
+        requires=("celery[redis]==5.7.0", "redis==8.1.0", _HIREDIS, "packaging==26.3"),
+        setup="`celery worker --concurrency 2`, prefork, prefetching 128, results ignored: its guide for many short tasks.",
+    ),
+    Contender(
+        name="SAQ",
+        app="saq_app",
+        worker=("saq", "saq_app.settings", "--workers", "2", "--quiet"),
+        jobs=4_000,
+        requires=("saq[hiredis]==0.26.4", "redis==7.4.1", _HIREDIS, "typing_extensions==4.16.0"),
+        setup="`saq --workers 2`: 10 jobs at once in each, as by default; nothing kept of what has ended.",
+    ),
+    Contender(
+        name="arq",
+        app="arq_app",
+        worker=("arq", "arq_app.WorkerSettings"),
+        copies=2,
+        jobs=2_000,
+        requires=("arq==0.28.0", "redis==5.3.1", _HIREDIS),
+        setup="Two of `arq`: 10 jobs at once in each, as by default; no results.",
+    ),
+)

@@ -1,0 +1,74 @@
+"""The benchmarks themselves are run by hand; how their page is made from figures is checked here."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.benchmarks.book import Book, Span, percentile
+from tests.benchmarks.report.__main__ import page
+from tests.benchmarks.report.ahead import ahead
+from tests.benchmarks.report.budgets import BUDGETS, budget_table
+from tests.benchmarks.report.chart import chart
+from tests.benchmarks.report.tables import headline
+from tests.benchmarks.report.text import number
+
+FACTS = {
+    "date": "2026-01-01", "cores": "2", "processor": "any", "system": "Linux 6", "python": "3.11.1", "server": "Valkey 9", "taskq": "1.0",
+    "redis-py": "8", "load": "0.00", "minutes": "9.0", "rounds": "3", "size": "full",
+    "stock": "1,000,000", "due": "100,000", "flat": "200,000",
+}  # fmt: skip
+
+
+@pytest.fixture
+def book() -> Book:
+    """Three rounds: taskq is faster than Huey at working off, and slower at pushing."""
+    return Book(
+        {
+            "drain": {"bare Lua batches": [300.0, 200.0, 250.0], "taskq": [120.0, 100.0, 110.0], "Huey": [10.0, 20.0, 11.0]},
+            "push": {"taskq": [5.0], "Huey": [7.0]},
+        }
+    )
+
+
+def test_a_ratio_is_made_of_figures_of_one_round(book: Book) -> None:
+    """Given rounds of different speed, then the ratios are those within each, and their median is told."""
+    assert book.ratio("drain", "taskq", ("drain", "bare Lua batches")) == Span(0.44, 0.4, 0.5)
+    assert book.ratio("drain", "taskq", ("drain", "nobody")) is None
+
+
+def test_a_peer_with_a_better_figure_is_named(book: Book) -> None:
+    """Given that Huey pushes faster, then the page says so with both figures, and nothing about the rest."""
+    assert ahead(book) == "- pushing one by one: Huey 7.00; taskq 5.00 pushes/s"
+
+
+def test_the_headline_compares_with_the_fastest_peer(book: Book) -> None:
+    """Given one peer and a bare loop, then taskq stands between them."""
+    assert "**110 no-op jobs a second**: 10.0 times what the fastest peer here does (Huey), and 44.0 %" in headline(book)
+
+
+def test_a_budget_that_is_missed_is_told() -> None:
+    """Given a rate below its budget and a ratio above it, then one row says no, and the other yes."""
+    rows = budget_table(Book({"drain": {"taskq": [90_000.0], "bare Lua batches": [180_000.0]}})).splitlines()
+    assert rows[2].endswith("| ≥ 100,000 jobs/s | 90,000 jobs/s | **no** |")
+    assert rows[3].endswith("| ≥ 40.0 % | 50.0 % | yes |")
+    assert len(rows) == len(BUDGETS) + 2
+
+
+def test_what_was_not_measured_is_a_dash() -> None:
+    """Given an empty run, then the page and the chart are made all the same."""
+    told = page({"facts": FACTS, "versions": {}}, Book())
+    assert "| `push_many` |  | — |  |" in told
+    assert "$" not in told
+    assert chart(Book()).startswith("<svg ")
+
+
+@pytest.mark.parametrize(("value", "text"), [(94_731.2, "94,700"), (412.3, "412"), (65.23, "65.2"), (1.234, "1.23"), (float("nan"), "—")])
+def test_figures_have_three_digits_that_count(value: float, text: str) -> None:
+    """Given figures of any size, then no more digits are told than are known."""
+    assert number(value) == text
+
+
+def test_a_percentile_of_nothing_is_no_number() -> None:
+    """Given waits, then the percentile is one of them; given none, then it is told as such."""
+    assert percentile(range(100), 0.99) == 99
+    assert number(percentile([], 0.5)) == "—"
