@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from taskq.channel import State
 from tests.e2e.apps import messy
 from tests.e2e.conftest import StartWorker, run_burst
 from tests.support.ledger import Ledger
+from tests.support.processes import is_alive
 from tests.support.store import Store
+from tests.support.wait import wait_until
 from tests.support.worker import ROOT
 
 
-@pytest.mark.parametrize("how", ["folder", "removed folder", "signals", "path", "umask"])
+@pytest.mark.parametrize(
+    "how", ["folder", "removed folder", "signals", "path", "umask", "environment", "event loops", "output", "collector"]
+)
 def test_the_next_job_runs_after_a_mess(start_worker: StartWorker, ledger: Ledger, how: str) -> None:
     """Given a job that changes its process for ever, then the next one runs in the worker's own folder, and the worker stops when told."""
     messy.state.push()
@@ -21,12 +27,51 @@ def test_the_next_job_runs_after_a_mess(start_worker: StartWorker, ledger: Ledge
     messy.mess_up.push(how)
     ledger.wait_for("mess_up")
     messy.state.push()
+    messy.astate.push()
     ledger.wait_for("state", 2)
+    ledger.wait_for("astate")
     assert worker.stop(5) == 0
     before, after = ledger.values("state")
     assert before["folder"] == after["folder"] == str(ROOT)
     assert before["alarm"] == after["alarm"] == "method"
     assert "was killed" not in worker.log
+
+
+def test_a_job_without_memory_fails_alone(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given a job that eats all the memory its process may have, then it fails with MemoryError, and its process goes on."""
+    messy.eat.push(100)
+    messy.state.push()
+    assert run_burst(start_worker, "messy") == 1
+    assert "MemoryError" in store.history(State.FAILED)[0].error
+    assert ledger.lines("state")[0].pid == ledger.lines("eat")[0].pid
+
+
+def test_a_process_without_descriptors_goes_on_or_is_replaced(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given a job that leaks all descriptors its process may have, if the connection is cut then, the next jobs run all the same."""
+    worker = start_worker("messy")
+    messy.leak_descriptors.push()
+    messy.state.push()
+    ledger.wait_for("state")
+    store.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    messy.queue.close()
+    messy.state.push()
+    ledger.wait_for("state", 2)
+    assert worker.stop() == 0
+    assert len(ledger.lines("leak_descriptors")) == 1
+
+
+@pytest.mark.parametrize("job", [messy.fork_many, messy.fork_and_hang], ids=["returns", "hangs"])
+def test_forks_that_never_return_end_at_last(start_worker: StartWorker, ledger: Ledger, job: Any) -> None:
+    """Given a job that leaves many forks behind, if it returns the next job runs, if not it is killed; the forks end with their process."""
+    worker = start_worker("messy")
+    job.push(30)
+    messy.state.push()
+    ledger.wait_for("state")
+    forks = ledger.values("forked one")
+    assert worker.stop() == 0
+    assert len(forks) == 30
+    wait_until(lambda: not any(map(is_alive, forks)))
+    assert "was killed at its stop_timeout" not in worker.log
 
 
 def test_a_process_whose_descriptors_are_closed_is_replaced(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import gc
 import os
+import resource
 import signal
 import sys
 import tempfile
+import time
+from pathlib import Path
 from typing import Any
 
 import taskq
 from taskq import Queue
-from tests.support.ledger import note
+from tests.support.ledger import LEDGER, note
 
-queue = Queue()
+queue = Queue(channels={"bulk": {}})
 
 
 @queue.job
@@ -40,6 +46,88 @@ def mess_up(how: str) -> None:
         sys.path.clear()
     elif how == "umask":
         os.umask(0)
+    elif how == "environment":
+        for name in [name for name in os.environ if name != LEDGER]:
+            del os.environ[name]
+    elif how == "event loops":
+        asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
+        asyncio.set_event_loop(None)
+    elif how == "output":
+        sys.stdout.close()
+        sys.stderr.flush()
+    elif how == "collector":
+        gc.disable()
+        sys.setrecursionlimit(150)
+
+
+@queue.job
+async def astate() -> None:
+    """Tell that async jobs run, too."""
+    await asyncio.sleep(0)
+    note("astate", os.getpid())
+
+
+@queue.job(max_attempts=1)
+def eat(limit_mib: int) -> None:
+    """Eat memory until there is none."""
+    note("eat", os.getpid())
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (limit_mib << 20), resource.RLIM_INFINITY))
+    try:
+        _kept.extend(bytearray(1 << 20) for _ in range(100 * limit_mib))
+    finally:
+        _kept.clear()
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+@queue.job
+def leak_descriptors() -> None:
+    """Open files until the process may open no more, and keep them."""
+    note("leak_descriptors", os.getpid())
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    with contextlib.suppress(OSError):
+        while True:
+            _kept.append(os.open("/dev/null", os.O_RDONLY))
+
+
+@queue.job
+def fork_many(count: int) -> None:
+    """Start processes that never return, and return."""
+    for _ in range(count):
+        pid = os.fork()
+        if pid == 0:
+            while True:
+                time.sleep(60)
+        note("forked one", pid)
+
+
+@queue.job(handle_timeout=0.5, max_attempts=1)
+def fork_and_hang(count: int) -> None:
+    """The same, and don't return."""
+    fork_many(count)
+    time.sleep(60)
+
+
+@queue.job
+def push_many(count: int, at_once: int) -> None:
+    """Push a great many messages, into a channel that nobody works."""
+    note("memory", _resident())
+    for start in range(0, count, at_once):
+        bulk.push_many([(number,) for number in range(start, start + at_once)])
+    note("memory", _resident())
+
+
+@queue.job(channel="bulk")
+def bulk(number: int) -> None:
+    note("bulk", number)
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+_kept: list[Any] = []
 
 
 @queue.job
