@@ -77,14 +77,17 @@ def test_the_errors_in_troubleshooting_are_said_somewhere() -> None:
 
 
 def test_the_tests_that_show_a_guarantee_exist() -> None:
-    """Given the tests that the page of guarantees names, then each is there."""
+    """Given the page of guarantees, then each row of its table names a test, and each test that it names is there."""
     page = next(page for page in PAGES if page.name == "guarantees.md")
     named = {span for span in page.spans() if span.startswith("test_")}
     there = {
-        name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+        name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"^ *def (test_\w+)", path.read_text(), re.MULTILINE)
     }
     assert len(named) > 10
     assert named - there == set()
+    rows = [row for row in re.findall(r"^\|(.*)\|$", page.text.split("## A push")[0], re.MULTILINE)[2:] if not row.startswith(" **")]
+    assert len(rows) > 30
+    assert [row for row in rows if "`test_" not in row] == []
 
 
 def test_every_walk_is_found() -> None:
