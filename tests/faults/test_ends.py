@@ -159,8 +159,8 @@ def test_an_idle_child_that_was_frozen_takes_nothing_with_it(start_worker: Start
 
 def test_signals_at_any_moment_lose_nothing(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
     """Given workers that are told to stop at ever other moments, once or twice, then each job that ended is settled, and none is lost."""
-    faulty.nap.push_many([(0.01, str(number)) for number in range(600)])
-    for turn in range(8):
+    faulty.nap.push_many([(0.01, str(number)) for number in range(300)])
+    for turn in range(6):
         worker = start_worker("faulty", "--processes", "2", settings={"stop_timeout": 0.2, "lease": 2}, ready=0)
         count = len(ledger.lines("run"))
         ledger.wait_for("run", count + 1 + 3 * turn)
@@ -170,8 +170,8 @@ def test_signals_at_any_moment_lose_nothing(start_worker: StartWorker, ledger: L
         assert worker.wait() == 0
         assert store.reserved() == []
         ended = len(set(ledger.values("napped")))
-        assert store.count(State.WAITING) + store.count(State.DELAYED) >= 600 - ended
+        assert store.count(State.WAITING) + store.count(State.DELAYED) >= 300 - ended
     assert start_worker("faulty", "--burst", ready=0).wait() == 0
-    assert set(runs(ledger)) == {str(number) for number in range(600)}
+    assert set(runs(ledger)) == {str(number) for number in range(300)}
     # A job that was stopped at a second signal runs again; no other does.
-    assert sum(runs(ledger).values()) <= 600 + 2 * 3
+    assert sum(runs(ledger).values()) <= 300 + 2 * 2

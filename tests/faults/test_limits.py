@@ -108,8 +108,8 @@ def test_a_busy_server_is_waited_for(start_worker: StartWorker, own: ServerProce
 
 
 def test_a_long_pause_doubles_nothing(start_worker: StartWorker, own: ServerProcess, ledger: Ledger, store: Store, tmp_path: Path) -> None:
-    """Given CLIENT PAUSE for 30 s, six times the lease, with a running job and a repeated push, then each runs once."""
-    workers = [start_worker("faulty", settings={"lease": 5}) for _ in range(2)]
+    """Given CLIENT PAUSE for 30 s, ten times the lease, with a running job and a repeated push, then each runs once."""
+    workers = [start_worker("faulty", settings={"lease": 3}) for _ in range(2)]
     faulty.hold.push(str(tmp_path / "go"))
     ledger.wait_for("run")
     faulty.quick.push_many([("waits",)])
@@ -120,7 +120,7 @@ def test_a_long_pause_doubles_nothing(start_worker: StartWorker, own: ServerProc
     (tmp_path / "go").touch()
     wait_until(lambda: time.monotonic() - paused > 30, timeout=35)
     takes_new_jobs(ledger)
-    time.sleep(5)  # as long as it would take to give anybody up
+    time.sleep(3)  # as long as it would take to give anybody up
     for worker in workers:
         stop_told_once(worker)
     assert max(runs(ledger).values()) == 1

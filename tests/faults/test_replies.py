@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,8 +35,8 @@ PLAIN = {
 }
 #: Commands that come only after another's reply was lost.
 AFTER = {"LRANGE": ("BLMOVE", b"\r\nLRANGE\r\n"), "HDEL": ("BLMOVE", b"\r\nHDEL\r\n"), "standing": ("retry", b"")}
-#: What has a test of its own below, or none here: an operator's commands are repeated by a person.
-ELSEWHERE = {"adopt", "look", "restore", "flush"}
+#: What has a test of its own below; a worker that isn't answered at its start (`rights`) ends, and a person repeats `flush`.
+ELSEWHERE = {"ack", "adopt", "look", "restore", "flush", "rights"}
 SCRIPTS = [name for name in script_names() if name not in ELSEWHERE | set(AFTER)]
 EXPECTED = {"a": 5, "json": 1, "later": 1, "fails": 1, "retried": 2, "requeued": 2, "crashed": 2, "slow": 1, "behind": 20}
 
@@ -121,6 +122,21 @@ def test_a_burst_ends_though_a_reply_was_lost(
     assert worker.wait() == 1  # one job failed
     assert not relay.is_armed
     assert runs(ledger) == EXPECTED
+
+
+def test_the_last_settling_is_repeated(start_worker: StartWorker, relay: Relay, ledger: Ledger, store: Store, tmp_path: Path) -> None:
+    """Given a worker that ends after its running job, if the reply to its last settling is lost, then that job is settled, and ran once."""
+    worker = start_worker("faulty")
+    faulty.hold.push(str(tmp_path / "go"))
+    ledger.wait_for("run")
+    worker.signal(signal.SIGTERM)
+    worker.wait_for_log("stopping: SIGTERM")
+    relay.lose_reply_to(_mark("ack"))
+    (tmp_path / "go").touch()
+    assert worker.wait() == 0
+    assert not relay.is_armed
+    assert runs(ledger) == {"hold": 1}
+    assert store.count(State.WAITING) + store.count(State.DELAYED) == 0
 
 
 def test_what_is_put_back_twice_is_there_once(
