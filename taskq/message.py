@@ -215,7 +215,7 @@ class Message:
         """
         if self.version > VERSION:
             raise UnsupportedVersion(f"the message has version {self.version}; this taskq reads up to version {VERSION}: update it")
-        content = self.content()
+        content = self.content() if self.flags & _SIGNED else self.raw[HEAD_SIZE : HEAD_SIZE + self.size]
         if signer is not None:
             signature = self.raw[HEAD_SIZE + len(content) : HEAD_SIZE + self.size]
             signer.verify(self.id, self.flags, content, signature)

@@ -13,7 +13,7 @@ from taskq.codec import check_serializer, load_arguments, serializer_of_code
 from taskq.config import ChannelSettings
 from taskq.errors import ArgumentsError, MalformedMessage, MessageError, SignatureError
 from taskq.foreign import read_foreign
-from taskq.message import Body, Message, loss_flag
+from taskq.message import FOREIGN, Body, Message, loss_flag
 from taskq.queue import Queue
 from taskq.retry import RetryPolicy
 from taskq.worker.plan import Plan, Recipe
@@ -52,7 +52,7 @@ class Opener:
         Raises:
             MessageError: it can't be read, or must not be believed.
         """
-        if not message.is_foreign:
+        if message.version != FOREIGN:
             body = message.body(self._signer)
             if body.options:
                 _check_options(body.options)
@@ -113,7 +113,7 @@ class Opener:
         written = expected if body.serializer == expected.code else serializer_of_code(body.serializer)
         # A data-only job must never be made to unpickle. A JSON message of another client only holds data: always welcome,
         # but for the built-in jobs, which take objects.
-        if message.is_foreign:
+        if message.version == FOREIGN:
             if job.name in (OBJECT, CALL):
                 raise MalformedMessage(f"a JSON message can't run {job.name}")
         elif written is not expected:
