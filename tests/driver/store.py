@@ -14,13 +14,10 @@ from taskq.driver.redis import RedisDriver
 from taskq.history import pack_record, record_of
 from taskq.message import Message, encode, make_body, new_id
 from tests.support.acl import make_user
-from tests.support.groups import Cluster, SentinelGroup
+from tests.support.groups import Place
 from tests.support.servers import ServerProcess
 
-__all__ = ["LEASE_MS", "RECORD", "GuardedStore", "Place", "Store", "crashes", "id_of", "message"]
-
-#: Where a channel can lie.
-Place = ServerProcess | Cluster | SentinelGroup
+__all__ = ["LEASE_MS", "RECORD", "GuardedStore", "Store", "crashes", "id_of", "message"]
 
 LEASE_MS = 15_000
 #: What a supervisor adds to the history of a message that it blames.

@@ -17,7 +17,7 @@ from tests.support.wait import wait_until
 if TYPE_CHECKING:
     from tests.support.servers import RedisClient
 
-__all__ = ["Cluster", "SentinelGroup", "SentinelProcess"]
+__all__ = ["Cluster", "Place", "SentinelGroup", "SentinelProcess"]
 
 _SLOTS = 16_384
 #: Fast enough for a test, slow enough for a busy machine.
@@ -57,6 +57,20 @@ class Cluster:
     def client_of(self, key: str) -> RedisClient:
         """Return a client of the node that holds a key."""
         return self.owner(key).client()
+
+    def admin_of(self, key: str) -> RedisClient:
+        """Return the fixtures' client of the node that holds a key."""
+        return self.owner(key).admin
+
+    def move(self, key: str, target: ServerProcess) -> None:
+        """Move the slot of a key to another master while the cluster is in use, key by key."""
+        slot, source = key_slot(key.encode()), self.owner(key)
+        target.admin.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", self.id_of(source))
+        source.admin.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", self.id_of(target))
+        while found := source.admin.execute_command("CLUSTER GETKEYSINSLOT", slot, 1):
+            source.admin.execute_command("MIGRATE", "127.0.0.1", target.port, found[0], 0, 5_000)
+        for node in (target, source, *self.masters):
+            node.admin.execute_command("CLUSTER SETSLOT", slot, "NODE", self.id_of(target))
 
     def flush(self) -> None:
         """Delete all keys."""
@@ -158,20 +172,25 @@ class SentinelGroup:
         """Return a client of the master."""
         return self.master.client()
 
-    @property
-    def admin(self) -> RedisClient:
-        """A client of the master for the fixtures' own use."""
+    def admin_of(self, key: str) -> RedisClient:
+        """Return the fixtures' client of the master."""
         return self.master.admin
 
     def flush(self) -> None:
         """Delete all keys."""
         self.master.admin.flushall()
 
-    def fail_over(self) -> None:
-        """Order a failover, and wait until the Sentinel names the other server."""
+    def fail_over(self, *, quick: bool = False) -> None:
+        """Order a failover, and wait until the Sentinel names the other server.
+
+        The Sentinel leaves the old master as it is for another eight seconds, and it takes writes that will be lost. `quick`: make it a
+        replica at once.
+        """
         before = self.master
         self.sentinel.admin.execute_command("SENTINEL FAILOVER", "mymaster")
         wait_until(lambda: self.master is not before, timeout=20, what="the ordered failover")
+        if quick:
+            before.admin.execute_command("REPLICAOF", "127.0.0.1", self.master.port)
 
     def start(self) -> SentinelGroup:
         """Start all three, and wait until the replica follows and the Sentinel knows it."""
@@ -199,3 +218,7 @@ class SentinelGroup:
         except redis.RedisError:
             return False
         return any(replica["master-link-status"] == "ok" for replica in replicas)
+
+
+#: Where a channel can lie.
+Place = ServerProcess | Cluster | SentinelGroup

@@ -156,6 +156,10 @@ class ServerProcess:
         """Return a client of the server that holds a key: of a single server, any."""
         return self.client()
 
+    def admin_of(self, key: str) -> RedisClient:
+        """Return the fixtures' client of the server that holds a key."""
+        return self.admin
+
     def flush(self) -> None:
         """Delete all keys."""
         self.admin.flushall()

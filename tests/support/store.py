@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from taskq.channel import Keys, State
 from taskq.history import Record, records
 from taskq.message import Message
-from tests.support.servers import ServerProcess
+from tests.support.groups import Place
 
 if TYPE_CHECKING:
     from tests.support.servers import RedisClient
@@ -20,11 +20,16 @@ _ALLOWED = re.compile(r"\{[^}]+\}:(waiting|delayed|failed|timeout|parked|wake|on
 
 
 class Store:
-    """A channel's keys, read directly."""
+    """A channel's keys, read directly, wherever they lie at the moment."""
 
-    def __init__(self, server: ServerProcess, prefix: str = "queue") -> None:
-        self.client: RedisClient = server.admin
+    def __init__(self, place: Place, prefix: str = "queue") -> None:
+        self._place = place
         self.keys = Keys(prefix)
+
+    @property
+    def client(self) -> RedisClient:
+        """A client of the server that holds the channel now."""
+        return self._place.admin_of(self.keys.waiting)
 
     def raw(self, state: State) -> list[bytes]:
         """Return the messages of a state, the next (or oldest) first."""
