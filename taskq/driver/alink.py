@@ -62,7 +62,7 @@ class RedisAsyncLink:
         poll.register(writer.get_extra_info("socket"), select.POLLIN)
         return bool(poll.poll(0))
 
-    async def _request(self, move: str, words: tuple[Any, ...]) -> Any:
+    async def _request(self, move: str, words: tuple[Any, ...], *, moved: bool = False) -> Any:
         sent = False
         try:
             connection = await self._open()
@@ -72,18 +72,26 @@ class RedisAsyncLink:
             return await connection.read_response()
         except wire.NoScriptError:
             raise
+        except wire.MovedError as error:
+            failed = await self._failed(error, move, sent=False)
+            if moved or not isinstance(failed, ServerUnavailable):
+                raise failed from error
+            return await self._request(move, words, moved=True)  # the node did nothing, and named another
         except wire.AskError as error:
             return await self._ask(error, move, words)
         except (wire.RedisError, OSError) as error:
-            translated = translate(error, self._address, move, sent=sent)
-            if isinstance(translated, ServerUnavailable):
-                await self.close()
-                self._address.locator.forget()
-            raise translated from error
+            raise await self._failed(error, move, sent=sent) from error
         except BaseException:
             # Cancelled between request and reply: the connection would give this reply to the next caller.
             await self.close()
             raise
+
+    async def _failed(self, error: Exception, move: str, *, sent: bool) -> Exception:
+        translated = translate(error, self._address, move, sent=sent)
+        if isinstance(translated, ServerUnavailable):
+            await self.close()
+            self._address.doubt(self._key, error)
+        return translated
 
     async def _open(self) -> redis.asyncio.Connection:
         connection = self._connection

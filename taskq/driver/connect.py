@@ -19,7 +19,7 @@ from redis.retry import Retry
 
 from taskq.config import check_url, mask_url
 from taskq.driver.base import Command, Driver, Link
-from taskq.driver.locate import Single, locator
+from taskq.driver.locate import Node, Single, locator
 from taskq.errors import ConfigError, QueueFull, ServerRefused, ServerTooOld, ServerUnavailable
 
 __all__ = ["VERSION", "Address", "check_rights", "check_server", "read_version", "translate"]
@@ -72,6 +72,13 @@ class Address:
         options: dict[str, Any] = {**self._options, "host": host, "port": port, "socket_timeout": timeout}
         return self._class(**options)
 
+    def doubt(self, key: str, error: Exception) -> None:
+        """What was known of a key's place is wrong, or may be: learn from a node that names another, else ask again next time."""
+        if isinstance(error, wire.MovedError):
+            self.locator.learn(key, Node(error.host, error.port))
+        else:
+            self.locator.forget()
+
     async def async_connection(self, key: str, timeout: float) -> redis.asyncio.Connection:
         """The same for asyncio. Finding the node may ask others, so it is done in a thread."""
         place = self.locator.options(key) if isinstance(self.locator, Single) else await asyncio.to_thread(self.locator.options, key)
@@ -110,6 +117,10 @@ def translate(error: Exception, address: Address, move: str, *, sent: bool) -> E
         return QueueFull(
             f"the server at {address.text} has reached its maxmemory and stored nothing: work off the queue or raise maxmemory"
         )
+    if isinstance(error, wire.MovedError) and isinstance(address.locator, Single):
+        return ServerRefused(f"the server at {address.text} is a node of a Cluster, which the URL must say: redis+cluster://host:port")
+    if "non local key" in text:  # a Cluster's slot is moving: the script was stopped halfway, at a key that isn't there (any more)
+        return ServerUnavailable(f"the server at {address.text} can't serve now: {text}", sent=True)
     if isinstance(error, _PASSING_TYPES) or first in _PASSING or _NO_ROOM in text:
         return ServerUnavailable(f"the server at {address.text} can't serve now: {text}")
     if isinstance(error, wire.ResponseError):

@@ -106,12 +106,17 @@ class RedisLink:
             self._connection = connection
         return connection
 
-    def _request(self, move: str, words: tuple[Any, ...]) -> Any:
+    def _request(self, move: str, words: tuple[Any, ...], *, moved: bool = False) -> Any:
         self._send(move, words)
         try:
             return self._open().read_response()
         except wire.NoScriptError:
             raise
+        except wire.MovedError as error:
+            failed = self._failed(error, move, sent=False)
+            if moved or not isinstance(failed, ServerUnavailable):
+                raise failed from error
+            return self._request(move, words, moved=True)  # the node did nothing, and named another
         except wire.AskError as error:
             return self._ask(error, move, words)
         except (wire.RedisError, OSError) as error:
@@ -158,5 +163,5 @@ class RedisLink:
         translated = translate(error, self._address, move, sent=sent)
         if isinstance(translated, ServerUnavailable):
             self.close()
-            self._address.locator.forget()
+            self._address.doubt(self._key, error)
         return translated

@@ -39,6 +39,9 @@ class Locator(Protocol):
         """
         ...
 
+    def learn(self, key: str, node: Node) -> None:
+        """A node has said that another holds the key (MOVED)."""
+
     def forget(self) -> None:
         """What was known may be wrong: ask again next time."""
 
@@ -51,6 +54,9 @@ class Single:
 
     def options(self, key: str) -> Options:
         return self._options
+
+    def learn(self, key: str, node: Node) -> None:
+        pass
 
     def forget(self) -> None:
         pass
@@ -80,6 +86,9 @@ class Sentinels:
                 return {"host": reply[0].decode(), "port": int(reply[1])}
         raise wire.ConnectionError(problem)
 
+    def learn(self, key: str, node: Node) -> None:
+        pass
+
     def forget(self) -> None:
         pass
 
@@ -104,6 +113,12 @@ class Cluster:
                     return {"host": node.host, "port": node.port}
             self._slots = []
         raise wire.ConnectionError(f"no node of the cluster holds slot {slot}")
+
+    def learn(self, key: str, node: Node) -> None:
+        slot = key_slot(key.encode())
+        with self._lock:
+            # Before the map: whoever is asked for it next may not have heard of this yet.
+            self._slots.insert(0, (slot, slot, node))
 
     def forget(self) -> None:
         with self._lock:

@@ -63,12 +63,12 @@ class Cluster:
         return self.owner(key).admin
 
     def move(self, key: str, target: ServerProcess) -> None:
-        """Move the slot of a key to another master while the cluster is in use, key by key."""
+        """Move the slot of a key to another master while the cluster is in use, a few keys at a time."""
         slot, source = key_slot(key.encode()), self.owner(key)
         target.admin.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", self.id_of(source))
         source.admin.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", self.id_of(target))
-        while found := source.admin.execute_command("CLUSTER GETKEYSINSLOT", slot, 1):
-            source.admin.execute_command("MIGRATE", "127.0.0.1", target.port, found[0], 0, 5_000)
+        while found := source.admin.execute_command("CLUSTER GETKEYSINSLOT", slot, 4):
+            source.admin.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5_000, "KEYS", *found)
         for node in (target, source, *self.masters):
             node.admin.execute_command("CLUSTER SETSLOT", slot, "NODE", self.id_of(target))
 

@@ -5,8 +5,10 @@
 --          the messages. No worker takes more than its fair share of what waits.
 -- include: take, settle, push_all
 local waiting, reserved, workers = KEYS[1], KEYS[2], KEYS[3]
-redis.call('LLEN', reserved) -- a key of another type ends the script here, before anything is moved
 local settled = settle(reserved, {unpack(ARGV, 3)})
+-- Here, before anything is taken, the script ends when the key is of another type, or when a Cluster's slot is moving and the list
+-- was emptied just now: the node would refuse to make it anew, and what was taken would be lost.
+redis.call('LLEN', reserved)
 if not redis.call('ZSCORE', workers, ARGV[1]) then return {settled, 0, {}} end
 local share = math.ceil(redis.call('LLEN', waiting) / redis.call('ZCARD', workers))
 local want = math.min(tonumber(ARGV[2]), share)

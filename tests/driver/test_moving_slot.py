@@ -1,0 +1,149 @@
+"""A Cluster's slot that is on its way to another node: scripts may be stopped halfway there, and lose nothing by that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from typing import NamedTuple
+
+import pytest
+from redis.crc import key_slot
+
+from taskq.channel import Keys, State
+from taskq.config import ChannelSettings
+from taskq.driver.base import Command, Rescue
+from taskq.driver.redis import RedisDriver
+from taskq.errors import ServerRefused, ServerUnavailable
+from tests.driver.store import LEASE_MS, Store, id_of, message
+from tests.support.groups import Cluster
+
+W = "worker-1"
+
+
+class Channel(NamedTuple):
+    """Every key exists, and each state has one message."""
+
+    store: Store
+    waiting: bytes
+    reserved: bytes
+    delayed: bytes
+    failed: bytes
+    parked: bytes
+
+
+@pytest.fixture
+def store(cluster: Cluster, prefix: str) -> Iterator[Store]:
+    with closing(Store(cluster, prefix)) as made:
+        yield made
+
+
+@pytest.fixture
+def channel(store: Store) -> Channel:
+    """A channel of which no key is missing: a node refuses at once what touches a missing one while the slot moves."""
+    made = Channel(store, *(message(text) for text in ("waiting", "reserved", "delayed", "failed", "parked")))
+    store.reserved_by(W, made.reserved)
+    store.push(made.waiting)
+    store.do(store.driver.push_later([made.delayed], at_ms=5))
+    for key, raw in ((store.keys.failed, made.failed), (store.keys.parked, made.parked), (store.keys.timeout, message("timeout"))):
+        store.client.zadd(key, {raw: store.now()})
+    return made
+
+
+@pytest.fixture
+def moving(cluster: Cluster, channel: Channel) -> Iterator[Channel]:
+    """The same while its slot is on the way to another node, and no key has gone yet."""
+    key = channel.store.keys.waiting
+    source = cluster.owner(key)
+    target = next(node for node in cluster.masters if node is not source)
+    slot = key_slot(key.encode())
+    target.admin.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", cluster.id_of(source))
+    source.admin.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", cluster.id_of(target))
+    yield channel
+    _stay(cluster, key)
+
+
+def _stay(cluster: Cluster, key: str) -> None:
+    """End the moving of a slot: it stays where it was."""
+    for node in cluster.masters:
+        node.admin.execute_command("CLUSTER SETSLOT", key_slot(key.encode()), "STABLE")
+
+
+MOVES: dict[str, Callable[[Channel], Command]] = {
+    "reserve": lambda c: c.store.driver.reserve(W, 5, []),
+    "settle and reserve": lambda c: c.store.driver.reserve(W, 5, [id_of(c.reserved)]),
+    "ack": lambda c: c.store.driver.ack(W, [id_of(c.reserved), id_of(c.waiting)]),
+    "retry": lambda c: c.store.driver.retry(W, id_of(c.reserved), 5, c.reserved),
+    "requeue": lambda c: c.store.driver.requeue(W, "front", [id_of(c.reserved), id_of(c.waiting)]),
+    "later": lambda c: c.store.driver.requeue(W, "later", [id_of(c.reserved)], 5),
+    "fail": lambda c: c.store.driver.fail(W, State.FAILED, id_of(c.reserved), c.reserved),
+    "park": lambda c: c.store.driver.park(W, id_of(c.reserved), c.reserved),
+    "promote": lambda c: c.store.driver.promote(),
+    "reload": lambda c: c.store.driver.restore(State.FAILED, [(c.failed, c.failed)]),
+    "unpark": lambda c: c.store.driver.restore(State.PARKED, [(c.parked, c.parked)]),
+    "rescue": lambda c: c.store.driver.rescue(Rescue(W)),
+    "heartbeat": lambda c: c.store.driver.heartbeat(W, {"pid": 1}, lease_ms=LEASE_MS, register=True),
+    "push": lambda c: c.store.driver.push([c.waiting]),
+}
+
+
+@pytest.mark.parametrize("move", MOVES.values(), ids=MOVES.keys())
+def test_a_move_in_a_moving_slot_loses_nothing(cluster: Cluster, moving: Channel, move: Callable[[Channel], Command]) -> None:
+    """Given a slot on its way, if a script empties a list and touches it again, then the node stops it, and all messages are there."""
+    store = moving.store
+    command = move(moving)
+    with suppress(ServerUnavailable):
+        store.do(command)
+    _stay(cluster, store.keys.waiting)  # a node doesn't show a key that isn't there while its slot moves
+    settled = {id_of(moving.reserved)} if "ack" in command.move or "reserve" in command.move else set()
+    assert {id_of(raw) for raw in moving[1:]} - {id_of(raw) for raw in store.everything()} <= settled
+
+
+def test_a_move_that_was_stopped_is_tried_again(moving: Channel) -> None:
+    """Given a worker whose list is empty after what it settles, if its slot is on the way, then it hears that it may ask again."""
+    with pytest.raises(ServerUnavailable):
+        moving.store.do(moving.store.driver.reserve(W, 5, [id_of(moving.reserved)]))
+    assert moving.store.waiting == [moving.waiting]
+
+
+def test_a_link_follows_a_slot_to_its_new_node(cluster: Cluster, channel: Channel) -> None:
+    """Given a slot that has moved, when a command comes to the old node, then the new one is asked, and no other is from then on."""
+    store, key = channel.store, channel.store.keys.waiting
+    source = cluster.owner(key)
+    target = next(node for node in cluster.masters if node is not source)
+    cluster.move(key, target)
+    before = source.admin.info("errorstats").get("errorstat_MOVED", {"count": 0})["count"]
+    try:
+        assert [store.do(store.driver.push([message()])) for _ in range(3)] == [2, 3, 4]
+        assert source.admin.info("errorstats")["errorstat_MOVED"]["count"] == before + 1
+    finally:
+        cluster.move(key, source)
+
+
+def test_an_async_link_follows_it_too(cluster: Cluster, channel: Channel) -> None:
+    """Given the same from async code, then the same."""
+    driver, key = channel.store.driver, channel.store.keys.waiting
+    source = cluster.owner(key)
+
+    async def push() -> list[int]:
+        link = driver.async_link()
+        counts = [await link.call(driver.push([message()]))]
+        cluster.move(key, next(node for node in cluster.masters if node is not source))
+        counts += [await link.call(driver.push([message()])) for _ in range(3)]
+        await link.close()
+        return counts
+
+    before = source.admin.info("errorstats").get("errorstat_MOVED", {"count": 0})["count"]
+    try:
+        assert asyncio.run(push()) == [2, 3, 4, 5]
+        assert source.admin.info("errorstats")["errorstat_MOVED"]["count"] == before + 1
+    finally:
+        cluster.move(key, source)
+
+
+def test_a_plain_url_of_a_node_is_explained(cluster: Cluster, prefix: str) -> None:
+    """Given the URL of one node as if it were a single server, when the channel lives on another, then the error names the right scheme."""
+    other = next(node for node in cluster.masters if node is not cluster.owner(Keys(prefix).waiting))
+    driver = RedisDriver(other.url, ChannelSettings(name="tests", channel=prefix))
+    with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"node of a Cluster.* redis\+cluster://"):
+        link.call(driver.push([message()]))
