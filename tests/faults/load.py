@@ -11,17 +11,18 @@ from tests.support.wait import wait_until
 
 __all__ = ["Load"]
 
+_PAUSE = 0.001
 _LONGEST = 60.0
 
 
 class Load:
     """Pushes `faulty.quick` from a thread of its own, until it is stopped. Use it with `with`."""
 
-    def __init__(self, queue: Queue, *, once: bool = False, pause: float = 0.002) -> None:
+    def __init__(self, queue: Queue, *, once: bool = False, name: str = "load") -> None:
         def quick(name: str) -> None: ...
 
         self._job = queue.job(name="tests.e2e.apps.faulty:quick")(quick).options(once=once)
-        self._pause = pause
+        self._name = name
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._push, daemon=True)
         #: The names of the pushes that returned, and the errors of the others.
@@ -47,8 +48,8 @@ class Load:
 
     def _push(self) -> None:
         number, end = 0, time.monotonic() + _LONGEST
-        while not self._stop.wait(self._pause) and time.monotonic() < end:
-            name = f"load {number}"
+        while not self._stop.wait(_PAUSE) and time.monotonic() < end:
+            name = f"{self._name} {number}"
             number += 1
             try:
                 self._job.push(name)
