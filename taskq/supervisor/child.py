@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol
 
 from multiprocess import context, popen_fork
@@ -92,7 +93,25 @@ def _start(process: Any) -> None:
     with warnings.catch_warnings():
         # Python 3.12 warns of forking beside threads. taskq says so itself, once and with the reason, when the app starts some.
         warnings.simplefilter("ignore", DeprecationWarning)
-        process.start()
+        with _quiet_logging():
+            process.start()
+
+
+@contextlib.contextmanager
+def _quiet_logging() -> Iterator[None]:
+    """Hold the locks of all log handlers, so that no thread of the app is in the middle of writing a line.
+
+    logging makes its own locks anew in a forked process. Those of the files below can't be: one that was held would be held for ever.
+    """
+    loggers = [logging.root, *(one for one in list(logging.root.manager.loggerDict.values()) if isinstance(one, logging.Logger))]
+    locks = {id(handler): handler.lock for one in loggers for handler in one.handlers if handler.lock is not None}
+    # A thread that holds one may wait for another (a handler that hands on to a second): then fork without, as everybody does.
+    held = [lock for lock in locks.values() if lock.acquire(timeout=0.5)]
+    try:
+        yield
+    finally:
+        for lock in held:
+            lock.release()
 
 
 def make_lock() -> Lock:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 
-from tests.e2e.apps import forking
+import pytest
+
+from tests.e2e.apps import forking, threaded
 from tests.e2e.conftest import StartWorker, run_burst
 from tests.support.ledger import Ledger
 from tests.support.processes import is_alive
@@ -34,3 +36,15 @@ def test_what_a_job_leaves_behind_ends_with_its_worker(start_worker: StartWorker
     (pid, *_) = wait_until(lambda: ledger.values("left"), what="the job to run")
     wait_until(lambda: not is_alive(pid), what="the left process to end")
     worker.stop()
+
+
+@pytest.mark.fork_beside_threads
+def test_forks_beside_threads_that_log_come_to_life(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given an app whose threads log without end, if its process is replaced after each of 60 jobs, then none hangs in a lock."""
+    threaded.log_and_note.push_many([(number,) for number in range(60)])
+    worker = start_worker("threaded", "--processes", "2", settings={"max_messages": 1}, env={"TEST_CHATTER": "1"}, ready=0)
+    ledger.wait_for("ran", 60, timeout=40)
+    assert worker.stop() == 0
+    assert sorted(ledger.values("ran")) == list(range(60))
+    assert len({line.pid for line in ledger.lines("ran")}) == 60
+    assert "was killed" not in worker.log
