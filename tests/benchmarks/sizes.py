@@ -16,7 +16,7 @@ class Sizes:
     share: float
     #: Pushed one by one, for the rate and the memory in the server.
     pushes: int
-    #: … by taskq and the bare loop, whose ratio is a budget.
+    #: … by taskq and the bare loop, in several pairs a round: their ratio is a budget.
     duel: int
     many: int
     notes: int
@@ -30,7 +30,7 @@ class Sizes:
 
 
 FULL = Sizes(
-    rounds=3, share=1, pushes=2_000, duel=20_000, many=200_000, notes=60, idle=5,
+    rounds=3, share=1, pushes=2_000, duel=10_000, many=200_000, notes=60, idle=5,
     stock=1_000_000, drained=150_000, due=100_000, naps=1_000, flat=200_000,
 )  # fmt: skip
 QUICK = Sizes(

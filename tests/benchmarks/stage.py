@@ -18,11 +18,13 @@ from tests.support.servers import ServerOptions, ServerProcess, valkey_binary
 from tests.support.wait import wait_until
 from tests.support.worker import ROOT
 
-__all__ = ["Stage"]
+__all__ = ["FIRST", "Stage"]
 
 #: Seconds without one more job before the rest counts as lost.
 PATIENCE = 20.0
 PUSHER_LIMIT = 300.0
+#: Pushed before a rate is measured.
+FIRST = 50
 
 
 class Stage:
@@ -70,6 +72,14 @@ class Stage:
             raise RuntimeError(f"pushing to {self.contender.name} failed: {done.stderr[-3000:]}")
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return found
+
+    def push_rate(self, count: int, function: str = "push") -> float:
+        """Push one by one, and some more before; return how many it makes in a second."""
+        return count / float(self.push("fill", count, function, FIRST)["seconds"])
+
+    def push_many_rate(self, count: int) -> float:
+        """The same with one call."""
+        return count / float(self.push("many", count, FIRST)["seconds"])
 
     def fill(self, count: int) -> None:
         """Push the jobs 0 to `count`, as fast as it can."""

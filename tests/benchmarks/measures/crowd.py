@@ -23,7 +23,7 @@ class Crowd:
     """One server for all rounds, with a stock of messages that each case copies in the server: filling takes longer than measuring."""
 
     def __init__(self, plan: Plan) -> None:
-        self.drained, self.stock, self.pushes = plan.sizes.drained, plan.sizes.stock, plan.sizes.duel // 4
+        self.drained, self.stock, self.pushes = plan.sizes.drained, plan.sizes.stock, plan.sizes.duel // 2
         self.many = plan.sizes.many // 4
         self.stage = plan.stack.enter_context(Stage(TASKQ, jobs=self.drained + self.stock))
 
@@ -40,8 +40,8 @@ class Crowd:
         if not self.stage.server.admin.exists(STOCK_WAITING):
             self.fill_stock()
         self._lay_out(waiting, delayed)
-        book.add("crowd_push", who, self.pushes / self.stage.push("fill", self.pushes)["seconds"])
-        book.add("crowd_many", who, self.many / self.stage.push("many", self.many)["seconds"])
+        book.add("crowd_push", who, self.stage.push_rate(self.pushes))
+        book.add("crowd_many", who, self.stage.push_many_rate(self.many))
         crew = self.stage.start_worker()
         book.add("crowd_drain", who, drain(self.stage, crew, self.drained).rate)
         crew.stop()

@@ -11,7 +11,7 @@ from tests.benchmarks.drain import drain
 from tests.benchmarks.idle import idle_percent
 from tests.benchmarks.measures.case import Case, Plan
 from tests.benchmarks.processes import Crew
-from tests.benchmarks.stage import Stage
+from tests.benchmarks.stage import FIRST, Stage
 from tests.benchmarks.table import BLMOVE, LUA, PEERS, TASKQ
 
 __all__ = ["cases"]
@@ -51,9 +51,8 @@ def _round(plan: Plan, contender: Contender, book: Book, number: int) -> None:
 def _push(plan: Plan, stage: Stage, book: Book) -> None:
     """Push some one by one to an empty server, and look how much it grows; then empty it again."""
     count, before = plan.sizes.pushes, stage.used_memory()
-    took = stage.push("fill", count)["seconds"]
-    book.add("push", stage.contender.name, count / took)
-    book.add("bytes", stage.contender.name, (stage.used_memory() - before) / count)
+    book.add("push", stage.contender.name, stage.push_rate(count))
+    book.add("bytes", stage.contender.name, (stage.used_memory() - before) / (count + FIRST))
     stage.server.admin.flushall()
 
 
