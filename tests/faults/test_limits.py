@@ -74,6 +74,9 @@ def test_a_server_without_a_free_connection_is_waited_for(
         worker.wait_for_log("max number of clients reached", count=2)
         with pytest.raises(ServerUnavailable, match="max number of clients reached"):
             faulty.quick.push("refused")
+        late = start_worker("faulty", ready=0)
+        assert late.wait() == 2
+        assert "max number of clients reached" in late.log
     takes_new_jobs(ledger)
     stop_told_once(worker)
     assert set(runs(ledger).values()) == {1}
