@@ -93,6 +93,7 @@ BUDGETS = (
     Budget("`taskq --help`, processor time", value("help_cpu"), "ms", ("≤", 150)),
     Budget("… of which Python itself", value("help_cpu", "python"), "ms"),
     Budget("`import taskq`, processor time", value("import"), "ms", ("≤", 80)),
+    Budget("… `from taskq import Queue`", value("import", "Queue"), "ms", ("≤", 80)),
     Budget("… `import redis` alone", value("import", "redis"), "ms"),
     Budget("start of `taskq worker` to its first job", value("first_job"), "ms", ("≤", 300)),
 )
