@@ -88,7 +88,7 @@ def test_a_busy_server_is_waited_for(start_worker: StartWorker, own: ServerProce
     worker = start_worker("faulty", settings={"lease": 5})
     faulty.hold.push(str(tmp_path / "go"))
     ledger.wait_for("run")
-    own.admin.config_set("busy-reply-threshold", 100)
+    own.admin.config_set("lua-time-limit", 100)
     other = redis.Redis(unix_socket_path=str(own.socket))
 
     def keep_busy() -> None:
