@@ -83,7 +83,8 @@ class Seat:
             return f"supervisor {self.pid} didn't end within {_PATIENCE:g} s of SIGTERM"
         # Whoever is told to end while it starts, or finds no server then, says so and ends: its manager starts it again.
         expected = {-signal.SIGKILL} if self._killed else {0} if self._end_by is not None else set()
-        expected |= set() if has_worked else {NO_SERVER}
+        if not has_worked:
+            expected |= {NO_SERVER, -signal.SIGTERM} if self._end_by is not None else {NO_SERVER}
         pid, self.frozen, self.free_until = self.pid, False, monotonic() + pause
         self._process.close()
         return None if code in expected else f"supervisor {pid} ended by itself with code {code}"
@@ -135,6 +136,10 @@ def _work(queue: Queue, ledger: Path, log: Path, processes: int, parent: int) ->
         note(ledger, "born", event.pid, os.getppid(), supervisor)
 
     events.child_start.connect(tell)
+    # Until the supervisor has its own handlers: those that the fork has copied would note the signal for nobody.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     set_up_logging("INFO", "text")
     try:
