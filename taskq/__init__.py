@@ -10,29 +10,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from taskq import errors, events
+    from taskq.awaiting import Progress, Status
     from taskq.buffer import Buffer
     from taskq.call import Call
     from taskq.channel import Outcome, State
-    from taskq.context import Context, current
+    from taskq.context import Context, current, progress
     from taskq.errors import (
         AppError,
         ArgumentsError,
         ConfigError,
         DelayError,
         Drop,
+        JobCancelled,
         JobDefinitionError,
+        JobFailed,
         JobTimeout,
         MessageTooLarge,
+        NoResult,
         PushError,
         PushOutcomeUnknown,
         QueueFull,
         Requeue,
+        ResultCancelled,
+        ResultError,
+        ResultTimeout,
         Retry,
         SerializationError,
         ServerError,
         ServerRefused,
         ServerTooOld,
         ServerUnavailable,
+        StreamRestarted,
         TaskqError,
         UnknownChannel,
         UnknownJob,
@@ -56,15 +64,22 @@ __all__ = [
     "Drop",
     "Handle",
     "Job",
+    "JobCancelled",
     "JobDefinitionError",
+    "JobFailed",
     "JobTimeout",
     "MessageTooLarge",
+    "NoResult",
     "Outcome",
+    "Progress",
     "PushError",
     "PushOutcomeUnknown",
     "Queue",
     "QueueFull",
     "Requeue",
+    "ResultCancelled",
+    "ResultError",
+    "ResultTimeout",
     "Retry",
     "SerializationError",
     "ServerError",
@@ -72,12 +87,15 @@ __all__ = [
     "ServerTooOld",
     "ServerUnavailable",
     "State",
+    "Status",
+    "StreamRestarted",
     "TaskqError",
     "UnknownChannel",
     "UnknownJob",
     "current",
     "errors",
     "events",
+    "progress",
 ]
 
 #: Where the public names live, but for the two modules. Every name that isn't listed is an error's.
@@ -89,9 +107,12 @@ _HOMES = {
     "Handle": "result",
     "Job": "job",
     "Outcome": "channel",
+    "Progress": "awaiting",
     "Queue": "queue",
     "State": "channel",
+    "Status": "awaiting",
     "current": "context",
+    "progress": "context",
 }
 
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from taskq.outgoing import BATCH, Outgoing
 from taskq.result import Handle
@@ -18,9 +18,9 @@ __all__ = ["Buffer", "open_buffer"]
 class Store(Protocol):
     """Who sends what is packed: the outbox of a queue."""
 
-    def store(self, outs: Sequence[Outgoing]) -> list[Handle]: ...
+    def store(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]: ...
 
-    async def astore(self, outs: Sequence[Outgoing]) -> list[Handle]: ...
+    async def astore(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]: ...
 
 
 class Buffer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from taskq.call import Call, Callee
 from taskq.errors import ArgumentsError
@@ -14,19 +14,21 @@ from taskq.signature import Signature
 
 __all__ = ["CALL", "OBJECT", "Handles", "call_function", "function_call", "handle_object", "label_of", "object_call"]
 
+R_co = TypeVar("R_co", covariant=True)
+
 #: Their names in messages. No decorated function can have them: a module's name holds no dot-less "taskq:" job of ours.
 OBJECT = "taskq:object"
 CALL = "taskq:call"
 
 
 @runtime_checkable
-class Handles(Protocol):
-    """Any object with handle(). Optional: fail(exc), max_attempts, channel."""
+class Handles(Protocol[R_co]):
+    """Any object with handle(). Optional: fail(exc), max_attempts, channel, result_ttl."""
 
-    def handle(self) -> Any: ...
+    def handle(self) -> R_co: ...
 
 
-def handle_object(target: Handles) -> Any:
+def handle_object(target: Handles[Any]) -> Any:
     """Run an object's own handle()."""
     return target.handle()
 
@@ -41,13 +43,14 @@ def object_call(job: Callee, target: Any, delay: Delay) -> Call[Any]:
 
     Raises:
         ArgumentsError: it is no object with handle().
-        ConfigError: its `max_attempts` or `channel` is out of bounds.
+        ConfigError: its `max_attempts`, `channel` or `result_ttl` is out of bounds.
     """
     if isinstance(target, Call):
         return target if delay == 0 else target.with_options(delay=delay)
     if isinstance(target, type) or not callable(getattr(target, "handle", None)):
         raise ArgumentsError(f"queue.push() takes an object with a handle() method, not {target!r}{_advice(target)}")
     options = {"delay": delay, "max_attempts": getattr(target, "max_attempts", None), "channel": getattr(target, "channel", None)}
+    options["result_ttl"] = getattr(target, "result_ttl", None)
     return Call(job, (target,), {}, PushOptions().with_changes(options))
 
 

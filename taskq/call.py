@@ -12,18 +12,19 @@ from taskq.signature import Signature
 __all__ = ["Call", "Callee", "Pusher"]
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Pusher(Protocol):
     """Who sends calls: the queue."""
 
-    def send(self, call: Call[Any]) -> Handle: ...
+    def send(self, call: Call[T]) -> Handle[T]: ...
 
-    async def asend(self, call: Call[Any]) -> Handle: ...
+    async def asend(self, call: Call[T]) -> Handle[T]: ...
 
-    def send_many(self, calls: Iterable[Call[Any]]) -> list[Handle]: ...
+    def send_many(self, calls: Iterable[Call[Any]]) -> list[Handle[Any]]: ...
 
-    async def asend_many(self, calls: Iterable[Call[Any]]) -> list[Handle]: ...
+    async def asend_many(self, calls: Iterable[Call[Any]]) -> list[Handle[Any]]: ...
 
 
 class Callee(Protocol):
@@ -53,11 +54,11 @@ class Call(Generic[R]):
         self.kwargs = kwargs
         self.options = options
 
-    def push(self, *, delay: Delay | None = None) -> Handle:
+    def push(self, *, delay: Delay | None = None) -> Handle[R]:
         """Push the call; raises as `Job.push`."""
         return self.job.queue.send(self._later(delay))
 
-    async def apush(self, *, delay: Delay | None = None) -> Handle:
+    async def apush(self, *, delay: Delay | None = None) -> Handle[R]:
         """Push the call from async code; raises as `Job.push`."""
         return await self.job.queue.asend(self._later(delay))
 

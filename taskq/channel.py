@@ -57,6 +57,7 @@ MOVES = (
     Move("reserve", (_WAITING,), (_RESERVED,), "worker"),
     Move("ack", (_RESERVED,), (None,), "worker"),
     Move("drop", (_RESERVED,), (None,), "worker"),
+    Move("finish", (_RESERVED,), (None,), "worker"),
     Move("retry", (_RESERVED,), (_DELAYED,), "worker"),
     Move("requeue", (_RESERVED,), (_WAITING, _DELAYED), "worker, supervisor"),
     Move("fail", (_RESERVED,), (_FAILED, _TIMEOUT), "worker, supervisor"),
@@ -112,6 +113,14 @@ class Keys:
     def once(self, message_id: str) -> str:
         """The short-lived marker of a push that may be repeated."""
         return f"{self.tag}:once:{message_id}"
+
+    def result(self, message_id: str) -> str:
+        """The list whose only element tells how one message ended."""
+        return f"{self.tag}:result:{message_id}"
+
+    def progress(self, message_id: str) -> str:
+        """How far one running job says that it is; ends by itself."""
+        return f"{self.tag}:progress:{message_id}"
 
     def of(self, state: State) -> str:
         """The key of a state that has one key for all (every state but `reserved`)."""

@@ -10,7 +10,7 @@ import msgspec
 
 from taskq.errors import TaskqError
 
-__all__ = ["Context", "Runs", "current", "enter"]
+__all__ = ["Context", "Runs", "current", "enter", "progress"]
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +38,8 @@ class Runs(Protocol):
     @property
     def context(self) -> Context: ...
 
+    def tell_progress(self, done: float, total: float | None, message: str) -> None: ...
+
 
 _current: ContextVar[Runs | None] = ContextVar("taskq_current", default=None)
 enter = _current.set
@@ -53,3 +55,21 @@ def current() -> Context:
     if run is None:
         raise TaskqError("taskq.current() is only known inside a job that a worker runs")
     return run.context
+
+
+def progress(done: float, total: float | None = None, message: str = "") -> None:
+    """Tell how far the job is, for `handle.progress()` and `taskq info`. Cheap enough for every turn of a loop: ten a second are sent.
+
+    Outside of a worker, as in a plain call of the job, it does nothing. A server that doesn't answer doesn't hinder the job.
+
+    Args:
+        done: how much is done, in whatever unit.
+        total: how much there is in all, when that is known.
+        message: what a person may want to read.
+
+    Raises:
+        ValueError: a number isn't finite, `total` isn't above 0, or the message is no text.
+    """
+    run = _current.get()
+    if run is not None:
+        run.tell_progress(done, total, message)

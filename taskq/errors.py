@@ -17,6 +17,12 @@
     │   ├── MalformedMessage        the bytes are no message
     │   ├── UnsupportedVersion      the message was written by a newer taskq
     │   └── SignatureError          the signature is missing or wrong
+    ├── ResultError                 a result can't be had
+    │   ├── JobFailed               the job has failed for good
+    │   ├── ResultCancelled         the job was cancelled
+    │   ├── ResultTimeout           it isn't there yet (also a TimeoutError)
+    │   ├── StreamRestarted         the job began anew: parts come again
+    │   └── NoResult                there will be none: it isn't kept, has expired, or the message is gone
     └── ServerError                 the server can't be used
         ├── ServerUnavailable       it doesn't answer (may come back: worth retrying)
         ├── ServerRefused           it answers no: password, permission, wrong type of key
@@ -25,8 +31,9 @@
     JobControl (BaseException)      raised inside a job to decide its outcome
     ├── Retry  ├── Requeue  └── Drop
     JobTimeout (BaseException)      raised inside a job when its time is over
+    JobCancelled (BaseException)    raised inside a job that somebody cancels
 
-`JobControl` and `JobTimeout` derive from BaseException so that a job's own `except Exception` can't swallow them.
+`JobControl`, `JobTimeout` and `JobCancelled` derive from BaseException so that a job's own `except Exception` can't swallow them.
 """
 
 from __future__ import annotations
@@ -40,16 +47,22 @@ __all__ = [
     "ConfigError",
     "DelayError",
     "Drop",
+    "JobCancelled",
     "JobControl",
     "JobDefinitionError",
+    "JobFailed",
     "JobTimeout",
     "MalformedMessage",
     "MessageError",
     "MessageTooLarge",
+    "NoResult",
     "PushError",
     "PushOutcomeUnknown",
     "QueueFull",
     "Requeue",
+    "ResultCancelled",
+    "ResultError",
+    "ResultTimeout",
     "Retry",
     "SerializationError",
     "ServerError",
@@ -57,6 +70,7 @@ __all__ = [
     "ServerTooOld",
     "ServerUnavailable",
     "SignatureError",
+    "StreamRestarted",
     "TaskqError",
     "UnknownChannel",
     "UnknownJob",
@@ -147,6 +161,53 @@ class SignatureError(MessageError):
     """The signature of the message is missing or wrong."""
 
 
+class ResultError(TaskqError):
+    """A result can't be had. The classes below say why."""
+
+
+class JobFailed(ResultError):
+    """The job whose result was asked for has failed for good.
+
+    What it raised is told as text only, and never made again here: `type` is the class's name ("ValueError"), `error` class and text,
+    `traceback` the worker's traceback (also shown below this error's own), `attempt` the last run.
+    """
+
+    def __init__(self, error: str, traceback: str = "", attempt: int = 0) -> None:
+        super().__init__(error)
+        self.error = error
+        self.type = error.partition(":")[0]
+        self.traceback = traceback
+        self.attempt = attempt
+        if traceback:
+            self.add_note(f"In the worker:\n{traceback.rstrip()}")
+
+    def __reduce__(self) -> Any:
+        return JobFailed, (self.error, self.traceback, self.attempt)
+
+
+class ResultCancelled(ResultError):
+    """The job whose result was asked for was cancelled. `by` says who did it."""
+
+    def __init__(self, text: str, by: str = "") -> None:
+        super().__init__(text)
+        self.by = by
+
+
+class ResultTimeout(ResultError, TimeoutError):
+    """The result wasn't there in time. It may come later: asking again does no harm."""
+
+
+class StreamRestarted(ResultError):
+    """The job whose parts are read runs again, from its start: what was read so far is void.
+
+    Going on with the same stream gives the parts of the new run.
+    """
+
+
+class NoResult(ResultError):
+    """There is no result, and there will be none: the job keeps none, it has expired, or the message is gone."""
+
+
 class ServerError(TaskqError):
     """The server can't be used."""
 
@@ -198,6 +259,10 @@ class Drop(JobControl):
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class JobCancelled(BaseException):
+    """Somebody has cancelled the job that runs. Raised inside the job, which may clean up and let it pass."""
 
 
 class JobTimeout(BaseException):

@@ -24,6 +24,7 @@ P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
 S = TypeVar("S")
+T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
@@ -45,17 +46,17 @@ class Pushable(Generic[P, R]):
     # Python's types can't say "the job's parameters and a keyword more" (PEP 612). So with `delay` the parameters by place are
     # compared one by one, and those by keyword only when the call is made. `options(delay=...).push` is exact.
     @overload
-    def push(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle: ...
+    def push(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]: ...
     @overload
-    def push(self, /, *, delay: Delay, **kwargs: Any) -> Handle: ...
+    def push(self, /, *, delay: Delay, **kwargs: Any) -> Handle[R]: ...
     @overload
-    def push(self: Callable[Concatenate[A, ...], Any], first: A, /, *, delay: Delay, **kwargs: Any) -> Handle: ...
+    def push(self: Callable[Concatenate[A, ...], T], first: A, /, *, delay: Delay, **kwargs: Any) -> Handle[T]: ...
     @overload
-    def push(self: Callable[Concatenate[A, B, ...], Any], first: A, second: B, /, *, delay: Delay, **kwargs: Any) -> Handle: ...
+    def push(self: Callable[Concatenate[A, B, ...], T], first: A, second: B, /, *, delay: Delay, **kwargs: Any) -> Handle[T]: ...
     @overload
     def push(
-        self: Callable[Concatenate[A, B, C, ...], Any], first: A, second: B, third: C, /, *args: Any, delay: Delay, **kwargs: Any
-    ) -> Handle: ...
+        self: Callable[Concatenate[A, B, C, ...], T], first: A, second: B, third: C, /, *args: Any, delay: Delay, **kwargs: Any
+    ) -> Handle[T]: ...
     def push(self, /, *args: Any, **kwargs: Any) -> Any:
         """Store the call on the queue, to be run by a worker now or after `delay` seconds (int, float or timedelta).
 
@@ -71,17 +72,17 @@ class Pushable(Generic[P, R]):
         return self._job.queue.send(self._delayed(args, kwargs))
 
     @overload
-    async def apush(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle: ...
+    async def apush(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]: ...
     @overload
-    async def apush(self, /, *, delay: Delay, **kwargs: Any) -> Handle: ...
+    async def apush(self, /, *, delay: Delay, **kwargs: Any) -> Handle[R]: ...
     @overload
-    async def apush(self: Callable[Concatenate[A, ...], Any], first: A, /, *, delay: Delay, **kwargs: Any) -> Handle: ...
+    async def apush(self: Callable[Concatenate[A, ...], T], first: A, /, *, delay: Delay, **kwargs: Any) -> Handle[T]: ...
     @overload
-    async def apush(self: Callable[Concatenate[A, B, ...], Any], first: A, second: B, /, *, delay: Delay, **kwargs: Any) -> Handle: ...
+    async def apush(self: Callable[Concatenate[A, B, ...], T], first: A, second: B, /, *, delay: Delay, **kwargs: Any) -> Handle[T]: ...
     @overload
     async def apush(
-        self: Callable[Concatenate[A, B, C, ...], Any], first: A, second: B, third: C, /, *args: Any, delay: Delay, **kwargs: Any
-    ) -> Handle: ...
+        self: Callable[Concatenate[A, B, C, ...], T], first: A, second: B, third: C, /, *args: Any, delay: Delay, **kwargs: Any
+    ) -> Handle[T]: ...
     async def apush(self, /, *args: Any, **kwargs: Any) -> Any:
         """The same from async code, without blocking the event loop."""
         return await self._job.queue.asend(self._delayed(args, kwargs))
@@ -98,14 +99,14 @@ class Pushable(Generic[P, R]):
         """
         return Options(self._job, self._first, PLAIN.with_changes({**options}))
 
-    def push_many(self, calls: Calls) -> list[Handle]:
+    def push_many(self, calls: Calls) -> list[Handle[R]]:
         """Push many calls of this job, a round trip a batch. Each is a tuple of arguments or a bound call.
 
         All calls are checked and stored as bytes before the first is sent. Raises as `push`.
         """
         return self.options().push_many(calls)
 
-    async def apush_many(self, calls: Calls) -> list[Handle]:
+    async def apush_many(self, calls: Calls) -> list[Handle[R]]:
         """The same from async code."""
         return await self.options().apush_many(calls)
 
@@ -125,11 +126,11 @@ class Options(Generic[P, R]):
         self._first = first
         self._options = options
 
-    def push(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle:
+    def push(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Push with these options; raises as `Job.push`."""
         return self._job.queue.send(self.bind(*args, **kwargs))
 
-    async def apush(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle:
+    async def apush(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """The same from async code."""
         return await self._job.queue.asend(self.bind(*args, **kwargs))
 
@@ -137,11 +138,11 @@ class Options(Generic[P, R]):
         """Return the call with these options, without pushing it."""
         return Call(self._job, (*self._first, *args), kwargs, self._options)
 
-    def push_many(self, calls: Calls) -> list[Handle]:
+    def push_many(self, calls: Calls) -> list[Handle[R]]:
         """Push many calls with these options (of a bound call its own go first); raises as `Job.push_many`."""
         return self._job.queue.send_many(map(self._call, calls))
 
-    async def apush_many(self, calls: Calls) -> list[Handle]:
+    async def apush_many(self, calls: Calls) -> list[Handle[R]]:
         """The same from async code."""
         return await self._job.queue.asend_many(map(self._call, calls))
 

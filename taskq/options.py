@@ -36,6 +36,8 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     on_fail: OnFail | None = None
     on_lost: Literal["retry", "timeout"] | None = None
     serializer: str | None = None
+    #: Seconds for which the result is kept, 0: not at all.
+    result_ttl: float = 0
 
     @classmethod
     def checked(cls, **options: Any) -> JobOptions:
@@ -62,6 +64,7 @@ class PushChoices(TypedDict, total=False):
     max_attempts: int | None
     retry_seconds: float | timedelta | Sequence[float | timedelta] | None
     handle_timeout: float | None
+    result_ttl: float | None
     once: bool
 
 
@@ -74,6 +77,7 @@ class PushOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int | None = None
     retry_seconds: tuple[float, ...] | None = None
     handle_timeout: float | None = None
+    result_ttl: float | None = None
     once: bool = False
 
     def with_changes(self, changes: dict[str, Any]) -> PushOptions:
@@ -123,6 +127,8 @@ def _check_job_options(options: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"on_lost must be 'retry' or 'timeout', not {options['on_lost']!r}")
     if options.get("on_fail") is not None and not callable(options["on_fail"]):
         raise ConfigError(f"on_fail must be callable, not {options['on_fail']!r}")
+    if options.get("result_ttl") is None:
+        options.pop("result_ttl", None)
     return options
 
 
@@ -146,7 +152,7 @@ def check_counts(options: dict[str, Any]) -> None:
     """Check what job and push options share.
 
     Raises:
-        ConfigError: `max_attempts` or `handle_timeout` is out of bounds.
+        ConfigError: `max_attempts`, `handle_timeout` or `result_ttl` is out of bounds.
     """
     attempts = options.get("max_attempts")
     if attempts is not None and (type(attempts) is not int or not 1 <= attempts <= 65535):
@@ -154,3 +160,6 @@ def check_counts(options: dict[str, Any]) -> None:
     timeout = options.get("handle_timeout")
     if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= MAX_DELAY):
         raise ConfigError(f"handle_timeout is a number of seconds, 0 for no limit, not {timeout!r}")
+    ttl = options.get("result_ttl")
+    if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, (int, float)) or not (ttl == 0 or 0.001 <= ttl <= MAX_DELAY)):
+        raise ConfigError(f"result_ttl is a number of seconds for which the result is kept, 0 for not at all, not {ttl!r}")

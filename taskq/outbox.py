@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from taskq.answers import Answers
 from taskq.buffer import open_buffer
 from taskq.config import ChannelSettings, Settings
 from taskq.driver.base import Link
@@ -16,18 +18,16 @@ from taskq.sender import Sender
 __all__ = ["Outbox"]
 
 
-class Outbox:
+class Outbox(Answers):
     """Sends what is packed. Takes messages back, too."""
 
     def __init__(self, settings: Settings, channel: Callable[[str], ChannelSettings]) -> None:
-        self._settings = settings
-        self._channel = channel
+        super().__init__(settings, channel)
         self._senders: dict[str, Sender] = {}
-        self._url: str | None = None
 
     # ---- pushes
 
-    def send(self, out: Outgoing) -> Handle:
+    def send(self, out: Outgoing) -> Handle[Any]:
         """Send one message, or keep it when a buffer is open."""
         if open_buffer(self) is not None:
             return self.send_many((out,))[0]
@@ -36,7 +36,7 @@ class Outbox:
         sender.push(command_of(sender.driver, (out,)), (handle,), repeatable=out.once)
         return handle
 
-    def send_many(self, outs: Sequence[Outgoing]) -> list[Handle]:
+    def send_many(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
         """Send messages, or keep them when a buffer is open."""
         buffer = open_buffer(self)
         if buffer is None:
@@ -45,7 +45,7 @@ class Outbox:
             buffer.flush()
         return [self._handle(out) for out in outs]
 
-    async def asend_many(self, outs: Sequence[Outgoing]) -> list[Handle]:
+    async def asend_many(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
         """The same from async code."""
         buffer = open_buffer(self)
         if buffer is None:
@@ -54,9 +54,9 @@ class Outbox:
             await buffer.aflush()
         return [self._handle(out) for out in outs]
 
-    def store(self, outs: Sequence[Outgoing]) -> list[Handle]:
+    def store(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
         """Send messages now, a round trip a batch."""
-        stored: list[Handle] = []
+        stored: list[Handle[Any]] = []
         for group in grouped(outs):
             sender, handles = self.sender(group[0].channel), [self._handle(out) for out in group]
             try:
@@ -67,13 +67,10 @@ class Outbox:
             stored += handles
         return stored
 
-    async def astore(self, outs: Sequence[Outgoing]) -> list[Handle]:
+    async def astore(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
         """The same from async code."""
-        stored: list[Handle] = []
-        if self._url is None and self._settings.url is None:
-            import asyncio  # an application that only pushes from sync code never needs it
-
-            await asyncio.to_thread(self.url)  # it may have to start the embedded server
+        stored: list[Handle[Any]] = []
+        await self.find_server()
         for group in grouped(outs):
             sender, handles = self.sender(group[0].channel), [self._handle(out) for out in group]
             try:
@@ -121,5 +118,5 @@ class Outbox:
         for sender in list(self._senders.values()):
             await sender.aclose()
 
-    def _handle(self, out: Outgoing) -> Handle:
-        return Handle(self, out.channel, out.identity.hex(), out.payload)
+    def _handle(self, out: Outgoing) -> Handle[Any]:
+        return Handle(self, out.channel, out.identity.hex(), out.payload, out.keeps)

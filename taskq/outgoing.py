@@ -37,6 +37,8 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     delay_ms: int | None
     at_ms: int | None
     once: bool
+    #: Whether its result is kept.
+    keeps: bool
 
 
 class _Form(NamedTuple):
@@ -49,6 +51,7 @@ class _Form(NamedTuple):
     is_labelled: bool
     #: Names of the positional parameters, for errors.
     parameters: tuple[str, ...]
+    result_ttl: float
 
 
 class Packer:
@@ -79,12 +82,16 @@ class Packer:
         label = self._label(form, call) if form.is_labelled else None
         arguments = dump_arguments(form.serializer, call.args, call.kwargs, label or form.name, form.parameters)
         delay = at = extra = None
+        result_ttl = form.result_ttl
         if options is not PLAIN:
             delay = delay_ms(options.delay) if options.delay != 0 else None
             at = moment_ms(options.at) if options.at is not None else None
             extra = _extra(options)
+            result_ttl = result_ttl if options.result_ttl is None else options.result_ttl
         if label is not None:
             extra = {**(extra or {}), "label": label}
+        if result_ttl:  # said by the message, so that it's kept as promised here whatever becomes of the decorator
+            extra = {**(extra or {}), "result_ttl": result_ttl}
         body = make_body(form.name, arguments, form.serializer.code, extra)
         if len(body) > self._limit:
             raise MessageTooLarge(
@@ -93,12 +100,14 @@ class Packer:
             )
         identity = new_id()
         signer = self.signer(prefix) if self._settings.secrets else None
-        return Outgoing(channel, identity, encode(identity, body, form.flags, signer), delay or None, at, options.once)
+        payload = encode(identity, body, form.flags, signer)
+        return Outgoing(channel, identity, payload, delay or None, at, options.once, result_ttl > 0)
 
     def _form(self, job: Callee) -> _Form:
         options = job.options_of_job
         serializer = check_serializer(options.serializer or self._settings.serializer)
-        form = _Form(job.name, serializer, loss_flag(options.on_lost), job.name in (OBJECT, CALL), job.signature.names)
+        is_labelled = job.name in (OBJECT, CALL)
+        form = _Form(job.name, serializer, loss_flag(options.on_lost), is_labelled, job.signature.names, options.result_ttl)
         self._forms[job] = form
         return form
 

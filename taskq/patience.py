@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from taskq.clock import monotonic
 from taskq.errors import PushOutcomeUnknown, ServerUnavailable
@@ -40,7 +41,7 @@ def too_few(where: str, count: int, wanted: int) -> Unconfirmed:
 class Patience:
     """How often a push is repeated, and what is known of it when that ends."""
 
-    def __init__(self, handles: Sequence[Handle], repeatable: bool) -> None:
+    def __init__(self, handles: Sequence[Handle[Any]], repeatable: bool) -> None:
         self._handles = handles
         self._deadline = monotonic() + REPEAT_SECONDS if repeatable else 0.0
         self._pause = 0.05

@@ -105,6 +105,7 @@ class Queue:
         on_fail: OnFail | None = None,
         on_lost: Literal["retry", "timeout"] | None = None,
         serializer: Literal["pickle", "json", "msgpack"] | None = None,
+        result_ttl: float | None = None,
     ) -> Callable[[Callable[P, R]], Job[P, R]]: ...
     def job(self, function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
         """Make a function (or coroutine function, or method) a job.
@@ -122,7 +123,8 @@ class Queue:
             handle_timeout: seconds a run may take, 0 for no limit.
             on_fail: called once with the exception when the job has failed for good.
             on_lost: "timeout" keeps the message aside when a worker died running it; "retry" runs it again.
-            serializer: "pickle", "json" or "msgpack" for its arguments.
+            serializer: "pickle", "json" or "msgpack" for its arguments and its result.
+            result_ttl: seconds for which the result is kept. Default: not at all.
 
         Raises:
             JobDefinitionError: it can't be a job, the name is taken, or an option is out of bounds.
@@ -141,22 +143,22 @@ class Queue:
 
     # ---- pushing
 
-    def push(self, target: Handles | Call[Any], *, delay: Delay = 0) -> Handle:
+    def push(self, target: Handles[R] | Call[R], *, delay: Delay = 0) -> Handle[R]:
         """Push any object with a handle() method (optional: fail(exc), max_attempts, channel), or a bound call.
 
         Raises as `Job.push`.
         """
         return self.send(object_call(self._object, target, delay))
 
-    async def apush(self, target: Handles | Call[Any], *, delay: Delay = 0) -> Handle:
+    async def apush(self, target: Handles[R] | Call[R], *, delay: Delay = 0) -> Handle[R]:
         """The same from async code, without blocking the event loop."""
         return await self.asend(object_call(self._object, target, delay))
 
     @overload
-    def call(self, function: Callable[..., Any], /, *args: Any, delay: Delay, **kwargs: Any) -> Handle: ...
+    def call(self, function: Callable[..., R], /, *args: Any, delay: Delay, **kwargs: Any) -> Handle[R]: ...
     @overload
-    def call(self, function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Handle: ...
-    def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Handle:
+    def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]: ...
+    def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Handle[Any]:
         """Push a call of any callable by value: a lambda, a closure, a function the worker has never seen.
 
         Raises as `Job.push`.
@@ -164,14 +166,14 @@ class Queue:
         return self.send(function_call(self._callable, function, args, kwargs))
 
     @overload
-    async def acall(self, function: Callable[..., Any], /, *args: Any, delay: Delay, **kwargs: Any) -> Handle: ...
+    async def acall(self, function: Callable[..., R], /, *args: Any, delay: Delay, **kwargs: Any) -> Handle[R]: ...
     @overload
-    async def acall(self, function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Handle: ...
-    async def acall(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Handle:
+    async def acall(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]: ...
+    async def acall(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Handle[Any]:
         """The same from async code, without blocking the event loop."""
         return await self.asend(function_call(self._callable, function, args, kwargs))
 
-    def push_name(self, name: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any) -> Handle:
+    def push_name(self, name: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any) -> Handle[Any]:
         """Push a job by its name, as the command line does.
 
         Raises:
@@ -182,22 +184,31 @@ class Queue:
             raise UnknownJob(f"no job is named {name!r}; {did_you_mean(name, self.jobs.names())}")
         return job.options(**options).push(*args, **(kwargs or {}))
 
-    def send(self, call: Call[Any]) -> Handle:
+    def send(self, call: Call[R]) -> Handle[R]:
         """Push a bound call. (`call.push()` is the same.)"""
         return self.outbox.send(self._pack(call))
 
-    async def asend(self, call: Call[Any]) -> Handle:
+    async def asend(self, call: Call[R]) -> Handle[R]:
         """The same from async code."""
         (handle,) = await self.outbox.asend_many((self._pack(call),))
         return handle
 
-    def send_many(self, calls: Iterable[Call[Any]]) -> list[Handle]:
+    def send_many(self, calls: Iterable[Call[Any]]) -> list[Handle[Any]]:
         """Push many bound calls, a round trip a batch. (`job.push_many` is the same for one job.)"""
         return self.outbox.send_many([self._pack(call) for call in calls])
 
-    async def asend_many(self, calls: Iterable[Call[Any]]) -> list[Handle]:
+    async def asend_many(self, calls: Iterable[Call[Any]]) -> list[Handle[Any]]:
         """The same from async code."""
         return await self.outbox.asend_many([self._pack(call) for call in calls])
+
+    def handle(self, message_id: str, channel: str = "default") -> Handle[Any]:
+        """Make the handle of a message anew, from its id and its channel. Whether there is such a message is asked when it is used.
+
+        Raises:
+            ArgumentsError: it is no id of a message: 32 hexadecimal digits.
+            UnknownChannel: the channel is named neither in the settings nor by a job.
+        """
+        return self.outbox.handle(message_id, channel)
 
     def buffer(self) -> Buffer:
         """Return a buffer: what is pushed in its `with` (or `async with`) block, in this thread or task, is sent together.

@@ -2,35 +2,109 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 import msgspec
 
-__all__ = ["Handle", "Withdrawer"]
+from taskq.asking import Steps
+from taskq.awaiting import Progress, Status, Subject, ask_progress, ask_status, await_result
+from taskq.driver.base import Driver
+
+__all__ = ["Asker", "Handle"]
+
+T = TypeVar("T")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Withdrawer(Protocol):
-    """Who can take a message back: the queue."""
+class Asker(Protocol):
+    """Who can ask the server about a message: the queue."""
 
     def withdraw(self, channel: str, payload: bytes) -> bool: ...
 
+    def subject(self, channel: str, message_id: str, payload: bytes | None, keeps: bool | None) -> Subject: ...
 
-class Handle(msgspec.Struct, frozen=True, gc=False, eq=False):
-    """Names one pushed message."""
+    def ask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T: ...
+
+    async def aask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T: ...
+
+
+class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
+    """Names one pushed message. `R_co` is what its job returns."""
 
     # Nothing refers back to a handle, so the garbage collector need not look at it: of a large push there are very many.
-    _queue: Withdrawer
+    _queue: Asker
     channel: str
     id: str
-    _payload: bytes
+    _payload: bytes | None = None
+    _keeps: bool | None = None
 
     def delete(self) -> bool:
         """Withdraw the message. Returns True when it was still pending (delayed or waiting), False when it was too late.
 
         Raises:
+            TypeError: this handle was made from an id: cancel() works with it.
             ServerUnavailable: the server doesn't answer.
         """
+        if self._payload is None:
+            raise TypeError("delete() needs the handle that push returned; of one made from an id use cancel()")
         return self._queue.withdraw(self.channel, self._payload)
+
+    # Of a coroutine function the result is what it returns when awaited, of a generator function what it returns at its end.
+    @overload
+    def result(self: Handle[Coroutine[Any, Any, T]], timeout: float | None = None) -> T: ...
+    @overload
+    def result(self: Handle[Generator[Any, Any, T]], timeout: float | None = None) -> T: ...  # type: ignore[overload-overlap]
+    @overload
+    def result(self: Handle[AsyncIterator[Any] | Iterator[Any]], timeout: float | None = None) -> None: ...
+    @overload
+    def result(self, timeout: float | None = None) -> R_co: ...
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for what the job returns, at most `timeout` seconds (None: for as long as it takes, 0: only look).
+
+        A failed attempt that is followed by another is waited through; so is a worker's death.
+
+        Raises:
+            JobFailed: the job has failed for good; holds what it raised, as text.
+            ResultCancelled: it was cancelled.
+            ResultTimeout: it isn't there in time.
+            NoResult: there will be none: the job keeps none, it has expired, or the message is gone.
+            SignatureError: the result isn't signed with this program's secret.
+            ServerUnavailable: the server doesn't answer.
+        """
+        return self._queue.ask(self.channel, lambda driver: await_result(driver, self._subject, timeout))
+
+    @overload
+    async def aresult(self: Handle[Coroutine[Any, Any, T]], timeout: float | None = None) -> T: ...
+    @overload
+    async def aresult(self: Handle[Generator[Any, Any, T]], timeout: float | None = None) -> T: ...  # type: ignore[overload-overlap]
+    @overload
+    async def aresult(self: Handle[AsyncIterator[Any] | Iterator[Any]], timeout: float | None = None) -> None: ...
+    @overload
+    async def aresult(self, timeout: float | None = None) -> R_co: ...
+    async def aresult(self, timeout: float | None = None) -> Any:
+        """The same from async code."""
+        return await self._queue.aask(self.channel, lambda driver: await_result(driver, self._subject, timeout))
+
+    def status(self) -> Status:
+        """Return where the message is now, or how it ended. It may take a search through the channel's messages."""
+        return self._queue.ask(self.channel, lambda driver: ask_status(driver, self._subject))
+
+    async def astatus(self) -> Status:
+        """The same from async code."""
+        return await self._queue.aask(self.channel, lambda driver: ask_status(driver, self._subject))
+
+    def progress(self) -> Progress | None:
+        """Return what the job last told with `taskq.progress(...)`; None when it has told nothing (for an hour)."""
+        return self._queue.ask(self.channel, lambda driver: ask_progress(driver, self._subject))
+
+    async def aprogress(self) -> Progress | None:
+        """The same from async code."""
+        return await self._queue.aask(self.channel, lambda driver: ask_progress(driver, self._subject))
+
+    @property
+    def _subject(self) -> Subject:
+        return self._queue.subject(self.channel, self.id, self._payload, self._keeps)
 
     def __repr__(self) -> str:
         return f"<Handle {self.id} in {self.channel}>"

@@ -201,7 +201,7 @@ class Sender:
             await links.start()
         return links
 
-    def push(self, command: Command, handles: Sequence[Handle], *, repeatable: bool = False) -> None:
+    def push(self, command: Command, handles: Sequence[Handle[Any]], *, repeatable: bool = False) -> None:
         """Send a push. A repeatable one is repeated until the server answers.
 
         Raises:
@@ -217,7 +217,7 @@ class Sender:
                 pause = patience.pause_after(error)
             time.sleep(pause)
 
-    async def apush(self, command: Command, handles: Sequence[Handle], *, repeatable: bool = False) -> None:
+    async def apush(self, command: Command, handles: Sequence[Handle[Any]], *, repeatable: bool = False) -> None:
         """The same from async code."""
         import asyncio
 

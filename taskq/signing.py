@@ -20,7 +20,8 @@ class Signer:
 
     __slots__ = ("_context", "_equal", "_hash", "_keys")
 
-    def __init__(self, secrets: Sequence[str], prefix: str) -> None:
+    def __init__(self, secrets: Sequence[str], prefix: str, what: str = "message") -> None:
+        """`what` is signed goes into the signature: a result can't be passed off as a message."""
         if not secrets:
             raise ValueError("a signer needs at least one secret")
         import hmac  # with both comes OpenSSL, which only who has a secret needs
@@ -29,7 +30,7 @@ class Signer:
         self._equal, self._hash = hmac.compare_digest, blake2b
         # BLAKE2b takes keys of up to 64 bytes; a digest of the secret takes secrets of any length.
         self._keys = tuple(blake2b(secret.encode(), person=b"taskq key").digest() for secret in secrets)
-        self._context = b"taskq message\0" + prefix.encode() + b"\0"
+        self._context = b"taskq " + what.encode() + b"\0" + prefix.encode() + b"\0"
 
     def sign(self, identity: bytes, flags: int, body: bytes) -> bytes:
         """Return the 16 bytes of signature by the first secret."""

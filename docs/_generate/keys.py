@@ -21,6 +21,8 @@ def key_table(keys: Keys) -> str:
         (keys.workers, "sorted set", "each worker's last heartbeat in ms"),
         (keys.worker(_WORKER), "hash", "what one worker is doing; ends by itself"),
         (keys.wake, "list", "a token that wakes a sleeping supervisor"),
+        (keys.result(_MESSAGE), "list", "how one message ended, when that is kept; ends by itself"),
+        (keys.progress(_MESSAGE), "string", "how far one running job says that it is; ends by itself"),
         (keys.once(_MESSAGE), "string", "the mark of a push that may be repeated; ends by itself"),
     ]
     return "\n".join(["| Key | Type | Holds |", "|---|---|---|", *(f"| `{name}` | {kind} | {holds} |" for name, kind, holds in rows)])

@@ -13,7 +13,7 @@ from taskq.channel import STATES
 from taskq.cli.options import as_json, channel_argument, server_options
 from taskq.cli.output import Column, console, print_json, table
 from taskq.cli.target import open_inspector
-from taskq.cli.words import clean, duration, size
+from taskq.cli.words import clean, duration, progress_text, size
 from taskq.config import mask_url
 from taskq.errors import ServerUnavailable
 from taskq.inspector import ChannelReport, Inspector, WorkerReport
@@ -36,6 +36,7 @@ _WORKERS = [
     Column("MEMORY", right=True),
     Column("SEEN", right=True),
     Column("JOB"),
+    Column("PROGRESS"),
 ]
 
 
@@ -102,7 +103,16 @@ def _worker_row(worker: WorkerReport) -> Sequence[str]:
     where = f"{worker.host}:{worker.pid}" if worker.pid else worker.id
     numbers = (f"{worker.reserved:,}", f"{worker.done:,}", f"{worker.failed:,}", size(worker.memory_bytes) if worker.memory_bytes else "")
     running = duration(worker.running_seconds) if worker.job else ""
-    return [where, worker.channel, worker.state, running, *numbers, duration(worker.heartbeat_seconds), worker.job]
+    return [
+        where,
+        worker.channel,
+        worker.state,
+        running,
+        *numbers,
+        duration(worker.heartbeat_seconds),
+        worker.job,
+        progress_text(worker.progress),
+    ]
 
 
 def _watch(inspector: Inspector, channel: str | None, seconds: float) -> None:

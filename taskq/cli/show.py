@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import click
+from collections.abc import Sequence
 
+import click
+import msgspec
+
+from taskq.answers import check_message_id
 from taskq.channel import State
 from taskq.cli.options import as_json, channels_option, server_options
 from taskq.cli.output import print_json, print_text
 from taskq.cli.problems import NotThere
 from taskq.cli.progress import progress_bar
 from taskq.cli.target import open_inspector
-from taskq.cli.words import count, duration, moment, size
+from taskq.cli.words import count, duration, moment, progress_text, size
+from taskq.errors import ArgumentsError
 from taskq.history import Record
-from taskq.inspector import Entry
+from taskq.inspector import Entry, Inspector
 
 __all__ = ["command"]
 
@@ -28,18 +33,58 @@ _ARGUMENTS = 20_000
 def command(message_id: str, channels: tuple[str, ...], *, as_json: bool, app: str | None, url: str | None) -> None:
     """Show the message ID wherever it is: its arguments, and the history of its attempts with their tracebacks.
 
-    Exit code 1 when there is no such message: it was never pushed, is done, or was deleted.
+    Of one that has ended, and whose result is kept, it shows how and when it ended.
+    Exit code 1 when nothing is known of it: it was never pushed, is done without a result that is kept, or was deleted.
     """
     inspector = open_inspector(app, url)
     with progress_bar("looking") as progress:
         entry = inspector.find(message_id, channels=channels, progress=progress)
     if entry is None:
-        looked = ", ".join(channels or inspector.channels())
-        raise NotThere(f"no message {message_id} in {looked}: it is done, was deleted, or is in another channel")
-    if as_json:
+        _show_ending(inspector, message_id, channels, as_json=as_json)
+    elif as_json:
         print_json(entry.data())
     else:
-        print_text("\n".join([*_facts(entry), *_history(entry)]))
+        print_text("\n".join([*_facts(entry), *_progress(inspector, entry), *_history(entry)]))
+
+
+def _show_ending(inspector: Inspector, message_id: str, channels: Sequence[str], *, as_json: bool) -> None:
+    """Show how a message ended that is nowhere any more, when that is kept."""
+    found = inspector.status(message_id, channels=channels) if _is_id(message_id) else None
+    if found is None:
+        looked = ", ".join(channels or inspector.channels())
+        raise NotThere(f"no message {message_id} in {looked}: it is done, was deleted, or is in another channel")
+    channel, status = found
+    if as_json:
+        print_json({"id": message_id.strip().lower(), "channel": channel, **msgspec.to_builtins(status)})
+        return
+    facts = {
+        "id": message_id.strip().lower(),
+        "channel": channel,
+        "state": status.state,
+        "by": status.by,
+        "at": moment(status.ended_at.timestamp() * 1000) if status.ended_at else "",
+        "attempt": str(status.attempt) if status.attempt else "",
+        "error": status.error,
+        "progress": progress_text(status.progress),
+    }
+    print_text("\n".join(f"{name + ':':<12} {_indented(value)}" for name, value in facts.items() if value))
+
+
+def _progress(inspector: Inspector, entry: Entry) -> list[str]:
+    if entry.state is not State.RESERVED or not _is_id(entry.id):
+        return []
+    found = inspector.status(entry.id, channels=[entry.channel])
+    text = progress_text(found[1].progress) if found else ""
+    return [f"{'progress:':<12} {text}"] if text else []
+
+
+def _is_id(text: str) -> bool:
+    """False of the name of bytes that another client has pushed: they have no id yet, and so no result."""
+    try:
+        check_message_id(text)
+    except ArgumentsError:
+        return False
+    return True
 
 
 def _facts(entry: Entry) -> list[str]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["clean", "count", "duration", "moment", "size"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from taskq.awaiting import Progress
+
+__all__ = ["clean", "count", "duration", "moment", "progress_text", "size"]
 
 _STEPS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
@@ -56,6 +61,14 @@ def size(number: int) -> str:
             break
         value /= 1024
     return f"{number} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def progress_text(progress: Progress | None) -> str:
+    """Return "3 of 12 (25%) fetching", or what of that is known; "" for None."""
+    if progress is None:
+        return ""
+    share = f" of {progress.total:g} ({progress.share:.0%})" if progress.total and progress.share is not None else ""
+    return f"{progress.done:g}{share} {progress.message}".strip()
 
 
 def count(number: int, word: str) -> str:

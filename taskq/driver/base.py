@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from taskq.channel import Keys, State
 from taskq.driver.scripts import Script
 
-__all__ = ["AsyncLink", "Blame", "Command", "Driver", "Fault", "Link", "Rescue", "Where", "Word"]
+__all__ = ["AsyncLink", "Blame", "Command", "Driver", "Fault", "Kept", "Link", "Rescue", "Where", "Word"]
 
 Word = bytes | str | int | float
 Where = Literal["front", "back", "later"]
@@ -38,6 +38,13 @@ class Blame(NamedTuple):
     record: bytes = b""
     #: After a timeout: milliseconds until the next run, -1 when no attempt is left.
     retry_ms: int = -1
+
+
+class Kept(NamedTuple):
+    """How a message ended, as it is stored for those who ask."""
+
+    data: bytes
+    ttl_ms: int
 
 
 class Rescue(NamedTuple):
@@ -151,7 +158,9 @@ class Driver(Protocol):
 
     def requeue(self, worker: str, where: Where, ids: Sequence[bytes], delay_ms: int = 0) -> Command: ...  # count
 
-    def fail(self, worker: str, state: State, message_id: bytes, message: bytes) -> Command: ...  # 0 or 1
+    def finish(self, worker: str, message_id: bytes, kept: Kept) -> Command: ...  # 0 or 1
+
+    def fail(self, worker: str, state: State, message_id: bytes, message: bytes, kept: Kept | None = None) -> Command: ...  # 0 or 1
 
     def park(self, worker: str, message_id: bytes, message: bytes) -> Command: ...  # 0 or 1
 
@@ -180,6 +189,18 @@ class Driver(Protocol):
     def look(self, workers: Sequence[str]) -> Command: ...  # [waiting, due, reserved, not due yet, ms until the next]
 
     def restore(self, state: State, pairs: Sequence[tuple[bytes, bytes]]) -> Command: ...  # count
+
+    def result(self, message_id: str) -> Command: ...  # the result, or None
+
+    def wait_for_result(self, message_id: str, timeout: float) -> Command: ...  # the same
+
+    def position(self, state: State, message: bytes) -> Command: ...  # None when these bytes are not in waiting or delayed
+
+    def find(self, place: State | str, message_id: str, start: int, count: int) -> Command: ...  # [looked at, the message?]
+
+    def tell_progress(self, message_id: str, data: bytes, ttl_ms: int) -> Command: ...  # anything
+
+    def progress(self, message_ids: Sequence[str]) -> Command: ...  # [data or None, ...]
 
     def page(self, state: State, start: int, count: int) -> Command: ...  # messages; of a set-aside state with scores
 

@@ -8,7 +8,7 @@ from itertools import chain
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
 from taskq.driver.alink import RedisAsyncLink
-from taskq.driver.base import Command, Rescue, Where, Word
+from taskq.driver.base import Command, Kept, Rescue, Where, Word
 from taskq.driver.connect import VERSION, Address, read_version
 from taskq.driver.link import RedisLink
 from taskq.driver.scripts import load_script
@@ -94,8 +94,15 @@ class RedisDriver:
         places = (keys.reserved(worker), keys.waiting, keys.delayed, keys.wake)
         return self._script("requeue", places, where, delay_ms, *ids)
 
-    def fail(self, worker: str, state: State, message_id: bytes, message: bytes) -> Command:
-        return self._script("fail", (self.keys.reserved(worker), self.keys.of(state)), message_id, message, *self._kept)
+    def finish(self, worker: str, message_id: bytes, kept: Kept) -> Command:
+        places = (self.keys.reserved(worker), self.keys.result(message_id.hex()))
+        return self._script("finish", places, message_id, kept.ttl_ms, kept.data)
+
+    def fail(self, worker: str, state: State, message_id: bytes, message: bytes, kept: Kept | None = None) -> Command:
+        keys = self.keys
+        places = (keys.reserved(worker), keys.of(state), keys.result(message_id.hex()))
+        told = (kept.ttl_ms, kept.data) if kept is not None else (0, b"")
+        return self._script("fail", places, message_id, message, *self._kept, *told)
 
     def park(self, worker: str, message_id: bytes, message: bytes) -> Command:
         return self._script("park", (self.keys.reserved(worker), self.keys.parked), message_id, message)
@@ -148,10 +155,37 @@ class RedisDriver:
     def look(self, workers: Sequence[str]) -> Command:
         return self._script("look", (self.keys.waiting, self.keys.delayed, *map(self.keys.reserved, workers)))
 
+    # ---- who waits for a result
+
+    def result(self, message_id: str) -> Command:
+        return Command("look", ("LINDEX", self.keys.result(message_id), 0))
+
+    def wait_for_result(self, message_id: str, timeout: float) -> Command:
+        # From the list to itself: it wakes every waiter, and takes nothing away.
+        key = self.keys.result(message_id)
+        return Command("wait", ("BLMOVE", key, key, "LEFT", "LEFT", timeout))
+
+    def position(self, state: State, message: bytes) -> Command:
+        if state is State.WAITING:
+            return Command("look", ("LPOS", self.keys.waiting, message, "RANK", -1))
+        return Command("look", ("ZSCORE", self.keys.of(state), message))
+
+    def find(self, place: State | str, message_id: str, start: int, count: int) -> Command:
+        key = self.keys.of(place) if isinstance(place, State) else self.keys.reserved(place)
+        return self._script("find", (key,), bytes.fromhex(message_id), start, count)
+
+    def tell_progress(self, message_id: str, data: bytes, ttl_ms: int) -> Command:
+        return Command("tell progress", ("SET", self.keys.progress(message_id), data, "PX", ttl_ms))
+
+    def progress(self, message_ids: Sequence[str]) -> Command:
+        return Command("look", ("MGET", *map(self.keys.progress, message_ids)))
+
     # ---- the operator's moves
 
     def restore(self, state: State, pairs: Sequence[tuple[bytes, bytes]]) -> Command:
-        return self._script("restore", (self.keys.of(state), self.keys.waiting), *chain.from_iterable(pairs))
+        # Bytes that are no message have no id, and no result: the key of what stands there is one that never exists.
+        results = [self.keys.result(raw[2:18].hex()) for raw, _ in pairs]
+        return self._script("restore", (self.keys.of(state), self.keys.waiting, *results), *chain.from_iterable(pairs))
 
     def page(self, state: State, start: int, count: int) -> Command:
         if state is State.WAITING:  # the oldest is at the right end

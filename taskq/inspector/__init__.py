@@ -5,6 +5,7 @@
     entry       one stored message as an operator sees it
     report      counts and workers of a channel
     walk        reading a state in pages while others change it
+    store       one channel's store, as it is asked
     inspector   all of it over the channels of a queue
 
 Each of these imports only from those above it.

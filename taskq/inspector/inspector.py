@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
+from taskq.answers import check_message_id, result_signer
+from taskq.asking import run
+from taskq.awaiting import Status, Subject, ask_status
 from taskq.channel import STATES, State
-from taskq.config import ChannelSettings, Settings, did_you_mean
-from taskq.driver.base import Driver
+from taskq.config import Settings, did_you_mean
 from taskq.driver.load import load_driver, server_url
 from taskq.errors import MalformedMessage, TaskqError, UnknownChannel
 from taskq.inspector.entry import Entry, Place, entry_id, job_of, read_entry
-from taskq.inspector.report import ChannelReport, Counts, Seen, WorkerReport, read_worker
-from taskq.inspector.walk import Call, Item, Walk
+from taskq.inspector.report import ChannelReport, Counts, Seen, WorkerReport, read_worker, with_progress
+from taskq.inspector.store import Store
+from taskq.inspector.walk import Item, Walk
 from taskq.message import Message
 from taskq.outgoing import batches
 from taskq.queue import Queue
@@ -30,38 +32,6 @@ FLUSHED = tuple(state for state in STATES if state is not State.RESERVED)
 #: In the order in which a message passes through them, so that one that moves on during a search is met further on.
 _SEARCHED = (State.DELAYED, State.WAITING, State.RESERVED, State.FAILED, State.TIMEOUT, State.PARKED)
 _FLUSH_PAGE = 1000
-
-
-class _Store(NamedTuple):
-    """One channel's store."""
-
-    settings: ChannelSettings
-    call: Call
-    driver: Driver
-
-    def count(self, state: State) -> int:
-        if state is State.RESERVED:
-            return sum(self.call(self.driver.held(worker)) for worker, _ in self.workers())
-        return int(self.call(self.driver.count(state)))
-
-    def workers(self) -> list[tuple[str, float]]:
-        """Each registered worker with its last heartbeat, in milliseconds since the epoch."""
-        reply = self.call(self.driver.workers())
-        return [(worker.decode(errors="replace"), float(beat)) for worker, beat in zip(reply[::2], reply[1::2], strict=True)]
-
-    def now_ms(self) -> float:
-        seconds, micros = self.call(self.driver.time())
-        return int(seconds) * 1000 + int(micros) / 1000
-
-    def pages(self, state: State) -> Iterator[tuple[str, Sequence[Item]]]:
-        """Yield pages of messages, oldest first, with the worker that has reserved them ("" when none has)."""
-        if state is State.RESERVED:
-            for worker, _ in self.workers():
-                yield worker, [Item(0.0, raw) for raw in self.call(self.driver.holdings(worker))]
-            return
-        walk = Walk(self.call, self.driver, state)
-        while page := walk.page():
-            yield "", page
 
 
 def _no_progress(_done: int, _total: int) -> None:
@@ -117,6 +87,7 @@ class Inspector:
             held = int(store.call(store.driver.held(worker)))
             seen = Seen(worker=worker, channel=channel, heartbeat_ms=beat, now_ms=now, lease_ms=lease, reserved=held)
             reports.append(read_worker(seen, store.call(store.driver.describe(worker))))
+        reports = with_progress(reports, lambda ids: store.call(store.driver.progress(ids)))
         return sorted(reports, key=lambda report: (report.host, report.supervisor_pid, report.pid, report.id))
 
     def report(self, channel: str) -> ChannelReport:
@@ -166,6 +137,22 @@ class Inspector:
                             )
                     done += len(page)
                     progress(min(done, total), total)
+        return None
+
+    def status(self, message_id: str, *, channels: Sequence[str] = ()) -> tuple[str, Status] | None:
+        """Return where a message is, or how it ended and in which channel, when that is kept; None when nothing is known of it.
+
+        Raises:
+            ArgumentsError: it is no id of a message.
+            UnknownChannel: as `counts`.
+        """
+        wanted = check_message_id(message_id)
+        for name in channels or self.channels():
+            store = self._store(name)
+            signer = result_signer(self.settings, store.settings.channel)
+            status = run(ask_status(store.driver, Subject(wanted, name, signer)), self._senders[name])
+            if status.state != "unknown":
+                return name, status
         return None
 
     # ---- putting in order
@@ -241,18 +228,18 @@ class Inspector:
 
     # ---- channels
 
-    def _store(self, channel: str) -> _Store:
+    def _store(self, channel: str) -> Store:
         settings = self._queue.channel(channel) if self._queue else self.settings.channel_or_default(channel)
         if channel not in self._senders:
             sender = self._queue.sender(channel) if self._queue else Sender(load_driver(self.url(), settings))
-            store = _Store(settings, sender.call, sender.driver)
+            store = Store(settings, sender.call, sender.driver)
             if channel not in self.channels():
                 self._check_used(channel, store)
             self._senders[channel] = sender
         sender = self._senders[channel]
-        return _Store(settings, sender.call, sender.driver)
+        return Store(settings, sender.call, sender.driver)
 
-    def _check_used(self, channel: str, store: _Store) -> None:
+    def _check_used(self, channel: str, store: Store) -> None:
         """Refuse a name that nothing knows: without the app, a channel that only a job names can't be told from a typing mistake."""
         if not store.workers() and not any(store.count(state) for state in FLUSHED):
             known = did_you_mean(channel, self.channels())
@@ -269,7 +256,7 @@ class Inspector:
         return None if job is None else job.options_of_job.max_attempts or self.settings.channel_or_default(channel).max_attempts
 
     @staticmethod
-    def _restore(store: _Store, state: State, chosen: Sequence[bytes]) -> int:
+    def _restore(store: Store, state: State, chosen: Sequence[bytes]) -> int:
         pairs = [(raw, _fresh(raw)) for raw in chosen]
         groups = batches(pairs, [2 * len(raw) for raw in chosen])
         return sum(int(store.call(store.driver.restore(state, group))) for group in groups)

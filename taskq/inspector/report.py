@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from taskq.awaiting import Progress, read_progress
 from taskq.channel import State
 
-__all__ = ["ChannelReport", "Counts", "WorkerReport", "read_worker"]
+__all__ = ["ChannelReport", "Counts", "WorkerReport", "read_worker", "with_progress"]
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +54,8 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     uptime_seconds: float
     heartbeat_seconds: float
+    #: How far the running job says that it is.
+    progress: Progress | None = None
 
 
 class ChannelReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +107,16 @@ def read_worker(seen: Seen, reply: Sequence[bytes]) -> WorkerReport:
         uptime_seconds=_uptime(seen, told),
         heartbeat_seconds=beat,
     )
+
+
+def with_progress(reports: Sequence[WorkerReport], ask: Callable[[Sequence[str]], Sequence[bytes | None]]) -> list[WorkerReport]:
+    """Add to what runs how far it says that it is, in one question for all."""
+    running = [report.message_id for report in reports if report.job and report.message_id]
+    told = dict(zip(running, ask(running), strict=True)) if running else {}
+    return [
+        msgspec.structs.replace(report, progress=read_progress(raw)) if (raw := told.get(report.message_id)) else report
+        for report in reports
+    ]
 
 
 def _uptime(seen: Seen, told: Mapping[str, str]) -> float:

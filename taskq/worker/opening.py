@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from taskq.answers import result_signer
 from taskq.builtin import CALL, OBJECT
 from taskq.call import Callee
 from taskq.clock import MAX_DELAY
@@ -16,9 +17,11 @@ from taskq.foreign import read_foreign
 from taskq.message import FOREIGN, Body, Message, loss_flag
 from taskq.queue import Queue
 from taskq.retry import RetryPolicy
+from taskq.worker.keeping import Keeper
 from taskq.worker.plan import Plan, Recipe
+from taskq.worker.reporter import Reporter
 
-__all__ = ["Opener", "UnknownHere"]
+__all__ = ["Opener", "UnknownHere", "result_ttl_of"]
 
 
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=MAX_DELAY)]
@@ -35,6 +38,7 @@ class _Options(msgspec.Struct):
     max_attempts: Annotated[int, msgspec.Meta(ge=1)] | None = None
     retry_seconds: Annotated[list[_Seconds], msgspec.Meta(min_length=1)] | None = None
     handle_timeout: _Seconds | None = None
+    result_ttl: _Seconds | None = None
 
 
 class Opener:
@@ -44,7 +48,9 @@ class Opener:
         self._queue = queue
         self._channel = channel
         self._signer = queue.packer.signer(channel.channel)
+        self._reporter = Reporter(lambda: queue.sender(channel.name).driver)
         self._recipes: dict[str, Recipe] = {}
+        self.keeper = Keeper(result_signer(queue.settings, channel.channel), queue.settings.max_message_size)
 
     def read(self, message: Message) -> Body:
         """Return what the message says, verified. Of a JSON message the arguments stay as they are.
@@ -102,11 +108,12 @@ class Opener:
         """
         args, kwargs = self._arguments(message, body, recipe)
         recipe.job.signature.check(body.job, args, kwargs)
-        timeout, label, options = recipe.timeout, body.job, body.options
+        timeout, label, options, result_ttl = recipe.timeout, body.job, body.options, 0.0
         if options:
+            result_ttl = result_ttl_of(body)
             timeout = float(options.get("handle_timeout", timeout))
             label = options.get("label") or label
-        return Plan(recipe, message, args, kwargs, policy, timeout, label)
+        return Plan(recipe, message, args, kwargs, policy, timeout, label, result_ttl)
 
     def _arguments(self, message: Message, body: Body, recipe: Recipe) -> tuple[tuple[Any, ...], dict[str, Any]]:
         expected, job = recipe.serializer, recipe.job
@@ -137,7 +144,12 @@ class Opener:
         )
         timeout = channel.handle_timeout if options.handle_timeout is None else options.handle_timeout
         serializer = check_serializer(options.serializer or self._queue.settings.serializer)
-        return Recipe(job, policy, float(timeout), serializer, channel.name, job.name == OBJECT)
+        return Recipe(job, policy, float(timeout), serializer, channel.name, job.name == OBJECT, self._reporter)
+
+
+def result_ttl_of(body: Body) -> float:
+    """For how many seconds the message says that its result is kept; 0: not at all."""
+    return float((body.options or {}).get("result_ttl") or 0)
 
 
 def _check_options(options: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from taskq.context import Context
 from taskq.message import Message
 from taskq.options import OnFail
 from taskq.retry import RetryPolicy
+from taskq.worker.reporter import Report, Reporter
 
 __all__ = ["Plan", "Recipe"]
 
@@ -28,6 +29,7 @@ class Recipe(msgspec.Struct, frozen=True):
     channel: str
     #: Whether the job is that of any object with handle(), which may have its own fail().
     is_object: bool
+    reporter: Reporter
 
 
 class Plan(msgspec.Struct):
@@ -41,6 +43,10 @@ class Plan(msgspec.Struct):
     timeout: float
     #: What operators see.
     label: str
+    #: Seconds for which the result is kept, 0: not at all.
+    result_ttl: float = 0.0
+    #: What the job has told of its progress, if it has.
+    report: Report | None = None
     _context: Context | None = None
 
     @property
@@ -76,3 +82,9 @@ class Plan(msgspec.Struct):
                 pushed_at_ms=message.pushed_at_ms,
             )
         return context
+
+    def tell_progress(self, done: float, total: float | None, message: str) -> None:
+        """What `taskq.progress` calls inside the job."""
+        if self.report is None:
+            self.report = Report(self.recipe.reporter, self.message.hex_id, self.message.attempts + 1)
+        self.report.tell(done, total, message)

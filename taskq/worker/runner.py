@@ -12,6 +12,7 @@ from taskq.builtin import OBJECT
 from taskq.channel import Outcome, State
 from taskq.clock import delay_ms, monotonic, now_ms
 from taskq.context import Context
+from taskq.ending import Ending, ending_of
 from taskq.errors import (
     DelayError,
     Drop,
@@ -29,7 +30,8 @@ from taskq.history import Record, add_record, record_of, records
 from taskq.message import Message
 from taskq.retry import RetryPolicy
 from taskq.worker.executor import Executor
-from taskq.worker.opening import Opener, UnknownHere
+from taskq.worker.keeping import CannotKeep
+from taskq.worker.opening import Opener, UnknownHere, result_ttl_of
 from taskq.worker.plan import Plan
 from taskq.worker.verdict import ACKED, Action, Verdict
 
@@ -53,6 +55,7 @@ class Runner:
 
     def __init__(self, opener: Opener, executor: Executor, watcher: Watcher, worker: str, max_crashes: int) -> None:
         self._opener = opener
+        self._keeper = opener.keeper
         self._executor = executor
         self._watcher = watcher
         self._worker = worker
@@ -83,7 +86,7 @@ class Runner:
         try:
             plan = self._opener.plan(message, body, recipe, policy)
         except BaseException as error:  # unpickling runs the application's code, which may raise anything
-            return self._unreadable(message, error)
+            return self._unreadable(message, error, result_ttl_of(body))
         if (message.attempts or message.crashes) and self._is_exhausted(message, policy):
             return self._exhausted(message, plan)
         return self._run(message, plan, started, since_ms)
@@ -103,10 +106,14 @@ class Runner:
             return self._raised(message, plan, error, monotonic() - started)
         finally:
             contexts.enter(None)
+            if plan.report is not None:
+                plan.report.flush()
             if timeout:  # what follows, such as waiting for the server, is not the job's time
                 self._watcher.describe(plan.label, since_ms, 0.0, -1)
         if type(value) is Outcome:
             return self._chosen(message, plan, value, monotonic() - started)
+        if plan.result_ttl:
+            return self._returned(message, plan, value, monotonic() - started)
         if events.after.receivers:
             return Verdict(action=Action.ACK, announce=self._event(events.after, plan.context, monotonic() - started))
         return ACKED
@@ -119,16 +126,31 @@ class Runner:
 
     # ---- what the job said
 
+    def _returned(self, message: Message, plan: Plan, value: Any, seconds: float) -> Verdict:
+        try:
+            ending = self._keeper.done(plan.recipe.serializer, value, message.attempts + 1, self._worker)
+        except CannotKeep as error:
+            return self._failed_run(message, plan, error, seconds)
+        return self._ended(message, plan, ending, seconds)
+
     def _chosen(self, message: Message, plan: Plan, outcome: Outcome, seconds: float) -> Verdict:
         if outcome is Outcome.RETRY:
             return self._failed_run(message, plan, Retry("the job returned Outcome.RETRY"), seconds)
-        action = Action.REQUEUE if outcome is Outcome.REQUEUE else Action.ACK
-        return Verdict(action=action, announce=self._event(events.after, plan.context, seconds))
+        if outcome is Outcome.REQUEUE:
+            return Verdict(action=Action.REQUEUE, announce=self._event(events.after, plan.context, seconds))
+        if outcome is Outcome.DROP:
+            return self._ended(message, plan, Ending("dropped", now_ms(), message.attempts + 1, self._worker), seconds)
+        return self._returned(message, plan, None, seconds)
+
+    def _ended(self, message: Message, plan: Plan, ending: Ending, seconds: float) -> Verdict:
+        kept = self._keeper.pack(message.id, ending, plan.result_ttl)
+        return Verdict(action=Action.ACK, kept=kept, announce=self._event(events.after, plan.context, seconds))
 
     def _raised(self, message: Message, plan: Plan, error: BaseException, seconds: float) -> Verdict:
         if isinstance(error, Drop):
             _log.info("%s %s was dropped: %s", plan.context.job, plan.context.id, error.reason or "no reason given")
-            return Verdict(action=Action.ACK, announce=self._event(events.after, plan.context, seconds))
+            ending = Ending("dropped", now_ms(), message.attempts + 1, self._worker, error.reason)
+            return self._ended(message, plan, ending, seconds)
         if isinstance(error, Requeue):
             try:
                 wait = delay_ms(error.delay)
@@ -153,7 +175,8 @@ class Runner:
         if wait is None:
             _log.error("%s %s failed in attempt %d of %d: %s", context.job, context.id, attempts, context.max_attempts, _told(record))
             state = State.TIMEOUT if timed_out else State.FAILED
-            return Verdict(action=Action.FAIL, message=new, state=state, announce=self._after_failure(plan, error, seconds))
+            kept = self._keeper.pack(message.id, ending_of(record), plan.result_ttl)
+            return Verdict(action=Action.FAIL, message=new, state=state, kept=kept, announce=self._after_failure(plan, error, seconds))
         _log.error(
             "%s %s failed in attempt %d of %d and runs again in %g s: %s",
             *(context.job, context.id, attempts, context.max_attempts, wait, _told(record)),
@@ -163,6 +186,8 @@ class Runner:
 
     @staticmethod
     def _wait(policy: RetryPolicy, attempts: int, error: BaseException) -> float | None:
+        if isinstance(error, CannotKeep):
+            return None
         wait = policy.delay_after(attempts, None if isinstance(error, JobControl) else error)
         if wait is not None and isinstance(error, Retry) and error.delay is not None:
             return delay_ms(error.delay) / 1000
@@ -188,16 +213,17 @@ class Runner:
         _log.error("%s %s failed for good: %s", context.job, context.id, last.error)
         if state is State.TIMEOUT:
             events.emit(events.timeout, JobEvent(context=context, worker=self._worker, error=error))
-        return Verdict(action=Action.FAIL, message=message.raw, state=state, announce=self._after_failure(plan, error, 0.0))
+        kept = self._keeper.pack(message.id, ending_of(last), plan.result_ttl)
+        return Verdict(action=Action.FAIL, message=message.raw, state=state, kept=kept, announce=self._after_failure(plan, error, 0.0))
 
     # ---- what never ran
 
-    def _unreadable(self, message: Message, error: BaseException) -> Verdict:
+    def _unreadable(self, message: Message, error: BaseException, result_ttl: float = 0.0) -> Verdict:
         record = record_of("failed", self._worker, message.attempts + 1, error)
         new = message.changed(history=add_record(message.history_bytes(), record))
         level = logging.WARNING if isinstance(error, SignatureError) else logging.ERROR
         _log.log(level, "message %s can't run and was moved to failed: %s", message.hex_id, error)
-        return Verdict(action=Action.FAIL, message=new)
+        return Verdict(action=Action.FAIL, message=new, kept=self._keeper.pack(message.id, ending_of(record), result_ttl))
 
     def _park(self, message: Message, reason: str) -> Verdict:
         _log.warning("message %s is parked until a worker comes that can run it: %s", message.hex_id, reason)

@@ -85,14 +85,14 @@ class Settler:
             wait = min(_LONGEST_PAUSE, wait * 2)
 
     def settle(self, message_id: bytes, verdict: Verdict, message: bytes) -> None:
-        """Carry out a verdict: an ack is kept for the next round trip, everything else is told at once.
+        """Carry out a verdict: an ack without a result is kept for the next round trip, everything else is told at once.
 
         Args:
             message_id: whose verdict it is.
             verdict: what was decided.
             message: its bytes as they were reserved.
         """
-        if verdict.action is Action.ACK:
+        if verdict.action is Action.ACK and verdict.kept is None:
             self.keep(message_id, monotonic())
             if verdict.announce is not None:
                 verdict.announce()
@@ -153,4 +153,6 @@ class Settler:
             return driver.requeue(worker, "later" if verdict.delay_ms else "back", [message_id], verdict.delay_ms)
         if verdict.action is Action.PARK:
             return driver.park(worker, message_id, verdict.message)
-        return driver.fail(worker, verdict.state, message_id, verdict.message)
+        if verdict.action is Action.ACK and verdict.kept is not None:
+            return driver.finish(worker, message_id, verdict.kept)
+        return driver.fail(worker, verdict.state, message_id, verdict.message, verdict.kept)

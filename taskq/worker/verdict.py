@@ -8,6 +8,7 @@ from enum import Enum
 import msgspec
 
 from taskq.channel import State
+from taskq.driver.base import Kept
 
 __all__ = ["ACKED", "Action", "Verdict"]
 
@@ -31,6 +32,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     delay_ms: int = 0
     #: failed or timeout (fail only).
     state: State = State.FAILED
+    #: What is kept of the end of it (ack, fail).
+    kept: Kept | None = None
     announce: Callable[[], None] | None = None
 
 

@@ -28,5 +28,5 @@ def test_the_api_page_names_nothing_that_is_gone() -> None:
 def test_every_error_is_in_the_tree_of_errors() -> None:
     """Given every exception of taskq.errors, then it hangs on one of the roots that the API page draws."""
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
-    roots = (errors.TaskqError, errors.JobControl, errors.JobTimeout)
+    roots = (errors.TaskqError, errors.JobControl, errors.JobTimeout, errors.JobCancelled)
     assert [kind.__name__ for kind in kinds if not issubclass(kind, roots)] == []

@@ -122,7 +122,7 @@ class Store:
     def leaks(self) -> list[str]:
         """The keys that are none of the channel's, or that should go by themselves and won't."""
         known = rf"{re.escape(self.keys.tag)}:(waiting|delayed|failed|timeout|parked|wake|workers|reserved:.+)"
-        passing = rf"{re.escape(self.keys.tag)}:(worker|once):.+"
+        passing = rf"{re.escape(self.keys.tag)}:((worker|once|result|parts|reading|progress|calls):.+|cancels)"
         found = sorted(key.decode() for key in self.client.scan_iter(count=1000))
         unknown = [key for key in found if not re.fullmatch(known, key)]
         return [key for key in unknown if not (re.fullmatch(passing, key) and self.client.pttl(key) > 0)]
@@ -135,7 +135,7 @@ class GuardedStore(Store):
         super().__init__(server, prefix, **settings)
         self._stack = ExitStack()
         self._links = {}
-        for user in ("shop-push", "shop-producer", "shop-worker", "shop-operator"):
+        for user in ("shop-push", "shop-producer", "shop-worker", "shop-operator", "shop-caller"):
             driver = RedisDriver(make_user(server, user, prefix), ChannelSettings(name="tests", channel=prefix))
             self._links[user] = self._stack.enter_context(closing(driver.link()))
 
@@ -152,6 +152,8 @@ class GuardedStore(Store):
             return "shop-producer" if script else "shop-push"
         if script == "delete":
             return "shop-producer"
+        if command.move in ("look", "wait", "find"):
+            return "shop-caller"
         if command.move in ("list", "info", "delete", "flush"):
             return "shop-operator"
         # What is parked comes back by a worker, or by an operator.

@@ -129,6 +129,10 @@ def test_a_delay_and_a_moment_together_are_refused(queue: Queue) -> None:
         ({"channel": 5}, "can't name a channel"),
         ({"channel": "a b"}, "can't name a channel"),
         ({"once": "yes"}, "once must be True or False"),
+        ({"result_ttl": -1}, "result_ttl"),
+        ({"result_ttl": math.inf}, "result_ttl"),
+        ({"result_ttl": True}, "result_ttl"),
+        ({"result_ttl": "60"}, "result_ttl is a number of seconds"),
     ],
 )
 def test_a_wrong_option_of_a_push_is_refused(queue: Queue, options: Any, why: str) -> None:
@@ -158,6 +162,9 @@ def test_a_wrong_option_of_a_push_is_refused(queue: Queue, options: Any, why: st
         ({"give_up_on": ValueError()}, "exception classes"),
         ({"on_fail": "tell"}, "on_fail must be callable"),
         ({"on_lost": "never"}, "on_lost must be 'retry' or 'timeout'"),
+        ({"result_ttl": -1}, "result_ttl"),
+        ({"result_ttl": math.nan}, "result_ttl"),
+        ({"result_ttl": 0.0001}, "result_ttl"),
         ({"serializer": "yaml"}, "unknown serializer 'yaml'"),
         ({"name": ""}, "can't name a job"),
         ({"name": 5}, "can't name a job"),
@@ -293,6 +300,21 @@ def test_wrong_settings_are_refused(settings: dict[str, Any], why: str) -> None:
     """Given settings that can't be, then the Queue isn't made, and the error names the setting."""
     with pytest.raises(ConfigError, match=why):
         Queue(**settings)
+
+
+@pytest.mark.parametrize("identity", ["", "x" * 32, "0" * 31, "raw-" + "0" * 28, None, 5])
+def test_what_is_no_id_makes_no_handle(queue: Queue, identity: Any) -> None:
+    """Given text that can't be an id, then queue.handle refuses it at once."""
+    with pytest.raises(ArgumentsError, match="32 hexadecimal digits"):
+        queue.handle(identity)
+
+
+def test_a_handle_from_an_id_needs_a_known_channel(queue: Queue) -> None:
+    """Given an id and a channel that nobody knows, then the error names those that are known; delete() of such a handle is refused."""
+    with pytest.raises(UnknownChannel, match="default"):
+        queue.handle("0" * 32, "defualt")
+    with pytest.raises(TypeError, match="needs the handle that push returned"):
+        queue.handle("A" * 32).delete()
 
 
 def test_every_error_is_one_of_ours() -> None:

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Store"]
 
-#: What may be there when no worker runs: messages, the token that wakes supervisors, and markers that end by themselves.
-_ALLOWED = re.compile(r"\{[^}]+\}:(waiting|delayed|failed|timeout|parked|wake|once:.+)")
+#: What may be there when no worker runs: messages, and the token that wakes supervisors.
+_ALLOWED = re.compile(r"\{[^}]+\}:(waiting|delayed|failed|timeout|parked|wake)")
+#: What must end by itself.
+_PASSING = re.compile(r"\{[^}]+\}:((once|result|parts|reading|progress|calls):.+|cancels)")
 
 
 class Store:
@@ -68,7 +70,8 @@ class Store:
     def leaks(self) -> list[str]:
         """Return the keys, of all channels, that are no messages and that nobody should leave behind."""
         keys = sorted(key.decode() for key in self.client.scan_iter(count=1000))
-        return [key for key in keys if not _ALLOWED.fullmatch(key)]
+        unknown = [key for key in keys if not _ALLOWED.fullmatch(key)]
+        return [key for key in unknown if not (_PASSING.fullmatch(key) and self.client.pttl(key) > 0)]
 
     def _told(self, name: str) -> dict[str, str]:
         return {key.decode(): value.decode() for key, value in self.client.hgetall(self.keys.worker(name)).items()}

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
-from taskq import Call, Handle
+from taskq import Call, Handle, Progress, Status
 from tests.typing.samples.jobs import (
     Account,
     Report,
@@ -28,7 +28,7 @@ assert_type(mail("a", "b", copies=2), bool)
 coroutine: Coroutine[Any, Any, int] = fetch("a")
 
 # A push takes the job's parameters.
-assert_type(mail.push("a"), Handle)
+assert_type(mail.push("a"), Handle[bool])
 mail.push(to="a", subject="b")
 mail.push("a", "b", copies=2)
 nothing.push()
@@ -39,7 +39,7 @@ deep.push([1], {"a": 1}, {"street": "x"}, "b")
 takes_function.push(lambda number: f"<{number}>", [1, "a"])
 
 # With a delay.
-assert_type(mail.push("a", delay=60), Handle)
+assert_type(mail.push("a", delay=60), Handle[bool])
 mail.push("a", delay=timedelta(minutes=1))
 mail.push("a", "b", copies=2, delay=0.5)
 mail.push(to="a", delay=60)
@@ -53,7 +53,7 @@ deep.push([], {}, None, "b", delay=1)
 takes_function.push(lambda number: f"<{number}>", [1, "a"], delay=1)
 
 # With options.
-assert_type(mail.options(delay=60, channel="bulk", max_attempts=1).push("a", copies=2), Handle)
+assert_type(mail.options(delay=60, channel="bulk", max_attempts=1).push("a", copies=2), Handle[bool])
 mail.options(at=datetime(2030, 1, 1, tzinfo=UTC), retry_seconds=[1, timedelta(seconds=2)], handle_timeout=5, once=True).push("a")
 mail.options(at=5.0, channel=None).push_many([("a",), mail.bind("b")])
 
@@ -62,12 +62,22 @@ assert_type(mail.bind("a", copies=2), Call[bool])
 assert_type(mail.bind("a")(), bool)
 mail.bind("a").push(delay=5)
 mail.bind("a").with_options(max_attempts=2).push()
-assert_type(mail.push_many([("a",), ("b", "c"), mail.bind("d")]), list[Handle])
+assert_type(mail.push_many([("a",), ("b", "c"), mail.bind("d")]), list[Handle[bool]])
+
+# Results.
+assert_type(mail.push("a").result(), bool)
+assert_type(mail.push("a", delay=5).result(timeout=3), bool)
+assert_type(mail.options(result_ttl=60).push("a").result(), bool)
+assert_type(fetch.push("a").result(), int)
+assert_type(queue.push(Report()).result(), None)
+assert_type(queue.call(abs, 7).id, str)
+assert_type(mail.push("a").status(), Status)
+assert_type(queue.handle("0" * 32).progress(), Progress | None)
 
 # Methods.
 account = Savings()
 assert_type(account.pay(1), str)
-assert_type(account.pay.push(1), Handle)
+assert_type(account.pay.push(1), Handle[str])
 account.pay.push(1, to="x")
 account.pay.push(1, "x", delay=5)
 account.pay.options(delay=5).push(1)
@@ -87,7 +97,7 @@ for year in (Account.rate, account.rate, Account.fee, account.fee):
     year.push(2030, delay=5)
 
 # Objects and callables.
-assert_type(queue.push(Report(), delay=5), Handle)
+assert_type(queue.push(Report(), delay=5), Handle[None])
 queue.push(mail.bind("a"))
 queue.call(abs, 7, delay=5)
 queue.call(print, "a", sep="")
@@ -100,11 +110,12 @@ queue.call("a-b".split, "-", delay=5)
 
 
 async def from_async_code() -> None:
-    assert_type(await mail.apush("a"), Handle)
-    assert_type(await mail.apush("a", delay=5), Handle)
-    assert_type(await fetch.apush("a"), Handle)
-    assert_type(await mail.apush_many([("a",)]), list[Handle])
+    assert_type(await mail.apush("a"), Handle[bool])
+    assert_type(await mail.apush("a", delay=5), Handle[bool])
+    assert_type(await mail.apush_many([("a",)]), list[Handle[bool]])
     await mail.options(delay=5).apush("a")
+    assert_type(await (await mail.apush("a")).aresult(), bool)
+    assert_type(await (await fetch.apush("a")).aresult(timeout=5), int)
     await mail.bind("a").apush(delay=5)
     await account.pay.apush(1, "x")
     await account.pay.apush(1, "x", delay=5)

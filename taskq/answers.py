@@ -1,0 +1,89 @@
+"""What can be asked about pushed messages: the part of a queue's outbox that handles stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from taskq.asking import Steps, arun, run
+from taskq.awaiting import Subject
+from taskq.config import ChannelSettings, Settings
+from taskq.driver.base import Driver
+from taskq.errors import ArgumentsError
+from taskq.result import Handle
+from taskq.sender import Sender
+from taskq.signing import Signer
+
+__all__ = ["Answers", "check_message_id", "result_signer"]
+
+T = TypeVar("T")
+
+
+class Answers:
+    """Asks the server about messages."""
+
+    def __init__(self, settings: Settings, channel: Callable[[str], ChannelSettings]) -> None:
+        self._settings = settings
+        self._channel = channel
+        self._url: str | None = None
+        self._result_signers: dict[str, Signer | None] = {}
+
+    def sender(self, channel: str) -> Sender:
+        """The way to a channel's store."""
+        raise NotImplementedError
+
+    def url(self) -> str:
+        """The server's URL."""
+        raise NotImplementedError
+
+    def withdraw(self, channel: str, payload: bytes) -> bool:
+        """Take a message back, when it is still pending."""
+        raise NotImplementedError
+
+    def handle(self, message_id: str, channel: str) -> Handle[Any]:
+        """Make the handle of a message anew; raises as `Queue.handle`."""
+        self._channel(channel)
+        return Handle(self, channel, check_message_id(message_id))
+
+    def subject(self, channel: str, message_id: str, payload: bytes | None, keeps: bool | None) -> Subject:
+        """Return what is asked about: a message, with who verifies its result."""
+        prefix = self._channel(channel).channel
+        if prefix not in self._result_signers:
+            self._result_signers[prefix] = result_signer(self._settings, prefix)
+        return Subject(message_id, channel, self._result_signers[prefix], payload, keeps)
+
+    def ask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T:
+        """Ask a question that takes several commands. (The methods of a handle do it.)"""
+        sender = self.sender(channel)
+        return run(question(sender.driver), sender)
+
+    async def aask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T:
+        """The same from async code."""
+        await self.find_server()
+        sender = self.sender(channel)
+        return await arun(question(sender.driver), sender)
+
+    async def find_server(self) -> None:
+        """Learn the server's URL without holding up the event loop: the embedded server may have to be started."""
+        if self._url is None and self._settings.url is None:
+            import asyncio  # an application that only pushes from sync code never needs it
+
+            await asyncio.to_thread(self.url)
+
+
+def result_signer(settings: Settings, prefix: str) -> Signer | None:
+    """Who signs and verifies the results of what moves under a prefix; None without a secret."""
+    return Signer(settings.secrets, prefix, "result") if settings.secrets else None
+
+
+def check_message_id(message_id: object) -> str:
+    """Return an id of a message as it is written everywhere.
+
+    Raises:
+        ArgumentsError: it is none.
+    """
+    if isinstance(message_id, str):
+        text = message_id.strip().lower()
+        if len(text) == 32 and all(letter in "0123456789abcdef" for letter in text):
+            return text
+    raise ArgumentsError(f"{message_id!r} is no id of a message: those have 32 hexadecimal digits")

@@ -1,0 +1,254 @@
+"""What a handle asks: how its message ended, where it is, how far it is. As steps, for sync and async callers alike (see `asking`)."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from taskq.asking import Found, Patient, Steps, find
+from taskq.channel import State
+from taskq.clock import monotonic
+from taskq.driver.base import Driver
+from taskq.ending import Ending, ending_of, read_ending, value_of
+from taskq.errors import MessageError, NoResult, QueueFull, ResultTimeout, ServerUnavailable
+from taskq.history import records
+from taskq.message import Message
+from taskq.signing import Signer
+
+__all__ = ["Progress", "Status", "Subject", "ask_ending", "ask_progress", "ask_status", "await_result", "pack_progress", "read_progress"]
+
+#: How long to block in the server at once: well below a link's timeout.
+SLICE = 3.0
+#: How long until it is looked whether the message still exists: at first, and at most. It takes a search.
+_FIRST_LOOK, _LONGEST_LOOK = 3.0, 60.0
+
+
+class Subject(NamedTuple):
+    """The message that is asked about."""
+
+    id: str
+    channel: str
+    signer: Signer | None
+    #: Its bytes as they were pushed, and whether its result is kept: None when this handle was made from an id.
+    payload: bytes | None = None
+    keeps: bool | None = None
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a running job says that it is."""
+
+    done: float
+    total: float | None = None
+    message: str = ""
+    #: When it said so.
+    at_ms: int = 0
+    attempt: int = 1
+
+    @property
+    def share(self) -> float | None:
+        """From 0 to 1; None when the job hasn't told a total."""
+        return min(1.0, max(0.0, self.done / self.total)) if self.total else None
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a message now."""
+
+    #: Where it is, or how it ended. "unknown": it is done and its result isn't kept (any more), or it was deleted, or never pushed.
+    state: Literal["waiting", "delayed", "reserved", "running", "parked", "failed", "timeout", "done", "cancelled", "dropped", "unknown"]
+    #: The last run that has begun or ended, as far as it is known; the first is 1, and 0 is none.
+    attempt: int = 0
+    #: The worker that has it or ended it, or who cancelled it.
+    by: str = ""
+    #: When it ended.
+    ended_at: datetime | None = None
+    #: Why it failed.
+    error: str = ""
+    progress: Progress | None = None
+
+    @property
+    def is_ended(self) -> bool:
+        """True when it won't run any more by itself."""
+        return self.state in ("done", "failed", "timeout", "cancelled", "dropped")
+
+
+def await_result(driver: Driver, subject: Subject, timeout: float | None) -> Steps[Any]:
+    """Wait until the message has ended, and return what its job returned.
+
+    Raises:
+        ResultError: there is no result, or not in time.
+        ServerUnavailable: the server doesn't answer for the whole timeout, or a minute.
+    """
+    if subject.keeps is False:
+        raise NoResult(how_to_keep(subject.id))
+    deadline = math.inf if timeout is None else monotonic() + timeout
+    watch = Lookout(driver, subject, keeps=subject.keeps)
+    patient = Patient(deadline)
+    while True:
+        left = deadline - monotonic()
+        try:
+            raw = yield from _next_look(driver, subject, left)
+            patient.answered()
+            ending = _read(raw, subject) or (yield from watch.look())
+        except ServerUnavailable as error:
+            yield patient.pause_after(error)
+            continue
+        if ending is not None:
+            return value_of(ending, subject.id)
+        if left <= 0:
+            raise ResultTimeout(f"message {subject.id} has no result after {timeout:g} s; it may come later")
+
+
+def _next_look(driver: Driver, subject: Subject, left: float) -> Steps[bytes | None]:
+    """Sleep in the server until the result is there, or the slice is over."""
+    raw: bytes | None
+    if left <= 0:
+        raw = yield driver.result(subject.id)
+        return raw
+    try:
+        raw = yield driver.wait_for_result(subject.id, max(0.01, min(SLICE, left)))
+    except QueueFull:  # at its memory limit the server lets nobody block like that
+        raw = yield driver.result(subject.id)
+        if raw is None:
+            yield min(0.2, left)
+    return raw
+
+
+class Lookout:
+    """Looks now and then whether a message that somebody waits for still exists: nobody shall wait for what can't come."""
+
+    def __init__(self, driver: Driver, subject: Subject, *, keeps: bool | None) -> None:
+        self._driver = driver
+        self._subject = subject
+        self._keeps = keeps
+        self._pause = _FIRST_LOOK
+        # Of a handle made from an id nothing is known: look at once.
+        self._due = monotonic() + _FIRST_LOOK if keeps else 0.0
+        self._missed = 0
+
+    def look(self) -> Steps[Ending | None]:
+        """Look, when it is time for that. Returns how the message ended without a result of its own; None: go on waiting.
+
+        Raises:
+            NoResult: it is nowhere, or keeps no result.
+        """
+        if monotonic() < self._due:
+            return None
+        found = yield from find(self._driver, self._subject.id, self._subject.payload)
+        self._pause, self._due = min(_LONGEST_LOOK, self._pause * 2), monotonic() + self._pause
+        if found is None:
+            # It may have moved past the search, or ended just now: only what is missed twice is gone.
+            self._missed += 1
+            self._due = monotonic() + 0.1
+            if self._missed < 2:
+                return None
+            if (ending := _read((yield self._driver.result(self._subject.id)), self._subject)) is not None:
+                return ending
+            raise NoResult(_gone(self._subject))
+        self._missed = 0
+        if self._keeps is None:
+            self._keeps = _keeps(found.message)
+            if not self._keeps:
+                raise NoResult(how_to_keep(self._subject.id))
+        return _aside(found)
+
+
+def _aside(found: Found) -> Ending | None:
+    """How a message ended that lies in failed or timeout: what the supervisor puts there has no result."""
+    if found.state not in (State.FAILED, State.TIMEOUT):
+        return None
+    past = records(Message(found.message).history_bytes())
+    return ending_of(past[-1]) if past else Ending("failed", 0, 0, error="the worker died in every run")
+
+
+def _keeps(raw: bytes) -> bool:
+    """Whether a message says that its result is kept. Not verified: it decides only whether to go on waiting."""
+    try:
+        return bool((Message(raw).body().options or {}).get("result_ttl"))
+    except MessageError:
+        return False
+
+
+def _read(raw: bytes | None, subject: Subject) -> Ending | None:
+    return None if raw is None else read_ending(raw, bytes.fromhex(subject.id), subject.signer)
+
+
+def how_to_keep(message_id: str) -> str:
+    """Say how a result is kept."""
+    return f"the result of message {message_id} isn't kept: write @queue.job(result_ttl=3600), or push with options(result_ttl=3600)"
+
+
+def _gone(subject: Subject) -> str:
+    if subject.keeps:
+        return (
+            f"message {subject.id} is nowhere in channel {subject.channel}, and no result of it: "
+            "it was deleted or flushed, or its result_ttl is over"
+        )
+    return (
+        f"no message and no result has the id {subject.id} in channel {subject.channel}: "
+        "it is done and its result isn't kept (any more), it was deleted, or it was pushed elsewhere"
+    )
+
+
+def ask_ending(driver: Driver, subject: Subject) -> Steps[Ending | None]:
+    """Return how the message ended, when that is kept."""
+    return _read((yield driver.result(subject.id)), subject)
+
+
+def ask_progress(driver: Driver, subject: Subject) -> Steps[Progress | None]:
+    """Return what the job last told with `taskq.progress`, or None."""
+    (raw,) = yield driver.progress([subject.id])
+    return None if raw is None else read_progress(raw)
+
+
+def ask_status(driver: Driver, subject: Subject) -> Steps[Status]:
+    """Return where the message is, or how it ended."""
+    progress = yield from ask_progress(driver, subject)
+    for _ in range(2):  # it may end, or move on, between the first look and the search
+        ending = yield from ask_ending(driver, subject)
+        if ending is not None:
+            ended = datetime.fromtimestamp(ending.at_ms / 1000, UTC)
+            return Status(state=ending.kind, attempt=ending.attempt, by=ending.by, ended_at=ended, error=ending.error, progress=progress)
+        found = yield from find(driver, subject.id, subject.payload)
+        if found is not None:
+            return (yield from _status_of(driver, subject, found, progress))
+    return Status(state="unknown", progress=progress)
+
+
+def _status_of(driver: Driver, subject: Subject, found: Found, progress: Progress | None) -> Steps[Status]:
+    message = Message(found.message)
+    past = records(message.history_bytes())
+    last = past[-1] if past else None
+    if found.state is State.RESERVED:
+        told = yield driver.describe(found.worker)
+        running = dict(zip(told[::2], told[1::2], strict=True)).get(b"message") == subject.id.encode()
+        runs = running or (progress is not None and progress.attempt == message.attempts + 1)
+        attempt = message.attempts + (1 if runs else 0)
+        return Status(state="running" if runs else "reserved", attempt=attempt, by=found.worker, progress=progress)
+    ended = datetime.fromtimestamp(last.at_ms / 1000, UTC) if last and found.state in (State.FAILED, State.TIMEOUT) else None
+    return Status(
+        state=found.state.value,
+        attempt=message.attempts,
+        by=last.worker if last else "",
+        ended_at=ended,
+        error=last.error if last else "",
+        progress=progress,
+    )
+
+
+_decode_progress = msgspec.msgpack.Decoder(tuple[float, float | None, str, int, int]).decode
+
+
+def pack_progress(progress: Progress) -> bytes:
+    """Return the bytes of what a job has told."""
+    return msgspec.msgpack.encode(msgspec.structs.astuple(progress))
+
+
+def read_progress(raw: bytes) -> Progress | None:
+    """Read what a job has told; None when the bytes are something else."""
+    try:
+        return Progress(*_decode_progress(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,89 @@
+"""How a message ended, as the bytes that are kept for those who wait for it: what the job returned, or why it returned nothing."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from taskq.codec import serializer_of_code
+from taskq.errors import JobFailed, MalformedMessage, NoResult, ResultCancelled, ResultError, SignatureError
+from taskq.history import Record
+from taskq.signing import SIGNATURE_SIZE, Signer
+
+__all__ = ["Ending", "ending_of", "pack_ending", "read_ending", "value_of"]
+
+#: Where the flags of a message stand in what is signed.
+_NO_FLAGS = 0
+
+
+class Ending(msgspec.Struct, array_like=True, frozen=True):
+    """How a message ended, and when."""
+
+    kind: Literal["done", "failed", "timeout", "cancelled", "dropped"]
+    at_ms: int
+    #: Which run it was, the first is 1; 0: it never ran.
+    attempt: int
+    #: The worker, or who cancelled.
+    by: str = ""
+    error: str = ""
+    traceback: str = ""
+    #: What the job returned, and the code of the serializer that wrote it.
+    value: bytes = b""
+    serializer: int = 0
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Ending).decode
+
+
+def ending_of(record: Record) -> Ending:
+    """Return the ending of a message whose last record this is."""
+    kind: Literal["failed", "timeout"] = "timeout" if record.kind == "timeout" else "failed"
+    return Ending(kind, record.at_ms, record.attempt, record.worker, record.error, record.traceback)
+
+
+def pack_ending(ending: Ending, identity: bytes, signer: Signer | None) -> bytes:
+    """Return the bytes of an ending, signed when there is a signer."""
+    data = _encode(ending)
+    return data if signer is None else data + signer.sign(identity, _NO_FLAGS, data)
+
+
+def read_ending(data: bytes, identity: bytes, signer: Signer | None) -> Ending:
+    """Verify and decode an ending. With a signer nothing is decoded before the signature was found right.
+
+    Raises:
+        SignatureError: there is a signer, and the signature is missing or wrong.
+        MalformedMessage: the bytes can't be read.
+    """
+    if signer is not None:
+        data, signature = data[:-SIGNATURE_SIZE], data[-SIGNATURE_SIZE:]
+        try:
+            signer.verify(identity, _NO_FLAGS, data, signature)
+        except SignatureError:
+            text = f"the result of {identity.hex()} isn't signed with this program's secret (TASKQ_SECRET): it was refused unread"
+            raise SignatureError(text) from None
+    try:
+        return _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        hint = "" if signer else "; was it signed, and this program has no secret (TASKQ_SECRET)?"
+        raise MalformedMessage(f"the result of {identity.hex()} can't be read: {error}{hint}") from None
+
+
+def value_of(ending: Ending, message_id: str) -> Any:
+    """Return what the job returned.
+
+    Raises:
+        JobFailed, ResultCancelled, NoResult: it returned nothing.
+        ResultError: this program can't read what it returned.
+    """
+    if ending.kind in ("failed", "timeout"):
+        raise JobFailed(ending.error, ending.traceback, ending.attempt)
+    if ending.kind == "cancelled":
+        raise ResultCancelled(f"message {message_id} was cancelled by {ending.by}", ending.by)
+    if ending.kind == "dropped":
+        raise NoResult(f"message {message_id} has no result: its job dropped it{': ' if ending.error else ''}{ending.error}")
+    try:
+        return serializer_of_code(ending.serializer).load(ending.value)
+    except Exception as error:  # unpickling raises whatever a class likes
+        raise ResultError(f"the result of {message_id} can't be read here: {type(error).__name__}: {error}") from error

@@ -1,0 +1,45 @@
+"""The store of one channel, as the read side asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from taskq.channel import State
+from taskq.config import ChannelSettings
+from taskq.driver.base import Driver
+from taskq.inspector.walk import Call, Item, Walk
+
+__all__ = ["Store"]
+
+
+class Store(NamedTuple):
+    """One channel's store."""
+
+    settings: ChannelSettings
+    call: Call
+    driver: Driver
+
+    def count(self, state: State) -> int:
+        if state is State.RESERVED:
+            return sum(self.call(self.driver.held(worker)) for worker, _ in self.workers())
+        return int(self.call(self.driver.count(state)))
+
+    def workers(self) -> list[tuple[str, float]]:
+        """Each registered worker with its last heartbeat, in milliseconds since the epoch."""
+        reply = self.call(self.driver.workers())
+        return [(worker.decode(errors="replace"), float(beat)) for worker, beat in zip(reply[::2], reply[1::2], strict=True)]
+
+    def now_ms(self) -> float:
+        seconds, micros = self.call(self.driver.time())
+        return int(seconds) * 1000 + int(micros) / 1000
+
+    def pages(self, state: State) -> Iterator[tuple[str, Sequence[Item]]]:
+        """Yield pages of messages, oldest first, with the worker that has reserved them ("" when none has)."""
+        if state is State.RESERVED:
+            for worker, _ in self.workers():
+                yield worker, [Item(0.0, raw) for raw in self.call(self.driver.holdings(worker))]
+            return
+        walk = Walk(self.call, self.driver, state)
+        while page := walk.page():
+            yield "", page

@@ -1,0 +1,55 @@
+"""Turns what a job returned, or why it returned nothing, into what is kept for those who ask."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from taskq.clock import now_ms
+from taskq.codec import Serializer
+from taskq.driver.base import Kept
+from taskq.ending import Ending, pack_ending
+from taskq.errors import TaskqError
+from taskq.signing import Signer
+
+__all__ = ["CannotKeep", "Keeper"]
+
+
+class CannotKeep(TaskqError):
+    """The job has returned what can't be stored. It isn't run again: what it does beside its result is done."""
+
+
+class Keeper:
+    """Packs the results of one channel."""
+
+    def __init__(self, signer: Signer | None, limit: int) -> None:
+        self._signer = signer
+        self._limit = limit
+
+    def value(self, serializer: Serializer, value: Any) -> bytes:
+        """Return the bytes of what a job returned (or yielded).
+
+        Raises:
+            CannotKeep: the serializer can't write it, or it is over the limit.
+        """
+        try:
+            data = serializer.dump(value)
+        except BaseException as error:  # the application's own classes may raise anything
+            text = f"the job returned a {type(value).__name__} that can't be stored with {serializer.name}: {type(error).__name__}: {error}"
+            raise CannotKeep(text) from error
+        if len(data) > self._limit:
+            text = f"the job returned {len(data):,} bytes, over max_message_size = {self._limit:,}"
+            raise CannotKeep(f"{text}: store them elsewhere and return where they are")
+        return data
+
+    def done(self, serializer: Serializer, value: Any, attempt: int, worker: str) -> Ending:
+        """Return the ending of a job that has returned.
+
+        Raises:
+            CannotKeep: as `value`.
+        """
+        return Ending("done", now_ms(), attempt, worker, value=self.value(serializer, value), serializer=serializer.code)
+
+    def pack(self, identity: bytes, ending: Ending, ttl: float) -> Kept | None:
+        """Return what is stored for `ttl` seconds; None when that is 0."""
+        return Kept(pack_ending(ending, identity, self._signer), math.ceil(ttl * 1000)) if ttl else None

@@ -1,0 +1,145 @@
+"""The driver contract, what is kept of a message's end, on every kind of server."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskq.channel import State
+from taskq.driver.base import Kept
+from taskq.errors import QueueFull
+from tests.conftest import OwnServer
+from tests.driver.store import Store, id_of, message
+from tests.support.wait import wait_until
+
+W = "worker-1"
+KEPT = Kept(b"how it ended", 60_000)
+
+
+def _result(store: Store, raw: bytes) -> bytes | None:
+    found: bytes | None = store.do(store.driver.result(id_of(raw).hex()))
+    return found
+
+
+def test_a_result_is_kept_with_the_settling_and_ends_by_itself(store: Store) -> None:
+    """Given a reserved message, when it is finished, then it is gone, its result is there, and the result's key has an expiry."""
+    store.reserved_by(W, raw := message(), other := message())
+    assert store.do(store.driver.finish(W, id_of(raw), KEPT)) == 1
+    assert store.everything() == [other]
+    assert _result(store, raw) == KEPT.data
+    assert 0 < store.client.pttl(store.keys.result(id_of(raw).hex())) <= 60_000
+
+
+def test_who_lost_a_message_leaves_no_result(store: Store) -> None:
+    """Given a message that is another's by now, when the first worker finishes or fails it, then nothing is written."""
+    store.reserved_by("another", raw := message())
+    assert store.do(store.driver.finish(W, id_of(raw), KEPT)) == 0
+    assert store.do(store.driver.fail(W, State.FAILED, id_of(raw), raw, KEPT)) == 0
+    assert _result(store, raw) is None
+    assert store.reserved("another") == [raw]
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.TIMEOUT])
+def test_a_failure_is_kept_beside_the_message(store: Store, state: State) -> None:
+    """Given a message that fails for good, then it lies in its state, and the failure is kept for who waits for the result."""
+    store.reserved_by(W, raw := message())
+    assert store.do(store.driver.fail(W, state, id_of(raw), raw, KEPT)) == 1
+    assert store.in_state(state) == [raw]
+    assert _result(store, raw) == KEPT.data
+
+
+def test_a_failure_without_a_result_leaves_no_key(store: Store) -> None:
+    """Given a job that keeps no results, when it fails, then there is no key of its result."""
+    store.reserved_by(W, raw := message())
+    store.do(store.driver.fail(W, State.FAILED, id_of(raw), raw))
+    assert not store.client.exists(store.keys.result(id_of(raw).hex()))
+
+
+def test_a_reload_forgets_how_the_run_before_ended(store: Store) -> None:
+    """Given a failed message with a kept failure, when it is reloaded, then who waits next waits for the new run."""
+    store.reserved_by(W, raw := message())
+    store.do(store.driver.fail(W, State.FAILED, id_of(raw), raw, KEPT))
+    assert store.do(store.driver.restore(State.FAILED, [(raw, raw)])) == 1
+    assert _result(store, raw) is None
+
+
+def test_a_result_wakes_every_waiter_and_stays(store: Store) -> None:
+    """Given three who wait in the server before there is a result, when it comes, then all have it, and it keeps its expiry."""
+    store.reserved_by(W, raw := message())
+    links = [store.driver.link() for _ in range(3)]
+    for link in links:
+        link.send(store.driver.wait_for_result(id_of(raw).hex(), 5.0))
+    wait_until(lambda: store.client.info("clients")["blocked_clients"] >= 3)
+    store.do(store.driver.finish(W, id_of(raw), KEPT))
+    assert [link.receive() for link in links] == [KEPT.data] * 3
+    assert _result(store, raw) == KEPT.data
+    assert store.client.pttl(store.keys.result(id_of(raw).hex())) > 0
+    for link in links:
+        link.close()
+
+
+def test_a_wait_without_a_result_ends(store: Store) -> None:
+    """Given nothing to wait for, when the time is over, then the answer is none, and no key was made."""
+    assert store.do(store.driver.wait_for_result(id_of(message()).hex(), 0.05)) is None
+    assert store.client.keys(store.keys.tag + ":result:*") == []
+
+
+def test_a_result_of_another_type_is_written_over(store: Store) -> None:
+    """Given a result's key that something else has overwritten, when the message is finished, then the result is there."""
+    store.reserved_by(W, raw := message())
+    store.client.set(store.keys.result(id_of(raw).hex()), "text")
+    assert store.do(store.driver.finish(W, id_of(raw), KEPT)) == 1
+    assert _result(store, raw) == KEPT.data
+
+
+def test_a_full_server_still_keeps_results(own_server: OwnServer, prefix: str) -> None:
+    """Given a server at its memory limit, when a message is finished, then it is settled with its result; who waits must ask."""
+    server = own_server()
+    store = Store(server, prefix)
+    try:
+        store.reserved_by(W, raw := message())
+        server.admin.config_set("maxmemory", "1")
+        assert store.do(store.driver.finish(W, id_of(raw), KEPT)) == 1
+        with pytest.raises(QueueFull):
+            store.do(store.driver.wait_for_result(id_of(raw).hex(), 1.0))
+        assert _result(store, raw) == KEPT.data
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("state", [State.WAITING, State.DELAYED, State.FAILED, State.TIMEOUT, State.PARKED])
+def test_a_message_is_found_by_its_id(store: Store, state: State) -> None:
+    """Given many messages in a state, when one is looked for in pages, then its bytes come with the page that holds it."""
+    messages = [message(str(number)) for number in range(10)]
+    if state is State.WAITING:
+        store.push(*messages)
+    else:
+        store.client.zadd(store.keys.of(state), {raw: number for number, raw in enumerate(messages)})
+    wanted = id_of(messages[3]).hex()
+    assert store.do(store.driver.find(state, wanted, 0, 4)) == [4]  # newest first: 9, 8, 7, 6
+    assert store.do(store.driver.find(state, wanted, 4, 4)) == [4, messages[3]]
+    assert store.do(store.driver.find(state, wanted, 8, 4)) == [2]
+
+
+def test_a_reserved_message_is_found_with_its_worker(store: Store) -> None:
+    """Given a message that a worker has reserved, then it is found in that worker's list, and in no other's."""
+    store.reserved_by(W, raw := message())
+    assert store.do(store.driver.find(W, id_of(raw).hex(), 0, 100)) == [1, raw]
+    assert store.do(store.driver.find("another", id_of(raw).hex(), 0, 100)) == [0]
+
+
+def test_pending_bytes_are_found_at_once(store: Store) -> None:
+    """Given a message as it was pushed, then one command tells whether it is still in waiting, or delayed."""
+    store.push(raw := message())
+    store.do(store.driver.push_later([later := message()], delay_ms=60_000))
+    assert store.do(store.driver.position(State.WAITING, raw)) == 0
+    assert store.do(store.driver.position(State.DELAYED, later)) is not None
+    assert store.do(store.driver.position(State.WAITING, later)) is None
+    assert store.do(store.driver.position(State.DELAYED, raw)) is None
+
+
+def test_progress_is_told_and_ends_by_itself(store: Store) -> None:
+    """Given two messages of which one has told how far it is, then both are asked for at once, and the key has an expiry."""
+    first, second = id_of(message()).hex(), id_of(message()).hex()
+    store.do(store.driver.tell_progress(second, b"half", 60_000))
+    assert store.do(store.driver.progress([first, second])) == [None, b"half"]
+    assert 0 < store.client.pttl(store.keys.progress(second)) <= 60_000

@@ -1,0 +1,76 @@
+"""Progress: what a running job tells, read by its handle, by `taskq info` and by `taskq show`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import taskq
+from taskq import JobFailed
+from tests.e2e.apps import answering
+from tests.e2e.conftest import StartWorker
+from tests.support.ledger import Ledger
+from tests.support.store import Store
+from tests.support.wait import wait_until
+from tests.support.worker import clean_environment
+
+
+def _taskq(url: str, *args: str) -> str:
+    command = [sys.executable, "-c", "from taskq.cli import main; main()", *args, "--url", url]
+    return subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=True).stdout
+
+
+def test_progress_is_read_while_the_job_runs(start_worker: StartWorker, ledger: Ledger, store: Store, url: str, tmp_path: Path) -> None:
+    """Given a job that tells each of its thousand steps, then few are sent, and handle, status, info and show tell how far it is."""
+    gate = tmp_path / "gate"
+    handle = answering.steps.push(1000, str(gate))
+    assert handle.progress() is None
+    start_worker("answering", settings={"lease": 1})
+    ledger.wait_for("told")
+    progress = wait_until(handle.progress)
+    assert progress.total == 1000
+    status = handle.status()
+    assert (status.state, status.attempt, status.progress) == ("running", 1, progress)
+    wait_until(lambda: f"{progress.done:g} of 1000" in _taskq(url, "info"))
+    told = [worker for report in json.loads(_taskq(url, "info", "--json")) for worker in report["workers"] if worker["job"]]
+    assert told[0]["progress"]["total"] == 1000
+    assert f"progress:    {progress.done:g} of 1000" in _taskq(url, "show", handle.id)
+    gate.touch()
+    assert handle.result(10) == 1000
+    last = handle.progress()
+    assert last is not None
+    assert (last.done, last.message, last.share) == (1000, "step 1000", 1.0)
+    assert store.client.info("commandstats")["cmdstat_set"]["calls"] < 100
+    shown = _taskq(url, "show", handle.id)
+    assert "state:       done" in shown
+    assert "1000 of 1000 (100%) step 1000" in shown
+
+
+def test_an_async_job_tells_its_progress(start_worker: StartWorker) -> None:
+    """Given a coroutine that tells its steps, then the last of them is there when it has ended."""
+    start_worker("answering")
+    handle = answering.asteps.push(50)
+    assert handle.result(10) == 50
+    progress = handle.progress()
+    assert progress is not None
+    assert (progress.done, progress.total, progress.share) == (50, 50, 1.0)
+
+
+def test_what_is_no_progress_fails_the_job(start_worker: StartWorker) -> None:
+    """Given a job that tells something that is no number, then it fails with a text that says so."""
+    start_worker("answering")
+    with pytest.raises(JobFailed, match="done must be a finite number, not nan"):
+        answering.bad_progress.push().result(10)
+
+
+def test_outside_of_a_worker_it_does_nothing(tmp_path: Path, ledger: Ledger) -> None:
+    """Given a plain call of a job that tells its progress, then it runs as if it told nothing."""
+    taskq.progress(1, 2, "x")
+    gate = tmp_path / "gate"
+    gate.touch()
+    assert answering.steps(3, str(gate)) == 3
+    assert ledger.values("told") == [3]

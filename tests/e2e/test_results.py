@@ -1,0 +1,184 @@
+"""Results: what jobs returned, or why they returned nothing, waited for from sync and async code."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from taskq import JobFailed, NoResult, ResultTimeout
+from taskq.channel import State
+from tests.e2e.apps import answering
+from tests.e2e.conftest import StartWorker
+from tests.support.ledger import Ledger
+from tests.support.servers import ServerProcess
+from tests.support.store import Store
+
+
+def test_what_jobs_return_arrives(start_worker: StartWorker) -> None:
+    """Given jobs of every kind that keep their results, then each handle gives what its job returned, as often as it is asked."""
+    start_worker("answering")
+    assert answering.add.push(2, 3).result(10) == 5
+    assert answering.aadd.push(2, 3).result(10) == 5
+    assert answering.table.push(3).result(10) == {"numbers": [0, 1, 2], "name": "x"}
+    assert answering.queue.push(answering.Report(4)).result(10) == 8
+    handle = answering.add.push(1, 1)
+    assert [handle.result(10), handle.result(0), answering.queue.handle(handle.id).result()] == [2, 2, 2]
+
+
+def test_one_push_may_keep_its_result(start_worker: StartWorker, store: Store) -> None:
+    """Given a job that keeps no result, when one push asks for it, then that one's is kept, for as long as it says."""
+    start_worker("answering")
+    handle = answering.keeps_none.options(result_ttl=30).push()
+    assert handle.result(10) == 1
+    assert 20_000 < store.client.pttl(store.keys.result(handle.id)) <= 30_000
+    with pytest.raises(NoResult, match=r"isn't kept: write @queue.job\(result_ttl=3600\)"):
+        answering.keeps_none.push().result(10)
+
+
+def test_a_waiter_sleeps_until_the_result_is_there(start_worker: StartWorker, server: ServerProcess) -> None:
+    """Given many who wait before the job runs, when it ends, then all have the result at once, and nobody has polled."""
+    handle = answering.slow.push(0.3)
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(handle.result(20))) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    start_worker("answering")
+    for thread in threads:
+        thread.join()
+    assert found == ["slept"] * 5
+    # A slice of 3 s each: a handful of blocked commands for all of the wait.
+    assert server.admin.info("commandstats").get("cmdstat_blmove", {"calls": 0})["calls"] < 40
+
+
+def test_results_in_async_code(start_worker: StartWorker) -> None:
+    """Given an event loop, when it waits for many results at once, then it gets them, and ticks on meanwhile."""
+    start_worker("answering")
+
+    async def main() -> tuple[list[int], int]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0.01)
+                ticks += 1
+
+        ticking = asyncio.create_task(tick())
+        slow = await answering.slow.apush(0.2)
+        handles = await answering.aadd.apush_many([(number, 1) for number in range(20)])
+        found = await asyncio.gather(*(handle.aresult(10) for handle in handles))
+        assert await slow.aresult(10) == "slept"
+        assert (await slow.astatus()).state == "done"
+        ticking.cancel()
+        await answering.queue.aclose()
+        return found, ticks
+
+    found, ticks = asyncio.run(main())
+    assert found == [number + 1 for number in range(20)]
+    assert ticks >= 5
+
+
+def test_a_failure_arrives_as_text(start_worker: StartWorker) -> None:
+    """Given a job that fails for good, then who waits gets JobFailed with its text and traceback, and never the class itself."""
+    start_worker("answering")
+    with pytest.raises(JobFailed, match="ValueError: no such file") as caught:
+        answering.fails.push("no such file").result(10)
+    assert caught.value.type == "ValueError"
+    assert caught.value.attempt == 1
+    assert "in fails" in caught.value.traceback
+    assert "in fails" in "".join(caught.value.__notes__)
+
+
+def test_retries_are_waited_through(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a job that fails twice before it succeeds, then who waits gets what it returned at last."""
+    start_worker("answering")
+    assert answering.at_last.push().result(10) == 3
+    assert ledger.values("at_last") == [1, 2, 3]
+
+
+def test_a_worker_that_dies_leaves_the_result_to_the_next_run(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a job whose worker is killed while somebody waits, then the waiter gets the result of the run after it."""
+    start_worker("answering")
+    assert answering.dies_once.push().result(15) == "survived"
+    assert len(ledger.values("dies_once")) == 2
+
+
+def test_what_the_supervisor_sets_aside_is_a_failure(start_worker: StartWorker) -> None:
+    """Given a job that may not run again and whose worker dies, then who waits is told, although no worker was left to do so."""
+    start_worker("answering")
+    with pytest.raises(JobFailed, match="SIGKILL"):
+        answering.dies_for_good.push().result(15)
+
+
+def test_what_cant_be_stored_fails_once(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given a job that returns what no serializer can write, then it has failed for good after one run, with that reason."""
+    start_worker("answering")
+    with pytest.raises(JobFailed, match=r"CannotKeep: the job returned a lock that can't be stored with pickle"):
+        answering.unstorable.push().result(10)
+    assert ledger.values("unstorable") == [1]
+    assert store.count(State.FAILED) == 1
+
+
+def test_what_a_job_says_of_itself(start_worker: StartWorker) -> None:
+    """Given jobs that return ACK or are dropped, then the result is None, or an error that says so."""
+    start_worker("answering")
+    assert answering.chooses.push("ack").result(10) is None
+    with pytest.raises(NoResult, match="dropped it: not wanted"):
+        answering.chooses.push("drop").result(10)
+
+
+def test_a_result_that_isn_t_there_in_time(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a slow job, when the time is over, then that is said, and asking again later gives the result."""
+    start_worker("answering")
+    handle = answering.slow.push(0.5)
+    with pytest.raises(ResultTimeout):
+        handle.result(0)
+    with pytest.raises(TimeoutError, match=r"no result after 0\.1 s"):
+        handle.result(0.1)
+    assert handle.result(10) == "slept"
+
+
+def test_nobody_waits_for_a_message_that_is_gone(server: ServerProcess) -> None:
+    """Given messages that are deleted, or lost with all of the server's data, then who waits is told within seconds."""
+    for end in ("delete", "flushall"):
+        handle = answering.add.push(1, 1)
+        timer = threading.Timer(0.2, handle.delete if end == "delete" else server.admin.flushall)
+        timer.start()
+        began = time.monotonic()
+        with pytest.raises(NoResult, match="deleted or flushed"):
+            handle.result()
+        assert time.monotonic() - began < 8
+        timer.join()
+
+
+def test_a_broken_connection_is_waited_through(start_worker: StartWorker, server: ServerProcess, ledger: Ledger) -> None:
+    """Given somebody who waits, when the server closes all connections, then the result arrives all the same."""
+    start_worker("answering")
+    handle = answering.slow.push(0.6)
+    ledger.wait_for("slow")
+    timer = threading.Timer(0.2, lambda: server.admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
+    timer.start()
+    assert handle.result(10) == "slept"
+    timer.join()
+
+
+def test_where_a_message_is(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given messages in several states, then the status of each says where it is, who has it, and how it ended."""
+    waiting, delayed = answering.slow.push(0.5), answering.slow.options(delay=60).push(0.5)
+    assert (waiting.status().state, delayed.status().state) == ("waiting", "delayed")
+    start_worker("answering")
+    ledger.wait_for("slow")
+    assert waiting.status().state in ("reserved", "running")
+    assert waiting.result(10) == "slept"
+    status = waiting.status()
+    assert (status.state, status.attempt, status.is_ended) == ("done", 1, True)
+    assert status.ended_at is not None
+    failed = answering.fails.push("x")
+    with pytest.raises(JobFailed):
+        failed.result(10)
+    assert (failed.status().state, failed.status().error) == ("failed", "ValueError: x")
+    assert answering.queue.handle("0" * 32).status().state == "unknown"
+    assert delayed.delete()

@@ -1,0 +1,131 @@
+"""Questions of several commands, without a server: a store is a function that answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from taskq.asking import PAGE, Patient, Steps, arun, find, run
+from taskq.awaiting import Subject, await_result
+from taskq.channel import State
+from taskq.clock import monotonic
+from taskq.config import ChannelSettings
+from taskq.driver.base import Command
+from taskq.driver.redis import RedisDriver
+from taskq.ending import Ending, pack_ending
+from taskq.errors import NoResult, QueueFull, ServerUnavailable
+from tests.driver.store import id_of, message
+
+DRIVER = RedisDriver("unix:///nowhere.sock", ChannelSettings(name="default"))
+RAW = message()
+ID = id_of(RAW).hex()
+
+
+class Answering:
+    """Answers each command by what the test says; an exception is raised."""
+
+    def __init__(self, answer: Callable[[Command], Any]) -> None:
+        self._answer = answer
+        self.asked: list[Command] = []
+
+    def call(self, command: Command) -> Any:
+        self.asked.append(command)
+        reply = self._answer(command)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    async def acall(self, command: Command) -> Any:
+        return self.call(command)
+
+
+def _keys_looked_at(store: Answering) -> list[str]:
+    return [str(command.words[1]) for command in store.asked if command.move == "find"]
+
+
+def test_sync_and_async_do_the_same() -> None:
+    """Given steps that ask, wait, and bear an error, then both ways send the same commands and return the same."""
+
+    def steps() -> Steps[list[Any]]:
+        found = [(yield DRIVER.time())]
+        yield 0.001
+        try:
+            yield DRIVER.version()
+        except ServerUnavailable as error:
+            found.append(str(error))
+        return found
+
+    def answer(command: Command) -> Any:
+        return 7 if command == DRIVER.time() else ServerUnavailable("gone")
+
+    assert run(steps(), Answering(answer)) == [7, "gone"]
+    assert asyncio.run(arun(steps(), Answering(answer))) == [7, "gone"]
+
+
+def test_a_search_reads_page_after_page() -> None:
+    """Given a message behind a full page, then the next page is asked for; and nothing further once it is found."""
+
+    def answer(command: Command) -> Any:
+        if command.move != "find":
+            return []
+        return [PAGE] if command.words[3] == 0 else [1, RAW]
+
+    store = Answering(answer)
+    assert run(find(DRIVER, ID), store) == (State.DELAYED, RAW, "")
+    assert [command.words[3] for command in store.asked] == [0, PAGE]
+
+
+def test_a_search_looks_in_every_state() -> None:
+    """Given a message that is nowhere, then delayed, waiting, each worker's reserved list, failed, timeout and parked were looked at."""
+    store = Answering(lambda command: [b"w1", b"5", b"w2", b"5"] if command == DRIVER.workers() else [0])
+    assert run(find(DRIVER, ID), store) is None
+    keys = DRIVER.keys
+    assert _keys_looked_at(store) == [
+        *(keys.delayed, keys.waiting, keys.reserved("w1"), keys.reserved("w2"), keys.failed, keys.timeout, keys.parked)
+    ]
+
+
+def test_known_bytes_are_looked_for_first() -> None:
+    """Given a message as it was pushed that still waits, then two quick commands find it, and no page is read."""
+    store = Answering(lambda command: 5 if command.words[0] == "LPOS" else None)
+    assert run(find(DRIVER, ID, RAW), store) == (State.WAITING, RAW, "")
+    assert _keys_looked_at(store) == []
+
+
+def test_a_full_server_is_asked_instead_of_slept_in() -> None:
+    """Given a server at its memory limit, which lets nobody block, then the result is asked for, and found."""
+    kept = pack_ending(Ending("done", 1, 1, value=b"5", serializer=1), id_of(RAW), None)
+    store = Answering(lambda command: QueueFull("full") if command.move == "wait" else kept)
+    assert run(await_result(DRIVER, Subject(ID, "default", None, RAW, True), 5), store) == 5
+    assert [command.move for command in store.asked] == ["wait", "look"]
+
+
+def test_what_moved_during_a_search_is_not_gone() -> None:
+    """Given a message that ends between the search and the answer, then its result is returned, and no error raised."""
+    kept = pack_ending(Ending("done", 1, 1, value=b"5", serializer=1), id_of(RAW), None)
+    looks = iter([None, None, None, kept])
+
+    def answer(command: Command) -> Any:
+        if command.move in ("wait", "look") and command.words[0] in ("BLMOVE", "LINDEX"):
+            return next(looks)
+        return [] if command == DRIVER.workers() else [0] if command.move == "find" else None
+
+    store = Answering(answer)
+    assert run(await_result(DRIVER, Subject(ID, "default", None, None, None), None), store) == 5
+
+
+def test_an_unknown_id_ends_the_wait() -> None:
+    """Given an id that nobody has pushed, then waiting for its result is an error at once, not a wait for ever."""
+    store = Answering(lambda command: [] if command == DRIVER.workers() else [0] if command.move == "find" else None)
+    with pytest.raises(NoResult, match="no message and no result has the id"):
+        run(await_result(DRIVER, Subject(ID, "default", None), None), store)
+
+
+def test_patience_ends_with_the_deadline() -> None:
+    """Given a server that is away, then it is asked again with pauses, but not after the caller's time is over."""
+    assert 0 < Patient(monotonic() + 60).pause_after(ServerUnavailable("gone")) <= 2
+    with pytest.raises(ServerUnavailable):
+        Patient(monotonic()).pause_after(ServerUnavailable("gone"))

@@ -1,0 +1,129 @@
+"""What is kept of a run's end: decided with the verdict, and only when the message says that it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from taskq import Drop, Outcome, Retry
+from taskq.answers import result_signer
+from taskq.channel import State
+from taskq.codec import check_serializer
+from taskq.ending import Ending, read_ending, value_of
+from taskq.errors import SignatureError
+from taskq.history import pack_record, record_of
+from taskq.worker.keeping import CannotKeep, Keeper
+from taskq.worker.runner import Runner
+from taskq.worker.verdict import ACKED, Action, Verdict
+from tests.worker.conftest import Bench
+from tests.worker.stage import FakeExecutor, FakeWatcher, Stage
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """A job that keeps its results for a minute."""
+    return Stage(result_ttl=60)
+
+
+def _kept(verdict: Verdict) -> Ending:
+    assert verdict.kept is not None
+    assert verdict.kept.ttl_ms == 60_000
+    return read_ending(verdict.kept.data, b"", None)
+
+
+def test_a_job_that_keeps_none_stays_on_the_fast_path() -> None:
+    """Given a job without result_ttl, then whatever it returns, its verdict is the plain one, and a failure keeps nothing either."""
+    stage = Stage()
+    assert stage.run(5) is ACKED
+    assert stage.run(ValueError(), attempts=2).kept is None
+
+
+@pytest.mark.parametrize(("value", "expected"), [(5, 5), (None, None), ({"a": [1]}, {"a": [1]}), (Outcome.ACK, None)])
+def test_what_a_job_returns_is_kept(stage: Stage, value: Any, expected: Any) -> None:
+    """Given a job that returns something, nothing, or ACK, then that is kept with its attempt and worker."""
+    verdict = stage.run(value, attempts=1)
+    ending = _kept(verdict)
+    assert verdict.action is Action.ACK
+    assert (ending.kind, ending.attempt, ending.by) == ("done", 2, "w1")
+    assert value_of(ending, "1") == expected
+
+
+@pytest.mark.parametrize("result", [Outcome.DROP, Drop("old")])
+def test_a_dropped_one_says_so(stage: Stage, result: Any) -> None:
+    """Given a job that drops its message, then that is kept."""
+    assert _kept(stage.run(result)).kind == "dropped"
+
+
+@pytest.mark.parametrize("result", [ValueError("no"), Retry("later"), Outcome.RETRY, Outcome.REQUEUE])
+def test_while_another_run_follows_nothing_is_kept(stage: Stage, result: Any) -> None:
+    """Given a run that isn't the last, then who waits goes on waiting."""
+    assert stage.run(result).kept is None
+
+
+def test_the_last_failure_is_kept(stage: Stage) -> None:
+    """Given the last attempt, when it fails, then its error and traceback are kept."""
+    ending = _kept(stage.run(ValueError("no"), attempts=2))
+    assert (ending.kind, ending.attempt, ending.error) == ("failed", 3, "ValueError: no")
+    assert "Traceback" in ending.traceback
+
+
+def test_what_others_counted_as_the_last_is_kept(stage: Stage) -> None:
+    """Given a message whose last run was killed at its limit, when it is settled without a run, then that is what is kept."""
+    past = pack_record(record_of("timeout", "w0", 3, "killed at its limit"))
+    verdict = stage.run(attempts=3, history=past)
+    assert (verdict.state, _kept(verdict).kind, _kept(verdict).error) == (State.TIMEOUT, "timeout", "killed at its limit")
+    assert stage.executor.calls == []
+
+
+def test_arguments_that_can_t_be_read_are_a_failure_for_the_waiter(stage: Stage) -> None:
+    """Given a message whose arguments no longer fit the function, then who waits for it is told."""
+    other = stage.bench.queue.job(name="other", result_ttl=60)(lambda x, y: None)
+    packed = stage.bench.pack(other.bind(1, 2))
+    other.signature = stage.job.signature
+    assert "ArgumentsError" in _kept(stage.runner.run(packed, 100.0, 1234)).error
+
+
+class Unwritable:
+    """Its pickling fails in the way the test says."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __reduce__(self) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize("value", [Unwritable(ValueError("x")), Unwritable(KeyboardInterrupt()), (one for one in ())])
+def test_what_can_t_be_stored_fails_for_good_at_once(stage: Stage, value: Any) -> None:
+    """Given a value that can't be pickled then the message fails in its first attempt: what the job did is done."""
+    verdict = stage.run(value)
+    assert (verdict.action, verdict.state) == (Action.FAIL, State.FAILED)
+    assert _kept(verdict).error.startswith("CannotKeep: the job returned")
+
+
+def test_a_data_only_job_keeps_data_only() -> None:
+    """Given a JSON job, then its result is JSON, and what JSON can't hold is a failure."""
+    stage = Stage(result_ttl=60, serializer="json")
+    assert _kept(stage.run({"a": 1})).value == b'{"a":1}'
+    assert stage.run({1, 2}).action is Action.FAIL
+
+
+def test_a_signed_queue_signs_its_results() -> None:
+    """Given a secret, then what is kept can be read with it, and is refused with another."""
+    bench = Bench(secret="s1")
+    job = bench.queue.job(name="work", result_ttl=60)(lambda: 5)
+    executor = FakeExecutor()
+    executor.result = 5
+    message = bench.pack(job.bind())
+    verdict = Runner(bench.opener(), executor, FakeWatcher(), "w1", 3).run(message, 100.0, 1234)
+    assert verdict.kept is not None
+    assert value_of(read_ending(verdict.kept.data, message.id, result_signer(bench.queue.settings, "queue")), "1") == 5
+    with pytest.raises(SignatureError):
+        read_ending(verdict.kept.data, message.id, result_signer(Bench(secret="s2").queue.settings, "queue"))
+
+
+def test_a_result_over_the_limit_can_t_be_kept() -> None:
+    """Given a limit, then a value with more bytes is refused with both numbers."""
+    with pytest.raises(CannotKeep, match=r"102 bytes, over max_message_size = 100"):
+        Keeper(None, 100).value(check_serializer("json"), "x" * 100)

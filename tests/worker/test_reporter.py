@@ -1,0 +1,111 @@
+"""Progress on its way out: seldom, the last one always, and never at the job's cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from taskq.awaiting import Progress, read_progress
+from taskq.config import ChannelSettings
+from taskq.driver.base import Command
+from taskq.driver.redis import RedisDriver
+from taskq.errors import QueueFull, ServerUnavailable
+from taskq.worker import reporter
+from taskq.worker.reporter import Report, Reporter
+
+
+class FakeDriver(RedisDriver):
+    """Its link notes what is sent, or fails as the test says."""
+
+    def __init__(self) -> None:
+        super().__init__("unix:///nowhere.sock", ChannelSettings(name="default"))
+        self.sent: list[Progress | None] = []
+        self.error: Exception | None = None
+
+    def link(self, timeout: float = 5.0) -> Any:
+        return self
+
+    def call(self, command: Command) -> None:
+        if self.error is not None:
+            raise self.error
+        self.sent.append(read_progress(command.words[2]))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def driver() -> FakeDriver:
+    return FakeDriver()
+
+
+@pytest.fixture
+def report(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> Report:
+    monkeypatch.setattr(reporter, "monotonic", lambda: 100.0)
+    return Report(Reporter(lambda: driver), "a" * 32, 2)
+
+
+def _done(driver: FakeDriver) -> list[float]:
+    return [one.done for one in driver.sent if one]
+
+
+def test_few_are_sent_and_the_last_one_always(report: Report, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given many reports in a moment, then the first is sent, one more after the interval, and the last when the job ends."""
+    for number in range(10):
+        report.tell(number, None, "")
+    assert _done(driver) == [0]
+    monkeypatch.setattr(reporter, "monotonic", lambda: 100.2)
+    report.tell(10, None, "")
+    report.tell(11, 20, "nearly")
+    report.flush()
+    report.flush()
+    assert _done(driver) == [0, 10, 11]
+    last = driver.sent[-1]
+    assert last is not None
+    assert (last.total, last.message, last.attempt) == (20, "nearly", 2)
+
+
+@pytest.mark.parametrize("error", [ServerUnavailable("gone"), QueueFull("full")])
+def test_a_server_that_doesn_t_take_it_is_left_alone(
+    report: Report, driver: FakeDriver, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a server that is away or full, when progress is told, then the job goes on, and the server is asked again only later."""
+    driver.error = error
+    report.tell(1, None, "")
+    driver.error = None
+    report.tell(2, None, "")
+    report.flush()
+    assert _done(driver) == []
+    monkeypatch.setattr(reporter, "monotonic", lambda: 106.0)
+    report.tell(3, None, "")
+    assert _done(driver) == [3]
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        (("1", None, ""), "done must be"),
+        ((True, None, ""), "done must be"),
+        ((float("inf"), None, ""), "done must be"),
+        ((1, 0, ""), "total must be"),
+        ((1, -5, ""), "total must be"),
+        ((1, "2", ""), "total must be"),
+        ((1, 2, None), "message must be"),
+    ],
+)
+def test_what_is_no_progress_is_refused(report: Report, driver: FakeDriver, args: Any, text: str) -> None:
+    """Given values that make no progress, then the error names which."""
+    with pytest.raises(ValueError, match=text):
+        report.tell(*args)
+    report.flush()
+    assert driver.sent == []
+
+
+def test_a_long_message_is_cut(report: Report, driver: FakeDriver) -> None:
+    """Given a message of a million letters, then its beginning is sent."""
+    report.tell(1, None, "x" * 1_000_000)
+    assert driver.sent[0] is not None
+    assert len(driver.sent[0].message) == reporter.MESSAGE_LIMIT
+
+
+def test_a_share_stays_between_0_and_1() -> None:
+    """Given progress beyond its total, below 0 or without one, then its share is 1, 0 and unknown."""
+    assert [Progress(9, 3).share, Progress(-1, 3).share, Progress(1).share, Progress(1, 4).share] == [1.0, 0.0, None, 0.25]
