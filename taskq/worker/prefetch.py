@@ -8,8 +8,12 @@ __all__ = ["BATCH_SECONDS", "Prefetch", "next_size"]
 
 #: What is reserved at once should be worked off in about this time.
 BATCH_SECONDS = 0.010
-#: How much the newest batch counts in the mean time of a job.
+#: How much a quicker batch counts in the mean time of a job.
 _WEIGHT = 0.3
+#: A batch that took longer was slow, and counts alone. What took less may have been interrupted (the kernel lets another process run
+#: for some milliseconds), which says little of jobs when there were few: so many of them count alone.
+_SLOW_SECONDS = 2 * BATCH_SECONDS
+_MANY = 64
 
 
 def next_size(size: int, mean: float) -> int:
@@ -36,6 +40,12 @@ class Prefetch:
             return
         now = seconds / jobs
         mean = self._mean
-        # One slow job at once makes batches small; many fast ones make them grow again slowly.
-        self._mean = now if mean is None or now > mean else mean + _WEIGHT * (now - mean)
+        self._mean = now if mean is None else mean + _weight(jobs, seconds, slower=now > mean) * (now - mean)
         self.size = next_size(self.size, self._mean)
+
+
+def _weight(jobs: int, seconds: float, *, slower: bool) -> float:
+    """How much a batch counts beside those before it."""
+    if not slower:
+        return _WEIGHT
+    return 1.0 if seconds > _SLOW_SECONDS else min(1.0, jobs / _MANY)

@@ -60,6 +60,31 @@ def test_one_slow_batch_makes_it_small_at_once() -> None:
     assert 6 < grown < 60
 
 
+def test_an_interruption_of_a_small_batch_is_soon_forgotten() -> None:
+    """Given quick jobs in a small batch, if the process had to wait ten milliseconds for a processor, then the batches go on growing."""
+    prefetch = Prefetch()
+    for _ in range(2):
+        prefetch.learn(prefetch.size, prefetch.size * 0.000_01)
+    prefetch.learn(4, 0.010)
+    sizes = []
+    for _ in range(5):
+        prefetch.learn(prefetch.size, prefetch.size * 0.000_01)
+        sizes.append(prefetch.size)
+    assert sizes == sorted(sizes)
+    assert sizes[-1] > 64
+
+
+@pytest.mark.parametrize("seconds", [0.005, 0.02, 2.0])
+def test_jobs_that_become_slow_are_soon_reserved_one_by_one(seconds: float) -> None:
+    """Given quick jobs, if they become slow, then no more than four batches are larger than what they should be."""
+    prefetch = Prefetch()
+    for _ in range(4):
+        prefetch.learn(prefetch.size, prefetch.size * 0.000_01)
+    for _ in range(4):
+        prefetch.learn(prefetch.size, prefetch.size * seconds)
+    assert prefetch.size == max(1, int(BATCH_SECONDS / seconds))
+
+
 def test_an_empty_batch_teaches_nothing() -> None:
     """Given a batch of which nothing was run, then the size stays."""
     prefetch = Prefetch()
