@@ -22,7 +22,7 @@ from taskq.driver.base import Command, Driver, Link
 from taskq.driver.locate import Node, Single, locator
 from taskq.errors import ConfigError, QueueFull, ServerRefused, ServerTooOld, ServerUnavailable
 
-__all__ = ["VERSION", "Address", "check_rights", "check_server", "read_version", "translate"]
+__all__ = ["VERSION", "Address", "ask_eviction", "check_rights", "check_server", "read_version", "translate"]
 
 CONNECT_TIMEOUT = 5.0
 #: The server answers with one of these when it can't serve now but will: connect anew and ask again.
@@ -174,6 +174,21 @@ def check_server(link: Link) -> str:
             return "a server that doesn't tell its version"
         raise
     return read_version(reply, link.where)
+
+
+def ask_eviction(link: Link) -> str:
+    """Return the policy by which the server drops keys when its memory is full, such as "allkeys-lru"; "" when it drops none.
+
+    Raises:
+        ServerUnavailable: it can't be asked.
+    """
+    try:
+        reply = link.call(Command("tell its memory", ("INFO", "memory")))
+    except ServerRefused:  # it needn't tell everybody
+        return ""
+    fields = dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
+    policy = fields.get("maxmemory_policy", "noeviction")
+    return "" if policy == "noeviction" or fields.get("maxmemory") == "0" else policy
 
 
 def check_rights(driver: Driver, link: Link) -> None:

@@ -15,8 +15,10 @@ _NAMES_SHOWN = 20
 
 
 def log_banner(plan: Plan, app: AppInfo | None) -> None:
-    """Say which server, channels and jobs were found, and warn of threads that a fork would lose."""
+    """Say which server, channels and jobs were found, and warn of what loses messages, or locks that a fork copies."""
     _log.info("taskq worker on %s at %s", plan.server, mask_url(plan.url))
+    if plan.eviction:
+        _log.warning("maxmemory-policy %s: when the server is full it drops keys, and jobs with them: set noeviction", plan.eviction)
     for name, settings in plan.channels.items():
         count = plan.processes[name]
         _log.info(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from taskq.config import ChannelSettings, Settings, did_you_mean
-from taskq.driver.connect import check_rights, check_server
+from taskq.driver.connect import ask_eviction, check_rights, check_server
 from taskq.driver.load import load_driver, server_url
 from taskq.errors import ConfigError, UnknownChannel
 from taskq.supervisor.options import WorkerOptions
@@ -23,6 +23,8 @@ class Plan(msgspec.Struct, frozen=True):
     channels: dict[str, ChannelSettings]
     processes: dict[str, int]
     jobs: frozenset[str]
+    #: How the server drops keys when it is full; "": not at all.
+    eviction: str = ""
 
 
 def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
@@ -42,17 +44,18 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
         if settings.concurrency > 1:
             raise ConfigError(f"channels.{settings.name}.concurrency = {settings.concurrency}: this version has only 1; set processes")
     url = server_url(app.settings)
-    server = ""
+    server = eviction = ""
     for settings in chosen.values():
         driver = load_driver(url, settings)
         link = driver.link(5.0)
         try:
             server = check_server(link)
             check_rights(driver, link)
+            eviction = ask_eviction(link) if settings.driver == "redis" else ""
         finally:
             link.close()
     processes = {name: options.processes or settings.processes for name, settings in chosen.items()}
-    return Plan(app.settings, url, server, chosen, processes, frozenset(app.jobs))
+    return Plan(app.settings, url, server, chosen, processes, frozenset(app.jobs), eviction)
 
 
 def _with_options(settings: ChannelSettings, options: WorkerOptions) -> ChannelSettings:

@@ -1,0 +1,46 @@
+"""What a worker finds out of its server before it starts."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from taskq import Queue
+from taskq.supervisor.banner import log_banner
+from taskq.supervisor.options import WorkerOptions
+from taskq.supervisor.plan import Plan, make_plan
+from taskq.supervisor.zygote import AppInfo
+from tests.conftest import OwnServer
+
+
+def _plan(url: str) -> Plan:
+    queue = Queue(url)
+    app = AppInfo(queue.settings, ("work",), {"default": queue.channel("default")}, 0, ())
+    return make_plan(app, WorkerOptions())
+
+
+@pytest.mark.parametrize(
+    ("policy", "maxmemory", "told"),
+    [("allkeys-lru", "100mb", "maxmemory-policy allkeys-lru"), ("allkeys-lru", "0", ""), ("noeviction", "100mb", "")],
+)
+def test_a_server_that_drops_keys_is_warned_of(
+    own_server: OwnServer, caplog: pytest.LogCaptureFixture, policy: str, maxmemory: str, told: str
+) -> None:
+    """Given a server that drops keys when it is full, then the worker says so at its start, and of no other server."""
+    server = own_server(maxmemory=maxmemory, extra=("--maxmemory-policy", policy))
+    with caplog.at_level(logging.WARNING):
+        log_banner(_plan(server.url), None)
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == (
+        [f"{told}: when the server is full it drops keys, and jobs with them: set noeviction"] if told else []
+    )
+
+
+def test_a_server_that_tells_nothing_is_no_trouble(own_server: OwnServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a user who may not read INFO, then the worker starts without a word of it."""
+    server = own_server()
+    server.admin.execute_command("ACL", "SETUSER", "quiet", "on", ">pw", "~*", "+@all", "-info")
+    with caplog.at_level(logging.WARNING):
+        plan = _plan(f"unix://quiet:pw@{server.socket}")
+        log_banner(plan, None)
+    assert (plan.eviction, caplog.records) == ("", [])
