@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         UnknownJob,
     )
     from taskq.job import Job
+    from taskq.lifespan import state
     from taskq.queue import Queue
     from taskq.result import Handle
     from taskq.retry import Backoff
@@ -96,6 +97,7 @@ __all__ = [
     "errors",
     "events",
     "progress",
+    "state",
 ]
 
 #: Where the public names live, but for the two modules. Every name that isn't listed is an error's.
@@ -113,6 +115,7 @@ _HOMES = {
     "Status": "awaiting",
     "current": "context",
     "progress": "context",
+    "state": "lifespan",
 }
 
 

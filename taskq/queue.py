@@ -15,6 +15,7 @@ from taskq.call import Call
 from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings
 from taskq.errors import ArgumentsError, JobDefinitionError, UnknownChannel, UnknownJob
 from taskq.job import Job, Pushable
+from taskq.lifespan import Hooks
 from taskq.options import Delay, JobOptions, OnFail
 from taskq.outbox import Outbox
 from taskq.outgoing import Outgoing, Packer
@@ -33,7 +34,7 @@ Errors = type[BaseException] | Sequence[type[BaseException]]
 _WORKER = ("taskq.supervisor", "work")
 
 
-class Queue:
+class Queue(Hooks):
     """The jobs of an application, and the way to push them.
 
     Settings come from the arguments here, then the environment (TASKQ_*), then taskq.toml or pyproject.toml, then defaults.
@@ -65,6 +66,7 @@ class Queue:
         arguments: dict[str, object] = {"url": url, "channels": channels, "secret": secret, "serializer": serializer}
         arguments |= {"max_message_size": max_message_size, "wait_replicas": wait_replicas, "directory": directory}
         self._configure(load_settings(arguments, start=Path(directory) if directory is not None else None))
+        super().__init__()
         self.jobs = Registry()
         self._object = Job(self, handle_object, OBJECT, JobOptions())
         self._callable = Job(self, call_function, CALL, JobOptions())
@@ -221,15 +223,23 @@ class Queue:
     # ---- working
 
     def work(
-        self, *, burst: bool = False, channels: Sequence[str] = (), processes: int | None = None, max_messages: int | None = None
+        self,
+        *,
+        burst: bool = False,
+        channels: Sequence[str] = (),
+        processes: int | None = None,
+        concurrency: int | None = None,
+        max_messages: int | None = None,
     ) -> int:
         """Run a worker here until it is told to stop (SIGTERM, Ctrl-C), or, with `burst`, until nothing is left to do.
 
+        `processes` and `concurrency` (jobs at once in each of them) win over the settings.
         Returns the exit code: 0, or 1 when `burst` and a job ended in failed.
         """
         module, name = _WORKER
         run: Callable[..., int] = getattr(importlib.import_module(module), name)
-        return run(self, burst=burst, channels=tuple(channels), processes=processes, max_messages=max_messages)
+        chosen = {"processes": processes, "concurrency": concurrency, "max_messages": max_messages}
+        return run(self, burst=burst, channels=tuple(channels), **chosen)
 
     def close(self) -> None:
         """Close the connections that lie idle. The queue can be used again."""

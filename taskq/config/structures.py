@@ -44,7 +44,9 @@ class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         ),
     ] = 5.0
     processes: Annotated[Count, Meta(description="How many processes of one worker run the channel's jobs.")] = 1
-    concurrency: Annotated[Count, Meta(description="Jobs at once in one process. This version runs one; processes makes more.")] = 1
+    concurrency: Annotated[
+        int, Meta(ge=1, le=1000, description="Jobs at once in one process: coroutine jobs on one event loop, others in threads.")
+    ] = 1
     handle_timeout: Annotated[Seconds, Meta(description="Seconds a job may run. 0: no limit.")] = 0.0
     max_attempts: Annotated[int, Meta(ge=1, le=65535, description="How often a job is run, the first time included.")] = 3
     max_messages: Annotated[int, Meta(ge=0, description="A process is replaced after this many jobs. 0: never.")] = 0

@@ -12,7 +12,7 @@ from taskq.supervisor.identity import runs_several
 from taskq.supervisor.rules import overdue
 from taskq.supervisor.team import Team
 from taskq.worker.memory import peak_bytes
-from taskq.worker.running import Phase, Running
+from taskq.worker.running import CANT_START, Phase, Running
 
 __all__ = ["bury", "lost"]
 
@@ -38,9 +38,14 @@ def bury(team: Team, child: Child, death: Death, now: float) -> None:
             if one.id not in late:
                 text = "worker %s was killed at its stop_timeout; %s %s runs again elsewhere, uncounted"
                 _log.warning(text, child.worker, one.job, one.id.hex())
+    elif death.status == CANT_START and record.phase is Phase.STARTING:
+        blamed = ()
+        team.failed_starts += 1
     else:
         blamed = _crashed(child, running, death)
         team.note_crash(now)
+    if record.phase is not Phase.STARTING:
+        team.failed_starts = 0
     team.insist(team.driver.rescue(Rescue(child.worker, 0, blamed)))
     ended, failed = record.counts
     team.past_counts = [team.past_counts[0] + ended, team.past_counts[1] + failed]

@@ -9,6 +9,7 @@ from taskq.logs import set_up_logging
 from taskq.queue import Queue
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.supervisor import Supervisor
+from taskq.worker.running import LANE_LIMIT
 
 __all__ = ["run_worker", "work"]
 
@@ -34,13 +35,19 @@ def run_worker(app: str | Queue, options: WorkerOptions) -> int:
         set_up_logging(options.log_level, options.log_format)
     if options.processes is not None and options.processes < 1:
         raise ConfigError(f"processes must be at least 1, not {options.processes}")
+    if options.concurrency is not None and not 1 <= options.concurrency <= LANE_LIMIT:
+        raise ConfigError(f"concurrency must be 1 to {LANE_LIMIT}, not {options.concurrency}; for more jobs at once there is processes")
     if options.max_messages is not None and options.max_messages < 0:
         raise ConfigError(f"max_messages must be 0 (no limit) or more, not {options.max_messages}")
     return Supervisor(app, options).run()
 
 
-def work(queue: Queue, *, burst: bool, channels: tuple[str, ...], processes: int | None, max_messages: int | None) -> int:
+def work(
+    queue: Queue, *, burst: bool, channels: tuple[str, ...], processes: int | None, concurrency: int | None, max_messages: int | None
+) -> int:
     """What `Queue.work` calls."""
-    options = WorkerOptions(channels=channels, processes=processes, burst=burst, max_messages=max_messages, log_level=None)
+    options = WorkerOptions(
+        channels=channels, burst=burst, processes=processes, concurrency=concurrency, max_messages=max_messages, log_level=None
+    )
     queue.close()  # connections must not be shared with the processes to come
     return run_worker(queue, options)

@@ -15,6 +15,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         channels: which to work; none: all that the application knows.
         processes: children for each channel.
+        concurrency: jobs at once in one child.
         burst: end when nothing is left to do.
         max_messages: a process is replaced after so many jobs.
         url: the server.
@@ -24,6 +25,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     channels: tuple[str, ...] = ()
     processes: int | None = None
+    concurrency: int | None = None
     burst: bool = False
     max_messages: int | None = None
     url: str | None = None

@@ -7,7 +7,7 @@ import msgspec
 from taskq.config import ChannelSettings, Settings, did_you_mean
 from taskq.driver.connect import ask_eviction, check_rights, check_server
 from taskq.driver.load import load_driver, server_url
-from taskq.errors import ConfigError, UnknownChannel
+from taskq.errors import UnknownChannel
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.zygote import AppInfo
 
@@ -31,7 +31,6 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
     """Decide, and see that the server can be used.
 
     Raises:
-        ConfigError: a setting asks for what this version can't do.
         UnknownChannel: an option names a channel that the application doesn't know.
         ServerError: the server doesn't answer, refuses, or is too old.
     """
@@ -40,9 +39,6 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
         if name not in channels:
             raise UnknownChannel(f"--channel {name}: no such channel; {did_you_mean(name, channels)}")
     chosen = {name: _with_options(channels[name], options) for name in options.channels or sorted(channels)}
-    for settings in chosen.values():
-        if settings.concurrency > 1:
-            raise ConfigError(f"channels.{settings.name}.concurrency = {settings.concurrency}: this version has only 1; set processes")
     url = server_url(app.settings)
     server = eviction = ""
     for settings in chosen.values():
@@ -59,6 +55,5 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
 
 
 def _with_options(settings: ChannelSettings, options: WorkerOptions) -> ChannelSettings:
-    if options.max_messages is None:
-        return settings
-    return msgspec.structs.replace(settings, max_messages=options.max_messages)
+    told = {"concurrency": options.concurrency, "max_messages": options.max_messages}
+    return msgspec.structs.replace(settings, **{name: value for name, value in told.items() if value is not None})

@@ -19,7 +19,7 @@ from taskq.supervisor.generation import Generation
 from taskq.supervisor.identity import is_surely_dead, machine_tag, new_worker_id
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan
-from taskq.supervisor.rules import respawn_pause
+from taskq.supervisor.rules import respawn_pause, start_pause
 from taskq.supervisor.services import machine_name
 from taskq.supervisor.team import Team
 from taskq.supervisor.zygote import AppInfo, Estate, Exited, Failed, Spawn, Started
@@ -258,7 +258,10 @@ class Staff:
         pause = respawn_pause(team.crashes, now)
         if pause:
             _log.error("channel %s: %d crashes in a short time; the next child starts in %g s", team.name, len(team.crashes), pause)
-            team.spawn_after = now + pause
+        if wait := start_pause(team.failed_starts):
+            _log.error("channel %s: worker %s couldn't start; the next tries in %g s", team.name, child.worker, wait)
+        if pause or wait:
+            team.spawn_after = now + max(pause, wait)
 
     def _child(self, slot: int) -> Child | None:
         return next((child for child in self.alive() if child.slot == slot), None)

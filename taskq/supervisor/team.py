@@ -15,7 +15,7 @@ from taskq.driver.base import Command, Link, Rescue
 from taskq.driver.load import load_driver
 from taskq.errors import QueueFull, ServerError, ServerUnavailable
 from taskq.supervisor.child import Child
-from taskq.worker.loop import block_seconds
+from taskq.worker.intake import block_seconds
 
 __all__ = ["Team"]
 
@@ -38,6 +38,8 @@ class Team:
         self.children: dict[int, Child] = {}
         self.crashes: list[float] = []
         self.spawn_after = 0.0
+        #: Children in a row whose on_start, or lifespan, has raised.
+        self.failed_starts = 0
         self.driver = load_driver(url, settings)
         self._patience = min(_PATIENCE, settings.lease / 3)
         self._failed_move = ""

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from taskq.errors import JobTimeout
+from taskq.worker.eventloop import in_time, new_loop
 
 __all__ = ["Executor", "SyncExecutor"]
 
@@ -60,6 +61,10 @@ class SyncExecutor:
         result = self._call_in_time(function, args, kwargs, timeout)
         return self._await(result, timeout) if inspect.isawaitable(result) else result
 
+    def wait_for(self, awaitable: Any) -> Any:
+        """Run an awaitable on the process's event loop, and return its result."""
+        return self._await(awaitable, 0)
+
     def close(self) -> None:
         """Close the event loop, if one was opened."""
         if self._loop is not None:
@@ -87,19 +92,5 @@ class SyncExecutor:
     def _await(self, awaitable: Any, timeout: float) -> Any:
         loop = self._loop
         if loop is None or loop.is_closed():
-            loop = self._loop = asyncio.new_event_loop()
-            asyncio.set_event_loop(loop)
-        return loop.run_until_complete(_in_time(awaitable, timeout))
-
-
-async def _in_time(awaitable: Any, timeout: float) -> Any:
-    if not timeout:
-        return await awaitable
-    limit = asyncio.timeout(timeout)
-    try:
-        async with limit:
-            return await awaitable
-    except TimeoutError:
-        if limit.expired():
-            raise JobTimeout(f"the job ran longer than its handle_timeout of {timeout:g} s") from None
-        raise
+            loop = self._loop = new_loop()
+        return loop.run_until_complete(in_time(awaitable, timeout))

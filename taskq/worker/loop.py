@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 
 from taskq.clock import monotonic, now_ms
 from taskq.config import ChannelSettings
 from taskq.driver.base import Command, Driver, Link
-from taskq.errors import MalformedMessage, QueueFull, ServerRefused, ServerUnavailable
-from taskq.message import Message, wrap_foreign
-from taskq.worker.memory import resident_bytes
+from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
+from taskq.message import Message
+from taskq.worker.intake import Intake, block_seconds
 from taskq.worker.prefetch import Prefetch
 from taskq.worker.record import Record
 from taskq.worker.runner import Runner
@@ -21,18 +20,11 @@ from taskq.worker.surroundings import Surroundings
 from taskq.worker.verdict import ACKED, Action
 from taskq.worker.waiter import Waiter
 
-__all__ = ["Loop", "block_seconds"]
+__all__ = ["Loop"]
 
 _log = logging.getLogger("taskq.worker")
 #: How long a worker that was told to stop waits, at most, for a server that is away.
 _LAST_SECONDS = 5.0
-#: Resident memory is looked at after so many jobs: the look costs more than a short job.
-_MEMORY_EVERY = 64
-
-
-def block_seconds(lease: float) -> float:
-    """How long to block in the server: ends well before the lease does, so that a forgotten block can't take a message."""
-    return min(5.0, lease / 3)
 
 
 class Loop:
@@ -61,17 +53,17 @@ class Loop:
         # Within its stop_timeout, and time is left for the supervisor to settle what this worker can't.
         patience = min(_LAST_SECONDS, channel.stop_timeout / 2)
         self._settler = Settler(driver, link, worker, stopping=lambda: waiter.stopping, pause=waiter.pause, patience=patience)
+        self._intake = Intake(driver, self._settler, runner, record, worker=worker, channel=channel)
         self._prefetch = Prefetch()
         self._surroundings = Surroundings(waiter.descriptors())
         self._is_sound = True
         self._ended = 0
-        self._look_at_memory = _MEMORY_EVERY
         record.lease = channel.lease
 
     def run(self) -> None:
         """Work until told to stop, or until `max_messages` or `max_memory` is reached."""
         try:
-            while self._is_sound and not self._waiter.stopping and not self._is_spent():
+            while self._is_sound and not self._waiter.stopping and not self._intake.is_spent(self._ended):
                 batch = self._reserve()
                 if batch:
                     self._work_off(batch)
@@ -84,8 +76,7 @@ class Loop:
     def _reserve(self) -> list[Message]:
         """Settle what is done, and take the next messages. Empty: there is nothing to do, for now."""
         settler = self._settler
-        if monotonic() - self._record.beat > self._channel.lease / 2:
-            # The supervisor's heartbeats don't get through: a message taken now might be rescued while it runs.
+        if not self._intake.may_reserve():
             settler.flush()
             self._record.end_batch()
             self._waiter.pause(0.2)
@@ -103,7 +94,7 @@ class Loop:
             if done:
                 self._record.end_batch()
             if batch:
-                return self._open(batch)
+                return self._intake.open(batch)
             if not known:
                 # Given up for dead, or the server has forgotten everything: the next heartbeat registers this worker again.
                 self._waiter.pause(0.2)
@@ -111,7 +102,7 @@ class Loop:
             command = self._driver.reserve_one(self._worker, block_seconds(self._channel.lease))
             return self._sleep(command)
         except (ServerUnavailable, QueueFull, ServerRefused) as error:
-            self._trouble(error, command)
+            self._intake.trouble(error, command, self._waiter.pause)
             return []
 
     def _sleep(self, command: Command) -> list[Message]:
@@ -128,43 +119,17 @@ class Loop:
         raw = self._link.receive()
         self._settler.outage.answered(command)
         self._settler.outage.has_room()
-        return [] if raw is None else self._open([raw])
+        return [] if raw is None else self._intake.open([raw])
 
     def _reconcile(self) -> list[Message]:
         """Ask what the reserved list really holds: take over what was moved there without our hearing of it."""
-        settler = self._settler
-        settler.flush()
+        self._settler.flush()
         self._record.end_batch()
-        # What befell this worker befell what it held until now. Of what it holds from here on it would be a false excuse.
-        settler.insist(self._driver.forget_fate(self._worker))
-        batch = settler.insist(self._driver.holdings(self._worker))
-        settler.doubt = False
-        if batch:
-            _log.info("took over %d messages that were reserved in a broken connection", len(batch))
-        return self._open(batch)
-
-    def _open(self, batch: list[bytes]) -> list[Message]:
-        """Read the heads. What has none, or a broken one, gets one before it can be started."""
-        try:
-            return [Message(raw) for raw in batch]
-        except MalformedMessage:
-            foreign = [(raw, wrap_foreign(raw, self._runner.loss_flag(raw))) for raw in batch if not _has_head(raw)]
-        self._settler.insist(self._driver.stamp(self._worker, foreign))
-        # Read again: after a broken connection nobody knows which of two heads was written.
-        return [Message(raw) for raw in self._settler.insist(self._driver.holdings(self._worker)) if _has_head(raw)]
+        return self._intake.reconcile()
 
     def _room(self) -> int:
         limit = self._channel.max_messages
         return min(self._prefetch.size, limit - self._ended) if limit else self._prefetch.size
-
-    def _trouble(self, error: Exception, command: Command) -> None:
-        self._settler.doubt = True
-        self._settler.outage.failed(error, command)
-        if isinstance(error, ServerRefused):
-            self._waiter.pause(5.0)
-        elif isinstance(error, QueueFull):
-            # A blocked reserve is refused by a full server; the script isn't. No wake-up then: look again soon.
-            self._waiter.pause(0.2)
 
     # ---- run and settle
 
@@ -223,25 +188,3 @@ class Loop:
         if self._record.take_reconcile() or monotonic() - self._record.beat > self._channel.lease:
             self._settler.doubt = True
             self._settler.restore([message.raw for message in unstarted])
-
-    def _is_spent(self) -> bool:
-        """True when this process has done its share and is to be replaced."""
-        limit, most = self._channel.max_messages, self._channel.max_memory
-        if limit and self._ended >= limit:
-            _log.info("worker %s (pid %d) is replaced after %d jobs (max_messages)", self._worker, os.getpid(), self._ended)
-            return True
-        if most and self._ended >= self._look_at_memory:
-            self._look_at_memory = self._ended + _MEMORY_EVERY
-            used = resident_bytes()
-            if used > most:
-                _log.info("worker %s (pid %d) is replaced: it uses %d MiB (max_memory)", self._worker, os.getpid(), used >> 20)
-                return True
-        return False
-
-
-def _has_head(raw: bytes) -> bool:
-    try:
-        Message(raw)
-    except MalformedMessage:
-        return False
-    return True

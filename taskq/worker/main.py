@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import sys
 from collections.abc import Callable
+from typing import Any, Protocol
 
 from taskq import events
 from taskq.config import ChannelSettings
@@ -12,17 +13,22 @@ from taskq.driver.base import Link
 from taskq.driver.load import load_driver
 from taskq.events import ProcessEvent
 from taskq.queue import Queue
-from taskq.worker.executor import SyncExecutor
-from taskq.worker.loop import Loop
-from taskq.worker.opening import Opener
+from taskq.worker.lifespan import Lifespan
 from taskq.worker.record import Record
-from taskq.worker.runner import Runner
-from taskq.worker.running import Phase
-from taskq.worker.waiter import Waiter
+from taskq.worker.running import CANT_START, Phase
+from taskq.worker.solo import Solo
 
 __all__ = ["work"]
 
-_log = logging.getLogger("taskq.worker")
+
+class Engine(Protocol):
+    """Runs the jobs: one at a time, or several."""
+
+    def wait_for(self, awaitable: Any) -> Any: ...
+
+    def run(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, record: Record, poke: Callable[[], None]) -> None:
@@ -36,19 +42,26 @@ def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, record: 
         record: what the supervisor sees of it.
         poke: tells the supervisor to look at the record.
     """
-    waiter = Waiter()
     driver = load_driver(url, channel)
     link: Link = driver.link(5.0)
-    _lend(queue, url, channel, link)
-    executor = SyncExecutor()
-    runner = Runner(Opener(queue, channel), executor, record, worker, channel.max_crashes)
+    engine: Engine
+    if channel.concurrency > 1:
+        from taskq.worker.crowd import Crowd  # with it come asyncio and threads, which a worker of one job at a time doesn't need
+
+        engine = Crowd(queue, driver, link, record, worker=worker, channel=channel, poke=poke)
+    else:
+        _lend(queue, url, channel, link)
+        engine = Solo(queue, driver, link, record, worker=worker, channel=channel, poke=poke)
+    lifespan = Lifespan(queue, engine.wait_for)
+    if not lifespan.open():
+        sys.exit(CANT_START)
     event = ProcessEvent(worker=worker, pid=os.getpid(), channels=(channel.name,))
     events.emit(events.child_start, event)
-    loop = Loop(driver, link, runner, record, worker=worker, channel=channel, waiter=waiter, poke=poke)
-    loop.run()
+    engine.run()
     record.set_phase(Phase.STOPPING)
+    lifespan.close()
     events.emit(events.child_stop, event)
-    executor.close()
+    engine.close()
     link.close()
     queue.close()
 

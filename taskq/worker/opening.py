@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import iscoroutinefunction
 from typing import Annotated, Any
 
 import msgspec
@@ -76,6 +77,13 @@ class Opener:
         except (MessageError, UnknownHere):
             return 0
 
+    def is_async(self, message: Message) -> bool:
+        """True when its job is a coroutine function. False also when it can't be read: running it will tell."""
+        try:
+            return self.find(self.read(message).job).is_async
+        except (MessageError, UnknownHere):
+            return False
+
     def find(self, name: str) -> Recipe:
         """Return how the job of exactly that name runs.
 
@@ -144,7 +152,9 @@ class Opener:
         )
         timeout = channel.handle_timeout if options.handle_timeout is None else options.handle_timeout
         serializer = check_serializer(options.serializer or self._queue.settings.serializer)
-        return Recipe(job, policy, float(timeout), serializer, channel.name, job.name == OBJECT, self._reporter)
+        return Recipe(
+            job, policy, float(timeout), serializer, channel.name, job.name == OBJECT, self._reporter, iscoroutinefunction(job.function)
+        )
 
 
 def result_ttl_of(body: Body) -> float:

@@ -30,6 +30,8 @@ class Recipe(msgspec.Struct, frozen=True):
     #: Whether the job is that of any object with handle(), which may have its own fail().
     is_object: bool
     reporter: Reporter
+    #: Whether its function is a coroutine function.
+    is_async: bool
 
 
 class Plan(msgspec.Struct):

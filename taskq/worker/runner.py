@@ -73,6 +73,11 @@ class Runner:
             started: monotonic time of the claim.
             since_ms: the same as epoch milliseconds.
         """
+        plan = self.prepare(message)
+        return self._run(message, plan, started, since_ms) if type(plan) is Plan else plan  # type: ignore[return-value]
+
+    def prepare(self, message: Message) -> Plan | Verdict:
+        """Open a message. A verdict: its job can't run, or must not any more."""
         try:
             body = self._opener.read(message)
             recipe = self._opener.find(body.job)
@@ -89,7 +94,7 @@ class Runner:
             return self._unreadable(message, error, result_ttl_of(body))
         if (message.attempts or message.crashes) and self._is_exhausted(message, policy):
             return self._exhausted(message, plan)
-        return self._run(message, plan, started, since_ms)
+        return plan
 
     def _run(self, message: Message, plan: Plan, started: float, since_ms: int) -> Verdict:
         contexts.enter(plan)
@@ -110,13 +115,7 @@ class Runner:
                 plan.report.flush()
             if timeout:  # what follows, such as waiting for the server, is not the job's time
                 self._watcher.describe(plan.label, since_ms, 0.0, -1)
-        if type(value) is Outcome:
-            return self._chosen(message, plan, value, monotonic() - started)
-        if plan.result_ttl:
-            return self._returned(message, plan, value, monotonic() - started)
-        if events.after.receivers:
-            return Verdict(action=Action.ACK, announce=self._event(events.after, plan.context, monotonic() - started))
-        return ACKED
+        return self._said(message, plan, value, started)
 
     def _limit(self, plan: Plan, since_ms: int) -> None:
         """Tell what runs from now on, until when it may, and what follows if it has to be killed."""
@@ -125,6 +124,15 @@ class Runner:
         self._watcher.describe(plan.label, since_ms, deadline, -1 if wait is None else delay_ms(wait))
 
     # ---- what the job said
+
+    def _said(self, message: Message, plan: Plan, value: Any, started: float) -> Verdict:
+        if type(value) is Outcome:
+            return self._chosen(message, plan, value, monotonic() - started)
+        if plan.result_ttl:
+            return self._returned(message, plan, value, monotonic() - started)
+        if events.after.receivers:
+            return Verdict(action=Action.ACK, announce=self._event(events.after, plan.context, monotonic() - started))
+        return ACKED
 
     def _returned(self, message: Message, plan: Plan, value: Any, seconds: float) -> Verdict:
         try:

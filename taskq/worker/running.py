@@ -5,12 +5,14 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
-__all__ = ["HARD_GRACE", "LANE_LIMIT", "SLOW_SECONDS", "Lock", "Phase", "Running"]
+__all__ = ["CANT_START", "HARD_GRACE", "LANE_LIMIT", "SLOW_SECONDS", "Lock", "Phase", "Running"]
 
 #: How long after its deadline a job may go on before its process is ended.
 HARD_GRACE = 1.0
 #: What is reserved and not started within this time is given back.
 SLOW_SECONDS = 0.05
+#: Exit code of a process whose on_start, or lifespan, has raised.
+CANT_START = 75
 #: The most jobs that one process runs at once.
 LANE_LIMIT = 1000
 

@@ -12,9 +12,9 @@ from types import FrameType
 
 from taskq.clock import monotonic
 
-__all__ = ["Waiter"]
+__all__ = ["SIGTERM", "Waiter"]
 
-_SIGTERM, _SIGINT = int(signal.SIGTERM), int(signal.SIGINT)
+SIGTERM, _SIGINT = int(signal.SIGTERM), int(signal.SIGINT)
 
 
 class Waiter:
@@ -49,7 +49,7 @@ class Waiter:
         if not self._is_open:
             return
         signal.set_wakeup_fd(-1)
-        for number in (_SIGTERM, _SIGINT):
+        for number in (SIGTERM, _SIGINT):
             signal.signal(number, signal.SIG_DFL)
         self._let_through()
 
@@ -57,12 +57,12 @@ class Waiter:
         """Set the handlers and the wake-up pipe."""
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         # Ctrl-C is for the supervisor to decide on. A handler, not SIG_IGN: the subprocesses of jobs would inherit that.
-        signal.signal(_SIGTERM, self._on_term)
+        signal.signal(SIGTERM, self._on_term)
         signal.signal(_SIGINT, self._on_int)
 
     def check(self) -> None:
         """Set the handlers again when a job has set its own."""
-        if _getsignal(_SIGTERM) is not self._on_term or _getsignal(_SIGINT) is not self._on_int:
+        if _getsignal(SIGTERM) is not self._on_term or _getsignal(_SIGINT) is not self._on_int:
             self.install()
 
     def descriptors(self) -> list[int]:

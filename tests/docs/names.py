@@ -14,6 +14,7 @@ import click
 from taskq.cli.commands import root
 from taskq.config.environment import environment_entries
 from taskq.errors import ConfigError
+from taskq.lifespan import Resources
 from tests.support.worker import ROOT
 
 __all__ = ["error_texts", "problem_of_command", "problem_of_name", "problem_of_variable"]
@@ -46,6 +47,8 @@ def problem_of_name(name: str) -> str | None:
     parts = name.split(".")
     found: object = importlib.import_module("taskq")
     for number, part in enumerate(parts[1:], 2):
+        if isinstance(found, Resources):  # has what an application puts in
+            break
         if not hasattr(found, part):
             try:
                 importlib.import_module(".".join(parts[:number]))

@@ -1,0 +1,85 @@
+"""A thread that calls what is due: the limits of jobs in threads, which no signal can keep for them."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+from collections.abc import Callable
+
+from taskq.clock import monotonic
+
+__all__ = ["Alarm", "Bell"]
+
+_log = logging.getLogger("taskq.worker")
+#: So many cancelled bells are left lying in the heap; more, and it is cleaned.
+_LITTER = 64
+
+
+class Bell:
+    """Something to be called at a moment."""
+
+    __slots__ = ("ring", "when")
+
+    def __init__(self, when: float, ring: Callable[[], None]) -> None:
+        self.when = when
+        self.ring: Callable[[], None] | None = ring
+
+    def __lt__(self, other: Bell) -> bool:
+        return self.when < other.when
+
+
+class Alarm:
+    """Rings bells. Its thread begins with the first, and ends with the process."""
+
+    def __init__(self) -> None:
+        self._bells: list[Bell] = []
+        self._cancelled = 0
+        self._change = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def set(self, when: float, ring: Callable[[], None]) -> Bell:
+        """Call `ring` in the alarm's thread at a monotonic time."""
+        bell = Bell(when, ring)
+        with self._change:
+            heapq.heappush(self._bells, bell)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="taskq-alarm", daemon=True)
+                self._thread.start()
+            elif self._bells[0] is bell:
+                self._change.notify()
+        return bell
+
+    def cancel(self, bell: Bell) -> None:
+        """Don't call it any more, if it wasn't yet."""
+        with self._change:
+            if bell.ring is None:
+                return
+            bell.ring = None
+            self._cancelled += 1
+            if self._cancelled > _LITTER and self._cancelled > len(self._bells) // 2:
+                self._bells = [one for one in self._bells if one.ring is not None]
+                heapq.heapify(self._bells)
+                self._cancelled = 0
+
+    def _run(self) -> None:
+        while True:
+            ring = self._next()
+            try:
+                ring()
+            except Exception:
+                _log.exception("a limit of a job couldn't be kept")
+
+    def _next(self) -> Callable[[], None]:
+        """Wait for the next bell that isn't cancelled."""
+        with self._change:
+            while True:
+                wait = self._bells[0].when - monotonic() if self._bells else None
+                if wait is not None and wait <= 0:
+                    bell = heapq.heappop(self._bells)
+                    ring, bell.ring = bell.ring, None
+                    if ring is not None:
+                        return ring
+                    self._cancelled -= 1
+                    continue
+                self._change.wait(wait)

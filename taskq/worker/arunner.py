@@ -1,0 +1,63 @@
+"""Runs messages whose jobs are coroutine functions, each as a task on the event loop beside others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from taskq import context as contexts
+from taskq import events
+from taskq.clock import monotonic
+from taskq.events import JobEvent
+from taskq.message import Message
+from taskq.worker.eventloop import in_time
+from taskq.worker.plan import Plan
+from taskq.worker.runner import Runner
+from taskq.worker.verdict import Action, Verdict
+
+__all__ = ["BROKEN_OFF", "AsyncRunner"]
+
+_log = logging.getLogger("taskq.worker")
+#: Of a job that was cancelled because its worker must end: it runs again, uncounted.
+BROKEN_OFF = Verdict(action=Action.REQUEUE)
+
+
+class AsyncRunner(Runner):
+    """A runner that can also await. `run` is for everything else, in a thread."""
+
+    #: Set before the task is cancelled for the worker's end.
+    must_end = False
+
+    async def arun(self, message: Message, started: float, since_ms: int) -> Verdict:
+        """As `run`, for a job that is a coroutine function."""
+        plan = self.prepare(message)
+        if isinstance(plan, Verdict):
+            return plan
+        contexts.enter(plan)
+        if events.before.receivers:
+            events.emit(events.before, JobEvent(context=plan.context, worker=self._worker))
+        self._tell(plan, since_ms, plan.timeout)
+        try:
+            value = await in_time(plan.function(*plan.args, **plan.kwargs), plan.timeout)
+        except asyncio.CancelledError as error:
+            return self._broken_off(plan) if self.must_end else self._raised(message, plan, error, monotonic() - started)
+        except BaseException as error:
+            return self._raised(message, plan, error, monotonic() - started)
+        finally:
+            contexts.enter(None)
+            if plan.report is not None:
+                plan.report.flush()
+            if plan.timeout:
+                self._tell(plan, since_ms, 0.0)
+        return self._said(message, plan, value, started)
+
+    def _broken_off(self, plan: Plan) -> Verdict:
+        text = "worker %s: %s %s was cancelled at its stop_timeout; it runs again elsewhere, uncounted"
+        _log.warning(text, self._worker, plan.context.job, plan.context.id)
+        return BROKEN_OFF
+
+    def _tell(self, plan: Plan, since_ms: int, timeout: float) -> None:
+        if timeout:
+            self._limit(plan, since_ms)
+        else:
+            self._watcher.describe(plan.label, since_ms, 0.0, -1)

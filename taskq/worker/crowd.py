@@ -1,0 +1,111 @@
+"""A worker that runs several jobs at once: coroutine jobs as tasks on the main thread's event loop, others in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Any
+
+from taskq.config import ChannelSettings
+from taskq.driver.base import Driver, Link
+from taskq.queue import Queue
+from taskq.worker.alarm import Alarm
+from taskq.worker.eventloop import new_loop
+from taskq.worker.intake import Intake
+from taskq.worker.lane import Lane, Tools
+from taskq.worker.opening import Opener
+from taskq.worker.pump import Crew, Post, Pump
+from taskq.worker.record import Record
+from taskq.worker.settler import Settler
+from taskq.worker.sleeper import Sleeper
+from taskq.worker.threads import ThreadExecutor
+from taskq.worker.till import Till
+
+__all__ = ["Crowd"]
+
+_log = logging.getLogger("taskq.worker")
+#: How long what jobs have left on the loop gets to end when it is cancelled.
+_LAST_SECONDS = 1.0
+
+
+class Crowd:
+    """The event loop, the lanes, and the pump that feeds them."""
+
+    def __init__(
+        self, queue: Queue, driver: Driver, link: Link, record: Record, *, worker: str, channel: ChannelSettings, poke: Callable[[], None]
+    ) -> None:
+        self._loop = new_loop()
+        self._sleeper = Sleeper()
+        self._opener = Opener(queue, channel)
+        self._post = Post(driver, link, record, worker, channel, self._sleeper, poke)
+        self._is_over = False
+        self._error: BaseException | None = None
+        record.lease = channel.lease
+        record.lanes.open(channel.concurrency)
+
+    def wait_for(self, awaitable: Any) -> Any:
+        """Run an awaitable on the event loop, and return its result."""
+        return self._loop.run_until_complete(awaitable)
+
+    def run(self) -> None:
+        """Work until told to stop, or until this process has done its share."""
+        pump = self._make_pump()
+        threading.Thread(target=self._pump, args=(pump,), name="taskq-pump", daemon=True).start()
+        # uvloop has taken the pipe of the signals for its own.
+        self._loop.call_soon(self._sleeper.install)
+        while not self._is_over:
+            try:
+                self._loop.run_forever()
+            except (SystemExit, KeyboardInterrupt) as error:
+                # asyncio lets these through from a task that a job has left behind.
+                _log.warning("a task that a job has started on the event loop raised %r; the worker goes on", error)
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Cancel what jobs have left on the loop, and close it."""
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        if left:
+            self._loop.run_until_complete(asyncio.wait(left, timeout=_LAST_SECONDS))
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+
+    def _make_pump(self) -> Pump:
+        post, loop, sleeper, channel = self._post, self._loop, self._sleeper, self._post.channel
+        patience = min(5.0, channel.stop_timeout / 2)
+        settler = Settler(post.driver, post.link, post.worker, stopping=lambda: sleeper.stopping, pause=sleeper.pause, patience=patience)
+        till = Till(settler, post.record, sleeper)
+        intake = Intake(post.driver, settler, self._opener, post.record, worker=post.worker, channel=channel)
+        alarm = Alarm()
+        executor = ThreadExecutor(loop, alarm)
+        tools = Tools(self._opener, executor, post.record, alarm, loop, post.worker, channel.max_crashes, sleeper.check)
+        lanes = [Lane(number, tools, till) for number in range(channel.concurrency)]
+        till.roster.add(lanes)
+        crew = Crew(copy_context(), self._opener.is_async, self._begin, self._break_off)
+        return Pump(post, crew, settler, intake, till)
+
+    def _pump(self, pump: Pump) -> None:
+        try:
+            pump.run()
+        except BaseException as error:
+            self._error = error
+        self._is_over = True
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _begin(self, lanes: list[Lane]) -> None:
+        def begin() -> None:
+            for lane in lanes:
+                lane.begin_on_loop()
+
+        self._loop.call_soon_threadsafe(begin)
+
+    def _break_off(self, lanes: list[Lane]) -> None:
+        def break_off() -> None:
+            for lane in lanes:
+                lane.break_off()
+
+        self._loop.call_soon_threadsafe(break_off)

@@ -1,0 +1,68 @@
+"""Sleeps in the server until the next message comes, over a connection of its own: what ends meanwhile is settled over the other."""
+
+from __future__ import annotations
+
+from taskq.clock import monotonic
+from taskq.driver.base import Command, Driver, Link
+from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
+from taskq.worker.intake import block_seconds
+
+__all__ = ["TROUBLE", "Ear"]
+
+#: What a server, or the way to it, may answer instead of a reply.
+TROUBLE = (ServerUnavailable, QueueFull, ServerRefused)
+
+
+class Ear:
+    """One blocked command. What it takes is in the reserved list, whether it is heard of or not."""
+
+    def __init__(self, driver: Driver, link: Link, worker: str, lease: float) -> None:
+        self._link = link
+        self._seconds = block_seconds(lease)
+        self.command: Command = driver.reserve_one(worker, self._seconds)
+        self._until = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """True while the server is asked."""
+        return self._until > 0
+
+    def fileno(self) -> int | None:
+        """What becomes readable when there is something to hear."""
+        return self._link.fileno() if self._until else None
+
+    def remaining(self) -> float:
+        """Seconds until the server must have answered."""
+        return self._until - monotonic()
+
+    def open(self) -> None:
+        """Ask the server for the next message."""
+        self._link.send(self.command)
+        self._until = monotonic() + self._seconds + 2.0  # the server keeps its own time-outs some 100 ms late
+
+    def hear(self) -> list[bytes]:
+        """Return the message, or none, with which the server has ended the sleep."""
+        self._until = 0.0
+        raw = self._link.receive()
+        return [] if raw is None else [raw]
+
+    def give_up(self) -> None:
+        """The server should have answered by now: the connection leads nowhere."""
+        self._until = 0.0
+        self._link.close()
+        raise ServerUnavailable("the server didn't end a blocked command in time", sent=True)
+
+    def close(self) -> list[bytes]:
+        """End the sleep now; returns the message that it may just have brought.
+
+        Raises:
+            ServerUnavailable, ServerRefused: nobody knows. The connection is closed.
+        """
+        if not self._until:
+            return []
+        try:
+            self._link.unblock()
+            return self.hear()
+        except TROUBLE:
+            self._link.close()
+            raise

@@ -1,0 +1,40 @@
+"""The event loop of a worker process: uvloop's when that is installed, else asyncio's own. The only file that knows uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from taskq.errors import JobTimeout
+
+__all__ = ["in_time", "new_loop"]
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Make an event loop, and make it the one of this thread."""
+    try:
+        import uvloop  # only here, in the process that runs the jobs: nobody else needs it
+    except ImportError:
+        loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
+    else:
+        loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+async def in_time(awaitable: Any, timeout: float) -> Any:
+    """Await it, for at most `timeout` seconds (0 = no limit).
+
+    Raises:
+        JobTimeout: the time was over.
+    """
+    if not timeout:
+        return await awaitable
+    limit = asyncio.timeout(timeout)
+    try:
+        async with limit:
+            return await awaitable
+    except TimeoutError:
+        if limit.expired():
+            raise JobTimeout(f"the job ran longer than its handle_timeout of {timeout:g} s") from None
+        raise

@@ -1,0 +1,106 @@
+"""What was reserved, made ready to run: heads for foreign bytes, and what a broken connection has brought."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+from taskq.clock import monotonic
+from taskq.config import ChannelSettings
+from taskq.driver.base import Command, Driver
+from taskq.errors import MalformedMessage, QueueFull, ServerRefused
+from taskq.message import Message, wrap_foreign
+from taskq.worker.memory import resident_bytes
+from taskq.worker.record import Record
+from taskq.worker.settler import Settler
+
+__all__ = ["Intake", "block_seconds"]
+
+_log = logging.getLogger("taskq.worker")
+#: Resident memory is looked at after so many jobs: the look costs more than a short job.
+_MEMORY_EVERY = 64
+
+
+def block_seconds(lease: float) -> float:
+    """How long to block in the server: ends well before the lease does, so that a forgotten block can't take a message."""
+    return min(5.0, lease / 3)
+
+
+class Judge(Protocol):
+    """Who can tell what a job says for the case that its worker dies."""
+
+    def loss_flag(self, raw: bytes) -> int: ...
+
+
+class Intake:
+    """The side of a worker that takes messages in."""
+
+    def __init__(self, driver: Driver, settler: Settler, judge: Judge, record: Record, *, worker: str, channel: ChannelSettings) -> None:
+        self._driver = driver
+        self._settler = settler
+        self._judge = judge
+        self._record = record
+        self._worker = worker
+        self._channel = channel
+        self._look_at_memory = _MEMORY_EVERY
+
+    def may_reserve(self) -> bool:
+        """False while the supervisor's heartbeats don't get through: a message taken now might be rescued while it runs."""
+        return monotonic() - self._record.beat <= self._channel.lease / 2
+
+    def open(self, batch: list[bytes], known: Collection[bytes] = ()) -> list[Message]:
+        """Read the heads. What has none, or a broken one, gets one before it can be started. Ids in `known` are left out."""
+        try:
+            return [message for raw in batch if (message := Message(raw)).id not in known]
+        except MalformedMessage:
+            foreign = [(raw, wrap_foreign(raw, self._judge.loss_flag(raw))) for raw in batch if not _has_head(raw)]
+        self._settler.insist(self._driver.stamp(self._worker, foreign))
+        # Read again: after a broken connection nobody knows which of two heads was written.
+        held = self._settler.insist(self._driver.holdings(self._worker))
+        return [message for raw in held if _has_head(raw) and (message := Message(raw)).id not in known]
+
+    def reconcile(self, known: Collection[bytes] = ()) -> list[Message]:
+        """Ask what the reserved list really holds: take over what was moved there without our hearing of it."""
+        settler = self._settler
+        # What befell this worker befell what it held until now. Of what it holds from here on it would be a false excuse.
+        settler.insist(self._driver.forget_fate(self._worker))
+        batch = settler.insist(self._driver.holdings(self._worker))
+        settler.doubt = False
+        found = self.open(batch, known)
+        if found:
+            _log.info("took over %d messages that were reserved in a broken connection", len(found))
+        return found
+
+    def trouble(self, error: Exception, command: Command, pause: Callable[[float], None]) -> None:
+        """A command failed: look at what is reserved before the next, and wait where it would only fail again."""
+        self._settler.doubt = True
+        self._settler.outage.failed(error, command)
+        if isinstance(error, ServerRefused):
+            pause(5.0)
+        elif isinstance(error, QueueFull):
+            # A blocked reserve is refused by a full server; the script isn't. No wake-up then: look again soon.
+            pause(0.2)
+
+    def is_spent(self, ended: int) -> bool:
+        """True when this process has done its share of jobs and is to be replaced."""
+        limit, most = self._channel.max_messages, self._channel.max_memory
+        if limit and ended >= limit:
+            _log.info("worker %s (pid %d) is replaced after %d jobs (max_messages)", self._worker, os.getpid(), ended)
+            return True
+        if most and ended >= self._look_at_memory:
+            self._look_at_memory = ended + _MEMORY_EVERY
+            used = resident_bytes()
+            if used > most:
+                _log.info("worker %s (pid %d) is replaced: it uses %d MiB (max_memory)", self._worker, os.getpid(), used >> 20)
+                return True
+        return False
+
+
+def _has_head(raw: bytes) -> bool:
+    try:
+        Message(raw)
+    except MalformedMessage:
+        return False
+    return True

@@ -1,0 +1,134 @@
+"""Opens what the application wants around the jobs of a process, and closes it in reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from taskq.errors import TaskqError
+from taskq.lifespan import Hooks, state
+
+__all__ = ["Lifespan"]
+
+_log = logging.getLogger("taskq.worker")
+
+
+class Lifespan:
+    """The hooks of one process. `wait_for` awaits on the event loop that its jobs have, too."""
+
+    def __init__(self, hooks: Hooks, wait_for: Callable[[Any], Any]) -> None:
+        self._hooks = hooks
+        self._wait_for = wait_for
+        self._closers: list[tuple[str, Callable[[], object]]] = []
+
+    def open(self) -> bool:
+        """Open the lifespans, then call on_start. False: one raised; what was open is closed again."""
+        values: dict[str, Any] = {}
+        state.open(values)
+        name = ""
+        try:
+            for function in self._hooks.lifespans:
+                name = f"the lifespan {_name(function)}"
+                _merge(values, self._enter(function, name), name)
+            for function in self._hooks.starting:
+                name = f"on_start {_name(function)}"
+                self._call(function)
+        except BaseException:  # also sys.exit(): it isn't this process's to decide
+            _log.exception("the worker can't start: %s raised", name)
+            self._close()
+            return False
+        return True
+
+    def close(self) -> None:
+        """Call on_stop, then close the lifespans, the last opened first. What raises is logged, and the rest goes on."""
+        for function in self._hooks.stopping:
+            self._safely(f"on_stop {_name(function)}", lambda function=function: self._call(function))  # type: ignore[misc]
+        self._close()
+
+    def _close(self) -> None:
+        while self._closers:
+            self._safely(*self._closers.pop())
+        state.open(None)
+
+    @staticmethod
+    def _safely(name: str, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except BaseException:
+            _log.exception("%s raised; the worker ends all the same", name)
+
+    def _call(self, function: Callable[[], Any]) -> None:
+        result = function()
+        if inspect.isawaitable(result):
+            self._wait_for(_awaited(result))
+
+    def _enter(self, function: Callable[[], Any], name: str) -> Any:
+        """Enter a context, and keep how it is left."""
+        manager = _manager(function)
+        if hasattr(manager, "__aenter__"):
+            held = _Held(manager)
+            value = self._wait_for(held.enter())
+            self._closers.append((name, lambda: self._wait_for(held.leave())))
+            return value
+        if hasattr(manager, "__enter__"):
+            value = manager.__enter__()
+            self._closers.append((name, lambda: manager.__exit__(None, None, None)))
+            return value
+        raise TaskqError(f"{name} is no context: write it as a generator function that yields once, or return a context manager")
+
+
+class _Held:
+    """An async context that one task enters and leaves: a task group or a cancel scope in it wants the same task for both."""
+
+    def __init__(self, manager: Any) -> None:
+        self._manager = manager
+        self._leaving = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def enter(self) -> Any:
+        entered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        task = self._task = asyncio.ensure_future(self._hold(entered))
+        await asyncio.wait({task, entered}, return_when=asyncio.FIRST_COMPLETED)
+        if not entered.done():
+            await task  # raises what entering has raised
+        return entered.result()
+
+    async def leave(self) -> None:
+        self._leaving.set()
+        if self._task is not None:
+            await self._task
+
+    async def _hold(self, entered: asyncio.Future[Any]) -> None:
+        async with self._manager as value:
+            entered.set_result(value)
+            await self._leaving.wait()
+
+
+async def _awaited(awaitable: Any) -> Any:
+    return await awaitable
+
+
+def _manager(function: Callable[[], Any]) -> Any:
+    if inspect.isasyncgenfunction(function):
+        return asynccontextmanager(function)()
+    if inspect.isgeneratorfunction(function):
+        return contextmanager(function)()
+    return function()
+
+
+def _merge(values: dict[str, Any], more: Any, name: str) -> None:
+    if more is None:
+        return
+    if not isinstance(more, Mapping) or not all(isinstance(key, str) for key in more):
+        raise TaskqError(f'{name} yielded {more!r}: yield a dict whose keys are names, such as {{"pool": pool}}, or nothing')
+    if twice := values.keys() & more.keys():
+        raise TaskqError(f"{name} yielded {', '.join(sorted(map(repr, twice)))}, which is in taskq.state already")
+    values.update(more)
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__qualname__", None) or repr(function)

@@ -1,0 +1,96 @@
+"""Which lanes are free, which are at work, and which wait only for their message to be settled: the pump's bookkeeping."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from contextvars import Context
+
+from taskq.message import Message
+from taskq.worker.lane import Lane
+
+__all__ = ["Roster"]
+
+
+class Roster:
+    """The lanes of one worker, as its pump sees them."""
+
+    def __init__(self) -> None:
+        self._free: list[Lane] = []
+        self._busy: dict[bytes, Lane] = {}
+        #: Whose message is done, and whose ack isn't told yet.
+        self._done: dict[int, Lane] = {}
+        #: Whose listeners are being told.
+        self._telling: set[int] = set()
+
+    def add(self, lanes: Iterable[Lane]) -> None:
+        """Add free lanes."""
+        # The last freed is used first: the fewest threads are started, and what they touched is still warm.
+        self._free += reversed(list(lanes))
+
+    @property
+    def known(self) -> Collection[bytes]:
+        """The ids of all messages in lanes."""
+        return self._busy.keys()
+
+    @property
+    def busy(self) -> list[Lane]:
+        """The lanes whose jobs, or their listeners, run."""
+        return [lane for lane in self._busy.values() if lane.number not in self._done or lane.number in self._telling]
+
+    @property
+    def room(self) -> int:
+        """How many messages can be taken, when the acks are told with them."""
+        return len(self._free) + len(self._done) - len(self._telling & self._done.keys())
+
+    @property
+    def free(self) -> int:
+        """How many messages can be taken at once."""
+        return len(self._free)
+
+    def is_idle(self) -> bool:
+        """True when nothing is in any lane."""
+        return not self._busy
+
+    def is_running(self, lane: Lane, run: int) -> bool:
+        """True while that run of the lane isn't over."""
+        return lane.run == run and self._busy.get(lane.message.id) is lane and lane.number not in self._done
+
+    def is_telling(self, lane: Lane) -> bool:
+        """True while the lane's listeners are being told."""
+        return lane.number in self._telling
+
+    def take(self, message: Message, context: Context) -> Lane:
+        """Put a message into a free lane."""
+        lane = self._free.pop()
+        lane.take(message, context)
+        self._busy[message.id] = lane
+        return lane
+
+    def done(self, lane: Lane) -> None:
+        """Its message is done, and its ack is kept for the next trip."""
+        self._done[lane.number] = lane
+
+    def tell(self, lane: Lane) -> None:
+        """Its listeners are being told."""
+        self._telling.add(lane.number)
+
+    def told(self, lane: Lane) -> list[Lane]:
+        """Its listeners have been told. Returns it, when nothing else keeps it."""
+        self._telling.discard(lane.number)
+        return [] if lane.number in self._done else [lane]
+
+    def settled(self) -> list[Lane]:
+        """The acks are told. Returns the lanes that nothing else keeps."""
+        lanes = [lane for lane in self._done.values() if lane.number not in self._telling]
+        self._done.clear()
+        return lanes
+
+    def release(self, lanes: Iterable[Lane]) -> None:
+        """These lanes are free."""
+        for lane in lanes:
+            del self._busy[lane.message.id]
+            self._free.append(lane)
+
+    def forget(self, lane: Lane) -> None:
+        """Wait for this lane no more. It isn't used again."""
+        self._busy.pop(lane.message.id, None)

@@ -1,0 +1,48 @@
+"""A waiter that another thread may wake: for the pump, which sleeps while jobs run beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+
+from taskq.worker.waiter import SIGTERM, Waiter
+
+__all__ = ["Sleeper"]
+
+
+class Sleeper(Waiter):
+    """Is made in the main thread, sleeps in another."""
+
+    def __init__(self) -> None:
+        self._is_asleep = False
+        super().__init__()
+
+    def wake(self) -> None:
+        """End the sleep, from any thread. Cheap while nobody sleeps."""
+        if self._is_asleep:
+            self._is_asleep = False
+            with contextlib.suppress(BlockingIOError):  # it is full: whoever sleeps wakes
+                os.write(self._write, b"\0")
+
+    def lie_down(self) -> None:
+        """Let `wake` wake from now on. What came before must be looked at after this, and before `sleep`."""
+        self._is_asleep = True
+
+    def sleep(self, fileno: int | None, timeout: float) -> bool:
+        """Sleep until woken, told to stop, or `timeout` seconds are over. True: the descriptor is readable."""
+        watched = select.poll()
+        watched.register(self._read, select.POLLIN)
+        if fileno is not None:
+            watched.register(fileno, select.POLLIN)
+        ready = {fd for fd, _ in watched.poll(max(0.0, timeout) * 1000)} if not self.stopping else set()
+        self._is_asleep = False
+        if self._read in ready:
+            self._drain()
+        return fileno in ready
+
+    def _drain(self) -> None:
+        # The main thread may be blocked by a job, and its handler wait: the bytes are the numbers of the signals.
+        with contextlib.suppress(BlockingIOError):
+            while told := os.read(self._read, 512):
+                self.stopping = self.stopping or SIGTERM in told

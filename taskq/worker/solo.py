@@ -1,0 +1,42 @@
+"""A worker that runs one job at a time, in the main thread: the fast path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from taskq.config import ChannelSettings
+from taskq.driver.base import Driver, Link
+from taskq.queue import Queue
+from taskq.worker.executor import SyncExecutor
+from taskq.worker.loop import Loop
+from taskq.worker.opening import Opener
+from taskq.worker.record import Record
+from taskq.worker.runner import Runner
+from taskq.worker.waiter import Waiter
+
+__all__ = ["Solo"]
+
+
+class Solo:
+    """The loop, with all that it needs."""
+
+    def __init__(
+        self, queue: Queue, driver: Driver, link: Link, record: Record, *, worker: str, channel: ChannelSettings, poke: Callable[[], None]
+    ) -> None:
+        waiter = Waiter()
+        self._executor = SyncExecutor()
+        runner = Runner(Opener(queue, channel), self._executor, record, worker, channel.max_crashes)
+        self._loop = Loop(driver, link, runner, record, worker=worker, channel=channel, waiter=waiter, poke=poke)
+
+    def wait_for(self, awaitable: Any) -> Any:
+        """Run an awaitable on the process's event loop, and return its result."""
+        return self._executor.wait_for(awaitable)
+
+    def run(self) -> None:
+        """Work until told to stop, or until this process has done its share."""
+        self._loop.run()
+
+    def close(self) -> None:
+        """Close the event loop, if one was opened."""
+        self._executor.close()

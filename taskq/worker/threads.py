@@ -1,0 +1,88 @@
+"""Calls jobs in threads: each within its time, which ends by an exception that is raised in the job's own thread."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import inspect
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from taskq.clock import monotonic
+from taskq.errors import JobTimeout
+from taskq.worker.alarm import Alarm
+from taskq.worker.eventloop import in_time
+
+__all__ = ["Interrupt", "ThreadExecutor"]
+
+_raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_raise_in.argtypes = (ctypes.c_ulong, ctypes.py_object)
+_raise_in.restype = ctypes.c_int
+_NOTHING = ctypes.py_object()  # a null pointer: takes back what wasn't raised yet
+
+
+class Interrupt:
+    """Raises an exception in the thread that made this, at its next bytecode, until it is closed and never after.
+
+    The lock decides: what was sent before the end of the call and has not arrived is taken back, so the thread's next call is safe.
+    """
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+        self._lock = threading.Lock()
+        self._is_open = True
+        self._is_sent = False
+
+    def send(self, kind: type[BaseException]) -> None:
+        """Raise an exception of this class there, once. Does nothing after `close`."""
+        with self._lock:
+            if self._is_open and not self._is_sent:
+                self._is_sent = True
+                _raise_in(self._thread, kind)
+
+    def close(self) -> None:
+        """Let nothing more arrive. If the exception does arrive in here, that was it: another is never sent."""
+        with self._lock:
+            self._is_open = False
+            if self._is_sent:
+                _raise_in(self._thread, _NOTHING)
+
+
+class ThreadExecutor:
+    """Calls a job in the thread that asks for it. What it returns to be awaited is awaited on the process's event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, alarm: Alarm) -> None:
+        self._loop = loop
+        self._alarm = alarm
+        self._pid = os.getpid()
+
+    def execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
+        """Call the function and return its result; raises as `SyncExecutor.execute`."""
+        try:
+            result = self._call_in_time(function, args, kwargs, timeout) if timeout else function(*args, **kwargs)
+            if result is None or not inspect.isawaitable(result):
+                return result
+            return asyncio.run_coroutine_threadsafe(in_time(result, timeout), self._loop).result()
+        finally:
+            # A process that the job forked, and that came back from it: the message, and the record of it, aren't its own.
+            if os.getpid() != self._pid:
+                os._exit(0)
+
+    def close(self) -> None:
+        """Nothing is left open: threads end with their process."""
+
+    def _call_in_time(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
+        try:
+            interrupt = Interrupt()
+            bell = self._alarm.set(monotonic() + timeout, lambda: interrupt.send(JobTimeout))
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self._alarm.cancel(bell)
+                interrupt.close()
+        except JobTimeout as error:
+            if not error.args:  # only a class can be raised in another thread
+                error.args = (f"the job ran longer than its handle_timeout of {timeout:g} s",)
+            raise

@@ -1,0 +1,161 @@
+"""Jobs of both kinds that run beside each other, and wait for the test's files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+import taskq
+from taskq import Queue
+from taskq.events import JobEvent
+from tests.support.ledger import note
+
+queue = Queue()
+_opened: list[asyncio.Queue[str]] = []
+
+
+def tell(error: BaseException) -> None:
+    note("on_fail", [type(error).__name__, str(error), taskq.current().id])
+
+
+def _start(name: str) -> None:
+    note("start", [name, taskq.current().attempt])
+
+
+@queue.job
+def hold(path: str, name: str = "") -> None:
+    """Wait in a thread for a file of the test's."""
+    _start(name)
+    while not os.path.exists(path):
+        time.sleep(0.005)
+    note("end", name)
+
+
+@queue.job
+async def ahold(path: str, name: str = "") -> None:
+    """Wait on the event loop for a file of the test's."""
+    _start(name)
+    try:
+        while not os.path.exists(path):
+            await asyncio.sleep(0.005)
+        note("end", name)
+    except asyncio.CancelledError:
+        note("cancelled", name)
+        raise
+
+
+@queue.job(on_lost="timeout")
+def careful(path: str, name: str = "") -> None:
+    """The same for a job that may never run twice."""
+    hold(path, name)
+
+
+@queue.job
+def who(path: str) -> None:
+    before = taskq.current().id
+    hold(path)
+    note("who", [before, taskq.current().id])
+
+
+@queue.job
+async def awho(path: str) -> None:
+    before = taskq.current().id
+    await ahold(path)
+    inside = await asyncio.to_thread(lambda: taskq.current().id)
+    note("who", [before, taskq.current().id, inside])
+
+
+@queue.job
+async def pooled(word: str) -> None:
+    """Use what the first job has opened: it belongs to one event loop."""
+    if not _opened:
+        _opened.append(asyncio.Queue())
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(_opened[0].get(), 0.01)
+    await _opened[0].put(word)
+    note("pooled", [word, len(_opened)])
+
+
+@queue.job
+def later(word: str) -> Any:
+    """A sync job that returns something to be awaited."""
+
+    async def say() -> None:
+        await asyncio.sleep(0)
+        note("later", [word, taskq.current().id, threading.current_thread() is threading.main_thread()])
+
+    return say()
+
+
+@queue.job
+def quick(number: int = 0) -> None:
+    note("quick", number)
+
+
+@queue.job
+async def aquick(number: int = 0) -> None:
+    note("aquick", number)
+
+
+@queue.job
+async def block(path: str) -> None:
+    """Block the event loop, as no coroutine should."""
+    hold(path, "block")
+
+
+@queue.job
+def die() -> None:
+    note("die")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@queue.job
+def leave_directory(path: str) -> None:
+    os.chdir(path)
+
+
+@queue.job
+def where(number: int) -> None:
+    note("where", os.getcwd())
+
+
+@queue.job(on_fail=tell, max_attempts=1)
+def fail() -> None:
+    raise ValueError("no")
+
+
+@queue.job(on_fail=tell, max_attempts=1)
+async def afail() -> None:
+    raise ValueError("no")
+
+
+@queue.job
+async def fork() -> None:
+    """Fork a process that comes back from the job as if it were its worker."""
+    if os.fork():
+        note("forked")
+
+
+@queue.job
+async def leave_task() -> None:
+    """Leave a task behind that wants to end the process."""
+
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    asyncio.get_running_loop().create_task(leave())
+    await asyncio.sleep(0)
+    note("left")
+
+
+def after(event: JobEvent) -> None:
+    note("after", event.context.id)
+
+
+if "LISTEN" in os.environ:  # not in the process of the tests, which imports this, too
+    taskq.events.after.connect(after)

@@ -1,0 +1,245 @@
+"""Several jobs at once in one process: sync ones in threads, async ones on one event loop, in any mixture."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from taskq.channel import State
+from taskq.message import Message
+from tests.e2e.apps import crowd
+from tests.e2e.conftest import StartWorker, run_burst
+from tests.support.ledger import Ledger
+from tests.support.servers import ServerProcess
+from tests.support.store import Store
+from tests.support.wait import wait_until
+
+
+def _go(tmp_path: Path) -> str:
+    return str(tmp_path / "go")
+
+
+def test_sync_and_async_jobs_run_side_by_side(start_worker: StartWorker, ledger: Ledger, tmp_path: Path) -> None:
+    """Given 15 sync and 15 async jobs that wait, then one process runs all 30 at once, and all end."""
+    for number in range(15):
+        crowd.hold.push(_go(tmp_path), f"s{number}")
+        crowd.ahold.push(_go(tmp_path), f"a{number}")
+    worker = start_worker("crowd", "--concurrency", "30")
+    started = ledger.wait_for("start", 30)
+    assert len({line.pid for line in started}) == 1
+    (tmp_path / "go").touch()
+    ledger.wait_for("end", 30)
+    assert worker.stop() == 0
+
+
+def test_no_more_is_reserved_than_there_is_room_for(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
+    """Given concurrency 5 and 12 jobs, then 5 are reserved and 7 wait for others, in their order."""
+    handles = [crowd.hold.push(_go(tmp_path), str(number)) for number in range(12)]
+    worker = start_worker("crowd", settings={"concurrency": 5})
+    ledger.wait_for("start", 5)
+    assert len(store.reserved()) == 5
+    assert [message.hex_id for message in store.messages(State.WAITING)] == [handle.id for handle in handles[5:]]
+    (tmp_path / "go").touch()
+    ledger.wait_for("end", 12)
+    assert worker.stop() == 0
+
+
+def test_each_knows_its_own_message(start_worker: StartWorker, ledger: Ledger, tmp_path: Path) -> None:
+    """Given 20 jobs at once in threads and tasks, then taskq.current() is each one's own, before, after and in a thread of its own."""
+    handles = [job.push(_go(tmp_path)) for _ in range(10) for job in (crowd.who, crowd.awho)]
+    worker = start_worker("crowd", "--concurrency", "20")
+    ledger.wait_for("start", 20)
+    (tmp_path / "go").touch()
+    told = [line.value for line in ledger.wait_for("who", 20)]
+    assert all(len(set(ids)) == 1 for ids in told)
+    assert {ids[0] for ids in told} == {handle.id for handle in handles}
+    assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("concurrency", ["1", "4"])
+def test_async_jobs_share_one_loop(start_worker: StartWorker, ledger: Ledger, concurrency: str) -> None:
+    """Given async jobs that use what the first has opened, then it lives on in the next, also with one job at a time."""
+    crowd.pooled.push_many([(str(number),) for number in range(8)])
+    assert run_burst(start_worker, "crowd", "--concurrency", concurrency) == 0
+    assert sorted(ledger.values("pooled")) == [[str(number), 1] for number in range(8)]
+
+
+def test_what_a_sync_job_returns_is_awaited_on_the_loop(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a sync job that returns a coroutine, then that runs on the main thread's loop, and knows its message."""
+    handle = crowd.later.push("x")
+    assert run_burst(start_worker, "crowd", "--concurrency", "2") == 0
+    assert ledger.values("later") == [["x", handle.id, True]]
+
+
+def test_many_quick_jobs_each_run_once(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given 400 quick jobs of both kinds, two processes and listeners, then each runs once, and its listener is told once."""
+    handles = crowd.quick.push_many([(number,) for number in range(200)]) + crowd.aquick.push_many([(number,) for number in range(200)])
+    assert run_burst(start_worker, "crowd", "--concurrency", "8", "--processes", "2", env={"LISTEN": "1"}) == 0
+    for name in ("quick", "aquick"):
+        assert sorted(ledger.values(name)) == list(range(200))
+    assert sorted(ledger.values("after")) == sorted(handle.id for handle in handles)
+    assert store.reserved() == []
+
+
+def test_listeners_and_on_fail_know_their_message(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given failing jobs of both kinds, then on_fail is called for each, and taskq.current() is its message."""
+    handles = [crowd.fail.push(), crowd.afail.push()]
+    assert run_burst(start_worker, "crowd", "--concurrency", "4") == 1
+    assert sorted(ledger.values("on_fail")) == sorted(["ValueError", "no", handle.id] for handle in handles)
+    assert store.count(State.FAILED) == 2
+
+
+def test_a_child_that_dies_blames_all_that_it_ran(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
+    """Given five running jobs and two that wait, if their process is killed, then the five are counted and run again, the two are not."""
+    running = [
+        job.push(_go(tmp_path), str(number)) for number, job in enumerate([crowd.hold, crowd.ahold, crowd.hold, crowd.ahold, crowd.hold])
+    ]
+    waiting = [crowd.hold.push(_go(tmp_path), "behind") for _ in range(2)]
+    worker = start_worker("crowd", "--concurrency", "5")
+    pid = ledger.wait_for("start", 5)[0].pid
+    os.kill(pid, signal.SIGKILL)
+    again = ledger.wait_for("start", 10)[5:]
+    assert {line.pid for line in again} != {pid}
+    assert sorted(line.value for line in again) == [[str(number), 1] for number in range(5)]
+    assert {raw[2:18].hex(): raw[1] for raw in store.reserved()} == {handle.id: 1 for handle in running}
+    assert [(message.hex_id, message.crashes) for message in store.messages(State.WAITING)] == [(handle.id, 0) for handle in waiting]
+    assert "while it ran 5 jobs" in store.records(Message(store.reserved()[0]))[0].error
+    (tmp_path / "go").touch()
+    ledger.wait_for("end", 7)
+    assert worker.stop() == 0
+
+
+def test_a_lost_worker_had_perhaps_run_everything(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
+    """Given jobs that may never run twice, if the whole worker dies while it runs three, then its successor sets all three aside."""
+    for number in range(3):
+        crowd.careful.push(_go(tmp_path), str(number))
+    worker = start_worker("crowd", "--concurrency", "3")
+    ledger.wait_for("start", 3)
+    worker.kill()
+    successor = start_worker("crowd", "--concurrency", "3")
+    wait_until(lambda: store.count(State.TIMEOUT) == 3, what="three in timeout")
+    assert successor.stop() == 0
+    assert len(ledger.lines("start")) == 3
+
+
+def test_a_stop_lets_running_jobs_end(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
+    """Given six running jobs and three that wait, if the worker is told to stop, then the six end, and the three wait on in order."""
+    for number in range(3):
+        crowd.hold.push(_go(tmp_path), f"s{number}")
+        crowd.ahold.push(_go(tmp_path), f"a{number}")
+    behind = [crowd.quick.push(number) for number in range(3)]
+    worker = start_worker("crowd", "--concurrency", "6")
+    ledger.wait_for("start", 6)
+    worker.signal(signal.SIGTERM)
+    worker.wait_for_log("stopping: SIGTERM")
+    (tmp_path / "go").touch()
+    assert worker.wait(5) == 0
+    assert len(ledger.lines("end")) == 6
+    assert [message.hex_id for message in store.messages(State.WAITING)] == [handle.id for handle in behind]
+
+
+def test_what_does_not_end_in_time_runs_again_uncounted(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
+    """Given stop_timeout = 1, then an async job is cancelled shortly before it is over, a sync one killed; both wait again, uncounted."""
+    handles = [crowd.ahold.push(_go(tmp_path), "a"), crowd.hold.push(_go(tmp_path), "s")]
+    worker = start_worker("crowd", "--concurrency", "2", settings={"stop_timeout": 1})
+    ledger.wait_for("start", 2)
+    assert worker.stop() == 0
+    assert ledger.values("cancelled") == ["a"]
+    assert ledger.lines("end") == []
+    left = store.messages(State.WAITING)
+    assert sorted(message.hex_id for message in left) == sorted(handle.id for handle in handles)
+    assert {(message.attempts, message.crashes, message.history_bytes()) for message in left} == {(0, 0, b"")}
+    assert "was cancelled at its stop_timeout" in worker.log
+
+
+def test_a_blocked_loop_holds_up_nobody_else(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
+    """Given a coroutine that blocks the loop, then a sync job beside it ends and is settled, and an async one goes to another process."""
+    worker = start_worker("crowd", "--concurrency", "3", "--processes", "1")
+    crowd.hold.push(str(tmp_path / "first"), "s")
+    crowd.block.push(_go(tmp_path))
+    ledger.wait_for("start", 2)
+    waiting = crowd.aquick.push(1)
+    (tmp_path / "first").touch()
+    ledger.wait_for("end")
+    wait_until(lambda: len(store.reserved()) == 1, what="the sync job is settled, the async one given back")
+    wait_until(lambda: [message.hex_id for message in store.messages(State.WAITING)] == [waiting.id], what="it waits")
+    (tmp_path / "go").touch()
+    ledger.wait_for("aquick")
+    assert worker.stop() == 0
+
+
+def test_a_process_is_replaced_after_its_share(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given max_messages = 5 and 20 jobs, then four processes run them, none more than five."""
+    crowd.quick.push_many([(number,) for number in range(20)])
+    assert run_burst(start_worker, "crowd", "--concurrency", "3", "--max-messages", "5") == 0
+    pids = [line.pid for line in ledger.lines("quick")]
+    assert sorted(ledger.values("quick")) == list(range(20))
+    assert len(set(pids)) == 4
+    assert max(map(pids.count, pids)) == 5
+
+
+def test_the_successor_does_not_wait_for_the_last_job(start_worker: StartWorker, ledger: Ledger, tmp_path: Path) -> None:
+    """Given a process that has done its share but for one long job, then another takes over at once, and the long job ends in peace."""
+    crowd.hold.push(_go(tmp_path), "long")
+    crowd.quick.push_many([(number,) for number in range(2)])
+    worker = start_worker("crowd", "--concurrency", "2", "--max-messages", "3")
+    (old,) = ledger.wait_for("start")
+    ledger.wait_for("quick", 2)
+    crowd.quick.push_many([(2,), (3,)])
+    (tmp_path / "go").touch()
+    ledger.wait_for("quick", 4)
+    (end,) = ledger.wait_for("end")
+    assert end.pid == old.pid
+    assert worker.stop() == 0
+
+
+def test_the_working_directory_is_put_back(start_worker: StartWorker, ledger: Ledger, tmp_path: Path) -> None:
+    """Given a job that changes the directory, then it is put back, and said once."""
+    crowd.leave_directory.push(str(tmp_path))
+    worker = start_worker("crowd", "--concurrency", "2")
+    worker.wait_for_log("it is put back")
+    crowd.where.push(1)
+    ((line),) = ledger.wait_for("where")
+    assert line.value == os.getcwd()
+    assert worker.stop() == 0
+
+
+def test_a_forked_copy_of_the_worker_ends(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given an async job that forks, then the copy does nothing more, and the message is settled once."""
+    crowd.fork.push()
+    crowd.aquick.push(1)
+    assert run_burst(start_worker, "crowd", "--concurrency", "2") == 0
+    assert len(ledger.lines("forked")) == 1
+    assert ledger.values("aquick") == [1]
+
+
+def test_a_task_left_behind_does_not_end_the_process(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a task that a job has left on the loop and that calls exit, then the process works on, and says so."""
+    worker = start_worker("crowd", "--concurrency", "2")
+    crowd.leave_task.push()
+    worker.wait_for_log(r"raised SystemExit\(3\)")
+    crowd.aquick.push(1)
+    (line,) = ledger.wait_for("aquick")
+    assert line.pid == ledger.lines("left")[0].pid
+    assert worker.stop() == 0
+
+
+def test_the_server_goes_away_and_comes_back(
+    start_worker: StartWorker, server: ServerProcess, ledger: Ledger, store: Store, tmp_path: Path
+) -> None:
+    """Given connections that all break while jobs run and the worker sleeps, then the jobs are settled, and new ones run."""
+    worker = start_worker("crowd", "--concurrency", "4")
+    crowd.hold.push(_go(tmp_path), "s")
+    crowd.ahold.push(_go(tmp_path), "a")
+    ledger.wait_for("start", 2)
+    server.admin.client_kill_filter(_type="normal", skipme=True)
+    (tmp_path / "go").touch()
+    ledger.wait_for("end", 2)
+    crowd.aquick.push_many([(number,) for number in range(10)])
+    ledger.wait_for("aquick", 10)
+    wait_until(lambda: store.reserved() == [], what="everything settled")
+    assert worker.stop() == 0
+    assert len(ledger.lines("start")) == 2
