@@ -50,12 +50,14 @@ if TYPE_CHECKING:
     from taskq.queue import Queue
     from taskq.result import Handle
     from taskq.retry import Backoff
+    from taskq.stream import AsyncStream, Stream
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AppError",
     "ArgumentsError",
+    "AsyncStream",
     "Backoff",
     "Buffer",
     "Call",
@@ -89,6 +91,7 @@ __all__ = [
     "ServerUnavailable",
     "State",
     "Status",
+    "Stream",
     "StreamRestarted",
     "TaskqError",
     "UnknownChannel",
@@ -102,6 +105,7 @@ __all__ = [
 
 #: Where the public names live, but for the two modules. Every name that isn't listed is an error's.
 _HOMES = {
+    "AsyncStream": "stream",
     "Backoff": "retry",
     "Buffer": "buffer",
     "Call": "call",
@@ -113,6 +117,7 @@ _HOMES = {
     "Queue": "queue",
     "State": "channel",
     "Status": "awaiting",
+    "Stream": "stream",
     "current": "context",
     "progress": "context",
     "state": "lifespan",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from taskq.channel import State
 from taskq.clock import monotonic
 from taskq.driver.base import Command, Driver
-from taskq.errors import QueueFull, ServerError, ServerUnavailable
+from taskq.errors import QueueFull, ServerError
 
 __all__ = ["Caller", "Found", "Patient", "Steps", "arun", "find", "run"]
 
@@ -78,10 +78,9 @@ async def arun(steps: Steps[T], sender: Caller) -> T:
 class Patient:
     """Bears with a server that doesn't answer: for as long as the caller waits, or, when that is for ever, for a minute."""
 
-    _LONGEST = 60.0
-
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, longest: float = 60.0) -> None:
         self._deadline = deadline
+        self._longest = longest
         self._since: float | None = None
         self._pause = 0.05
 
@@ -89,7 +88,7 @@ class Patient:
         """Note that the server answers."""
         self._since, self._pause = None, 0.05
 
-    def pause_after(self, error: ServerUnavailable) -> float:
+    def pause_after(self, error: Exception) -> float:
         """Return the seconds after which to ask again.
 
         Raises:
@@ -97,7 +96,7 @@ class Patient:
         """
         now = monotonic()
         self._since = self._since or now
-        if now >= min(self._deadline, self._since + self._LONGEST):
+        if now >= min(self._deadline, self._since + self._longest):
             raise error
         self._pause = min(2.0, self._pause * 2)
         return random.uniform(0.01, self._pause)

@@ -18,7 +18,20 @@ from taskq.history import records
 from taskq.message import Message
 from taskq.signing import Signer
 
-__all__ = ["Progress", "Status", "Subject", "ask_ending", "ask_progress", "ask_status", "await_result", "pack_progress", "read_progress"]
+__all__ = [
+    "SLICE",
+    "Lookout",
+    "Progress",
+    "Status",
+    "Subject",
+    "ask_ending",
+    "ask_progress",
+    "ask_status",
+    "await_result",
+    "how_to_keep",
+    "pack_progress",
+    "read_progress",
+]
 
 #: How long to block in the server at once: well below a link's timeout.
 SLICE = 3.0
@@ -89,7 +102,7 @@ def await_result(driver: Driver, subject: Subject, timeout: float | None) -> Ste
     while True:
         left = deadline - monotonic()
         try:
-            raw = yield from _next_look(driver, subject, left)
+            raw = yield from _next_look(driver, subject, watch.slice_of(left))
             patient.answered()
             ending = _read(raw, subject) or (yield from watch.look())
         except ServerUnavailable as error:
@@ -102,13 +115,13 @@ def await_result(driver: Driver, subject: Subject, timeout: float | None) -> Ste
 
 
 def _next_look(driver: Driver, subject: Subject, left: float) -> Steps[bytes | None]:
-    """Sleep in the server until the result is there, or the slice is over."""
+    """Sleep in the server until the result is there, or the time is over; 0: only look."""
     raw: bytes | None
     if left <= 0:
         raw = yield driver.result(subject.id)
         return raw
     try:
-        raw = yield driver.wait_for_result(subject.id, max(0.01, min(SLICE, left)))
+        raw = yield driver.wait_for_result(subject.id, left)
     except QueueFull:  # at its memory limit the server lets nobody block like that
         raw = yield driver.result(subject.id)
         if raw is None:
@@ -127,6 +140,10 @@ class Lookout:
         # Of a handle made from an id nothing is known: look at once.
         self._due = monotonic() + _FIRST_LOOK if keeps else 0.0
         self._missed = 0
+
+    def slice_of(self, left: float) -> float:
+        """How many of the seconds that are left to block in the server: until the next look at most. 0: no time is left."""
+        return max(0.01, min(SLICE, left, self._due - monotonic())) if left > 0 else 0.0
 
     def look(self) -> Steps[Ending | None]:
         """Look, when it is time for that. Returns how the message ended without a result of its own; None: go on waiting.

@@ -118,6 +118,14 @@ class Keys:
         """The list whose only element tells how one message ended."""
         return f"{self.tag}:result:{message_id}"
 
+    def parts(self, message_id: str) -> str:
+        """The stream of what one generator job has yielded."""
+        return f"{self.tag}:parts:{message_id}"
+
+    def reading(self, message_id: str) -> str:
+        """The hash that tells how far such a stream is written and read."""
+        return f"{self.tag}:reading:{message_id}"
+
     def progress(self, message_id: str) -> str:
         """How far one running job says that it is; ends by itself."""
         return f"{self.tag}:progress:{message_id}"

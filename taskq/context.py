@@ -10,7 +10,7 @@ import msgspec
 
 from taskq.errors import TaskqError
 
-__all__ = ["Context", "Runs", "current", "enter", "progress"]
+__all__ = ["Context", "Runs", "current", "enter", "progress", "run_here"]
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +38,8 @@ class Runs(Protocol):
     @property
     def context(self) -> Context: ...
 
+    def stream_of(self) -> tuple[bytes, float]: ...
+
     def tell_progress(self, done: float, total: float | None, message: str) -> None: ...
 
 
@@ -51,10 +53,19 @@ def current() -> Context:
     Raises:
         TaskqError: no job runs here.
     """
+    return run_here().context
+
+
+def run_here() -> Runs:
+    """Return the run of this task or thread.
+
+    Raises:
+        TaskqError: no job runs here.
+    """
     run = _current.get()
     if run is None:
         raise TaskqError("taskq.current() is only known inside a job that a worker runs")
-    return run.context
+    return run
 
 
 def progress(done: float, total: float | None = None, message: str = "") -> None:

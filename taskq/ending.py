@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any, Literal
 
 import msgspec
@@ -11,8 +12,9 @@ from taskq.errors import JobFailed, MalformedMessage, NoResult, ResultCancelled,
 from taskq.history import Record
 from taskq.signing import SIGNATURE_SIZE, Signer
 
-__all__ = ["Ending", "ending_of", "pack_ending", "read_ending", "value_of"]
+__all__ = ["Ending", "ending_of", "pack_ending", "pack_part", "read_ending", "read_part", "value_of"]
 
+_PART = struct.Struct(">QB")
 #: Where the flags of a message stand in what is signed.
 _NO_FLAGS = 0
 
@@ -31,6 +33,8 @@ class Ending(msgspec.Struct, array_like=True, frozen=True):
     #: What the job returned, and the code of the serializer that wrote it.
     value: bytes = b""
     serializer: int = 0
+    #: Whether the job was a generator.
+    is_stream: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -87,3 +91,32 @@ def value_of(ending: Ending, message_id: str) -> Any:
         return serializer_of_code(ending.serializer).load(ending.value)
     except Exception as error:  # unpickling raises whatever a class likes
         raise ResultError(f"the result of {message_id} can't be read here: {type(error).__name__}: {error}") from error
+
+
+def pack_part(number: int, value: bytes, serializer: int, identity: bytes, signer: Signer | None) -> bytes:
+    """Return the bytes of what a job has yielded. Its number is signed too: parts can't change places."""
+    data = _PART.pack(number, serializer) + value
+    return data if signer is None else data + signer.sign(identity, _NO_FLAGS, data)
+
+
+def read_part(data: bytes, number: int, message_id: str, signer: Signer | None) -> Any:
+    """Verify a part and return what the job has yielded.
+
+    Raises:
+        SignatureError: there is a signer, and the signature is missing or wrong.
+        ResultError: this program can't read it.
+    """
+    if signer is not None:
+        data, signature = data[:-SIGNATURE_SIZE], data[-SIGNATURE_SIZE:]
+        try:
+            signer.verify(bytes.fromhex(message_id), _NO_FLAGS, data, signature)
+        except SignatureError:
+            text = f"part {number} of {message_id} isn't signed with this program's secret (TASKQ_SECRET): it was refused unread"
+            raise SignatureError(text) from None
+    try:
+        told, serializer = _PART.unpack_from(data)
+        if told != number:
+            raise MalformedMessage(f"it says that it is number {told}")
+        return serializer_of_code(serializer).load(data[_PART.size :])
+    except Exception as error:
+        raise ResultError(f"part {number} of {message_id} can't be read here: {type(error).__name__}: {error}") from error

@@ -18,7 +18,7 @@ from taskq.options import PLAIN, Delay, JobOptions, PushChoices, PushOptions
 from taskq.result import Handle
 from taskq.signature import Signature
 
-__all__ = ["Job", "Options", "Pushable", "home_of"]
+__all__ = ["Job", "Options", "Pushable", "home_of", "is_generator"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -180,6 +180,11 @@ class Job(Pushable[P, R]):
                 f"{self.name} has a parameter named 'delay', which push() takes for itself: "
                 f"{self.name}.push(..., delay=60) could mean either. Rename the parameter."
             )
+        if is_generator(self.function) and not self.options_of_job.result_ttl:
+            raise JobDefinitionError(
+                f"{self.name} is a generator, and nobody could read what it yields: say for how many seconds its parts are kept, "
+                "with @queue.job(result_ttl=3600)"
+            )
         scope = getattr(self.function, "__qualname__", "").rpartition(".")[0]
         if self.kind == "function" and self.signature.names[:1] == ("cls",) and scope and not scope.endswith("<locals>"):
             # Under @classmethod the job would never learn the class: since Python 3.13 that passes it to calls only.
@@ -249,9 +254,12 @@ def _kind(function: Any) -> Literal["function", "static", "class"]:
         return "class"
     if not callable(function) or inspect.isclass(function):
         raise JobDefinitionError(f"a job must be a function or a method, not {function!r}")
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise JobDefinitionError(f"{function.__qualname__} is a generator: calling it runs nothing, so a job can't be one in this version")
     return "function"
+
+
+def is_generator(function: Any) -> bool:
+    """Whether a function yields parts, sync or async."""
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _find_job(module: str, qualname: str) -> Any:

@@ -119,4 +119,4 @@ class Outbox(Answers):
             await sender.aclose()
 
     def _handle(self, out: Outgoing) -> Handle[Any]:
-        return Handle(self, out.channel, out.identity.hex(), out.payload, out.keeps)
+        return Handle(self, out.channel, out.identity.hex(), out.payload, out.keeps, out.is_stream)

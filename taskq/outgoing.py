@@ -16,6 +16,7 @@ from taskq.codec import Serializer, check_serializer, dump_arguments
 from taskq.config import Settings
 from taskq.driver.base import Command, Driver
 from taskq.errors import MessageTooLarge, SerializationError
+from taskq.job import is_generator
 from taskq.message import encode, loss_flag, make_body, new_id
 from taskq.options import PLAIN, PushOptions
 from taskq.signing import Signer
@@ -39,6 +40,8 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     once: bool
     #: Whether its result is kept.
     keeps: bool
+    #: Whether its job yields parts.
+    is_stream: bool
 
 
 class _Form(NamedTuple):
@@ -52,6 +55,7 @@ class _Form(NamedTuple):
     #: Names of the positional parameters, for errors.
     parameters: tuple[str, ...]
     result_ttl: float
+    is_stream: bool
 
 
 class Packer:
@@ -101,13 +105,14 @@ class Packer:
         identity = new_id()
         signer = self.signer(prefix) if self._settings.secrets else None
         payload = encode(identity, body, form.flags, signer)
-        return Outgoing(channel, identity, payload, delay or None, at, options.once, result_ttl > 0)
+        return Outgoing(channel, identity, payload, delay or None, at, options.once, result_ttl > 0, form.is_stream)
 
     def _form(self, job: Callee) -> _Form:
         options = job.options_of_job
         serializer = check_serializer(options.serializer or self._settings.serializer)
         is_labelled = job.name in (OBJECT, CALL)
-        form = _Form(job.name, serializer, loss_flag(options.on_lost), is_labelled, job.signature.names, options.result_ttl)
+        kept = (options.result_ttl, is_generator(job.function))
+        form = _Form(job.name, serializer, loss_flag(options.on_lost), is_labelled, job.signature.names, *kept)
         self._forms[job] = form
         return form
 

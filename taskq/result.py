@@ -8,8 +8,10 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 import msgspec
 
 from taskq.asking import Steps
-from taskq.awaiting import Progress, Status, Subject, ask_progress, ask_status, await_result
+from taskq.awaiting import Progress, Status, Subject, ask_progress, ask_status, await_result, how_to_keep
 from taskq.driver.base import Driver
+from taskq.errors import NoResult
+from taskq.stream import AsyncStream, Stream
 
 __all__ = ["Asker", "Handle"]
 
@@ -38,6 +40,7 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
     id: str
     _payload: bytes | None = None
     _keeps: bool | None = None
+    _is_stream: bool | None = None
 
     def delete(self) -> bool:
         """Withdraw the message. Returns True when it was still pending (delayed or waiting), False when it was too late.
@@ -101,6 +104,45 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
     async def aprogress(self) -> Progress | None:
         """The same from async code."""
         return await self._queue.aask(self.channel, lambda driver: ask_progress(driver, self._subject))
+
+    @overload
+    def stream(self: Handle[AsyncIterator[T]], *, after: int = 0, timeout: float | None = None) -> Stream[T]: ...
+    @overload
+    def stream(self: Handle[Iterator[T]], *, after: int = 0, timeout: float | None = None) -> Stream[T]: ...
+    @overload
+    def stream(self, *, after: int = 0, timeout: float | None = None) -> Stream[Any]: ...
+    def stream(self, *, after: int = 0, timeout: float | None = None) -> Any:
+        """Read what a generator job yields, while it runs: `for part in handle.stream()`.
+
+        Args:
+            after: a position of an earlier reading (`stream.position`), to go on from there. 0: from the start.
+            timeout: seconds to wait for each part. None: as long as it takes.
+
+        Raises, from the reading:
+            JobFailed, ResultCancelled: the job has ended like that; its parts came before.
+            StreamRestarted: the job runs again, and its parts come anew: reading on gives them.
+            ResultTimeout: no part came in time; reading on is possible.
+            NoResult: there are no parts: the job is no generator, keeps none, they have expired, or the message is gone.
+        """
+        self._check_stream()
+        return Stream(self._queue, self._subject, after, timeout)
+
+    @overload
+    def astream(self: Handle[AsyncIterator[T]], *, after: int = 0, timeout: float | None = None) -> AsyncStream[T]: ...
+    @overload
+    def astream(self: Handle[Iterator[T]], *, after: int = 0, timeout: float | None = None) -> AsyncStream[T]: ...
+    @overload
+    def astream(self, *, after: int = 0, timeout: float | None = None) -> AsyncStream[Any]: ...
+    def astream(self, *, after: int = 0, timeout: float | None = None) -> Any:
+        """The same from async code: `async for part in handle.astream()`."""
+        self._check_stream()
+        return AsyncStream(self._queue, self._subject, after, timeout)
+
+    def _check_stream(self) -> None:
+        if self._is_stream is False:
+            raise NoResult(f"message {self.id} has no parts, for its job is no generator: ask for its result()")
+        if self._keeps is False:
+            raise NoResult(how_to_keep(self.id))
 
     @property
     def _subject(self) -> Subject:

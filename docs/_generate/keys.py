@@ -22,6 +22,8 @@ def key_table(keys: Keys) -> str:
         (keys.worker(_WORKER), "hash", "what one worker is doing; ends by itself"),
         (keys.wake, "list", "a token that wakes a sleeping supervisor"),
         (keys.result(_MESSAGE), "list", "how one message ended, when that is kept; ends by itself"),
+        (keys.parts(_MESSAGE), "stream", "what one generator job has yielded; ends by itself"),
+        (keys.reading(_MESSAGE), "hash", "how far such a stream is written and read; ends by itself"),
         (keys.progress(_MESSAGE), "string", "how far one running job says that it is; ends by itself"),
         (keys.once(_MESSAGE), "string", "the mark of a push that may be repeated; ends by itself"),
     ]

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from taskq.channel import Keys, State
 from taskq.driver.scripts import Script
 
-__all__ = ["AsyncLink", "Blame", "Command", "Driver", "Fault", "Kept", "Link", "Rescue", "Where", "Word"]
+__all__ = ["AsyncLink", "Blame", "Command", "Driver", "Fault", "Kept", "Link", "Part", "Rescue", "Where", "Word"]
 
 Word = bytes | str | int | float
 Where = Literal["front", "back", "later"]
@@ -45,6 +45,18 @@ class Kept(NamedTuple):
 
     data: bytes
     ttl_ms: int
+    #: Whether the job has yielded parts, whose stream ends with it.
+    is_stream: bool = False
+
+
+class Part(NamedTuple):
+    """What a generator job has yielded."""
+
+    number: int
+    data: bytes
+    ttl_ms: int
+    #: How many may be unread: more are refused.
+    limit: int
 
 
 class Rescue(NamedTuple):
@@ -193,6 +205,14 @@ class Driver(Protocol):
     def result(self, message_id: str) -> Command: ...  # the result, or None
 
     def wait_for_result(self, message_id: str, timeout: float) -> Command: ...  # the same
+
+    def begin(self, worker: str, message_id: bytes, ttl_ms: int) -> Command: ...  # the last number, or -1
+
+    def part(self, worker: str, message_id: bytes, part: Part) -> Command: ...  # 1, 0 or -1
+
+    def read(self, message_id: str, after: int, count: int) -> Command: ...  # [start, [[id, [field, data]], ...]]
+
+    def wait_for_parts(self, message_id: str, after: int, count: int, timeout: float) -> Command: ...  # [[key, entries]], or None
 
     def position(self, state: State, message: bytes) -> Command: ...  # None when these bytes are not in waiting or delayed
 

@@ -8,7 +8,7 @@ from itertools import chain
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
 from taskq.driver.alink import RedisAsyncLink
-from taskq.driver.base import Command, Kept, Rescue, Where, Word
+from taskq.driver.base import Command, Kept, Part, Rescue, Where, Word
 from taskq.driver.connect import VERSION, Address, read_version
 from taskq.driver.link import RedisLink
 from taskq.driver.scripts import load_script
@@ -46,7 +46,7 @@ class RedisDriver:
     def rights(self) -> Command:
         keys = self.keys
         places = (keys.nothing, keys.waiting, keys.delayed, keys.failed, keys.timeout, keys.parked, keys.wake, keys.workers)
-        others = (keys.reserved("none"), keys.worker("none"), keys.once("none"))
+        others = (keys.reserved("none"), keys.worker("none"), keys.once("none"), *self._aftermath("none"))
         return self._script("rights", (*places, *others))
 
     # ---- the application's moves
@@ -95,13 +95,13 @@ class RedisDriver:
         return self._script("requeue", places, where, delay_ms, *ids)
 
     def finish(self, worker: str, message_id: bytes, kept: Kept) -> Command:
-        places = (self.keys.reserved(worker), self.keys.result(message_id.hex()))
-        return self._script("finish", places, message_id, kept.ttl_ms, kept.data)
+        places = (self.keys.reserved(worker), *self._aftermath(message_id.hex()))
+        return self._script("finish", places, message_id, kept.ttl_ms, kept.data, int(kept.is_stream))
 
     def fail(self, worker: str, state: State, message_id: bytes, message: bytes, kept: Kept | None = None) -> Command:
         keys = self.keys
-        places = (keys.reserved(worker), keys.of(state), keys.result(message_id.hex()))
-        told = (kept.ttl_ms, kept.data) if kept is not None else (0, b"")
+        places = (keys.reserved(worker), keys.of(state), *self._aftermath(message_id.hex()))
+        told = (kept.ttl_ms, kept.data, int(kept.is_stream)) if kept is not None else (0, b"", 0)
         return self._script("fail", places, message_id, message, *self._kept, *told)
 
     def park(self, worker: str, message_id: bytes, message: bytes) -> Command:
@@ -155,6 +155,30 @@ class RedisDriver:
     def look(self, workers: Sequence[str]) -> Command:
         return self._script("look", (self.keys.waiting, self.keys.delayed, *map(self.keys.reserved, workers)))
 
+    def _aftermath(self, message_id: str) -> tuple[str, str, str]:
+        """The keys of what a message's runs leave behind."""
+        return self.keys.result(message_id), self.keys.parts(message_id), self.keys.reading(message_id)
+
+    # ---- parts
+
+    def begin(self, worker: str, message_id: bytes, ttl_ms: int) -> Command:
+        return self._script("begin", self._writing(worker, message_id), message_id, ttl_ms)
+
+    def part(self, worker: str, message_id: bytes, part: Part) -> Command:
+        return self._script("part", self._writing(worker, message_id), message_id, part.number, part.data, part.ttl_ms, part.limit)
+
+    def _writing(self, worker: str, message_id: bytes) -> tuple[str, str, str, str]:
+        keys, hex_id = self.keys, message_id.hex()
+        return keys.reserved(worker), keys.parts(hex_id), keys.reading(hex_id), keys.nothing
+
+    def read(self, message_id: str, after: int, count: int) -> Command:
+        keys = self.keys
+        return self._script("read", (keys.parts(message_id), keys.reading(message_id), keys.nothing), after, count)
+
+    def wait_for_parts(self, message_id: str, after: int, count: int, timeout: float) -> Command:
+        place = self.keys.parts(message_id)
+        return Command("wait", ("XREAD", "COUNT", count, "BLOCK", max(1, int(timeout * 1000)), "STREAMS", place, f"{after}-0"))
+
     # ---- who waits for a result
 
     def result(self, message_id: str) -> Command:
@@ -184,7 +208,7 @@ class RedisDriver:
 
     def restore(self, state: State, pairs: Sequence[tuple[bytes, bytes]]) -> Command:
         # Bytes that are no message have no id, and no result: the key of what stands there is one that never exists.
-        results = [self.keys.result(raw[2:18].hex()) for raw, _ in pairs]
+        results = chain.from_iterable(self._aftermath(raw[2:18].hex()) for raw, _ in pairs)
         return self._script("restore", (self.keys.of(state), self.keys.waiting, *results), *chain.from_iterable(pairs))
 
     def page(self, state: State, start: int, count: int) -> Command:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgspec
+
 from taskq.clock import now_ms
 from taskq.codec import Serializer
 from taskq.driver.base import Kept
-from taskq.ending import Ending, pack_ending
+from taskq.ending import Ending, pack_ending, pack_part
 from taskq.errors import TaskqError
 from taskq.signing import Signer
 
@@ -35,12 +37,16 @@ class Keeper:
         try:
             data = serializer.dump(value)
         except BaseException as error:  # the application's own classes may raise anything
-            text = f"the job returned a {type(value).__name__} that can't be stored with {serializer.name}: {type(error).__name__}: {error}"
+            text = f"the job gave a {type(value).__name__} that can't be stored with {serializer.name}: {type(error).__name__}: {error}"
             raise CannotKeep(text) from error
         if len(data) > self._limit:
-            text = f"the job returned {len(data):,} bytes, over max_message_size = {self._limit:,}"
-            raise CannotKeep(f"{text}: store them elsewhere and return where they are")
+            text = f"the job gave {len(data):,} bytes, over max_message_size = {self._limit:,}"
+            raise CannotKeep(f"{text}: store them elsewhere and give where they are")
         return data
+
+    def part(self, identity: bytes, number: int, serializer: Serializer, value: Any) -> bytes:
+        """Return the bytes of what a job has yielded; raises as `value`."""
+        return pack_part(number, self.value(serializer, value), serializer.code, identity, self._signer)
 
     def done(self, serializer: Serializer, value: Any, attempt: int, worker: str) -> Ending:
         """Return the ending of a job that has returned.
@@ -50,6 +56,9 @@ class Keeper:
         """
         return Ending("done", now_ms(), attempt, worker, value=self.value(serializer, value), serializer=serializer.code)
 
-    def pack(self, identity: bytes, ending: Ending, ttl: float) -> Kept | None:
-        """Return what is stored for `ttl` seconds; None when that is 0."""
-        return Kept(pack_ending(ending, identity, self._signer), math.ceil(ttl * 1000)) if ttl else None
+    def pack(self, identity: bytes, ending: Ending, ttl: float, *, is_stream: bool = False) -> Kept | None:
+        """Return what is stored for `ttl` seconds; None when that is 0. Of a generator job the stream of its parts ends with it."""
+        if not ttl:
+            return None
+        ending = msgspec.structs.replace(ending, is_stream=True) if is_stream else ending
+        return Kept(pack_ending(ending, identity, self._signer), math.ceil(ttl * 1000), is_stream)

@@ -15,12 +15,14 @@ from taskq.codec import check_serializer, load_arguments, serializer_of_code
 from taskq.config import ChannelSettings
 from taskq.errors import ArgumentsError, MalformedMessage, MessageError, SignatureError
 from taskq.foreign import read_foreign
+from taskq.job import is_generator
 from taskq.message import FOREIGN, Body, Message, loss_flag
 from taskq.queue import Queue
 from taskq.retry import RetryPolicy
 from taskq.worker.keeping import Keeper
 from taskq.worker.plan import Plan, Recipe
 from taskq.worker.reporter import Reporter
+from taskq.worker.streams import Streams
 
 __all__ = ["Opener", "UnknownHere", "result_ttl_of"]
 
@@ -52,6 +54,7 @@ class Opener:
         self._reporter = Reporter(lambda: queue.sender(channel.name).driver)
         self._recipes: dict[str, Recipe] = {}
         self.keeper = Keeper(result_signer(queue.settings, channel.channel), queue.settings.max_message_size)
+        self.streams = Streams(lambda: queue.sender(channel.name), self.keeper)
 
     def read(self, message: Message) -> Body:
         """Return what the message says, verified. Of a JSON message the arguments stay as they are.
@@ -152,8 +155,19 @@ class Opener:
         )
         timeout = channel.handle_timeout if options.handle_timeout is None else options.handle_timeout
         serializer = check_serializer(options.serializer or self._queue.settings.serializer)
+        is_stream = is_generator(job.function)
+        function = self.streams.function_of(job.function, serializer) if is_stream else job.function
         return Recipe(
-            job, policy, float(timeout), serializer, channel.name, job.name == OBJECT, self._reporter, iscoroutinefunction(job.function)
+            job=job,
+            policy=policy,
+            timeout=float(timeout),
+            serializer=serializer,
+            channel=channel.name,
+            is_object=job.name == OBJECT,
+            reporter=self._reporter,
+            function=function,
+            is_async=iscoroutinefunction(function),
+            is_stream=is_stream,
         )
 
 

@@ -30,8 +30,12 @@ class Recipe(msgspec.Struct, frozen=True):
     #: Whether the job is that of any object with handle(), which may have its own fail().
     is_object: bool
     reporter: Reporter
-    #: Whether its function is a coroutine function.
+    #: What is called: of a generator job what runs it to its end.
+    function: Callable[..., Any]
+    #: Whether that is a coroutine function.
     is_async: bool
+    #: Whether the job yields parts.
+    is_stream: bool
 
 
 class Plan(msgspec.Struct):
@@ -58,7 +62,8 @@ class Plan(msgspec.Struct):
 
     @property
     def function(self) -> Callable[..., Any]:
-        return self.recipe.job.function
+        """What is called: of a generator job what runs it to its end."""
+        return self.recipe.function
 
     @property
     def on_fail(self) -> OnFail | None:
@@ -90,3 +95,7 @@ class Plan(msgspec.Struct):
         if self.report is None:
             self.report = Report(self.recipe.reporter, self.message.hex_id, self.message.attempts + 1)
         self.report.tell(done, total, message)
+
+    def stream_of(self) -> tuple[bytes, float]:
+        """What a generator job's parts belong to, and for how many seconds they are kept; 0: nobody can ask for them."""
+        return self.message.id, self.result_ttl

@@ -12,6 +12,7 @@ from taskq.builtin import OBJECT
 from taskq.channel import Outcome, State
 from taskq.clock import delay_ms, monotonic, now_ms
 from taskq.context import Context
+from taskq.driver.base import Kept
 from taskq.ending import Ending, ending_of
 from taskq.errors import (
     DelayError,
@@ -56,6 +57,7 @@ class Runner:
     def __init__(self, opener: Opener, executor: Executor, watcher: Watcher, worker: str, max_crashes: int) -> None:
         self._opener = opener
         self._keeper = opener.keeper
+        opener.streams.worker = worker
         self._executor = executor
         self._watcher = watcher
         self._worker = worker
@@ -106,7 +108,7 @@ class Runner:
         else:
             self._watcher.describe(plan.label, since_ms, 0.0, -1)
         try:
-            value = self._executor.execute(plan.recipe.job.function, plan.args, plan.kwargs, timeout)
+            value = self._executor.execute(plan.recipe.function, plan.args, plan.kwargs, timeout)
         except BaseException as error:
             return self._raised(message, plan, error, monotonic() - started)
         finally:
@@ -135,6 +137,8 @@ class Runner:
         return ACKED
 
     def _returned(self, message: Message, plan: Plan, value: Any, seconds: float) -> Verdict:
+        if not plan.result_ttl:
+            return Verdict(action=Action.ACK, announce=self._event(events.after, plan.context, seconds))
         try:
             ending = self._keeper.done(plan.recipe.serializer, value, message.attempts + 1, self._worker)
         except CannotKeep as error:
@@ -151,7 +155,7 @@ class Runner:
         return self._returned(message, plan, None, seconds)
 
     def _ended(self, message: Message, plan: Plan, ending: Ending, seconds: float) -> Verdict:
-        kept = self._keeper.pack(message.id, ending, plan.result_ttl)
+        kept = self._keep(plan, ending)
         return Verdict(action=Action.ACK, kept=kept, announce=self._event(events.after, plan.context, seconds))
 
     def _raised(self, message: Message, plan: Plan, error: BaseException, seconds: float) -> Verdict:
@@ -166,6 +170,9 @@ class Runner:
                 return self._failed_run(message, plan, wrong, seconds)
             return Verdict(action=Action.REQUEUE, delay_ms=wait, announce=self._event(events.after, plan.context, seconds))
         return self._failed_run(message, plan, error, seconds)
+
+    def _keep(self, plan: Plan, ending: Ending) -> Kept | None:
+        return self._keeper.pack(plan.message.id, ending, plan.result_ttl, is_stream=plan.recipe.is_stream)
 
     # ---- what follows from a failed run
 
@@ -183,7 +190,7 @@ class Runner:
         if wait is None:
             _log.error("%s %s failed in attempt %d of %d: %s", context.job, context.id, attempts, context.max_attempts, _told(record))
             state = State.TIMEOUT if timed_out else State.FAILED
-            kept = self._keeper.pack(message.id, ending_of(record), plan.result_ttl)
+            kept = self._keep(plan, ending_of(record))
             return Verdict(action=Action.FAIL, message=new, state=state, kept=kept, announce=self._after_failure(plan, error, seconds))
         _log.error(
             "%s %s failed in attempt %d of %d and runs again in %g s: %s",
@@ -221,7 +228,7 @@ class Runner:
         _log.error("%s %s failed for good: %s", context.job, context.id, last.error)
         if state is State.TIMEOUT:
             events.emit(events.timeout, JobEvent(context=context, worker=self._worker, error=error))
-        kept = self._keeper.pack(message.id, ending_of(last), plan.result_ttl)
+        kept = self._keep(plan, ending_of(last))
         return Verdict(action=Action.FAIL, message=message.raw, state=state, kept=kept, announce=self._after_failure(plan, error, 0.0))
 
     # ---- what never ran

@@ -11,7 +11,7 @@ import pytest
 
 from taskq.channel import MOVES, Keys, State
 from taskq.config import ChannelSettings
-from taskq.driver.base import Blame, Command, Kept, Rescue
+from taskq.driver.base import Blame, Command, Kept, Part, Rescue
 from taskq.driver.redis import RedisDriver
 from taskq.driver.scripts import load_script, script_names
 
@@ -39,6 +39,10 @@ CALLS: list[Command] = [
     DRIVER.fail(W, State.TIMEOUT, ID, RAW),
     DRIVER.fail(W, State.FAILED, ID, RAW, Kept(b"result", 5)),
     DRIVER.finish(W, ID, Kept(b"result", 5)),
+    DRIVER.finish(W, ID, Kept(b"result", 5, is_stream=True)),
+    DRIVER.begin(W, ID, 5),
+    DRIVER.part(W, ID, Part(1, b"part", 5, 10)),
+    DRIVER.read(ID.hex(), 0, 5),
     DRIVER.find(State.WAITING, ID.hex(), 0, 5),
     DRIVER.find(W, ID.hex(), 5, 5),
     DRIVER.park(W, ID, RAW),
@@ -63,7 +67,7 @@ CALLS: list[Command] = [
 ]
 
 #: Scripts that change nothing about where a message is, or (adopt) put it back to where it was.
-NO_MOVE = {"adopt", "find", "heartbeat", "look", "rights", "stamp", "standing"}
+NO_MOVE = {"adopt", "begin", "find", "heartbeat", "look", "part", "read", "rights", "stamp", "standing"}
 #: Moves that another move's script makes.
 SERVED_BY = {"drop": "ack", "reload": "restore", "unpark": "restore"}
 
@@ -143,7 +147,7 @@ def test_no_script_makes_a_key(name: str) -> None:
     for command, first in re.findall(r"redis\.p?call\('?(\w+)'?(?:,\s*([^,)]+))?", _text(name)):
         if command == "TIME":
             continue
-        assert re.fullmatch(r"[a-z]\w*|KEYS\[[\d+/i ()]+\]?", first), f"{command} touches {first}"
+        assert re.fullmatch(r"[a-z]\w*|KEYS\[(\d+|i|place)\]", first), f"{command} touches {first}"
 
 
 @pytest.mark.parametrize("command", CALLS, ids=_call_id)
@@ -177,7 +181,7 @@ def test_every_script_belongs_to_a_move() -> None:
 
 def test_a_worker_asks_for_the_right_to_run_every_command() -> None:
     """Given the script that looks for missing rights, then it tries every command of the scripts that a worker sends."""
-    sent = "".join(load_script(name).text for name in script_names() if name not in ("find", "flush", "rights"))
+    sent = "".join(load_script(name).text for name in script_names() if name not in ("find", "flush", "read", "rights"))
     needed = set(re.findall(r"redis\.p?call\('(\w+)'", sent)) | {"RPUSH"}  # by the step push_all
     assert set(re.findall(r"(?:try|note)\('(\w+)'", load_script("rights").text)) == needed
 

@@ -91,6 +91,31 @@ def test_a_web_app_pushes(project: Project) -> None:
         assert client.post("/texts", json={"text": "x", "delay": "soon"}).status_code == 422
 
 
+def test_a_web_app_streams(project: Project) -> None:
+    """Given the app with a generator job, when it is asked, then the words arrive as events, and a browser that lost them goes on."""
+    project.copy("stream")
+    socket_path = str(project.directory / "web.sock")
+    web = project.start(sys.executable, "-m", "uvicorn", "app:app", "--uds", socket_path)
+    wait_for(web, "Application startup complete")
+    wait_until(Path(socket_path).exists)
+    project.start_worker("jobs")
+    with httpx.Client(transport=httpx.HTTPTransport(uds=socket_path), base_url="http://web", timeout=20) as client:
+        with client.stream("GET", "/answer", params={"question": "why?"}) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            identity = answer.headers["x-message-id"]
+            chunks = list(answer.iter_text())
+        assert len(chunks) > 3  # as they were made, not all at once
+        events = "".join(chunks).strip().split("\n\n")
+        assert events[0] == 'id: 1\ndata: "You"'
+        assert events[2] == 'id: 3\ndata: "why?"'
+        assert events[-1] == "event: end\ndata:"
+        rest = client.get(f"/answers/{identity}", headers={"Last-Event-ID": "3"}).text.strip().split("\n\n")
+        assert rest == events[3:]
+        assert "event: failed" in client.get(f"/answers/{'0' * 32}").text
+        assert client.get("/answers/..%2Fjobs").status_code == 404
+        assert client.get("/answers/nothing").status_code == 404
+
+
 def test_a_notebook_pushes_closures(project: Project) -> None:
     """Given a notebook's closures, lambda and class, when their source is gone, then a worker of another app runs them."""
     project.copy("notebook_closures.py")

@@ -332,8 +332,8 @@ def test_every_error_is_one_of_ours() -> None:
         assert issubclass(error, TaskqError)
 
 
-def test_a_generator_is_refused(queue: Queue) -> None:
-    """Given a generator function, sync or async, then the decorator refuses it: a call of it would run nothing."""
+def test_a_generator_that_keeps_nothing_is_refused(queue: Queue) -> None:
+    """Given a generator function, sync or async, then the decorator refuses it without result_ttl: nobody could read it."""
 
     def numbers() -> Iterator[int]:
         yield 1
@@ -342,6 +342,6 @@ def test_a_generator_is_refused(queue: Queue) -> None:
         yield 1
 
     for function in (numbers, later):
-        with pytest.raises(JobDefinitionError, match="is a generator"):
+        with pytest.raises(JobDefinitionError, match=r"is a generator.*result_ttl=3600"):
             queue.job(function)
     assert queue.jobs.names() == []

@@ -1,5 +1,5 @@
 -- restore: bring messages that were set aside back to waiting (the moves reload and unpark).
--- KEYS: 1 failed, timeout or parked, 2 waiting, 3.. result of each message
+-- KEYS: 1 failed, timeout or parked, 2 waiting, 3.. result, parts and reading of each message
 -- ARGV: pairs: the message as it lies there, the message as it shall wait
 -- Returns: how many were still there.
 -- Removes nothing, but ends the script here when the user may not remove, or the key is of another type. As the first write it also
@@ -10,7 +10,8 @@ for i = 1, #ARGV, 2 do
   -- In this order a user who may not push, or a key of another type, loses nothing.
   if redis.call('ZSCORE', KEYS[1], ARGV[i]) then
     redis.call('LPUSH', KEYS[2], ARGV[i + 1])
-    redis.call('DEL', KEYS[2 + (i + 1) / 2]) -- it tells how the run before ended
+    local place = 3 + (i - 1) / 2 * 3
+    redis.call('DEL', KEYS[place], KEYS[place + 1], KEYS[place + 2]) -- they tell of the runs before
     redis.call('ZREM', KEYS[1], ARGV[i])
     moved = moved + 1
   end

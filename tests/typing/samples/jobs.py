@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from typing import Any, Literal, TypedDict
 
 from taskq import Backoff, Queue
@@ -48,6 +48,22 @@ def five(a: int, b: str, c: int, d: str, e: int) -> None: ...
 
 @queue.job
 def takes_function(function: Callable[[int], str], items: Sequence[int | str]) -> None: ...
+
+
+@queue.job(result_ttl=60)
+def rows(count: int) -> Generator[str, None, int]:
+    yield "row"
+    return count
+
+
+@queue.job(result_ttl=60)
+def lines(count: int) -> Iterator[bytes]:
+    yield b"line"
+
+
+@queue.job(result_ttl=60)
+async def words(text: str) -> AsyncIterator[str]:
+    yield text
 
 
 class Account:

@@ -16,10 +16,13 @@ from tests.typing.samples.jobs import (
     deep,
     fetch,
     five,
+    lines,
     mail,
     nothing,
     queue,
+    rows,
     takes_function,
+    words,
 )
 
 # A plain call is the function's own.
@@ -74,6 +77,15 @@ assert_type(queue.call(abs, 7).id, str)
 assert_type(mail.push("a").status(), Status)
 assert_type(queue.handle("0" * 32).progress(), Progress | None)
 
+# Streams.
+assert_type(next(rows.push(3).stream()), str)
+assert_type(next(lines.push(3).stream(after=5, timeout=1)), bytes)
+assert_type(next(words.push("a").stream()), str)
+assert_type(rows.push(3).result(), int)
+assert_type(lines.push(3).result(), None)
+for word in words.push("a").stream():
+    assert_type(word, str)
+
 # Methods.
 account = Savings()
 assert_type(account.pay(1), str)
@@ -116,6 +128,10 @@ async def from_async_code() -> None:
     await mail.options(delay=5).apush("a")
     assert_type(await (await mail.apush("a")).aresult(), bool)
     assert_type(await (await fetch.apush("a")).aresult(timeout=5), int)
+    async for word in words.push("a").astream():
+        assert_type(word, str)
+    async for row in (await rows.apush(3)).astream():
+        assert_type(row, str)
     await mail.bind("a").apush(delay=5)
     await account.pay.apush(1, "x")
     await account.pay.apush(1, "x", delay=5)

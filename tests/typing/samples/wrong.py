@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from taskq import Queue
-from tests.typing.samples.jobs import Account, any_number, by_keyword, deep, fetch, five, mail, nothing, queue
+from tests.typing.samples.jobs import Account, any_number, by_keyword, deep, fetch, five, mail, nothing, queue, rows
 
 account = Account()
 
@@ -65,6 +65,11 @@ Account.rate.push("x")  # error
 account.rate.push("x")  # error
 Account.fee.push("x")  # error
 account.fee.push("x")  # error
+
+rows.push("a")  # error
+mail.push("a").result("1")  # error
+mail.push("a").stream(5)  # error
+mail.options(result_ttl="1")  # error
 
 queue.push(5)  # error
 queue.push(mail)  # error

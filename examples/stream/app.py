@@ -1,0 +1,66 @@
+"""Answers that arrive word by word: a generator job, read through Server-Sent Events.
+
+pip install fastapi uvicorn
+uvicorn app:app                                                        the web server
+taskq worker jobs                                                      in a second terminal: the worker
+curl -N 'localhost:8000/answer?question=why'                           the words arrive as they are made
+curl -N -H 'Last-Event-ID: 7' localhost:8000/answers/ID                goes on after the seventh, as a browser does by itself
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Header, HTTPException
+from fastapi.responses import StreamingResponse
+from jobs import answer, queue
+
+import taskq
+
+
+@asynccontextmanager
+async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await queue.aclose()
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.get("/answer")
+async def ask(question: str) -> StreamingResponse:
+    """Push the job, and send its parts as they come."""
+    return _response(await answer.apush(question), 0)
+
+
+@app.get("/answers/{message_id}")
+async def go_on(message_id: str, last_event_id: Annotated[int, Header(ge=0)] = 0) -> StreamingResponse:
+    """Send the parts of an answer from where the browser left off: EventSource reconnects with the id of its last event."""
+    try:
+        handle = queue.handle(message_id)
+    except taskq.ArgumentsError as error:
+        raise HTTPException(404, str(error)) from None
+    return _response(handle, last_event_id)
+
+
+def _response(handle: taskq.Handle[Any], after: int) -> StreamingResponse:
+    headers = {"X-Message-ID": handle.id, "Cache-Control": "no-store"}
+    return StreamingResponse(_events(handle, after), media_type="text/event-stream", headers=headers)
+
+
+async def _events(handle: taskq.Handle[Any], after: int) -> AsyncIterator[str]:
+    stream = handle.astream(after=after, timeout=60)
+    while True:
+        try:
+            async for word in stream:
+                yield f"id: {stream.position}\ndata: {json.dumps(word)}\n\n"
+            yield "event: end\ndata:\n\n"
+            return
+        except taskq.StreamRestarted:  # the worker died, or the job is retried: the page must clear what it shows
+            yield f"id: {stream.position}\nevent: restart\ndata:\n\n"
+        except taskq.ResultError as error:
+            yield f"event: failed\ndata: {json.dumps(str(error))}\n\n"
+            return

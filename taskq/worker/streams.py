@@ -1,0 +1,146 @@
+"""Runs generator jobs: a function that stores each part that the generator yields, and returns what it returns."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator
+from functools import wraps
+from typing import Any, Protocol
+
+from taskq import context as contexts
+from taskq.asking import Caller, Patient, Steps, arun, run
+from taskq.clock import monotonic
+from taskq.codec import Serializer
+from taskq.driver.base import Driver, Part
+from taskq.errors import QueueFull, ServerUnavailable, TaskqError
+from taskq.worker.keeping import CannotKeep, Keeper
+
+__all__ = ["UNREAD_LIMIT", "GivenUp", "Streams", "Unread"]
+
+#: So many parts may be stored that no reader has read; then the generator waits for one.
+UNREAD_LIMIT = 1000
+#: Beyond the result_ttl: a generator that is silent for this long loses what it has yielded so far.
+_SILENCE_MS = 3_600_000
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
+
+
+class Unread(CannotKeep):
+    """Nobody reads what a generator job yields. It isn't run again: nobody would read that either."""
+
+
+class GivenUp(TaskqError):
+    """The message is no longer this worker's: another runs it, and what this one yields would be mixed into its parts."""
+
+
+class _Sender(Caller, Protocol):
+    """The way to the channel's store."""
+
+    @property
+    def driver(self) -> Driver: ...
+
+
+class Streams:
+    """Makes functions of generator functions, for the jobs of one channel."""
+
+    def __init__(self, sender: Callable[[], _Sender], keeper: Keeper) -> None:
+        self._sender = sender
+        self._keeper = keeper
+        #: Whose reserved list holds the messages.
+        self.worker = ""
+
+    def function_of(self, generator: Callable[..., Any], serializer: Serializer) -> Callable[..., Any]:
+        """Return a function that runs the generator to its end, and stores its parts on the way."""
+        if inspect.isasyncgenfunction(generator):
+
+            @wraps(generator)
+            async def adrain(*args: Any, **kwargs: Any) -> None:
+                await self._adrain(generator(*args, **kwargs), serializer)
+
+            return adrain
+
+        @wraps(generator)
+        def drain(*args: Any, **kwargs: Any) -> Any:
+            return self._drain(generator(*args, **kwargs), serializer)
+
+        return drain
+
+    def _drain(self, parts: Generator[Any, Any, Any], serializer: Serializer) -> Any:
+        writer = self._writer(serializer)
+        sender = self._sender()
+        try:
+            run(writer.begin(sender.driver), sender)
+            while True:
+                try:
+                    part = next(parts)
+                except StopIteration as end:
+                    return end.value
+                run(writer.store(sender.driver, part), sender)
+        finally:
+            parts.close()
+
+    async def _adrain(self, parts: AsyncGenerator[Any, Any], serializer: Serializer) -> None:
+        writer = self._writer(serializer)
+        sender = self._sender()
+        try:
+            await arun(writer.begin(sender.driver), sender)
+            async for part in parts:
+                await arun(writer.store(sender.driver, part), sender)
+        finally:
+            await parts.aclose()
+
+    def _writer(self, serializer: Serializer) -> _Writer:
+        return _Writer(self._keeper, serializer, self.worker)
+
+
+class _Writer:
+    """Writes the parts of one run."""
+
+    def __init__(self, keeper: Keeper, serializer: Serializer, worker: str) -> None:
+        self._keeper = keeper
+        self._serializer = serializer
+        self._worker = worker
+        self._id, self._ttl = contexts.run_here().stream_of()
+        self._ttl_ms = int(self._ttl * 1000) + _SILENCE_MS
+        self._number = 0
+
+    def begin(self, driver: Driver) -> Steps[None]:
+        """Tell that a run begins: parts of a run before are void."""
+        if self._ttl:  # else nobody can ask for the parts
+            last = yield from self._insist(lambda: driver.begin(self._worker, self._id, self._ttl_ms))
+            self._number = self._check(last)
+
+    def store(self, driver: Driver, value: Any) -> Steps[None]:
+        """Store a part; wait when too many are unread.
+
+        Raises:
+            Unread: nobody has read any for as long as the parts are kept.
+            CannotKeep: it can't be stored.
+        """
+        if not self._ttl:
+            return
+        number = self._number + 1
+        data = self._keeper.part(self._id, number, self._serializer, value)
+        part = Part(number, data, self._ttl_ms, UNREAD_LIMIT)
+        give_up_at, pause = monotonic() + self._ttl, _FIRST_PAUSE
+        while not self._check((yield from self._insist(lambda: driver.part(self._worker, self._id, part)))):
+            if monotonic() > give_up_at:
+                raise Unread(f"{UNREAD_LIMIT} parts are unread, and nobody has read one for {self._ttl:g} s (its result_ttl)")
+            yield pause
+            pause = min(_LONGEST_PAUSE, pause * 2)
+        self._number = number
+
+    def _insist(self, command: Callable[[], Any]) -> Steps[int]:
+        """Send a command until the server answers: each of them may be said twice."""
+        patient = Patient(float("inf"), longest=float("inf"))
+        while True:
+            try:
+                reply: int = yield command()
+            except (ServerUnavailable, QueueFull) as error:
+                yield patient.pause_after(error)
+            else:
+                return reply
+
+    def _check(self, reply: int) -> int:
+        if reply < 0:
+            raise GivenUp(f"message {self._id.hex()} is no longer this worker's: another runs it")
+        return reply

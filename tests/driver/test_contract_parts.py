@@ -1,0 +1,144 @@
+"""The driver contract, the parts of generator jobs, on every kind of server."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from taskq.channel import State
+from taskq.driver.base import Kept, Part
+from tests.conftest import OwnServer
+from tests.driver.store import Store, id_of, message
+from tests.support.wait import wait_until
+
+W = "worker-1"
+TTL = 60_000
+END = Kept(b"how it ended", TTL, is_stream=True)
+
+
+def _part(number: int, limit: int = 100) -> Part:
+    return Part(number, f"part {number}".encode(), TTL, limit)
+
+
+def _write(store: Store, raw: bytes, *numbers: int, worker: str = W, limit: int = 100) -> list[int]:
+    return [store.do(store.driver.part(worker, id_of(raw), _part(number, limit))) for number in numbers]
+
+
+def _read(store: Store, raw: bytes, after: int = 0, count: int = 100) -> tuple[int, list[tuple[int, bytes, bytes]]]:
+    start, entries = store.do(store.driver.read(id_of(raw).hex(), after, count))
+    return start, [(int(number.partition(b"-")[0]), kind, data) for number, (kind, data) in entries]
+
+
+def test_parts_are_read_in_their_order_from_anywhere(store: Store) -> None:
+    """Given parts, then they are read from the start or after any of them, as many as asked for, and both keys have an expiry."""
+    store.reserved_by(W, raw := message())
+    assert store.do(store.driver.begin(W, id_of(raw), TTL)) == 0
+    assert _write(store, raw, 1, 2, 3) == [1, 1, 1]
+    everything = [(number, b"part", f"part {number}".encode()) for number in (1, 2, 3)]
+    assert _read(store, raw) == (0, everything)
+    assert _read(store, raw, 1, 1) == (0, everything[1:2])
+    assert _read(store, raw, 3) == (0, [])
+    keys = store.keys
+    assert all(0 < store.client.pttl(key) <= TTL for key in (keys.parts(id_of(raw).hex()), keys.reading(id_of(raw).hex())))
+
+
+def test_a_part_said_twice_is_stored_once(store: Store) -> None:
+    """Given a part whose answer was lost, when the worker says it again, then it is there once."""
+    store.reserved_by(W, raw := message())
+    assert _write(store, raw, 1, 1, 2, 1) == [1, 1, 1, 1]
+    assert [number for number, _, _ in _read(store, raw)[1]] == [1, 2]
+
+
+def test_who_lost_the_message_writes_nothing(store: Store) -> None:
+    """Given a message that is another's by now, when the first worker goes on, then its parts don't get between the other's."""
+    store.reserved_by("another", raw := message())
+    assert store.do(store.driver.begin(W, id_of(raw), TTL)) == -1
+    assert _write(store, raw, 1) == [-1]
+    assert _read(store, raw) == (0, [])
+
+
+def test_a_message_behind_others_may_write(store: Store) -> None:
+    """Given several reserved messages, then the parts of each are taken."""
+    store.reserved_by(W, message(), message(), raw := message())
+    assert _write(store, raw, 1) == [1]
+
+
+def test_a_new_run_begins_anew(store: Store) -> None:
+    """Given parts of a run that failed, when the next run begins, then new readers get that run's, and a mark tells the others."""
+    store.reserved_by(W, raw := message())
+    _write(store, raw, 1, 2)
+    assert store.do(store.driver.begin(W, id_of(raw), TTL)) == 3
+    _write(store, raw, 4)
+    assert _read(store, raw) == (3, [(4, b"part", b"part 4")])
+    reply = store.do(store.driver.wait_for_parts(id_of(raw).hex(), 2, 10, 0.05))
+    assert [fields[0] for _, fields in reply[0][1]] == [b"begin", b"part"]
+
+
+def test_unread_parts_hold_the_writer_up(store: Store) -> None:
+    """Given as many unread parts as may be, then the next is refused until a reader has come further; the furthest one counts."""
+    store.reserved_by(W, raw := message())
+    assert _write(store, raw, 1, 2, 3, limit=2) == [1, 1, 0]
+    _read(store, raw, 1)
+    assert _write(store, raw, 3, 4, limit=2) == [1, 0]
+    _read(store, raw, 3)
+    _read(store, raw, 0)  # another reader, at the start
+    assert _write(store, raw, 4, 5, 6, limit=2) == [1, 1, 0]
+
+
+def test_a_new_run_owes_nothing_for_the_parts_before(store: Store) -> None:
+    """Given unread parts of a run before, when a new run begins, then they don't count."""
+    store.reserved_by(W, raw := message())
+    assert _write(store, raw, 1, 2, limit=2) == [1, 1]
+    assert store.do(store.driver.begin(W, id_of(raw), TTL)) == 3
+    assert _write(store, raw, 4, 5, 6, limit=2) == [1, 1, 0]
+
+
+def test_reading_what_isn_t_there_makes_no_key(store: Store) -> None:
+    """Given a message without parts, when it is read, also from far on, then nothing comes, and no key is made without an expiry."""
+    raw = message()
+    assert _read(store, raw, 500) == (0, [])
+    assert store.client.exists(store.keys.reading(id_of(raw).hex()), store.keys.parts(id_of(raw).hex())) == 0
+
+
+def test_the_stream_ends_with_the_message(store: Store) -> None:
+    """Given parts, or none, when the message is finished or fails, then the stream ends with a mark, and lives as long as the result."""
+    for state in (None, State.FAILED):
+        for count in (0, 2):
+            store.reserved_by(W, raw := message())
+            _write(store, raw, *range(1, count + 1))
+            command = store.driver.finish(W, id_of(raw), END) if state is None else store.driver.fail(W, state, id_of(raw), raw, END)
+            assert store.do(command) == 1
+            assert _read(store, raw)[1][-1] == (count + 1, b"end", b"")
+            assert 0 < store.client.pttl(store.keys.parts(id_of(raw).hex())) <= TTL
+
+
+def test_every_reader_is_woken(store: Store) -> None:
+    """Given two who wait for the next part, when it comes, then both get it."""
+    store.reserved_by(W, raw := message())
+    with closing(store.driver.link()) as first, closing(store.driver.link()) as second:
+        for link in (first, second):
+            link.send(store.driver.wait_for_parts(id_of(raw).hex(), 0, 10, 5.0))
+        wait_until(lambda: store.client.info("clients")["blocked_clients"] >= 2)
+        _write(store, raw, 1)
+        assert [link.receive()[0][1][0][1] for link in (first, second)] == [[b"part", b"part 1"]] * 2
+
+
+def test_a_reload_forgets_the_parts(store: Store) -> None:
+    """Given a failed message with parts, when it is reloaded, then they are gone with its result."""
+    store.reserved_by(W, raw := message())
+    _write(store, raw, 1)
+    store.do(store.driver.fail(W, State.FAILED, id_of(raw), raw, END))
+    store.do(store.driver.restore(State.FAILED, [(raw, raw)]))
+    assert _read(store, raw) == (0, [])
+
+
+def test_a_full_server_takes_parts_and_lets_them_be_read(own_server: OwnServer, prefix: str) -> None:
+    """Given a server at its memory limit, then a running job may go on yielding, be read, and end: its readers bound it."""
+    server = own_server()
+    with closing(Store(server, prefix)) as store:
+        store.reserved_by(W, raw := message())
+        server.admin.config_set("maxmemory", "1")
+        store.do(store.driver.begin(W, id_of(raw), TTL))
+        assert _write(store, raw, 1, 2) == [1, 1]
+        assert len(_read(store, raw, 1)[1]) == 1
+        assert store.do(store.driver.finish(W, id_of(raw), END)) == 1
+        assert _read(store, raw, 2) == (0, [(3, b"end", b"")])

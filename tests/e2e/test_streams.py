@@ -1,0 +1,238 @@
+"""Generator jobs: what they yield is read while they run."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskq import JobFailed, NoResult, ResultTimeout, StreamRestarted
+from taskq.channel import State
+from taskq.worker.streams import UNREAD_LIMIT
+from tests.e2e.apps import yielding
+from tests.e2e.conftest import StartWorker, run_burst
+from tests.support.ledger import Ledger
+from tests.support.servers import ServerProcess
+from tests.support.store import Store
+from tests.support.wait import wait_until
+
+
+def test_parts_arrive_while_the_job_runs(start_worker: StartWorker) -> None:
+    """Given generator jobs, sync and async, then each part is read before the next is made, and the stream ends with the job."""
+    start_worker("yielding")
+    for handle in (yielding.count.push(5, 0.1), yielding.acount.push(5, 0.1)):
+        seen = [(part, handle.status().is_ended) for part in handle.stream(timeout=10)]
+        assert [part for part, _ in seen] == [0, 1, 2, 3, 4]
+        assert not seen[0][1]
+        assert not seen[3][1]
+    assert yielding.count.push(2).result(10) == "2 parts"
+    assert yielding.acount.push(2).result(10) is None
+    assert [part["word"] for part in yielding.words.push("plain data only").stream(timeout=10)] == ["plain", "data", "only"]
+    assert list(yielding.count.push(0).stream(timeout=10)) == []
+
+
+def test_parts_in_async_code(start_worker: StartWorker) -> None:
+    """Given an event loop that reads several streams at once, then it gets the parts of each in their order."""
+    start_worker("yielding", settings={"processes": 2}, ready=2)
+
+    async def read(job: Any) -> list[int]:
+        handle = await job.apush(20, 0.01)
+        return [part async for part in handle.astream(timeout=10)]
+
+    async def main() -> list[list[int]]:
+        found = await asyncio.gather(read(yielding.count), read(yielding.acount))
+        await yielding.queue.aclose()
+        return found
+
+    assert asyncio.run(main()) == [list(range(20))] * 2
+
+
+def test_many_readers_from_the_start_and_from_anywhere(start_worker: StartWorker) -> None:
+    """Given a stream, then several read all of it, also after its end, and one that broke off goes on where it was, in another program."""
+    start_worker("yielding")
+    handle = yielding.count.push(10, 0.03)
+    found: list[list[int]] = []
+    threads = [threading.Thread(target=lambda: found.append(list(handle.stream(timeout=10)))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    first = handle.stream(timeout=10)
+    begun = [next(first), next(first), next(first)]
+    rest = yielding.queue.handle(handle.id).stream(after=first.position, timeout=10)
+    assert begun + list(rest) == list(range(10))
+    for thread in threads:
+        thread.join()
+    assert found == [list(range(10))] * 3
+    assert list(handle.stream()) == list(range(10))
+    assert list(handle.stream(after=8)) == [8, 9]
+    assert list(rest) == []
+
+
+def test_a_failed_run_begins_anew(start_worker: StartWorker) -> None:
+    """Given a job that fails after three parts and is retried, then a reader is told that they are void, and reads on with the new."""
+    start_worker("yielding")
+    handle = yielding.fails_after.push(3)
+    stream = handle.stream(timeout=10)
+    assert [next(stream), next(stream), next(stream)] == ["1.0", "1.1", "1.2"]
+    with pytest.raises(StreamRestarted, match="runs again"):
+        next(stream)
+    assert list(stream) == ["2.0", "2.1", "2.2"]
+    assert list(handle.stream()) == ["2.0", "2.1", "2.2"]
+    with pytest.raises(StreamRestarted):
+        list(handle.stream(after=2))
+
+
+def test_a_failure_ends_the_stream(start_worker: StartWorker) -> None:
+    """Given a job that fails for good after two parts, then its readers get both, and then the failure."""
+    start_worker("yielding")
+    stream = yielding.fails_after.options(max_attempts=1).push(2, always=True).stream(timeout=10)
+    assert [next(stream), next(stream)] == ["1.0", "1.1"]
+    with pytest.raises(JobFailed, match="ValueError: in attempt 1"):
+        next(stream)
+    assert list(stream) == []
+
+
+def test_a_worker_that_dies_between_parts(start_worker: StartWorker, tmp_path: Path) -> None:
+    """Given a job whose worker is killed after two parts, then the reader is told, and gets the parts of the run after it."""
+    start_worker("yielding")
+    stream = yielding.dies_after.push(2, str(tmp_path / "gate")).stream(timeout=15)
+    seen: list[str] = []
+    with pytest.raises(StreamRestarted):
+        seen.extend(stream)
+    assert seen == ["first 0", "first 1"]
+    assert list(stream) == ["second 0", "second 1"]
+
+
+def test_a_time_limit_is_of_the_whole_generator(start_worker: StartWorker, store: Store) -> None:
+    """Given generators without an end and a time limit, sync and async, then they are ended by it, and so are their streams."""
+    start_worker("yielding")
+    for handle in (yielding.endless.push(0.05), yielding.aendless.push()):
+        seen: list[int] = []
+        with pytest.raises(JobFailed, match="JobTimeout"):
+            seen.extend(handle.stream(timeout=10))
+        assert len(seen) >= 2
+    assert store.count(State.TIMEOUT) == 2
+
+
+def test_a_generator_waits_for_its_readers(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a generator of thousands of parts that nobody reads yet, then it pauses at the limit, and goes on as somebody reads."""
+    count = 3 * UNREAD_LIMIT
+    handle = yielding.floods.push(count)
+    start_worker("yielding")
+    ledger.wait_for("flooded", UNREAD_LIMIT // 100 + 1)
+    stream = handle.stream(timeout=10)
+    for _ in range(10):
+        next(stream)
+    assert max(ledger.values("flooded")) <= UNREAD_LIMIT + 200
+    assert list(stream) == list(range(10, count))
+
+
+def test_parts_that_nobody_reads_end_the_job(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a generator over the limit and no reader for as long as its parts are kept, then it fails for good, and isn't run again."""
+    handle = yielding.unread.push(UNREAD_LIMIT + 1)
+    start_worker("yielding")
+    wait_until(lambda: handle.status().state == "failed")
+    assert "Unread: 1000 parts are unread" in handle.status().error
+    assert ledger.values("unread") == [1]
+
+
+def test_a_part_that_can_t_be_stored_fails_the_job(start_worker: StartWorker) -> None:
+    """Given a generator that yields what no serializer can write, then its reader gets what came before, and the reason."""
+    start_worker("yielding")
+    stream = yielding.yields_a_lock.push().stream(timeout=10)
+    assert next(stream) == 1
+    with pytest.raises(JobFailed, match="CannotKeep: the job gave a lock"):
+        next(stream)
+
+
+def test_reading_what_has_no_parts(start_worker: StartWorker) -> None:
+    """Given a job that is no generator, one that keeps nothing, an unknown id, and a wrong position, then each is said to be so."""
+    handle = yielding.plain.push()
+    with pytest.raises(NoResult, match="no generator"):
+        handle.stream()
+    with pytest.raises(NoResult, match="isn't kept"):
+        yielding.count.options(result_ttl=0).push(1).stream()
+    with pytest.raises(NoResult, match="no message and no result has the id"):
+        list(yielding.queue.handle("0" * 32).stream())
+    for after in (-1, 1.5, True, "1"):
+        with pytest.raises(ValueError, match="whole number from 0"):
+            yielding.count.push(1).stream(after=after)  # type: ignore[arg-type]
+    start_worker("yielding")
+    with pytest.raises(NoResult, match="no generator"):
+        list(yielding.queue.handle(handle.id).stream())
+
+
+def test_without_a_reader_to_come_nothing_is_stored(start_worker: StartWorker, store: Store, ledger: Ledger) -> None:
+    """Given a generator job pushed by another program, or without result_ttl, then it runs to its end, and leaves no key."""
+    yielding.count.options(result_ttl=0).push(3)
+    store.client.lpush(store.keys.waiting, b'{"job": "tests.e2e.apps.yielding:count", "args": [3]}')
+    assert run_burst(start_worker, "yielding") == 0
+    assert sorted(ledger.values("yielded")) == [0, 0, 1, 1, 2, 2]
+    assert [key for key in store.client.scan_iter() if b"parts" in key or b"reading" in key] == []
+
+
+def test_a_slow_part_is_waited_for(start_worker: StartWorker) -> None:
+    """Given a reader with a timeout, when the next part takes longer, then that is said, and reading on gives it."""
+    start_worker("yielding")
+    stream = yielding.count.push(2, 0.5).stream(timeout=0.2)
+    found: list[int] = []
+    timeouts = 0
+    while len(found) < 2:
+        try:
+            found.append(next(stream))
+        except ResultTimeout:
+            timeouts += 1
+    assert found == [0, 1]
+    assert timeouts >= 1
+
+
+def test_readers_and_writers_outlive_their_connections(start_worker: StartWorker, server: ServerProcess) -> None:
+    """Given a stream, when the server closes all connections again and again, then every part arrives once and in order."""
+    start_worker("yielding")
+    handle = yielding.count.push(40, 0.02)
+    stop = threading.Event()
+
+    def cut() -> None:
+        while not stop.wait(0.15):
+            server.admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    cutting = threading.Thread(target=cut)
+    cutting.start()
+    try:
+        assert list(handle.stream(timeout=20)) == list(range(40))
+    finally:
+        stop.set()
+        cutting.join()
+
+
+def test_nobody_reads_on_when_all_is_lost(start_worker: StartWorker, server: ServerProcess) -> None:
+    """Given a reader, when the message is deleted before it runs, then the reader is told within seconds."""
+    handle = yielding.count.push(3)
+    timer = threading.Timer(0.2, handle.delete)
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(NoResult, match="deleted or flushed"):
+        list(handle.stream())
+    assert time.monotonic() - began < 8
+    timer.join()
+
+
+def test_many_streams_from_one_process(start_worker: StartWorker) -> None:
+    """Given a worker with many jobs at once, when generators of both kinds run beside each other, then each reader gets its own parts."""
+    start_worker("yielding", settings={"concurrency": 8})
+    handles = [job.push(20, 0.02) for job in (yielding.count, yielding.acount) for _ in range(4)]
+    streams = [handle.stream(timeout=15) for handle in handles]
+    firsts = [next(stream) for stream in streams]
+    assert [handle.status().is_ended for handle in handles] == [False] * 8
+    assert firsts == [0] * 8
+    assert [list(stream) for stream in streams] == [list(range(1, 20))] * 8
+    stream = yielding.fails_after.push(1).stream(timeout=10)
+    assert next(stream) == "1.0"
+    with pytest.raises(StreamRestarted):
+        next(stream)
+    assert list(stream) == ["2.0"]
+    with pytest.raises(JobFailed, match="JobTimeout"):
+        list(yielding.aendless.push().stream(timeout=10))
