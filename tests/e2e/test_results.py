@@ -40,6 +40,7 @@ def test_one_push_may_keep_its_result(start_worker: StartWorker, store: Store) -
 
 def test_a_waiter_sleeps_until_the_result_is_there(start_worker: StartWorker, server: ServerProcess) -> None:
     """Given many who wait before the job runs, when it ends, then all have the result at once, and nobody has polled."""
+    server.admin.config_resetstat()
     handle = answering.slow.push(0.3)
     found: list[str] = []
     threads = [threading.Thread(target=lambda: found.append(handle.result(20))) for _ in range(5)]

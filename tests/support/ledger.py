@@ -45,7 +45,8 @@ class Ledger:
     def lines(self, what: str | None = None) -> list[Line]:
         """Return all lines, or those of one kind, in the order in which they were written."""
         text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        lines = [Line(*json.loads(line)) for line in text.splitlines()]
+        # A reader may meet a line that is just being written.
+        lines = [Line(*json.loads(line)) for line in text[: text.rfind("\n") + 1].splitlines()]
         return [line for line in lines if what in (None, line.what)]
 
     def values(self, what: str) -> list[Any]:
