@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from taskq.errors import JobDefinitionError, TaskqError
@@ -56,7 +56,11 @@ class Hooks:
         return function
 
 
-class Resources(Mapping[str, Any]):
+class _Closed(TaskqError, AttributeError):
+    """Nothing is open here. An AttributeError too, so that what looks at objects (documentation tools, mocks) may look at this one."""
+
+
+class Resources:
     """What the lifespans of this process have yielded: `taskq.state.pool`, or `taskq.state["pool"]`.
 
     A function of @queue.on_start may put something in: `taskq.state.pool = ...`.
@@ -85,15 +89,15 @@ class Resources(Mapping[str, Any]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._opened())
 
-    def __len__(self) -> int:
-        return len(self._opened())
+    def __contains__(self, name: object) -> bool:
+        return name in self._opened()
 
     def __repr__(self) -> str:
         return f"<taskq.state: {'closed' if self._values is None else ', '.join(sorted(self._values))}>"
 
     def _opened(self) -> dict[str, Any]:
         if self._values is None:
-            raise TaskqError("taskq.state is only known in a process that runs jobs: @queue.lifespan and @queue.on_start fill it there")
+            raise _Closed("taskq.state is only known in a process that runs jobs: @queue.lifespan and @queue.on_start fill it there")
         return self._values
 
 

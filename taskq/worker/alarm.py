@@ -42,6 +42,7 @@ class Alarm:
         """Call `ring` in the alarm's thread at a monotonic time."""
         bell = Bell(when, ring)
         with self._change:
+            self._clean()
             heapq.heappush(self._bells, bell)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="taskq-alarm", daemon=True)
@@ -51,16 +52,18 @@ class Alarm:
         return bell
 
     def cancel(self, bell: Bell) -> None:
-        """Don't call it any more, if it wasn't yet."""
-        with self._change:
-            if bell.ring is None:
-                return
-            bell.ring = None
-            self._cancelled += 1
-            if self._cancelled > _LITTER and self._cancelled > len(self._bells) // 2:
-                self._bells = [one for one in self._bells if one.ring is not None]
-                heapq.heapify(self._bells)
-                self._cancelled = 0
+        """Don't call it any more, if it wasn't yet.
+
+        Without a lock: in a thread in which the alarm may just raise an exception, a lock might never be released.
+        """
+        bell.ring = None
+        self._cancelled += 1  # roughly: it only says when to clean
+
+    def _clean(self) -> None:
+        if self._cancelled > _LITTER and self._cancelled > len(self._bells) // 2:
+            self._bells = [one for one in self._bells if one.ring is not None]
+            heapq.heapify(self._bells)
+            self._cancelled = 0
 
     def _run(self) -> None:
         while True:
@@ -80,6 +83,5 @@ class Alarm:
                     ring, bell.ring = bell.ring, None
                     if ring is not None:
                         return ring
-                    self._cancelled -= 1
                     continue
                 self._change.wait(wait)

@@ -7,6 +7,7 @@ import ctypes
 import inspect
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,28 +27,33 @@ _NOTHING = ctypes.py_object()  # a null pointer: takes back what wasn't raised y
 class Interrupt:
     """Raises an exception in the thread that made this, at its next bytecode, until it is closed and never after.
 
-    The lock decides: what was sent before the end of the call and has not arrived is taken back, so the thread's next call is safe.
+    That thread takes no lock here: the exception may arrive between any two steps, also with the lock in hand, which would then stay
+    locked for ever. Instead each side says what it does before it looks at what the other does.
     """
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
-        self._lock = threading.Lock()
+        self._senders = threading.Lock()
         self._is_open = True
+        self._is_sending = False
         self._is_sent = False
 
     def send(self, kind: type[BaseException]) -> None:
-        """Raise an exception of this class there, once. Does nothing after `close`."""
-        with self._lock:
+        """Raise an exception of this class there, once. Does nothing after `close`. For other threads."""
+        with self._senders:
+            self._is_sending = True
             if self._is_open and not self._is_sent:
                 self._is_sent = True
                 _raise_in(self._thread, kind)
+            self._is_sending = False
 
     def close(self) -> None:
         """Let nothing more arrive. If the exception does arrive in here, that was it: another is never sent."""
-        with self._lock:
-            self._is_open = False
-            if self._is_sent:
-                _raise_in(self._thread, _NOTHING)
+        self._is_open = False
+        while self._is_sending:
+            time.sleep(0)
+        if self._is_sent:
+            _raise_in(self._thread, _NOTHING)
 
 
 class ThreadExecutor:

@@ -1,0 +1,82 @@
+"""The hooks of a queue, and `taskq.state` where no worker runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import taskq
+from taskq.errors import JobDefinitionError, TaskqError
+from taskq.lifespan import Hooks
+
+
+@pytest.fixture
+def state() -> Iterator[Any]:
+    """The one state, closed again afterwards."""
+    yield taskq.state
+    taskq.state.open(None)
+
+
+def _takes(number: int) -> None: ...
+
+
+async def _coroutine() -> None: ...
+
+
+@pytest.mark.parametrize("hook", ["on_start", "on_stop", "lifespan"])
+def test_a_hook_is_left_as_it_is(hook: str) -> None:
+    """Given a function without parameters that have no default, then the decorator returns it, and it is kept in order."""
+    hooks = Hooks()
+    first, second = lambda: None, lambda number=1: None
+    assert [getattr(hooks, hook)(function) for function in (first, second)] == [first, second]
+    assert {"on_start": hooks.starting, "on_stop": hooks.stopping, "lifespan": hooks.lifespans}[hook] == [first, second]
+
+
+@pytest.mark.parametrize("hook", ["on_start", "on_stop", "lifespan"])
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (_takes, r"_takes can't be .*: it is called without arguments, and has missing a required argument: 'number'"),
+        (5, "takes a function, not 5; it has no options: write it without parentheses"),
+        (None, "takes a function, not None"),
+    ],
+)
+def test_what_can_not_be_called_is_refused(hook: str, function: Any, told: str) -> None:
+    """Given something else than a function without arguments, then the decorator says so at once."""
+    with pytest.raises(JobDefinitionError, match=told):
+        getattr(Hooks(), hook)(function)
+
+
+def test_a_coroutine_function_is_no_lifespan() -> None:
+    """Given a coroutine function, which never yields, then the error names on_start."""
+    with pytest.raises(JobDefinitionError, match=r"_coroutine can't be a lifespan: it never yields.*@queue.on_start"):
+        Hooks().lifespan(_coroutine)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda state: state.pool, lambda state: state["pool"], lambda state: "pool" in state, list, lambda state: setattr(state, "pool", 1)],
+)
+def test_nothing_is_known_outside_of_a_worker(ask: Callable[[Any], object]) -> None:
+    """Given no worker, if taskq.state is asked or given something, then the error says where it is known."""
+    with pytest.raises(TaskqError, match="only known in a process that runs jobs"):
+        ask(taskq.state)
+    assert repr(taskq.state) == "<taskq.state: closed>"
+    assert not hasattr(taskq.state, "pool")
+
+
+def test_what_is_open_is_found_both_ways(state: Any) -> None:
+    """Given values, as a worker or a test opens them, then they are attributes and items, and more can be put in."""
+    state.open({"pool": 1})
+    state.more = 2
+    assert (state.pool, state["more"], "pool" in state, list(state)) == (1, 2, True, ["pool", "more"])
+    with pytest.raises(AttributeError, match=r"taskq\.state has no 'pol'; it has more, pool"):
+        _ = state.pol
+    with pytest.raises(KeyError):
+        _ = state["pol"]
+    assert repr(state) == "<taskq.state: more, pool>"
+    state.open({})
+    with pytest.raises(AttributeError, match="it has nothing: no lifespan has yielded"):
+        _ = state.pool

@@ -1,0 +1,119 @@
+"""Opening and closing what stands around the jobs of a process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+import taskq
+from taskq.lifespan import Hooks
+from taskq.worker.lifespan import Lifespan
+
+
+@pytest.fixture
+def wait_for() -> Iterator[Callable[[Any], Any]]:
+    """What runs an awaitable on one loop."""
+    loop = asyncio.new_event_loop()
+    yield loop.run_until_complete
+    loop.close()
+
+
+def _yields(value: object) -> Callable[[], Iterator[object]]:
+    def context() -> Iterator[object]:
+        yield value
+
+    return context
+
+
+def test_values_are_merged_and_gone_at_the_end(wait_for: Callable[[Any], Any]) -> None:
+    """Given three lifespans, of which one yields nothing, then the values of the others are together, and gone after the close."""
+    hooks = Hooks()
+    for value in ({"a": 1}, None, {"b": 2}):
+        hooks.lifespan(_yields(value))
+    lifespan = Lifespan(hooks, wait_for)
+    assert lifespan.open()
+    assert {name: taskq.state[name] for name in taskq.state} == {"a": 1, "b": 2}
+    lifespan.close()
+    assert repr(taskq.state) == "<taskq.state: closed>"
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([{"pool": 1}, {"pool": 2}], "yielded 'pool', which is in taskq.state already"),
+        ([5], 'yielded 5: yield a dict whose keys are names, such as {"pool": pool}, or nothing'),
+        ([{1: 2}], "yielded {1: 2}: yield a dict whose keys are names"),
+    ],
+)
+def test_what_can_not_be_merged_is_an_error(
+    wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture, values: list[Any], told: str
+) -> None:
+    """Given lifespans that yield the same name, or no dict, then the worker doesn't start, and the log says which and why."""
+    hooks, closed = Hooks(), []
+
+    @hooks.lifespan
+    def first() -> Iterator[None]:
+        yield
+        closed.append("first")
+
+    for value in values:
+        hooks.lifespan(_yields(value))
+    assert not Lifespan(hooks, wait_for).open()
+    assert told in caplog.text
+    assert "the lifespan _yields.<locals>.context" in caplog.text
+    assert closed == ["first"]
+
+
+def test_what_is_no_context_is_an_error(wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture) -> None:
+    """Given a lifespan that returns something else than a context manager, then the error says how to write one."""
+    hooks = Hooks()
+    hooks.lifespan(lambda: 5)
+    assert not Lifespan(hooks, wait_for).open()
+    assert "is no context: write it as a generator function that yields once" in caplog.text
+
+
+def test_an_async_context_that_raises_at_the_start(wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture) -> None:
+    """Given an async lifespan that raises before its yield, then its own error is logged, and no task is left waiting."""
+    hooks = Hooks()
+
+    @hooks.lifespan
+    async def context() -> AsyncIterator[None]:
+        await asyncio.sleep(0)
+        raise OSError("no server")
+        yield
+
+    assert not Lifespan(hooks, wait_for).open()
+    assert "OSError: no server" in caplog.text
+
+
+def test_everything_is_closed_whatever_raises(wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture) -> None:
+    """Given on_stop, a sync and an async lifespan that all raise at the end, then each is tried, in reverse, and each is logged."""
+    hooks, order = Hooks(), []
+
+    @hooks.lifespan
+    def one() -> Iterator[None]:
+        yield
+        order.append("one")
+        raise ValueError("one")
+
+    @hooks.lifespan
+    async def two() -> AsyncIterator[None]:
+        yield
+        order.append("two")
+        raise ValueError("two")
+
+    @hooks.on_stop
+    async def stop() -> None:
+        order.append("stop")
+        raise SystemExit(3)
+
+    lifespan = Lifespan(hooks, wait_for)
+    assert lifespan.open()
+    with caplog.at_level(logging.ERROR):
+        lifespan.close()
+    assert order == ["stop", "two", "one"]
+    assert caplog.text.count("raised; the worker ends all the same") == 3

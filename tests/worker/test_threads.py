@@ -1,0 +1,136 @@
+"""Calling jobs in threads: the exception that ends one must never hit another."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from taskq.errors import JobTimeout
+from taskq.worker.alarm import Alarm
+from taskq.worker.threads import Interrupt, ThreadExecutor
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop that runs in a thread."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture
+def executor(loop: asyncio.AbstractEventLoop) -> ThreadExecutor:
+    """One that awaits on that loop."""
+    return ThreadExecutor(loop, Alarm())
+
+
+def spin(seconds: float) -> str:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
+    return "done"
+
+
+def swallow() -> str:
+    try:
+        spin(10)
+    except JobTimeout:
+        return "swallowed"
+    return "never told"
+
+
+def test_results_and_errors_come_out(executor: ThreadExecutor) -> None:
+    """Given sync and async functions and one that returns an awaitable, then values and errors come out, with a limit and without."""
+
+    async def double(x: int) -> int:
+        await asyncio.sleep(0)
+        return 2 * x
+
+    def fail() -> None:
+        raise KeyboardInterrupt
+
+    for timeout in (0.0, 5.0):
+        assert executor.execute(lambda x, y: x + y, (1,), {"y": 2}, timeout) == 3
+        assert executor.execute(double, (4,), {}, timeout) == 8
+        assert executor.execute(lambda: double(5), (), {}, timeout) == 10
+        with pytest.raises(KeyboardInterrupt):
+            executor.execute(fail, (), {}, timeout)
+
+
+@pytest.mark.parametrize("job", [lambda: spin(10), lambda: asyncio.sleep(10)], ids=["thread", "loop"])
+def test_the_limit_ends_a_call(executor: ThreadExecutor, job: Any) -> None:
+    """Given a call over its limit, in Python code or awaited, then JobTimeout comes out in time, with the limit in its text."""
+    began = time.monotonic()
+    with pytest.raises(JobTimeout, match=r"longer than its handle_timeout of 0\.05 s"):
+        executor.execute(job, (), {}, 0.05)
+    assert time.monotonic() - began < 5
+
+
+def test_a_call_may_take_it_as_a_hint(executor: ThreadExecutor) -> None:
+    """Given a call that catches JobTimeout and returns, then its value comes out, and the next call isn't disturbed."""
+    assert executor.execute(swallow, (), {}, 0.02) == "swallowed"
+    assert executor.execute(spin, (0.05,), {}, 0.0) == "done"
+
+
+def test_the_exception_never_hits_the_next_call(executor: ThreadExecutor) -> None:
+    """Given hundreds of calls that end in the very moment of their limits, then each ends well or by its limit, and none by another's."""
+
+    def many() -> list[str]:
+        told = []
+        for number in range(300):
+            limit = 0.0005 + number % 7 * 0.00005
+            try:
+                told.append(executor.execute(spin, (0.0006,), {}, limit))
+            except JobTimeout as error:
+                told.append(str(error))
+            # Without a limit of its own nothing may arrive here.
+            told.append(executor.execute(spin, (0.00005,), {}, 0.0))
+        return told
+
+    with ThreadPoolExecutor(2) as pool:
+        told = [text for future in [pool.submit(many), pool.submit(many)] for text in future.result()]
+    assert len(told) == 1200
+    assert told[1::2] == ["done"] * 600
+    assert all(text == "done" or "longer than its handle_timeout" in text for text in told)
+
+
+def test_what_was_not_raised_yet_is_taken_back() -> None:
+    """Given an exception that is sent while the lock is held, if the call closes before the next bytecode, then nothing is raised after."""
+    interrupt = Interrupt()
+    interrupt.close()
+    interrupt.send(JobTimeout)
+    assert spin(0.02) == "done"
+
+
+def test_bells_ring_in_their_order_and_not_when_cancelled() -> None:
+    """Given bells set out of order, of which many are cancelled, then the others ring in the order of their times."""
+    alarm, done = Alarm(), threading.Event()
+    rung: list[object] = []
+    now = time.monotonic()
+    cancelled = [alarm.set(now + 0.03, lambda: rung.append("cancelled")) for _ in range(500)]
+    alarm.set(now + 0.08, lambda: (rung.append(3), done.set()))
+    alarm.set(now + 0.02, lambda: rung.append(1))
+    alarm.set(now + 0.04, lambda: int("x"))  # raises, and harms nobody
+    alarm.set(now + 0.06, lambda: rung.append(2))
+    for bell in cancelled:
+        alarm.cancel(bell)
+    assert done.wait(10)
+    assert rung == [1, 2, 3]
+
+
+def test_cancelled_bells_are_forgotten() -> None:
+    """Given thousands of limits of an hour that are all cancelled, as of quick jobs, then few are kept."""
+    alarm = Alarm()
+    for _ in range(5000):
+        alarm.cancel(alarm.set(time.monotonic() + 3600, lambda: None))
+    assert len(alarm._bells) < 200
