@@ -103,6 +103,7 @@ def _worker_row(worker: WorkerReport) -> Sequence[str]:
     where = f"{worker.host}:{worker.pid}" if worker.pid else worker.id
     numbers = (f"{worker.reserved:,}", f"{worker.done:,}", f"{worker.failed:,}", size(worker.memory_bytes) if worker.memory_bytes else "")
     running = duration(worker.running_seconds) if worker.job else ""
+    more = f" and {worker.running - 1} more" if worker.running > 1 else ""
     return [
         where,
         worker.channel,
@@ -110,7 +111,7 @@ def _worker_row(worker: WorkerReport) -> Sequence[str]:
         running,
         *numbers,
         duration(worker.heartbeat_seconds),
-        worker.job,
+        worker.job + more,
         progress_text(worker.progress),
     ]
 

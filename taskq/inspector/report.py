@@ -48,6 +48,9 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     job: str
     message_id: str
     running_seconds: float
+    #: How many jobs run, of so many at most. `job` and `message_id` are those of the one that has run longest.
+    running: int
+    concurrency: int
     reserved: int
     done: int
     failed: int
@@ -99,6 +102,8 @@ def read_worker(seen: Seen, reply: Sequence[bytes]) -> WorkerReport:
         supervisor_pid=_number(told, "supervisor"),
         job=told.get("job", ""),
         message_id=told.get("message", ""),
+        running=_number(told, "running"),
+        concurrency=max(1, _number(told, "concurrency")),
         running_seconds=max(0.0, (seen.now_ms - since) / 1000) if running else 0.0,
         reserved=seen.reserved,
         done=_number(told, "done"),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.benchmarks.book import Book
 from tests.benchmarks.machine import describe, versions_of
-from tests.benchmarks.measures import crowd, fairness, memory, promotion, pushing, rates, startup, waiting
+from tests.benchmarks.measures import concurrency, crowd, fairness, memory, promotion, pushing, rates, startup, waiting
 from tests.benchmarks.measures.case import Plan
 from tests.benchmarks.setup_peers import DEFAULT
 from tests.benchmarks.sizes import FULL, QUICK
@@ -28,6 +28,7 @@ MEASURES = {
     "crowd": (crowd, "the same rates with a thousand and a million messages behind"),
     "promotion": (promotion, "many messages due at the same moment"),
     "fairness": (fairness, "jobs of 20 ms on four processes; fast jobs beside a slow one"),
+    "concurrency": (concurrency, "many jobs at once in one process: coroutines, threads, no-op coroutines"),
     "memory": (memory, "the memory of a child, and whether it grows"),
     "startup": (startup, "taskq --help, import taskq, the first job"),
 }

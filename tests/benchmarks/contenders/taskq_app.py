@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 
@@ -32,6 +33,20 @@ def timed(number: int, seconds: float = 0) -> None:
     marks.run(number)
 
 
+@queue.job
+async def atimed(number: int, seconds: float) -> None:
+    """The same for a coroutine."""
+    marks.started(number)
+    await asyncio.sleep(seconds)
+    marks.ended(number)
+    marks.run(number)
+
+
+@queue.job
+async def ajob(number: int) -> None:
+    marks.run(number)
+
+
 push = job.push
 push_note = note.push
 
@@ -55,6 +70,14 @@ def push_timed(count: int, at: float | None = None) -> None:
 
 def push_naps(count: int, seconds: float) -> None:
     timed.push_many([(number, seconds) for number in range(count)])
+
+
+def push_anaps(count: int, seconds: float) -> None:
+    atimed.push_many([(number, seconds) for number in range(count)])
+
+
+def push_coroutines(count: int) -> None:
+    ajob.push_many([(number,) for number in range(count)])
 
 
 def push_slow_among_fast(fast: int, slow_at: int, seconds: float) -> None:
