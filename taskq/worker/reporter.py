@@ -6,7 +6,9 @@ import logging
 import math
 import os
 import threading
+import time
 from collections.abc import Callable
+from queue import SimpleQueue
 
 from taskq.awaiting import Progress, pack_progress
 from taskq.clock import monotonic, now_ms
@@ -27,67 +29,98 @@ MESSAGE_LIMIT = 500
 
 
 class Reporter:
-    """One connection for all jobs of a process."""
+    """One connection, and one thread, for all jobs of a process.
+
+    A thread, because the newest that a job has told must be seen while it works on without a word: between two sends nothing else
+    would bring it there. What runs in the job's own thread takes no lock: a timeout may be raised in it at any moment.
+    """
 
     def __init__(self, driver: Callable[[], Driver]) -> None:
         self._make_driver = driver
         self._driver: Driver | None = None
         self._link: Link | None = None
+        self._told: SimpleQueue[Report] = SimpleQueue()
         self._pid = 0
         self._lock = threading.Lock()
         self._rest_until = 0.0
 
-    def send(self, message_id: str, progress: Progress) -> None:
-        """Tell the server, if it answers."""
-        now = monotonic()
-        with self._lock:
-            if now < self._rest_until:
+    def note(self, report: Report) -> None:
+        """Send what a report holds, soon."""
+        pid = os.getpid()
+        if not self._pid:
+            self._pid = pid
+            threading.Thread(target=self._run, name="taskq progress", daemon=True).start()
+        if self._pid == pid:  # a copy that a job has forked has neither the thread nor a right to the connection
+            self._told.put(report)
+
+    def send(self, report: Report) -> None:
+        """Send what a report holds and hasn't sent, now, if the server answers."""
+        if not self._lock.acquire(timeout=_PATIENCE):
+            return
+        try:
+            progress = report.told
+            if progress is report.sent or progress is None or monotonic() < self._rest_until or self._pid not in (0, os.getpid()):
                 return
-            try:
-                if self._driver is None:
-                    self._driver = self._make_driver()
-                if self._link is None or self._pid != os.getpid():  # a copy that a job has forked must not write into our connection
-                    self._link, self._pid = self._driver.link(_PATIENCE), os.getpid()
-                self._link.call(self._driver.tell_progress(message_id, pack_progress(progress), KEPT_MS))
-            except TaskqError as error:
-                _log.debug("the progress of %s isn't told: %s", message_id, error)
-                self._rest_until = now + _REST
-            except BaseException:  # a job's time is over: the reply must not answer the next request
-                if self._link is not None:
-                    self._link.close()
-                raise
+            report.sent = progress
+            self._send(report.id, progress)
+        finally:
+            self._lock.release()
+
+    def _send(self, message_id: str, progress: Progress) -> None:
+        try:
+            if self._driver is None:
+                self._driver = self._make_driver()
+            if self._link is None:
+                self._link = self._driver.link(_PATIENCE)
+            self._link.call(self._driver.tell_progress(message_id, pack_progress(progress), KEPT_MS))
+        except TaskqError as error:
+            _log.debug("the progress of %s isn't told: %s", message_id, error)
+            self._rest_until = monotonic() + _REST
+        except BaseException:  # a job's time is over: the reply must not answer the next request
+            if self._link is not None:
+                self._link.close()
+            raise
+
+    def _run(self) -> None:
+        while True:
+            reports = [self._told.get()]
+            while not self._told.empty():
+                reports.append(self._told.get())
+            for report in reports:
+                # Before the send: what is told during it must come here again.
+                report.is_noted = False
+                self.send(report)
+            time.sleep(_EVERY)
 
 
 class Report:
     """What one run has told of its progress."""
 
-    __slots__ = ("_attempt", "_id", "_reporter", "_sent_at", "_unsent")
+    __slots__ = ("_attempt", "_reporter", "id", "is_noted", "sent", "told")
 
     def __init__(self, reporter: Reporter, message_id: str, attempt: int) -> None:
         self._reporter = reporter
-        self._id = message_id
+        self.id = message_id
         self._attempt = attempt
-        self._sent_at = -math.inf
-        self._unsent: Progress | None = None
+        self.told: Progress | None = None
+        self.sent: Progress | None = None
+        self.is_noted = False
 
     def tell(self, done: float, total: float | None, message: str) -> None:
-        """Take in what the job tells, and send it when the last is long enough ago.
+        """Take in what the job tells; the newest is sent soon.
 
         Raises:
             ValueError: it is no progress.
         """
         _check(done, total, message)
-        self._unsent = Progress(done, total, message[:MESSAGE_LIMIT], now_ms(), self._attempt)
-        now = monotonic()
-        if now - self._sent_at >= _EVERY:
-            self._sent_at = now
-            self.flush()
+        self.told = Progress(done, total, message[:MESSAGE_LIMIT], now_ms(), self._attempt)
+        if not self.is_noted:
+            self.is_noted = True
+            self._reporter.note(self)
 
     def flush(self) -> None:
         """Send what isn't sent yet."""
-        progress, self._unsent = self._unsent, None
-        if progress is not None:
-            self._reporter.send(self._id, progress)
+        self._reporter.send(self)
 
 
 def _check(done: object, total: object, message: object) -> None:

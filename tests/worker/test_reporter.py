@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from taskq.driver.redis import RedisDriver
 from taskq.errors import QueueFull, ServerUnavailable
 from taskq.worker import reporter
 from taskq.worker.reporter import Report, Reporter
+from tests.support.wait import wait_until
 
 
 class FakeDriver(RedisDriver):
@@ -38,8 +40,7 @@ def driver() -> FakeDriver:
 
 
 @pytest.fixture
-def report(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> Report:
-    monkeypatch.setattr(reporter, "monotonic", lambda: 100.0)
+def report(driver: FakeDriver) -> Report:
     return Report(Reporter(lambda: driver), "a" * 32, 2)
 
 
@@ -47,20 +48,28 @@ def _done(driver: FakeDriver) -> list[float]:
     return [one.done for one in driver.sent if one]
 
 
-def test_few_are_sent_and_the_last_one_always(report: Report, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given many reports in a moment, then the first is sent, one more after the interval, and the last when the job ends."""
-    for number in range(10):
+def test_few_are_sent_and_the_newest_one_always(report: Report, driver: FakeDriver) -> None:
+    """Given many reports in a moment, then few are sent, and the newest of them soon, though the job tells nothing more."""
+    for number in range(1000):
         report.tell(number, None, "")
-    assert _done(driver) == [0]
-    monkeypatch.setattr(reporter, "monotonic", lambda: 100.2)
-    report.tell(10, None, "")
+    wait_until(lambda: _done(driver)[-1:] == [999])
+    assert len(driver.sent) < 10
+
+
+def test_the_last_is_sent_before_the_job_is_settled(report: Report, driver: FakeDriver) -> None:
+    """Given a job that tells something at its very end, then that is sent at once, and once."""
+    report.tell(1, None, "")
+    wait_until(lambda: _done(driver) == [1])
     report.tell(11, 20, "nearly")
     report.flush()
     report.flush()
-    assert _done(driver) == [0, 10, 11]
+    assert _done(driver)[-1] == 11
     last = driver.sent[-1]
     assert last is not None
     assert (last.total, last.message, last.attempt) == (20, "nearly", 2)
+    report.tell(12, 20, "")
+    wait_until(lambda: _done(driver)[-1] == 12)
+    assert _done(driver) == [1, 11, 12]
 
 
 @pytest.mark.parametrize("error", [ServerUnavailable("gone"), QueueFull("full")])
@@ -68,15 +77,30 @@ def test_a_server_that_doesn_t_take_it_is_left_alone(
     report: Report, driver: FakeDriver, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Given a server that is away or full, when progress is told, then the job goes on, and the server is asked again only later."""
+    monkeypatch.setattr(reporter, "monotonic", lambda: 100.0)
     driver.error = error
     report.tell(1, None, "")
+    report.flush()
     driver.error = None
     report.tell(2, None, "")
     report.flush()
     assert _done(driver) == []
     monkeypatch.setattr(reporter, "monotonic", lambda: 106.0)
     report.tell(3, None, "")
+    report.flush()
     assert _done(driver) == [3]
+
+
+def test_a_forked_copy_sends_nothing(report: Report, driver: FakeDriver) -> None:
+    """Given a job that forks, if the copy tells its progress, then it writes nothing into the connection of its parent."""
+    report.tell(1, None, "")
+    wait_until(lambda: _done(driver) == [1])
+    pid = os.fork()
+    if pid == 0:
+        report.tell(2, None, "")
+        report.flush()
+        os._exit(len(driver.sent))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
 
 
 @pytest.mark.parametrize(
@@ -102,6 +126,7 @@ def test_what_is_no_progress_is_refused(report: Report, driver: FakeDriver, args
 def test_a_long_message_is_cut(report: Report, driver: FakeDriver) -> None:
     """Given a message of a million letters, then its beginning is sent."""
     report.tell(1, None, "x" * 1_000_000)
+    report.flush()
     assert driver.sent[0] is not None
     assert len(driver.sent[0].message) == reporter.MESSAGE_LIMIT
 
