@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from taskq.awaiting import Progress, Status
     from taskq.buffer import Buffer
     from taskq.call import Call
+    from taskq.cancelling import Cancelled
     from taskq.channel import Outcome, State
     from taskq.context import Context, current, progress
     from taskq.errors import (
@@ -61,6 +62,7 @@ __all__ = [
     "Backoff",
     "Buffer",
     "Call",
+    "Cancelled",
     "ConfigError",
     "Context",
     "DelayError",
@@ -109,6 +111,7 @@ _HOMES = {
     "Backoff": "retry",
     "Buffer": "buffer",
     "Call": "call",
+    "Cancelled": "cancelling",
     "Context": "context",
     "Handle": "result",
     "Job": "job",

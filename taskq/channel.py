@@ -65,6 +65,7 @@ MOVES = (
     Move("park", (_RESERVED,), (_PARKED,), "worker"),
     Move("unpark", (_PARKED,), (_WAITING,), "supervisor"),
     Move("reload", (_FAILED, _TIMEOUT, _PARKED), (_WAITING,), "operator"),
+    Move("cancel", (_WAITING, _DELAYED, _PARKED), (None,), "application, operator"),
     Move("flush", (_WAITING, _DELAYED, _FAILED, _TIMEOUT, _PARKED), (None,), "operator"),
     Move("delete", (_WAITING, _DELAYED, _FAILED, _TIMEOUT, _PARKED), (None,), "application, operator"),
 )
@@ -86,7 +87,7 @@ def check_channel_name(name: object) -> str:
 class Keys:
     """The keys of one channel. They share a hash tag, so a channel lives in one Cluster slot."""
 
-    __slots__ = ("delayed", "failed", "nothing", "parked", "prefix", "tag", "timeout", "waiting", "wake", "workers")
+    __slots__ = ("cancels", "delayed", "failed", "nothing", "parked", "prefix", "tag", "timeout", "waiting", "wake", "workers")
 
     def __init__(self, prefix: str) -> None:
         tag = "{" + prefix + "}"
@@ -99,6 +100,8 @@ class Keys:
         self.parked = f"{tag}:parked"
         self.workers = f"{tag}:workers"
         self.wake = f"{tag}:wake"
+        #: Orders to cancel what runs, by the ids of the messages.
+        self.cancels = f"{tag}:cancels"
         #: Never exists. A script whose first write deletes it may write on when the server is at `maxmemory`.
         self.nothing = f"{tag}:nothing"
 
@@ -129,6 +132,10 @@ class Keys:
     def progress(self, message_id: str) -> str:
         """How far one running job says that it is; ends by itself."""
         return f"{self.tag}:progress:{message_id}"
+
+    def calls(self, worker: str) -> str:
+        """The token that tells the supervisor of a worker that one of its jobs is cancelled."""
+        return f"{self.tag}:calls:{worker.rpartition(':')[0]}"
 
     def of(self, state: State) -> str:
         """The key of a state that has one key for all (every state but `reserved`)."""

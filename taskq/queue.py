@@ -12,6 +12,7 @@ import msgspec
 from taskq.buffer import Buffer
 from taskq.builtin import CALL, OBJECT, Handles, call_function, function_call, handle_object, object_call
 from taskq.call import Call
+from taskq.cancelling import Cancelled
 from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings
 from taskq.errors import ArgumentsError, JobDefinitionError, UnknownChannel, UnknownJob
 from taskq.job import Job, Pushable
@@ -211,6 +212,10 @@ class Queue(Hooks):
             UnknownChannel: the channel is named neither in the settings nor by a job.
         """
         return self.outbox.handle(message_id, channel)
+
+    def cancel(self, message_id: str, channel: str = "default", *, kill: bool = False, by: str | None = None) -> Cancelled:
+        """Cancel a message by its id; as `Handle.cancel`. Raises as `handle`, too."""
+        return self.handle(message_id, channel).cancel(kill=kill, by=by)
 
     def buffer(self) -> Buffer:
         """Return a buffer: what is pushed in its `with` (or `async with`) block, in this thread or task, is sent together.

@@ -9,6 +9,7 @@ import msgspec
 
 from taskq.asking import Steps
 from taskq.awaiting import Progress, Status, Subject, ask_progress, ask_status, await_result, how_to_keep
+from taskq.cancelling import Cancelled, ask_cancel, this_user
 from taskq.driver.base import Driver
 from taskq.errors import NoResult
 from taskq.stream import AsyncStream, Stream
@@ -88,6 +89,25 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
     async def aresult(self, timeout: float | None = None) -> Any:
         """The same from async code."""
         return await self._queue.aask(self.channel, lambda driver: await_result(driver, self._subject, timeout))
+
+    def cancel(self, *, kill: bool = False, by: str | None = None) -> Cancelled:
+        """Cancel the message: waiting, delayed or parked it never runs; while it runs its worker is told.
+
+        An async job is cancelled, in a sync one `JobCancelled` is raised. It isn't run again, and its status and result say by whom it
+        was cancelled. What has ended before stays as it ended.
+
+        Args:
+            kill: kill the process of a job that goes on for three seconds more.
+            by: who cancels; default: user@host.
+
+        Raises:
+            ServerUnavailable: the server doesn't answer.
+        """
+        return self._queue.ask(self.channel, lambda driver: ask_cancel(driver, self._subject, by or this_user(), kill=kill))
+
+    async def acancel(self, *, kill: bool = False, by: str | None = None) -> Cancelled:
+        """The same from async code."""
+        return await self._queue.aask(self.channel, lambda driver: ask_cancel(driver, self._subject, by or this_user(), kill=kill))
 
     def status(self) -> Status:
         """Return where the message is now, or how it ended. It may take a search through the channel's messages."""

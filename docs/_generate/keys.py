@@ -25,6 +25,8 @@ def key_table(keys: Keys) -> str:
         (keys.parts(_MESSAGE), "stream", "what one generator job has yielded; ends by itself"),
         (keys.reading(_MESSAGE), "hash", "how far such a stream is written and read; ends by itself"),
         (keys.progress(_MESSAGE), "string", "how far one running job says that it is; ends by itself"),
+        (keys.cancels, "hash", "orders to cancel what runs, by message; ends by itself"),
+        (keys.calls("<supervisor>:x"), "list", "a token that tells a supervisor of such an order; ends by itself"),
         (keys.once(_MESSAGE), "string", "the mark of a push that may be repeated; ends by itself"),
     ]
     return "\n".join(["| Key | Type | Holds |", "|---|---|---|", *(f"| `{name}` | {kind} | {holds} |" for name, kind, holds in rows)])

@@ -33,6 +33,7 @@ COMMANDS = {
     "reload": Listed("taskq.cli.reload", "Put failed, timed out or parked messages back to waiting."),
     "flush": Listed("taskq.cli.flush", "Delete all messages of a state."),
     "delete": Listed("taskq.cli.delete", "Delete one message."),
+    "cancel": Listed("taskq.cli.cancel", "Cancel one message, also while it runs."),
     "config": Listed("taskq.cli.config", "Show every setting and where its value comes from."),
     "server": Listed("taskq.cli.server", "Look after the embedded server."),
     "doctor": Listed("taskq.cli.doctor", "Check server, app and channels, and say what to change."),

@@ -186,9 +186,17 @@ class Driver(Protocol):
 
     def adopt(self, worker: str, messages: Sequence[bytes]) -> Command: ...  # how many were missing
 
+    def cancel(self, state: State, message: bytes, kept: Kept) -> Command: ...  # 0 or 1
+
+    def order(self, worker: str, message_id: str, order: bytes) -> Command: ...  # 0 or 1
+
+    def orders(self) -> Command: ...  # [id, order, ...]
+
+    def forget_order(self, message_id: bytes) -> Command: ...  # anything
+
     def promote(self, limit: int = 500) -> Command: ...  # [moved, ms until the next]
 
-    def wait_for_wake(self, timeout: float) -> Command: ...  # anything, or None
+    def wait_for_wake(self, timeout: float, worker: str = "") -> Command: ...  # [key, anything], or None; `worker`: one of this supervisor
 
     def heartbeat(self, worker: str, fields: dict[str, Word], *, lease_ms: int, register: bool) -> Command: ...  # [standing, held, time]
 

@@ -17,6 +17,9 @@ __all__ = ["RedisDriver"]
 
 #: How long the marker of a repeatable push lives, in milliseconds.
 ONCE_MS = 3_600_000
+#: How long orders to cancel live at most, and a call for a supervisor that may be gone.
+ORDER_MS = 86_400_000
+CALL_MS = 60_000
 
 
 class RedisDriver:
@@ -127,8 +130,9 @@ class RedisDriver:
     def promote(self, limit: int = 500) -> Command:
         return self._script("promote", (self.keys.delayed, self.keys.waiting), limit)
 
-    def wait_for_wake(self, timeout: float) -> Command:
-        return Command("promote", ("BLPOP", self.keys.wake, timeout))
+    def wait_for_wake(self, timeout: float, worker: str = "") -> Command:
+        calls = (self.keys.calls(worker),) if worker else ()
+        return Command("promote", ("BLPOP", *calls, self.keys.wake, timeout))
 
     def heartbeat(self, worker: str, fields: dict[str, Word], *, lease_ms: int, register: bool) -> Command:
         keys = self.keys
@@ -158,6 +162,23 @@ class RedisDriver:
     def _aftermath(self, message_id: str) -> tuple[str, str, str]:
         """The keys of what a message's runs leave behind."""
         return self.keys.result(message_id), self.keys.parts(message_id), self.keys.reading(message_id)
+
+    # ---- cancelling
+
+    def cancel(self, state: State, message: bytes, kept: Kept) -> Command:
+        places = (self.keys.of(state), *self._aftermath(message[2:18].hex()), self.keys.nothing)
+        return self._script("cancel", places, message, kept.ttl_ms, kept.data)
+
+    def order(self, worker: str, message_id: str, order: bytes) -> Command:
+        keys = self.keys
+        places = (keys.reserved(worker), keys.cancels, keys.calls(worker), keys.nothing)
+        return self._script("order", places, bytes.fromhex(message_id), order, ORDER_MS, CALL_MS)
+
+    def orders(self) -> Command:
+        return Command("cancel", ("HGETALL", self.keys.cancels))
+
+    def forget_order(self, message_id: bytes) -> Command:
+        return Command("cancel", ("HDEL", self.keys.cancels, message_id))
 
     # ---- parts
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from taskq.answers import check_message_id, result_signer
 from taskq.asking import run
 from taskq.awaiting import Status, Subject, ask_status
+from taskq.cancelling import Cancelled, ask_cancel, this_user
 from taskq.channel import STATES, State
 from taskq.config import Settings, did_you_mean
 from taskq.driver.load import load_driver, server_url
@@ -156,6 +157,22 @@ class Inspector:
         return None
 
     # ---- putting in order
+
+    def cancel(self, message_id: str, *, channels: Sequence[str] = (), kill: bool = False, by: str | None = None) -> tuple[str, Cancelled]:
+        """Cancel a message in whichever channel it is. Returns the channel, and what that led to: "" and TOO_LATE when it is in none.
+
+        Raises:
+            ArgumentsError: it is no id of a message.
+            UnknownChannel: as `counts`.
+        """
+        wanted = check_message_id(message_id)
+        for name in channels or self.channels():
+            store = self._store(name)
+            subject = Subject(wanted, name, result_signer(self.settings, store.settings.channel))
+            found = run(ask_cancel(store.driver, subject, by or this_user(), kill=kill), self._senders[name])
+            if found is not Cancelled.TOO_LATE:
+                return name, found
+        return "", Cancelled.TOO_LATE
 
     def delete(self, message_id: str, *, channels: Sequence[str] = (), progress: Progress = _no_progress) -> Entry | None:
         """Find a message and delete it. Returns what was deleted, None when it is nowhere.

@@ -32,6 +32,8 @@ def bury(team: Team, child: Child, death: Death, now: float) -> None:
     if child.killed_for == "timeout":
         # Not another job than the one it was killed for: that one had ended in the same moment.
         blamed = _timed_out(child, running, child.overdue)
+    elif child.killed_for == "cancel":
+        blamed = _cancelled(team, child, running)
     elif child.killed_for == "stop" or orderly:
         blamed = _timed_out(child, running, late) if late else ()
         for one in running if child.killed_for == "stop" else ():
@@ -67,6 +69,14 @@ def _timed_out(child: Child, running: list[Running], late: set[bytes]) -> tuple[
     told = ", ".join(f"{one.job} {one.id.hex()}" for one in blamed)
     beside = f"the worker {child.worker} was ended while it ran this job, too: {told} ignored its handle_timeout"
     return counted + tuple(Blame(one.id, "neighbour", _record("lost", child, one, beside)) for one in running if one.id not in late)
+
+
+def _cancelled(team: Team, child: Child, running: list[Running]) -> tuple[Blame, ...]:
+    """Settle the messages that it was killed for. The others were only in the same process."""
+    for identity, kept in child.cancelled.items():
+        team.insist(team.driver.finish(child.worker, identity, kept))
+    beside = f"the worker {child.worker} was killed while it ran this job, too: another was cancelled, and went on"
+    return tuple(Blame(one.id, "neighbour", _record("lost", child, one, beside)) for one in running if one.id not in child.cancelled)
 
 
 def _crashed(child: Child, running: list[Running], death: Death) -> tuple[Blame, ...]:

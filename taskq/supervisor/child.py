@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 from multiprocess import context, popen_fork
 
 from taskq.clock import now_ms
+from taskq.driver.base import Kept
 from taskq.worker.record import Record
 from taskq.worker.running import Lock
 
@@ -193,11 +194,13 @@ class Child:
         #: When it is killed if it hasn't ended by then; None: it isn't asked to stop.
         self.kill_at: float | None = None
         #: Why it was killed by the supervisor, if it was.
-        self.killed_for: Literal["stop", "timeout"] | None = None
+        self.killed_for: Literal["stop", "timeout", "cancel"] | None = None
         #: True when it reserves no more, and another may take its place.
         self.leaving = False
         #: The messages that were running too long when it was killed.
         self.overdue: set[bytes] = set()
+        #: The messages that were cancelled when it was killed for that, and what is kept of them.
+        self.cancelled: dict[bytes, Kept] = {}
         self._is_told = False
 
     def ask_to_stop(self, kill_at: float) -> None:
@@ -216,13 +219,17 @@ class Child:
         self.leaving = True
         self.kill_at = kill_at if self.kill_at is None else min(self.kill_at, kill_at)
 
-    def kill(self, why: Literal["stop", "timeout"]) -> None:
+    def kill(self, why: Literal["stop", "timeout", "cancel"]) -> None:
         """Kill it, and what its jobs have started. One that has no process yet must be killed again when it has."""
         if self.pid is None:
             return
         if self.killed_for is None:
             self.killed_for = why
         self._signal(signal.SIGKILL, group=True)
+
+    def interrupt(self) -> None:
+        """Let it look who has cancelled its job."""
+        self._signal(signal.SIGUSR2)
 
     def end_leftovers(self) -> None:
         """Kill what its jobs have started and left behind, unless that has a process group of its own."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from taskq.supervisor.cancels import Cancels
 from taskq.supervisor.lengths import Lengths
 from taskq.supervisor.services import Heartbeat, Promote, Rescuer, Service
 from taskq.supervisor.strays import Ghosts, Sweep
@@ -28,8 +29,10 @@ class Crew:
         self.rescue = Rescuer(self.team, self.heartbeat)
         self.watch = Watch(self.team)
         self.unpark = Unpark(self.team)
+        self.cancels = Cancels(self.team)
+        self.promote.on_call = self.cancels.call
         self.lengths = Lengths(self.team, tell)
-        duties = (self.heartbeat, self.promote, self.rescue, self.watch, self.unpark, self.lengths, Ghosts(team), Sweep(team))
+        duties = (self.heartbeat, self.promote, self.rescue, self.watch, self.unpark, self.lengths, Ghosts(team), Sweep(team), self.cancels)
         self.services: tuple[Service, ...] = duties
         self._replacing: str | None = None
 

@@ -18,6 +18,7 @@ from taskq.driver.base import Word
 from taskq.errors import QueueFull, ServerError
 from taskq.supervisor.burial import lost
 from taskq.supervisor.child import Child
+from taskq.supervisor.identity import machine_tag, new_worker_id
 from taskq.supervisor.rules import beat_seconds
 from taskq.supervisor.strays import return_strays
 from taskq.supervisor.team import Team
@@ -127,6 +128,9 @@ class Promote:
         self._wake = team.driver.link(1.0)
         self._asked: float | None = None
         self._listen_after = 0.0
+        self._worker = new_worker_id(machine_name(), machine_tag())
+        #: Called when one of this supervisor's jobs is cancelled.
+        self.on_call: Callable[[], None] = lambda: None
 
     def tick(self, now: float) -> None:
         self._listen(now)
@@ -145,7 +149,10 @@ class Promote:
         """The token, the end of the wait, or a broken connection is there."""
         self._asked = None
         try:
-            self._wake.receive()
+            reply = self._wake.receive()
+            if reply and reply[0] != self._team.driver.keys.wake.encode():
+                self.on_call()
+                return
         except (ServerError, QueueFull):
             self._give_up_listening()
             return
@@ -163,7 +170,7 @@ class Promote:
         if now < self._listen_after or self._team.is_down:
             return
         try:
-            self._wake.send(self._team.driver.wait_for_wake(_WAKE_SECONDS))
+            self._wake.send(self._team.driver.wait_for_wake(_WAKE_SECONDS, self._worker))
             self._asked = now
         except (ServerError, QueueFull):
             self._give_up_listening()

@@ -85,7 +85,7 @@ class Crowd:
         tools = Tools(self._opener, executor, post.record, alarm, loop, post.worker, channel.max_crashes, sleeper.check)
         lanes = [Lane(number, tools, till) for number in range(channel.concurrency)]
         till.roster.add(lanes)
-        crew = Crew(copy_context(), self._opener.is_async, self._begin, self._break_off)
+        crew = Crew(copy_context(), self._opener.is_async, self._begin, self._break_off, lambda lane, by: lane.cancel(by, executor))
         return Pump(post, crew, settler, intake, till)
 
     def _pump(self, pump: Pump) -> None:

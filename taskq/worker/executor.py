@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Protocol
 
-from taskq.errors import JobTimeout
+from taskq.errors import JobCancelled, JobTimeout
 from taskq.worker.eventloop import in_time, new_loop
 
 __all__ = ["Executor", "SyncExecutor"]
@@ -33,6 +33,7 @@ class SyncExecutor:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
         self._armed = 0.0
         self._is_copy = False
         os.register_at_fork(after_in_child=self._note_fork)
@@ -93,4 +94,25 @@ class SyncExecutor:
         loop = self._loop
         if loop is None or loop.is_closed():
             loop = self._loop = new_loop()
-        return loop.run_until_complete(in_time(awaitable, timeout))
+        self._task = loop.create_task(in_time(awaitable, timeout))
+        try:
+            return loop.run_until_complete(self._task)
+        finally:
+            self._task = None
+
+    def cancel(self, frame: FrameType | None) -> None:
+        """End the running call: an async job is cancelled, in a sync one `JobCancelled` is raised. To be called by a signal's handler.
+
+        Args:
+            frame: what the signal has interrupted. Only inside `execute` does somebody wait for the exception.
+        """
+        if self._task is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._task.cancel)
+            return
+        while frame is not None:
+            if frame.f_code is _EXECUTE:
+                raise JobCancelled("the job was cancelled")
+            frame = frame.f_back
+
+
+_EXECUTE = SyncExecutor.execute.__code__

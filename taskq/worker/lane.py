@@ -19,6 +19,7 @@ from taskq.worker.executor import Executor
 from taskq.worker.opening import Opener
 from taskq.worker.record import Record
 from taskq.worker.running import HARD_GRACE
+from taskq.worker.threads import ThreadExecutor
 from taskq.worker.verdict import Action, Verdict
 
 __all__ = ["ANNOUNCED", "REFUSED", "Desk", "Lane", "Said", "Tools"]
@@ -110,6 +111,15 @@ class Lane:
         if self._task is not None and not self._task.done():
             self._runner.must_end = True
             self._task.cancel()
+
+    def cancel(self, by: str, executor: ThreadExecutor) -> None:
+        """End the running job, because somebody has cancelled it."""
+        self._runner.cancelled = {self.message.id: by}
+        task = self._task
+        if task is not None:
+            self._tools.loop.call_soon_threadsafe(task.cancel)
+        elif self._thread is not None and self._thread.ident is not None:
+            executor.cancel(self._thread.ident)
 
     def _put(self, work: Callable[[], object]) -> None:
         if self._thread is None:

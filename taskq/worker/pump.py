@@ -51,6 +51,8 @@ class Crew(NamedTuple):
     on_loop: Callable[[list[Lane]], None]
     #: Cancels the tasks of lanes.
     break_off: Callable[[list[Lane]], None]
+    #: Ends a lane's job, which somebody has cancelled.
+    cancel: Callable[[Lane, str], None]
 
 
 class Pump:
@@ -89,6 +91,7 @@ class Pump:
             return
         if record.take_reconcile():
             self._settler.doubt = True
+        self._cancel()
         try:
             if self._settler.doubt:
                 self._reconcile()
@@ -99,6 +102,13 @@ class Pump:
                 self._rest()
         except TROUBLE as error:
             self._intake.trouble(error, self._command, self._post.sleeper.pause)
+
+    def _cancel(self) -> None:
+        """Tell a lane that its job is cancelled, when the supervisor says so: its signal has ended the sleep."""
+        if (order := self._post.record.notice.take()) is not None:
+            for lane in self._roster.busy:
+                if lane.message.id == order[0]:
+                    self._crew.cancel(lane, order[1])
 
     def _is_over(self) -> bool:
         """True when nothing is to be done, or waited for, any more."""

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 
 from taskq.worker.lanes import SIZE as LANES_SIZE
 from taskq.worker.lanes import Lanes
+from taskq.worker.notice import SIZE as NOTICE_SIZE
+from taskq.worker.notice import Notice
 from taskq.worker.running import Lock, Phase, Running
 
 __all__ = ["BATCH_LIMIT", "Record", "Records"]
@@ -41,14 +43,15 @@ _AT_COUNTS, _AT_FLAGS, _AT_WATCHED, _AT_BEAT, _AT_RECONCILE, _AT_BATCH = 0, 16, 
 _AT_CLAIM, _AT_START, _AT_TOLD, _AT_NAME = 40, 44, 56, 80
 _AT_DONE = _AT_NAME + 2 + _NAME
 _AT_IDS = _AT_DONE + BATCH_LIMIT
-_AT_LANES = (_AT_IDS + BATCH_LIMIT * _ID + 63) // 64 * 64
+_AT_NOTICE = _AT_IDS + BATCH_LIMIT * _ID
+_AT_LANES = (_AT_NOTICE + NOTICE_SIZE + 63) // 64 * 64
 SLOT_SIZE = (_AT_LANES + LANES_SIZE + 63) // 64 * 64
 
 
 class Record:
     """One worker's place in the shared memory."""
 
-    __slots__ = ("_at", "_ended", "_failed", "_memory", "_named", "_started", "lanes", "lease", "lock")
+    __slots__ = ("_at", "_ended", "_failed", "_memory", "_named", "_started", "lanes", "lease", "lock", "notice")
 
     def __init__(self, memory: mmap.mmap, slot: int, lock: Lock) -> None:
         self._memory = memory
@@ -56,6 +59,8 @@ class Record:
         self.lock = lock
         #: What a worker uses instead of the batch when it runs several jobs at once.
         self.lanes = Lanes(memory, self._at + _AT_LANES, lock)
+        #: Which of its jobs is cancelled.
+        self.notice = Notice(memory, self._at + _AT_NOTICE)
         #: Seconds without a heartbeat after which the worker starts nothing.
         self.lease = math.inf
         # The worker's own knowledge: only it changes these.

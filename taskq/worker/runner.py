@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from taskq import context as contexts
 from taskq import events
 from taskq.builtin import OBJECT
+from taskq.cancelling import CANCELLED_SECONDS
 from taskq.channel import Outcome, State
 from taskq.clock import delay_ms, monotonic, now_ms
 from taskq.context import Context
@@ -17,6 +18,7 @@ from taskq.ending import Ending, ending_of
 from taskq.errors import (
     DelayError,
     Drop,
+    JobCancelled,
     JobControl,
     JobTimeout,
     MessageError,
@@ -58,6 +60,8 @@ class Runner:
         self._opener = opener
         self._keeper = opener.keeper
         opener.streams.worker = worker
+        #: Messages that were cancelled while they run, with who did it.
+        self.cancelled: dict[bytes, str] = {}
         self._executor = executor
         self._watcher = watcher
         self._worker = worker
@@ -146,6 +150,8 @@ class Runner:
         return self._ended(message, plan, ending, seconds)
 
     def _chosen(self, message: Message, plan: Plan, outcome: Outcome, seconds: float) -> Verdict:
+        if plan.message.id in self.cancelled and outcome in (Outcome.RETRY, Outcome.REQUEUE):
+            return self._was_cancelled(plan)
         if outcome is Outcome.RETRY:
             return self._failed_run(message, plan, Retry("the job returned Outcome.RETRY"), seconds)
         if outcome is Outcome.REQUEUE:
@@ -159,6 +165,8 @@ class Runner:
         return Verdict(action=Action.ACK, kept=kept, announce=self._event(events.after, plan.context, seconds))
 
     def _raised(self, message: Message, plan: Plan, error: BaseException, seconds: float) -> Verdict:
+        if isinstance(error, JobCancelled) or plan.message.id in self.cancelled:
+            return self._was_cancelled(plan)
         if isinstance(error, Drop):
             _log.info("%s %s was dropped: %s", plan.context.job, plan.context.id, error.reason or "no reason given")
             ending = Ending("dropped", now_ms(), message.attempts + 1, self._worker, error.reason)
@@ -173,6 +181,15 @@ class Runner:
 
     def _keep(self, plan: Plan, ending: Ending) -> Kept | None:
         return self._keeper.pack(plan.message.id, ending, plan.result_ttl, is_stream=plan.recipe.is_stream)
+
+    def _was_cancelled(self, plan: Plan) -> Verdict:
+        by = self.cancelled.pop(plan.message.id, "the job itself")
+        context = plan.context
+        _log.warning("%s %s was cancelled by %s in attempt %d", context.job, context.id, by, context.attempt)
+        ending = Ending("cancelled", now_ms(), plan.message.attempts + 1, by)
+        ttl, is_stream = plan.result_ttl, plan.recipe.is_stream and plan.result_ttl > 0
+        kept = self._keeper.pack(plan.message.id, ending, ttl or CANCELLED_SECONDS, is_stream=is_stream)
+        return Verdict(action=Action.ACK, kept=kept)
 
     # ---- what follows from a failed run
 

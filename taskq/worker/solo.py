@@ -8,6 +8,7 @@ from typing import Any
 from taskq.config import ChannelSettings
 from taskq.driver.base import Driver, Link
 from taskq.queue import Queue
+from taskq.worker.canceller import Canceller
 from taskq.worker.executor import SyncExecutor
 from taskq.worker.loop import Loop
 from taskq.worker.opening import Opener
@@ -27,6 +28,7 @@ class Solo:
         waiter = Waiter()
         self._executor = SyncExecutor()
         runner = Runner(Opener(queue, channel), self._executor, record, worker, channel.max_crashes)
+        self._canceller = Canceller(waiter, record, runner, self._executor)
         self._loop = Loop(driver, link, runner, record, worker=worker, channel=channel, waiter=waiter, poke=poke)
 
     def wait_for(self, awaitable: Any) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from taskq.clock import monotonic
-from taskq.errors import JobTimeout
+from taskq.errors import JobCancelled, JobTimeout
 from taskq.worker.alarm import Alarm
 from taskq.worker.eventloop import in_time
 
@@ -63,15 +63,25 @@ class ThreadExecutor:
         self._loop = loop
         self._alarm = alarm
         self._pid = os.getpid()
+        #: What runs in which thread: who may be told to end, and by what.
+        self._running: dict[int, Callable[[], object]] = {}
+
+    def cancel(self, thread: int) -> None:
+        """End the call that runs in a thread: `JobCancelled` is raised in it, or what it awaits is cancelled."""
+        if (end := self._running.get(thread)) is not None:
+            end()
 
     def execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
         """Call the function and return its result; raises as `SyncExecutor.execute`."""
         try:
-            result = self._call_in_time(function, args, kwargs, timeout) if timeout else function(*args, **kwargs)
+            result = self._call_in_time(function, args, kwargs, timeout)
             if result is None or not inspect.isawaitable(result):
                 return result
-            return asyncio.run_coroutine_threadsafe(in_time(result, timeout), self._loop).result()
+            future = asyncio.run_coroutine_threadsafe(in_time(result, timeout), self._loop)
+            self._running[threading.get_ident()] = future.cancel
+            return future.result()
         finally:
+            self._running.pop(threading.get_ident(), None)
             # A process that the job forked, and that came back from it: the message, and the record of it, aren't its own.
             if os.getpid() != self._pid:
                 os._exit(0)
@@ -82,11 +92,13 @@ class ThreadExecutor:
     def _call_in_time(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
         try:
             interrupt = Interrupt()
-            bell = self._alarm.set(monotonic() + timeout, lambda: interrupt.send(JobTimeout))
+            self._running[threading.get_ident()] = lambda: interrupt.send(JobCancelled)
+            bell = self._alarm.set(monotonic() + timeout, lambda: interrupt.send(JobTimeout)) if timeout else None
             try:
                 return function(*args, **kwargs)
             finally:
-                self._alarm.cancel(bell)
+                if bell is not None:
+                    self._alarm.cancel(bell)
                 interrupt.close()
         except JobTimeout as error:
             if not error.args:  # only a class can be raised in another thread

@@ -8,6 +8,7 @@ import signal
 
 # signal.getsignal turns what this returns into enum members, which takes longer than a short job; it is called after every job.
 from _signal import getsignal as _getsignal  # type: ignore[import-not-found]
+from collections.abc import Callable
 from types import FrameType
 
 from taskq.clock import monotonic
@@ -25,6 +26,8 @@ class Waiter:
 
     def __init__(self) -> None:
         self.stopping = False
+        #: What the supervisor's signal that a job is cancelled leads to, in the main thread.
+        self.on_cancel: Callable[[int, FrameType | None], None] = self._ignore
         # Kept, because each access to a method makes another object, and `check` compares.
         self._on_term, self._on_int = self._note, self._ignore
         self._read, self._write = os.pipe()
@@ -49,7 +52,7 @@ class Waiter:
         if not self._is_open:
             return
         signal.set_wakeup_fd(-1)
-        for number in (SIGTERM, _SIGINT):
+        for number in (SIGTERM, _SIGINT, signal.SIGUSR2):
             signal.signal(number, signal.SIG_DFL)
         self._let_through()
 
@@ -59,6 +62,7 @@ class Waiter:
         # Ctrl-C is for the supervisor to decide on. A handler, not SIG_IGN: the subprocesses of jobs would inherit that.
         signal.signal(SIGTERM, self._on_term)
         signal.signal(_SIGINT, self._on_int)
+        signal.signal(signal.SIGUSR2, self._on_usr2)
 
     def check(self) -> None:
         """Set the handlers again when a job has set its own."""
@@ -106,6 +110,9 @@ class Waiter:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
+
+    def _on_usr2(self, number: int, frame: FrameType | None) -> None:
+        self.on_cancel(number, frame)
 
     def _ignore(self, number: int, frame: FrameType | None) -> None:
         pass

@@ -16,7 +16,22 @@ W = "worker-1"
 
 def test_every_move_of_the_table_is_made_here(store: Store) -> None:
     """Given the table of moves, then each is made by a command of the driver that names it."""
-    made = {"push", "delete", "promote", "reserve", "ack", "retry", "requeue", "finish", "fail", "rescue", "park", "restore", "flush"}
+    made = {
+        "push",
+        "delete",
+        "promote",
+        "reserve",
+        "ack",
+        "retry",
+        "requeue",
+        "finish",
+        "cancel",
+        "fail",
+        "rescue",
+        "park",
+        "restore",
+        "flush",
+    }
     served = {"drop": "ack", "reload": "restore", "unpark": "restore"}
     assert {served.get(move.name, move.name) for move in MOVES} == made
 

@@ -40,6 +40,8 @@ CALLS: list[Command] = [
     DRIVER.fail(W, State.FAILED, ID, RAW, Kept(b"result", 5)),
     DRIVER.finish(W, ID, Kept(b"result", 5)),
     DRIVER.finish(W, ID, Kept(b"result", 5, is_stream=True)),
+    DRIVER.cancel(State.DELAYED, RAW, Kept(b"result", 5)),
+    DRIVER.order(W, ID.hex(), b"order"),
     DRIVER.begin(W, ID, 5),
     DRIVER.part(W, ID, Part(1, b"part", 5, 10)),
     DRIVER.read(ID.hex(), 0, 5),
@@ -67,7 +69,7 @@ CALLS: list[Command] = [
 ]
 
 #: Scripts that change nothing about where a message is, or (adopt) put it back to where it was.
-NO_MOVE = {"adopt", "begin", "find", "heartbeat", "look", "part", "read", "rights", "stamp", "standing"}
+NO_MOVE = {"adopt", "begin", "find", "heartbeat", "look", "order", "part", "read", "rights", "stamp", "standing"}
 #: Moves that another move's script makes.
 SERVED_BY = {"drop": "ack", "reload": "restore", "unpark": "restore"}
 
@@ -181,7 +183,7 @@ def test_every_script_belongs_to_a_move() -> None:
 
 def test_a_worker_asks_for_the_right_to_run_every_command() -> None:
     """Given the script that looks for missing rights, then it tries every command of the scripts that a worker sends."""
-    sent = "".join(load_script(name).text for name in script_names() if name not in ("find", "flush", "read", "rights"))
+    sent = "".join(load_script(name).text for name in script_names() if name not in ("cancel", "find", "flush", "order", "read", "rights"))
     needed = set(re.findall(r"redis\.p?call\('(\w+)'", sent)) | {"RPUSH"}  # by the step push_all
     assert set(re.findall(r"(?:try|note)\('(\w+)'", load_script("rights").text)) == needed
 

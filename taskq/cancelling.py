@@ -1,0 +1,98 @@
+"""Cancelling: a message that nobody runs is taken away; whoever runs one is told. As steps (see `asking`)."""
+
+from __future__ import annotations
+
+import getpass
+import math
+import os
+import socket
+from enum import Enum
+
+import msgspec
+
+from taskq.asking import Steps, find
+from taskq.awaiting import Subject, ask_ending
+from taskq.channel import State
+from taskq.clock import now_ms
+from taskq.driver.base import Driver, Kept
+from taskq.ending import Ending, pack_ending
+from taskq.errors import MessageError
+from taskq.message import Message
+
+__all__ = ["CANCELLED_SECONDS", "Cancelled", "Order", "ask_cancel", "this_user"]
+
+#: For how long it is kept that a message was cancelled whose result isn't.
+CANCELLED_SECONDS = 86400.0
+BY_LIMIT = 120
+#: A message that is always somewhere else is being retried in a tight loop; one order will be met by its next run.
+_TRIES = 20
+
+
+class Cancelled(str, Enum):
+    """What cancelling a message has led to."""
+
+    #: It never runs (again).
+    NOW = "now"
+    #: It runs, and its worker is told. `handle.status()` says how it has ended.
+    ASKED = "asked"
+    #: It has ended before, or there is no such message.
+    TOO_LATE = "too late"
+
+
+class Order(msgspec.Struct, array_like=True, frozen=True):
+    """What the supervisor of a worker is asked to do."""
+
+    by: str
+    kill: bool
+    at_ms: int
+    #: How the message has ended then, ready to be kept.
+    data: bytes
+    ttl_ms: int
+
+    @property
+    def kept(self) -> Kept:
+        """What the settling move keeps."""
+        return Kept(self.data, self.ttl_ms)
+
+
+def ask_cancel(driver: Driver, subject: Subject, by: str, *, kill: bool) -> Steps[Cancelled]:
+    """Cancel a message wherever it is. What has ended before stays as it ended."""
+    missed = 0
+    for _ in range(_TRIES):
+        if (yield from ask_ending(driver, subject)) is not None:
+            return Cancelled.TOO_LATE
+        found = yield from find(driver, subject.id, subject.payload)
+        if found is None:  # it may have moved past the search
+            missed += 1
+            if missed == 2:
+                return Cancelled.TOO_LATE
+            continue
+        if found.state in (State.FAILED, State.TIMEOUT):
+            return Cancelled.TOO_LATE
+        order = _order(found.message, subject, by[:BY_LIMIT], kill=kill)
+        if found.state is State.RESERVED:
+            if (yield driver.order(found.worker, subject.id, msgspec.msgpack.encode(order))):
+                return Cancelled.ASKED
+        elif (yield driver.cancel(found.state, found.message, order.kept)):
+            return Cancelled.NOW
+    return Cancelled.ASKED
+
+
+def _order(raw: bytes, subject: Subject, by: str, *, kill: bool) -> Order:
+    message = Message(raw)
+    try:
+        ttl = float((message.body().options or {}).get("result_ttl") or CANCELLED_SECONDS)
+    except (MessageError, TypeError, ValueError):
+        ttl = CANCELLED_SECONDS
+    now = now_ms()
+    ending = Ending("cancelled", now, message.attempts, by)
+    return Order(by, kill, now, pack_ending(ending, message.id, subject.signer), math.ceil(ttl * 1000))
+
+
+def this_user() -> str:
+    """Who cancels, when nobody says it: user@host."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # no such user is known here: a container
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

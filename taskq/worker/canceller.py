@@ -1,0 +1,33 @@
+"""Takes in, in a worker with one job at a time, that its job is cancelled."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+from taskq.worker.executor import SyncExecutor
+from taskq.worker.record import Record
+from taskq.worker.runner import Runner
+from taskq.worker.waiter import Waiter
+
+__all__ = ["Canceller"]
+
+
+class Canceller:
+    """What the signal of the supervisor leads to. The record says which message is meant."""
+
+    def __init__(self, waiter: Waiter, record: Record, runner: Runner, executor: SyncExecutor) -> None:
+        self._record = record
+        self._runner = runner
+        self._executor = executor
+        waiter.on_cancel = self._on_signal
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        order = self._record.notice.take()
+        if order is None or number != signal.SIGUSR2:
+            return
+        identity, by = order
+        # A job that has just ended, or another that has begun meanwhile, must not be hit.
+        if any(one.id == identity for one in self._record.running()):
+            self._runner.cancelled = {identity: by}
+            self._executor.cancel(frame)

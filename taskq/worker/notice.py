@@ -1,0 +1,46 @@
+"""The part of the shared record in which a supervisor tells a worker that one of its jobs is cancelled."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+
+__all__ = ["SIZE", "Notice"]
+
+_ID = 16
+_BY = 480
+_LENGTH = struct.Struct("=H")
+_NONE = bytes(_ID)
+#: The id of the message (zeros: none is cancelled), then the length of who did it, and that as text.
+SIZE = _ID + _LENGTH.size + _BY
+
+
+class Notice:
+    """One message at a time: the next is told when the worker has taken in the one before."""
+
+    __slots__ = ("_at", "_memory")
+
+    def __init__(self, memory: mmap.mmap, at: int) -> None:
+        self._memory = memory
+        self._at = at
+
+    def put(self, identity: bytes, by: str) -> bool:
+        """Tell that a message is cancelled. False: the one before isn't taken in yet."""
+        at, memory = self._at, self._memory
+        if bytes(memory[at : at + _ID]) not in (_NONE, identity):
+            return False
+        text = by.encode(errors="replace")[:_BY]
+        memory[at + _ID : at + _ID + 2 + len(text)] = _LENGTH.pack(len(text)) + text
+        memory[at : at + _ID] = identity  # last: it makes the rest valid
+        return True
+
+    def take(self) -> tuple[bytes, str] | None:
+        """Return once the message that is cancelled, and who did it."""
+        at, memory = self._at, self._memory
+        identity = bytes(memory[at : at + _ID])
+        if identity == _NONE:
+            return None
+        size = _LENGTH.unpack_from(memory, at + _ID)[0]
+        by = bytes(memory[at + _ID + 2 : at + _ID + 2 + size]).decode(errors="replace")
+        memory[at : at + _ID] = _NONE
+        return identity, by

@@ -1,0 +1,125 @@
+"""The duty that carries out cancels: what it does with each order, whatever was lost on the way."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from taskq.cancelling import Order
+from taskq.channel import State
+from taskq.clock import monotonic, now_ms
+from taskq.ending import read_ending
+from taskq.supervisor.burial import bury
+from taskq.supervisor.cancels import CANCEL_GRACE, Cancels
+from taskq.supervisor.child import Death
+from tests.supervisor.conftest import Office
+
+
+class Scene:
+    """An office, the duty, and a child of which the test sees the signals and kills."""
+
+    def __init__(self, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.office = office
+        self.child = office.child()
+        self.duty = Cancels(office.team)
+        self.done: list[str] = []
+        monkeypatch.setattr(self.child, "interrupt", lambda: self.done.append("interrupt"))
+        monkeypatch.setattr(self.child, "kill", self._kill)
+
+    def _kill(self, why: str) -> None:
+        self.child.killed_for = self.child.killed_for or why  # type: ignore[assignment]
+        self.done.append(f"kill for {why}")
+
+    def run(self, count: int = 1) -> list[bytes]:
+        """Let the child reserve so many messages and start the first; returns their ids."""
+        messages = self.office.reserve(self.child, count)
+        self.child.record.set_beat(monotonic())
+        assert self.child.record.start_next(monotonic(), 1)
+        return [message.id for message in messages]
+
+    def cancel(self, identity: bytes, *, kill: bool = False) -> None:
+        self.office.queue.cancel(identity.hex(), self.office.prefix, kill=kill, by="ops")
+
+    def orders(self) -> list[bytes]:
+        return list(self.office.store.client.hkeys(self.office.store.keys.cancels))
+
+    def ending(self, identity: bytes) -> str:
+        raw = self.office.store.client.lindex(self.office.store.keys.result(identity.hex()), 0)
+        ending = read_ending(raw, identity, None)
+        return f"{ending.kind} by {ending.by}"
+
+
+@pytest.fixture
+def scene(office: Office, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    return Scene(office, monkeypatch)
+
+
+def test_a_running_job_is_told_once(scene: Scene) -> None:
+    """Given an order whose call was lost, when the duty looks by itself, then the child is told once, until the job's end."""
+    (identity,) = scene.run()
+    scene.cancel(identity)
+    now = monotonic()
+    for later in (0.0, 0.1, 10.0):
+        scene.duty.tick(now + later)
+    assert scene.done == ["interrupt"]
+    assert scene.child.record.notice.take() == (identity, "ops")
+    assert scene.orders() == [identity]
+    scene.child.record.end_job(0, acked=True, failed=False)
+    scene.child.record.end_batch()
+    scene.duty.tick(now + 11.0)
+    assert scene.orders() == []
+
+
+def test_what_isn_t_started_is_settled_and_the_rest_given_back(scene: Scene) -> None:
+    """Given messages reserved behind a running one, when one of them is cancelled, then it is settled, and the others wait again."""
+    first, second, third = scene.run(3)
+    scene.cancel(second)
+    scene.duty.tick(monotonic())
+    assert scene.ending(second) == "cancelled by ops"
+    assert [message.id for message in scene.office.store.messages(State.WAITING)] == [third]
+    assert scene.office.hand(scene.child.worker).sender.call(scene.office.team.driver.held(scene.child.worker)) == 1
+    assert (scene.done, scene.orders()) == ([], [])
+    assert scene.child.record.running()[0].id == first
+
+
+def test_who_goes_on_is_killed_only_when_asked_and_after_the_grace(scene: Scene) -> None:
+    """Given orders with and without kill, then the process is killed for the first, when the grace is over, and the message is settled."""
+    (identity,) = scene.run()
+    scene.cancel(identity)
+    now = monotonic()
+    scene.duty.tick(now)
+    scene.duty.tick(now + CANCEL_GRACE + 1)
+    assert scene.done == ["interrupt"]
+    scene.cancel(identity, kill=True)
+    scene.duty.tick(now + CANCEL_GRACE - 0.5)
+    assert scene.done == ["interrupt"]
+    scene.duty.tick(now + CANCEL_GRACE + 1)
+    assert scene.done == ["interrupt", "kill for cancel"]
+    bury(scene.office.team, scene.child, Death(-9), monotonic())
+    assert scene.ending(identity) == "cancelled by ops"
+    assert scene.office.store.raw(State.WAITING) == []
+
+
+def test_one_order_after_the_other(scene: Scene) -> None:
+    """Given a child that hasn't taken in an order yet, when another comes, then that one waits until it has."""
+    record = scene.child.record
+    assert record.notice.put(b"a" * 16, "ops")
+    assert record.notice.put(b"a" * 16, "ops again")
+    assert not record.notice.put(b"b" * 16, "ops")
+    assert record.notice.take() == (b"a" * 16, "ops again")
+    assert record.notice.take() is None
+    assert record.notice.put(b"b" * 16, "ö" * 500)
+    taken = record.notice.take()
+    assert taken is not None
+    assert set(taken[1]) <= {"ö", "\ufffd"}
+
+
+def test_orders_that_nobody_can_meet_go(scene: Scene) -> None:
+    """Given an order for what isn't here, then it stays for another supervisor, but not for ever; bytes that are no order go at once."""
+    client, keys = scene.office.store.client, scene.office.store.keys
+    for name, at_ms in ((b"n" * 16, now_ms()), (b"o" * 16, now_ms() - 7_200_000)):
+        client.hset(keys.cancels, name, msgspec.msgpack.encode(Order("ops", False, at_ms, b"x", 1000)))
+    client.hset(keys.cancels, b"x" * 16, b"no order")
+    scene.duty.tick(monotonic())
+    assert scene.orders() == [b"n" * 16]
+    client.delete(keys.cancels)
