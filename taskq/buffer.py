@@ -96,8 +96,14 @@ class Buffer:
         if self._token is not None:
             _innermost.reset(self._token)
             self._token = None
-        if error is not None and (lost := len(self._take())):
-            error.add_note(f"taskq: {lost} pushes of the buffer were not sent, because this exception left its block")
+        if error is None or not (lost := len(self._take())):
+            return
+        error.add_note(f"taskq: pushes of the buffer that were not sent, because this exception left its block: {lost}")
+        if not isinstance(error, Exception):  # sys.exit() and the end of a generator show no note to anybody
+            import logging  # a slow import that few need
+
+            text = "pushes of a buffer that were not sent, because %s left its block: %d"
+            logging.getLogger("taskq").warning(text, type(error).__name__, lost)
 
     def _take(self) -> list[Outgoing]:
         if self._pid != os.getpid():

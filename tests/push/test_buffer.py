@@ -59,8 +59,24 @@ def test_an_exception_discards_what_was_not_sent_and_says_so(queue: Queue, job: 
 
     with pytest.raises(ZeroDivisionError) as caught:
         fail()
-    assert caught.value.__notes__ == ["taskq: 2 pushes of the buffer were not sent, because this exception left its block"]
+    assert caught.value.__notes__ == ["taskq: pushes of the buffer that were not sent, because this exception left its block: 2"]
     assert len(shelf.waiting()) == 501
+
+
+@pytest.mark.parametrize("way", [SystemExit(0), KeyboardInterrupt(), GeneratorExit()])
+def test_what_prints_no_note_is_logged(queue: Queue, job: Any, shelf: Shelf, way: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    """Given pushes in a block, if sys.exit() or the end of a generator leaves it, then what was not sent is told in the log."""
+
+    def leave() -> None:
+        with queue.buffer():
+            job.push(1)
+            job.push(2)
+            raise way
+
+    with pytest.raises(type(way)):
+        leave()
+    assert caplog.messages == [f"pushes of a buffer that were not sent, because {type(way).__name__} left its block: 2"]
+    assert shelf.waiting() == []
 
 
 def test_a_wrong_push_is_told_where_it_is_made(queue: Queue, job: Any, shelf: Shelf) -> None:
