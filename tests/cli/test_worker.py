@@ -45,6 +45,7 @@ def test_a_burst_runs_what_waits(project: Project) -> None:
         (["--burst", "--max-messages", "9", "--debug"], None, {"burst": True, "max_messages": 9}),
         (["--url", " redis://x ", "--log-level", "warning"], None, {"url": "redis://x", "log_level": "WARNING"}),
         (["--log-format", "JSON"], None, {"log_format": "json"}),
+        (["--concurrency", "20"], None, {"concurrency": 20}),
     ],
 )
 def test_the_options_reach_the_worker(
@@ -74,6 +75,9 @@ def test_the_log_can_be_chosen_by_the_environment(
     ("args", "told"),
     [
         (["--processes", "0"], "--processes"),
+        (["--concurrency", "0"], "--concurrency"),
+        (["--concurrency", "1001"], "--concurrency"),
+        (["--concurrency", "many"], "--concurrency"),
         (["--max-messages", "-1"], "--max-messages"),
         (["--log-level", "loud"], "--log-level"),
         (["--url", "nonsense"], "no server URL"),

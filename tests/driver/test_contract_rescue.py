@@ -238,3 +238,49 @@ def test_a_worker_puts_back_what_the_server_lost(store: Store) -> None:
     store.client.rpush(store.keys.reserved(W), held[1])
     assert [store.do(store.driver.adopt(W, held)) for _ in range(2)] == [2, 0]
     assert store.reserved(W) == [held[1], held[0], held[2]]
+
+
+def test_several_that_ran_are_each_counted(store: Store) -> None:
+    """Given five messages of which three ran, if all three are blamed, then each has a crash and its own record, and the order stays."""
+    messages = [message(str(number)) for number in range(5)]
+    store.reserved_by(W, *messages)
+    blamed = tuple(Blame(id_of(messages[number]), "crash", RECORD) for number in (0, 2, 4))
+    assert store.do(store.driver.rescue(Rescue(W, 0, blamed))) == 5
+    assert [id_of(raw) for raw in store.waiting] == [id_of(raw) for raw in messages]
+    assert [crashes(raw) for raw in store.waiting] == [1, 0, 1, 0, 1]
+    assert [len(records(Message(raw).history_bytes())) for raw in store.waiting] == [1, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("lost", ["retry", "timeout"])
+def test_all_are_blamed_when_all_may_have_run(make_store: MakeStore, lost: str) -> None:
+    """Given a lost worker that ran several at once, then everything it had is counted; with on_lost = "timeout" all is set aside."""
+    store = make_store(on_lost=lost)
+    store.reserved_by(W, *(message(str(number)) for number in range(3)))
+    assert _rescue(store, "all") == 3
+    found = store.waiting if lost == "retry" else store.in_state(State.TIMEOUT)
+    assert [crashes(raw) for raw in found] == [1, 1, 1]
+    assert all(records(Message(raw).history_bytes()) for raw in found)
+
+
+def test_a_neighbour_is_not_counted(store: Store) -> None:
+    """Given a worker that was ended for one message's sake, then that one has an attempt, and its neighbour comes back as it was."""
+    late, beside, behind = message("late"), message("beside"), message("behind")
+    store.reserved_by(W, late, beside, behind)
+    blamed = (Blame(id_of(late), "timeout", RECORD, -1), Blame(id_of(beside), "neighbour", RECORD))
+    assert store.do(store.driver.rescue(Rescue(W, 0, blamed))) == 3
+    assert store.waiting[1:] == [beside, behind]
+    assert (Message(store.waiting[0]).attempts, crashes(store.waiting[0])) == (1, 0)
+
+
+@pytest.mark.parametrize("flags", [0, Flag.LOST_IS_TIMEOUT, Flag.LOST_IS_RETRY])
+def test_a_neighbour_that_may_not_run_twice_is_set_aside(make_store: MakeStore, flags: int) -> None:
+    """Given a neighbour whose job, or else whose channel, says on_lost = "timeout", then it is kept aside with the reason, uncounted."""
+    store = make_store(on_lost="timeout")
+    store.reserved_by(W, raw := message(flags=flags))
+    assert _rescue(store, id_of(raw), fault="neighbour") == 1
+    if flags == Flag.LOST_IS_RETRY:
+        assert store.waiting == [raw]
+        return
+    (found,) = store.in_state(State.TIMEOUT)
+    assert (Message(found).attempts, crashes(found)) == (0, 0)
+    assert records(Message(found).history_bytes())

@@ -53,6 +53,21 @@ class Office:
         child.record.set_phase(Phase.RUNNING)
         return messages
 
+    def crowd(self, child: Child, count: int, *, deadlines: tuple[float, ...] = (), now: float = 0.0) -> list[Message]:
+        """The same for a child with lanes; each with a deadline is started, 0.0 for one without a limit."""
+        self.job.push_many([(number,) for number in range(count)])
+        messages: list[Message] = []
+        while len(messages) < count:
+            messages += map(Message, self.hand(child.worker).reserve(count))
+        record = child.record
+        record.lanes.open(count)
+        record.set_phase(Phase.RUNNING)
+        record.lanes.reserve([(lane, message.id) for lane, message in enumerate(messages)], now)
+        for lane, deadline in enumerate(deadlines):
+            assert record.claim(lane, now, 1)
+            record.lanes.describe(lane, "work", 1234, deadline, 20)
+        return messages
+
     def close(self) -> None:
         self.team.link.close()
         self.queue.close()

@@ -11,7 +11,7 @@ from taskq.history import records
 from taskq.message import Message
 from taskq.supervisor.burial import bury
 from taskq.supervisor.child import Child, Death
-from taskq.worker.running import Phase
+from taskq.worker.running import CANT_START, Phase
 from tests.supervisor.conftest import Office
 
 KILLED = Death(-9, maxrss=50_000)
@@ -171,3 +171,63 @@ def test_what_can_not_be_told_now_is_told_later(office: Office) -> None:
     office.team.send_pending()
     assert waiting(office) == [messages[1].id]
     assert not office.team.pending
+
+
+# ---- children with several jobs at once
+
+
+def test_all_that_ran_are_blamed_for_a_crash(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    """Given four lanes of which one is done, two run and one is unstarted, if the child is killed, then exactly the two are counted."""
+    child = office.child()
+    messages = office.crowd(child, 4, deadlines=(0.0, 0.0, 0.0))
+    child.record.lanes.done(0)
+    bury(office.team, child, KILLED, 10.0)
+    back = office.store.messages(State.WAITING)
+    assert [(message.id, message.crashes) for message in back] == [(messages[1].id, 1), (messages[2].id, 1), (messages[3].id, 0)]
+    (record,) = records(back[0].history_bytes())
+    assert record.error.endswith("peak memory 48 MiB, while it ran 2 jobs")
+    assert f"while it ran work {messages[1].hex_id}, work {messages[2].hex_id}" in caplog.text
+    assert office.team.crashes == [10.0]
+
+
+@pytest.mark.parametrize("end", ["killed", "left"])
+def test_only_the_late_one_is_counted_when_its_process_had_to_end(office: Office, end: str) -> None:
+    """Given one job past its grace beside another, if the child is killed for it, or has left, then only the late one has an attempt."""
+    child = office.child()
+    late, beside = office.crowd(child, 2, deadlines=(8.0, 0.0))
+    death = KILLED
+    if end == "killed":
+        child.killed_for, child.overdue = "timeout", {late.id}
+    else:
+        child.record.set_phase(Phase.STOPPING)
+        death = Death(0)
+    bury(office.team, child, death, 10.0)
+    (delayed,) = office.store.messages(State.DELAYED)
+    assert (delayed.id, delayed.attempts, delayed.crashes) == (late.id, 1, 0)
+    (record,) = records(delayed.history_bytes())
+    assert record.error.endswith(f"was {'killed' if end == 'killed' else 'ended'}")
+    assert office.store.raw(State.WAITING) == [beside.raw]
+    assert office.team.crashes == []
+
+
+def test_a_stop_counts_a_job_that_is_past_its_grace(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a child killed at its stop_timeout, then a job past its limit has used an attempt, and the other runs again uncounted."""
+    child = office.child()
+    late, beside = office.crowd(child, 2, deadlines=(8.0, 0.0))
+    child.killed_for = "stop"
+    bury(office.team, child, KILLED, 10.0)
+    assert [(message.id, message.attempts) for message in office.store.messages(State.DELAYED)] == [(late.id, 1)]
+    assert office.store.raw(State.WAITING) == [beside.raw]
+    assert caplog.text.count("was killed at its stop_timeout; work") == 1
+
+
+def test_a_child_that_could_not_start_blames_nobody(office: Office) -> None:
+    """Given children whose on_start raised, then that is no crash; it is counted until one starts."""
+    for number in (1, 2):
+        child = office.child(f"s{number}")
+        bury(office.team, child, Death(CANT_START), 10.0)
+        assert (office.team.failed_starts, office.team.crashes) == (number, [])
+    child = office.child("w9")
+    child.record.set_phase(Phase.STOPPING)
+    bury(office.team, child, Death(0), 10.0)
+    assert office.team.failed_starts == 0

@@ -20,6 +20,8 @@ def options(**chosen: Any) -> WorkerOptions:
     [
         ({"processes": 0}, "processes must be at least 1, not 0"),
         ({"processes": -3}, "processes must be at least 1, not -3"),
+        ({"concurrency": 0}, "concurrency must be 1 to 1000, not 0; for more jobs at once there is processes"),
+        ({"concurrency": 1001}, "concurrency must be 1 to 1000, not 1001"),
         ({"max_messages": -1}, r"max_messages must be 0 \(no limit\) or more, not -1"),
     ],
 )

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from taskq.supervisor.identity import is_surely_dead, machine_tag, new_worker_id
+from taskq.supervisor.identity import is_surely_dead, machine_tag, new_worker_id, runs_several
 
 
 def test_ids_never_repeat_and_tell_who_made_them() -> None:
@@ -58,3 +58,13 @@ def test_only_a_dead_supervisor_of_this_machine_is_surely_dead() -> None:
 def test_other_ids_are_never_surely_dead(worker: str) -> None:
     """Given an id that no taskq made, then nothing is known of it."""
     assert not is_surely_dead(worker, "b")
+
+
+@pytest.mark.parametrize("host", ["box", "x20", "a:b", "abcdef01x20"])
+def test_an_id_tells_whether_several_jobs_run_at_once(host: str) -> None:
+    """Given ids of workers with one job and with several, whatever the host's name, then they can be told apart."""
+    one, several = new_worker_id(host, "cafe0123"), new_worker_id(host, "cafe0123", 20)
+    assert (runs_several(one), runs_several(several)) == (False, True)
+    assert several.endswith("x20")
+    assert not is_surely_dead(several, "cafe0123")
+    assert not runs_several("something else")

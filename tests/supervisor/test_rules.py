@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from taskq.supervisor.rules import CRASH_LIMIT, beat_seconds, must_kill, must_take_back, respawn_pause
+from taskq.supervisor.rules import (
+    CRASH_LIMIT,
+    beat_seconds,
+    is_helpless,
+    leave_until,
+    must_kill,
+    must_take_back,
+    overdue,
+    respawn_pause,
+    start_pause,
+)
+from taskq.worker.running import Running
 
 
 def test_five_heartbeats_fit_into_a_lease() -> None:
@@ -35,3 +46,36 @@ def test_replacement_slows_down_with_crashes() -> None:
     assert [respawn_pause([100.0] * count, 100.0) for count in range(CRASH_LIMIT + 1)] == [0.0] * (CRASH_LIMIT + 1)
     assert [respawn_pause([100.0] * (CRASH_LIMIT + more), 100.0) for more in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
     assert respawn_pause([100.0] * 50, 111.0) == 0.0
+
+
+def _running(number: int, deadline: float) -> Running:
+    return Running(bytes([number]) * 16, "job", 1, 90.0, 1, deadline, -1)
+
+
+def test_only_jobs_past_their_grace_are_overdue() -> None:
+    """Given jobs with and without limits, then a second past it one is overdue; a quarter more, and its process is helpless."""
+    early, late, free = _running(1, 99.5), _running(2, 98.9), _running(3, 0.0)
+    assert overdue([early, late, free], 100.0) == [late]
+    assert not is_helpless([late], 100.0)
+    assert is_helpless([late], 100.2)
+    assert not is_helpless([], 1e9)
+
+
+@pytest.mark.parametrize(
+    ("deadlines", "expected"),
+    [
+        ([98.0], 101.0),  # nobody else
+        ([98.0, 0.0], 131.0),
+        ([98.0, 160.0], 162.0),
+        ([98.0, 0.0, 105.0], 131.0),
+    ],
+)
+def test_neighbours_of_a_stuck_job_get_their_own_limits(deadlines: list[float], expected: float) -> None:
+    """Given a stuck job beside others, then the process is killed when the last of them must have ended; stop_timeout without a limit."""
+    running = [_running(number, deadline) for number, deadline in enumerate(deadlines)]
+    assert leave_until(running, 100.0, 30.0) == expected
+
+
+def test_failing_starts_wait_longer_and_longer() -> None:
+    """Given children in a row that can't start, then the next tries after 1 s, 2 s, 4 s, at most half a minute."""
+    assert [start_pause(failures) for failures in (0, 1, 2, 3, 5, 6, 50)] == [0, 1, 2, 4, 16, 30, 30]

@@ -137,3 +137,62 @@ def test_what_was_returned_needs_no_look(office: Office) -> None:
     Watch(office.team).tick(monotonic())
     assert not child.record.take_reconcile()
     assert len(office.store.reserved()) == 1
+
+
+# ---- children with several jobs at once
+
+
+def test_a_child_that_leaves_is_given_what_the_others_need(office: Office, process: subprocess.Popen[bytes]) -> None:
+    """Given a stuck job in a child that says that it leaves, then its place is free, and it has until the others must end."""
+    child = office.child()
+    office.crowd(child, 3, deadlines=(98.5, 0.0, 120.0), now=monotonic())
+    child.pid = process.pid
+    child.record.set_phase(Phase.LEAVING)
+    watch = Watch(office.team)
+    watch.tick(100.0)
+    watch.tick(101.0)
+    assert (child.leaving, child.killed_for) == (True, None)
+    assert child.kill_at == 131.0
+    assert process.poll() is None
+
+
+def test_a_child_that_does_not_notice_is_killed(office: Office, process: subprocess.Popen[bytes]) -> None:
+    """Given a stuck job in a child that says nothing, then it gets a moment more than the grace, and is killed for that job alone."""
+    child = office.child()
+    late, _ = office.crowd(child, 2, deadlines=(98.9, 0.0), now=monotonic())
+    child.pid = process.pid
+    watch = Watch(office.team)
+    watch.tick(100.0)
+    assert child.killed_for is None
+    assert watch.due <= 100.1
+    watch.tick(100.2)
+    assert (child.killed_for, child.overdue) == ("timeout", {late.id})
+    assert process.wait(5) == -9
+
+
+def test_a_child_that_has_done_its_share_only_leaves(office: Office) -> None:
+    """Given a child that leaves with a job that isn't late, then its place is free, and nobody kills it."""
+    child = office.child()
+    office.crowd(child, 1, deadlines=(0.0,))
+    child.record.set_phase(Phase.LEAVING)
+    Watch(office.team).tick(100.0)
+    assert (child.leaving, child.kill_at) == (True, None)
+
+
+def test_what_a_blocked_child_does_not_start_goes_back(office: Office) -> None:
+    """Given a job that runs for a second and two lanes that aren't started, then those two wait again, in order."""
+    child = office.child()
+    messages = office.crowd(child, 3, deadlines=(0.0,), now=monotonic() - 1)
+    Watch(office.team).tick(monotonic())
+    assert office.store.raw(State.WAITING) == [message.raw for message in messages[1:]]
+    assert not child.record.claim(1, monotonic(), 1)
+
+
+def test_a_stop_after_leaving_still_reaches_the_child(office: Office, process: subprocess.Popen[bytes]) -> None:
+    """Given a child that leaves and may take an hour, if the worker stops, then it is told, and gets no more than the stop_timeout."""
+    child = office.child()
+    child.pid = process.pid
+    child.leave(4000.0)
+    child.ask_to_stop(130.0)
+    assert child.kill_at == 130.0
+    assert process.wait(5) == -15

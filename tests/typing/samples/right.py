@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
@@ -137,3 +137,16 @@ async def from_async_code() -> None:
     await account.pay.apush(1, "x", delay=5)
     await queue.apush(Report())
     await queue.acall(print, "a")
+
+
+# Hooks are left as they are; their names are those of what they decorate.
+@queue.on_start
+async def opened() -> None: ...
+
+
+@queue.lifespan
+def around() -> Iterator[dict[str, int]]:
+    yield {"pool": 1}
+
+
+assert_type(around(), Iterator[dict[str, int]])
