@@ -92,8 +92,9 @@ class ThreadExecutor:
     def _call_in_time(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
         try:
             interrupt = Interrupt()
-            self._running[threading.get_ident()] = lambda: interrupt.send(JobCancelled)
             bell = self._alarm.set(monotonic() + timeout, lambda: interrupt.send(JobTimeout)) if timeout else None
+            # Only now: the line above takes a lock, and an exception in the midst of that would leave it locked for ever.
+            self._running[threading.get_ident()] = lambda: interrupt.send(JobCancelled)
             try:
                 return function(*args, **kwargs)
             finally:
