@@ -15,12 +15,14 @@ from taskq.context import current
 from taskq.job import Job
 from taskq.queue import Queue
 
-__all__ = ["CHANNEL", "LEASE", "STOP_TIMEOUT", "App", "Broken", "anon", "make_app", "task"]
+__all__ = ["CHANNEL", "LEASE", "STOP_TIMEOUT", "App", "Broken", "anon", "answer", "make_app", "parts", "task"]
 
 CHANNEL = "chaos"
 #: Short, so that what a dead supervisor had reserved comes back soon.
 LEASE = 2.0
 STOP_TIMEOUT = 3.0
+#: Longer than any run waits for its answers.
+RESULT_TTL = 900
 
 
 class Broken(Exception):
@@ -51,12 +53,29 @@ async def anon(ledger: str, number: int, seconds: float = 0, failures: int = 0, 
         await asyncio.sleep(seconds)
 
 
+def answer(ledger: str, number: int, seconds: float = 0, failures: int = 0) -> int:
+    """As `task`, with a result that somebody waits for."""
+    with _written(ledger, number, failures):
+        time.sleep(seconds)
+    return number
+
+
+def parts(ledger: str, number: int, seconds: float = 0, failures: int = 0) -> Iterator[int]:
+    """As `task`, with parts that somebody reads."""
+    with _written(ledger, number, failures):
+        for part in range(8):
+            yield part
+            time.sleep(seconds / 8)
+
+
 class App(NamedTuple):
     """A queue with its jobs."""
 
     queue: Queue
     task: Job[..., Any]
     anon: Job[..., Any]
+    answer: Job[..., Any]
+    parts: Job[..., Any]
 
 
 def make_app(url: str, directory: Path, *, prefix: str) -> App:
@@ -79,4 +98,5 @@ def make_app(url: str, directory: Path, *, prefix: str) -> App:
     # An empty file here ends the search for settings, which goes upwards.
     (directory / "taskq.toml").touch()
     queue = Queue(url, channels={CHANNEL: channel}, serializer="pickle", directory=directory)
-    return App(queue, queue.job(channel=CHANNEL)(task), queue.job(channel=CHANNEL)(anon))
+    plain, kept = queue.job(channel=CHANNEL), queue.job(channel=CHANNEL, result_ttl=RESULT_TTL)
+    return App(queue, plain(task), plain(anon), kept(answer), kept(parts))

@@ -41,6 +41,8 @@ class Verdict(msgspec.Struct, kw_only=True):
     retries: int
     lost: int
     doubled: int
+    #: Results and streams that arrived as they should.
+    answered: int = 0
     #: How often a message ran once more, by reason.
     reasons: dict[str, int]
     #: Everything that no fault explains.
@@ -67,6 +69,8 @@ def judge(book: Book, faults: Sequence[Fault], seats: Mapping[int, int], until: 
     lost = sorted(number for number, push in book.pushes.items() if push.outcome == "accepted" and number not in book.done)
     reasons: Counter[str] = Counter()
     problems = [f"lost: {_told(book, number)}" for number in lost[:_SHOWN]]
+    problems += [f"waits for ever: {_told(book, number)}" for number in sorted(book.asked - book.told.keys())[:_SHOWN]]
+    problems += [f"got {what}: {_told(book, number)}" for number, what in sorted(book.told.items()) if what != "right"][:_SHOWN]
     retries = 0
     for number in book.runs:
         retries += _judge_message(book, number, facts, reasons, problems)
@@ -78,6 +82,7 @@ def judge(book: Book, faults: Sequence[Fault], seats: Mapping[int, int], until: 
         retries=retries,
         lost=len(lost),
         doubled=reasons.total(),
+        answered=sum(what == "right" for what in book.told.values()),
         reasons=dict(reasons.most_common()),
         problems=problems,
         recovery=_recovery(book, facts, seats),

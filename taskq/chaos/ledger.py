@@ -73,6 +73,9 @@ class Book:
         self.parents: set[int] = set()
         #: Numbers with a run that ended well.
         self.done: set[int] = set()
+        #: Numbers whose answers somebody waits for, and what came: "right", "wrong" or the name of an error.
+        self.asked: set[int] = set()
+        self.told: dict[int, str] = {}
         self.accepted = 0
         self.run_count = 0
         self._open: dict[tuple[int, int, int], Run] = {}
@@ -113,6 +116,10 @@ class Book:
             push = Push(int(words[0]), words[1], at, outcome)
             self.pushes[push.number] = push
             self.accepted += push.outcome == "accepted"
+        elif kind == "asked":
+            self.asked.add(int(words[0]))
+        elif kind == "told":
+            self.told[int(words[0])] = words[1]
         elif kind == "born":
             self.births.append(Birth(int(words[0]), int(words[1]), int(words[2]), at))
             self.parents.add(int(words[2]))

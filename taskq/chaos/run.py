@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from taskq.chaos.asker import Asker
 from taskq.chaos.faults import FAULTS
 from taskq.chaos.judge import Verdict, judge
 from taskq.chaos.ledger import Book
@@ -33,6 +34,8 @@ _GAP = 0.6
 #: How long nothing may be done while something is left, after the last fault; more when it is only delayed, but not for ever.
 _DRAIN = 60.0
 _LONGEST_DRAIN = 600.0
+#: How long after the last job its caller may take to have its answer.
+_ANSWERS = 15.0
 #: Nothing is left when so many looks in a row say so.
 _SURE = 4
 
@@ -111,17 +114,23 @@ class Run:
         with ExitStack() as stack:
             stack.callback(self._end_workers)
             pushers = self._start_pushers()
+            asker = Asker(self._site.apps, self._site.ledger, self._plan.seed)
+            stack.callback(asker.join, 0.0)
             for pusher in pushers:
                 stack.callback(pusher.close)
             stack.callback(self._stage.undo, float("inf"))
             self._storm()
             self._stage.undo(float("inf"))
+            asker.stop()
             for pusher in pushers:
                 pusher.close()
                 if pusher.code:
                     self._problems.append(f"a pusher ended with code {pusher.code}; pusher.log tells why")
             calm = monotonic()
             self._drain()
+            if not self._site.stop.wanted and (code := asker.join(_ANSWERS)) != 0:
+                text = f"ended with code {code}; asker.log tells why" if code is not None else "still waited for answers"
+                self._problems.append(f"the process that waits for answers {text}")
         return self._report(calm, monotonic())
 
     def _report(self, calm: float, done: float) -> Report:

@@ -120,10 +120,9 @@ class Server:
     def unexpected(self) -> list[str]:
         """Keys that should no longer be there when all is done."""
         keys = self._keys
-        # The token of a wake-up that nobody slept for, and what ends by itself: markers, and what is known of lost workers.
-        return [
-            key for key in self.keys() if key != keys.wake and not (key.startswith((keys.worker(""), keys.once(""))) and self._ends(key))
-        ]
+        # The token of a wake-up that nobody slept for, and what ends by itself: markers, answers, and what is known of lost workers.
+        passing = (keys.worker(""), keys.once(""), keys.result(""), keys.parts(""), keys.reading(""))
+        return [key for key in self.keys() if key != keys.wake and not (key.startswith(passing) and self._ends(key))]
 
     def _ends(self, key: str) -> bool:
         return int(self.say("PTTL", key)) >= -2 and int(self.say("PTTL", key)) != -1

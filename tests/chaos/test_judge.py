@@ -143,3 +143,13 @@ def test_recovery_is_measured_from_the_fault() -> None:
     recovery = _verdict([_push(1), _push(2)], runs, faults).recovery
     assert (recovery["child"].again_max, recovery["child"].resumed_max) == (4.0, None)
     assert (recovery["freeze-short"].again_max, recovery["freeze-short"].resumed_max) == (None, 0.5)
+
+
+def test_every_answer_must_arrive_and_be_right() -> None:
+    """Given callers of whom one waits for ever, one got another's result, and one an error, then each is told, and the rest counted."""
+    book = Book(Path("/nowhere"))
+    book.asked = {1, 2, 3, 4}
+    book.told = {2: "wrong", 3: "NoResult", 4: "right"}
+    verdict = judge(book, [], {}, END)
+    assert (verdict.answered, verdict.is_good) == (1, False)
+    assert [problem.partition(":")[0] for problem in verdict.problems] == ["waits for ever", "got wrong", "got NoResult"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -54,6 +55,7 @@ def test_nothing_is_lost_whatever_is_killed(chaos: Chaos, scratch: Path) -> None
     done = chaos("--seconds", "10", "--seed", "20", "--jobs", "800")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "chaos for 10 s with seed 20: 800 jobs, 2 workers of 2 processes each\n" in done.stdout
+    assert re.search(r"\nanswered  [1-9]\d* results and streams, each to its caller\n", done.stdout)
     assert "\nlost      0\n" in done.stdout
     assert "\nleft      nothing\n" in done.stdout
     assert list(scratch.iterdir()) == []
