@@ -16,10 +16,27 @@ import msgspec
 
 from taskq.errors import ConfigError, MalformedMessage, SerializationError
 
-__all__ = ["SERIALIZERS", "Serializer", "SerializerName", "check_serializer", "dump_arguments", "load_arguments", "serializer_of_code"]
+__all__ = [
+    "CODE",
+    "PYTHON",
+    "SERIALIZERS",
+    "Serializer",
+    "SerializerName",
+    "check_python",
+    "check_serializer",
+    "dump_arguments",
+    "load_arguments",
+    "python_of",
+    "serializer_of_code",
+]
 
 SerializerName = Literal["pickle", "json", "msgpack"]
 SERIALIZERS: tuple[str, ...] = get_args(SerializerName)
+
+#: Stands in every pickle that holds code by value. Bytecode is another one in every minor version of Python, and running a foreign
+#: one crashes the interpreter, so what was pickled like this says by which version.
+CODE = b"cloudpickle.cloudpickle"
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -146,6 +163,28 @@ def serializer_of_code(code: int) -> Serializer:
         return _by_code[code]
     except KeyError:
         raise MalformedMessage(f"unknown serializer code {code}") from None
+
+
+def python_of(serializer: Serializer, data: bytes) -> str | None:
+    """Return the version of this Python when `data`, just written, holds code that only this version can run; else None."""
+    return PYTHON if CODE in data and serializer.code == 0 else None
+
+
+def check_python(version: str | None, did: str) -> None:
+    """See that code can run here. Before it is unpickled: that alone may crash.
+
+    Args:
+        version: the Python that has written it; None: there is no code.
+        did: what that one did, for the error.
+
+    Raises:
+        MalformedMessage: it is another version.
+    """
+    if version is not None and version != PYTHON:
+        raise MalformedMessage(
+            f"{did} by Python {version} as code, which only that version can run, and this is Python {PYTHON}: "
+            "run both sides on one version, or use a function that both import"
+        )
 
 
 def dump_arguments(serializer: Serializer, args: tuple[Any, ...], kwargs: Mapping[str, Any], what: str, names: Sequence[str] = ()) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from taskq.codec import serializer_of_code
+from taskq.codec import check_python, serializer_of_code
 from taskq.errors import JobFailed, MalformedMessage, NoResult, ResultCancelled, ResultError, SignatureError
 from taskq.history import Record
 from taskq.signing import SIGNATURE_SIZE, Signer
@@ -35,6 +35,8 @@ class Ending(msgspec.Struct, array_like=True, frozen=True):
     serializer: int = 0
     #: Whether the job was a generator.
     is_stream: bool = False
+    #: The version of Python that alone can run the code in the value, if there is code in it.
+    python: str | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -88,6 +90,7 @@ def value_of(ending: Ending, message_id: str) -> Any:
     if ending.kind == "dropped":
         raise NoResult(f"message {message_id} has no result: its job dropped it{': ' if ending.error else ''}{ending.error}")
     try:
+        check_python(ending.python, "it was returned")
         return serializer_of_code(ending.serializer).load(ending.value)
     except Exception as error:  # unpickling raises whatever a class likes
         raise ResultError(f"the result of {message_id} can't be read here: {type(error).__name__}: {error}") from error

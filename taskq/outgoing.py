@@ -12,7 +12,7 @@ import msgspec
 from taskq.builtin import CALL, OBJECT, label_of
 from taskq.call import Call, Callee
 from taskq.clock import delay_ms, moment_ms
-from taskq.codec import Serializer, check_serializer, dump_arguments
+from taskq.codec import CODE, PYTHON, Serializer, check_serializer, dump_arguments
 from taskq.config import Settings
 from taskq.driver.base import Command, Driver
 from taskq.errors import MessageTooLarge, SerializationError
@@ -94,6 +94,8 @@ class Packer:
             result_ttl = result_ttl if options.result_ttl is None else options.result_ttl
         if label is not None:
             extra = {**(extra or {}), "label": label}
+        if CODE in arguments and not form.serializer.code:
+            extra = {**(extra or {}), "python": PYTHON}
         if result_ttl:  # said by the message, so that it's kept as promised here whatever becomes of the decorator
             extra = {**(extra or {}), "result_ttl": result_ttl}
         body = make_body(form.name, arguments, form.serializer.code, extra)

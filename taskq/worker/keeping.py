@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from taskq.clock import now_ms
-from taskq.codec import Serializer
+from taskq.codec import Serializer, python_of
 from taskq.driver.base import Kept
 from taskq.ending import Ending, pack_ending, pack_part
 from taskq.errors import TaskqError
@@ -54,7 +54,9 @@ class Keeper:
         Raises:
             CannotKeep: as `value`.
         """
-        return Ending("done", now_ms(), attempt, worker, value=self.value(serializer, value), serializer=serializer.code)
+        data = self.value(serializer, value)
+        python = python_of(serializer, data)
+        return Ending("done", now_ms(), attempt, worker, value=data, serializer=serializer.code, python=python)
 
     def pack(self, identity: bytes, ending: Ending, ttl: float, *, is_stream: bool = False) -> Kept | None:
         """Return what is stored for `ttl` seconds; None when that is 0. Of a generator job the stream of its parts ends with it."""

@@ -11,7 +11,7 @@ from taskq.answers import result_signer
 from taskq.builtin import CALL, OBJECT
 from taskq.call import Callee
 from taskq.clock import MAX_DELAY
-from taskq.codec import check_serializer, load_arguments, serializer_of_code
+from taskq.codec import check_python, check_serializer, load_arguments, serializer_of_code
 from taskq.config import ChannelSettings
 from taskq.errors import ArgumentsError, MalformedMessage, MessageError, SignatureError
 from taskq.foreign import read_foreign
@@ -42,6 +42,7 @@ class _Options(msgspec.Struct):
     retry_seconds: Annotated[list[_Seconds], msgspec.Meta(min_length=1)] | None = None
     handle_timeout: _Seconds | None = None
     result_ttl: _Seconds | None = None
+    python: str | None = None
 
 
 class Opener:
@@ -136,6 +137,8 @@ class Opener:
                 raise MalformedMessage(f"a JSON message can't run {job.name}")
         elif written is not expected:
             raise MalformedMessage(f"the arguments are {written.name}, but {job.name} takes {expected.name}")
+        if body.options:
+            check_python(body.options.get("python"), "it was pushed")
         try:
             return load_arguments(written, body.arguments)
         except (MalformedMessage, ArgumentsError):

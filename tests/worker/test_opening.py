@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from taskq import Backoff
 from taskq.builtin import OBJECT, object_call
+from taskq.codec import PYTHON
 from taskq.errors import ArgumentsError, MalformedMessage, SignatureError, UnsupportedVersion
 from taskq.message import Flag, Message, encode, make_body, new_id, wrap_foreign
 from taskq.worker.opening import Opener, UnknownHere
@@ -279,3 +281,22 @@ def test_what_decides_the_run_is_signed(change: Change) -> None:
     message = bench.pack(bench.queue.job(name="add")(add).bind(1))
     with pytest.raises(SignatureError):
         bench.opener().read(Message(change(message.raw)))
+
+
+def test_code_of_another_python_is_never_unpickled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given code by value of another minor version, then it is refused before it is unpickled: that could crash. Of this one it runs."""
+    job = bench.queue.job(name="add")(add)
+    monkeypatch.setattr("taskq.outgoing.PYTHON", "3.99")
+    message = bench.pack(job.bind(1, b=lambda: 2))  # type: ignore[arg-type]
+    monkeypatch.setattr("taskq.codec._load_pickle", pytest.fail)
+    with pytest.raises(MalformedMessage, match=rf"pushed by Python 3\.99 as code.* this is Python {re.escape(PYTHON)}"):
+        plan(bench.opener(), message)
+    monkeypatch.undo()
+    assert plan(bench.opener(), bench.pack(job.bind(1, b=lambda: 2))).kwargs["b"]() == 2  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [1, "x" * 300, "cloudpickle", max])
+def test_arguments_without_code_say_no_version(bench: Bench, value: Any) -> None:
+    """Given arguments that any Python can read, then their message says nothing of its own."""
+    job = bench.queue.job(name="add")(add)
+    assert bench.opener().read(bench.pack(job.bind(value))).options is None
