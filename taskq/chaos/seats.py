@@ -27,6 +27,8 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 NO_SERVER = 75
 #: A supervisor that was told to stop is given so long before that counts as a fault of its own.
 _PATIENCE = STOP_TIMEOUT + 10.0
+#: How many jobs a process of each seat runs at once: the first one at a time, the second several, and so on.
+_CONCURRENCY = (1, 10)
 
 
 class Seat:
@@ -53,7 +55,8 @@ class Seat:
     def sit(self) -> None:
         """Start a supervisor."""
         log = self._directory / f"worker-{self.index}.log"
-        self._process = fork(_work, self._queue, self._directory / "ledger", log, self._processes, os.getpid())
+        crowd = (self._processes, _CONCURRENCY[self.index % len(_CONCURRENCY)])
+        self._process = fork(_work, self._queue, self._directory / "ledger", log, crowd, os.getpid())
         self.pid = self._process.pid
         self.free_until, self._end_by, self._killed = None, None, False
 
@@ -124,7 +127,7 @@ class Seats(list[Seat]):
         return all(seat.free_until is not None for seat in self)
 
 
-def _work(queue: Queue, ledger: Path, log: Path, processes: int, parent: int) -> None:
+def _work(queue: Queue, ledger: Path, log: Path, crowd: tuple[int, int], parent: int) -> None:
     os.setsid()  # Ctrl-C at the terminal is for the chaos, which then ends this worker
     die_with_parent(parent)
     target = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -143,7 +146,7 @@ def _work(queue: Queue, ledger: Path, log: Path, processes: int, parent: int) ->
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     set_up_logging("INFO", "text")
     try:
-        sys.exit(queue.work(channels=[CHANNEL], processes=processes))
+        sys.exit(queue.work(channels=[CHANNEL], processes=crowd[0], concurrency=crowd[1]))
     except ServerUnavailable as error:
         logging.getLogger("taskq").error("%s", error)
         sys.exit(NO_SERVER)
