@@ -12,7 +12,7 @@ from taskq.clock import monotonic
 from taskq.driver.base import Command, Driver
 from taskq.errors import QueueFull, ServerError
 
-__all__ = ["Caller", "Found", "Patient", "Steps", "arun", "find", "run"]
+__all__ = ["PAGE", "Caller", "Found", "Patient", "Steps", "arun", "find", "run"]
 
 T = TypeVar("T")
 #: Yields commands, whose replies it is sent, and seconds to wait.

@@ -6,7 +6,9 @@ import logging
 
 import msgspec
 
+from taskq.asking import PAGE
 from taskq.cancelling import Order
+from taskq.channel import State
 from taskq.supervisor.child import Child
 from taskq.supervisor.rules import beat_seconds
 from taskq.supervisor.team import Team
@@ -57,7 +59,7 @@ class Cancels:
             if identity in child.record.ids() and self._take_back(child, identity, order):
                 return
         # It has ended, or isn't here; of one that wasn't told here another supervisor may have it, or soon will.
-        if identity in self._told or order.at_ms < self._server_ms() - _OLD_MS:
+        if identity in self._told or self._take_away(identity, order) or order.at_ms < self._server_ms() - _OLD_MS:
             self._forget(identity)
 
     def _tell(self, child: Child, identity: bytes, order: Order, now: float) -> None:
@@ -90,6 +92,16 @@ class Cancels:
         self._forget(identity)
         _log.info("message %s was cancelled by %s before it was started", identity.hex(), order.by)
         return True
+
+    def _take_away(self, identity: bytes, order: Order) -> bool:
+        """Cancel a message that went back to where nobody runs it, while it was ordered: its run failed, or its worker died."""
+        team = self._team
+        for state in (State.DELAYED, State.WAITING):
+            reply = team.ask(team.driver.find(state, identity.hex(), 0, PAGE))
+            if reply and len(reply) > 1 and team.ask(team.driver.cancel(state, reply[1], order.kept)):
+                _log.info("message %s was cancelled by %s before it ran again", identity.hex(), order.by)
+                return True
+        return False
 
     def _forget(self, identity: bytes) -> None:
         self._told.pop(identity, None)

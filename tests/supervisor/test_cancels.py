@@ -123,3 +123,19 @@ def test_orders_that_nobody_can_meet_go(scene: Scene) -> None:
     scene.duty.tick(monotonic())
     assert scene.orders() == [b"n" * 16]
     client.delete(keys.cancels)
+
+
+@pytest.mark.parametrize("delay", [0, 60])
+def test_what_went_back_meanwhile_never_runs_again(scene: Scene, delay: float) -> None:
+    """Given a job that fails, or whose worker dies, in the moment of its cancel, then its message is taken away where it went."""
+    (identity,) = scene.run()
+    scene.cancel(identity)
+    team = scene.office.team
+    raw = scene.office.store.client.lindex(scene.office.store.keys.reserved(scene.child.worker), 0)
+    driver, worker = team.driver, scene.child.worker
+    assert team.ask(driver.retry(worker, identity, 60_000, raw) if delay else driver.requeue(worker, "back", [identity])) == 1
+    scene.child.record.end_batch()
+    scene.duty.tick(monotonic())
+    assert scene.ending(identity) == "cancelled by ops"
+    assert scene.orders() == []
+    assert scene.office.store.count(State.WAITING) + scene.office.store.count(State.DELAYED) == 0
