@@ -35,14 +35,15 @@ def store(own: ServerProcess) -> Store:
     return Store(own)
 
 
+@pytest.mark.parametrize("concurrency", [1, 4])
 def test_an_outage_longer_than_the_lease_runs_nothing_twice(
-    start_worker: StartWorker, own: ServerProcess, ledger: Ledger, store: Store, tmp_path: Path
+    start_worker: StartWorker, own: ServerProcess, ledger: Ledger, store: Store, tmp_path: Path, concurrency: int
 ) -> None:
     """Given a running job and another worker, if the server is away for two leases and the other is heard first, then the job runs once."""
-    busy = start_worker("hostile", settings={"lease": LEASE})
+    busy = start_worker("hostile", settings={"lease": LEASE, "concurrency": concurrency})
     hostile.hold.push(str(tmp_path / "go"))
     ledger.wait_for("hold")
-    other = start_worker("hostile", settings={"lease": LEASE})
+    other = start_worker("hostile", settings={"lease": LEASE, "concurrency": concurrency})
     own.kill()
     time.sleep(2 * LEASE)  # the outage itself
     busy.signal(signal.SIGSTOP)
@@ -64,12 +65,13 @@ def test_an_outage_longer_than_the_lease_runs_nothing_twice(
     assert not any("was lost" in worker.log or "given up" in worker.log for worker in workers)
 
 
+@pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize(("outage", "who"), [(1.0, "the child"), (3.5, "the supervisor")])
 def test_what_was_done_in_an_outage_is_settled_before_the_end(
-    start_worker: StartWorker, own: ServerProcess, ledger: Ledger, store: Store, tmp_path: Path, outage: float, who: str
+    start_worker: StartWorker, own: ServerProcess, ledger: Ledger, store: Store, tmp_path: Path, outage: float, who: str, concurrency: int
 ) -> None:
     """Given a job that ends while the server is away, if the worker is told to end and the server comes back in time, then it ran once."""
-    worker = start_worker("hostile", settings={"stop_timeout": 6})
+    worker = start_worker("hostile", settings={"stop_timeout": 6, "concurrency": concurrency})
     hostile.hold.push(str(tmp_path / "go"))
     ledger.wait_for("hold")
     own.kill()
