@@ -105,6 +105,11 @@ class Keys:
         #: Never exists. A script whose first write deletes it may write on when the server is at `maxmemory`.
         self.nothing = f"{tag}:nothing"
 
+    def kinds(self) -> dict[str, str]:
+        """The type of each key that is one for all."""
+        lists, sets = (self.waiting, self.wake), (self.delayed, self.failed, self.timeout, self.parked, self.workers)
+        return dict.fromkeys(lists, "list") | dict.fromkeys(sets, "zset") | {self.cancels: "hash"}
+
     def reserved(self, worker: str) -> str:
         """The list of what one worker has taken and not settled."""
         return f"{self.tag}:reserved:{worker}"

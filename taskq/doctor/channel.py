@@ -9,6 +9,7 @@ from taskq.channel import State
 from taskq.config import ChannelSettings
 from taskq.doctor.finding import Finding, good, loses, note
 from taskq.driver.base import Command, Driver
+from taskq.driver.kinds import REMEDY, WrongKey
 from taskq.errors import MalformedMessage
 from taskq.message import Message
 
@@ -36,19 +37,11 @@ def check_channel(call: Call, driver: Driver, settings: ChannelSettings) -> Iter
 
 
 def _types(call: Call, driver: Driver, area: str) -> Iterator[Finding]:
-    keys = driver.keys
-    wanted = {keys.waiting: "list", keys.wake: "list", keys.workers: "zset"}
-    wanted |= {keys.of(state): "zset" for state in (State.DELAYED, State.FAILED, State.TIMEOUT, State.PARKED)}
-    for key, kind in wanted.items():
+    for key, kind in driver.keys.kinds().items():
         found = call(Command("look at its keys", ("TYPE", key)))
         name = found.decode() if isinstance(found, bytes) else str(found)
         if name not in ("none", kind):
-            yield loses(
-                area,
-                "keys",
-                f"the key {key} is a {name}, and should be a {kind}",
-                "something else uses this name, and every move to it is refused: rename that key, or give the channel another prefix",
-            )
+            yield loses(area, "keys", str(WrongKey(key, name, kind)), REMEDY)
 
 
 class _Channel:

@@ -152,6 +152,8 @@ class Driver(Protocol):
 
     def rights(self) -> Command: ...  # names of the commands that a worker needs and may not run
 
+    def kinds(self) -> Command: ...  # [key, its type or "", the right one, ...] of those that are wrong
+
     def push(self, messages: Sequence[bytes]) -> Command: ...  # anything
 
     def push_later(self, messages: Sequence[bytes], *, delay_ms: int | None = None, at_ms: int | None = None) -> Command: ...  # count

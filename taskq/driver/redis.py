@@ -52,6 +52,10 @@ class RedisDriver:
         others = (keys.reserved("none"), keys.worker("none"), keys.once("none"), *self._aftermath("none"))
         return self._script("rights", (*places, *others))
 
+    def kinds(self) -> Command:
+        kinds = self.keys.kinds()
+        return self._script("kinds", tuple(kinds), *kinds.values())
+
     # ---- the application's moves
 
     def push(self, messages: Sequence[bytes]) -> Command:

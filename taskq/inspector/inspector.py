@@ -14,7 +14,7 @@ from taskq.driver.load import load_driver, server_url
 from taskq.errors import MalformedMessage, TaskqError, UnknownChannel
 from taskq.inspector.entry import Entry, Place, entry_id, job_of, read_entry
 from taskq.inspector.report import ChannelReport, Counts, Seen, WorkerReport, read_worker, with_progress
-from taskq.inspector.store import Store
+from taskq.inspector.store import Store, naming
 from taskq.inspector.walk import Item, Walk
 from taskq.message import Message
 from taskq.outgoing import batches
@@ -249,12 +249,12 @@ class Inspector:
         settings = self._queue.channel(channel) if self._queue else self.settings.channel_or_default(channel)
         if channel not in self._senders:
             sender = self._queue.sender(channel) if self._queue else Sender(load_driver(self.url(), settings))
-            store = Store(settings, sender.call, sender.driver)
+            store = Store(settings, naming(sender.call, sender.driver, channel), sender.driver)
             if channel not in self.channels():
                 self._check_used(channel, store)
             self._senders[channel] = sender
         sender = self._senders[channel]
-        return Store(settings, sender.call, sender.driver)
+        return Store(settings, naming(sender.call, sender.driver, channel), sender.driver)
 
     def _check_used(self, channel: str, store: Store) -> None:
         """Refuse a name that nothing knows: without the app, a channel that only a job names can't be told from a typing mistake."""

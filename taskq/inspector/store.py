@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from taskq.channel import State
 from taskq.config import ChannelSettings
-from taskq.driver.base import Driver
+from taskq.driver.base import Command, Driver
+from taskq.driver.kinds import check_kinds
+from taskq.errors import ServerRefused, ServerUnavailable
 from taskq.inspector.walk import Call, Item, Walk
 
 __all__ = ["Store"]
+
+
+def naming(call: Call, driver: Driver, channel: str) -> Call:
+    """Return `call` with errors that name the key when something else uses its name; the server doesn't tell which it is."""
+
+    def ask(command: Command) -> Any:
+        try:
+            return call(command)
+        except ServerRefused as error:
+            if "WRONGTYPE" in str(error):
+                with suppress(ServerUnavailable):
+                    check_kinds(call, driver, channel)
+            raise
+
+    return ask
 
 
 class Store(NamedTuple):

@@ -6,6 +6,7 @@ import msgspec
 
 from taskq.config import ChannelSettings, Settings, did_you_mean
 from taskq.driver.connect import ask_eviction, check_rights, check_server
+from taskq.driver.kinds import check_kinds
 from taskq.driver.load import load_driver, server_url
 from taskq.errors import UnknownChannel
 from taskq.supervisor.options import WorkerOptions
@@ -47,6 +48,7 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
         try:
             server = check_server(link)
             check_rights(driver, link)
+            check_kinds(link.call, driver, settings.name)
             eviction = ask_eviction(link) if settings.driver == "redis" else ""
         finally:
             link.close()

@@ -206,7 +206,7 @@ class Staff:
         for crew in self.crews.values():
             crew.team.part()
             if crew.team.pending:
-                _log.warning("channel %s: the server doesn't answer; what was reserved is rescued after the lease", crew.team.name)
+                _log.warning("channel %s: the server couldn't be told; what was reserved is rescued after the lease", crew.team.name)
             crew.close()
         for generation in list(self.generations):
             self.drop(generation)

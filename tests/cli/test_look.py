@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from taskq import Queue
-from taskq.channel import State
+from taskq.channel import Keys, State
 from tests.cli.conftest import Project, Type, push
 from tests.support.hand import HandWorker
+from tests.support.servers import ServerProcess
 
 
 def test_info_counts_and_shows_workers(queue: Queue, type_: Type, worker: HandWorker, project: Project) -> None:
@@ -33,6 +34,16 @@ def test_info_as_json_is_one_document(queue: Queue, type_: Type, worker: HandWor
     assert reports[project.channel]["workers"][0]["pid"] == 7
     assert reports[project.channel]["prefix"] == project.channel
     assert set(reports["default"]["counts"]) == {state.value for state in State}
+
+
+@pytest.mark.parametrize("args", [["info"], ["list", "--state", "waiting"], ["flush", "--state", "waiting", "--yes"]])
+def test_a_key_of_another_type_is_named(queue: Queue, type_: Type, project: Project, server: ServerProcess, args: list[str]) -> None:
+    """Given a key that something else uses, then whoever reads is told which it is, of which channel, and what to do."""
+    key = Keys(project.channel).waiting
+    server.admin.set(key, "mine")
+    ended = type_(args[0], project.channel, *args[1:])
+    assert ended.code == 2
+    assert f"channel {project.channel}: the key {key} is a string, and should be a list. Something else uses this name" in ended.err
 
 
 @pytest.mark.parametrize("args", [["--watch", "--json"], ["--watch", "0"], ["--watch=nan"], ["default", "--watch", "soon"]])

@@ -12,6 +12,7 @@ from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
 from taskq.driver.base import Command, Word
 from taskq.driver.connect import check_rights
+from taskq.driver.kinds import check_kinds
 from taskq.driver.redis import RedisDriver
 from taskq.errors import ServerRefused
 from tests.driver.store import message
@@ -107,6 +108,14 @@ def test_a_worker_names_the_right_that_is_missing(driver_of: MakeDriver, place: 
             check_rights(driver, link)
         if command not in ("evalsha", "eval"):
             assert str(caught.value).endswith(f" +{command}")
+
+
+def test_a_worker_that_may_not_ask_for_types_still_finds_a_wrong_key(driver_of: MakeDriver, place: ServerProcess, prefix: str) -> None:
+    """Given a worker that may not send TYPE, and a key that something else uses, then it is named."""
+    driver = driver_of("shop-worker", "-type")
+    place.admin.set(driver.keys.waiting, "mine")
+    with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"waiting is of another type: it should be a list\. Something"):
+        check_kinds(link.call, driver, "tests")
 
 
 def test_a_worker_names_a_key_that_it_may_not_touch(driver_of: MakeDriver, prefix: str) -> None:

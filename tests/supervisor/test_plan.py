@@ -7,11 +7,14 @@ import logging
 import pytest
 
 from taskq import Queue
+from taskq.channel import Keys
+from taskq.errors import ServerRefused
 from taskq.supervisor.banner import log_banner
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, make_plan
 from taskq.supervisor.zygote import AppInfo
 from tests.conftest import OwnServer
+from tests.support.servers import ServerProcess
 
 
 def _plan(url: str) -> Plan:
@@ -34,6 +37,18 @@ def test_a_server_that_drops_keys_is_warned_of(
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == (
         [f"{told}: when the server is full it drops keys, and jobs with them: set noeviction"] if told else []
     )
+
+
+@pytest.mark.parametrize(("key", "kind"), [("waiting", "list"), ("failed", "zset"), ("cancels", "hash")])
+def test_a_key_of_another_type_ends_the_start(server: ServerProcess, prefix: str, key: str, kind: str) -> None:
+    """Given a key of the channel that something else uses, then the start ends with channel, key, both types, and what to do."""
+    queue = Queue(server.url, channels={"mail": {"channel": prefix}})
+    app = AppInfo(queue.settings, ("work",), {"mail": queue.channel("mail")}, 0, ())
+    name = getattr(Keys(prefix), key)
+    server.admin.set(name, "mine")
+    with pytest.raises(ServerRefused) as refused:
+        make_plan(app, WorkerOptions())
+    assert str(refused.value).startswith(f"channel mail: the key {name} is a string, and should be a {kind}. Something else uses this name")
 
 
 def test_a_server_that_tells_nothing_is_no_trouble(own_server: OwnServer, caplog: pytest.LogCaptureFixture) -> None:
