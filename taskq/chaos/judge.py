@@ -41,6 +41,8 @@ class Verdict(msgspec.Struct, kw_only=True):
     retries: int
     lost: int
     doubled: int
+    #: What was left when the chaos was told to end: nobody knows whether it would have been lost.
+    unfinished: int = 0
     #: Results and streams that arrived as they should.
     answered: int = 0
     #: How often a message ran once more, by reason.
@@ -55,7 +57,7 @@ class Verdict(msgspec.Struct, kw_only=True):
         return not self.lost and not self.problems
 
 
-def judge(book: Book, faults: Sequence[Fault], seats: Mapping[int, int], until: float) -> Verdict:
+def judge(book: Book, faults: Sequence[Fault], seats: Mapping[int, int], until: float, *, stopped: bool = False) -> Verdict:
     """Judge what has happened.
 
     Args:
@@ -63,13 +65,15 @@ def judge(book: Book, faults: Sequence[Fault], seats: Mapping[int, int], until: 
         faults: everything that was done.
         seats: of every supervisor's process id its seat.
         until: when it ended.
+        stopped: whether it was told to end before all was worked off.
     """
     facts = Facts(faults, book.births, until)
     outcomes = Counter(push.outcome for push in book.pushes.values())
-    lost = sorted(number for number, push in book.pushes.items() if push.outcome == "accepted" and number not in book.done)
+    undone = sorted(number for number, push in book.pushes.items() if push.outcome == "accepted" and number not in book.done)
+    lost, waiting = ([], []) if stopped else (undone, sorted(book.asked - book.told.keys()))
     reasons: Counter[str] = Counter()
     problems = [f"lost: {_told(book, number)}" for number in lost[:_SHOWN]]
-    problems += [f"waits for ever: {_told(book, number)}" for number in sorted(book.asked - book.told.keys())[:_SHOWN]]
+    problems += [f"waits for ever: {_told(book, number)}" for number in waiting[:_SHOWN]]
     problems += [f"got {what}: {_told(book, number)}" for number, what in sorted(book.told.items()) if what != "right"][:_SHOWN]
     retries = 0
     for number in book.runs:
@@ -81,6 +85,7 @@ def judge(book: Book, faults: Sequence[Fault], seats: Mapping[int, int], until: 
         runs=book.run_count,
         retries=retries,
         lost=len(lost),
+        unfinished=len(undone) - len(lost),
         doubled=reasons.total(),
         answered=sum(what == "right" for what in book.told.values()),
         reasons=dict(reasons.most_common()),

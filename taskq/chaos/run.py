@@ -143,7 +143,7 @@ class Run:
             seed=self._plan.seed,
             seconds=round(done - self._began, 1),
             drain_seconds=round(done - calm, 1),
-            verdict=judge(self._book, self._faults, self._seats.history, done),
+            verdict=judge(self._book, self._faults, self._seats.history, done, stopped=stopped),
             faults=dict(Counter(fault.kind for fault in self._faults)),
             leftovers=leftovers,
             problems=self._problems,

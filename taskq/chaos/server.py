@@ -11,6 +11,7 @@ from taskq.channel import Keys, State
 from taskq.chaos.app import CHANNEL
 from taskq.clock import monotonic
 from taskq.driver.base import Command
+from taskq.driver.connect import check_rights, check_server
 from taskq.driver.embedded import EmbeddedServer
 from taskq.errors import ServerError, ServerUnavailable
 from taskq.queue import Queue
@@ -51,6 +52,20 @@ class Server:
     @property
     def is_own(self) -> bool:
         return self._embedded is not None
+
+    def check(self) -> None:
+        """See that workers can use the server.
+
+        Raises:
+            ServerError: they can't.
+        """
+        driver = self._sender.driver
+        link = driver.link()
+        try:
+            check_server(link)
+            check_rights(driver, link)
+        finally:
+            link.close()
 
     def signal(self, number: int) -> None:
         """Send a signal to the process of the own server."""

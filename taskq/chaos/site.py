@@ -53,6 +53,8 @@ class Site(NamedTuple):
     server: Server
     relay: Relay | None
     stop: Stop
+    #: What couldn't be kept at the end, and why.
+    unkept: list[str]
 
     @property
     def ledger(self) -> Path:
@@ -65,30 +67,35 @@ def site(url: str | None, keep: Path | None) -> Iterator[Site]:
 
     Args:
         url: a server to use, with a key prefix of its own; None: an embedded one.
-        keep: the ledger and the logs are moved there at the end.
+        keep: the ledger and the logs are copied there at the end.
 
     Raises:
-        ConfigError: no url is given and the extra `embedded` isn't installed.
+        ConfigError: no url is given and the extra `embedded` isn't installed, or `keep` can't be written.
         ServerError: the server can't be started or used.
     """
     if url is None and not is_available():
         raise ConfigError(_NOT_INSTALLED)
+    if keep is not None:
+        _check_writable(keep)
+    unkept: list[str] = []
     with ExitStack() as stack:
         stop = Stop()
         stack.callback(stop.forget)
         directory = Path(tempfile.mkdtemp(prefix="taskq-chaos-"))
-        stack.callback(_remove, directory, keep)
-        yield _build(stack, directory, url, stop)
+        stack.callback(_remove, directory, keep, unkept)
+        apps, server, relay = _build(stack, directory, url)
+        yield Site(directory, apps, server, relay, stop, unkept)
 
 
-def _build(stack: ExitStack, directory: Path, url: str | None, stop: Stop) -> Site:
+def _build(stack: ExitStack, directory: Path, url: str | None) -> tuple[tuple[App, ...], Server, Relay | None]:
     prefix = f"taskq-chaos-{secrets.token_hex(4)}"
     if url is not None:
         app = make_app(url, directory, prefix=prefix)
-        server = Server(app.queue, None)
         stack.callback(app.queue.close)
+        server = Server(app.queue, None)
+        server.check()
         stack.callback(server.wipe)
-        return Site(directory, (app,), server, None, stop)
+        return (app,), server, None
     embedded = EmbeddedServer(directory / ".taskq")
     app = make_app(embedded.url, directory, prefix=prefix)
     server = Server(app.queue, embedded.directory)
@@ -96,12 +103,25 @@ def _build(stack: ExitStack, directory: Path, url: str | None, stop: Stop) -> Si
     server.start()
     relay = Relay(directory / "relay.sock", embedded.socket)
     stack.callback(relay.close)
-    return Site(directory, (app, make_app(f"unix://{relay.path}", directory, prefix=prefix)), server, relay, stop)
+    return (app, make_app(f"unix://{relay.path}", directory, prefix=prefix)), server, relay
 
 
-def _remove(directory: Path, keep: Path | None) -> None:
-    if keep is not None:
+def _check_writable(keep: Path) -> None:
+    try:
         keep.mkdir(parents=True, exist_ok=True)
-        for file in (*directory.glob("ledger"), *directory.glob("*.log"), *directory.glob(".taskq/server.log")):
-            shutil.copy(file, keep)
+        with tempfile.TemporaryFile(dir=keep):
+            pass
+    except OSError as error:
+        raise ConfigError(f"--keep {keep}: it can't be written: {error.strerror}") from error
+
+
+def _remove(directory: Path, keep: Path | None, unkept: list[str]) -> None:
+    """Copy what is to be kept, and remove the rest. A copy that fails must not cost the report."""
+    if keep is not None:
+        try:
+            keep.mkdir(parents=True, exist_ok=True)
+            for file in (*directory.glob("ledger"), *directory.glob("*.log"), *directory.glob(".taskq/server.log")):
+                shutil.copy(file, keep)
+        except OSError as error:
+            unkept.append(f"--keep {keep}: not everything could be copied there: {error.strerror or error}")
     shutil.rmtree(directory, ignore_errors=True)

@@ -11,11 +11,11 @@ from taskq.bench.place import scratch_place
 from taskq.bench.plan import MEASURES, Plan
 from taskq.bench.run import run, server_version
 from taskq.cli.bench_view import Bar, heading, print_figures
-from taskq.cli.options import as_json, debug_option
+from taskq.cli.options import as_json, chosen_of, debug_option
 from taskq.cli.output import print_json, print_text
 from taskq.cli.target import command_settings
 from taskq.cli.words import size
-from taskq.config import Settings, did_you_mean, mask_url
+from taskq.config import Settings, mask_url
 from taskq.scratch.worker import processors
 
 __all__ = ["command"]
@@ -70,15 +70,7 @@ def _measures(text: str) -> frozenset[str]:
     Raises:
         UsageError: one isn't known, or there is none.
     """
-    if text == "all":
-        return frozenset(MEASURES)
-    chosen = [name.strip() for name in text.split(",") if name.strip()]
-    if not chosen:
-        raise click.UsageError(f"--only: name at least one of {', '.join(MEASURES)}")
-    for name in chosen:
-        if name not in MEASURES:
-            raise click.UsageError(f"--only: no measure {name!r}; {did_you_mean(name, MEASURES)}")
-    return frozenset(chosen)
+    return frozenset(MEASURES if text == "all" else chosen_of("--only", text, MEASURES, "measure"))
 
 
 def _told(plan: Plan, settings: Settings, server: str) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from taskq.chaos.faults import FAULTS
 from taskq.chaos.run import Plan, Report, Run
 from taskq.chaos.site import site
 from taskq.cli.chaos_view import LineView, LiveView, NoView, fault_list, heading, summary
-from taskq.cli.options import as_json, debug_option
-from taskq.cli.output import print_json, print_text
-from taskq.config import check_url, did_you_mean
+from taskq.cli.options import Seconds, as_json, chosen_of, debug_option
+from taskq.cli.output import print_json, print_text, warn
+from taskq.config import check_url
 
 __all__ = ["command"]
 
@@ -26,7 +26,7 @@ _RATE = 100
 
 
 @click.command("chaos", short_help="Kill workers and server at random moments, and show that no job is lost.")
-@click.option("--seconds", type=click.FloatRange(1, 86400), default=30.0, show_default=True, metavar="N", help="How long faults happen.")
+@click.option("--seconds", type=Seconds(1, 86400), default=30.0, show_default=True, metavar="N", help="How long faults happen.")
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="Make the choices of an earlier run. Default: by chance; it is printed.")
 @click.option("--faults", default="all", show_default=True, metavar="A,B,C", help="Only these faults; `list` shows them all.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help=f"How many jobs are pushed. Default: {_RATE} a second.")
@@ -48,6 +48,8 @@ def command(url: str | None, yes: bool, keep: Path | None, as_json: bool, **opti
         print_json(fault_list()) if as_json else print_text("\n".join(f"{one['name']:<15} {one['text']}" for one in fault_list()))
         return 0
     plan = _plan(_chosen(options["faults"], own=url is None), options)
+    if url is None and yes:
+        raise click.UsageError("--yes says that a server's other users may be disturbed, and without --url there are none: leave it out")
     if url is not None:
         check_url(url)
         if not yes:
@@ -63,11 +65,15 @@ def command(url: str | None, yes: bool, keep: Path | None, as_json: bool, **opti
 
 
 def _run(plan: Plan, url: str | None, keep: Path | None, as_json: bool) -> Report:
-    if not as_json:
-        print_text(heading(plan))
     view = NoView() if as_json else LiveView() if sys.stdout.isatty() else LineView()
-    with site(url, keep) as place, view:
-        return Run(place, plan, view).play()
+    with site(url, keep) as place:
+        if not as_json:
+            print_text(heading(plan))
+        with view:
+            report = Run(place, plan, view).play()
+    for text in place.unkept:
+        warn(text)
+    return report
 
 
 def _plan(faults: Sequence[str], options: dict[str, Any]) -> Plan:
@@ -81,14 +87,12 @@ def _chosen(text: str, *, own: bool) -> list[str]:
     """Return the names of the faults.
 
     Raises:
-        UsageError: one isn't known, or needs a server of its own.
+        UsageError: there is none, or one isn't known, or needs a server of its own.
     """
     if text == "all":
         return [name for name, kind in FAULTS.items() if own or not kind.own]
-    chosen = [name.strip() for name in text.split(",") if name.strip()]
+    chosen = chosen_of("--faults", text, FAULTS, "fault")
     for name in chosen:
-        if name not in FAULTS:
-            raise click.UsageError(f"--faults: no fault {name!r}; {did_you_mean(name, FAULTS)}")
         if FAULTS[name].own and not own:
             raise click.UsageError(f"--faults: {name!r} is only possible on chaos's own server, without --url")
     return chosen

@@ -123,7 +123,7 @@ def summary(report: Report) -> str:
         f"pushed    {count(verdict.pushed, 'job')}{doubtful}",
         f"run       {verdict.runs:,} times, {verdict.retries:,} of them retries of failed attempts",
         f"answered  {verdict.answered:,} results and streams, each to its caller",
-        f"lost      {verdict.lost:,}" + (" (stopped before all was worked off)" if report.stopped else ""),
+        f"lost      {verdict.lost:,}" + (f"; not worked off: {verdict.unfinished:,}" if report.stopped else ""),
         f"doubled   {verdict.doubled:,}{_share(verdict)}",
         *(f"          {number:>6,}  {reason}" for reason, number in verdict.reasons.items()),
         "recovery  seconds until an interrupted job ran again, and until the workers went on (median / longest)",

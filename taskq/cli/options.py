@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from taskq.channel import State
 from taskq.cli.problems import DEBUG
-from taskq.config import load_settings
+from taskq.config import did_you_mean, load_settings
 from taskq.errors import TaskqError
 
-__all__ = ["as_json", "channel_argument", "channels_option", "debug_option", "server_options", "state_option"]
+__all__ = ["Seconds", "as_json", "channel_argument", "channels_option", "chosen_of", "debug_option", "server_options", "state_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds within bounds; "nan", which is within any for click, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no number of seconds.", param, ctx)
+        return seconds
+
+
+def chosen_of(option: str, text: str, known: Iterable[str], what: str) -> list[str]:
+    """Return the names that stand in text, separated by commas.
+
+    Raises:
+        UsageError: there is none, or one isn't known.
+    """
+    names = list(known)
+    chosen = [name.strip() for name in text.split(",") if name.strip()]
+    if not chosen:
+        raise click.UsageError(f"{option}: name at least one of {', '.join(names)}")
+    for name in chosen:
+        if name not in names:
+            raise click.UsageError(f"{option}: no {what} {name!r}; {did_you_mean(name, names)}")
+    return chosen
 
 
 def _keep_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:

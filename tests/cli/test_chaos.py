@@ -107,6 +107,13 @@ def test_on_a_given_server_no_key_is_left(chaos: Chaos, own_server: Callable[...
         (["--url", "redis://localhost:1/0", "--yes", "--faults", "full"], "only possible on chaos's own server"),
         (["--faults", "chidl"], 'did you mean "child"?'),
         (["--url", "nowhere", "--yes"], "is no server URL"),
+        (["--url", "redis://localhost:1/0", "--yes"], "doesn't answer"),
+        (["--url", "redis+sentinel://localhost:1/master", "--yes"], "doesn't answer"),
+        (["--yes"], "without --url there are none"),
+        (["--faults", " , "], "name at least one of child, "),
+        (["--seconds", "nan"], "no number of seconds"),
+        (["--seconds", "inf"], "not in the range"),
+        (["--keep", "/dev/null/there"], "--keep /dev/null/there: it can't be written: Not a directory"),
     ],
 )
 def test_what_cant_be_is_refused(chaos: Chaos, args: list[str], said: str) -> None:
@@ -115,6 +122,28 @@ def test_what_cant_be_is_refused(chaos: Chaos, args: list[str], said: str) -> No
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stdout == ""
+
+
+def test_a_server_that_refuses_ends_it_at_once(chaos: Chaos, own_server: Callable[..., ServerProcess], scratch: Path) -> None:
+    """Given a server with a password that the URL lacks, then that is said before anything is started."""
+    server = own_server(requirepass="secret")
+    done = chaos("--url", f"unix://{server.socket}", "--yes")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "password" in done.stderr
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_copy_that_fails_costs_no_report(chaos: Chaos, scratch: Path, tmp_path: Path) -> None:
+    """Given a folder that becomes unusable while chaos runs, then the report is printed, the reason told, and nothing stays behind."""
+    code = """
+import shutil
+def copy(*_): raise OSError(28, "No space left on device")
+shutil.copy = copy
+"""
+    done = chaos("--seconds", "1", "--jobs", "20", "--faults", "scripts", "--keep", str(tmp_path / "kept"), code=code)
+    assert (done.returncode, "Nothing was lost" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert "could be copied there: No space left on device" in done.stderr
+    assert list(scratch.iterdir()) == []
 
 
 def test_the_faults_are_listed(chaos: Chaos) -> None:
@@ -161,4 +190,5 @@ def test_a_signal_ends_it_and_nothing_is_left(environment: Mapping[str, str], sc
         rest = lines.read()
     assert process.wait(20) == 130
     assert "Stopped. Server and data of the chaos are removed." in rest
+    assert "\nlost      0; not worked off: " in rest
     assert list(scratch.iterdir()) == []
