@@ -78,7 +78,7 @@ class App(NamedTuple):
     parts: Job[..., Any]
 
 
-def make_app(url: str, directory: Path, *, prefix: str) -> App:
+def make_app(url: str, directory: Path, *, prefix: str, concurrency: int = 1) -> App:
     """Make the queue. Its settings are arguments, so that the user's own settings change nothing."""
     channel = {
         "channel": prefix,
@@ -89,6 +89,7 @@ def make_app(url: str, directory: Path, *, prefix: str) -> App:
         "retry_seconds": [0.02, 0.3],
         "handle_timeout": 0,
         "max_messages": 0,
+        "concurrency": concurrency,
         "max_memory": "0",
         "on_lost": "retry",
         # A job is killed here as often as chance wants: none of it is its own fault.

