@@ -152,7 +152,6 @@ class Promote:
             reply = self._wake.receive()
             if reply and reply[0] != self._team.driver.keys.wake.encode():
                 self.on_call()
-                return
         except (ServerError, QueueFull):
             self._give_up_listening()
             return

@@ -137,6 +137,19 @@ def test_what_lies_reserved_behind_another_never_runs(start_worker: StartWorker,
     assert sorted(ledger.values("quick"))[300:] == list(range(1010, 1020))
 
 
+def test_one_cancel_after_another_is_as_quick(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given jobs that are cancelled one after the other, then each is told within moments, not only the first."""
+    start_worker("cancelled")
+    for number in range(1, 6):
+        handle = cancelled.busy.push(30)
+        ledger.wait_for("busy", number)
+        began = time.monotonic()
+        assert handle.cancel() is Cancelled.ASKED
+        with pytest.raises(ResultCancelled):
+            handle.result(10)
+        assert time.monotonic() - began < 0.6
+
+
 def test_a_cancelled_stream_ends(start_worker: StartWorker) -> None:
     """Given a reader of a generator job, when the job is cancelled, then the reader gets what came before, and is told."""
     start_worker("cancelled")
