@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import threading
+from collections import deque
 from collections.abc import Sequence
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Protocol
 
 from taskq.outgoing import BATCH, Outgoing
 from taskq.result import Handle
 
-__all__ = ["Buffer", "open_buffer"]
+__all__ = ["Buffer", "drop_left_open", "open_buffer", "withdraw"]
 
 
 class Store(Protocol):
@@ -34,10 +34,9 @@ class Buffer:
         self.outbox = outbox
         self.outer: Buffer | None = None
         self.is_open = False
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._outs: list[Outgoing] = []
-        self._token: Token[Buffer | None] | None = None
+        self.pid = os.getpid()
+        # Its methods are atomic. No lock: a signal's handler may push, too, and an exception may come at any moment.
+        self._outs: deque[Outgoing] = deque()
 
     def __len__(self) -> int:
         """How many pushes wait to be sent."""
@@ -56,26 +55,32 @@ class Buffer:
             await self.outbox.astore(outs)
 
     def add(self, outs: Sequence[Outgoing]) -> bool:
-        """Keep messages. True: so many wait that they should be sent now."""
-        with self._lock:
-            self._outs += outs
-            return len(self._outs) >= BATCH
+        """Keep messages. True: they should be sent now, because so many wait, or because another thread has just closed the buffer."""
+        self._outs.extend(outs)
+        return len(self._outs) >= BATCH or not self.is_open
 
     def withdraw(self, payload: bytes) -> bool:
         """Forget a message that waits here. False: it doesn't."""
-        with self._lock:
-            for index, out in enumerate(self._outs):
-                if out.payload == payload:
-                    del self._outs[index]
-                    return True
+        for out in tuple(self._outs):
+            if out.payload == payload:
+                try:
+                    self._outs.remove(out)
+                except ValueError:  # it is just being sent
+                    return False
+                return True
         return False
+
+    def drop(self) -> int:
+        """Close it without sending; returns how many pushes waited."""
+        self.is_open = False
+        return len(self._take())
 
     def __enter__(self) -> Buffer:
         if self.is_open:
             raise RuntimeError("this buffer is open already: every block needs a queue.buffer() of its own")
         self.is_open = True
         self.outer = _innermost.get()
-        self._token = _innermost.set(self)
+        _innermost.set(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -93,9 +98,9 @@ class Buffer:
 
     def _close(self, error: BaseException | None) -> None:
         self.is_open = False
-        if self._token is not None:
-            _innermost.reset(self._token)
-            self._token = None
+        # Not when another is the innermost: this one was left open by a job before, and is only now closed by the garbage collector.
+        if _innermost.get() is self:
+            _innermost.set(self.outer)
         if error is None or not (lost := len(self._take())):
             return
         error.add_note(f"taskq: pushes of the buffer that were not sent, because this exception left its block: {lost}")
@@ -106,10 +111,10 @@ class Buffer:
             logging.getLogger("taskq").warning(text, type(error).__name__, lost)
 
     def _take(self) -> list[Outgoing]:
-        if self._pid != os.getpid():
-            return []  # in a forked copy of the process: the parent sends them
-        with self._lock:
-            outs, self._outs = self._outs, []
+        outs: list[Outgoing] = []
+        if self.pid == os.getpid():  # else this is a forked copy of the process: the parent sends them
+            while self._outs:
+                outs.append(self._outs.popleft())
         return outs
 
 
@@ -119,6 +124,28 @@ _innermost: ContextVar[Buffer | None] = ContextVar("taskq_buffer", default=None)
 def open_buffer(outbox: Store) -> Buffer | None:
     """Return the buffer into which pushes of this outbox's queue go, in this thread or task; None: they are sent at once."""
     buffer = _innermost.get()
-    while buffer is not None and not (buffer.outbox is outbox and buffer.is_open):
+    # A forked copy of the process sends its own pushes at once: the block that would send them later is the parent's.
+    while buffer is not None and not (buffer.outbox is outbox and buffer.is_open and buffer.pid == os.getpid()):
         buffer = buffer.outer
     return buffer
+
+
+def withdraw(outbox: Store, payload: bytes) -> bool:
+    """Forget a message that waits in a buffer of this thread or task. False: it doesn't."""
+    buffer = open_buffer(outbox)
+    while buffer is not None:
+        if buffer.outbox is outbox and buffer.withdraw(payload):
+            return True
+        buffer = buffer.outer
+    return False
+
+
+def drop_left_open() -> int:
+    """Close the buffers that a job has left open, so that they don't swallow the next one's pushes; returns how many pushes waited."""
+    buffer, dropped = _innermost.get(), 0
+    if buffer is not None:
+        _innermost.set(None)
+    while buffer is not None:
+        dropped += buffer.drop()
+        buffer = buffer.outer
+    return dropped

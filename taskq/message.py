@@ -17,9 +17,9 @@ without decoding, and the signature stays valid. Version, crashes and id keep th
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
-import threading
 from enum import IntFlag
 from typing import Any
 
@@ -79,27 +79,25 @@ _SIGNED = int(Flag.SIGNED)
 
 
 class _Ids:
-    """Makes ids that grow within a process and never meet those of another."""
+    """Makes ids that grow within a process and never meet those of another.
+
+    Without a lock: a signal's handler or a destructor may push in the middle of a push of the same thread. What makes an id its
+    own is the count, and taking the next number is one step.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self.restart()
 
     def restart(self) -> None:
-        self._lock = threading.Lock()
         self._producer = os.urandom(6)
         self._last = 0
-        self._count = 0
+        self._count = itertools.count(1)
 
     def next(self) -> bytes:
-        with self._lock:
-            # Never backwards, even when the wall clock steps back: ids order the messages of one producer.
-            stamp = max(now_ms(), self._last)
-            self._last = stamp
-            self._count = (self._count + 1) & 0xFFFFFFFF
-            if self._count == 0:
-                self._last = stamp = stamp + 1
-            return _ID.pack(stamp, self._count, self._producer)[2:]
+        count = next(self._count) & 0xFFFFFFFF
+        # Never backwards, even when the wall clock steps back: ids order the messages of one producer.
+        stamp = self._last = max(now_ms(), self._last)
+        return _ID.pack(stamp, count, self._producer)[2:]
 
 
 _ids = _Ids()

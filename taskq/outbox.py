@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from taskq.answers import Answers
-from taskq.buffer import open_buffer
+from taskq.buffer import open_buffer, withdraw
 from taskq.config import ChannelSettings, Settings
 from taskq.driver.base import Link
 from taskq.driver.load import load_driver, reviver, server_url
@@ -57,34 +57,35 @@ class Outbox(Answers):
     def store(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
         """Send messages now, a round trip a batch."""
         stored: list[Handle[Any]] = []
+        made = {out.identity: self._handle(out) for out in outs}
         for group in grouped(outs):
-            sender, handles = self.sender(group[0].channel), [self._handle(out) for out in group]
+            sender, handles = self.sender(group[0].channel), [made[out.identity] for out in group]
             try:
                 sender.push(command_of(sender.driver, group), handles, repeatable=group[0].once)
             except TaskqError as error:
                 error.stored = tuple(stored)
                 raise
             stored += handles
-        return stored
+        return list(made.values())
 
     async def astore(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
         """The same from async code."""
         stored: list[Handle[Any]] = []
         await self.find_server()
+        made = {out.identity: self._handle(out) for out in outs}
         for group in grouped(outs):
-            sender, handles = self.sender(group[0].channel), [self._handle(out) for out in group]
+            sender, handles = self.sender(group[0].channel), [made[out.identity] for out in group]
             try:
                 await sender.apush(command_of(sender.driver, group), handles, repeatable=group[0].once)
             except TaskqError as error:
                 error.stored = tuple(stored)
                 raise
             stored += handles
-        return stored
+        return list(made.values())
 
     def withdraw(self, channel: str, payload: bytes) -> bool:
         """Take a message back, when it is still in a buffer, delayed or waiting."""
-        buffer = open_buffer(self)
-        if buffer is not None and buffer.withdraw(payload):
+        if withdraw(self, payload):
             return True
         sender = self.sender(channel)
         return bool(sender.call(sender.driver.withdraw(payload)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
@@ -150,10 +149,18 @@ def command_of(driver: Driver, group: Sequence[Outgoing]) -> Command:
 
 
 def grouped(outs: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
-    """Cut into what can travel in one command: the same channel and moment. A repeatable push travels alone."""
-    for (*_, once), group in groupby(outs, key=attrgetter("channel", "delay_ms", "at_ms", "once")):
-        alike = list(group)
+    """Cut into what can travel in one command: the same channel and moment. A repeatable push travels alone.
+
+    Messages of the same channel and moment keep their order; there is none between others.
+    """
+    groups: dict[Any, list[Outgoing]] = {}
+    for out in outs:
+        groups.setdefault(_group_of(out), []).append(out)
+    for (*_, once), alike in groups.items():
         yield from batches(alike, [len(out.payload) for out in alike], count=1 if once else BATCH)
+
+
+_group_of = attrgetter("channel", "delay_ms", "at_ms", "once")
 
 
 def batches(items: Sequence[T], sizes: Sequence[int], *, count: int = 500, limit: int = 8 << 20) -> list[Sequence[T]]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
+import signal
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from taskq import Queue, SerializationError, ServerUnavailable
+from taskq.buffer import drop_left_open
 from tests.push.conftest import MakeQueue
 from tests.push.shelf import Shelf
+from tests.support.servers import ServerProcess
 
 
 def _numbers(shelf: Shelf) -> list[Any]:
@@ -160,6 +165,110 @@ async def _push(queue: Queue, job: Any, shelf: Shelf) -> None:
         job.push(501)
         assert (len(buffer), len(shelf.waiting())) == (1, 500)
     await queue.aclose()
+
+
+def test_a_forked_copy_sends_its_own_pushes_at_once(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given an open buffer, if the process is forked, then what the copy pushes is stored at once, and what the parent pushed once."""
+    with queue.buffer():
+        job.push(1)
+        pid = os.fork()
+        if pid == 0:
+            job.push(2)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        assert _numbers(shelf) == [2]
+    assert _numbers(shelf) == [2, 1]
+
+
+def test_who_comes_when_it_is_just_closed_is_sent_at_once(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given a thread that has found the buffer open, if the block ends before its push is added, then that is stored all the same."""
+    with queue.buffer() as buffer:
+        job.push(1)
+        add = buffer.add
+
+        def late(outs: Any) -> bool:
+            thread = threading.Thread(target=buffer.__exit__, args=(None, None, None))
+            thread.start()
+            thread.join()
+            return add(outs)
+
+        buffer.add = late  # type: ignore[method-assign]
+        job.push(2)
+        assert _numbers(shelf) == [1, 2]
+
+
+def test_it_may_be_left_in_another_context(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given a block that is entered in one context and left in another, as generators of frameworks are, then it is sent."""
+    block = queue.buffer()
+    entered = contextvars.copy_context()
+    entered.run(block.__enter__)
+    entered.run(job.push, 1)
+    contextvars.copy_context().run(block.__exit__, None, None, None)
+    entered.run(job.push, 2)
+    assert _numbers(shelf) == [1, 2]
+
+
+def test_a_handle_finds_its_push_in_an_outer_buffer(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given a push in a buffer, if it is deleted in a block inside, then it is never sent."""
+    with queue.buffer():
+        handle = job.push(1)
+        with queue.buffer():
+            assert handle.delete()
+    assert shelf.waiting() == []
+
+
+def test_pushes_for_different_moments_are_sent_together(queue: Queue, job: Any, shelf: Shelf, server: ServerProcess) -> None:
+    """Given pushes now and later in turn, then each moment costs one request, and the handles come in the order of the calls."""
+    calls = [(job if number % 2 else job.options(delay=60)).bind(number) for number in range(20)]
+    server.admin.config_resetstat()
+    with queue.buffer():
+        handles = queue.send_many(calls)
+    stats = server.admin.info("commandstats")
+    assert stats["cmdstat_evalsha" if "cmdstat_evalsha" in stats else "cmdstat_eval"]["calls"] <= 2
+    assert [seen.id for seen in shelf.waiting()] == [handle.id for handle in handles[1::2]]
+    assert {seen.id for seen in shelf.delayed()} == {handle.id for handle in handles[::2]}
+    assert [handle.id for handle in queue.send_many(calls)] == sorted({seen.id for seen in [*shelf.waiting(), *shelf.delayed()]})[20:]
+
+
+def test_what_a_job_has_left_open_is_dropped(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given a buffer whose block is never left, as of a generator that nobody reads on, then dropping it lets the next pushes through."""
+
+    def parts() -> Iterator[None]:
+        with queue.buffer():
+            job.push(1)
+            yield
+
+    left = parts()
+    next(left)
+    assert drop_left_open() == 1
+    job.push(2)
+    with queue.buffer():
+        job.push(3)
+        left.close()
+        job.push(4)
+    assert (_numbers(shelf), drop_left_open()) == ([2, 3, 4], 0)
+
+
+def test_a_signal_may_push_in_the_middle_of_a_push(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given a signal's handler that pushes, and code that pushes all the time, then neither waits for the other, and no id comes twice."""
+    rang: list[int] = []
+
+    def ring(number: int, frame: object) -> None:
+        rang.append(number)
+        job.push(-1)
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0005)
+    try:
+        with queue.buffer():
+            for number in range(3000):
+                job.push(number)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    ids = [seen.id for seen in shelf.waiting()]
+    assert rang
+    assert len(set(ids)) == len(ids) == 3000 + len(rang)
 
 
 def test_async_code_has_it_too(queue: Queue, job: Any, shelf: Shelf) -> None:
