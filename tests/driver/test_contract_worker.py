@@ -59,6 +59,18 @@ def test_a_batch_is_no_larger_than_asked_for(store: Store) -> None:
     assert store.reserved(W) == messages[:6]
 
 
+@pytest.mark.parametrize("small", [0, 60])
+def test_large_messages_are_reserved_few_at_a_time(store: Store, small: int) -> None:
+    """Given many messages of 256 KiB, alone or behind small ones, then a batch holds little more than 1 MiB, in order."""
+    messages = [message(str(number)) for number in range(small)] + [message(str(number) + "x" * 2**18) for number in range(40)]
+    store.push(*messages)
+    store.register(W)
+    taken = store.reserve(W, 256)
+    assert taken == messages[: len(taken)] == store.reserved(W)
+    assert small < len(taken) <= small + 16
+    assert store.waiting == messages[len(taken) :]
+
+
 def test_a_blocked_reserve_takes_the_oldest(store: Store) -> None:
     """Given waiting messages, when a worker waits for one, then it gets the oldest, behind what it has; without any it gets None."""
     first, second = message("first"), message("second")
