@@ -10,7 +10,7 @@ import msgspec
 
 from taskq.clock import now_ms
 
-__all__ = ["ERROR_LIMIT", "HISTORY_LIMIT", "TRACEBACK_LIMIT", "Record", "add_record", "pack_record", "record_of", "records"]
+__all__ = ["ERROR_LIMIT", "HISTORY_LIMIT", "TRACEBACK_LIMIT", "Record", "add_record", "pack_record", "record_of", "records", "text_of"]
 
 #: Bounds in characters of one record's texts, and in bytes of all records of one message.
 ERROR_LIMIT = 2_000
@@ -92,9 +92,14 @@ def _cut(text: str, limit: int) -> str:
     return f"{text[:head]}\n... {len(text) - limit} characters left out ...\n{text[-tail:]}"
 
 
-def _text(error: BaseException) -> str:
+def text_of(value: object) -> str:
+    """Return what somebody gave as a reason, as text that can be stored: cut to its bound, whatever its class says of itself."""
+    return _cut(_text(value), ERROR_LIMIT)
+
+
+def _text(value: object) -> str:
     try:
-        return str(error)
+        return str(value)
     except BaseException as inner:  # an exception's own __str__ may raise anything
         return f"(its __str__ raised {type(inner).__name__})"
 

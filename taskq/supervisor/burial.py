@@ -22,6 +22,7 @@ _log = logging.getLogger("taskq.supervisor")
 def bury(team: Team, child: Child, death: Death, now: float) -> None:
     """Settle what a dead child had done, blame what it was running, and give back the rest in its order."""
     record = child.record
+    record.outlive()
     done = record.done_ids()
     if done:
         team.insist(team.driver.ack(child.worker, done))

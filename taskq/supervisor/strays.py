@@ -31,9 +31,12 @@ def return_strays(team: Team, child: Child, last_beat: float) -> None:
     known = set(child.record.ids())
     # Foreign bytes without a head can't be named; the worker finds them itself.
     strays = [raw[2:18] for raw in held if len(raw) >= 25 and raw[0] <= 1 and raw[2:18] not in known]
-    again = child.record.running()
-    if strays and again and again[0].id == running[0].id and again[0].started == running[0].started:
-        count = team.ask(team.driver.requeue(child.worker, "front", strays))
+    if not strays:
+        return
+    # It may just have ended its job, and looked at the list itself: then it starts nothing before this is over, and looks again.
+    with child.record.held_still(running[0]) as is_same:
+        count = team.ask(team.driver.requeue(child.worker, "front", strays)) if is_same else 0
+    if count:
         _log.warning("worker %s was given %s messages that it never heard of; they are back in waiting", child.worker, count)
 
 

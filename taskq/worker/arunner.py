@@ -44,11 +44,9 @@ class AsyncRunner(Runner):
         except BaseException as error:
             return self._raised(message, plan, error, monotonic() - started)
         finally:
-            contexts.enter(None)
-            if plan.report is not None:
-                plan.report.flush()
             if plan.timeout:
                 self._tell(plan, since_ms, 0.0)
+            plan.leave()
         return self._said(message, plan, value, started)
 
     def _broken_off(self, plan: Plan) -> Verdict:

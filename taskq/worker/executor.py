@@ -6,6 +6,9 @@ import asyncio
 import inspect
 import os
 import signal
+
+# As in `waiter`: signal.getsignal takes longer than a short job.
+from _signal import getsignal as _getsignal  # type: ignore[import-not-found]
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Protocol
@@ -14,6 +17,8 @@ from taskq.errors import JobCancelled, JobTimeout
 from taskq.worker.eventloop import in_time, new_loop
 
 __all__ = ["Executor", "SyncExecutor"]
+
+_SIGALRM = int(signal.SIGALRM)
 
 
 class Executor(Protocol):
@@ -35,9 +40,10 @@ class SyncExecutor:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._armed = 0.0
-        self._is_copy = False
-        os.register_at_fork(after_in_child=self._note_fork)
-        signal.signal(signal.SIGALRM, self._on_alarm)
+        self._pid = os.getpid()
+        # Kept, because each access to a method makes another object, and it is compared after every job.
+        self._handler = self._on_alarm
+        signal.signal(_SIGALRM, self._handler)
 
     def execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
         """Call the function and return its result, awaited when it is awaitable.
@@ -53,8 +59,16 @@ class SyncExecutor:
             return self._await(result, 0) if result is not None and inspect.isawaitable(result) else result
         finally:
             # A process that the job forked, and that came back from it: the message, and the record of it, aren't its own.
-            if self._is_copy:
+            # Asked every time: of a fork behind Python's back (by a library in C) no hook tells.
+            if os.getpid() != self._pid:
                 os._exit(0)
+            if _getsignal(_SIGALRM) is not self._handler:
+                self._silence()
+
+    def _silence(self) -> None:
+        """Take back the alarm of a job that has left its own handler behind: it would ring in the next job, or end the process."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(_SIGALRM, self._handler)
 
     def _execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
         if inspect.iscoroutinefunction(function):
@@ -74,7 +88,6 @@ class SyncExecutor:
             self._loop = None
 
     def _call_in_time(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
-        signal.signal(signal.SIGALRM, self._on_alarm)  # a job before may have set another handler
         self._armed = timeout
         signal.setitimer(signal.ITIMER_REAL, timeout)
         try:
@@ -82,9 +95,6 @@ class SyncExecutor:
         finally:
             self._armed = 0.0
             signal.setitimer(signal.ITIMER_REAL, 0)
-
-    def _note_fork(self) -> None:
-        self._is_copy = True
 
     def _on_alarm(self, number: int, frame: FrameType | None) -> None:
         if self._armed:

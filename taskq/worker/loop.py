@@ -12,7 +12,7 @@ from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.message import Message
 from taskq.worker.intake import Intake, block_seconds
 from taskq.worker.prefetch import Prefetch
-from taskq.worker.record import Record
+from taskq.worker.record import BATCH_LIMIT, Record
 from taskq.worker.runner import Runner
 from taskq.worker.running import Phase
 from taskq.worker.settler import Gone, Settler
@@ -125,7 +125,9 @@ class Loop:
         """Ask what the reserved list really holds: take over what was moved there without our hearing of it."""
         self._settler.flush()
         self._record.end_batch()
-        return self._intake.reconcile()
+        found = self._intake.reconcile()
+        self._settler.give_back("front", [message.id for message in found[BATCH_LIMIT:]])
+        return found[:BATCH_LIMIT]
 
     def _room(self) -> int:
         limit = self._channel.max_messages

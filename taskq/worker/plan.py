@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from taskq import context as contexts
+from taskq.buffer import drop_left_open
 from taskq.call import Callee
 from taskq.codec import Serializer
 from taskq.context import Context
@@ -16,6 +19,8 @@ from taskq.retry import RetryPolicy
 from taskq.worker.reporter import Report, Reporter
 
 __all__ = ["Plan", "Recipe"]
+
+_log = logging.getLogger("taskq.worker")
 
 
 class Recipe(msgspec.Struct, frozen=True):
@@ -89,6 +94,15 @@ class Plan(msgspec.Struct):
                 pushed_at_ms=message.pushed_at_ms,
             )
         return context
+
+    def leave(self) -> None:
+        """Put back what the run has set around itself: its context, the buffers it has left open; send the last of its progress."""
+        contexts.enter(None)
+        if dropped := drop_left_open():
+            text = "%s %s has left a buffer open; pushes that were not sent: %d"
+            _log.error(text, self.label, self.message.hex_id, dropped)
+        if self.report is not None:
+            self.report.flush()
 
     def tell_progress(self, done: float, total: float | None, message: str) -> None:
         """What `taskq.progress` calls inside the job."""

@@ -9,43 +9,16 @@ from __future__ import annotations
 
 import math
 import mmap
-import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from taskq.worker.lanes import SIZE as LANES_SIZE
+from taskq.worker import layout
 from taskq.worker.lanes import Lanes
-from taskq.worker.notice import SIZE as NOTICE_SIZE
+from taskq.worker.layout import BATCH_LIMIT
 from taskq.worker.notice import Notice
 from taskq.worker.running import Lock, Phase, Running
 
 __all__ = ["BATCH_LIMIT", "Record", "Records"]
-
-#: The most messages that a worker reserves at once.
-BATCH_LIMIT = 256
-_ID = 16
-_NAME = 240
-
-# Each part stands at the offset its comment begins with. What is read or written together stands together: a call of struct costs
-# as much as what it does.
-_COUNTS = struct.Struct("=QQ")  # 0: jobs ended, jobs failed for good
-_FLAGS = struct.Struct("=II")  # 16: phase, watched
-_BEAT = struct.Struct("=d")  # 24: monotonic time of the supervisor's last good heartbeat
-_LIMIT = struct.Struct("=dII")  # 24: the same, reconcile wanted, messages in the batch
-_BATCH = struct.Struct("=II")  # 36: messages in the batch, how many are started
-# 40: how many are started, started (monotonic), attempt, started (epoch ms), deadline (monotonic, 0 = none), retry ms (-1 = none left)
-_CLAIM = struct.Struct("=IdIqdq")
-_START = struct.Struct("=dIqdq")  # 44: the same without the number
-_TOLD = struct.Struct("=qdq")  # 56: what is only known when the message is opened
-_SIZE = struct.Struct("=H")  # 80: length of the name, then the name
-_U32 = struct.Struct("=I")
-_AT_COUNTS, _AT_FLAGS, _AT_WATCHED, _AT_BEAT, _AT_RECONCILE, _AT_BATCH = 0, 16, 20, 24, 32, 36
-_AT_CLAIM, _AT_START, _AT_TOLD, _AT_NAME = 40, 44, 56, 80
-_AT_DONE = _AT_NAME + 2 + _NAME
-_AT_IDS = _AT_DONE + BATCH_LIMIT
-_AT_NOTICE = _AT_IDS + BATCH_LIMIT * _ID
-_AT_LANES = (_AT_NOTICE + NOTICE_SIZE + 63) // 64 * 64
-SLOT_SIZE = (_AT_LANES + LANES_SIZE + 63) // 64 * 64
 
 
 class Record:
@@ -55,12 +28,12 @@ class Record:
 
     def __init__(self, memory: mmap.mmap, slot: int, lock: Lock) -> None:
         self._memory = memory
-        self._at = slot * SLOT_SIZE
+        self._at = slot * layout.SLOT_SIZE
         self.lock = lock
         #: What a worker uses instead of the batch when it runs several jobs at once.
-        self.lanes = Lanes(memory, self._at + _AT_LANES, lock)
+        self.lanes = Lanes(memory, self._at + layout.AT_LANES, lock)
         #: Which of its jobs is cancelled.
-        self.notice = Notice(memory, self._at + _AT_NOTICE)
+        self.notice = Notice(memory, self._at + layout.AT_NOTICE)
         #: Seconds without a heartbeat after which the worker starts nothing.
         self.lease = math.inf
         # The worker's own knowledge: only it changes these.
@@ -68,26 +41,27 @@ class Record:
         self._named: str | None = None
 
     def clear(self) -> None:
-        """Make the place ready for another worker. The one before may have been killed with the lock in hand."""
-        self.lock.acquire(False)
-        self.lock.release()
-        self._memory[self._at : self._at + _AT_LANES] = bytes(_AT_LANES)
+        """Make the place ready for another worker."""
+        self.outlive()
+        self._memory[self._at : self._at + layout.AT_LANES] = bytes(layout.AT_LANES)
         self.lanes.clear()
 
     # ---- written by the worker
 
     def set_phase(self, phase: Phase) -> None:
-        _U32.pack_into(self._memory, self._at + _AT_FLAGS, phase)
+        layout.U32.pack_into(self._memory, self._at + layout.AT_FLAGS, phase)
 
     def begin_batch(self, ids: Sequence[bytes]) -> None:
-        """Tell which messages are reserved, in the order in which they will be started."""
+        """Tell which messages are reserved, in the order in which they will be started: at most `BATCH_LIMIT`."""
+        if len(ids) > BATCH_LIMIT:
+            raise ValueError(f"a batch of {len(ids)} messages; there is room for {BATCH_LIMIT}")
         at, memory = self._at, self._memory
         self.lock.acquire()
         try:
-            _BATCH.pack_into(memory, at + _AT_BATCH, 0, 0)
-            memory[at + _AT_IDS : at + _AT_IDS + _ID * len(ids)] = b"".join(ids)
-            memory[at + _AT_DONE : at + _AT_DONE + len(ids)] = bytes(len(ids))
-            _BATCH.pack_into(memory, at + _AT_BATCH, len(ids), 0)
+            layout.BATCH.pack_into(memory, at + layout.AT_BATCH, 0, 0)
+            memory[at + layout.AT_IDS : at + layout.AT_IDS + layout.ID * len(ids)] = b"".join(ids)
+            memory[at + layout.AT_DONE : at + layout.AT_DONE + len(ids)] = bytes(len(ids))
+            layout.BATCH.pack_into(memory, at + layout.AT_BATCH, len(ids), 0)
             self._started = 0
         finally:
             self.lock.release()
@@ -101,11 +75,11 @@ class Record:
         at, memory, lock = self._at, self._memory, self.lock
         lock.acquire()
         try:
-            beat, reconcile, count = _LIMIT.unpack_from(memory, at + _AT_BEAT)
+            beat, reconcile, count = layout.LIMIT.unpack_from(memory, at + layout.AT_BEAT)
             if reconcile or self._started >= count or now - beat > self.lease:
                 return False
             self._started += 1
-            _CLAIM.pack_into(memory, at + _AT_CLAIM, self._started, now, attempt, 0, 0.0, -1)
+            layout.CLAIM.pack_into(memory, at + layout.AT_CLAIM, self._started, now, attempt, 0, 0.0, -1)
         finally:
             lock.release()
         return True
@@ -114,7 +88,7 @@ class Record:
         """Claim the message of a lane. False: as for `start_next`."""
         self.lock.acquire()
         try:
-            beat, reconcile, _ = _LIMIT.unpack_from(self._memory, self._at + _AT_BEAT)
+            beat, reconcile, _ = layout.LIMIT.unpack_from(self._memory, self._at + layout.AT_BEAT)
             return not reconcile and now - beat <= self.lease and self.lanes.claim(lane, now, attempt)
         finally:
             self.lock.release()
@@ -124,66 +98,71 @@ class Record:
         at, memory = self._at, self._memory
         if job != self._named:
             self._named = job
-            name = job.encode()[:_NAME]
-            memory[at + _AT_NAME : at + _AT_NAME + 2 + len(name)] = _SIZE.pack(len(name)) + name
-        _TOLD.pack_into(memory, at + _AT_TOLD, since_ms, deadline, retry_ms)
+            name = job.encode()[: layout.NAME]
+            memory[at + layout.AT_NAME : at + layout.AT_NAME + 2 + len(name)] = layout.SIZE.pack(len(name)) + name
+        layout.TOLD.pack_into(memory, at + layout.AT_TOLD, since_ms, deadline, retry_ms)
 
     def end_job(self, index: int, *, acked: bool, failed: bool) -> None:
         """Tell that a job has ended. `acked`: it is done, and may be settled by whoever comes first."""
         at, memory = self._at, self._memory
         self._ended += 1
         self._failed += failed
-        _COUNTS.pack_into(memory, at + _AT_COUNTS, self._ended, self._failed)
+        layout.COUNTS.pack_into(memory, at + layout.AT_COUNTS, self._ended, self._failed)
         if acked:  # which also says that it runs no more
-            memory[at + _AT_DONE + index] = 1
+            memory[at + layout.AT_DONE + index] = 1
         else:
             # The deadline too: the supervisor may read between the two writes that begin the next job.
-            _START.pack_into(memory, at + _AT_START, 0.0, 0, 0, 0.0, -1)
+            layout.START.pack_into(memory, at + layout.AT_START, 0.0, 0, 0, 0.0, -1)
 
     def count_job(self, *, failed: bool) -> None:
         """Count a job of a lane that has ended."""
         self._ended += 1
         self._failed += failed
-        _COUNTS.pack_into(self._memory, self._at + _AT_COUNTS, self._ended, self._failed)
+        layout.COUNTS.pack_into(self._memory, self._at + layout.AT_COUNTS, self._ended, self._failed)
 
     def end_batch(self) -> None:
         """Tell that nothing is reserved any more."""
         # Under the lock: who is just taking back would write over it, and what was started would look unstarted.
         self.lock.acquire()
         try:
-            _BATCH.pack_into(self._memory, self._at + _AT_BATCH, 0, 0)
+            layout.BATCH.pack_into(self._memory, self._at + layout.AT_BATCH, 0, 0)
         finally:
             self.lock.release()
 
     def take_reconcile(self) -> bool:
         """True once after the supervisor has asked for a look at the reserved list."""
-        at = self._at + _AT_RECONCILE
-        if not _U32.unpack_from(self._memory, at)[0]:
+        at = self._at + layout.AT_RECONCILE
+        if not layout.U32.unpack_from(self._memory, at)[0]:
             return False
-        _U32.pack_into(self._memory, at, 0)
+        layout.U32.pack_into(self._memory, at, 0)
         return True
 
     @property
     def beat(self) -> float:
         """Monotonic time of the supervisor's last good heartbeat for this worker; 0 before the first."""
-        value: float = _BEAT.unpack_from(self._memory, self._at + _AT_BEAT)[0]
+        value: float = layout.BEAT.unpack_from(self._memory, self._at + layout.AT_BEAT)[0]
         return value
 
     @property
     def watched(self) -> bool:
         """True while the supervisor looks at this worker every few milliseconds."""
-        return bool(_U32.unpack_from(self._memory, self._at + _AT_WATCHED)[0])
+        return bool(layout.U32.unpack_from(self._memory, self._at + layout.AT_WATCHED)[0])
 
     # ---- written by the supervisor
 
+    def outlive(self) -> None:
+        """Free the lock: the worker is dead, and may have been killed with it in hand. What it has told can be read as it stands."""
+        self.lock.acquire(True, 0.1)
+        self.lock.release()
+
     def set_beat(self, now: float) -> None:
-        _BEAT.pack_into(self._memory, self._at + _AT_BEAT, now)
+        layout.BEAT.pack_into(self._memory, self._at + layout.AT_BEAT, now)
 
     def ask_reconcile(self) -> None:
-        _U32.pack_into(self._memory, self._at + _AT_RECONCILE, 1)
+        layout.U32.pack_into(self._memory, self._at + layout.AT_RECONCILE, 1)
 
     def set_watched(self, watched: bool) -> None:
-        _U32.pack_into(self._memory, self._at + _AT_WATCHED, watched)
+        layout.U32.pack_into(self._memory, self._at + layout.AT_WATCHED, watched)
 
     @contextmanager
     def taken_back(self) -> Iterator[list[bytes]]:
@@ -200,9 +179,24 @@ class Record:
             yield []  # it died, or was stopped, with the lock in hand
             return
         try:
-            count, started = _BATCH.unpack_from(self._memory, self._at + _AT_BATCH)
-            _U32.pack_into(self._memory, self._at + _AT_BATCH, started)
+            count, started = layout.BATCH.unpack_from(self._memory, self._at + layout.AT_BATCH)
+            layout.U32.pack_into(self._memory, self._at + layout.AT_BATCH, started)
             yield self._ids(started, count)
+        finally:
+            self.lock.release()
+
+    @contextmanager
+    def held_still(self, running: Running) -> Iterator[bool]:
+        """Let the worker start nothing during the block, and then look at its reserved list first. False: it has gone on already."""
+        if not self.lock.acquire(True, 0.1):
+            yield False  # it died, or was stopped, with the lock in hand
+            return
+        try:
+            again = self.running()
+            is_same = bool(again) and (again[0].id, again[0].started) == (running.id, running.started)
+            if is_same:
+                self.ask_reconcile()
+            yield is_same
         finally:
             self.lock.release()
 
@@ -215,12 +209,12 @@ class Record:
 
     @property
     def phase(self) -> Phase:
-        return Phase(_U32.unpack_from(self._memory, self._at + _AT_FLAGS)[0])
+        return Phase(layout.U32.unpack_from(self._memory, self._at + layout.AT_FLAGS)[0])
 
     @property
     def counts(self) -> tuple[int, int]:
         """Jobs ended, jobs failed for good."""
-        done, failed = _COUNTS.unpack_from(self._memory, self._at + _AT_COUNTS)
+        done, failed = layout.COUNTS.unpack_from(self._memory, self._at + layout.AT_COUNTS)
         return done, failed
 
     @property
@@ -228,7 +222,7 @@ class Record:
         """How many messages the worker knows that it has reserved and not settled, at most."""
         if self.lanes.count:
             return len(self.lanes.ids())
-        count: int = _BATCH.unpack_from(self._memory, self._at + _AT_BATCH)[0]
+        count: int = layout.BATCH.unpack_from(self._memory, self._at + layout.AT_BATCH)[0]
         return count
 
     def ids(self) -> list[bytes]:
@@ -239,18 +233,18 @@ class Record:
         """How many messages are reserved and not started."""
         if self.lanes.count:
             return self.lanes.unstarted()
-        count, started = _BATCH.unpack_from(self._memory, self._at + _AT_BATCH)
+        count, started = layout.BATCH.unpack_from(self._memory, self._at + layout.AT_BATCH)
         return max(0, int(count) - int(started))
 
     def running(self) -> list[Running]:
         """The jobs that run now, the oldest first."""
         if self.lanes.count:
             return self.lanes.running()
-        count, started, attempt, since_ms, deadline, retry_ms = _CLAIM.unpack_from(self._memory, self._at + _AT_CLAIM)
-        if not started or not count or self._memory[self._at + _AT_DONE + count - 1]:
+        count, started, attempt, since_ms, deadline, retry_ms = layout.CLAIM.unpack_from(self._memory, self._at + layout.AT_CLAIM)
+        if not started or not count or self._memory[self._at + layout.AT_DONE + count - 1]:
             return []
-        at = self._at + _AT_NAME
-        size = _SIZE.unpack_from(self._memory, at)[0]
+        at = self._at + layout.AT_NAME
+        size = layout.SIZE.unpack_from(self._memory, at)[0]
         name = bytes(self._memory[at + 2 : at + 2 + size]).decode(errors="replace") if since_ms else ""
         return [Running(self._ids(count - 1, count)[0], name, attempt, started, since_ms, deadline, retry_ms)]
 
@@ -272,21 +266,21 @@ class Record:
             return []  # it died, or was stopped, with the lock in hand
         try:
             count = self.held
-            marks = self._memory[self._at + _AT_DONE : self._at + _AT_DONE + count]
+            marks = self._memory[self._at + layout.AT_DONE : self._at + layout.AT_DONE + count]
             return [identity for identity, done in zip(self._ids(0, count), marks, strict=True) if done]
         finally:
             self.lock.release()
 
     def _ids(self, first: int, end: int) -> list[bytes]:
-        at = self._at + _AT_IDS
-        return [bytes(self._memory[at + _ID * i : at + _ID * (i + 1)]) for i in range(first, end)]
+        at = self._at + layout.AT_IDS
+        return [bytes(self._memory[at + layout.ID * i : at + layout.ID * (i + 1)]) for i in range(first, end)]
 
 
 class Records:
     """The shared memory of all workers of a supervisor. Made before the first fork."""
 
     def __init__(self, locks: Sequence[Lock]) -> None:
-        self._memory = mmap.mmap(-1, SLOT_SIZE * len(locks))
+        self._memory = mmap.mmap(-1, layout.SLOT_SIZE * len(locks))
         self._records = [Record(self._memory, slot, lock) for slot, lock in enumerate(locks)]
 
     def __getitem__(self, slot: int) -> Record:

@@ -73,9 +73,11 @@ class Reporter:
             if self._link is None:
                 self._link = self._driver.link(_PATIENCE)
             self._link.call(self._driver.tell_progress(message_id, pack_progress(progress), KEPT_MS))
-        except TaskqError as error:
+        except Exception as error:  # whatever it is, it must cost neither the job nor the thread
             _log.debug("the progress of %s isn't told: %s", message_id, error)
             self._rest_until = monotonic() + _REST
+            if not isinstance(error, TaskqError) and self._link is not None:
+                self._link.close()
         except BaseException:  # a job's time is over: the reply must not answer the next request
             if self._link is not None:
                 self._link.close()
@@ -113,7 +115,9 @@ class Report:
             ValueError: it is no progress.
         """
         _check(done, total, message)
-        self.told = Progress(done, total, message[:MESSAGE_LIMIT], now_ms(), self._attempt)
+        # As text that can be stored: the name of a file may hold what is no UTF-8.
+        text = message[:MESSAGE_LIMIT].encode("utf-8", "backslashreplace").decode()
+        self.told = Progress(float(done), None if total is None else float(total), text, now_ms(), self._attempt)
         if not self.is_noted:
             self.is_noted = True
             self._reporter.note(self)
@@ -133,4 +137,9 @@ def _check(done: object, total: object, message: object) -> None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond all floats
+        return False

@@ -29,7 +29,7 @@ from taskq.errors import (
     UnsupportedVersion,
 )
 from taskq.events import JobEvent, Signal
-from taskq.history import Record, add_record, record_of, records
+from taskq.history import Record, add_record, record_of, records, text_of
 from taskq.message import Message
 from taskq.retry import RetryPolicy
 from taskq.worker.executor import Executor
@@ -116,11 +116,9 @@ class Runner:
         except BaseException as error:
             return self._raised(message, plan, error, monotonic() - started)
         finally:
-            contexts.enter(None)
-            if plan.report is not None:
-                plan.report.flush()
             if timeout:  # what follows, such as waiting for the server, is not the job's time
                 self._watcher.describe(plan.label, since_ms, 0.0, -1)
+            plan.leave()
         return self._said(message, plan, value, started)
 
     def _limit(self, plan: Plan, since_ms: int) -> None:
@@ -168,8 +166,9 @@ class Runner:
         if isinstance(error, JobCancelled) or plan.message.id in self.cancelled:
             return self._was_cancelled(plan)
         if isinstance(error, Drop):
-            _log.info("%s %s was dropped: %s", plan.context.job, plan.context.id, error.reason or "no reason given")
-            ending = Ending("dropped", now_ms(), message.attempts + 1, self._worker, error.reason)
+            reason = text_of(error.reason)
+            _log.info("%s %s was dropped: %s", plan.context.job, plan.context.id, reason or "no reason given")
+            ending = Ending("dropped", now_ms(), message.attempts + 1, self._worker, reason)
             return self._ended(message, plan, ending, seconds)
         if isinstance(error, Requeue):
             try:

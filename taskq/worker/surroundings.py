@@ -1,20 +1,23 @@
-"""What a job may have changed around itself, put back for the next one.
+"""What a job may have changed around itself, put back for the next ones.
 
-The working directory goes back, and (in `waiter`) the signal handlers. The environment, sys.path and the event loop policy
-don't: libraries change them when a job first imports them, and rely on it later. `max_messages = 1` gives each job a process of
-its own.
+The working directory and the mask of blocked signals go back after each batch (of a few milliseconds), and (in `waiter` and
+`executor`) the signal handlers after each job. The environment, sys.path and the event loop policy don't: libraries change them
+when a job first imports them, and rely on it later. `max_messages = 1` gives each job a process of its own.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ["Surroundings"]
 
 _log = logging.getLogger("taskq.worker")
+#: The supervisor's words. A job that has blocked them, and not let them through again, would make this process deaf.
+_HEARD = (signal.SIGTERM, signal.SIGUSR2)
 
 
 class Surroundings:
@@ -31,10 +34,11 @@ class Surroundings:
         """Put back what was changed. False: the process can't be trusted any more, and must be replaced."""
         if os.getpid() != self._pid:  # forked without Python's knowledge, and come back: the messages aren't its own
             os._exit(0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
         if _folder() != self._folder:
             if not self._told:
                 self._told = True
-                _log.warning("a job changed the working directory of its process; it is put back for the next jobs")
+                _log.warning("a job changed the working directory of its process; it is put back after the jobs that were reserved with it")
             try:
                 os.chdir(self._folder)
             except OSError as error:

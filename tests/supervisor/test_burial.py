@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
 
 import pytest
 
@@ -56,6 +58,23 @@ def test_done_jobs_are_settled_not_run_again(office: Office) -> None:
     child.record.end_job(1, acked=True, failed=False)
     bury(office.team, child, KILLED, 10.0)
     assert waiting(office) == [messages[2].id]
+
+
+def _die_with_the_lock(child: Child) -> None:
+    child.record.lock.acquire()
+    os._exit(1)
+
+
+def test_a_death_with_the_lock_in_hand_runs_nothing_again_that_was_done(office: Office) -> None:
+    """Given a child that is killed just while it holds the lock of its record, then what it had done is settled all the same."""
+    child = office.child()
+    messages = office.reserve(child, 4)
+    start(child, done=2)
+    process = multiprocessing.get_context("fork").Process(target=_die_with_the_lock, args=(child,))
+    process.start()
+    process.join(5)
+    bury(office.team, child, KILLED, 10.0)
+    assert waiting(office) == [message.id for message in messages[2:]]
 
 
 def test_one_crash_too_many_comes_back_to_be_settled(office: Office) -> None:

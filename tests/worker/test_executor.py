@@ -129,6 +129,25 @@ def test_an_alarm_that_a_job_has_left_harms_no_other(executor: SyncExecutor) -> 
     assert time.monotonic() - began >= 0.1
 
 
+def _leave_an_alarm(handler: Any) -> None:
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+
+
+def _fail(number: int, frame: object) -> None:
+    raise RuntimeError("the alarm of another job")
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_DFL, _fail])
+def test_an_alarm_with_a_handler_of_its_own_harms_no_other(executor: SyncExecutor, handler: Any) -> None:
+    """Given a job that leaves an alarm and a handler behind, one that raises or ends the process, then the next job hears nothing."""
+    call(executor, _leave_an_alarm, handler)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    call(executor, time.sleep, 0.1)
+    with pytest.raises(JobTimeout):
+        call(executor, time.sleep, 10, timeout=0.05)
+
+
 def test_async_jobs_share_one_loop(executor: SyncExecutor) -> None:
     """Given several coroutines, then they run on the same event loop, which a connection pool of the application's may live on."""
 

@@ -164,3 +164,16 @@ def test_an_old_loss_is_no_reason_to_put_back(scene: Scene, server: ServerProces
     scene.loop.run()
     assert len(scene.runner.ran) == 7
     assert (server.admin.llen(keys.waiting), server.admin.exists(keys.reserved(scene.hand.name))) == (0, 0)
+
+
+def test_more_than_a_batch_in_its_list_is_given_back(scene: Scene, server: ServerProcess) -> None:
+    """Given a reserved list that holds more than a batch may, then the worker runs a batch, and the rest after it; each once."""
+    keys = scene.hand.driver.keys
+    scene.heartbeat()
+    scene.job.push_many([()] * 300)
+    for _ in range(300):
+        server.admin.lmove(keys.waiting, keys.reserved(scene.hand.name), "RIGHT", "RIGHT")
+    scene.record.ask_reconcile()
+    scene.loop.run()
+    assert len(scene.runner.ran) == 300
+    assert (server.admin.llen(keys.waiting), server.admin.exists(keys.reserved(scene.hand.name))) == (0, 0)

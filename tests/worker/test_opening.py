@@ -272,7 +272,11 @@ Change = Callable[[bytes], bytes]
 
 @pytest.mark.parametrize(
     "change",
-    [lambda raw: raw[:2] + bytes(16) + raw[18:], lambda raw: raw[:20] + bytes((raw[20] | 2,)) + raw[21:], lambda raw: raw[:-1] + b"x"],
+    [
+        lambda raw: raw[:2] + bytes(16) + raw[18:],
+        lambda raw: raw[:20] + bytes((raw[20] | 2,)) + raw[21:],
+        lambda raw: raw[:-1] + bytes((raw[-1] ^ 1,)),
+    ],
     ids=["id", "flags", "signature"],
 )
 def test_what_decides_the_run_is_signed(change: Change) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from taskq.worker.record import BATCH_LIMIT, SLOT_SIZE, Record, Records
+from taskq.worker.layout import SLOT_SIZE
+from taskq.worker.record import BATCH_LIMIT, Record, Records
 from taskq.worker.running import Phase
 from tests.support.wait import wait_until
 
@@ -114,6 +115,48 @@ def test_flags_are_passed(record: Record) -> None:
     assert (record.take_reconcile(), record.take_reconcile()) == (True, False)
     record.set_watched(False)
     assert not record.watched
+
+
+def test_nothing_is_started_before_a_look_that_is_asked_for(record: Record) -> None:
+    """Given a supervisor that wants the worker to look at its reserved list, then the worker starts nothing more of its batch first."""
+    record.begin_batch(ids_of(2))
+    assert record.start_next(1.0, 1)
+    record.ask_reconcile()
+    assert not record.start_next(2.0, 1)
+    assert record.take_reconcile()
+    assert record.start_next(3.0, 1)
+
+
+def test_nothing_is_started_after_a_lease_without_a_heartbeat(record: Record) -> None:
+    """Given a lease of two seconds, then a message is started up to two seconds after the last heartbeat, and not later."""
+    record.lease = 2.0
+    record.set_beat(10.0)
+    record.begin_batch(ids_of(2))
+    assert record.start_next(12.0, 1)
+    assert not record.start_next(12.01, 1)
+
+
+def test_a_batch_that_has_no_room_is_refused(record: Record) -> None:
+    """Given more messages than there are places, then the worker is told so, and nothing beside them is overwritten."""
+    with pytest.raises(ValueError, match="257 messages"):
+        record.begin_batch(ids_of(BATCH_LIMIT + 1))
+    assert (record.held, record.running()) == (0, [])
+
+
+def test_a_worker_is_held_still_only_while_it_runs_the_same_job(record: Record) -> None:
+    """Given a running job, if it is the one that was seen, then the worker must look before it starts another; else nothing is asked."""
+    record.begin_batch(ids_of(2))
+    record.start_next(1.0, 1)
+    (seen,) = record.running()
+    with record.held_still(seen) as is_same:
+        assert is_same
+        assert not record.lock.acquire(False)
+    assert record.take_reconcile()
+    record.end_job(0, acked=True, failed=False)
+    record.start_next(2.0, 1)
+    with record.held_still(seen) as is_same:
+        assert not is_same
+    assert not record.take_reconcile()
 
 
 def test_what_is_taken_back_can_not_be_started(record: Record) -> None:

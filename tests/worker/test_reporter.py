@@ -113,6 +113,7 @@ def test_a_forked_copy_sends_nothing(report: Report, driver: FakeDriver) -> None
         ((1, -5, ""), "total must be"),
         ((1, "2", ""), "total must be"),
         ((1, 2, None), "message must be"),
+        ((10**400, None, ""), "done must be"),
     ],
 )
 def test_what_is_no_progress_is_refused(report: Report, driver: FakeDriver, args: Any, text: str) -> None:
@@ -121,6 +122,15 @@ def test_what_is_no_progress_is_refused(report: Report, driver: FakeDriver, args
         report.tell(*args)
     report.flush()
     assert driver.sent == []
+
+
+def test_what_can_not_be_stored_as_it_is_is_stored_as_it_can(report: Report, driver: FakeDriver) -> None:
+    """Given a number beyond 64 bits and the name of a file that is no UTF-8, then both are sent, and what follows too."""
+    report.tell(2**70, 2**71, "a\udcff")
+    report.flush()
+    assert driver.sent == [Progress(2.0**70, 2.0**71, "a\\udcff", driver.sent[0].at_ms if driver.sent[0] else 0, 2)]
+    report.tell(3, None, "")
+    wait_until(lambda: _done(driver)[-1] == 3)
 
 
 def test_a_long_message_is_cut(report: Report, driver: FakeDriver) -> None:

@@ -121,3 +121,17 @@ def test_a_list_of_intervals_is_followed() -> None:
     """Given retry_seconds = [1, 2], then each failed attempt waits for its own."""
     stage = Stage(retry_seconds=[1, 2], max_attempts=5)
     assert [stage.run(ValueError(), attempts=attempts).delay_ms for attempts in range(4)] == [1000, 2000, 2000, 2000]
+
+
+class _Unspeakable:
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize("reason", ["fine", "a\udcff", 404, ValueError("an exception"), {"a"}, _Unspeakable(), "x" * 10_000_000])
+def test_a_drop_may_give_any_reason(reason: Any) -> None:
+    """Given a job that drops its message with whatever as the reason, and keeps its result, then that can be stored."""
+    verdict = Stage(result_ttl=60).run(Drop(reason))
+    assert verdict.action is Action.ACK
+    assert verdict.kept is not None
+    assert len(verdict.kept.data) < 10_000

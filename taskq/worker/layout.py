@@ -1,0 +1,34 @@
+"""Where each part of a worker's record stands in the shared memory."""
+
+from __future__ import annotations
+
+import struct
+
+from taskq.worker.lanes import SIZE as LANES_SIZE
+from taskq.worker.notice import SIZE as NOTICE_SIZE
+
+#: The most messages that a worker reserves at once.
+BATCH_LIMIT = 256
+ID = 16
+NAME = 240
+
+# Each part stands at the offset its comment begins with. What is read or written together stands together: a call of struct costs
+# as much as what it does.
+COUNTS = struct.Struct("=QQ")  # 0: jobs ended, jobs failed for good
+FLAGS = struct.Struct("=II")  # 16: phase, watched
+BEAT = struct.Struct("=d")  # 24: monotonic time of the supervisor's last good heartbeat
+LIMIT = struct.Struct("=dII")  # 24: the same, reconcile wanted, messages in the batch
+BATCH = struct.Struct("=II")  # 36: messages in the batch, how many are started
+# 40: how many are started, started (monotonic), attempt, started (epoch ms), deadline (monotonic, 0 = none), retry ms (-1 = none left)
+CLAIM = struct.Struct("=IdIqdq")
+START = struct.Struct("=dIqdq")  # 44: the same without the number
+TOLD = struct.Struct("=qdq")  # 56: what is only known when the message is opened
+SIZE = struct.Struct("=H")  # 80: length of the name, then the name
+U32 = struct.Struct("=I")
+AT_COUNTS, AT_FLAGS, AT_WATCHED, AT_BEAT, AT_RECONCILE, AT_BATCH = 0, 16, 20, 24, 32, 36
+AT_CLAIM, AT_START, AT_TOLD, AT_NAME = 40, 44, 56, 80
+AT_DONE = AT_NAME + 2 + NAME
+AT_IDS = AT_DONE + BATCH_LIMIT
+AT_NOTICE = AT_IDS + BATCH_LIMIT * ID
+AT_LANES = (AT_NOTICE + NOTICE_SIZE + 63) // 64 * 64
+SLOT_SIZE = (AT_LANES + LANES_SIZE + 63) // 64 * 64
