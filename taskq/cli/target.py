@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from taskq.app import load_app
 from taskq.cli.output import warn
+from taskq.cli.problems import NotThere
 from taskq.config import Settings, load_settings
+from taskq.driver.load import is_unstarted
 from taskq.errors import AppError, ConfigError
 from taskq.queue import Queue
 
@@ -64,7 +66,15 @@ def open_inspector(app: str | None, url: str | None) -> Inspector:
 
     Raises:
         ConfigError: a setting is wrong.
+        NotThere: the embedded server is meant, and has never run: looking shall not start it.
     """
+    inspector = _inspector(app, url)
+    if is_unstarted(inspector.settings):
+        raise NotThere("the embedded server isn't running: nothing waits. The first push or worker starts it")
+    return inspector
+
+
+def _inspector(app: str | None, url: str | None) -> Inspector:
     from taskq.inspector import Inspector  # the worker's command, which uses this file too, never loads the read side
 
     settings = command_settings(app, url)

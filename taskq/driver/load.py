@@ -10,7 +10,7 @@ from taskq.config import ChannelSettings, Settings
 from taskq.driver.base import Driver
 from taskq.errors import ConfigError
 
-__all__ = ["DEFAULT_URL", "driver_class", "load_driver", "reviver", "server_url"]
+__all__ = ["DEFAULT_URL", "driver_class", "is_unstarted", "load_driver", "reviver", "server_url"]
 
 DEFAULT_URL = "redis://localhost:6379/0"
 
@@ -28,6 +28,15 @@ def server_url(settings: Settings) -> str:
     if embedded.is_available():
         return embedded.EmbeddedServer(Path(settings.directory) / ".taskq").ensure()
     return DEFAULT_URL
+
+
+def is_unstarted(settings: Settings) -> bool:
+    """Return whether the settings mean the embedded server, and that neither runs nor has any data: nothing was ever pushed."""
+    if settings.url is not None:
+        return False
+    from taskq.driver import embedded
+
+    return embedded.is_available() and embedded.EmbeddedServer(Path(settings.directory) / ".taskq").is_new
 
 
 def reviver(settings: Settings) -> Callable[[], object] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from taskq import Queue
 from taskq.cli import root
 from taskq.driver.embedded import EmbeddedServer
 from tests.cli.conftest import Typed
@@ -35,7 +36,7 @@ def test_status_and_stop(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert ended.out.startswith("not running")
     assert not (folder / ".taskq").exists()
     assert type_(capsys, "server", "stop").code == 1
-    assert type_(capsys, "info").code == 0  # whoever needs it starts it
+    EmbeddedServer(folder / ".taskq").ensure()
     ended = type_(capsys, "server", "status")
     assert ended.code == 0
     assert "Valkey" in ended.out
@@ -47,6 +48,33 @@ def test_status_and_stop(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert type_(capsys, "server", "stop").out == "stopped\n"
     told = type_(capsys, "server", "stop", "--json").json()
     assert told["stopped"] is False
+
+
+@pytest.mark.parametrize(
+    "args", ["info", "list default", "show 1", "reload default", "flush default --state waiting --yes", f"delete {'0' * 32}", "cancel 1"]
+)
+def test_who_only_looks_starts_no_server(folder: Path, capsys: pytest.CaptureFixture[str], args: str) -> None:
+    """Given a project whose server has never run, if somebody looks, then it is said that nothing waits, and nothing is started or made."""
+    ended = type_(capsys, *args.split())
+    assert ended == Typed(1, "", "Error: the embedded server isn't running: nothing waits. The first push or worker starts it\n")
+    assert list(folder.iterdir()) == []
+
+
+def test_the_doctor_starts_no_server(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Given the same, then the doctor notes it, which is no fault."""
+    ended = type_(capsys, "doctor")
+    assert (ended.code, "note  the embedded server isn't running: nothing waits" in ended.out) == (0, True)
+    assert list(folder.iterdir()) == []
+
+
+def test_the_data_of_a_stopped_server_count(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Given a server that was stopped with a message in it, if somebody looks, then it is started, and the message is seen."""
+    queue = Queue(directory=folder)
+    queue.call(print)
+    queue.close()
+    assert type_(capsys, "server", "stop").code == 0
+    (report,) = type_(capsys, "info", "--json").json()
+    assert report["counts"]["waiting"] == 1
 
 
 def test_a_url_in_the_settings_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
