@@ -47,7 +47,7 @@ class Place:
 
     def ask(self, *words: str | int) -> Any:
         """Send a command to the server. Raises as `Sender.call`."""
-        return self.sender.call(Command("measure", words))
+        return self.sender.call(Command(f"carry out {words[0]}", words))
 
     # ---- messages
 

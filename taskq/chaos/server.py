@@ -90,7 +90,7 @@ class Server:
         Raises:
             ServerError: it isn't carried out, or nobody knows.
         """
-        return self._sender.call(Command("break", words))
+        return self._sender.call(Command(f"carry out {words[0]}", words))
 
     def insist(self, *words: str | int) -> None:
         """Send a command that may be repeated, until it is carried out, for some seconds."""

@@ -22,6 +22,14 @@ _SECRET_ITEM = re.compile(r"(?:pass\w*|secret|token)\s*=", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
 _HOST = re.compile(r"(?P<host>\[[\w:.%]+\]|[^:\[\]]*)(?::(?P<port>.*))?", re.DOTALL)
 _EXAMPLE = "redis://localhost:6379/0"
+_EXAMPLES = {"unix": "unix:///run/redis.sock", "sentinel": "{}://host:26379/mymaster/0", "cluster": "{}://host:6379"}
+#: What may stand behind the "?". redis-py knows more, which would change how taskq and the server understand each other.
+_OPTIONS = ("client_name", "db", "password", "socket_connect_timeout", "socket_keepalive", "socket_read_size", "socket_timeout", "username")
+_SSL_OPTIONS = (
+    *("ssl_ca_certs", "ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_ciphers"),
+    *("ssl_exclude_verify_flags", "ssl_include_verify_flags", "ssl_keyfile", "ssl_min_version", "ssl_password", "ssl_validate_ocsp"),
+)
+_SENTINEL_OPTIONS = ("sentinel_password", "sentinel_username")
 _ENCODE = "in a user name or password, write '@', '/', '?', '#' and ',' percent-encoded (%40, %2F, %3F, %23, %2C)"
 
 
@@ -116,7 +124,7 @@ def _problem(url: str) -> str | None:
         return _scheme_problem(parts.scheme)
     if _is_unplaceable(parts) or "#" in url or parts.user == "":
         return f"its user name or password can't be told from the address; {_ENCODE}"
-    query_problem = _query_problem(parts.query)
+    query_problem = _query_problem(parts.scheme, parts.query)
     if query_problem:
         return query_problem
     return _unix_problem(parts) if parts.scheme == "unix" else _hosts_problem(parts) or _path_problem(parts)
@@ -127,10 +135,22 @@ def _scheme_problem(scheme: str) -> str:
     return f"unknown scheme {scheme!r}; " + (f'did you mean "{alias}"?' if alias else did_you_mean(scheme, SCHEMES))
 
 
-def _query_problem(query: str | None) -> str | None:
+def _example(scheme: str) -> str:
+    base, _, kind = scheme.partition("+")
+    return _EXAMPLES.get(kind or base, "{}://localhost:6379/0").format(scheme)
+
+
+def _query_problem(scheme: str, query: str | None) -> str | None:
+    known = _OPTIONS + (_SSL_OPTIONS if scheme.startswith("rediss") else ()) + (_SENTINEL_OPTIONS if scheme.endswith("sentinel") else ())
     for key, equals, value in _items(query or ""):
         if key and not equals:
             return "after the '?' every option must be written name=value"
+        if key and key not in known:
+            if key in _SSL_OPTIONS:
+                return f"the option {key} is one of TLS, whose URLs begin with rediss"
+            return f"unknown option {key!r}; {did_you_mean(key, known)}"
+        if key == "db" and scheme.endswith("cluster") and value != "0":
+            return "a Cluster has only the database 0: leave it out"
         if key == "db" and not _is_number(value):
             return "the database after db= must be a number such as 0"
     return None
@@ -151,9 +171,9 @@ def _hosts_problem(parts: _Parts) -> str | None:
     for host in hosts:
         match = _HOST.fullmatch(host)
         if match is None or ":" in (match["port"] or ""):
-            return "a host or port doesn't parse; an IPv6 address stands in brackets, as in redis://[::1]:6379/0"
+            return f"a host or port doesn't parse; an IPv6 address stands in brackets, as in {scheme}://[::1]:6379"
         if not match["host"]:
-            return f"a host is missing; write one such as {_EXAMPLE}"
+            return f"a host is missing; write one such as {_example(scheme)}"
         port = match["port"]
         if port is not None and not (_is_number(port) and 1 <= int(port) <= 65535):
             return "a port must be a number from 1 to 65535"
@@ -166,10 +186,12 @@ def _path_problem(parts: _Parts) -> str | None:
         if not path[0] or _is_number(path[0]):
             return f"the name of the master is missing after the hosts; write it as in {parts.scheme}://host:26379/mymaster/0"
         path = path[1:] or [""]
+    if parts.scheme.endswith("+cluster"):
+        return None if path in ([""], ["0"]) else f"a Cluster has only the database 0; write it as in {_example(parts.scheme)}"
     if len(path) > 1:
-        return f"it has more after the hosts than a database number; write it as in {_EXAMPLE}"
+        return f"it has more after the hosts than a database number; write it as in {_example(parts.scheme)}"
     if path[0] and not _is_number(path[0]):
-        return f"the database must be a number, as the 0 in {_EXAMPLE}"
+        return f"the database must be a number, as the 0 in {_example(parts.scheme)}"
     return None
 
 

@@ -76,6 +76,8 @@ def _server(link: Link, seen: set[str]) -> Iterator[Finding]:
 
 
 def _advice(error: Exception) -> str:
+    if isinstance(error, ServerRefused) and any(word in str(error) for word in ("NOAUTH", "WRONGPASS", "password")):
+        return "write the right user and password into `url`: nothing can be pushed, worked or checked before"
     if isinstance(error, ServerRefused):
         return "give the user of `url` the right to INFO, CONFIG GET, TYPE and what workers need, or check with another user"
     return "nothing can be pushed or worked until it answers: see that it runs, and that `url` is right"

@@ -19,7 +19,7 @@ from redis.retry import Retry
 
 from taskq.config import check_url, mask_url
 from taskq.driver.base import Command, Driver, Link
-from taskq.driver.locate import Node, Single, locator
+from taskq.driver.locate import Node, OtherKindError, Single, locator
 from taskq.errors import ConfigError, QueueFull, ServerRefused, ServerTooOld, ServerUnavailable
 
 __all__ = ["VERSION", "Address", "ask_eviction", "check_rights", "check_server", "read_version", "translate"]
@@ -30,6 +30,18 @@ _PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNB
 _PASSING_TYPES = (wire.BusyLoadingError, wire.ReadOnlyError, wire.TryAgainError, wire.ClusterDownError, wire.MovedError, wire.AskError)
 #: What a server says before it closes a new connection. It has read nothing.
 _NO_ROOM = "max number of clients reached"
+#: Moves whose names are no verbs.
+_VERBS = {
+    "holdings": "tell what a worker holds",
+    "heartbeat": "take a heartbeat",
+    "kinds": "tell the types of its keys",
+    "order": "take an order to cancel",
+    "part": "take a part",
+    "rights": "tell what this user may do",
+    "standing": "tell which workers it knows",
+}
+#: What OpenSSL says of a peer that doesn't speak TLS; most servers wait for more of what they don't understand.
+_NO_TLS = ("Timeout connecting", "WRONG_VERSION_NUMBER", "RECORD_LAYER", "UNEXPECTED_EOF", "PACKET_LENGTH_TOO_LONG")
 _SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?(?=[A-Z]+ )")
 _REFUSING = ("NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE")
 _REFUSING_TYPES = (wire.AuthenticationError, wire.AuthorizationError, wire.NoPermissionError)
@@ -56,7 +68,7 @@ class Address:
             self.locator, self._class, self._options = locator(url, common)
             self._class(**self._options)
         except (TypeError, ValueError) as error:  # an option after the "?" that no connection has, or of a wrong type
-            raise ConfigError(f"url {self.text}: {str(error).rpartition('got an ')[2]}") from None
+            raise ConfigError(f"url {self.text}: an option behind the '?' can't be used: {str(error).rpartition('got an ')[2]}") from None
 
     def connection(self, key: str, timeout: float) -> Connection:
         """Make a connection to the node of a key; it opens at first use.
@@ -111,8 +123,10 @@ def translate(error: Exception, address: Address, move: str, *, sent: bool) -> E
     # Redis 6.2 puts words of its own before the answer of a command in a script.
     text = _SCRIPT.sub("", str(error))
     first = text.split(" ", 1)[0]
+    if isinstance(error, OtherKindError):
+        return ServerRefused(f"the server at {address.text} {text}")
     if isinstance(error, _REFUSING_TYPES) or first in _REFUSING:
-        return ServerRefused(f"the server at {address.text} refuses to {move}: {text}{_advice(text)}")
+        return ServerRefused(f"the server at {address.text} refuses to {_verb(move)}: {text.rstrip('.')}{_advice(text, address.text)}")
     if isinstance(error, wire.OutOfMemoryError) or first == "OOM":
         return QueueFull(
             f"the server at {address.text} has reached its maxmemory and stored nothing: work off the queue or raise maxmemory"
@@ -124,13 +138,25 @@ def translate(error: Exception, address: Address, move: str, *, sent: bool) -> E
     if isinstance(error, _PASSING_TYPES) or first in _PASSING or _NO_ROOM in text:
         return ServerUnavailable(f"the server at {address.text} can't serve now: {text}")
     if isinstance(error, wire.ResponseError):
-        return ServerRefused(f"the server at {address.text} refuses to {move}: {text}{_advice(text)}")
-    return ServerUnavailable(f"the server at {address.text} doesn't answer: {text}", sent=sent)
+        return ServerRefused(f"the server at {address.text} refuses to {_verb(move)}: {text.rstrip('.')}{_advice(text, address.text)}")
+    return ServerUnavailable(f"the server at {address.text} doesn't answer: {text.rstrip('.')}{_tls_hint(text, address.text)}", sent=sent)
 
 
-def _advice(text: str) -> str:
+def _verb(move: str) -> str:
+    """What the server was asked to do, in words that follow "refuses to"."""
+    return _VERBS.get(move, move)
+
+
+def _tls_hint(text: str, url: str) -> str:
+    if url.startswith("rediss") and any(word in text for word in _NO_TLS):
+        return ". Does this port speak TLS? Without TLS the URL begins with redis instead of rediss"
+    return ""
+
+
+def _advice(text: str, url: str) -> str:
     if "NOAUTH" in text or "Authentication required" in text:
-        return ". Write the password into the URL: redis://:password@host:6379/0, or redis://user:password@host:6379/0"
+        scheme, place = url.partition("://")[0], "/run/redis.sock" if url.startswith("unix:") else "host:6379/0"
+        return f". Write the password into the URL: {scheme}://:password@{place}, or {scheme}://user:password@{place}"
     if "WRONGPASS" in text or "invalid" in text or "without any password" in text:
         return ". Check the user and the password in the URL"
     if "NOPERM" in text or "no permissions" in text:

@@ -15,7 +15,7 @@ from redis import exceptions as wire
 from redis.connection import Connection, parse_url
 from redis.crc import key_slot
 
-__all__ = ["Cluster", "Locator", "Node", "Options", "Sentinels", "Single", "locator"]
+__all__ = ["Cluster", "Locator", "Node", "Options", "OtherKindError", "Sentinels", "Single", "locator"]
 
 Options = dict[str, Any]
 _SENTINEL_TIMEOUT = 1.0
@@ -26,6 +26,10 @@ class Node(NamedTuple):
 
     host: str
     port: int
+
+
+class OtherKindError(wire.ResponseError):
+    """The server is of another kind than the URL says; the text ends a sentence that begins with the server."""
 
 
 class Locator(Protocol):
@@ -77,6 +81,8 @@ class Sentinels:
             try:
                 reply = _ask(self._class, node, self._login, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._master)
             except (wire.RedisError, OSError) as error:
+                if "unknown command" in str(error).lower():
+                    raise _plain(node, "Sentinel") from None
                 problem = f"no sentinel answers; the last one said: {error}"
                 continue
             if reply:
@@ -133,6 +139,8 @@ class Cluster:
             try:
                 reply = _ask(self._class, node, self._login, "CLUSTER", "SLOTS")
             except (wire.RedisError, OSError) as error:
+                if "cluster support disabled" in str(error):
+                    raise _plain(node, "node of a Cluster") from None
                 problem = error
                 continue
             # An empty host means: the one that was asked.
@@ -140,6 +148,10 @@ class Cluster:
                 (int(first), int(last), Node((master[0] or b"").decode() or node.host, int(master[1]))) for first, last, master, *_ in reply
             ]
         raise wire.ConnectionError(f"no node of the cluster answers; the last one said: {problem}")
+
+
+def _plain(node: Node, kind: str) -> OtherKindError:
+    return OtherKindError(f"is no {kind} but a plain one, which the URL must say: redis://{node.host}:{node.port}")
 
 
 def _ask(kind: type[Connection], node: Node, login: Options, *words: str) -> Any:

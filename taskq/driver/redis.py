@@ -238,11 +238,11 @@ class RedisDriver:
 
     def page(self, state: State, start: int, count: int) -> Command:
         if state is State.WAITING:  # the oldest is at the right end
-            return Command("list", ("LRANGE", self.keys.waiting, -start - count, -start - 1))
-        return Command("list", ("ZRANGE", self.keys.of(state), start, start + count - 1, "WITHSCORES"))
+            return Command("list messages", ("LRANGE", self.keys.waiting, -start - count, -start - 1))
+        return Command("list messages", ("ZRANGE", self.keys.of(state), start, start + count - 1, "WITHSCORES"))
 
     def count(self, state: State) -> Command:
-        return Command("info", ("LLEN" if state is State.WAITING else "ZCARD", self.keys.of(state)))
+        return Command("count messages", ("LLEN" if state is State.WAITING else "ZCARD", self.keys.of(state)))
 
     def remove(self, state: State, message: bytes) -> Command:
         if state is State.WAITING:
@@ -253,16 +253,16 @@ class RedisDriver:
         return self._script("flush", (self.keys.of(state),), count)
 
     def workers(self) -> Command:
-        return Command("info", ("ZRANGE", self.keys.workers, 0, -1, "WITHSCORES"))
+        return Command("tell its workers", ("ZRANGE", self.keys.workers, 0, -1, "WITHSCORES"))
 
     def describe(self, worker: str) -> Command:
-        return Command("info", ("HGETALL", self.keys.worker(worker)))
+        return Command("tell its workers", ("HGETALL", self.keys.worker(worker)))
 
     def held(self, worker: str) -> Command:
-        return Command("info", ("LLEN", self.keys.reserved(worker)))
+        return Command("count messages", ("LLEN", self.keys.reserved(worker)))
 
     def time(self) -> Command:
-        return Command("info", ("TIME",))
+        return Command("tell the time", ("TIME",))
 
     @staticmethod
     def _script(name: str, keys: tuple[str, ...], *args: Word) -> Command:

@@ -37,6 +37,14 @@ def test_a_sound_project(type_: Type, keeping: ServerProcess, project: Project) 
     assert "LOSES" not in done.out
 
 
+def test_a_missing_password_is_what_it_advises(type_: Type, own_server: OwnServer) -> None:
+    """Given a server with a password that the URL lacks, then the advice is the password, and no right."""
+    server = own_server(requirepass="s3cret")
+    done = type_("doctor", "--url", f"unix://{server.socket}")
+    assert done.code == 2
+    assert "-> write the right user and password into `url`" in done.out
+
+
 def test_it_changes_nothing(type_: Type, keeping: ServerProcess, queue: Queue, project: Project) -> None:
     """Given an empty server, when it was checked, then it is still empty."""
     type_("doctor", "--url", keeping.url)

@@ -7,6 +7,7 @@ import pytest
 from taskq import Queue
 from taskq.channel import Keys, State
 from tests.cli.conftest import Project, Type, push
+from tests.conftest import OwnServer
 from tests.support.hand import HandWorker
 from tests.support.servers import ServerProcess
 
@@ -44,6 +45,13 @@ def test_a_key_of_another_type_is_named(queue: Queue, type_: Type, project: Proj
     ended = type_(args[0], project.channel, *args[1:])
     assert ended.code == 2
     assert f"channel {project.channel}: the key {key} is a string, and should be a list. Something else uses this name" in ended.err
+
+
+def test_what_is_refused_is_told_as_a_sentence(type_: Type, own_server: OwnServer) -> None:
+    """Given a server that refuses, then the error says in words what it was asked to do."""
+    ended = type_("info", "--url", f"unix://{own_server(requirepass='s3cret').socket}")
+    assert "refuses to count messages: " in ended.err
+    assert ".." not in ended.err
 
 
 @pytest.mark.parametrize("args", [["--watch", "--json"], ["--watch", "0"], ["--watch=nan"], ["default", "--watch", "soon"]])

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskq.config import check_url, mask_url
+from taskq.config.urls import _OPTIONS
 from taskq.errors import ConfigError
 
 GOOD = [
@@ -55,7 +56,17 @@ def test_good_urls(url: str) -> None:
         ("redis://h h", "redis://h h", "it holds white space or control characters"),
         ("redis:///0", "redis:///0", "a host is missing; write one such as redis://localhost:6379/0"),
         ("redis://:hunter2@", "redis://:***@", "a host is missing; write one such as redis://localhost:6379/0"),
-        ("redis+cluster://a,", "redis+cluster://a,", "a host is missing; write one such as redis://localhost:6379/0"),
+        ("redis+cluster://a,", "redis+cluster://a,", "a host is missing; write one such as redis+cluster://host:6379"),
+        ("rediss:///0", "rediss:///0", "a host is missing; write one such as rediss://localhost:6379/0"),
+        ("redis+cluster://h/3", "redis+cluster://h/3", "a Cluster has only the database 0; write it as in redis+cluster://host:6379"),
+        ("redis+cluster://h?db=3", "redis+cluster://h?db=3", "a Cluster has only the database 0: leave it out"),
+        ("redis://h?socket_timout=3", "redis://h?socket_timout=3", "unknown option 'socket_timout'; did you mean \"socket_timeout\"?"),
+        ("redis://h?ssl_ca_certs=x", "redis://h?ssl_ca_certs=x", "the option ssl_ca_certs is one of TLS, whose URLs begin with rediss"),
+        (
+            "redis://h?protocol=3",
+            "redis://h?protocol=3",
+            f"unknown option 'protocol'; valid are: {', '.join(_OPTIONS)}",
+        ),
         ("redis://h:0", "redis://h:0", "a port must be a number from 1 to 65535"),
         ("redis://h:65536", "redis://h:65536", "a port must be a number from 1 to 65535"),
         ("redis://h:", "redis://h:***", "a port must be a number from 1 to 65535"),
@@ -65,9 +76,9 @@ def test_good_urls(url: str) -> None:
         (
             "redis://::1:6379",
             "redis://:***",
-            "a host or port doesn't parse; an IPv6 address stands in brackets, as in redis://[::1]:6379/0",
+            "a host or port doesn't parse; an IPv6 address stands in brackets, as in redis://[::1]:6379",
         ),
-        ("redis://[::1", "redis://***", "a host or port doesn't parse; an IPv6 address stands in brackets, as in redis://[::1]:6379/0"),
+        ("redis://[::1", "redis://***", "a host or port doesn't parse; an IPv6 address stands in brackets, as in redis://[::1]:6379"),
         ("redis://a,b", "redis://a,b", "only redis+sentinel:// and redis+cluster:// take several hosts"),
         ("rediss://a,b", "rediss://a,b", "only rediss+sentinel:// and rediss+cluster:// take several hosts"),
         ("redis://h/jobs", "redis://h/jobs", "the database must be a number, as the 0 in redis://localhost:6379/0"),
@@ -85,7 +96,7 @@ def test_good_urls(url: str) -> None:
         (
             "redis+sentinel://h/m/x",
             "redis+sentinel://h/m/x",
-            "the database must be a number, as the 0 in redis://localhost:6379/0",
+            "the database must be a number, as the 0 in redis+sentinel://host:26379/mymaster/0",
         ),
     ],
 )

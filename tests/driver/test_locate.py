@@ -10,8 +10,8 @@ import pytest
 
 from taskq.config import ChannelSettings
 from taskq.driver.redis import RedisDriver
-from taskq.errors import ServerUnavailable
-from tests.conftest import need
+from taskq.errors import ServerRefused, ServerUnavailable
+from tests.conftest import OwnServer, need
 from tests.driver.store import message
 from tests.support.acl import make_user
 from tests.support.groups import Cluster, SentinelGroup, SentinelProcess
@@ -79,3 +79,30 @@ def test_the_next_node_is_asked(cluster: Cluster, prefix: str) -> None:
     assert _push(f"redis+cluster://{gone},{there}", prefix) == 2
     with pytest.raises(ServerUnavailable, match="no node of the cluster answers"):
         _push(f"redis+cluster://{gone}", prefix)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "path", "kind"), [("redis+sentinel", "/mymaster", "Sentinel"), ("redis+cluster", "", "node of a Cluster")]
+)
+def test_a_plain_server_behind_another_scheme_is_named(own_server: OwnServer, prefix: str, scheme: str, path: str, kind: str) -> None:
+    """Given a plain server, if the URL speaks of Sentinels or a Cluster, then the error says what it is, and how to write that."""
+    place = f"127.0.0.1:{own_server(tcp=True).port}"
+    with pytest.raises(ServerRefused, match=rf"{path} is no {kind} but a plain one, which the URL must say: redis://{place}$"):
+        _push(f"{scheme}://{place}{path}", prefix)
+
+
+def test_tls_to_a_port_without_is_hinted_at(own_server: OwnServer, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a server without TLS, if the URL begins with rediss, then the error asks for that."""
+    monkeypatch.setattr("taskq.driver.connect.CONNECT_TIMEOUT", 0.5)
+    with pytest.raises(ServerUnavailable, match=r"Does this port speak TLS\? Without TLS the URL begins with redis instead of rediss$"):
+        _push(f"rediss://127.0.0.1:{own_server(tcp=True).port}", prefix)
+
+
+@pytest.mark.parametrize("tcp", [True, False])
+def test_a_missing_password_is_advised_for_the_kind_of_url(own_server: OwnServer, prefix: str, tcp: bool) -> None:
+    """Given a server with a password, if the URL has none, then the error shows where it stands in such a URL, in whole sentences."""
+    server = own_server(requirepass="s3cret", tcp=tcp)
+    url, example = (f"redis://127.0.0.1:{server.port}", "redis://:password@host:6379/0") if tcp else (f"unix://{server.socket}", "")
+    with pytest.raises(ServerRefused) as caught:
+        _push(url, prefix)
+    assert f"required. Write the password into the URL: {example or 'unix://:password@/run/redis.sock'}, or" in str(caught.value)
