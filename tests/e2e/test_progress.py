@@ -21,7 +21,7 @@ from tests.support.worker import clean_environment
 
 def _taskq(url: str, *args: str) -> str:
     command = [sys.executable, "-c", "from taskq.cli import main; main()", *args, "--url", url]
-    return subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, env={**clean_environment(), "COLUMNS": "300"}, capture_output=True, text=True, check=True).stdout
 
 
 def test_progress_is_read_while_the_job_runs(start_worker: StartWorker, ledger: Ledger, store: Store, url: str, tmp_path: Path) -> None:
