@@ -12,6 +12,7 @@ from taskq.driver.base import Command, Driver
 from taskq.driver.kinds import REMEDY, WrongKey
 from taskq.errors import MalformedMessage
 from taskq.message import Message
+from taskq.traits import lease_of
 
 __all__ = ["check_channel"]
 
@@ -58,7 +59,8 @@ class _Channel:
         self._beats = {worker.decode(errors="replace"): float(beat) for worker, beat in zip(reply[::2], reply[1::2], strict=True)}
 
     def findings(self) -> Iterator[Finding]:
-        alive = sum(self._now - beat < self._settings.lease * 1000 for beat in self._beats.values())
+        lease = self._settings.lease
+        alive = sum(self._now - beat < max(lease, lease_of(worker)) * 1000 for worker, beat in self._beats.items())
         counts: dict[State, int] = {state: int(self._call(self._driver.count(state))) for state in State if state is not State.RESERVED}
         yield from self._workers(alive, counts)
         yield from self._oldest(alive, counts[State.WAITING])

@@ -202,7 +202,7 @@ class Driver(Protocol):
 
     def heartbeat(self, worker: str, fields: dict[str, Word], *, lease_ms: int, register: bool) -> Command: ...  # [standing, held, time]
 
-    def expired(self, before_ms: int) -> Command: ...  # worker ids
+    def expired(self, before_ms: int) -> Command: ...  # [id, last heartbeat, ...], the longest silent first
 
     def rescue(self, rescue: Rescue) -> Command: ...  # -1 or count
 

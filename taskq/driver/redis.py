@@ -124,7 +124,7 @@ class RedisDriver:
         return self._script("standing", (self.keys.workers, self.keys.worker(worker)), worker)
 
     def forget_fate(self, worker: str) -> Command:
-        return Command("reserve", ("HDEL", self.keys.worker(worker), "fate"))
+        return self._script("forget", (self.keys.workers, self.keys.worker(worker)), worker)
 
     def adopt(self, worker: str, messages: Sequence[bytes]) -> Command:
         return self._script("adopt", (self.keys.reserved(worker), self.keys.nothing), *messages)
@@ -145,7 +145,7 @@ class RedisDriver:
         return self._script("heartbeat", places, worker, 2 * lease_ms, int(register), *told)
 
     def expired(self, before_ms: int) -> Command:
-        return Command("rescue", ("ZRANGEBYSCORE", self.keys.workers, "-inf", before_ms, "LIMIT", 0, 100))
+        return Command("rescue", ("ZRANGEBYSCORE", self.keys.workers, "-inf", before_ms, "WITHSCORES", "LIMIT", 0, 100))
 
     def rescue(self, rescue: Rescue) -> Command:
         keys, worker = self.keys, rescue.worker

@@ -20,6 +20,7 @@ from taskq.message import Message
 from taskq.outgoing import batches
 from taskq.queue import Queue
 from taskq.sender import Sender
+from taskq.traits import lease_of
 
 __all__ = ["FLUSHED", "RELOADED", "Inspector", "Progress"]
 
@@ -86,7 +87,8 @@ class Inspector:
         reports = []
         for worker, beat in store.workers():
             held = int(store.call(store.driver.held(worker)))
-            seen = Seen(worker=worker, channel=channel, heartbeat_ms=beat, now_ms=now, lease_ms=lease, reserved=held)
+            own = max(lease, lease_of(worker) * 1000)
+            seen = Seen(worker=worker, channel=channel, heartbeat_ms=beat, now_ms=now, lease_ms=own, reserved=held)
             reports.append(read_worker(seen, store.call(store.driver.describe(worker))))
         reports = with_progress(reports, lambda ids: store.call(store.driver.progress(ids)))
         return sorted(reports, key=lambda report: (report.host, report.supervisor_pid, report.pid, report.id))

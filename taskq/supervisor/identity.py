@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from hashlib import blake2b
 from pathlib import Path
 
-__all__ = ["is_surely_dead", "machine_tag", "new_worker_id", "runs_several"]
+from taskq.traits import pack_traits
+
+__all__ = ["is_surely_dead", "machine_tag", "new_worker_id"]
 
 
 def machine_tag() -> str:
@@ -24,18 +25,10 @@ def machine_tag() -> str:
     return blake2b(boot + str(space).encode(), digest_size=4).hexdigest()
 
 
-def new_worker_id(host: str, tag: str, concurrency: int = 1) -> str:
-    """Return an id that no other worker ever has: host, machine, supervisor's process id, and a random part.
-
-    Of one that runs several jobs at once it also tells how many: whoever rescues it has nothing else left of it.
-    """
+def new_worker_id(host: str, tag: str, *, lease: float = 15.0, concurrency: int = 1) -> str:
+    """Return an id that no other worker ever has: host, machine, supervisor's process id, and a random part with the worker's traits."""
     plain = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in host)[:40]
-    return f"{plain}:{tag or 'x'}:{os.getpid()}:{secrets.token_hex(4)}{f'x{concurrency}' if concurrency > 1 else ''}"
-
-
-def runs_several(worker: str) -> bool:
-    """True when the id is of a worker that runs several jobs at once: then not only the first of its messages may have been running."""
-    return re.fullmatch(r"[0-9a-f]{8}x\d+", worker.rsplit(":", 1)[-1]) is not None
+    return f"{plain}:{tag or 'x'}:{os.getpid()}:{secrets.token_hex(4)}{pack_traits(lease, concurrency)}"
 
 
 def is_surely_dead(worker: str, tag: str) -> bool:

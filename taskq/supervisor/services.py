@@ -22,6 +22,7 @@ from taskq.supervisor.identity import machine_tag, new_worker_id
 from taskq.supervisor.rules import beat_seconds
 from taskq.supervisor.strays import return_strays
 from taskq.supervisor.team import Team
+from taskq.traits import lease_of
 from taskq.worker.running import Phase
 
 __all__ = ["Heartbeat", "Promote", "Rescuer", "Service", "machine_name"]
@@ -71,6 +72,8 @@ class Heartbeat:
             fields["fate"] = "given up" if standing == -1 else "lost"
             if team.ask(team.driver.heartbeat(child.worker, fields, lease_ms=lease_ms, register=True)) is None:
                 return False
+            # Once more: one that has looked before it was registered again has left its fate where it was.
+            child.record.ask_reconcile()
         child.registered = True
         child.record.set_beat(now)
         # A worker that is just reserving has more for a moment; only what stays is a loss of its hearing.
@@ -185,6 +188,8 @@ class Rescuer:
 
     A heartbeat that is missing says something only when others could have arrived. So whoever hasn't looked for half a lease
     (it has just started, it was stopped, the server was away) first gives the others a lease to make themselves heard.
+
+    Supervisors may have different leases. Nobody is given up before its own is over, which its id tells, nor before ours.
     """
 
     def __init__(self, team: Team, heartbeat: Heartbeat) -> None:
@@ -192,7 +197,7 @@ class Rescuer:
         self._team = team
         self._heartbeat = heartbeat
         self._looked = float("-inf")
-        self._trusts_from = 0.0
+        self._since = 0.0
 
     def tick(self, now: float) -> None:
         lease = self._team.settings.lease
@@ -200,16 +205,19 @@ class Rescuer:
         if not self._heartbeat.server_ms:
             self.due = now + 0.5
             return
-        lease_ms = int(lease * 1000)
-        found = self._team.ask(self._team.driver.expired(self._heartbeat.server_ms - lease_ms))
+        server_ms = self._heartbeat.server_ms
+        found = self._team.ask(self._team.driver.expired(server_ms - int(lease * 1000)))
         if found is None:
             return
         seen = monotonic()
         if seen - self._looked > lease / 2:
-            self._trusts_from = seen + lease
+            self._since = seen
         self._looked = seen
-        for worker in found if seen >= self._trusts_from else ():
-            self._rescue(worker.decode(), lease_ms, f"no heartbeat for {lease:g} s")
+        for entry, beat in zip(found[::2], found[1::2], strict=True):
+            worker = entry.decode()
+            longest = max(lease, lease_of(worker))
+            if seen >= self._since + longest and float(beat) <= server_ms - longest * 1000:
+                self._rescue(worker, int(longest * 1000), f"no heartbeat for {longest:g} s")
 
     def at_start(self, is_dead: Callable[[str], bool]) -> None:
         """Rescue workers of this machine whose processes are gone, without waiting for their leases."""

@@ -228,12 +228,13 @@ class Staff:
             return False
         record = self._records[slot]
         record.clear()
-        worker = new_worker_id(self.host, self._tag, crew.team.settings.concurrency)
+        settings = crew.team.settings
+        worker = new_worker_id(self.host, self._tag, lease=settings.lease, concurrency=settings.concurrency)
         child = Child(slot, worker, crew.team.name, record, generation.number)
         crew.team.children[slot] = child
         # Registered before it lives: from its first moment it may reserve.
         crew.heartbeat.beat(child, monotonic())
-        return generation.spawn(Spawn(slot, worker, crew.team.settings, self._url))
+        return generation.spawn(Spawn(slot, worker, settings, self._url))
 
     def _on_start(self, said: Started) -> None:
         child = self._child(said.slot)

@@ -222,6 +222,18 @@ def test_a_worker_that_was_only_slow_learns_that_it_was_given_up(store: Store) -
     assert [store.do(beat)[0] for _ in range(2)] == [-1, 1]
 
 
+def test_a_worker_that_looks_early_does_not_forget_its_fate(store: Store) -> None:
+    """Given a worker that was given up, if it looks at what it holds before its next heartbeat, then that still tells why."""
+    store.reserved_by(W, message())
+    store.client.zadd(store.keys.workers, {W: store.now() - LEASE_MS - 1})
+    _rescue(store, "head", lease_ms=LEASE_MS)
+    assert store.do(store.driver.forget_fate(W)) == 0
+    beat = store.driver.heartbeat(W, {"pid": 1}, lease_ms=LEASE_MS, register=True)
+    assert store.do(beat)[0] == -1
+    assert [store.do(store.driver.forget_fate(W)) for _ in range(2)] == [1, 0]
+    assert store.do(store.driver.standing(W)) == 1
+
+
 def test_a_worker_that_was_known_to_be_dead_is_told_nothing(store: Store) -> None:
     """Given a rescue of a worker that its own supervisor saw die, then its name is free again."""
     store.reserved_by(W, message())

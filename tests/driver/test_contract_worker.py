@@ -287,4 +287,4 @@ def test_expired_workers_are_found(store: Store) -> None:
     """Given workers of which some beat long ago, then those are found, the longest dead first."""
     store.register("alive")
     store.client.zadd(store.keys.workers, {"dead": 1_000, "long dead": 500})
-    assert store.do(store.driver.expired(store.now() - LEASE_MS)) == [b"long dead", b"dead"]
+    assert store.do(store.driver.expired(store.now() - LEASE_MS)) == [b"long dead", b"500", b"dead", b"1000"]

@@ -63,6 +63,7 @@ CALLS: list[Command] = [
     DRIVER.look([]),
     DRIVER.look([W, W]),
     DRIVER.standing(W),
+    DRIVER.forget_fate(W),
     DRIVER.adopt(W, [RAW]),
     DRIVER.adopt(W, [RAW, RAW]),
     DRIVER.rights(),
@@ -70,7 +71,7 @@ CALLS: list[Command] = [
 ]
 
 #: Scripts that change nothing about where a message is, or (adopt) put it back to where it was.
-NO_MOVE = {"adopt", "begin", "find", "heartbeat", "kinds", "look", "order", "part", "read", "rights", "stamp", "standing"}
+NO_MOVE = {"adopt", "begin", "find", "forget", "heartbeat", "kinds", "look", "order", "part", "read", "rights", "stamp", "standing"}
 #: Moves that another move's script makes.
 SERVED_BY = {"drop": "ack", "reload": "restore", "unpark": "restore"}
 

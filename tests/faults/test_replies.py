@@ -34,7 +34,7 @@ PLAIN = {
     "ZRANGE": b"\r\nZRANGE\r\n",
 }
 #: Commands that come only after another's reply was lost.
-AFTER = {"LRANGE": ("BLMOVE", b"\r\nLRANGE\r\n"), "HDEL": ("BLMOVE", b"\r\nHDEL\r\n"), "standing": ("retry", b"")}
+AFTER = {"LRANGE": ("BLMOVE", b"\r\nLRANGE\r\n"), "forget": ("BLMOVE", b""), "standing": ("retry", b"")}
 #: What has a test of its own below; a worker that isn't answered at its start (`rights`) ends, and a person repeats `flush`.
 ELSEWHERE = {"ack", "adopt", "look", "restore", "flush", "rights"}
 SCRIPTS = [name for name in script_names() if name not in ELSEWHERE | set(AFTER)]

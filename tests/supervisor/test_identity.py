@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from taskq.supervisor.identity import is_surely_dead, machine_tag, new_worker_id, runs_several
+from taskq.supervisor.identity import is_surely_dead, machine_tag, new_worker_id
+from taskq.traits import lease_of, runs_several
 
 
 def test_ids_never_repeat_and_tell_who_made_them() -> None:
@@ -16,7 +17,7 @@ def test_ids_never_repeat_and_tell_who_made_them() -> None:
     ids = [new_worker_id("box-1.example", "cafe0123") for _ in range(1000)]
     assert len(set(ids)) == 1000
     host, tag, pid, nonce = ids[0].split(":")
-    assert (host, tag, pid, len(nonce)) == ("box-1.example", "cafe0123", str(os.getpid()), 8)
+    assert (host, tag, pid, len(nonce.partition("t")[0])) == ("box-1.example", "cafe0123", str(os.getpid()), 8)
 
 
 @pytest.mark.parametrize("host", ["my host", "a:b", "{x}", "ü" * 100, "", "x\ny"])
@@ -63,8 +64,18 @@ def test_other_ids_are_never_surely_dead(worker: str) -> None:
 @pytest.mark.parametrize("host", ["box", "x20", "a:b", "abcdef01x20"])
 def test_an_id_tells_whether_several_jobs_run_at_once(host: str) -> None:
     """Given ids of workers with one job and with several, whatever the host's name, then they can be told apart."""
-    one, several = new_worker_id(host, "cafe0123"), new_worker_id(host, "cafe0123", 20)
+    one, several = new_worker_id(host, "cafe0123"), new_worker_id(host, "cafe0123", concurrency=20)
     assert (runs_several(one), runs_several(several)) == (False, True)
     assert several.endswith("x20")
     assert not is_surely_dead(several, "cafe0123")
     assert not runs_several("something else")
+
+
+@pytest.mark.parametrize("lease", [0.5, 1.5, 15, 60, 3600, 0.125, 86_400])
+@pytest.mark.parametrize("concurrency", [1, 20])
+def test_an_id_tells_the_lease_of_its_worker(lease: float, concurrency: int) -> None:
+    """Given ids of workers with any lease, then it can be read from them; ids that no taskq made have none."""
+    worker = new_worker_id("box", "cafe0123", lease=lease, concurrency=concurrency)
+    assert (lease_of(worker), runs_several(worker)) == (lease, concurrency > 1)
+    others = ("w1", "", "a:b:1:0123abcd", "a:b:1:0123abcdt", "a:b:1:0123abcdtx", "a:b:1:0123abcdt1e9")
+    assert [lease_of(other) for other in others] == [0.0] * 6

@@ -68,3 +68,34 @@ def test_after_a_gap_the_others_get_a_lease_anew(rescuer: Rescuer, silent: str, 
     time.sleep(0.6 * LEASE)  # the server was away, or the supervisor stopped: no condition to wait for
     rescuer.tick(monotonic())
     assert server.admin.llen(silent) == 1
+
+
+def _fall_silent(queue: Queue, server: ServerProcess, prefix: str, name: str, seconds: float) -> str:
+    """Let a worker hold a message, and its last heartbeat be so long ago. Returns the key of what it holds."""
+    queue.push_name("noop")
+    worker = HandWorker(queue, prefix, name)
+    assert len(worker.reserve()) == 1
+    server.admin.zadd(worker.driver.keys.workers, {name: time.time() * 1000 - seconds * 1000})
+    return worker.driver.keys.reserved(name)
+
+
+def test_the_longer_of_two_leases_counts(
+    rescuer: Rescuer, queue: Queue, server: ServerProcess, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a supervisor with a lease of 1 s, then a worker that has one of 60 s is given up after 60 s, and one of 0.5 s after 1 s."""
+    long, longer, short = (f"box:cafe0123:1:0123abcd{traits}" for traits in ("t60", "t60x4", "t0.5"))
+    kept = _fall_silent(queue, server, prefix, long, 50.0)
+    over = _fall_silent(queue, server, prefix, longer, 70.0)
+    quick = _fall_silent(queue, server, prefix, short, 2.0)
+    clock = [100.0]
+    monkeypatch.setattr("taskq.supervisor.services.monotonic", lambda: clock[0])
+    seen = []
+    for _ in range(200):  # it looks without a gap
+        rescuer.tick(clock[0])
+        seen.append((round(clock[0] - 100.0, 1), *(bool(server.admin.exists(key)) for key in (kept, over, quick))))
+        clock[0] += 0.4
+    gone = [next((at for at, *there in seen if not there[number]), None) for number in range(3)]
+    assert gone[0] is None
+    # Whoever hasn't looked gives each a lease to make itself heard: the longer one, too.
+    assert 60.0 <= gone[1] <= 60.4
+    assert 1.0 <= gone[2] <= 1.4
