@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import select
 import shutil
 import tempfile
 import time
@@ -25,6 +24,7 @@ from taskq.inspector import Inspector
 from taskq.scratch.server import scratch_server
 from taskq.scratch.signals import stop_signals, undisturbed
 from taskq.scratch.worker import Worker
+from taskq.supervisor.ready import wait_for
 
 __all__ = ["Place", "scratch_place"]
 
@@ -113,7 +113,7 @@ class Place:
             TaskqError: the worker has ended, or no job tells within 30 seconds.
         """
         deadline = monotonic() + PATIENCE
-        while not select.select([self._told], [], [], 1.0)[0]:
+        while not wait_for([self._told], 1.0):
             self.check_worker(deadline)
         late: float = TOLD.unpack(os.read(self._told, TOLD.size))[0]
         return late

@@ -27,7 +27,8 @@ def bury(team: Team, child: Child, death: Death, now: float) -> None:
     if done:
         team.insist(team.driver.ack(child.worker, done))
     running = record.running()
-    orderly = death.status == 0 and record.phase is Phase.STOPPING
+    # Nobody knows how, when its zygote stands still: then what it said last counts.
+    orderly = death.status in (0, None) and record.phase is Phase.STOPPING
     # With one job at once the supervisor kills it itself, and has noted it.
     late = {one.id for one in overdue(running, now)} if record.lanes.count else set()
     if child.killed_for == "timeout":

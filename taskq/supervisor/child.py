@@ -156,16 +156,18 @@ def _watch_parent(parent: int) -> None:
 class Death:
     """How a process ended."""
 
-    __slots__ = ("maxrss", "status")
+    __slots__ = ("maxrss", "status", "unknown")
 
-    def __init__(self, status: int | None, maxrss: int = 0) -> None:
+    def __init__(self, status: int | None, maxrss: int = 0, unknown: str = "ended with its zygote") -> None:
         #: Exit code, minus the signal's number, or None when nobody knows.
         self.status = status
         self.maxrss = maxrss
+        #: What is said when nobody knows.
+        self.unknown = unknown
 
     def __str__(self) -> str:
         if self.status is None:
-            return "ended with its zygote"
+            return self.unknown
         if self.status >= 0:
             return f"exited with code {self.status}"
         try:

@@ -7,9 +7,11 @@ from typing import Any
 from taskq.queue import Queue
 from taskq.supervisor.child import fork, make_pipe
 from taskq.supervisor.options import WorkerOptions
+from taskq.supervisor.ready import can_take
+from taskq.supervisor.rules import ZYGOTE_LIMIT, ZYGOTE_WINDOW, respawn_pause
 from taskq.supervisor.zygote import AppInfo, Estate, Listen, Spawn, Tell, zygote
 
-__all__ = ["Generation"]
+__all__ = ["Generation", "Succession"]
 
 
 class Generation:
@@ -19,6 +21,11 @@ class Generation:
         self.number = number
         #: Set when the application is loaded.
         self.app: AppInfo | None = None
+        #: Orders for children that it hasn't answered yet, and for how many seconds none was.
+        self.unanswered = 0
+        self.silent = 0.0
+        #: True when it didn't report a death: it stands still, and won't hear that it shall end.
+        self.is_mute = False
         self.connection, there = make_pipe()
 
         def close_here() -> None:
@@ -43,8 +50,14 @@ class Generation:
             return None
 
     def spawn(self, order: Spawn) -> bool:
-        """Order a worker. False: the zygote is gone."""
+        """Order a worker. False: the zygote is gone, or stands still."""
+        self.unanswered += 1
         return self._send(order)
+
+    def answered(self) -> None:
+        """It has obeyed an order for a worker, or has told that it can't."""
+        self.unanswered -= 1
+        self.silent = 0.0
 
     def listen(self) -> None:
         """Order the process of the listeners, when anybody listens."""
@@ -60,15 +73,50 @@ class Generation:
         """Hang up: the zygote ends, and all that it forked with it."""
         self.connection.close()
         # One that is still loading the app doesn't hear of it, and has nothing to put in order.
-        self._process.join(0.1 if self.app is None else 5.0)
+        self._process.join(0.1 if self.app is None or self.is_mute else 5.0)
         if self._process.exitcode is None:
             self._process.kill()
             self._process.join(5.0)
         self._process.close()
 
+    def kill(self) -> None:
+        """End it by force, and with it all that it forked."""
+        self.is_mute = True
+        self._process.kill()
+        self._process.join(5.0)
+
     def _send(self, order: Any) -> bool:
         try:
+            if not can_take(self.connection):  # nobody reads there: who writes on would stand still, too
+                return False
             self.connection.send(order)
         except OSError:
             return False
         return True
+
+
+class Succession:
+    """When a zygote that died is followed by the next: at once, and after a pause when many die."""
+
+    def __init__(self) -> None:
+        self._number = -1
+        self._deaths: list[float] = []
+        #: When the next is forked; None: none is missing.
+        self._at: float | None = None
+
+    def begin(self) -> int:
+        """One is forked; returns its number."""
+        self._at = None
+        self._number += 1
+        return self._number
+
+    def died(self, now: float) -> float:
+        """The newest is no more; returns in how many seconds the next is due."""
+        self._deaths = [at for at in self._deaths if now - at < ZYGOTE_WINDOW] + [now]
+        pause = respawn_pause(self._deaths, now, limit=ZYGOTE_LIMIT, window=ZYGOTE_WINDOW)
+        self._at = now + pause
+        return pause
+
+    def is_due(self, now: float) -> bool:
+        """True when one is missing, and its time has come."""
+        return self._at is not None and now >= self._at

@@ -10,6 +10,8 @@ from taskq.worker.running import HARD_GRACE, SLOW_SECONDS, Running
 __all__ = [
     "CRASH_LIMIT",
     "CRASH_WINDOW",
+    "ZYGOTE_LIMIT",
+    "ZYGOTE_WINDOW",
     "beat_seconds",
     "is_helpless",
     "leave_until",
@@ -25,6 +27,9 @@ _OWN_TIME = 0.25
 #: So many crashes of a channel's children within the window slow down their replacement.
 CRASH_LIMIT = 5
 CRASH_WINDOW = 10.0
+#: The same for zygotes, of which each first loads the app.
+ZYGOTE_LIMIT = 3
+ZYGOTE_WINDOW = 60.0
 
 
 def beat_seconds(lease: float) -> float:
@@ -63,7 +68,7 @@ def start_pause(failures: int) -> float:
     return min(30.0, 2.0 ** (failures - 1)) if failures else 0.0
 
 
-def respawn_pause(crashes: list[float], now: float) -> float:
-    """Seconds to wait before a dead child is replaced, given the monotonic times of the channel's crashes."""
-    recent = sum(1 for at in crashes if now - at < CRASH_WINDOW)
-    return 0.0 if recent <= CRASH_LIMIT else min(30.0, 2.0 ** (recent - CRASH_LIMIT - 1))
+def respawn_pause(crashes: list[float], now: float, *, limit: int = CRASH_LIMIT, window: float = CRASH_WINDOW) -> float:
+    """Seconds to wait before what died is replaced, given the monotonic times of such deaths, of a channel's children, or of zygotes."""
+    recent = sum(1 for at in crashes if now - at < window)
+    return 0.0 if recent <= limit else min(30.0, 2.0 ** (recent - limit - 1))

@@ -15,13 +15,14 @@ from taskq.queue import Queue
 from taskq.supervisor.burial import bury
 from taskq.supervisor.child import Child, Death, make_lock
 from taskq.supervisor.crew import Crew
-from taskq.supervisor.generation import Generation
+from taskq.supervisor.generation import Generation, Succession
 from taskq.supervisor.identity import is_surely_dead, machine_tag, new_worker_id
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan
 from taskq.supervisor.rules import respawn_pause, start_pause
 from taskq.supervisor.services import machine_name
 from taskq.supervisor.team import Team
+from taskq.supervisor.vigil import ANSWER_SECONDS, Vigil
 from taskq.supervisor.zygote import AppInfo, Estate, Exited, Failed, Spawn, Started
 from taskq.worker.record import Records
 
@@ -49,6 +50,9 @@ class Staff:
         self._forget_more = forget
         self._tag = machine_tag()
         self._url = ""
+        self._vigil = Vigil()
+        self._stopping = False
+        self._succession = Succession()
         self._make_places(max(options.processes or 0, _USUAL))
 
     def make_room(self, processes: int) -> bool:
@@ -80,7 +84,7 @@ class Staff:
 
     def new_generation(self) -> Generation:
         """Fork a zygote, which loads the app."""
-        number = self.generations[-1].number + 1 if self.generations else 0
+        number = self._succession.begin()
         estate = Estate(self._records, self._poke_fd, os.getpid(), self._forget)
         generation = Generation(number, self._source, self._options, estate)
         self.generations.append(generation)
@@ -106,9 +110,14 @@ class Staff:
             AppError: the app can't be loaded any more, and no zygote is left that has it.
         """
         if isinstance(said, Started):
+            generation.answered()
             self._on_start(said)
         elif isinstance(said, Exited):
-            self._on_exit(said.slot, Death(said.status, said.maxrss))
+            child = self._child(said.slot)
+            if not said.pid:  # it couldn't fork
+                generation.answered()
+            if child is not None and (child.pid or 0) == said.pid:  # else it was buried before, and another has its place
+                self._on_exit(child, Death(said.status, said.maxrss))
         elif isinstance(said, AppInfo):
             generation.app = said
             _log.info("the app is loaded anew: %d jobs; replacing the children one by one", len(said.jobs))
@@ -133,13 +142,13 @@ class Staff:
         """A zygote is gone, and its children with it."""
         for child in self.alive():
             if child.zygote == generation.number:
-                self._on_exit(child.slot, Death(None))
+                self._on_exit(child, Death(None))
         if generation.app is None:
             self._on_failure(generation, "the process that imports it died meanwhile")
             return
-        if self.generations[-1] is generation:
-            _log.error("the zygote (pid %d) died; starting another", generation.pid)
-            self.new_generation()
+        if self.generations[-1] is generation and not self._stopping:
+            pause = self._succession.died(monotonic())
+            _log.error("the zygote (pid %d) died; starting another%s", generation.pid, f" in {pause:g} s" if pause else "")
         self.drop(generation)
 
     def _on_failure(self, generation: Generation, reason: str) -> None:
@@ -157,10 +166,13 @@ class Staff:
 
     def keep_number(self) -> None:
         """Bring the number of children to what is wanted, and let a new zygote's children take over."""
+        now = monotonic()
+        if self._succession.is_due(now):
+            self.new_generation()
         ready = [one for one in self.generations if one.app is not None]
         if not ready:
             return
-        now, newest = monotonic(), ready[-1]
+        newest = ready[-1]
         for crew in self.crews.values():
             team = crew.team
             staying = [child for child in team.children.values() if child.kill_at is None and not child.leaving]
@@ -179,7 +191,8 @@ class Staff:
             _log.info("channel %s now wants %d processes", crew.team.name, crew.team.wanted)
 
     def ask_to_stop(self, now: float) -> None:
-        """Tell every child to end after its running job."""
+        """Tell every child to end after its running job. From now on nothing is replaced."""
+        self._stopping = True
         for crew in self.crews.values():
             for child in crew.team.children.values():
                 child.ask_to_stop(now + crew.team.settings.stop_timeout)
@@ -189,6 +202,25 @@ class Staff:
         for child in self.alive():
             if child.kill_at is not None and now > child.kill_at and child.killed_for is None:
                 child.kill("stop")
+        # A child that has no process yet will never have one when its zygote stands still.
+        late = {child.zygote for child in self.alive() if child.pid is None and child.kill_at is not None and now > child.kill_at}
+        for generation in [one for one in self.generations if self._stopping and one.number in late]:
+            generation.kill()
+            self._on_lost(generation)
+
+    def watch(self, now: float) -> None:
+        """Do without zygotes that stand still: bury the dead of whom they don't tell, and replace those that fork no more."""
+        if not self._vigil.is_due(now):
+            return
+        dead, stuck = self._vigil.look(self.alive(), self.generations, now)
+        for child in dead:
+            for generation in self.generations:
+                generation.is_mute = generation.is_mute or generation.number == child.zygote
+            self._on_exit(child, Death(None, unknown="is dead (its zygote stands still, and doesn't say how)"))
+        for generation in stuck:
+            _log.error("the zygote (pid %d) is killed: it has forked no child for %g s", generation.pid, ANSWER_SECONDS)
+            generation.kill()
+            self._on_lost(generation)
 
     def owes(self) -> bool:
         """True while the server hasn't been told of jobs that dead children had done."""
@@ -245,16 +277,13 @@ class Staff:
         if child.kill_at is not None:  # it was asked to stop before it had a process
             child.tell_again()
 
-    def _on_exit(self, slot: int, death: Death) -> None:
-        child = self._child(slot)
-        if child is None:
-            return
+    def _on_exit(self, child: Child, death: Death) -> None:
         team = self.crews[child.channel].team
         now = monotonic()
         child.end_leftovers()
         bury(team, child, death, now)
         team.remember(child.worker)
-        del team.children[slot]
+        del team.children[child.slot]
         self.failed = self.failed or team.counts()[1] > 0
         pause = respawn_pause(team.crashes, now)
         if pause:

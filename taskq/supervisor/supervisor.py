@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import signal
 from typing import Any
 
@@ -18,6 +17,7 @@ from taskq.supervisor.banner import log_banner
 from taskq.supervisor.burst import Burst
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, make_plan
+from taskq.supervisor.ready import wait_for
 from taskq.supervisor.signals import SignalInbox
 from taskq.supervisor.staff import Staff
 from taskq.supervisor.zygote import AppInfo, Failed
@@ -78,7 +78,7 @@ class Supervisor:
         generation = self._staff.new_generation()
         watched: list[Any] = [self._inbox, generation]
         while True:
-            ready, _, _ = select.select(watched, [], [])
+            ready = wait_for(watched)
             if self._inbox in ready and any(one in _STOP_SIGNALS for one in self._inbox.take()):
                 return None
             if generation in ready:
@@ -105,6 +105,7 @@ class Supervisor:
             now = monotonic()
             for crew in staff.crews.values():
                 crew.tick(now)
+            staff.watch(now)
             staff.kill_late(now)
             if not self._stopping:
                 staff.keep_number()
@@ -126,7 +127,7 @@ class Supervisor:
     def _wait(self, timeout: float) -> None:
         wakers = {fd: crew for crew in self._staff.crews.values() if (fd := crew.promote.fileno()) is not None}
         watched: list[Any] = [self._inbox, self._pokes, *self._staff.generations, *wakers]
-        ready, _, _ = select.select(watched, [], [], timeout)
+        ready = wait_for(watched, timeout)
         if self._inbox in ready:
             for number in self._inbox.take():
                 self._on_signal(number)

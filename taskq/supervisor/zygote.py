@@ -10,7 +10,6 @@ import contextlib
 import gc
 import logging
 import os
-import select
 import signal
 import threading
 import traceback
@@ -29,6 +28,7 @@ from taskq.logs import set_up_logging
 from taskq.queue import Queue
 from taskq.supervisor.child import Connection, die_with_parent, fork
 from taskq.supervisor.options import WorkerOptions
+from taskq.supervisor.ready import wait_for
 from taskq.worker.main import work
 from taskq.worker.record import Records
 
@@ -197,8 +197,7 @@ class _Nursery:
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _ignore)
         while True:
-            watched: list[Any] = [self._orders, self._wake_read]
-            ready, _, _ = select.select(watched, [], [])
+            ready = wait_for([self._orders, self._wake_read])
             if self._wake_read in ready:
                 _drain(self._wake_read)
             self._report_deaths()

@@ -175,3 +175,20 @@ def test_signals_at_any_moment_lose_nothing(start_worker: StartWorker, ledger: L
     assert set(runs(ledger)) == {str(number) for number in range(300)}
     # A job that was stopped at a second signal runs again; no other does.
     assert sum(runs(ledger).values()) <= 300 + 2 * 2
+
+
+def test_a_zygote_that_stands_still_is_replaced(start_worker: StartWorker, ledger: Ledger, tmp_path: Path) -> None:
+    """Given one child and a zygote that is stopped, if the child is killed, then another zygote takes over, and the job runs again."""
+    worker = start_worker("faulty", settings=LEASE)
+    faulty.hold.push(str(tmp_path / "go"))
+    ledger.wait_for("run")
+    zygote = worker.zygote().pid
+    os.kill(zygote, signal.SIGSTOP)
+    os.kill(worker.children()[0], signal.SIGKILL)
+    wait_until(lambda: runs(ledger)["hold"] == 2, timeout=20)
+    assert not is_alive(zygote)
+    (tmp_path / "go").touch()
+    ledger.wait_for("held")
+    takes_new_jobs(ledger)
+    assert worker.stop() == 0
+    assert "it has forked no child for 10 s" in worker.log

@@ -1,0 +1,30 @@
+"""Waiting for descriptors, whatever their numbers: `select` can't take one above 1,023, and an app may have opened many before."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["can_take", "wait_for"]
+
+
+def wait_for(watched: Iterable[Any], timeout: float | None = None) -> list[Any]:
+    """Return those that are readable, or broken. None are when `timeout` seconds are over.
+
+    Args:
+        watched: descriptors, or what has a `fileno()`.
+        timeout: None waits for ever.
+    """
+    poll = select.poll()
+    known = {one if isinstance(one, int) else one.fileno(): one for one in watched}
+    for fd in known:
+        poll.register(fd, select.POLLIN)
+    return [known[fd] for fd, _ in poll.poll(None if timeout is None else timeout * 1000)]
+
+
+def can_take(one: Any) -> bool:
+    """True when a short message can be written to it without waiting for a reader that stands still."""
+    poll = select.poll()
+    poll.register(one.fileno(), select.POLLOUT)
+    return bool(poll.poll(0))

@@ -1,0 +1,71 @@
+"""Zygotes that stand still or die, and apps that have opened many files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from taskq.channel import State
+from tests.e2e.apps import faulty
+from tests.e2e.conftest import StartWorker
+from tests.faults.checks import runs
+from tests.support.ledger import Ledger
+from tests.support.store import Store
+from tests.support.wait import wait_until
+
+APP = """
+import resource
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+kept = [open("/dev/null") for _ in range(1100)]
+from tests.e2e.apps.faulty import *
+"""
+
+
+def test_the_job_of_a_dead_child_runs_again_though_its_zygote_stands_still(
+    start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path
+) -> None:
+    """Given two children and a zygote that is stopped, if one child is killed, then the other soon runs its job, and a stop is obeyed."""
+    worker = start_worker("faulty", "--processes", "2", ready=2)
+    faulty.hold.push(str(tmp_path / "go"))
+    ledger.wait_for("run")
+    (told,) = wait_until(lambda: [one for one in store.workers().values() if one["state"] == "running"])
+    os.kill(worker.zygote().pid, signal.SIGSTOP)
+    os.kill(int(told["pid"]), signal.SIGKILL)
+    wait_until(lambda: runs(ledger)["hold"] == 2, timeout=5)
+    worker.wait_for_log("its zygote stands still, and doesn't say how")
+    (tmp_path / "go").touch()
+    ledger.wait_for("held")
+    assert worker.stop() == 0
+    assert len(ledger.lines("run")) == 2
+    assert store.count(State.WAITING) + store.count(State.FAILED) == 0
+
+
+@pytest.mark.parametrize("how", ["stop_timeout", "second signal"])
+def test_a_child_that_never_came_hinders_no_stop(start_worker: StartWorker, how: str) -> None:
+    """Given a zygote that stands still and owes a child, if the worker is told to stop, then it ends in time, or at a second signal."""
+    worker = start_worker("faulty", settings={"stop_timeout": 0.5 if how == "stop_timeout" else 60})
+    os.kill(worker.zygote().pid, signal.SIGSTOP)
+    os.kill(worker.children()[0], signal.SIGKILL)
+    worker.wait_for_log("its zygote stands still, and doesn't say how")
+    began = time.monotonic()
+    worker.signal(signal.SIGTERM)
+    if how == "second signal":
+        worker.wait_for_log("stopping: SIGTERM")
+        worker.signal(signal.SIGTERM)
+    assert worker.wait() == 0
+    assert time.monotonic() - began < 4
+
+
+def test_an_app_with_many_open_files_works(start_worker: StartWorker, ledger: Ledger, tmp_path: Path) -> None:
+    """Given an app that has 1,100 descriptors open when it is loaded, then jobs run, and no zygote dies."""
+    (tmp_path / "many_files.py").write_text(APP)
+    faulty.quick.push_many([(str(number),) for number in range(5)])
+    worker = start_worker("many_files:queue", "--burst", ready=0, cwd=tmp_path)
+    assert worker.wait() == 0
+    assert len(ledger.lines("run")) == 5
+    assert "died" not in worker.log
