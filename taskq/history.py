@@ -62,7 +62,7 @@ def records(data: bytes) -> list[Record]:
         position += _SIZE.size
         try:
             found.append(_decode(data[position : position + size]))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             break
         position += size
     return found

@@ -70,7 +70,8 @@ class Place:
     def left(self) -> int:
         """Return how many messages wait or are reserved."""
         driver, call = self.sender.driver, self.sender.call
-        waiting, due, reserved, later, _wait = call(driver.look([worker.decode() for worker in call(driver.workers())[::2]]))
+        workers = [worker.decode(errors="replace") for worker in call(driver.workers())[::2]]
+        waiting, due, reserved, later, _wait = call(driver.look(workers))
         return int(waiting + due + reserved + later)
 
     # ---- the worker
@@ -132,7 +133,7 @@ class Place:
     def _wipe(self) -> None:
         driver, keys = self.sender.driver, self.keys
         # Registered now is only who could not end in good order.
-        workers = [worker.decode() for worker in self.sender.call(driver.workers())[::2]]
+        workers = [worker.decode(errors="replace") for worker in self.sender.call(driver.workers())[::2]]
         theirs = [key for worker in workers for key in (keys.reserved(worker), keys.worker(worker))]
         everybodys = (keys.waiting, keys.delayed, keys.failed, keys.timeout, keys.parked, keys.workers, keys.wake)
         self.ask("UNLINK", *everybodys, *theirs, *self._shelves)

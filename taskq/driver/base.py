@@ -152,6 +152,8 @@ class Driver(Protocol):
 
     def rights(self) -> Command: ...  # names of the commands that a worker needs and may not run
 
+    def trials(self) -> dict[str, Command]: ...  # right -> what a worker sends by itself, in a form that does nothing
+
     def kinds(self) -> Command: ...  # [key, its type or "", the right one, ...] of those that are wrong
 
     def push(self, messages: Sequence[bytes]) -> Command: ...  # anything
@@ -203,6 +205,8 @@ class Driver(Protocol):
     def heartbeat(self, worker: str, fields: dict[str, Word], *, lease_ms: int, register: bool) -> Command: ...  # [standing, held, time]
 
     def expired(self, before_ms: int) -> Command: ...  # [id, last heartbeat, ...], the longest silent first
+
+    def dismiss(self, entry: bytes) -> Command: ...  # forgets what stands among the workers and is none
 
     def rescue(self, rescue: Rescue) -> Command: ...  # -1 or count
 

@@ -196,10 +196,14 @@ def check_server(link: Link) -> str:
     try:
         reply = link.call(VERSION)
     except ServerRefused as error:
-        if "NOPERM" in str(error) or "no permissions" in str(error):
+        if _lacks_right(error):
             return "a server that doesn't tell its version"
         raise
     return read_version(reply, link.where)
+
+
+def _lacks_right(error: ServerRefused) -> bool:
+    return "NOPERM" in str(error) or "no permissions" in str(error)
 
 
 def ask_eviction(link: Link) -> str:
@@ -225,6 +229,14 @@ def check_rights(driver: Driver, link: Link) -> None:
         ServerUnavailable: it can't be asked.
     """
     missing = [name.decode().lower() for name in link.call(driver.rights())]
+    for name, command in driver.trials().items():
+        try:
+            link.call(command)
+        except ServerRefused as error:  # that its words make no sense says that it may be sent
+            if _lacks_right(error):
+                missing.append(name)
+        except QueueFull:
+            pass
     if missing:
         told = ", ".join(name.upper() for name in missing)
         rights = " ".join(f"+{name}" for name in missing)

@@ -48,9 +48,21 @@ class RedisDriver:
 
     def rights(self) -> Command:
         keys = self.keys
-        places = (keys.nothing, keys.waiting, keys.delayed, keys.failed, keys.timeout, keys.parked, keys.wake, keys.workers)
-        others = (keys.reserved("none"), keys.worker("none"), keys.once("none"), *self._aftermath("none"))
-        return self._script("rights", (*places, *others))
+        places = (keys.nothing, keys.waiting, keys.delayed, keys.failed, keys.timeout, keys.parked, keys.wake, keys.workers, keys.cancels)
+        others = (keys.reserved("none"), keys.worker("none"), keys.once("none"), keys.progress("none"), keys.calls("none:x"))
+        return self._script("rights", (*places, *others, *self._aftermath("none")))
+
+    def trials(self) -> dict[str, Command]:
+        nothing = self.keys.nothing
+        # With a time that is none: who may send it hears of that at once, instead of waiting.
+        words: dict[str, tuple[Word, ...]] = {
+            "blmove": ("BLMOVE", nothing, nothing, "RIGHT", "RIGHT", "no time"),
+            "blpop": ("BLPOP", nothing, "no time"),
+            "hgetall": ("HGETALL", nothing),
+            "scan": ("SCAN", 0, "MATCH", nothing, "COUNT", 1),
+            "client|id": ("CLIENT", "ID"),
+        }
+        return {right: Command("rights", told) for right, told in words.items()}
 
     def kinds(self) -> Command:
         kinds = self.keys.kinds()
@@ -146,6 +158,9 @@ class RedisDriver:
 
     def expired(self, before_ms: int) -> Command:
         return Command("rescue", ("ZRANGEBYSCORE", self.keys.workers, "-inf", before_ms, "WITHSCORES", "LIMIT", 0, 100))
+
+    def dismiss(self, entry: bytes) -> Command:
+        return Command("rescue", ("ZREM", self.keys.workers, entry))
 
     def rescue(self, rescue: Rescue) -> Command:
         keys, worker = self.keys, rescue.worker

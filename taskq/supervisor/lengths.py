@@ -38,7 +38,7 @@ class Lengths:
         self._ended, self._last = ended, now
         driver, ask = self._team.driver, self._team.ask
         found = ask(driver.workers()) or ()
-        counts = {State.RESERVED: sum(int(ask(driver.held(worker.decode())) or 0) for worker in found[::2])}
+        counts = {State.RESERVED: sum(int(ask(driver.held(worker.decode(errors="replace"))) or 0) for worker in found[::2])}
         for state in State:
             if state is not State.RESERVED:
                 counts[state] = int(ask(driver.count(state)) or 0)

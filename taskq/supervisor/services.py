@@ -15,7 +15,7 @@ from typing import Protocol
 
 from taskq.clock import monotonic
 from taskq.driver.base import Word
-from taskq.errors import QueueFull, ServerError
+from taskq.errors import QueueFull, ServerError, ServerRefused
 from taskq.supervisor.burial import lost
 from taskq.supervisor.child import Child
 from taskq.supervisor.identity import machine_tag, new_worker_id
@@ -49,6 +49,8 @@ class Heartbeat:
         self.server_ms = 0
         self._team = team
         self._machine = machine
+        #: Workers whose last heartbeat was refused: something is wrong with their keys, and the others' go on.
+        self._refused: set[str] = set()
 
     def tick(self, now: float) -> None:
         self._team.send_pending()
@@ -62,9 +64,11 @@ class Heartbeat:
         team = self._team
         lease_ms = int(team.settings.lease * 1000)
         fields = self._fields(child)
-        reply = team.ask(team.driver.heartbeat(child.worker, fields, lease_ms=lease_ms, register=not child.registered))
+        command = team.driver.heartbeat(child.worker, fields, lease_ms=lease_ms, register=not child.registered)
+        reply = team.ask(command, lambda error: self._note_refusal(child.worker, error))
         if reply is None:
-            return False
+            return child.worker in self._refused
+        self._refused.discard(child.worker)
         standing, held, self.server_ms = reply
         if standing != 1 and child.registered:
             self._forgotten(child, given_up=standing == -1)
@@ -83,6 +87,11 @@ class Heartbeat:
             return_strays(team, child, child.last_beat)
         child.last_beat = now
         return True
+
+    def _note_refusal(self, worker: str, error: ServerRefused) -> None:
+        if worker not in self._refused:
+            self._refused.add(worker)
+            _log.error("worker %s: %s; trying again with every heartbeat", worker, error)
 
     @staticmethod
     def _forgotten(child: Child, *, given_up: bool) -> None:
@@ -214,7 +223,11 @@ class Rescuer:
             self._since = seen
         self._looked = seen
         for entry, beat in zip(found[::2], found[1::2], strict=True):
-            worker = entry.decode()
+            worker = _name(entry)
+            if not worker:
+                _log.warning("%r stands among the workers of channel %s and is none: it is removed", entry, self._team.name)
+                self._team.ask(self._team.driver.dismiss(entry))
+                continue
             longest = max(lease, lease_of(worker))
             if seen >= self._since + longest and float(beat) <= server_ms - longest * 1000:
                 self._rescue(worker, int(longest * 1000), f"no heartbeat for {longest:g} s")
@@ -222,8 +235,8 @@ class Rescuer:
     def at_start(self, is_dead: Callable[[str], bool]) -> None:
         """Rescue workers of this machine whose processes are gone, without waiting for their leases."""
         found = self._team.ask(self._team.driver.workers()) or ()
-        for worker in map(bytes.decode, found[::2]):
-            if is_dead(worker):
+        for worker in map(_name, found[::2]):
+            if worker and is_dead(worker):
                 self._rescue(worker, 0, "its process is gone")
                 self._team.remember(worker)
 
@@ -232,6 +245,14 @@ class Rescuer:
         count = self._team.ask(self._team.driver.rescue(rescue))
         if count is not None and count >= 0:
             _log.warning("worker %s was lost (%s); %d of its messages were rescued", worker, reason, count)
+
+
+def _name(entry: bytes) -> str:
+    """The id of a worker; "" for bytes that can't be one."""
+    try:
+        return entry.decode()
+    except UnicodeDecodeError:
+        return ""
 
 
 def machine_name() -> str:

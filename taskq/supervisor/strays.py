@@ -79,7 +79,7 @@ class Sweep:
         reply = self._team.ask(self._team.driver.scan_reserved(self._cursor))
         if reply is not None:
             self._cursor, keys = reply
-            self._found |= {key.decode().split(":reserved:", 1)[1] for key in keys}
+            self._found |= {key.decode(errors="replace").split(":reserved:", 1)[1] for key in keys}
             if int(self._cursor):
                 self.due = now
                 return
@@ -93,7 +93,7 @@ class Sweep:
         reply = team.ask(team.driver.workers()) if self._found else None
         if reply is None:
             return
-        for worker in self._found - {worker.decode() for worker in reply[::2]}:
+        for worker in self._found - {worker.decode(errors="replace") for worker in reply[::2]}:
             rescue = lost(worker, int(team.settings.lease * 1000), f"the worker {worker} was registered nowhere")
             count = team.ask(team.driver.rescue(rescue))
             if count is not None and count > 0:

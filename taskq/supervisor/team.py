@@ -13,7 +13,7 @@ from taskq.clock import monotonic
 from taskq.config import ChannelSettings
 from taskq.driver.base import Command, Link, Rescue
 from taskq.driver.load import load_driver
-from taskq.errors import QueueFull, ServerError, ServerUnavailable
+from taskq.errors import QueueFull, ServerError, ServerRefused, ServerUnavailable
 from taskq.supervisor.child import Child
 from taskq.worker.intake import block_seconds
 
@@ -63,14 +63,20 @@ class Team:
         """True while the server doesn't answer."""
         return self._down_since is not None
 
-    def ask(self, command: Command) -> Any:
-        """Send a command; None when the server doesn't answer (or shall not be asked yet). Says so in the log once."""
+    def ask(self, command: Command, on_refusal: Callable[[ServerRefused], None] | None = None) -> Any:
+        """Send a command; None when the server doesn't answer (or shall not be asked yet). Says so in the log once.
+
+        With `on_refusal`, a refusal is only told there: it says nothing of other commands.
+        """
         now = monotonic()
         if now < self._ask_after:
             return None
         try:
             reply = self._call(command)
         except (QueueFull, ServerError) as error:
+            if on_refusal is not None and isinstance(error, ServerRefused):
+                on_refusal(error)
+                return None
             # Asked anew: a server that hangs answers after the whole patience, and the pause counts from then.
             self._trouble(monotonic(), command.move, error)
             return None

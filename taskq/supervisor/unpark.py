@@ -35,7 +35,7 @@ class Unpark:
         page = self._page()
         if page:
             self.due = now
-            pairs = [(raw, _unparked(raw)) for raw in page[::2] if job_of(raw) in self.jobs]
+            pairs = [(raw, back) for raw in page[::2] if (back := self._back(raw)) is not None]
             gone = int(self._team.ask(self._team.driver.restore(State.PARKED, pairs)) or 0) if pairs else 0
             self._moved += gone
             # What was moved is no longer in the way of the next page.
@@ -45,6 +45,14 @@ class Unpark:
         if self._moved:
             _log.info("channel %s: %d parked messages can run now", self._team.name, self._moved)
         self._start = self._moved = 0
+
+    def _back(self, raw: bytes) -> bytes | None:
+        """The message as it shall wait; None when it stays."""
+        try:
+            return _unparked(raw) if job_of(raw) in self.jobs else None
+        except Exception as error:  # bytes that somebody has made: they must not keep the others here
+            _log.warning("channel %s: a parked message can't be read, and stays: %r", self._team.name, error)
+            return None
 
     def _page(self) -> list[bytes]:
         team = self._team

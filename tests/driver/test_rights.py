@@ -101,7 +101,7 @@ def test_a_worker_names_the_right_that_is_missing(driver_of: MakeDriver, place: 
     driver = driver_of("shop-worker", f"-{command}")
     place.admin.script_flush()
     with closing(driver.link()) as link:
-        if command in ("info", "scan", "blmove", "blpop", "hgetall"):  # sent by themselves: nothing is moved halfway
+        if command == "info":  # it needn't know the version
             check_rights(driver, link)
             return
         with pytest.raises(ServerRefused, match=f"(?i){command}") as caught:
@@ -116,6 +116,24 @@ def test_a_worker_that_may_not_ask_for_types_still_finds_a_wrong_key(driver_of: 
     place.admin.set(driver.keys.waiting, "mine")
     with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"waiting is of another type: it should be a list\. Something"):
         check_kinds(link.call, driver, "tests")
+
+
+def test_a_worker_that_may_not_ask_for_its_connection_says_so(driver_of: MakeDriver) -> None:
+    """Given a worker without CLIENT ID, which nobody else could end a blocked command for, when it begins, then the error names it."""
+    driver = driver_of("shop-worker", "-client")
+    with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"CLIENT\|ID, which a worker needs.*\+client\|id$"):
+        check_rights(driver, link)
+
+
+def test_a_full_server_takes_nothing_for_a_missing_right(server: ServerProcess, prefix: str) -> None:
+    """Given a server at its memory limit, which refuses some commands, when a worker begins, then no right is missing."""
+    driver = RedisDriver(make_user(server, "shop-worker", prefix), ChannelSettings(name="tests", channel=prefix))
+    server.admin.config_set("maxmemory", 1)
+    try:
+        with closing(driver.link()) as link:
+            check_rights(driver, link)
+    finally:
+        server.admin.config_set("maxmemory", 0)
 
 
 def test_a_worker_names_a_key_that_it_may_not_touch(driver_of: MakeDriver, prefix: str) -> None:

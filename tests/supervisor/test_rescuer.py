@@ -99,3 +99,12 @@ def test_the_longer_of_two_leases_counts(
     # Whoever hasn't looked gives each a lease to make itself heard: the longer one, too.
     assert 60.0 <= gone[1] <= 60.4
     assert 1.0 <= gone[2] <= 1.4
+
+
+def test_what_is_no_worker_is_removed_from_among_them(rescuer: Rescuer, silent: str, queue: Queue, server: ServerProcess) -> None:
+    """Given bytes among the workers that can't be an id, then a start survives them, and soon they are gone, and the dead rescued."""
+    workers = queue.sender(rescuer._team.name).driver.keys.workers
+    server.admin.zadd(workers, {b"\xff\xfe": 1, b"": 2})
+    rescuer.at_start(lambda worker: False)
+    wait_until(lambda: rescuer.tick(monotonic()) or not server.admin.exists(silent), timeout=5)
+    assert server.admin.zrange(workers, 0, -1) == []

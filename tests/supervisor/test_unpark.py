@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import struct
+
+import msgspec
 
 from taskq.channel import State
 from taskq.history import records
-from taskq.message import wrap_foreign
+from taskq.message import Message, wrap_foreign
 from taskq.supervisor.unpark import Unpark, job_of
 from tests.supervisor.conftest import Office
 
@@ -83,6 +86,20 @@ def test_what_can_not_be_read_stays(office: Office) -> None:
     walk(unpark)
     assert office.store.raw(State.WAITING) == [foreign]
     assert office.store.count(State.PARKED) == 3
+
+
+def test_a_forged_history_keeps_nobody_here(office: Office) -> None:
+    """Given a parked message whose history is nested 100,000 deep, then it hinders none of the others, before it or behind it."""
+    ids = park(office, 3)
+    # A record with one field more than there are, which is passed over: all the way down.
+    record = b"\x97" + b"".join(map(msgspec.msgpack.encode, ("failed", 1, "w", 1, "e", "t"))) + b"\x91" * 100_000 + b"\x00"
+    deep = struct.pack(">I", len(record)) + record
+    forged = Message(office.queue.packer.pack(office.job.bind(1), office.prefix, office.prefix).payload).changed(attempts=1, history=deep)
+    office.store.client.zadd(office.store.keys.parked, {forged: 1})
+    unpark = Unpark(office.team)
+    unpark.jobs = frozenset({"work"})
+    walk(unpark)
+    assert set(ids) < {message.hex_id for message in office.store.messages(State.WAITING)}
 
 
 def test_nothing_parked_costs_one_look(office: Office) -> None:

@@ -46,7 +46,7 @@ def test_a_zygote_gets_a_second_to_report_a_death(office: Office) -> None:
 
 
 def test_a_zygote_that_forks_no_more_is_seen() -> None:
-    """Given an order that isn't answered, then after ten seconds its zygote is to be replaced; what the supervisor slept through is no sign."""
+    """Given an order that isn't answered, then after ten seconds its zygote is to be replaced; a sleep of the supervisor is no sign."""
     vigil, zygote = Vigil(), Zygote()
     for second in range(20):
         assert vigil.look([], [zygote], 100.0 + second) == ([], [])  # type: ignore[list-item]

@@ -8,7 +8,12 @@ local workers, reserved, hash, nothing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 redis.call('DEL', nothing)
 local time = now()
 local known = redis.call('ZSCORE', workers, ARGV[1]) and 1 or 0
-if known == 0 and redis.call('HGET', hash, 'fate') == 'given up' then known = -1 end
+local fate = redis.pcall('HGET', hash, 'fate')
+if type(fate) == 'table' then -- an error: only a key of another type in this place is no harm, for the hash is only for show
+  if not string.find(fate.err, 'WRONGTYPE', 1, true) then return fate end
+  redis.call('DEL', hash)
+end
+if known == 0 and fate == 'given up' then known = -1 end
 if known == 1 or ARGV[3] == '1' then
   redis.call('ZADD', workers, time, ARGV[1])
   if #ARGV > 3 then redis.call('HSET', hash, unpack(ARGV, 4)) end
