@@ -13,7 +13,7 @@ from taskq.channel import State
 from taskq.clock import monotonic
 from taskq.driver.base import Driver
 from taskq.ending import Ending, ending_of, read_ending, value_of
-from taskq.errors import MessageError, NoResult, QueueFull, ResultTimeout, ServerUnavailable
+from taskq.errors import ArgumentsError, MessageError, NoResult, QueueFull, ResultTimeout, ServerUnavailable
 from taskq.history import records
 from taskq.message import Message
 from taskq.signing import Signer
@@ -28,6 +28,7 @@ __all__ = [
     "ask_progress",
     "ask_status",
     "await_result",
+    "deadline_of",
     "how_to_keep",
     "pack_progress",
     "read_progress",
@@ -87,6 +88,19 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         return self.state in ("done", "failed", "timeout", "cancelled", "dropped")
 
 
+def deadline_of(timeout: object) -> float:
+    """Return the moment until which somebody waits who gives this timeout: seconds, or None for as long as it takes.
+
+    Raises:
+        ArgumentsError: it is no number of seconds. (With "not a number" the wait would never end.)
+    """
+    if timeout is None:
+        return math.inf
+    if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and timeout >= 0:
+        return monotonic() + timeout
+    raise ArgumentsError(f"timeout must be None or seconds from 0 on, not {timeout!r}")
+
+
 def await_result(driver: Driver, subject: Subject, timeout: float | None) -> Steps[Any]:
     """Wait until the message has ended, and return what its job returned.
 
@@ -96,7 +110,7 @@ def await_result(driver: Driver, subject: Subject, timeout: float | None) -> Ste
     """
     if subject.keeps is False:
         raise NoResult(how_to_keep(subject.id))
-    deadline = math.inf if timeout is None else monotonic() + timeout
+    deadline = deadline_of(timeout)
     watch = Lookout(driver, subject, keeps=subject.keeps)
     patient = Patient(deadline)
     while True:

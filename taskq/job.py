@@ -6,7 +6,7 @@ import functools
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, Unpack, overload
 
@@ -140,11 +140,17 @@ class Options(Generic[P, R]):
 
     def push_many(self, calls: Calls) -> list[Handle[R]]:
         """Push many calls with these options (of a bound call its own go first); raises as `Job.push_many`."""
-        return self._job.queue.send_many(map(self._call, calls))
+        return self._job.queue.send_many(map(self._call, self._several(calls)))
 
     async def apush_many(self, calls: Calls) -> list[Handle[R]]:
         """The same from async code."""
-        return await self._job.queue.asend_many(map(self._call, calls))
+        return await self._job.queue.asend_many(map(self._call, self._several(calls)))
+
+    def _several(self, calls: Any) -> Any:
+        if not isinstance(calls, Iterable):
+            text = f"push_many of {self._job.name} takes a list of calls, not {type(calls).__name__}"
+            raise ArgumentsError(f"{text}: push_many([(1,), (2,)]), each a tuple of arguments")
+        return calls
 
     def _call(self, call: tuple[Any, ...] | Call[Any]) -> Call[Any]:
         if isinstance(call, Call):
@@ -252,7 +258,10 @@ def _kind(function: Any) -> Literal["function", "static", "class"]:
         return "static"
     if isinstance(function, classmethod):
         return "class"
-    if not callable(function) or inspect.isclass(function):
+    if inspect.isclass(function):
+        advice = "decorate a method of it, or push an instance that has handle(): queue.push(...)"
+        raise JobDefinitionError(f"a job must be a function or a method, not the class {function.__name__}: {advice}")
+    if not callable(function):
         raise JobDefinitionError(f"a job must be a function or a method, not {function!r}")
     return "function"
 

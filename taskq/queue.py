@@ -244,7 +244,7 @@ class Queue(Hooks):
         module, name = _WORKER
         run: Callable[..., int] = getattr(importlib.import_module(module), name)
         chosen = {"processes": processes, "concurrency": concurrency, "max_messages": max_messages}
-        return run(self, burst=burst, channels=tuple(channels), **chosen)
+        return run(self, burst=burst, channels=channels, **chosen)
 
     def close(self) -> None:
         """Close the connections that lie idle. The queue can be used again."""

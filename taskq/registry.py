@@ -62,6 +62,8 @@ def job_name(function: Callable[..., Any]) -> str:
         JobDefinitionError: the function has no name that is the same in every process.
     """
     plain = function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
+    if isinstance(plain, str):
+        raise JobDefinitionError(f'options of a job have names: write @queue.job(channel="{plain}") or @queue.job(name="{plain}")')
     if not callable(plain):
         raise JobDefinitionError(f"a job must be a function or a method, not {plain!r}")
     if not hasattr(plain, "__qualname__"):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from taskq.asking import Patient, Steps
-from taskq.awaiting import Lookout, Subject, ask_ending
+from taskq.awaiting import Lookout, Subject, ask_ending, deadline_of
 from taskq.clock import monotonic
 from taskq.driver.base import Driver
 from taskq.ending import Ending, read_part, value_of
@@ -54,7 +53,7 @@ class _Reader:
 
     def next_part(self, driver: Driver) -> Steps[tuple[Any] | None]:
         """Return the next part, alone in a tuple; None at the end. Raises as `Handle.stream`."""
-        deadline = math.inf if self._timeout is None else monotonic() + self._timeout
+        deadline = deadline_of(self._timeout)
         patient = Patient(deadline)
         while not self._is_over:
             if self._buffer:

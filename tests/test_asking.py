@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from taskq.config import ChannelSettings
 from taskq.driver.base import Command
 from taskq.driver.redis import RedisDriver
 from taskq.ending import Ending, pack_ending
-from taskq.errors import NoResult, QueueFull, ServerUnavailable
+from taskq.errors import ArgumentsError, NoResult, QueueFull, ServerUnavailable
 from tests.driver.store import id_of, message
 
 DRIVER = RedisDriver("unix:///nowhere.sock", ChannelSettings(name="default"))
@@ -129,3 +130,10 @@ def test_patience_ends_with_the_deadline() -> None:
     assert 0 < Patient(monotonic() + 60).pause_after(ServerUnavailable("gone")) <= 2
     with pytest.raises(ServerUnavailable):
         Patient(monotonic()).pause_after(ServerUnavailable("gone"))
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), "5", True])
+def test_what_is_no_timeout_is_refused(timeout: Any) -> None:
+    """Given a timeout that is no number of seconds, then waiting is an error at once: with "not a number" it would never end."""
+    with pytest.raises(ArgumentsError, match=rf"timeout must be None or seconds from 0 on, not {re.escape(repr(timeout))}"):
+        run(await_result(DRIVER, Subject(ID, "default", None), timeout), Answering(lambda _: None))

@@ -76,11 +76,14 @@ class _Group(click.Group):
             if isinstance(error, click.NoSuchOption) and error.option_name in ("--app", "--debug", "--url"):
                 told = click.UsageError(f"{error.option_name} stands behind the command, as in: taskq info {error.option_name}")
             raise click.exceptions.Exit(report(told, debug=False)) from error
+        except OSError as error:  # `taskq --help > /dev/full`
+            raise click.exceptions.Exit(report(error, debug=False)) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             code = super().invoke(ctx)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # None: who started this has closed it
+                sys.stdout.flush()
         except click.exceptions.Exit:
             raise
         except (Exception, KeyboardInterrupt) as error:

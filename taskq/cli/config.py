@@ -10,7 +10,7 @@ import click
 
 from taskq.cli.options import as_json, server_options
 from taskq.cli.output import Column, print_json, print_table
-from taskq.cli.target import open_inspector
+from taskq.cli.target import known_channels
 from taskq.config import Settings, field_docs, mask_url
 from taskq.driver import embedded
 from taskq.driver.load import DEFAULT_URL
@@ -24,7 +24,7 @@ __all__ = ["command"]
 @server_options
 def command(as_json: bool, app: str | None, url: str | None) -> None:
     """Show the value of every setting, and the source it comes from. Secrets and passwords are not shown."""
-    inspector = open_inspector(app, url)
+    inspector = known_channels(app, url)
     lines = list(_lines(inspector))
     if as_json:
         print_json([{"setting": key, "value": value, "origin": origin} for key, value, origin in lines])

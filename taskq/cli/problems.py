@@ -3,7 +3,7 @@
 | code | meaning |
 |---|---|
 | 0 | done |
-| 1 | what was asked for is not there; `worker --burst`: a job failed |
+| 1 | what was asked for is not there, or the output can't be written; `worker --burst`: a job failed |
 | 2 | a mistake in the command, the settings or the app, or the server can't be used |
 | 130 | ended by Ctrl-C |
 | 141 | who read the output has gone (as in `taskq list ... | head`) |
@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -25,6 +26,9 @@ __all__ = ["BROKEN_PIPE", "DEBUG", "INTERRUPTED", "MISSING", "WRONG", "NotThere"
 
 #: Where `--debug` leaves its value in the context, for the group to find.
 DEBUG = "taskq.debug"
+
+#: A full disk, a disk that is broken, a quota: what the server's files need has a name.
+_NO_OUTPUT = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EBADF)
 
 MISSING = 1
 WRONG = 2
@@ -43,6 +47,11 @@ def report(error: BaseException, *, debug: bool) -> int:
         return BROKEN_PIPE
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return INTERRUPTED
+    if isinstance(error, OSError) and error.errno in _NO_OUTPUT and error.filename is None:
+        _hush()
+        with suppress(OSError):
+            click.echo(f"Error: the output can't be written: {error.strerror}", err=True)
+        return MISSING
     if isinstance(error, click.ClickException):
         _show(error)
         return WRONG

@@ -19,7 +19,7 @@ from taskq.queue import Queue
 if TYPE_CHECKING:
     from taskq.inspector import Inspector
 
-__all__ = ["app_name", "command_settings", "open_inspector", "open_queue"]
+__all__ = ["app_name", "command_settings", "known_channels", "open_inspector", "open_queue"]
 
 _QUEUE = re.compile(r"^(\w+)\s*(?::[^=\n]*)?=\s*(?:\w+\.)?Queue\(", re.MULTILINE)
 _PLACES = ("*.py", "*/jobs.py", "*/tasks.py", "*/app.py")
@@ -68,13 +68,18 @@ def open_inspector(app: str | None, url: str | None) -> Inspector:
         ConfigError: a setting is wrong.
         NotThere: the embedded server is meant, and has never run: looking shall not start it.
     """
-    inspector = _inspector(app, url)
+    inspector = known_channels(app, url)
     if is_unstarted(inspector.settings):
         raise NotThere("the embedded server isn't running: nothing waits. The first push or worker starts it")
     return inspector
 
 
-def _inspector(app: str | None, url: str | None) -> Inspector:
+def known_channels(app: str | None, url: str | None) -> Inspector:
+    """The same for who asks no server.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
     from taskq.inspector import Inspector  # the worker's command, which uses this file too, never loads the read side
 
     settings = command_settings(app, url)

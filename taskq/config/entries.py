@@ -93,6 +93,8 @@ def _unknown_key(key: str, value: object, source: Source, valid: list[str]) -> s
         return f"{place}: the directory is where this file is; it can be set only as an argument"
     if source.is_file and key == "tool" and not source.prefix:
         return f'{place}: in this file the keys stand without "tool.taskq", as in [channels.default]'
+    if isinstance(value, Mapping) and key == "channel":
+        return f'{place}: unknown table "channel"; did you mean [{source.prefix}channels.{next(iter(value), "default")}]?'
     if key in channel_fields():
         return f'{place}: "{key}" is the setting of a channel; write it below [{source.prefix}channels.default]'
     if isinstance(value, Mapping) and not nearest(key, valid):

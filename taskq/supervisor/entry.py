@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 from taskq.errors import ConfigError
 from taskq.logs import set_up_logging
@@ -43,11 +44,13 @@ def run_worker(app: str | Queue, options: WorkerOptions) -> int:
 
 
 def work(
-    queue: Queue, *, burst: bool, channels: tuple[str, ...], processes: int | None, concurrency: int | None, max_messages: int | None
+    queue: Queue, *, burst: bool, channels: Sequence[str], processes: int | None, concurrency: int | None, max_messages: int | None
 ) -> int:
     """What `Queue.work` calls."""
+    if isinstance(channels, str):  # its letters would be taken for names
+        raise ConfigError(f'channels must be a list of names: channels=["{channels}"]')
     options = WorkerOptions(
-        channels=channels, burst=burst, processes=processes, concurrency=concurrency, max_messages=max_messages, log_level=None
+        channels=tuple(channels), burst=burst, processes=processes, concurrency=concurrency, max_messages=max_messages, log_level=None
     )
     queue.close()  # connections must not be shared with the processes to come
     return run_worker(queue, options)

@@ -60,6 +60,12 @@ def test_who_only_looks_starts_no_server(folder: Path, capsys: pytest.CaptureFix
     assert list(folder.iterdir()) == []
 
 
+def test_the_settings_are_shown_without_a_server(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Given the same, then `taskq config`, which asks no server, shows them all the same, and nothing is made."""
+    assert type_(capsys, "config").code == 0
+    assert list(folder.iterdir()) == []
+
+
 def test_the_doctor_starts_no_server(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Given the same, then the doctor notes it, which is no fault."""
     ended = type_(capsys, "doctor")

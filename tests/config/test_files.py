@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from taskq.errors import ConfigError
 from tests.config.conftest import Project
 
 FileError = Callable[[str], str]
@@ -150,7 +151,8 @@ def test_secret_in_a_file(project: Project, key: str) -> None:
     [
         ("ulr = 'x'", 'taskq.toml: ulr: unknown key "ulr"; did you mean "url"?'),
         ("zzz = 1", 'taskq.toml: zzz: unknown key "zzz"; valid are: app, channels, max_message_size, serializer, url, wait_replicas'),
-        ("channel = {}", 'taskq.toml: channel: "channel" is the setting of a channel; write it below [channels.default]'),
+        ("channel = {}", 'taskq.toml: channel: unknown table "channel"; did you mean [channels.default]?'),
+        ('channel = "x"', 'taskq.toml: channel: "channel" is the setting of a channel; write it below [channels.default]'),
         ("processes = 2", 'taskq.toml: processes: "processes" is the setting of a channel; write it below [channels.default]'),
         ("[default]", 'taskq.toml: default: unknown table "default"; for a channel write [channels.default]'),
         ("[chanels.a]", 'taskq.toml: chanels: unknown key "chanels"; did you mean "channels"?'),
@@ -197,3 +199,10 @@ def test_arguments_have_keys_too(project: Project) -> None:
     assert project.error({"channels": {5: {}}}) == (
         "Queue(...) argument: channels: expected a table of channels, as in [channels.default]; got a table"
     )
+
+
+def test_the_singular_is_understood(project: Project) -> None:
+    """Given [channel.mail], then the error names the table that was meant."""
+    project.write("[channel.mail]\nprocesses = 1\n")
+    with pytest.raises(ConfigError, match=r'unknown table "channel"; did you mean \[channels\.mail\]\?'):
+        project.load()

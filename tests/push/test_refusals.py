@@ -345,3 +345,20 @@ def test_a_generator_that_keeps_nothing_is_refused(queue: Queue) -> None:
         with pytest.raises(JobDefinitionError, match=r"is a generator.*result_ttl=3600"):
             queue.job(function)
     assert queue.jobs.names() == []
+
+
+def test_push_many_takes_a_list() -> None:
+    """Given something that is no list of calls, then the error says so, and shows one."""
+    job = Queue("unix:///nowhere.sock").job(name="x")(lambda a: a)
+    calls: Any = 5
+    with pytest.raises(ArgumentsError, match=r"takes a list of calls, not int: push_many\(\[\(1,\), \(2,\)\]\)"):
+        job.push_many(calls)
+
+
+def test_a_decorator_with_a_text_or_a_class_is_helped() -> None:
+    """Given @queue.job("mail"), or a decorated class, then the error says what was probably meant."""
+    queue: Any = Queue("unix:///nowhere.sock")
+    with pytest.raises(JobDefinitionError, match=r'@queue\.job\(channel="mail"\)'):
+        queue.job("mail")
+    with pytest.raises(JobDefinitionError, match=r"not the class dict: .*queue\.push"):
+        queue.job(dict)

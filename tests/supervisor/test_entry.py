@@ -58,3 +58,9 @@ def test_a_server_that_is_not_there() -> None:
     """Given a server that doesn't answer, then the error comes out here, and no process is left (the fixture `no_leak` looks)."""
     with pytest.raises(ServerUnavailable, match=r"nowhere\.sock"):
         run_worker(Queue("unix:///nowhere.sock"), options())
+
+
+def test_one_name_is_no_list_of_channels() -> None:
+    """Given a text instead of a list, then the error shows the list: a text's letters would be taken for names."""
+    with pytest.raises(ConfigError, match=r'channels must be a list of names: channels=\["default"\]'):
+        Queue("unix:///nowhere.sock").work(channels="default")

@@ -8,7 +8,7 @@ import pytest
 
 from taskq import Queue
 from taskq.channel import Keys
-from taskq.errors import ServerRefused
+from taskq.errors import ServerRefused, UnknownChannel
 from taskq.supervisor.banner import log_banner
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, make_plan
@@ -59,3 +59,11 @@ def test_a_server_that_tells_nothing_is_no_trouble(own_server: OwnServer, caplog
         plan = _plan(f"unix://quiet:pw@{server.socket}")
         log_banner(plan, None)
     assert (plan.eviction, caplog.records) == ("", [])
+
+
+def test_an_unknown_channel_is_told_without_an_option() -> None:
+    """Given a channel that isn't there, then the error speaks of it, and not of an option that a program doesn't have."""
+    queue = Queue("unix:///nowhere.sock")
+    app = AppInfo(queue.settings, ("work",), {"default": queue.channel("default")}, 0, ())
+    with pytest.raises(UnknownChannel, match=r"^no channel is named 'defalt'; did you mean \"default\"\?$"):
+        make_plan(app, WorkerOptions(channels=("defalt",)))
