@@ -44,6 +44,16 @@ def chosen_of(option: str, text: str, known: Iterable[str], what: str) -> list[s
     return chosen
 
 
+class _Switch(click.types.BoolParamType):
+    """A flag that a variable may set, too: what is wrong there isn't the option's."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            raise click.UsageError(f"TASKQ_DEBUG must be 1 or 0, not {value!r}") from None
+
+
 def _keep_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     ctx.meta[DEBUG] = value
 
@@ -53,6 +63,7 @@ def debug_option(command: F) -> F:
     return click.option(
         "--debug",
         is_flag=True,
+        type=_Switch(),
         is_eager=True,
         expose_value=False,
         envvar="TASKQ_DEBUG",

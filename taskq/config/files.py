@@ -35,6 +35,8 @@ def find_settings_file(start: Path, *, bare_name: bool = False) -> SettingsFile 
     """
     for directory in (start, *start.parents):
         bare = bare_name and directory == start
+        if os.path.isdir(directory / "taskq.toml"):
+            raise ConfigError(f"{'taskq.toml' if bare else directory / 'taskq.toml'} is a folder, and must be a file: rename or remove it")
         own = _read(directory / "taskq.toml", bare=bare)
         project = _read_project(directory / "pyproject.toml", bare=bare)
         if own and project and own.table and project.table:

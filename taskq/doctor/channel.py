@@ -76,11 +76,13 @@ class _Channel:
         else:
             left = counts[State.WAITING] + counts[State.DELAYED]
             advice = f"start one: taskq worker --channel {self._settings.name}" if left else ""
-            yield note(self._area, "workers", f"nobody works it; {left} messages wait or are delayed", advice)
+            yield note(self._area, "workers", f"nobody works it; waiting or delayed: {_messages(left)}", advice)
         held = sum(int(self._call(self._driver.held(worker))) for worker, beat in self._beats.items() if not self._is_alive(beat))
         if lost and not alive and held:
             advice = "any worker of the channel that is started gives them back after the lease"
-            yield note(self._area, "lost", f"{held} messages are reserved by {lost} workers that give no sign of life", advice)
+            yield note(
+                self._area, "lost", f"{_messages(held)} reserved by {lost} worker{'' if lost == 1 else 's'} without a sign of life", advice
+            )
 
     def _is_alive(self, beat: float) -> bool:
         return self._now - beat < self._settings.lease * 1000
@@ -121,21 +123,21 @@ class _Channel:
             if count >= _NEARLY * limit:
                 advice = f"the oldest go when there are more: look at them ({look}), then reload or flush them"
                 yield note(
-                    self._area, state.value, f"{count} messages in {state.value}, which keeps {limit}; {recent} in the last hour", advice
+                    self._area, state.value, f"{_messages(count)} in {state.value}, which keeps {limit}; {recent} in the last hour", advice
                 )
             elif recent:
                 yield note(
-                    self._area, state.value, f"{count} messages in {state.value}, {recent} of them in the last hour", f"see why: {look}"
+                    self._area, state.value, f"{_messages(count)} in {state.value}, {recent} of them in the last hour", f"see why: {look}"
                 )
             else:
-                yield good(self._area, state.value, f"{count} messages in {state.value}, none in the last hour")
+                yield good(self._area, state.value, f"{_messages(count)} in {state.value}, none in the last hour")
 
     def _parked(self, parked: int) -> Iterator[Finding]:
         if parked:
             yield note(
                 self._area,
                 "parked",
-                f"{parked} messages are parked: no worker that was here knows their job",
+                f"{_messages(parked)} parked: no worker that was here knows the job",
                 f"start a worker whose app has it; taskq list {self._settings.name} --state parked names the jobs",
             )
 
@@ -155,6 +157,10 @@ class _Channel:
                 yield loses(
                     self._area,
                     "orphans",
-                    f"{held} messages are reserved by {worker}, which isn't registered: nobody's lease ends, so nobody misses it",
+                    f"{_messages(held)} reserved by {worker}, which isn't registered: nobody's lease ends, so nobody misses it",
                     "start a worker of the channel: it looks for such messages within a minute, and gives them back",
                 )
+
+
+def _messages(number: int) -> str:
+    return f"{number} message{'' if number == 1 else 's'}"

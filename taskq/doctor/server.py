@@ -55,7 +55,7 @@ def _role(facts: ServerFacts) -> Iterator[Finding]:
         yield note(
             _AREA,
             "role",
-            f"it is a master with {facts.number('connected_slaves')} replicas",
+            f"it is a master; replicas: {facts.number('connected_slaves')}",
             "replication lags behind: a failover loses what the new master hadn't received yet, also pushes that were answered",
         )
 

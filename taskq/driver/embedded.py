@@ -25,7 +25,7 @@ from urllib.parse import quote
 from taskq.clock import monotonic
 from taskq.driver.daemon import last_lines, run_detached
 from taskq.driver.filelock import is_locked, try_lock
-from taskq.driver.unixsocket import ask, find_socket, place_socket
+from taskq.driver.unixsocket import ask, clear_socket, find_socket, place_socket
 from taskq.errors import ServerUnavailable
 
 __all__ = ["EmbeddedServer", "ServerStatus", "is_available"]
@@ -165,6 +165,7 @@ class EmbeddedServer:
             while (left := deadline - monotonic()) > 0:
                 info = self._info(min(left, 1.0))
                 if (pid and info.get("process_id", pid) != pid) or not (info or is_locked(self._lock)):
+                    clear_socket(self.directory)
                     return bool(pid)  # gone, or gone and started anew by somebody else
                 if info and not pid:
                     pid = info["process_id"]

@@ -22,8 +22,7 @@ class WrongKey(NamedTuple):
     wanted: str
 
     def __str__(self) -> str:
-        found = f"is a {self.found}, and" if self.found else "is of another type: it"
-        return f"the key {self.key} {found} should be a {self.wanted}"
+        return f"the key {self.key} should be a {self.wanted}, and is {f'a {self.found}' if self.found else 'something else'}"
 
 
 def wrong_keys(call: Callable[[Command], Any], driver: Driver) -> list[WrongKey]:

@@ -7,11 +7,12 @@ import os
 import socket
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from taskq.errors import ServerUnavailable
 
-__all__ = ["ask", "find_socket", "place_socket"]
+__all__ = ["ask", "clear_socket", "find_socket", "place_socket"]
 
 #: The longest path that every system takes for a Unix socket (Linux: 107 bytes, macOS: 103).
 _PATH_LIMIT = 103
@@ -55,10 +56,32 @@ def place_socket(directory: Path) -> Path:
     if _fits(inside):
         return inside
     place = _short_path(directory)
-    _make_private(place.parent)
+    _occupy(place)
     inside.unlink(missing_ok=True)
     inside.symlink_to(place)
     return place
+
+
+def clear_socket(directory: Path) -> None:
+    """Remove the folder outside of `directory` in which its socket was, when no other server has its socket there."""
+    place = find_socket(directory)
+    if place.parent != directory:
+        with suppress(OSError):
+            _marker(place).unlink(missing_ok=True)
+            place.parent.rmdir()
+
+
+def _occupy(place: Path) -> None:
+    """Make the folder of a socket and leave a mark in it: between this and the start of the server nobody may take it for empty."""
+    while True:
+        _make_private(place.parent)
+        with suppress(FileNotFoundError):  # another project has just stopped its server, and removed the folder
+            _marker(place).touch()
+            return
+
+
+def _marker(place: Path) -> Path:
+    return place.with_suffix(".used")
 
 
 def _fits(path: Path) -> bool:

@@ -33,7 +33,7 @@ def test_a_sound_project(type_: Type, keeping: ServerProcess, project: Project) 
     done = type_("doctor", "--url", keeping.url)
     assert (done.code, "Nothing found that loses jobs." in done.out) == (0, True)
     assert "it loads, and has 3 jobs" in done.out
-    assert "nobody works it; 0 messages wait or are delayed\n" in done.out
+    assert "nobody works it; waiting or delayed: 0 messages\n" in done.out
     assert "LOSES" not in done.out
 
 
@@ -157,7 +157,7 @@ def test_reserved_messages_of_nobody(channel: Channel) -> None:
     code, finding = channel.check("orphans")
     assert finding is not None
     assert (code, finding["level"]) == (1, "loses")
-    assert "1 messages are reserved by w1, which isn't registered" in finding["text"]
+    assert "1 message reserved by w1, which isn't registered" in finding["text"]
 
 
 def test_workers_and_what_stays_behind(channel: Channel) -> None:
@@ -195,7 +195,7 @@ def test_lost_workers(channel: Channel) -> None:
     channel.admin.zadd(channel.keys.workers, {"w1": channel.server_ms() - 3_600_000})
     code, finding = channel.check("lost")
     assert finding is not None
-    assert (code, "1 messages are reserved by 1 workers that give no sign of life" in finding["text"]) == (0, True)
+    assert (code, "1 message reserved by 1 worker without a sign of life" in finding["text"]) == (0, True)
 
 
 def test_failed_messages(channel: Channel) -> None:

@@ -176,3 +176,11 @@ def test_output_that_cant_be_written_is_told(project: Project, args: tuple[str, 
         )
     said = done.stderr.removeprefix("imported\n")  # by the app
     assert (done.returncode, said) == (1, "Error: the output can't be written: No space left on device\n")
+
+
+def test_a_wrong_variable_is_told_by_its_name(project: Project) -> None:
+    """Given TASKQ_DEBUG that is neither yes nor no, then the error names the variable, and no option that nobody wrote."""
+    done = project.type("config", env={"TASKQ_DEBUG": "maybe"})
+    assert (done.code, done.err) == (2, "Error: TASKQ_DEBUG must be 1 or 0, not 'maybe'\nTry 'taskq config --help'.\n")
+    assert project.type("config", env={"TASKQ_DEBUG": "1"}).code == 0
+    assert project.type("config", "--debug").code == 0

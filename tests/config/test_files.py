@@ -51,9 +51,10 @@ def test_pyproject_without_table(project: Project) -> None:
 
 
 def test_a_folder_named_like_the_file(project: Project) -> None:
-    """Given a folder named taskq.toml, it is passed over."""
+    """Given a folder named taskq.toml, it is an error: settings were meant, and a worker without them would do something else."""
     (project.folder / "taskq.toml").mkdir()
-    assert project.load().app is None
+    with pytest.raises(ConfigError, match=r"taskq\.toml is a folder, and must be a file"):
+        project.load()
 
 
 def test_both_files(project: Project) -> None:

@@ -54,7 +54,7 @@ def test_a_sound_server_is_good() -> None:
         ({"rdb_last_bgsave_status": "err"}, {}, "disk", Level.LOSES, "couldn't write its last snapshot"),
         ({"loading": "1"}, {}, "persistence", Level.UNUSABLE, "is loading"),
         ({"role": "slave", "master_host": "m", "master_port": "1"}, {}, "role", Level.UNUSABLE, "replica of m:1"),
-        ({"connected_slaves": "2"}, {}, "role", Level.NOTE, "2 replicas"),
+        ({"connected_slaves": "2"}, {}, "role", Level.NOTE, "replicas: 2"),
         ({"maxmemory": "1100000"}, {}, "memory", Level.NOTE, "(maxmemory) are used"),
         ({"used_memory": "7000000000"}, {}, "memory", Level.NOTE, "of the machine's"),
         ({"connected_clients": "90"}, {"maxclients": "100"}, "clients", Level.NOTE, "90 of at most 100"),

@@ -272,6 +272,19 @@ def test_a_long_path_has_its_socket_elsewhere(long_project: EmbeddedServer) -> N
     assert (long_project.directory / "appendonlydir").is_dir()
 
 
+def test_the_folder_of_a_socket_elsewhere_is_removed_with_the_last(long_project: EmbeddedServer) -> None:
+    """Given two servers with their sockets elsewhere, then their folder stays until the second is stopped, and is gone then."""
+    other = EmbeddedServer(long_project.directory.parent / "other" / ".taskq")
+    long_project.ensure()
+    other.ensure()
+    folder = long_project.socket.parent
+    other.stop()
+    assert sorted(path.suffix for path in folder.iterdir()) == [".sock", ".used"]
+    long_project.stop()
+    assert not folder.exists()
+    long_project.ensure()
+
+
 def test_a_long_path_is_found_from_another_tmpdir(long_project: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a running server with its socket elsewhere, if a process has another TMPDIR, then it finds the same server."""
     url = long_project.ensure()

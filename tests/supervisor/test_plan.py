@@ -48,7 +48,7 @@ def test_a_key_of_another_type_ends_the_start(server: ServerProcess, prefix: str
     server.admin.set(name, "mine")
     with pytest.raises(ServerRefused) as refused:
         make_plan(app, WorkerOptions())
-    assert str(refused.value).startswith(f"channel mail: the key {name} is a string, and should be a {kind}. Something else uses this name")
+    assert str(refused.value).startswith(f"channel mail: the key {name} should be a {kind}, and is a string. Something else uses this name")
 
 
 def test_a_server_that_tells_nothing_is_no_trouble(own_server: OwnServer, caplog: pytest.LogCaptureFixture) -> None:
