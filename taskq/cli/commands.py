@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import signal
 import sys
 from typing import Any, NamedTuple
 
@@ -111,6 +112,10 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line. Ends the process with the exit code."""
+    if sys.argv[1:2] == ["worker"]:
+        # They change the number of processes. Before there are any, and after, they would stop this one, as nobody expects.
+        for number in (signal.SIGTTIN, signal.SIGTTOU):
+            signal.signal(number, signal.SIG_IGN)
     for stream in (sys.stdout, sys.stderr):
         # A terminal that can't show a letter shall get its number rather than an error.
         if isinstance(stream, io.TextIOWrapper):

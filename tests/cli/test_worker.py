@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from taskq.supervisor import WorkerOptions
 from tests.cli.conftest import Project, Type
+from tests.support.worker import clean_environment
 
 
 @pytest.fixture
@@ -126,3 +131,33 @@ def test_a_reloaded_message_runs_anew(project: Project) -> None:
     assert (told["state"], told["attempts"]) == ("failed", 1)
     assert [record["error"] for record in told["history"]] == ["ValueError: bang"] * 2
     assert "raise ValueError" in told["history"][1]["traceback"]
+
+
+SIGNALS_AT_BOTH_ENDS = """
+import atexit, os, signal, sys
+import taskq.supervisor
+
+def both(*args):
+    for number in (signal.SIGTTIN, signal.SIGTTOU):
+        os.kill(os.getpid(), number)
+    return 0
+
+atexit.register(both)
+taskq.supervisor.run_worker = both
+sys.argv = ["taskq", "worker", "shop.jobs"]
+from taskq.cli import main
+main()
+"""
+
+
+def test_signals_for_more_and_fewer_processes_stop_no_worker_at_its_ends() -> None:
+    """Given a worker that starts or ends, if SIGTTIN or SIGTTOU comes, then it isn't stopped, which is what the system does by itself."""
+    process = subprocess.Popen([sys.executable, "-c", SIGNALS_AT_BOTH_ENDS], env=clean_environment())
+    try:
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert not os.WIFSTOPPED(status), signal.Signals(os.WSTOPSIG(status)).name
+        assert os.waitstatus_to_exitcode(status) == 0
+        process.returncode = 0
+    finally:
+        process.kill()
+        process.wait(10)
