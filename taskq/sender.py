@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Sender"]
 
+#: So many idle connections are kept at most, for all threads, and for each event loop: a crowd that pushed once needs them no more.
+IDLE_LIMIT = 16
 #: Event loops of a parent process, with their connections. A forked child must not even clean them up: they share their sockets.
 _of_parents: list[Any] = []
 
@@ -93,8 +95,12 @@ class Sender:
         self._borrower = threading.get_ident()
 
     def _keep(self, link: Link) -> None:
-        if link is not self._lent:
+        if link is self._lent:
+            return
+        if len(self._idle) < IDLE_LIMIT:
             self._idle.append(link)
+        else:
+            link.close()
 
     def _confirm(self, link: Link, replicas: int) -> None:
         """See that so many replicas have what was sent last over this connection."""
@@ -158,12 +164,12 @@ class Sender:
             await link.close()
             raise
         except TaskqError:
-            links.keep(link)
+            await links.keep(link)
             raise
         except BaseException:
             await link.close()
             raise
-        links.keep(link)
+        await links.keep(link)
         return reply
 
     async def _aconfirm(self, link: AsyncLink, replicas: int) -> None:
@@ -269,9 +275,12 @@ class _LoopLinks:
             raise
         return link
 
-    def keep(self, link: AsyncLink) -> None:
-        """Keep a connection for the next command."""
-        self._idle.append(link)
+    async def keep(self, link: AsyncLink) -> None:
+        """Keep a connection for the next command, unless enough are kept."""
+        if len(self._idle) < IDLE_LIMIT:
+            self._idle.append(link)
+        else:
+            await link.close()
 
     async def close(self) -> None:
         """Close all idle connections."""

@@ -30,6 +30,7 @@ from taskq.supervisor.child import Connection, die_with_parent, fork
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.ready import wait_for
 from taskq.worker.main import work
+from taskq.worker.poke import Poke
 from taskq.worker.record import Records
 
 __all__ = ["AppInfo", "Estate", "Exited", "Failed", "Listen", "Spawn", "Started", "Tell", "zygote"]
@@ -268,13 +269,7 @@ class _Nursery:
 
     def _live(self, order: Spawn, parent: int) -> None:
         self._settle_in(parent, f"taskq: {order.channel.name}")
-        record = self._records[order.slot]
-
-        def poke() -> None:
-            with contextlib.suppress(BlockingIOError):  # it is full of pokes: the supervisor will look anyway
-                os.write(self._poke_fd, b"!")
-
-        work(self._queue, order.url, order.channel, order.worker, record, poke)
+        work(self._queue, order.url, order.channel, order.worker, self._records[order.slot], Poke(self._poke_fd))
 
     def _listen(self, read: int, write: int, parent: int) -> None:
         self._settle_in(parent, "taskq: listeners")

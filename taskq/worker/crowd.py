@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
@@ -17,6 +16,7 @@ from taskq.worker.eventloop import new_loop
 from taskq.worker.intake import Intake
 from taskq.worker.lane import Lane, Tools
 from taskq.worker.opening import Opener
+from taskq.worker.poke import Poke
 from taskq.worker.pump import Crew, Post, Pump
 from taskq.worker.record import Record
 from taskq.worker.settler import Settler
@@ -35,10 +35,10 @@ class Crowd:
     """The event loop, the lanes, and the pump that feeds them."""
 
     def __init__(
-        self, queue: Queue, driver: Driver, link: Link, record: Record, *, worker: str, channel: ChannelSettings, poke: Callable[[], None]
+        self, queue: Queue, driver: Driver, link: Link, record: Record, *, worker: str, channel: ChannelSettings, poke: Poke
     ) -> None:
         self._loop = new_loop()
-        self._sleeper = Sleeper()
+        self._sleeper = Sleeper([poke.descriptor])
         self._opener = Opener(queue, channel)
         self._post = Post(driver, link, record, worker, channel, self._sleeper, poke)
         self._is_over = False

@@ -45,10 +45,17 @@ class Intake:
         self._worker = worker
         self._channel = channel
         self._look_at_memory = _MEMORY_EVERY
+        self._parent = os.getppid()
 
     def may_reserve(self) -> bool:
         """False while the supervisor's heartbeats don't get through: a message taken now might be rescued while it runs."""
-        return monotonic() - self._record.beat <= self._channel.lease / 2
+        if monotonic() - self._record.beat <= self._channel.lease / 2:
+            return True
+        if os.getppid() != self._parent:
+            # The kernel ends it with its parent, but forgets that when a job changes the user.
+            _log.error("worker %s (pid %d) ends: its supervisor is gone", self._worker, os.getpid())
+            os._exit(1)
+        return False
 
     def open(self, batch: list[bytes], known: Collection[bytes] = ()) -> list[Message]:
         """Read the heads. What has none, or a broken one, gets one before it can be started. Ids in `known` are left out."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from taskq import events
@@ -14,6 +13,7 @@ from taskq.driver.load import load_driver
 from taskq.events import ProcessEvent
 from taskq.queue import Queue
 from taskq.worker.lifespan import Lifespan
+from taskq.worker.poke import Poke
 from taskq.worker.record import Record
 from taskq.worker.running import CANT_START, Phase
 from taskq.worker.solo import Solo
@@ -31,7 +31,7 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
-def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, record: Record, poke: Callable[[], None]) -> None:
+def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, record: Record, poke: Poke) -> None:
     """Run jobs of a channel until told to stop (SIGTERM) or replaced.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+from collections.abc import Iterable
 
 from taskq.worker.waiter import SIGTERM, Waiter
 
@@ -14,9 +15,9 @@ __all__ = ["Sleeper"]
 class Sleeper(Waiter):
     """Is made in the main thread, sleeps in another."""
 
-    def __init__(self) -> None:
+    def __init__(self, others: Iterable[int] = ()) -> None:
         self._is_asleep = False
-        super().__init__()
+        super().__init__(others)
 
     def wake(self) -> None:
         """End the sleep, from any thread. Cheap while nobody sleeps."""

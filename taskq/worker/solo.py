@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from taskq.config import ChannelSettings
@@ -12,6 +11,7 @@ from taskq.worker.canceller import Canceller
 from taskq.worker.executor import SyncExecutor
 from taskq.worker.loop import Loop
 from taskq.worker.opening import Opener
+from taskq.worker.poke import Poke
 from taskq.worker.record import Record
 from taskq.worker.runner import Runner
 from taskq.worker.waiter import Waiter
@@ -23,9 +23,9 @@ class Solo:
     """The loop, with all that it needs."""
 
     def __init__(
-        self, queue: Queue, driver: Driver, link: Link, record: Record, *, worker: str, channel: ChannelSettings, poke: Callable[[], None]
+        self, queue: Queue, driver: Driver, link: Link, record: Record, *, worker: str, channel: ChannelSettings, poke: Poke
     ) -> None:
-        waiter = Waiter()
+        waiter = Waiter([poke.descriptor])
         self._executor = SyncExecutor()
         runner = Runner(Opener(queue, channel), self._executor, record, worker, channel.max_crashes)
         self._canceller = Canceller(waiter, record, runner, self._executor)

@@ -8,7 +8,7 @@ import signal
 
 # signal.getsignal turns what this returns into enum members, which takes longer than a short job; it is called after every job.
 from _signal import getsignal as _getsignal  # type: ignore[import-not-found]
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
 
 from taskq.clock import monotonic
@@ -24,8 +24,10 @@ class Waiter:
     The handler only notes the signal. What wakes a sleeping `wait` is the byte that Python writes into the wake-up pipe.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, others: Iterable[int] = ()) -> None:
+        """`others` are descriptors that the process needs besides."""
         self.stopping = False
+        self._others = tuple(others)
         #: What the supervisor's signal that a job is cancelled leads to, in the main thread.
         self.on_cancel: Callable[[int, FrameType | None], None] = self._ignore
         # Kept, because each access to a method makes another object, and `check` compares.
@@ -70,8 +72,8 @@ class Waiter:
             self.install()
 
     def descriptors(self) -> list[int]:
-        """What must stay open for signals to be heard."""
-        return [self._read, self._write]
+        """What must stay open for signals to be heard, and the others that the process needs."""
+        return [self._read, self._write, *self._others]
 
     def wait(self, fileno: int | None, timeout: float) -> bool:
         """Sleep until the descriptor is readable (True), the worker is told to stop, or `timeout` seconds are over (False)."""

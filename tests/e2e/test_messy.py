@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -84,6 +85,31 @@ def test_a_process_whose_descriptors_are_closed_is_replaced(start_worker: StartW
     assert ledger.values("mess_up")[0] not in {value["pid"] for value in ledger.values("state")}
     assert len(ledger.lines("state")) == 5
     assert store.count(State.WAITING) + store.count(State.DELAYED) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_process_that_can_not_call_its_supervisor_is_replaced(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a job that closes the pipe to the supervisor, then its process ends in good order, and another runs what comes, once."""
+    worker = start_worker("messy")
+    messy.close_one_end.push()
+    ledger.wait_for("closed")
+    messy.state.push_many([()] * 300)
+    ledger.wait_for("state", 300)
+    assert worker.stop() == 0
+    assert "a job has closed file descriptors" in worker.log
+    assert "exited with code" not in worker.log
+    assert len(ledger.lines("state")) == 300
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread watches the parent")
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_process_that_has_forgotten_its_parent_ends_with_it(start_worker: StartWorker, ledger: Ledger, concurrency: int) -> None:
+    """Given a job that makes the kernel forget whose child it is, if the supervisor is killed, then the process ends all the same."""
+    worker = start_worker("messy", "--concurrency", str(concurrency), settings={"lease": 1})
+    messy.forget_parent.push()
+    ledger.wait_for("forgot")
+    worker.kill()  # and waits until all are gone
+    assert "its supervisor is gone" in worker.log
 
 
 def test_a_fork_that_comes_back_settles_nothing(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:

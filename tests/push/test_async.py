@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 from taskq import ArgumentsError, PushOutcomeUnknown, Queue, ServerUnavailable
+from taskq.sender import IDLE_LIMIT
 from tests.push.conftest import MakeQueue
 from tests.push.shelf import Shelf
 from tests.support.relay import Relay
 from tests.support.servers import ServerProcess
+from tests.support.wait import wait_until
 
 
 def add(a: int, b: int = 1) -> int:
@@ -222,3 +224,19 @@ def test_a_server_that_is_not_there_is_told(make_queue: MakeQueue) -> None:
             await queue.job(add).apush(1)
 
     asyncio.run(push())
+
+
+def test_a_crowd_of_tasks_leaves_few_connections(queue: Queue, server: ServerProcess) -> None:
+    """Given sixty pushes at once on one loop, when they are done, then the server has few connections of it."""
+    job = queue.job(add)
+
+    async def push() -> int:
+        before = len(server.admin.client_list())
+        await asyncio.gather(*(job.apush(number) for number in range(60)))
+        wait_until(lambda: len(server.admin.client_list()) - before <= IDLE_LIMIT)
+        await job.apush(61)
+        await queue.aclose()
+        return before
+
+    asyncio.run(push())
+    assert server.admin.llen(queue.sender("default").driver.keys.waiting) == 61

@@ -14,6 +14,7 @@ import pytest
 from taskq import Queue
 from taskq.channel import State
 from taskq.driver.base import Command
+from taskq.sender import IDLE_LIMIT
 from tests.push.conftest import MakeQueue
 from tests.push.shelf import Shelf
 from tests.support.relay import Relay
@@ -217,3 +218,22 @@ def test_a_forked_child_has_no_part_in_a_lent_connection(queue: Queue, shelf: Sh
     job.push(2)
     assert len(shelf.waiting()) == 2
     link.close()
+
+
+def test_a_crowd_of_threads_leaves_few_connections(queue: Queue) -> None:
+    """Given sixty threads that push at once, when they are done, then few connections are kept, and the next pushes go over them."""
+    job = queue.job(name="add")(lambda number: None)
+    together = threading.Barrier(60)
+
+    def push(number: int) -> None:
+        together.wait()
+        job.push(number)
+
+    threads = [threading.Thread(target=push, args=(number,)) for number in range(60)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sender = queue.sender("default")
+    assert 1 <= len(sender._idle) <= IDLE_LIMIT
+    assert int(sender.call(sender.driver.count(State.WAITING))) == 60

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import os
 import resource
@@ -177,3 +178,21 @@ def returns_anything() -> Any:
     """Return what no serializer can take."""
     note("returns")
     return lambda: None
+
+
+@queue.job
+def close_one_end() -> None:
+    """Close the ends of pipes that lead out of this process, the one to the supervisor among them."""
+    links = [Path(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]
+    found = {int(link.name): str(link.readlink()) for link in links if link.is_symlink()}
+    for fd, where in found.items():
+        if fd > 2 and where.startswith("pipe:") and list(found.values()).count(where) == 1:
+            os.close(fd)
+    note("closed", os.getpid())
+
+
+@queue.job
+async def forget_parent() -> None:
+    """What a change of the user does, too, in the main thread: the kernel doesn't end this process with its parent any more."""
+    ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)
+    note("forgot", os.getpid())
