@@ -33,12 +33,18 @@ class Stop:
     """Notes the signals that end the chaos. Everything is ended in order, so nothing is interrupted."""
 
     def __init__(self) -> None:
-        self.wanted = False
+        #: The signal, 0: none yet.
+        self.number = 0
         # What is ignored stays ignored: with nohup a closed terminal ends nothing.
         self._old = {number: signal.signal(number, self._note) for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.wanted = True
+        self.number = number
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it shall end."""
+        return self.number > 0
 
     def forget(self) -> None:
         """Put the handlers back that were there."""

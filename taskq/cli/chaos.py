@@ -54,17 +54,18 @@ def command(url: str | None, yes: bool, keep: Path | None, as_json: bool, **opti
         check_url(url)
         if not yes:
             raise click.UsageError("--url: connections of everybody on that server are cut, and it is paused: say --yes if that may be")
-    report = _run(plan, url, keep, as_json)
+    report, number = _run(plan, url, keep, as_json)
     if as_json:
         print_json(msgspec.to_builtins(report) | {"ok": report.is_good})
     else:
         print_text(summary(report))
     if report.stopped:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(number)
     return 0 if report.is_good else 1
 
 
-def _run(plan: Plan, url: str | None, keep: Path | None, as_json: bool) -> Report:
+def _run(plan: Plan, url: str | None, keep: Path | None, as_json: bool) -> tuple[Report, int]:
+    """Return how it ended, and the signal that ended it early, if one did."""
     view = NoView() if as_json else LiveView() if sys.stdout.isatty() else LineView()
     with site(url, keep) as place:
         if not as_json:
@@ -73,7 +74,7 @@ def _run(plan: Plan, url: str | None, keep: Path | None, as_json: bool) -> Repor
             report = Run(place, plan, view).play()
     for text in place.unkept:
         warn(text)
-    return report
+    return report, place.stop.number
 
 
 def _plan(faults: Sequence[str], options: dict[str, Any]) -> Plan:

@@ -9,8 +9,10 @@ import click
 from taskq.channel import STATES, State
 from taskq.cli.options import as_json, channel_argument, server_options, state_option
 from taskq.cli.output import Column, print_json, print_table
+from taskq.cli.problems import NotThere
 from taskq.cli.target import open_inspector
 from taskq.cli.words import count, duration
+from taskq.config import did_you_mean
 from taskq.inspector import Entry
 
 __all__ = ["command"]
@@ -35,10 +37,12 @@ def command(channel: str, state: str, *, job: str | None, limit: int, as_json: b
     chosen = State(state)
     found = inspector.entries(channel, chosen, job=job)
     entries = found if limit == 0 else islice(found, limit)
-    if as_json:
-        print_json([entry.data() for entry in entries])
-        return
     shown = list(entries)
+    if not shown and job:
+        _check_job(job, inspector.job_names())
+    if as_json:
+        print_json([entry.data() for entry in shown])
+        return
     if shown:
         print_table(_columns(chosen), map(_row, shown))
     else:
@@ -46,6 +50,13 @@ def command(channel: str, state: str, *, job: str | None, limit: int, as_json: b
     if limit and next(found, None) is not None:
         total = "" if job else f" of {count(inspector.counts(channel).of(chosen), 'message')}"
         click.echo(f"the first {limit}{total}; --limit 0 lists all", err=True)
+
+
+def _check_job(wanted: str, names: list[str]) -> None:
+    """See that there is such a job. Only when it has no messages: those of a job that is gone can be listed."""
+    known = {*names, *(name.rpartition(":")[2] for name in names)}
+    if names and wanted not in known:
+        raise NotThere(f"no job is named {wanted!r}; {did_you_mean(wanted, known)}")
 
 
 def _columns(state: State) -> list[Column]:

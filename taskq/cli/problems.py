@@ -5,7 +5,7 @@
 | 0 | done |
 | 1 | what was asked for is not there, or the output can't be written; `worker --burst`: a job failed |
 | 2 | a mistake in the command, the settings or the app, or the server can't be used |
-| 130 | ended by Ctrl-C |
+| 130 | ended by Ctrl-C; 143: by SIGTERM, 129: by SIGHUP, where such a signal doesn't mean a stop in good order |
 | 141 | who read the output has gone (as in `taskq list ... | head`) |
 """
 
@@ -46,7 +46,7 @@ def report(error: BaseException, *, debug: bool) -> int:
         _hush()
         return BROKEN_PIPE
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return INTERRUPTED
+        return 128 + int(error.args[0]) if isinstance(error, KeyboardInterrupt) and error.args else INTERRUPTED
     if isinstance(error, OSError) and error.errno in _NO_OUTPUT and error.filename is None:
         _hush()
         with suppress(OSError):

@@ -67,6 +67,10 @@ class Inspector:
         """Return the names of all known channels."""
         return self._queue.channel_names() if self._queue else sorted(self.settings.channels)
 
+    def job_names(self) -> list[str]:
+        """Return the names of the app's jobs; without a queue none is known."""
+        return self._queue.jobs.names() if self._queue else []
+
     def counts(self, channel: str) -> Counts:
         """Return how many messages are in each state.
 

@@ -16,8 +16,8 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def stop_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP (a closed terminal) end the block as Ctrl-C does: with all its clean-up."""
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(number)  # decides the exit code
 
     # What is ignored stays ignored: with nohup a closed terminal ends nothing.
     old = {number: signal.signal(number, stop) for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN}

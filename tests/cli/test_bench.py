@@ -175,7 +175,7 @@ def test_jobs_that_fail_are_told(bench: Bench, server: ServerProcess) -> None:
 def test_a_stop_removes_everything(
     environment: Mapping[str, str], server: ServerProcess, scratch: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Given a bench at work, when it is told to stop, then it says so, ends with code 130, and leaves no process, key and file."""
+    """Given a bench at work, when it is told to stop, then it says so, ends with the signal's code, and leaves no process, key and file."""
     before = offspring()
     # So many jobs that it doesn't end before: their messages lie on shelves, in waiting and in the worker's hands.
     command = [sys.executable, "-c", TASKQ, "bench", "--only", "drain", "--jobs", "50000", "--url", server.url]
@@ -183,7 +183,7 @@ def test_a_stop_removes_everything(
         wait_until(lambda: any(b":reserved:" in key for key in server.admin.keys("*")), timeout=30, what="a worker that has messages")
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (130, "")
+    assert (process.returncode, err) == (128 + number, "")
     assert "Stopped. The bench's worker and messages are removed." in out
     assert (server.admin.keys("*"), list(scratch.iterdir())) == ([], [])
     assert offspring() <= before

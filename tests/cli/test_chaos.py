@@ -188,7 +188,7 @@ def test_a_signal_ends_it_and_nothing_is_left(environment: Mapping[str, str], sc
         wait_until(lambda: "runs" in lines.readline(), timeout=30)
         process.send_signal(number)
         rest = lines.read()
-    assert process.wait(20) == 130
+    assert process.wait(20) == 128 + number
     assert "Stopped. Server and data of the chaos are removed." in rest
     assert "\nlost      0; not worked off: " in rest
     assert list(scratch.iterdir()) == []

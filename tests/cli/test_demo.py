@@ -216,14 +216,14 @@ def test_on_another_server_no_key_stays(demo: Demo, folder: Path, server: Server
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_removes_everything(environment: Mapping[str, str], folder: Path, scratch: Path, number: signal.Signals) -> None:
-    """Given a demo at work, when it is told to stop, then it says so, ends with code 130, and leaves no process and no file."""
+    """Given a demo at work, when it is told to stop, then it says so, ends with the signal's code, and leaves no process and no file."""
     before = offspring()
     command = [sys.executable, "-c", TASKQ, "demo", str(folder)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_until(lambda: any("taskq: files" in title for title in _titles(process.pid)), what="a child that runs jobs")
         process.send_signal(number)
         out, err = process.communicate(timeout=20)
-    assert (process.returncode, err) == (130, "")
+    assert (process.returncode, err) == (128 + number, "")
     assert "Stopped. The demo's server and data are removed." in out
     assert list(scratch.iterdir()) == []
     assert offspring() <= before

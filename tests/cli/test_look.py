@@ -47,6 +47,14 @@ def test_a_key_of_another_type_is_named(queue: Queue, type_: Type, project: Proj
     assert f"channel {project.channel}: the key {key} should be a list, and is a string. Something else uses this name" in ended.err
 
 
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_job_that_isnt_there_is_told(queue: Queue, type_: Type, project: Project, more: list[str]) -> None:
+    """Given --job with a name that the app doesn't have, then that is said, and one that it has is simply without messages."""
+    ended = type_("list", project.channel, "--job", "bom", *more)
+    assert (ended.code, ended.err) == (1, "Error: no job is named 'bom'; did you mean \"boom\"?\n")
+    assert type_("list", project.channel, "--job", "boom", *more).code == 0
+
+
 def test_what_is_refused_is_told_as_a_sentence(type_: Type, own_server: OwnServer) -> None:
     """Given a server that refuses, then the error says in words what it was asked to do."""
     ended = type_("info", "--url", f"unix://{own_server(requirepass='s3cret').socket}")
