@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from taskq.channel import State
 from taskq.clock import monotonic
 from taskq.driver.base import Command, Driver
-from taskq.errors import QueueFull, ServerError
+from taskq.errors import QueueFull, ServerError, ServerRefused
 
-__all__ = ["PAGE", "Caller", "Found", "Patient", "Steps", "arun", "find", "run"]
+__all__ = ["PAGE", "Caller", "Found", "Patient", "Steps", "arun", "find", "find_stray", "run"]
 
 T = TypeVar("T")
 #: Yields commands, whose replies it is sent, and seconds to wait.
@@ -135,6 +135,25 @@ def _among_reserved(driver: Driver, message_id: str) -> Steps[Found | None]:
         if found := (yield from _look_through(driver, worker, message_id)):
             return Found(State.RESERVED, found, worker)
     return None
+
+
+def find_stray(driver: Driver, message_id: str) -> Steps[Found | None]:
+    """Look for a message that the server has given to a worker which is no more, until a supervisor brings it back.
+
+    It walks through all keys of the server: to be asked before somebody is told that a message is gone.
+    """
+    cursor: Any = 0
+    while True:
+        try:
+            cursor, keys = yield driver.scan_reserved(cursor)
+        except ServerRefused:  # not everybody may walk through the keys
+            return None
+        for key in keys:
+            worker = key.decode(errors="replace").split(":reserved:", 1)[1]
+            if found := (yield from _look_through(driver, worker, message_id)):
+                return Found(State.RESERVED, found, worker)
+        if not int(cursor):
+            return None
 
 
 def _look_through(driver: Driver, place: State | str, message_id: str) -> Steps[bytes | None]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from taskq.asking import Found, Patient, Steps, find
+from taskq.asking import Found, Patient, Steps, find, find_stray
 from taskq.channel import State
 from taskq.clock import monotonic
 from taskq.driver.base import Driver
@@ -174,6 +174,9 @@ class Lookout:
             self._missed += 1
             self._due = monotonic() + 0.1
             if self._missed < 2:
+                return None
+            if (yield from find_stray(self._driver, self._subject.id)) is not None:
+                self._missed, self._due = 0, monotonic() + self._pause
                 return None
             if (ending := _read((yield self._driver.result(self._subject.id)), self._subject)) is not None:
                 return ending

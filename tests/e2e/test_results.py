@@ -9,7 +9,7 @@ import time
 import pytest
 
 from taskq import JobFailed, NoResult, ResultTimeout
-from taskq.channel import State
+from taskq.channel import Keys, State
 from tests.e2e.apps import answering
 from tests.e2e.conftest import StartWorker
 from tests.support.ledger import Ledger
@@ -153,6 +153,18 @@ def test_nobody_waits_for_a_message_that_is_gone(server: ServerProcess) -> None:
             handle.result()
         assert time.monotonic() - began < 8
         timer.join()
+
+
+def test_a_message_with_a_worker_that_is_no_more_is_not_gone(server: ServerProcess) -> None:
+    """Given a message that the server has given to a dead worker, then who waits for it goes on waiting until it is brought back."""
+    handle = answering.add.push(1, 1)
+    keys = Keys("queue")
+    server.admin.lmove(keys.waiting, keys.reserved("dead"), "RIGHT", "RIGHT")
+    with pytest.raises(ResultTimeout):
+        handle.result(4.5)
+    server.admin.delete(keys.reserved("dead"))
+    with pytest.raises(NoResult, match="deleted or flushed"):
+        handle.result()
 
 
 def test_a_broken_connection_is_waited_through(start_worker: StartWorker, server: ServerProcess, ledger: Ledger) -> None:
