@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from taskq.codec import check_python, serializer_of_code
+from taskq.codec import Serializer, check_python, python_of, serializer_of_code
 from taskq.errors import JobFailed, MalformedMessage, NoResult, ResultCancelled, ResultError, SignatureError
 from taskq.history import Record
 from taskq.signing import SIGNATURE_SIZE, Signer
@@ -15,6 +15,8 @@ from taskq.signing import SIGNATURE_SIZE, Signer
 __all__ = ["Ending", "ending_of", "pack_ending", "pack_part", "read_ending", "read_part", "value_of"]
 
 _PART = struct.Struct(">QB")
+#: In the serializer's place of a part: a pickle with code by value, and above this the minor version of the Python that can run it.
+_CODE = 128
 #: Where the flags of a message stand in what is signed.
 _NO_FLAGS = 0
 
@@ -96,9 +98,10 @@ def value_of(ending: Ending, message_id: str) -> Any:
         raise ResultError(f"the result of {message_id} can't be read here: {type(error).__name__}: {error}") from error
 
 
-def pack_part(number: int, value: bytes, serializer: int, identity: bytes, signer: Signer | None) -> bytes:
+def pack_part(number: int, value: bytes, serializer: Serializer, identity: bytes, signer: Signer | None) -> bytes:
     """Return the bytes of what a job has yielded. Its number is signed too: parts can't change places."""
-    data = _PART.pack(number, serializer) + value
+    python = python_of(serializer, value)
+    data = _PART.pack(number, serializer.code if python is None else _CODE + int(python.partition(".")[2])) + value
     return data if signer is None else data + signer.sign(identity, _NO_FLAGS, data)
 
 
@@ -120,6 +123,9 @@ def read_part(data: bytes, number: int, message_id: str, signer: Signer | None) 
         told, serializer = _PART.unpack_from(data)
         if told != number:
             raise MalformedMessage(f"it says that it is number {told}")
+        if serializer >= _CODE:
+            check_python(f"3.{serializer - _CODE}", "it was yielded")
+            serializer = 0
         return serializer_of_code(serializer).load(data[_PART.size :])
     except Exception as error:
         raise ResultError(f"part {number} of {message_id} can't be read here: {type(error).__name__}: {error}") from error

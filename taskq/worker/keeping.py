@@ -46,7 +46,7 @@ class Keeper:
 
     def part(self, identity: bytes, number: int, serializer: Serializer, value: Any) -> bytes:
         """Return the bytes of what a job has yielded; raises as `value`."""
-        return pack_part(number, self.value(serializer, value), serializer.code, identity, self._signer)
+        return pack_part(number, self.value(serializer, value), serializer, identity, self._signer)
 
     def done(self, serializer: Serializer, value: Any, attempt: int, worker: str) -> Ending:
         """Return the ending of a job that has returned.
