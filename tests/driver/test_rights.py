@@ -14,6 +14,7 @@ from taskq.driver.base import Command, Word
 from taskq.driver.connect import check_rights
 from taskq.driver.kinds import check_kinds
 from taskq.driver.redis import RedisDriver
+from taskq.driver.scripts import load_script
 from taskq.errors import ServerRefused
 from tests.driver.store import message
 from tests.support.acl import USERS, make_user, rights, url_of
@@ -116,6 +117,14 @@ def test_a_worker_that_may_not_ask_for_types_still_finds_a_wrong_key(driver_of: 
     place.admin.set(driver.keys.waiting, "mine")
     with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"waiting should be a list, and is something else\. Something"):
         check_kinds(link.call, driver, "tests")
+
+
+def test_a_worker_that_may_not_send_scripts_says_so_though_the_server_knows_them(driver_of: MakeDriver, place: ServerProcess) -> None:
+    """Given a worker without EVAL and a server that knows all scripts, which it may forget at any time, when it begins, then it says so."""
+    driver = driver_of("shop-worker", "-eval")
+    place.admin.script_load(load_script("rights").text)
+    with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"may not run EVAL, .*\+eval$"):
+        check_rights(driver, link)
 
 
 def test_a_worker_that_may_not_ask_for_its_connection_says_so(driver_of: MakeDriver) -> None:
