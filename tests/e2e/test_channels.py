@@ -81,6 +81,6 @@ def test_an_unknown_channel_of_the_command_line_ends_the_start(start_worker: Sta
     """Given --channel with a name that nobody knows, then the worker ends with 2 and says what it may be."""
     worker = start_worker("shops", "--channel", "bukl", ready=0)
     assert worker.wait() == 2
-    assert "--channel bukl: no such channel" in worker.log
+    assert "no channel is named 'bukl'" in worker.log
     assert "bulk" in worker.log
     assert "Traceback" not in worker.log
