@@ -39,11 +39,11 @@ def run(steps: Steps[T], sender: Caller) -> T:
         wish = next(steps)
         while True:
             try:
-                if isinstance(wish, float):
+                if isinstance(wish, Command):
+                    reply = sender.call(wish)
+                else:
                     time.sleep(wish)
                     reply = None
-                else:
-                    reply = sender.call(wish)
             except (ServerError, QueueFull) as error:
                 wish = steps.throw(error)
             else:
@@ -61,11 +61,11 @@ async def arun(steps: Steps[T], sender: Caller) -> T:
         wish = next(steps)
         while True:
             try:
-                if isinstance(wish, float):
+                if isinstance(wish, Command):
+                    reply = await sender.acall(wish)
+                else:
                     await asyncio.sleep(wish)
                     reply = None
-                else:
-                    reply = await sender.acall(wish)
             except (ServerError, QueueFull) as error:
                 wish = steps.throw(error)
             else:

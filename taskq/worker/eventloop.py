@@ -13,7 +13,8 @@ __all__ = ["in_time", "new_loop"]
 def new_loop() -> asyncio.AbstractEventLoop:
     """Make an event loop, and make it the one of this thread."""
     try:
-        import uvloop  # only here, in the process that runs the jobs: nobody else needs it
+        # Only here, in the process that runs the jobs: nobody else needs it.
+        import uvloop  # pyright: ignore[reportMissingImports]
     except ImportError:
         loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
     else:
