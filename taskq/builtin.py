@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from taskq.call import Call, Callee
 from taskq.errors import ArgumentsError
-from taskq.job import Pushable
+from taskq.job import Pushable, is_generator, returns_generator
 from taskq.options import Delay, PushOptions
 from taskq.signature import Signature
 
@@ -42,13 +42,14 @@ def object_call(job: Callee, target: Any, delay: Delay) -> Call[Any]:
     """Return the call that runs an object's handle(), with what the object says of itself. A bound call is one already.
 
     Raises:
-        ArgumentsError: it is no object with handle().
+        ArgumentsError: it is no object with handle(), or that is a generator.
         ConfigError: its `max_attempts`, `channel` or `result_ttl` is out of bounds.
     """
     if isinstance(target, Call):
         return target if delay == 0 else target.with_options(delay=delay)
     if isinstance(target, type) or not callable(getattr(target, "handle", None)):
         raise ArgumentsError(f"queue.push() takes an object with a handle() method, not {target!r}{_advice(target)}")
+    _refuse_generator(target.handle, f"{label_of(target)}.handle()")
     options = {"delay": delay, "max_attempts": getattr(target, "max_attempts", None), "channel": getattr(target, "channel", None)}
     options["result_ttl"] = getattr(target, "result_ttl", None)
     return Call(job, (target,), {}, PushOptions().with_changes(options))
@@ -58,7 +59,7 @@ def function_call(job: Callee, function: Any, args: tuple[Any, ...], kwargs: dic
     """Return the call that runs any callable by value. A job is called as itself. `delay` among the keywords is the push's.
 
     Raises:
-        ArgumentsError: it is no callable, or can't be called like that.
+        ArgumentsError: it is no callable, a generator, or can't be called like that.
     """
     delay = kwargs.pop("delay", 0)
     if isinstance(function, Pushable):
@@ -68,8 +69,16 @@ def function_call(job: Callee, function: Any, args: tuple[Any, ...], kwargs: dic
     signature, label = Signature(function), label_of(function)
     if signature.has("delay"):
         raise ArgumentsError(f"{label} has a parameter named 'delay', which queue.call() takes for itself: push a lambda that calls it")
+    _refuse_generator(function, label)
     signature.check(label, args, kwargs)
     return Call(job, (function, *args), kwargs, PushOptions().with_changes({"delay": delay}))
+
+
+def _refuse_generator(function: Any, label: str) -> None:
+    if is_generator(function) or returns_generator(function):
+        raise ArgumentsError(
+            f"{label} is a generator, and calling it would run nothing of it: make it a job of its own, with @queue.job(result_ttl=3600)"
+        )
 
 
 def _advice(target: Any) -> str:

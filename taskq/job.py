@@ -18,7 +18,7 @@ from taskq.options import PLAIN, Delay, JobOptions, PushChoices, PushOptions
 from taskq.result import Handle
 from taskq.signature import Signature
 
-__all__ = ["Job", "Options", "Pushable", "home_of", "is_generator"]
+__all__ = ["Job", "Options", "Pushable", "home_of", "is_generator", "returns_generator"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -191,6 +191,11 @@ class Job(Pushable[P, R]):
                 f"{self.name} is a generator, and nobody could read what it yields: say for how many seconds its parts are kept, "
                 "with @queue.job(result_ttl=3600)"
             )
+        if returns_generator(self.function):
+            raise JobDefinitionError(
+                f"{self.name} wraps a generator function, and calling it would run nothing of that: make the wrapper a generator function "
+                "itself (yield from ..., or async for), or let it call a plain function that goes through the parts"
+            )
         scope = getattr(self.function, "__qualname__", "").rpartition(".")[0]
         if self.kind == "function" and self.signature.names[:1] == ("cls",) and scope and not scope.endswith("<locals>"):
             # Under @classmethod the job would never learn the class: since Python 3.13 that passes it to calls only.
@@ -269,6 +274,15 @@ def _kind(function: Any) -> Literal["function", "static", "class"]:
 def is_generator(function: Any) -> bool:
     """Whether a function yields parts, sync or async."""
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+def returns_generator(function: Any) -> bool:
+    """Whether a call would only make a generator, as far as it can be seen: a partial, a wrapper, or an object that is called."""
+    if is_generator(function) or inspect.iscoroutinefunction(function):
+        return False
+    while isinstance(function, functools.partial):
+        function = function.func
+    return is_generator(inspect.unwrap(function)) or is_generator(type(function).__call__)
 
 
 def _find_job(module: str, qualname: str) -> Any:

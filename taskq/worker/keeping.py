@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 import msgspec
@@ -14,11 +15,19 @@ from taskq.ending import Ending, pack_ending, pack_part
 from taskq.errors import TaskqError
 from taskq.signing import Signer
 
-__all__ = ["CannotKeep", "Keeper"]
+__all__ = ["GENERATORS", "NOTHING_RAN", "CannotKeep", "Keeper", "NothingRan"]
 
 
 class CannotKeep(TaskqError):
     """The job has returned what can't be stored. It isn't run again: what it does beside its result is done."""
+
+
+class NothingRan(CannotKeep):
+    """The job has returned a generator, whose code runs only when somebody iterates over it. Another attempt would return one, too."""
+
+
+GENERATORS = (GeneratorType, AsyncGeneratorType)
+NOTHING_RAN = "returned a generator: nothing of it has run; make the job itself a generator function with result_ttl"
 
 
 class Keeper:

@@ -33,7 +33,7 @@ from taskq.history import Record, add_record, record_of, records, text_of
 from taskq.message import Message
 from taskq.retry import RetryPolicy
 from taskq.worker.executor import Executor
-from taskq.worker.keeping import CannotKeep
+from taskq.worker.keeping import GENERATORS, NOTHING_RAN, CannotKeep, NothingRan
 from taskq.worker.opening import Opener, UnknownHere, result_ttl_of
 from taskq.worker.plan import Plan
 from taskq.worker.verdict import ACKED, Action, Verdict
@@ -132,10 +132,10 @@ class Runner:
     def _said(self, message: Message, plan: Plan, value: Any, started: float) -> Verdict:
         if type(value) is Outcome:
             return self._chosen(message, plan, value, monotonic() - started)
-        if plan.result_ttl:
+        if value is not None and isinstance(value, GENERATORS) and not plan.recipe.is_stream:
+            return self._failed_run(message, plan, NothingRan(NOTHING_RAN), monotonic() - started)
+        if plan.result_ttl or events.after.receivers:
             return self._returned(message, plan, value, monotonic() - started)
-        if events.after.receivers:
-            return Verdict(action=Action.ACK, announce=self._event(events.after, plan.context, monotonic() - started))
         return ACKED
 
     def _returned(self, message: Message, plan: Plan, value: Any, seconds: float) -> Verdict:

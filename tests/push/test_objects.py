@@ -219,3 +219,25 @@ def test_a_script_pushes_a_method_of_its_own_class(server: ServerProcess, prefix
     environ = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
     done = subprocess.run([sys.executable, "-c", read], cwd=tmp_path, env=environ, capture_output=True, text=True)
     assert done.stdout.split() == [f"app_{prefix}:Shop.sell", "42"], done.stderr
+
+
+class _Yields:
+    def handle(self) -> Any:
+        yield 1
+
+    def __call__(self) -> Any:
+        yield 1
+
+
+def test_generators_are_refused(queue: Queue, shelf: Shelf) -> None:
+    """Given an object whose handle() is a generator, and such callables, also in a partial, then they are refused: nothing would run."""
+
+    async def later(count: int) -> Any:
+        yield count
+
+    for function in (_Yields().handle, _Yields(), functools.partial(later, 1), functools.partial(_Yields())):
+        with pytest.raises(ArgumentsError, match=r"is a generator, and calling it would run nothing of it"):
+            queue.call(function)
+    with pytest.raises(ArgumentsError, match=r"_Yields.handle\(\) is a generator"):
+        queue.push(_Yields())
+    assert shelf.waiting() == []

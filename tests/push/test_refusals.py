@@ -347,6 +347,31 @@ def test_a_generator_that_keeps_nothing_is_refused(queue: Queue) -> None:
     assert queue.jobs.names() == []
 
 
+def test_a_wrapper_around_a_generator_is_refused(queue: Queue) -> None:
+    """Given a plain wrapper around a generator function, then it is refused, for it would run nothing; a generator or coroutine is not."""
+
+    def numbers() -> Iterator[int]:
+        yield 1
+
+    @functools.wraps(numbers)
+    def logged() -> Any:
+        return numbers()
+
+    @functools.wraps(numbers)
+    def passes_on() -> Any:
+        yield from numbers()
+
+    @functools.wraps(numbers)
+    async def gathers() -> Any:
+        return list(numbers())
+
+    with pytest.raises(JobDefinitionError, match="wraps a generator function"):
+        queue.job(name="logged", result_ttl=60)(logged)
+    assert queue.job(name="passes_on", result_ttl=60)(passes_on)() is not None
+    queue.job(name="gathers")(gathers)
+    assert sorted(queue.jobs.names()) == ["gathers", "passes_on"]
+
+
 def test_push_many_takes_a_list() -> None:
     """Given something that is no list of calls, then the error says so, and shows one."""
     job = Queue("unix:///nowhere.sock").job(name="x")(lambda a: a)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -135,3 +136,17 @@ def test_a_drop_may_give_any_reason(reason: Any) -> None:
     assert verdict.action is Action.ACK
     assert verdict.kept is not None
     assert len(verdict.kept.data) < 10_000
+
+
+async def _later() -> AsyncIterator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize("make", [lambda: (n for n in [1]), _later], ids=["sync", "async"])
+@pytest.mark.parametrize("options", [{}, {"result_ttl": 60}], ids=["not kept", "kept"])
+def test_a_returned_generator_fails_for_good(make: Callable[[], Any], options: dict[str, Any]) -> None:
+    """Given a plain job that returns a generator, then it has failed for good in its first attempt: nothing of it has run."""
+    verdict = Stage(**options).run(make())
+    assert (verdict.action, verdict.state) == (Action.FAIL, State.FAILED)
+    (record,) = records(Message(verdict.message).history_bytes())
+    assert "returned a generator: nothing of it has run" in record.error
