@@ -13,16 +13,14 @@ from types import FrameType
 from typing import Any
 
 from taskq.chaos.app import App
-from taskq.chaos.ledger import note
+from taskq.chaos.ledger import FIRST_ASKED, note
 from taskq.clock import monotonic
 from taskq.errors import PushError, PushOutcomeUnknown, ServerUnavailable, StreamRestarted, TaskqError
 from taskq.result import Handle
 from taskq.supervisor.child import die_with_parent, fork
 
-__all__ = ["FIRST_NUMBER", "Asker"]
+__all__ = ["Asker"]
 
-#: The numbers of its jobs begin here, above those of the pushers.
-FIRST_NUMBER = 1_000_000_000
 _THREADS = 4
 _PARTS = 8
 
@@ -79,7 +77,7 @@ class _Caller:
     def __init__(self, app: App, ledger: str, seed: int, index: int) -> None:
         self._app = app
         self._ledger = ledger
-        self._number = FIRST_NUMBER + index
+        self._number = FIRST_ASKED + index
         self._random = random.Random(f"{seed} asker {index}")
 
     def run(self, stopping: threading.Event) -> None:

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from taskq.chaos.app import LEASE, STOP_TIMEOUT
-from taskq.chaos.ledger import Birth, Run
+from taskq.chaos.ledger import FIRST_ASKED, Birth, Run
 from taskq.chaos.stage import Fault
 
 __all__ = ["DEADLY", "SETTLING", "TROUBLE", "Facts"]
@@ -81,9 +81,13 @@ class Facts:
         until = fault.begin + STOP_TIMEOUT + SETTLING
         if fault.kind not in _ORDERLY or birth.at > fault.begin or before.start > until:
             return None
+        ended = fault.begin if before.end is None else max(before.end, fault.begin)
+        is_away = any(one.kind in _AWAY for one in self._troubles(ended - SETTLING, until))
+        # Of those that somebody asks some yield parts: they wait for the server in the middle of their run, and can't end without it.
+        if is_away and (before.number >= FIRST_ASKED if before.end is None else self._unsettled(before.end, fault.begin)):
+            return "told to end while the server was away"
         if before.end is not None:
-            is_away = any(one.kind in _AWAY for one in self._troubles(max(before.end, fault.begin) - SETTLING, until))
-            return "told to end while the server was away" if is_away and self._unsettled(before.end, fault.begin) else None
+            return None
         frozen = (one for one in self._during(fault.begin - 2 * LEASE, until) if one.kind == "freeze-child" and one.child == birth.pid)
         return "told to end while it was frozen" if any(True for _ in frozen) else None
 

@@ -14,7 +14,10 @@ import msgspec
 
 from taskq.clock import monotonic
 
-__all__ = ["Birth", "Book", "Ending", "Push", "Pushed", "Run", "note"]
+__all__ = ["FIRST_ASKED", "Birth", "Book", "Ending", "Push", "Pushed", "Run", "note"]
+
+#: The numbers of the jobs that somebody asks for their results or parts begin here, above those of the pushers.
+FIRST_ASKED = 1_000_000_000
 
 Pushed = Literal["accepted", "unknown", "refused"]
 Ending = Literal["done", "raised"]

@@ -8,7 +8,7 @@ import pytest
 
 from taskq.chaos.app import LEASE
 from taskq.chaos.judge import Verdict, judge
-from taskq.chaos.ledger import Birth, Book, Push, Run
+from taskq.chaos.ledger import FIRST_ASKED, Birth, Book, Push, Run
 from taskq.chaos.stage import Fault
 
 SUPERVISOR, ZYGOTE, CHILD, OTHER = 10, 11, 12, 22
@@ -116,6 +116,15 @@ def test_what_ended_while_the_server_was_away_may_be_unsettled() -> None:
     """Given a run that ended in an outage, if its supervisor is killed long after that, then the kill explains the second run."""
     faults = [_fault("server", 8.9, 9.8), _fault("supervisor", 9.7, supervisor=SUPERVISOR)]
     assert _verdict([_push(1)], [LATE, AFTER], faults).reasons == {"supervisor: killed before it was settled": 1}
+
+
+def test_whoever_waits_for_the_server_in_its_run_can_not_end_without_it() -> None:
+    """Given a generator job in an outage, if its worker is told to end, then the kill at its stop_timeout explains the second run."""
+    asked = FIRST_ASKED + 1
+    runs = [_run(asked, CHILD, 5.0), _run(asked, OTHER, 10.0, 10.5)]
+    faults = [_fault("stop", 6.0, supervisor=SUPERVISOR), _fault("hang", 6.5, 9.9)]
+    assert _verdict([], runs, faults).reasons == {"stop: told to end while the server was away": 1}
+    assert _verdict([], runs, faults[:1]).reasons == {}
 
 
 @pytest.mark.parametrize(
