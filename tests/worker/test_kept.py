@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -94,7 +95,7 @@ class Unwritable:
         raise self.error
 
 
-@pytest.mark.parametrize("value", [Unwritable(ValueError("x")), Unwritable(KeyboardInterrupt()), memoryview(b"")])
+@pytest.mark.parametrize("value", [Unwritable(ValueError("x")), Unwritable(KeyboardInterrupt()), threading.Lock()])
 def test_what_can_t_be_stored_fails_for_good_at_once(stage: Stage, value: Any) -> None:
     """Given a value that can't be pickled then the message fails in its first attempt: what the job did is done."""
     verdict = stage.run(value)
