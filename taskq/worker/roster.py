@@ -16,7 +16,9 @@ class Roster:
 
     def __init__(self) -> None:
         self._free: list[Lane] = []
-        self._busy: dict[bytes, Lane] = {}
+        self._busy: dict[int, Lane] = {}
+        #: Whose messages the server may still hold for this worker, by their ids.
+        self._known: dict[bytes, Lane] = {}
         #: Whose message is done, and whose ack isn't told yet.
         self._done: dict[int, Lane] = {}
         #: Whose listeners are being told.
@@ -29,8 +31,8 @@ class Roster:
 
     @property
     def known(self) -> Collection[bytes]:
-        """The ids of all messages in lanes."""
-        return self._busy.keys()
+        """The ids of the messages in lanes that aren't settled."""
+        return self._known.keys()
 
     @property
     def busy(self) -> list[Lane]:
@@ -53,7 +55,7 @@ class Roster:
 
     def is_running(self, lane: Lane, run: int) -> bool:
         """True while that run of the lane isn't over."""
-        return lane.run == run and self._busy.get(lane.message.id) is lane and lane.number not in self._done
+        return lane.run == run and self._busy.get(lane.number) is lane and lane.number not in self._done
 
     def is_telling(self, lane: Lane) -> bool:
         """True while the lane's listeners are being told."""
@@ -63,8 +65,12 @@ class Roster:
         """Put a message into a free lane."""
         lane = self._free.pop()
         lane.take(message, context)
-        self._busy[message.id] = lane
+        self._busy[lane.number] = self._known[message.id] = lane
         return lane
+
+    def holding(self, ids: Iterable[bytes]) -> set[Lane]:
+        """The lanes of these messages, as far as they aren't settled."""
+        return {self._known[identity] for identity in ids if identity in self._known}
 
     def done(self, lane: Lane) -> None:
         """Its message is done, and its ack is kept for the next trip."""
@@ -74,6 +80,11 @@ class Roster:
         """Its listeners are being told."""
         self._telling.add(lane.number)
 
+    def gone(self, lane: Lane) -> None:
+        """Its message is settled. It may come back at once, for another lane, while the listeners of this one are still being told."""
+        if self._known.get(lane.message.id) is lane:
+            del self._known[lane.message.id]
+
     def told(self, lane: Lane) -> list[Lane]:
         """Its listeners have been told. Returns it, when nothing else keeps it."""
         self._telling.discard(lane.number)
@@ -81,16 +92,20 @@ class Roster:
 
     def settled(self) -> list[Lane]:
         """The acks are told. Returns the lanes that nothing else keeps."""
-        lanes = [lane for lane in self._done.values() if lane.number not in self._telling]
+        lanes = list(self._done.values())
         self._done.clear()
-        return lanes
+        for lane in lanes:
+            self.gone(lane)
+        return [lane for lane in lanes if lane.number not in self._telling]
 
     def release(self, lanes: Iterable[Lane]) -> None:
         """These lanes are free."""
         for lane in lanes:
-            del self._busy[lane.message.id]
+            self.gone(lane)
+            del self._busy[lane.number]
             self._free.append(lane)
 
     def forget(self, lane: Lane) -> None:
         """Wait for this lane no more. It isn't used again."""
-        self._busy.pop(lane.message.id, None)
+        self.gone(lane)
+        self._busy.pop(lane.number, None)

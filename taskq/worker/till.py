@@ -104,7 +104,7 @@ class Till:
         """Return what lanes haven't started yet: something keeps them, or the worker ends."""
         with self._record.taken_back() as ids:
             if ids:
-                self._taken_back |= {lane for lane in self.roster.busy if lane.message.id in set(ids)}
+                self._taken_back |= self.roster.holding(ids)
                 self._settler.give_back("front", ids)
 
     def write_off(self) -> None:
@@ -139,7 +139,9 @@ class Till:
             raise
         if len(self._settler.done) > kept:
             self.roster.done(lane)
-        elif not self.roster.is_telling(lane):
+        elif self.roster.is_telling(lane):
+            self.roster.gone(lane)
+        else:
             self._free([lane])
 
     def _told_by_lane(self, lane: Lane, verdict: Verdict) -> Verdict:

@@ -92,6 +92,17 @@ def test_listeners_and_on_fail_know_their_message(start_worker: StartWorker, led
     assert store.count(State.FAILED) == 2
 
 
+def test_a_retry_does_not_wait_for_those_who_listen(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
+    """Given a job that is to be retried at once, while a listener takes its time over the first failure, then another lane runs it."""
+    worker = start_worker("crowd", "--concurrency", "3", env={"LISTEN_UNTIL": _go(tmp_path)})
+    crowd.fail_twice.push()
+    assert [line.value for line in ledger.wait_for("fail_twice", 2, timeout=4)] == [1, 2]
+    assert ledger.values("told") == [1]
+    wait_until(lambda: store.count(State.FAILED) == 1)
+    (tmp_path / "go").touch()
+    assert worker.stop() == 0
+
+
 def test_a_child_that_dies_blames_all_that_it_ran(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
     """Given five running jobs and two that wait, if their process is killed, then the five are counted and run again, the two are not."""
     running = [

@@ -85,3 +85,26 @@ def test_a_run_is_known_until_it_is_over(roster: Roster, messages: list[Message]
     assert not roster.is_running(lane, run)
     assert roster.take(messages[1], Context()) is lane
     assert (roster.is_running(lane, run), roster.is_running(lane, lane.run)) == (False, True)
+
+
+def test_what_is_settled_may_come_back_while_its_listeners_are_told(roster: Roster, messages: list[Message]) -> None:
+    """Given a settled message whose listeners are being told, then it isn't known, and each of its two lanes is freed on its own."""
+    first = roster.take(messages[0], Context())
+    roster.tell(first)
+    assert roster.holding([messages[0].id, messages[1].id]) == {first}
+    roster.gone(first)
+    assert (set(roster.known), roster.holding([messages[0].id]), roster.busy) == (set(), set(), [first])
+    second = roster.take(messages[0], Context())
+    assert roster.busy == [first, second]
+    roster.release(roster.told(first))
+    assert (set(roster.known), roster.busy, roster.free) == ({messages[0].id}, [second], 2)
+
+
+def test_an_acked_message_is_unknown_before_its_listeners_are_told(roster: Roster, messages: list[Message]) -> None:
+    """Given a lane whose ack has been told, and whose listeners are being told, then the worker doesn't take its message for its own."""
+    lane = roster.take(messages[0], Context())
+    roster.done(lane)
+    roster.tell(lane)
+    assert set(roster.known) == {messages[0].id}
+    assert roster.settled() == []
+    assert (set(roster.known), roster.busy) == (set(), [lane])

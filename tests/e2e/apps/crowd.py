@@ -31,8 +31,7 @@ def _start(name: str) -> None:
 def hold(path: str, name: str = "") -> None:
     """Wait in a thread for a file of the test's."""
     _start(name)
-    while not os.path.exists(path):
-        time.sleep(0.005)
+    wait_until(path)
     note("end", name)
 
 
@@ -153,9 +152,27 @@ async def leave_task() -> None:
     note("left")
 
 
+@queue.job(max_attempts=2, retry_seconds=0)
+def fail_twice() -> None:
+    note("fail_twice", taskq.current().attempt)
+    raise ValueError("no")
+
+
+def listen_slowly(event: JobEvent) -> None:
+    note("told", event.context.attempt)
+    wait_until(os.environ["LISTEN_UNTIL"])
+
+
+def wait_until(path: str) -> None:
+    while not os.path.exists(path):
+        time.sleep(0.005)
+
+
 def after(event: JobEvent) -> None:
     note("after", event.context.id)
 
 
 if "LISTEN" in os.environ:  # not in the process of the tests, which imports this, too
     taskq.events.after.connect(after)
+if "LISTEN_UNTIL" in os.environ:
+    taskq.events.retry.connect(listen_slowly)
