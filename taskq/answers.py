@@ -40,6 +40,14 @@ class Answers:
         """Take a message back, when it is still pending."""
         raise NotImplementedError
 
+    def take_back(self, message_id: str) -> bool:
+        """Take a message back that is still in a buffer of this thread or task."""
+        raise NotImplementedError
+
+    def check_sent(self, message_id: str) -> None:
+        """See that a message isn't still in a buffer."""
+        raise NotImplementedError
+
     def handle(self, message_id: str, channel: str) -> Handle[Any]:
         """Make the handle of a message anew; raises as `Queue.handle`."""
         self._channel(channel)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from taskq.outgoing import BATCH, Outgoing
 from taskq.result import Handle
 
-__all__ = ["Buffer", "drop_left_open", "open_buffer", "withdraw"]
+__all__ = ["Buffer", "drop_left_open", "is_buffered", "open_buffer", "withdraw"]
 
 
 class Store(Protocol):
@@ -59,10 +59,14 @@ class Buffer:
         self._outs.extend(outs)
         return len(self._outs) >= BATCH or not self.is_open
 
-    def withdraw(self, payload: bytes) -> bool:
+    def holds(self, identity: bytes) -> bool:
+        """Whether a message waits here."""
+        return any(out.identity == identity for out in tuple(self._outs))
+
+    def withdraw(self, identity: bytes) -> bool:
         """Forget a message that waits here. False: it doesn't."""
         for out in tuple(self._outs):
-            if out.payload == payload:
+            if out.identity == identity:
                 try:
                     self._outs.remove(out)
                 except ValueError:  # it is just being sent
@@ -130,14 +134,22 @@ def open_buffer(outbox: Store) -> Buffer | None:
     return buffer
 
 
-def withdraw(outbox: Store, payload: bytes) -> bool:
+def withdraw(outbox: Store, identity: bytes) -> bool:
     """Forget a message that waits in a buffer of this thread or task. False: it doesn't."""
+    return any(buffer.withdraw(identity) for buffer in _buffers(outbox))
+
+
+def is_buffered(outbox: Store, identity: bytes) -> bool:
+    """Whether a message waits in a buffer of this thread or task."""
+    return any(buffer.holds(identity) for buffer in _buffers(outbox))
+
+
+def _buffers(outbox: Store) -> Iterator[Buffer]:
     buffer = open_buffer(outbox)
     while buffer is not None:
-        if buffer.outbox is outbox and buffer.withdraw(payload):
-            return True
+        if buffer.outbox is outbox:
+            yield buffer
         buffer = buffer.outer
-    return False
 
 
 def drop_left_open() -> int:

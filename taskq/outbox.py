@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from taskq.answers import Answers
-from taskq.buffer import open_buffer, withdraw
+from taskq.buffer import is_buffered, open_buffer, withdraw
 from taskq.config import ChannelSettings, Settings
 from taskq.driver.base import Link
 from taskq.driver.load import load_driver, reviver, server_url
 from taskq.errors import TaskqError
+from taskq.message import Message
 from taskq.outgoing import Outgoing, command_of, grouped
 from taskq.result import Handle
 from taskq.sender import Sender
@@ -85,10 +86,19 @@ class Outbox(Answers):
 
     def withdraw(self, channel: str, payload: bytes) -> bool:
         """Take a message back, when it is still in a buffer, delayed or waiting."""
-        if withdraw(self, payload):
+        if self.take_back(Message(payload).hex_id):
             return True
         sender = self.sender(channel)
         return bool(sender.call(sender.driver.withdraw(payload)))
+
+    def take_back(self, message_id: str) -> bool:
+        """Take a message back that is still in a buffer of this thread or task."""
+        return withdraw(self, bytes.fromhex(message_id))
+
+    def check_sent(self, message_id: str) -> None:
+        """See that a message isn't still in a buffer; raises RuntimeError."""
+        if is_buffered(self, bytes.fromhex(message_id)):
+            raise RuntimeError(f"message {message_id} is still in the buffer: leave the block or flush() the buffer first")
 
     # ---- the way there
 

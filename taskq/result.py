@@ -25,6 +25,10 @@ class Asker(Protocol):
 
     def withdraw(self, channel: str, payload: bytes) -> bool: ...
 
+    def take_back(self, message_id: str) -> bool: ...
+
+    def check_sent(self, message_id: str) -> None: ...
+
     def subject(self, channel: str, message_id: str, payload: bytes | None, keeps: bool | None) -> Subject: ...
 
     def ask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T: ...
@@ -74,8 +78,10 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
             ResultTimeout: it isn't there in time.
             NoResult: there will be none: the job keeps none, it has expired, or the message is gone.
             SignatureError: the result isn't signed with this program's secret.
+            RuntimeError: the push is still in the buffer.
             ServerUnavailable: the server doesn't answer.
         """
+        self._queue.check_sent(self.id)
         return self._queue.ask(self.channel, lambda driver: await_result(driver, self._subject, timeout))
 
     @overload
@@ -88,6 +94,7 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
     async def aresult(self, timeout: float | None = None) -> R_co: ...
     async def aresult(self, timeout: float | None = None) -> Any:
         """The same from async code."""
+        self._queue.check_sent(self.id)
         return await self._queue.aask(self.channel, lambda driver: await_result(driver, self._subject, timeout))
 
     def cancel(self, *, kill: bool = False, by: str | None = None) -> Cancelled:
@@ -103,18 +110,28 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
         Raises:
             ServerUnavailable: the server doesn't answer.
         """
+        if self._queue.take_back(self.id):
+            return Cancelled.NOW
         return self._queue.ask(self.channel, lambda driver: ask_cancel(driver, self._subject, by or this_user(), kill=kill))
 
     async def acancel(self, *, kill: bool = False, by: str | None = None) -> Cancelled:
         """The same from async code."""
+        if self._queue.take_back(self.id):
+            return Cancelled.NOW
         return await self._queue.aask(self.channel, lambda driver: ask_cancel(driver, self._subject, by or this_user(), kill=kill))
 
     def status(self) -> Status:
-        """Return where the message is now, or how it ended. It may take a search through the channel's messages."""
+        """Return where the message is now, or how it ended. It may take a search through the channel's messages.
+
+        Raises:
+            RuntimeError: the push is still in the buffer.
+        """
+        self._queue.check_sent(self.id)
         return self._queue.ask(self.channel, lambda driver: ask_status(driver, self._subject))
 
     async def astatus(self) -> Status:
         """The same from async code."""
+        self._queue.check_sent(self.id)
         return await self._queue.aask(self.channel, lambda driver: ask_status(driver, self._subject))
 
     def progress(self) -> Progress | None:
@@ -159,6 +176,7 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
         return AsyncStream(self._queue, self._subject, after, timeout)
 
     def _check_stream(self) -> None:
+        self._queue.check_sent(self.id)
         if self._is_stream is False:
             raise NoResult(f"message {self.id} has no parts, for its job is no generator: ask for its result()")
         if self._keeps is False:

@@ -43,6 +43,13 @@ class Answering:
         return self.call(command)
 
 
+def _nothing(command: Command) -> Any:
+    """The answer of a store that is empty."""
+    if command.words[0] == "SCAN":
+        return [b"0", []]
+    return [] if command == DRIVER.workers() else [0] if command.move == "find" else None
+
+
 def _keys_looked_at(store: Answering) -> list[str]:
     return [str(command.words[1]) for command in store.asked if command.move == "find"]
 
@@ -112,7 +119,7 @@ def test_what_moved_during_a_search_is_not_gone() -> None:
     def answer(command: Command) -> Any:
         if command.move in ("wait", "look") and command.words[0] in ("BLMOVE", "LINDEX"):
             return next(looks)
-        return [] if command == DRIVER.workers() else [0] if command.move == "find" else None
+        return _nothing(command)
 
     store = Answering(answer)
     assert run(await_result(DRIVER, Subject(ID, "default", None, None, None), None), store) == 5
@@ -120,7 +127,7 @@ def test_what_moved_during_a_search_is_not_gone() -> None:
 
 def test_an_unknown_id_ends_the_wait() -> None:
     """Given an id that nobody has pushed, then waiting for its result is an error at once, not a wait for ever."""
-    store = Answering(lambda command: [] if command == DRIVER.workers() else [0] if command.move == "find" else None)
+    store = Answering(_nothing)
     with pytest.raises(NoResult, match="no message and no result has the id"):
         run(await_result(DRIVER, Subject(ID, "default", None), None), store)
 

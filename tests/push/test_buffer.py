@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import os
 import signal
@@ -215,6 +216,40 @@ def test_a_handle_finds_its_push_in_an_outer_buffer(queue: Queue, job: Any, shel
         with queue.buffer():
             assert handle.delete()
     assert shelf.waiting() == []
+
+
+def test_what_waits_in_the_buffer_is_cancelled_there(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given pushes in a block, if they are cancelled there, by their handle or id, then they are never sent."""
+
+    async def cancel(handle: Any) -> str:
+        found: str = await handle.acancel()
+        return found
+
+    with queue.buffer():
+        handles = job.push_many([(number,) for number in range(4)])
+        with queue.buffer():
+            assert handles[0].cancel() == "now"
+        assert queue.cancel(handles[1].id) == "now"
+        assert asyncio.run(cancel(handles[2])) == "now"
+    assert _numbers(shelf) == [3]
+
+
+def test_what_waits_in_the_buffer_can_t_be_asked_for(queue: Queue, shelf: Shelf) -> None:
+    """Given a push in a block, if its status, result or stream is asked for there, then that is an error at once, until a flush."""
+
+    def numbers() -> Iterator[int]:
+        yield 1
+
+    with queue.buffer() as buffer:
+        handle: Any = queue.job(name="numbers", result_ttl=60)(numbers).push()
+        for ask in (handle.status, handle.result, handle.stream, handle.astream):
+            with pytest.raises(RuntimeError, match="still in the buffer: leave the block or flush"):
+                ask()
+        for later in (handle.astatus, handle.aresult):
+            with pytest.raises(RuntimeError, match="still in the buffer"):
+                asyncio.run(later())
+        buffer.flush()
+        assert handle.status().state == "waiting"
 
 
 def test_pushes_for_different_moments_are_sent_together(queue: Queue, job: Any, shelf: Shelf, server: ServerProcess) -> None:
