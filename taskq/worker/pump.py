@@ -165,11 +165,15 @@ class Pump:
         self._begin(self._intake.open(batch, self._roster.known))
 
     def _reconcile(self) -> None:
-        """Ask what the reserved list really holds."""
+        """Ask what the reserved list really holds.
+
+        A message that the ear has just brought isn't begun before: in the meantime it may have been given to others.
+        """
         self._command = self._ear.command
-        batch = self._ear.close()
+        heard = self._ear.close()
         self._till.flush()
-        self._begin(self._intake.open(batch, self._roster.known))
+        if heard:
+            self._settler.restore(heard)
         self._begin(self._intake.reconcile(self._roster.known))
 
     def _begin(self, messages: list[Message]) -> None:
