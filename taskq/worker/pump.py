@@ -177,9 +177,10 @@ class Pump:
         self._begin(self._intake.reconcile(self._roster.known))
 
     def _begin(self, messages: list[Message]) -> None:
-        """Put messages into lanes, and start those."""
+        """Put messages into lanes, and start those. Of copies of one message, which only other programs make, one is started."""
         if not messages:
             return
+        messages = list({message.id: message for message in messages}.values())
         roster, crew = self._roster, self._crew
         if len(messages) > roster.free:
             self._till.flush()

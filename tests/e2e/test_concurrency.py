@@ -103,6 +103,23 @@ def test_a_retry_does_not_wait_for_those_who_listen(start_worker: StartWorker, l
     assert worker.stop() == 0
 
 
+def test_copies_of_a_message_do_not_run_at_once(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
+    """Given a message that somebody has put in three times, then one copy runs, the process goes on, and what is behind it runs, too."""
+    crowd.hold.push(_go(tmp_path), "copied")
+    raw = store.messages(State.WAITING)[0].raw
+    store.client.lpush(store.keys.waiting, raw, raw)
+    crowd.quick.push(1)
+    worker = start_worker("crowd", "--concurrency", "10")
+    ledger.wait_for("quick")
+    (tmp_path / "go").touch()
+    pids = {line.pid for line in ledger.wait_for("end")}
+    crowd.quick.push(2)
+    assert {line.pid for line in ledger.wait_for("quick", 2)} == pids
+    assert len(ledger.lines("start")) == 1
+    assert worker.stop() == 0
+    assert store.count(State.WAITING) + len(store.reserved()) == 2
+
+
 def test_a_child_that_dies_blames_all_that_it_ran(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
     """Given five running jobs and two that wait, if their process is killed, then the five are counted and run again, the two are not."""
     running = [
