@@ -19,6 +19,8 @@ Y_co = TypeVar("Y_co", covariant=True)
 T = TypeVar("T")
 #: So many parts come in one answer.
 _COUNT = 100
+#: The last position that a server reckons with exactly.
+_LAST = 2**53
 
 
 class Asker(Protocol):
@@ -41,8 +43,8 @@ class _Reader:
     """One reader's place in a stream. What it does next is told as steps."""
 
     def __init__(self, subject: Subject, after: int, timeout: float | None) -> None:
-        if isinstance(after, bool) or not isinstance(after, int) or after < 0:
-            raise ValueError(f"after is the position of a stream, a whole number from 0, not {after!r}")
+        if isinstance(after, bool) or not isinstance(after, int) or not 0 <= after <= _LAST:
+            raise ValueError(f"after is the position of a stream, a whole number from 0 to 2**53, not {after!r}")
         self.subject = subject
         self.position = after
         self._timeout = timeout

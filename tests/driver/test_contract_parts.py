@@ -84,6 +84,14 @@ def test_unread_parts_hold_the_writer_up(store: Store) -> None:
     assert _write(store, raw, 4, 5, 6, limit=2) == [1, 1, 0]
 
 
+def test_who_reads_from_beyond_the_end_has_not_read_what_is_to_come(store: Store) -> None:
+    """Given a reader who claims to have read far more than there is, then the writer still waits when too many parts are unread."""
+    store.reserved_by(W, raw := message())
+    assert _write(store, raw, 1, 2, 3, limit=2) == [1, 1, 0]
+    assert _read(store, raw, 2**53) == (0, [])
+    assert _write(store, raw, 3, 4, 5, limit=2) == [1, 1, 0]
+
+
 def test_a_new_run_owes_nothing_for_the_parts_before(store: Store) -> None:
     """Given unread parts of a run before, when a new run begins, then they don't count."""
     store.reserved_by(W, raw := message())

@@ -157,7 +157,7 @@ def test_reading_what_has_no_parts(start_worker: StartWorker) -> None:
         yielding.count.options(result_ttl=0).push(1).stream()
     with pytest.raises(NoResult, match="no message and no result has the id"):
         list(yielding.queue.handle("0" * 32).stream())
-    for after in (-1, 1.5, True, "1"):
+    for after in (-1, 1.5, True, "1", 2**53 + 1):
         with pytest.raises(ValueError, match="whole number from 0"):
             yielding.count.push(1).stream(after=after)  # type: ignore[arg-type]
     start_worker("yielding")

@@ -6,7 +6,8 @@ local after = tonumber(ARGV[1])
 redis.call('DEL', KEYS[3])
 local start = tonumber(redis.call('HGET', KEYS[2], 'start') or 0)
 local read = tonumber(redis.call('HGET', KEYS[2], 'read') or 0)
--- Only in a key that is there, and so has an expiry.
-if after > read and redis.call('HGET', KEYS[2], 'wrote') then redis.call('HSET', KEYS[2], 'read', after) end
+-- Only in a key that is there, and so has an expiry; and nobody has read what isn't written yet, whatever he says.
+local come = math.min(after, tonumber(redis.call('HGET', KEYS[2], 'wrote') or 0))
+if come > read then redis.call('HSET', KEYS[2], 'read', come) end
 local first = string.format('%d-0', math.max(after, start) + 1)
 return {start, redis.call('XRANGE', KEYS[1], first, '+', 'COUNT', ARGV[2])}
