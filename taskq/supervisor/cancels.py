@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import logging
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from taskq.asking import PAGE
+from taskq.asking import PAGE, Found, find
 from taskq.cancelling import Order
 from taskq.channel import State
+from taskq.driver.base import Command
 from taskq.supervisor.child import Child
 from taskq.supervisor.rules import beat_seconds
 from taskq.supervisor.team import Team
+from taskq.worker.running import Running
 
 __all__ = ["CANCEL_GRACE", "Cancels"]
 
 _log = logging.getLogger("taskq.supervisor")
 #: How long a job gets to end by itself before its process is killed, when that was asked for.
 CANCEL_GRACE = 3.0
-#: How often to look at orders that are under way.
-_SOON = 0.05
+#: How often to look at orders that are under way, and at those whose message is on its way from one state to another.
+_SOON, _MOVING = 0.05, 0.2
 #: Orders that nobody has met for so long are of messages that have ended otherwise.
 _OLD_MS = 3_600_000
+
+
+class _Told(NamedTuple):
+    """Which run of a message was told, and when. It may run again, when its worker dies; then that run must be told."""
+
+    worker: str
+    started: float
+    at: float
 
 
 class Cancels:
@@ -30,8 +41,10 @@ class Cancels:
     def __init__(self, team: Team) -> None:
         self.due = 0.0
         self._team = team
-        #: Orders that children were told of, with the monotonic time of that.
-        self._told: dict[bytes, float] = {}
+        #: Orders that children were told of.
+        self._told: dict[bytes, _Told] = {}
+        #: Those of them whose message was nowhere: one that moves on during a search is missed.
+        self._missed: set[bytes] = set()
 
     def call(self) -> None:
         """An order was given to this supervisor."""
@@ -43,6 +56,7 @@ class Cancels:
         orders = dict(zip(reply[::2], reply[1::2], strict=True))
         for identity in self._told.keys() - orders.keys():
             del self._told[identity]
+        self._missed &= self._told.keys()
         for identity, raw in orders.items():
             try:
                 order = msgspec.msgpack.decode(raw, type=Order)
@@ -53,31 +67,57 @@ class Cancels:
 
     def _meet(self, identity: bytes, order: Order, now: float) -> None:
         for child in self._team.children.values():
-            if any(one.id == identity for one in child.record.running()):
-                self._tell(child, identity, order, now)
-                return
+            for one in child.record.running():
+                if one.id == identity:
+                    self._tell(child, one, order, now)
+                    return
             if identity in child.record.ids() and self._take_back(child, identity, order):
                 return
-        # It has ended, or isn't here; of one that wasn't told here another supervisor may have it, or soon will.
-        if identity in self._told or self._take_away(identity, order) or order.at_ms < self._server_ms() - _OLD_MS:
+        if identity in self._told:
+            if self._is_met(identity, order, now):
+                self._forget(identity)
+        # It isn't here: another supervisor may have it, or soon will.
+        elif self._take_away(identity, order) or order.at_ms < self._server_ms() - _OLD_MS:
             self._forget(identity)
 
-    def _tell(self, child: Child, identity: bytes, order: Order, now: float) -> None:
+    def _tell(self, child: Child, running: Running, order: Order, now: float) -> None:
         """Tell a child that its job is cancelled; kill it when that was asked for, and the job goes on."""
         self.due = now + _SOON
-        if identity not in self._told:
+        identity = running.id
+        self._missed.discard(identity)
+        told = self._told.get(identity)
+        if told is None or (told.worker, told.started) != (child.worker, running.started):
             if child.record.notice.put(identity, order.by):  # else it hasn't taken in the one before yet
-                self._told[identity] = now
+                self._told[identity] = _Told(child.worker, running.started, now)
                 child.interrupt()
             return
         if not order.kill:
             self.due = now + 1.0
-        elif now > self._told[identity] + CANCEL_GRACE:
+        elif now > told.at + CANCEL_GRACE:
             is_first = child.killed_for is None
             child.cancelled[identity] = order.kept
             child.kill("cancel")
             if is_first:
                 _log.error("worker %s is killed: %s was cancelled by %s, and goes on", child.worker, identity.hex(), order.by)
+
+    def _is_met(self, identity: bytes, order: Order, now: float) -> bool:
+        """Look where a message went whose worker was told. False: it isn't known yet that it never runs again."""
+        steps = find(self._team.driver, identity.hex())
+        reply: Any = None
+        try:
+            while (reply := self._team.ask(cast("Command", steps.send(reply)))) is not None:
+                pass
+            return False  # the server doesn't answer
+        except StopIteration as end:
+            found: Found | None = end.value
+        self.due = min(self.due, now + _MOVING)
+        if found is None:
+            is_missed, self._missed = identity in self._missed, self._missed | {identity}
+            return is_missed
+        self._missed.discard(identity)
+        if found.state is State.RESERVED:  # its worker has died, or hasn't settled it yet; or it runs again
+            return False
+        return found.state in (State.FAILED, State.TIMEOUT) or self._cancel(found.state, found.message, order)
 
     def _take_back(self, child: Child, identity: bytes, order: Order) -> bool:
         """Settle a message that was reserved with others and isn't started; the others are given back with it. False: it was started."""
@@ -96,15 +136,21 @@ class Cancels:
     def _take_away(self, identity: bytes, order: Order) -> bool:
         """Cancel a message that went back to where nobody runs it, while it was ordered: its run failed, or its worker died."""
         team = self._team
-        for state in (State.DELAYED, State.WAITING):
+        for state in (State.DELAYED, State.WAITING, State.PARKED):
             reply = team.ask(team.driver.find(state, identity.hex(), 0, PAGE))
-            if reply and len(reply) > 1 and team.ask(team.driver.cancel(state, reply[1], order.kept)):
-                _log.info("message %s was cancelled by %s before it ran again", identity.hex(), order.by)
+            if reply and len(reply) > 1 and self._cancel(state, reply[1], order):
                 return True
         return False
 
+    def _cancel(self, state: State, message: bytes, order: Order) -> bool:
+        if not self._team.ask(self._team.driver.cancel(state, message, order.kept)):
+            return False
+        _log.info("message %s was cancelled by %s before it ran again", message[2:18].hex(), order.by)
+        return True
+
     def _forget(self, identity: bytes) -> None:
         self._told.pop(identity, None)
+        self._missed.discard(identity)
         self._team.ask(self._team.driver.forget_order(identity))
 
     def _server_ms(self) -> float:

@@ -66,8 +66,44 @@ def test_a_running_job_is_told_once(scene: Scene) -> None:
     assert scene.orders() == [identity]
     scene.child.record.end_job(0, acked=True, failed=False)
     scene.child.record.end_batch()
-    scene.duty.tick(now + 11.0)
+    team = scene.office.team
+    assert team.ask(team.driver.ack(scene.child.worker, [identity])) == 1
+    for later in (11.0, 12.0):
+        scene.duty.tick(now + later)
     assert scene.orders() == []
+
+
+@pytest.mark.parametrize("how", ["again", "waiting", "delayed"])
+def test_a_told_job_whose_worker_dies_never_runs_to_its_end(scene: Scene, how: str) -> None:
+    """Given a told job whose worker dies before it has ended, then it is taken away where it went, or its next run is told."""
+    (identity,) = scene.run()
+    scene.cancel(identity)
+    now, team = monotonic(), scene.office.team
+    scene.duty.tick(now)
+    raw = scene.office.store.client.lindex(scene.office.store.keys.reserved(scene.child.worker), 0)
+    del team.children[scene.child.slot]
+    for later in (1.0, 2.0, 3.0):  # until its messages are brought back
+        scene.duty.tick(now + later)
+    assert scene.orders() == [identity]
+    if how == "delayed":
+        assert team.ask(team.driver.retry(scene.child.worker, identity, 60_000, raw)) == 1
+    else:
+        assert team.ask(team.driver.requeue(scene.child.worker, "front", [identity])) == 1
+    if how == "again":
+        team.children[0] = scene.child
+        scene.child.record.notice.take()
+        assert len(scene.office.hand(scene.child.worker).reserve(1)) == 1
+        scene.child.record.begin_batch([identity])
+        assert scene.child.record.start_next(monotonic(), 1)
+        scene.duty.tick(now + 4.0)
+        scene.duty.tick(now + 5.0)
+        assert scene.done == ["interrupt", "interrupt"]
+        assert scene.child.record.notice.take() == (identity, "ops")
+    else:
+        scene.duty.tick(now + 4.0)
+        assert scene.ending(identity) == "cancelled by ops"
+        assert scene.orders() == []
+        assert scene.office.store.count(State.WAITING) + scene.office.store.count(State.DELAYED) == 0
 
 
 def test_what_isn_t_started_is_settled_and_the_rest_given_back(scene: Scene) -> None:
@@ -98,6 +134,20 @@ def test_who_goes_on_is_killed_only_when_asked_and_after_the_grace(scene: Scene)
     bury(scene.office.team, scene.child, Death(-9), monotonic())
     assert scene.ending(identity) == "cancelled by ops"
     assert scene.office.store.raw(State.WAITING) == []
+
+
+def test_a_kill_for_one_job_counts_nothing_for_those_beside_it(scene: Scene) -> None:
+    """Given two jobs in one process, when it is killed because one was cancelled and goes on, then the other waits again, with no crash."""
+    first, second = (message.id for message in scene.office.crowd(scene.child, 2, deadlines=(0.0, 0.0), now=monotonic()))
+    scene.cancel(first, kill=True)
+    now = monotonic()
+    scene.duty.tick(now)
+    scene.duty.tick(now + CANCEL_GRACE + 1)
+    assert scene.done == ["interrupt", "kill for cancel"]
+    bury(scene.office.team, scene.child, Death(-9), monotonic())
+    assert scene.ending(first) == "cancelled by ops"
+    (message,) = scene.office.store.messages(State.WAITING)
+    assert (message.id, message.attempts, message.crashes) == (second, 0, 0)
 
 
 def test_one_order_after_the_other(scene: Scene) -> None:
