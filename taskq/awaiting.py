@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from taskq.asking import Found, Patient, Steps, find, find_stray
+from taskq.asking import Found, Patient, Steps, Timeout, find, find_stray, seconds_to_wait
 from taskq.channel import State
 from taskq.clock import monotonic
 from taskq.driver.base import Driver
 from taskq.ending import Ending, ending_of, read_ending, value_of
-from taskq.errors import ArgumentsError, MessageError, NoResult, QueueFull, ResultTimeout, ServerUnavailable
+from taskq.errors import MessageError, NoResult, QueueFull, ResultTimeout, ServerUnavailable
 from taskq.history import records
 from taskq.message import Message
 from taskq.signing import Signer
@@ -28,7 +27,6 @@ __all__ = [
     "ask_progress",
     "ask_status",
     "await_result",
-    "deadline_of",
     "how_to_keep",
     "pack_progress",
     "read_progress",
@@ -88,29 +86,17 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         return self.state in ("done", "failed", "timeout", "cancelled", "dropped")
 
 
-def deadline_of(timeout: object) -> float:
-    """Return the moment until which somebody waits who gives this timeout: seconds, or None for as long as it takes.
-
-    Raises:
-        ArgumentsError: it is no number of seconds. (With "not a number" the wait would never end.)
-    """
-    if timeout is None:
-        return math.inf
-    if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and timeout >= 0:
-        return monotonic() + timeout
-    raise ArgumentsError(f"timeout must be None or seconds from 0 on, not {timeout!r}")
-
-
-def await_result(driver: Driver, subject: Subject, timeout: float | None) -> Steps[Any]:
+def await_result(driver: Driver, subject: Subject, timeout: Timeout) -> Steps[Any]:
     """Wait until the message has ended, and return what its job returned.
 
     Raises:
         ResultError: there is no result, or not in time.
         ServerUnavailable: the server doesn't answer for the whole timeout, or a minute.
     """
+    seconds = seconds_to_wait(timeout)
     if subject.keeps is False:
         raise NoResult(how_to_keep(subject.id))
-    deadline = deadline_of(timeout)
+    deadline = monotonic() + seconds
     watch = Lookout(driver, subject, keeps=subject.keeps)
     patient = Patient(deadline)
     while True:
@@ -118,14 +104,14 @@ def await_result(driver: Driver, subject: Subject, timeout: float | None) -> Ste
         try:
             raw = yield from _next_look(driver, subject, watch.slice_of(left))
             patient.answered()
-            ending = _read(raw, subject) or (yield from watch.look())
+            ending = _read(raw, subject) or (yield from watch.look(is_last=left <= 0))
         except ServerUnavailable as error:
             yield patient.pause_after(error)
             continue
         if ending is not None:
             return value_of(ending, subject.id)
         if left <= 0:
-            raise ResultTimeout(f"message {subject.id} has no result after {timeout:g} s; it may come later")
+            raise ResultTimeout(f"message {subject.id} has no result after {seconds:g} s; it may come later")
 
 
 def _next_look(driver: Driver, subject: Subject, left: float) -> Steps[bytes | None]:
@@ -159,14 +145,21 @@ class Lookout:
         """How many of the seconds that are left to block in the server: until the next look at most. 0: no time is left."""
         return max(0.01, min(SLICE, left, self._due - monotonic())) if left > 0 else 0.0
 
-    def look(self) -> Steps[Ending | None]:
+    def look(self, *, is_last: bool) -> Steps[Ending | None]:
         """Look, when it is time for that. Returns how the message ended without a result of its own; None: go on waiting.
+
+        Args:
+            is_last: the wait is over. Whoever waited too briefly for a look in between shall learn now what there is to know.
 
         Raises:
             NoResult: it is nowhere, or keeps no result.
         """
-        if monotonic() < self._due:
+        if not is_last and monotonic() < self._due:
             return None
+        ending = yield from self._look()
+        return (yield from self._look()) if is_last and self._missed == 1 else ending
+
+    def _look(self) -> Steps[Ending | None]:
         found = yield from find(self._driver, self._subject.id, self._subject.payload)
         self._pause, self._due = min(_LONGEST_LOOK, self._pause * 2), monotonic() + self._pause
         if found is None:

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 
 import msgspec
 
-from taskq.asking import Steps
+from taskq.asking import Steps, Timeout
 from taskq.awaiting import Progress, Status, Subject, ask_progress, ask_status, await_result, how_to_keep
 from taskq.cancelling import Cancelled, ask_cancel, this_user
 from taskq.driver.base import Driver
@@ -60,15 +60,15 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
 
     # Of a coroutine function the result is what it returns when awaited, of a generator function what it returns at its end.
     @overload
-    def result(self: Handle[Coroutine[Any, Any, T]], timeout: float | None = None) -> T: ...
+    def result(self: Handle[Coroutine[Any, Any, T]], timeout: Timeout = None) -> T: ...
     @overload
-    def result(self: Handle[Generator[Any, Any, T]], timeout: float | None = None) -> T: ...  # type: ignore[overload-overlap]
+    def result(self: Handle[Generator[Any, Any, T]], timeout: Timeout = None) -> T: ...  # type: ignore[overload-overlap]
     @overload
-    def result(self: Handle[AsyncIterator[Any] | Iterator[Any]], timeout: float | None = None) -> None: ...
+    def result(self: Handle[AsyncIterator[Any] | Iterator[Any]], timeout: Timeout = None) -> None: ...
     @overload
-    def result(self, timeout: float | None = None) -> R_co: ...
-    def result(self, timeout: float | None = None) -> Any:
-        """Wait for what the job returns, at most `timeout` seconds (None: for as long as it takes, 0: only look).
+    def result(self, timeout: Timeout = None) -> R_co: ...
+    def result(self, timeout: Timeout = None) -> Any:
+        """Wait for what the job returns, at most `timeout` seconds, or a timedelta (None: for as long as it takes, 0: only look).
 
         A failed attempt that is followed by another is waited through; so is a worker's death.
 
@@ -78,6 +78,7 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
             ResultTimeout: it isn't there in time.
             NoResult: there will be none: the job keeps none, it has expired, or the message is gone.
             SignatureError: the result isn't signed with this program's secret.
+            ArgumentsError: the timeout is no number of seconds.
             RuntimeError: the push is still in the buffer.
             ServerUnavailable: the server doesn't answer.
         """
@@ -85,14 +86,14 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
         return self._queue.ask(self.channel, lambda driver: await_result(driver, self._subject, timeout))
 
     @overload
-    async def aresult(self: Handle[Coroutine[Any, Any, T]], timeout: float | None = None) -> T: ...
+    async def aresult(self: Handle[Coroutine[Any, Any, T]], timeout: Timeout = None) -> T: ...
     @overload
-    async def aresult(self: Handle[Generator[Any, Any, T]], timeout: float | None = None) -> T: ...  # type: ignore[overload-overlap]
+    async def aresult(self: Handle[Generator[Any, Any, T]], timeout: Timeout = None) -> T: ...  # type: ignore[overload-overlap]
     @overload
-    async def aresult(self: Handle[AsyncIterator[Any] | Iterator[Any]], timeout: float | None = None) -> None: ...
+    async def aresult(self: Handle[AsyncIterator[Any] | Iterator[Any]], timeout: Timeout = None) -> None: ...
     @overload
-    async def aresult(self, timeout: float | None = None) -> R_co: ...
-    async def aresult(self, timeout: float | None = None) -> Any:
+    async def aresult(self, timeout: Timeout = None) -> R_co: ...
+    async def aresult(self, timeout: Timeout = None) -> Any:
         """The same from async code."""
         self._queue.check_sent(self.id)
         return await self._queue.aask(self.channel, lambda driver: await_result(driver, self._subject, timeout))
@@ -143,17 +144,17 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
         return await self._queue.aask(self.channel, lambda driver: ask_progress(driver, self._subject))
 
     @overload
-    def stream(self: Handle[AsyncIterator[T]], *, after: int = 0, timeout: float | None = None) -> Stream[T]: ...
+    def stream(self: Handle[AsyncIterator[T]], *, after: int = 0, timeout: Timeout = None) -> Stream[T]: ...
     @overload
-    def stream(self: Handle[Iterator[T]], *, after: int = 0, timeout: float | None = None) -> Stream[T]: ...
+    def stream(self: Handle[Iterator[T]], *, after: int = 0, timeout: Timeout = None) -> Stream[T]: ...
     @overload
-    def stream(self, *, after: int = 0, timeout: float | None = None) -> Stream[Any]: ...
-    def stream(self, *, after: int = 0, timeout: float | None = None) -> Any:
+    def stream(self, *, after: int = 0, timeout: Timeout = None) -> Stream[Any]: ...
+    def stream(self, *, after: int = 0, timeout: Timeout = None) -> Any:
         """Read what a generator job yields, while it runs: `for part in handle.stream()`.
 
         Args:
             after: a position of an earlier reading (`stream.position`), to go on from there. 0: from the start.
-            timeout: seconds to wait for each part. None: as long as it takes.
+            timeout: seconds (or a timedelta) to wait for each part. None: as long as it takes.
 
         Raises, from the reading:
             JobFailed, ResultCancelled: the job has ended like that; its parts came before.
@@ -165,12 +166,12 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
         return Stream(self._queue, self._subject, after, timeout)
 
     @overload
-    def astream(self: Handle[AsyncIterator[T]], *, after: int = 0, timeout: float | None = None) -> AsyncStream[T]: ...
+    def astream(self: Handle[AsyncIterator[T]], *, after: int = 0, timeout: Timeout = None) -> AsyncStream[T]: ...
     @overload
-    def astream(self: Handle[Iterator[T]], *, after: int = 0, timeout: float | None = None) -> AsyncStream[T]: ...
+    def astream(self: Handle[Iterator[T]], *, after: int = 0, timeout: Timeout = None) -> AsyncStream[T]: ...
     @overload
-    def astream(self, *, after: int = 0, timeout: float | None = None) -> AsyncStream[Any]: ...
-    def astream(self, *, after: int = 0, timeout: float | None = None) -> Any:
+    def astream(self, *, after: int = 0, timeout: Timeout = None) -> AsyncStream[Any]: ...
+    def astream(self, *, after: int = 0, timeout: Timeout = None) -> Any:
         """The same from async code: `async for part in handle.astream()`."""
         self._check_stream()
         return AsyncStream(self._queue, self._subject, after, timeout)

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from taskq.asking import Patient, Steps
-from taskq.awaiting import Lookout, Subject, ask_ending, deadline_of
+from taskq.asking import Patient, Steps, Timeout, seconds_to_wait
+from taskq.awaiting import Lookout, Subject, ask_ending
 from taskq.clock import monotonic
 from taskq.driver.base import Driver
 from taskq.ending import Ending, read_part, value_of
@@ -42,12 +42,12 @@ class _Entry(NamedTuple):
 class _Reader:
     """One reader's place in a stream. What it does next is told as steps."""
 
-    def __init__(self, subject: Subject, after: int, timeout: float | None) -> None:
+    def __init__(self, subject: Subject, after: int, timeout: Timeout) -> None:
         if isinstance(after, bool) or not isinstance(after, int) or not 0 <= after <= _LAST:
             raise ValueError(f"after is the position of a stream, a whole number from 0 to 2**53, not {after!r}")
         self.subject = subject
         self.position = after
-        self._timeout = timeout
+        self._seconds = seconds_to_wait(timeout)
         self._has_given = after > 0
         self._buffer: deque[_Entry] = deque()
         self._has_end = self._is_over = False
@@ -55,15 +55,16 @@ class _Reader:
 
     def next_part(self, driver: Driver) -> Steps[tuple[Any] | None]:
         """Return the next part, alone in a tuple; None at the end. Raises as `Handle.stream`."""
-        deadline = deadline_of(self._timeout)
+        deadline = monotonic() + self._seconds
         patient = Patient(deadline)
         while not self._is_over:
             if self._buffer:
                 if (part := self._take()) is not None:
                     return part
                 continue
+            left = deadline - monotonic()
             try:
-                ending = yield from self._fetch(driver, deadline - monotonic())
+                ending = yield from self._fetch(driver, left)
                 patient.answered()
             except ServerUnavailable as error:
                 yield patient.pause_after(error)
@@ -73,8 +74,8 @@ class _Reader:
                 value_of(ending, self.subject.id)
                 if not ending.is_stream:
                     raise NoResult(f"message {self.subject.id} has no parts, for its job is no generator: ask for its result()")
-            elif not self._buffer and monotonic() >= deadline:
-                raise ResultTimeout(f"no part of message {self.subject.id} came within {self._timeout:g} s; it may come later")
+            elif not self._buffer and left <= 0:
+                raise ResultTimeout(f"no part of message {self.subject.id} came within {self._seconds:g} s; it may come later")
         return None
 
     def _take(self) -> tuple[Any] | None:
@@ -99,18 +100,22 @@ class _Reader:
             return ending
         if (yield from self._read(driver)):
             return None
+        is_first = self._lookout is None
         if self._lookout is None:
             self._lookout = Lookout(driver, self.subject, keeps=self.subject.keeps)
-        if left > 0:
+        # At first it is asked whether the job has ended: nothing would ever wake a reader who begins behind the last part.
+        if left > 0 and not is_first:
             reply = yield driver.wait_for_parts(self.subject.id, self.position, _COUNT, self._lookout.slice_of(left))
             if reply:
                 self._buffer.extend(map(_entry, reply[0][1]))
                 return None
         # A job that was no generator, or whose stream has expired, leaves no mark of its end.
         ending = yield from ask_ending(driver, self.subject)
-        if ending is not None and not (yield from self._read(driver)):
-            return ending
-        return (yield from self._lookout.look())
+        if ending is None:
+            ending = yield from self._lookout.look(is_last=left <= 0)
+        if ending is not None and (yield from self._read(driver)):
+            return None  # the last parts came meanwhile
+        return ending
 
     def _read(self, driver: Driver) -> Steps[bool]:
         """Read what is there, and say how far this reader has come. False: there is nothing."""
@@ -130,7 +135,7 @@ class _Reader:
 class Stream(Generic[Y_co]):
     """The parts of a generator job, in their order, while it runs: `for part in handle.stream()`."""
 
-    def __init__(self, queue: Asker, subject: Subject, after: int, timeout: float | None) -> None:
+    def __init__(self, queue: Asker, subject: Subject, after: int, timeout: Timeout) -> None:
         self._queue = queue
         self._reader = _Reader(subject, after, timeout)
 
@@ -153,7 +158,7 @@ class Stream(Generic[Y_co]):
 class AsyncStream(Generic[Y_co]):
     """The same from async code: `async for part in handle.astream()`."""
 
-    def __init__(self, queue: Asker, subject: Subject, after: int, timeout: float | None) -> None:
+    def __init__(self, queue: Asker, subject: Subject, after: int, timeout: Timeout) -> None:
         self._queue = queue
         self._reader = _Reader(subject, after, timeout)
 

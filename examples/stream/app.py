@@ -37,7 +37,7 @@ async def ask(question: str) -> StreamingResponse:
 
 
 @app.get("/answers/{message_id}")
-async def go_on(message_id: str, last_event_id: Annotated[int, Header(ge=0)] = 0) -> StreamingResponse:
+async def go_on(message_id: str, last_event_id: Annotated[int, Header(ge=0, le=2**53)] = 0) -> StreamingResponse:
     """Send the parts of an answer from where the browser left off: EventSource reconnects with the id of its last event."""
     try:
         handle = queue.handle(message_id)

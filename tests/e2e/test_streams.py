@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from taskq import JobFailed, NoResult, ResultTimeout, StreamRestarted
+from taskq import ArgumentsError, JobFailed, NoResult, ResultTimeout, StreamRestarted
 from taskq.channel import State
 from taskq.worker.streams import UNREAD_LIMIT
 from tests.e2e.apps import yielding
@@ -157,12 +158,47 @@ def test_reading_what_has_no_parts(start_worker: StartWorker) -> None:
         yielding.count.options(result_ttl=0).push(1).stream()
     with pytest.raises(NoResult, match="no message and no result has the id"):
         list(yielding.queue.handle("0" * 32).stream())
-    for after in (-1, 1.5, True, "1", 2**53 + 1):
+    for after in (-1, 1.5, True, "1", 2**53 + 1, 10**30):
         with pytest.raises(ValueError, match="whole number from 0"):
             yielding.count.push(1).stream(after=after)  # type: ignore[arg-type]
     start_worker("yielding")
     with pytest.raises(NoResult, match="no generator"):
         list(yielding.queue.handle(handle.id).stream())
+
+
+def test_reading_from_behind_the_end(start_worker: StartWorker) -> None:
+    """Given a stream that has ended, if somebody reads on from its last part, or from behind it, then that ends at once."""
+    start_worker("yielding")
+    handle = yielding.count.push(3)
+    assert handle.result(10) == "3 parts"
+    for after in (3, 4, 5, 2**53):
+        began = time.monotonic()
+        assert list(handle.stream(after=after)) == []
+        assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), "5", True])
+def test_what_is_no_timeout_is_refused_at_the_call(timeout: Any) -> None:
+    """Given a timeout that is no number of seconds, then asking for a stream or a result is an error at the call."""
+    handle = yielding.count.push(1)
+    for ask in (handle.result, handle.stream, handle.astream):
+        with pytest.raises(ArgumentsError, match="timeout must be None or seconds from 0 on"):
+            ask(timeout=timeout)
+    with pytest.raises(ArgumentsError, match="timeout must be None or seconds from 0 on"):
+        asyncio.run(handle.aresult(timeout))
+
+
+@pytest.mark.parametrize("timeout", [0, 0.1, timedelta(milliseconds=100)])
+def test_a_short_wait_tells_what_is_known(timeout: Any, store: Store) -> None:
+    """Given a wait too short for a look in between, when it is over, then one that is gone is said to be so, one that waits is not."""
+    handle = yielding.count.push(1)
+    for read in (lambda: handle.result(timeout), lambda: next(handle.stream(timeout=timeout))):
+        with pytest.raises(ResultTimeout):
+            read()
+    store.client.flushall()
+    for read in (lambda: handle.result(timeout), lambda: next(handle.stream(timeout=timeout))):
+        with pytest.raises(NoResult, match="deleted or flushed"):
+            read()
 
 
 def test_without_a_reader_to_come_nothing_is_stored(start_worker: StartWorker, store: Store, ledger: Ledger) -> None:
