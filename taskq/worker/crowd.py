@@ -78,7 +78,7 @@ class Crowd:
         post, loop, sleeper, channel = self._post, self._loop, self._sleeper, self._post.channel
         patience = min(5.0, channel.stop_timeout / 2)
         settler = Settler(post.driver, post.link, post.worker, stopping=lambda: sleeper.stopping, pause=sleeper.pause, patience=patience)
-        till = Till(settler, post.record, sleeper)
+        till = Till(settler, post.record, sleeper, post.poke)
         intake = Intake(post.driver, settler, self._opener, post.record, worker=post.worker, channel=channel)
         alarm = Alarm()
         executor = ThreadExecutor(loop, alarm)

@@ -83,9 +83,9 @@ class Pump:
     def _turn(self) -> None:
         record = self._post.record
         self._till.settle()
-        self._set_phase(Phase.IDLE if self._roster.is_idle() else Phase.RUNNING)
         if self._till.is_broken and not self._leaving:
             self._leave()
+        self._set_phase(Phase.IDLE if self._roster.is_idle() else Phase.RUNNING)
         if self._post.sleeper.stopping or self._leaving:
             self._see_out()
             return

@@ -13,6 +13,7 @@ from taskq.worker.arunner import BROKEN_OFF
 from taskq.worker.lane import ANNOUNCED, REFUSED, Lane, Said
 from taskq.worker.record import Record
 from taskq.worker.roster import Roster
+from taskq.worker.running import Phase
 from taskq.worker.settler import Gone, Settler
 from taskq.worker.sleeper import Sleeper
 from taskq.worker.surroundings import Surroundings
@@ -26,7 +27,8 @@ _log = logging.getLogger("taskq.worker")
 class Till:
     """Takes in what lanes say in any thread, and settles it in the pump's."""
 
-    def __init__(self, settler: Settler, record: Record, sleeper: Sleeper) -> None:
+    def __init__(self, settler: Settler, record: Record, sleeper: Sleeper, poke: Callable[[], None]) -> None:
+        """`poke` tells the supervisor to look at the record."""
         self.roster = Roster()
         #: Jobs that have ended.
         self.ended = 0
@@ -35,6 +37,7 @@ class Till:
         self._settler = settler
         self._record = record
         self._sleeper = sleeper
+        self._poke = poke
         self._surroundings = Surroundings(sleeper.descriptors())
         self._said: deque[tuple[Lane, Verdict | Said]] = deque()
         self._late: deque[tuple[Lane, int]] = deque()
@@ -51,6 +54,12 @@ class Till:
     def stuck(self, lane: Lane, run: int) -> None:
         """A run has ignored its limit for the grace."""
         self._late.append((lane, run))
+        if self.roster.is_running(lane, run):
+            # Not left to the pump, which may be waiting for the server: the supervisor would take this process for helpless, and kill it
+            # together with the other jobs.
+            self.is_broken = True
+            self._record.set_phase(Phase.LEAVING)
+            self._poke()
         self._sleeper.wake()
 
     # ---- the pump's side
@@ -171,8 +180,8 @@ class Till:
     def _note_stuck(self, lane: Lane, run: int) -> None:
         if not self.roster.is_running(lane, run):
             return
-        self._stuck.add((lane, run))
-        if not self.is_broken:
+        if not self._stuck:
             text = "this process is replaced when its other jobs have ended: message %s ignores its handle_timeout, and can't be stopped"
             _log.error(text, lane.message.hex_id)
+        self._stuck.add((lane, run))
         self.is_broken = True

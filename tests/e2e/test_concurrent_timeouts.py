@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from taskq.channel import State
+from taskq.clock import monotonic
+from taskq.worker.running import HARD_GRACE
 from tests.e2e.apps import stuck
 from tests.e2e.conftest import StartWorker
 from tests.support.ledger import Ledger
+from tests.support.servers import ServerProcess
 from tests.support.store import Store
 from tests.support.wait import wait_until
 
@@ -84,6 +87,31 @@ def test_a_stuck_job_costs_its_process_not_its_neighbours(
     (record,) = store.history(State.TIMEOUT)
     assert (record.kind, record.attempt) == ("timeout", 1)
     assert store.count(State.WAITING) == store.count(State.FAILED) == 0
+
+
+def test_a_stuck_job_in_an_outage_costs_no_neighbour(
+    start_worker: StartWorker, ledger: Ledger, store: Store, server: ServerProcess, tmp_path: Path
+) -> None:
+    """Given a server that hangs, if a job ignores its limit while the worker settles another, then its neighbours end in peace."""
+    worker = start_worker("stuck", *CROWD)
+    _neighbours(tmp_path)
+    stuck.hold.push(str(tmp_path / "first"), "first")
+    old = ledger.wait_for("start", 3)[0].pid
+    stuck.overrun.options(handle_timeout=1).push("sleep")
+    ledger.wait_for("begin")
+    stuck_at = monotonic() + 1 + HARD_GRACE
+    server.pause()
+    (tmp_path / "first").touch()
+    ledger.wait_for("end")
+    wait_until(lambda: monotonic() > stuck_at + 1)  # longer than its supervisor waits for it to see that
+    server.resume()
+    stuck.quick.push(1)
+    assert ledger.wait_for("quick")[0].pid != old
+    (tmp_path / "go").touch()
+    assert {line.pid for line in ledger.wait_for("end", 3)} == {old}
+    ledger.wait_for("on_fail")
+    assert worker.stop() == 0
+    assert len(ledger.lines("start")) == 3
 
 
 def test_others_without_a_limit_get_the_stop_timeout(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
