@@ -94,10 +94,10 @@ class _Ids:
         self._count = itertools.count(1)
 
     def next(self) -> bytes:
-        count = next(self._count) & 0xFFFFFFFF
+        count = next(self._count)
         # Never backwards, even when the wall clock steps back: ids order the messages of one producer.
         stamp = self._last = max(now_ms(), self._last)
-        return _ID.pack(stamp, count, self._producer)[2:]
+        return _ID.pack(stamp + (count >> 32), count & 0xFFFFFFFF, self._producer)[2:]
 
 
 _ids = _Ids()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -214,7 +215,7 @@ def test_ids_grow_when_the_counter_begins_anew(monkeypatch: pytest.MonkeyPatch) 
     """Given a counter at its end and a clock that stands, then the ids after it still are greater."""
     now = time.time_ns() // 1_000_000
     monkeypatch.setattr(module, "now_ms", lambda: now)
-    monkeypatch.setattr(module._ids, "_count", 0xFFFFFFFD)
+    monkeypatch.setattr(module._ids, "_count", itertools.count(0xFFFFFFFD))
     ids = [new_id() for _ in range(6)]
     assert all(earlier < later for earlier, later in pairwise(ids))
 
