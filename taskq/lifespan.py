@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from taskq.errors import JobDefinitionError, TaskqError
+from taskq.job import is_generator
 
 __all__ = ["Hooks", "Resources", "state"]
 
 Hook = TypeVar("Hook", bound=Callable[[], Any])
+#: Given when a decorator is written with parentheses, so that this is said in plain words.
+_MISSING: Any = None
 
 
 class Hooks:
@@ -21,25 +24,25 @@ class Hooks:
         self.stopping: list[Callable[[], Any]] = []
         self.lifespans: list[Callable[[], Any]] = []
 
-    def on_start(self, function: Hook, /) -> Hook:
+    def on_start(self, function: Hook = _MISSING, /) -> Hook:
         """Call a function, sync or async, in each process that runs jobs, before its first job.
 
         Raises:
-            JobDefinitionError: it can't be called without arguments.
+            JobDefinitionError: it can't be called without arguments, or yields.
         """
         self.starting.append(_checked(function, "on_start"))
         return function
 
-    def on_stop(self, function: Hook, /) -> Hook:
+    def on_stop(self, function: Hook = _MISSING, /) -> Hook:
         """Call a function, sync or async, in each process that runs jobs, after its last job.
 
         Raises:
-            JobDefinitionError: it can't be called without arguments.
+            JobDefinitionError: it can't be called without arguments, or yields.
         """
         self.stopping.append(_checked(function, "on_stop"))
         return function
 
-    def lifespan(self, function: Hook, /) -> Hook:
+    def lifespan(self, function: Hook = _MISSING, /) -> Hook:
         """Open a context in each process that runs jobs, around all of them.
 
         Args:
@@ -107,7 +110,10 @@ state = Resources()
 
 def _checked(function: Any, what: str) -> Callable[[], Any]:
     if not callable(function):
-        raise JobDefinitionError(f"@queue.{what} takes a function, not {function!r}; it has no options: write it without parentheses")
+        given = "" if function is None else f", not {function!r}"
+        raise JobDefinitionError(f"@queue.{what} takes a function{given}; it has no options: write it without parentheses")
+    if what != "lifespan" and is_generator(function):
+        raise JobDefinitionError(f"{_name(function)} can't be {what}: it yields, so nothing of it would run. Write @queue.lifespan")
     try:
         inspect.signature(function).bind()
     except TypeError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -40,13 +40,35 @@ def test_a_hook_is_left_as_it_is(hook: str) -> None:
     [
         (_takes, r"_takes can't be .*: it is called without arguments, and has missing a required argument: 'number'"),
         (5, "takes a function, not 5; it has no options: write it without parentheses"),
-        (None, "takes a function, not None"),
+        (None, "takes a function; it has no options: write it without parentheses"),
     ],
 )
 def test_what_can_not_be_called_is_refused(hook: str, function: Any, told: str) -> None:
     """Given something else than a function without arguments, then the decorator says so at once."""
     with pytest.raises(JobDefinitionError, match=told):
         getattr(Hooks(), hook)(function)
+
+
+@pytest.mark.parametrize("hook", ["on_start", "on_stop", "lifespan"])
+def test_a_hook_has_no_parentheses(hook: str) -> None:
+    """Given a decorator with parentheses and nothing in them, then the error says to leave them away."""
+    with pytest.raises(JobDefinitionError, match=rf"@queue.{hook} takes a function; .*write it without parentheses"):
+        getattr(Hooks(), hook)()
+
+
+@pytest.mark.parametrize("hook", ["on_start", "on_stop"])
+def test_a_generator_function_is_a_lifespan(hook: str) -> None:
+    """Given a generator function, sync or async, for the start or the end, then the error names lifespan: nothing of it would run."""
+
+    def opens() -> Iterator[None]:
+        yield
+
+    async def aopens() -> AsyncIterator[None]:
+        yield
+
+    for function in (opens, aopens):
+        with pytest.raises(JobDefinitionError, match=rf"opens can't be {hook}: it yields.*Write @queue.lifespan"):
+            getattr(Hooks(), hook)(function)
 
 
 def test_a_coroutine_function_is_no_lifespan() -> None:

@@ -28,17 +28,18 @@ class Lifespan:
     def open(self) -> bool:
         """Open the lifespans, then call on_start. False: one raised; what was open is closed again."""
         values: dict[str, Any] = {}
+        givers: dict[str, str] = {}
         state.open(values)
         name = ""
         try:
             for function in self._hooks.lifespans:
                 name = f"the lifespan {_name(function)}"
-                _merge(values, self._enter(function, name), name)
+                _merge(values, givers, self._enter(function, name), name)
             for function in self._hooks.starting:
                 name = f"on_start {_name(function)}"
                 self._call(function)
-        except BaseException:  # also sys.exit(): it isn't this process's to decide
-            _log.exception("the worker can't start: %s raised", name)
+        except BaseException as error:  # also sys.exit(): it isn't this process's to decide
+            _log.exception("the worker can't start: %s %s", name, _what(error))
             self._close()
             return False
         return True
@@ -58,8 +59,8 @@ class Lifespan:
     def _safely(name: str, call: Callable[[], object]) -> None:
         try:
             call()
-        except BaseException:
-            _log.exception("%s raised; the worker ends all the same", name)
+        except BaseException as error:
+            _log.exception("%s %s; the worker ends all the same", name, _what(error))
 
     def _call(self, function: Callable[[], Any]) -> None:
         result = function()
@@ -120,15 +121,31 @@ def _manager(function: Callable[[], Any]) -> Any:
     return function()
 
 
-def _merge(values: dict[str, Any], more: Any, name: str) -> None:
+def _merge(values: dict[str, Any], givers: dict[str, str], more: Any, name: str) -> None:
     if more is None:
         return
     if not isinstance(more, Mapping) or not all(isinstance(key, str) for key in more):
         raise TaskqError(f'{name} yielded {more!r}: yield a dict whose keys are names, such as {{"pool": pool}}, or nothing')
-    if twice := values.keys() & more.keys():
-        raise TaskqError(f"{name} yielded {', '.join(sorted(map(repr, twice)))}, which is in taskq.state already")
+    for key in more:
+        if key in values:
+            giver = givers.get(key, "somebody else")
+            raise TaskqError(f"{name} yielded {key!r}, which is in taskq.state already: {giver} has yielded it, too; rename one")
     values.update(more)
+    givers.update(dict.fromkeys(more, name))
+
+
+def _what(error: BaseException) -> str:
+    """Say what a hook did that raised. What the standard library says of a generator doesn't tell what it should do."""
+    if isinstance(error, RuntimeError) and str(error) in ("generator didn't yield", "generator didn't stop"):
+        return "must yield exactly once"
+    return "raised"
 
 
 def _name(function: Any) -> str:
-    return getattr(function, "__qualname__", None) or repr(function)
+    """Name a function, and where it is written."""
+    name = getattr(function, "__qualname__", None)
+    if name is None:
+        return repr(function)
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    place = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+    return f"{function.__module__}:{name}{place}"

@@ -44,7 +44,7 @@ def test_values_are_merged_and_gone_at_the_end(wait_for: Callable[[Any], Any]) -
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ([{"pool": 1}, {"pool": 2}], "yielded 'pool', which is in taskq.state already"),
+        ([{"pool": 1}, {"pool": 2}], "yielded 'pool', which is in taskq.state already: the lifespan tests.worker.test_lifespan:_yields"),
         ([5], 'yielded 5: yield a dict whose keys are names, such as {"pool": pool}, or nothing'),
         ([{1: 2}], "yielded {1: 2}: yield a dict whose keys are names"),
     ],
@@ -64,8 +64,39 @@ def test_what_can_not_be_merged_is_an_error(
         hooks.lifespan(_yields(value))
     assert not Lifespan(hooks, wait_for).open()
     assert told in caplog.text
-    assert "the lifespan _yields.<locals>.context" in caplog.text
+    assert f"the lifespan {__name__}:_yields.<locals>.context ({__file__}:" in caplog.text
     assert closed == ["first"]
+
+
+def _never() -> Iterator[None]:
+    yield from ()
+
+
+def _twice() -> Iterator[None]:
+    yield
+    yield
+
+
+async def _anever() -> AsyncIterator[None]:
+    for nothing in ():
+        yield nothing
+
+
+async def _atwice() -> AsyncIterator[None]:
+    yield
+    yield
+
+
+@pytest.mark.parametrize("function", [_never, _twice, _anever, _atwice])
+def test_a_lifespan_yields_exactly_once(wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture, function: Any) -> None:
+    """Given a lifespan that yields never, or twice, then the log says that it must yield once, and where it is written."""
+    hooks = Hooks()
+    hooks.lifespan(function)
+    lifespan = Lifespan(hooks, wait_for)
+    if lifespan.open():
+        lifespan.close()
+    place = f"{__file__}:{function.__code__.co_firstlineno}"
+    assert f"the lifespan {__name__}:{function.__name__} ({place}) must yield exactly once" in caplog.text
 
 
 def test_what_is_no_context_is_an_error(wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture) -> None:
