@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from taskq.errors import JobDefinitionError, TaskqError
-from taskq.job import is_generator
 
 __all__ = ["Hooks", "Resources", "state"]
 
@@ -112,7 +111,7 @@ def _checked(function: Any, what: str) -> Callable[[], Any]:
     if not callable(function):
         given = "" if function is None else f", not {function!r}"
         raise JobDefinitionError(f"@queue.{what} takes a function{given}; it has no options: write it without parentheses")
-    if what != "lifespan" and is_generator(function):
+    if what != "lifespan" and (inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)):
         raise JobDefinitionError(f"{_name(function)} can't be {what}: it yields, so nothing of it would run. Write @queue.lifespan")
     try:
         inspect.signature(function).bind()
