@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from typing import Any
 
 from taskq import context as contexts
 from taskq import events
 from taskq.clock import monotonic
+from taskq.errors import JobCancelled
 from taskq.events import JobEvent
 from taskq.message import Message
 from taskq.worker.eventloop import in_time
+from taskq.worker.executor import Executor
+from taskq.worker.opening import Opener
 from taskq.worker.plan import Plan
-from taskq.worker.runner import Runner
+from taskq.worker.runner import Runner, Watcher
 from taskq.worker.verdict import Action, Verdict
 
 __all__ = ["BROKEN_OFF", "AsyncRunner"]
@@ -23,10 +28,23 @@ BROKEN_OFF = Verdict(action=Action.REQUEUE)
 
 
 class AsyncRunner(Runner):
-    """A runner that can also await. `run` is for everything else, in a thread."""
+    """A runner that can also await. `run` is for everything else, in a thread. Whoever gives it a message empties `cancelled` first."""
 
     #: Set before the task is cancelled for the worker's end.
     must_end = False
+
+    def __init__(self, opener: Opener, executor: Executor, watcher: Watcher, worker: str, max_crashes: int) -> None:
+        super().__init__(opener, executor, watcher, worker, max_crashes)
+        self._execute = self._execute_unless_cancelled
+
+    def _execute_unless_cancelled(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
+        def call() -> Any:
+            # Another thread notes a cancel first, and then looks whether there is a call to end: from here on there is.
+            if self.cancelled:
+                raise JobCancelled("the job was cancelled")
+            return function(*args, **kwargs)
+
+        return self._executor.execute(call, (), {}, timeout)
 
     async def arun(self, message: Message, started: float, since_ms: int) -> Verdict:
         """As `run`, for a job that is a coroutine function."""
@@ -38,6 +56,8 @@ class AsyncRunner(Runner):
             events.emit(events.before, JobEvent(context=plan.context, worker=self._worker))
         self._tell(plan, since_ms, plan.timeout)
         try:
+            if self.cancelled:
+                return self._was_cancelled(plan)
             value = await in_time(plan.function(*plan.args, **plan.kwargs), plan.timeout)
         except asyncio.CancelledError as error:
             return self._broken_off(plan) if self.must_end else self._raised(message, plan, error, monotonic() - started)

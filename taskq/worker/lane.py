@@ -80,6 +80,7 @@ class Lane:
     def take(self, message: Message, context: Context) -> None:
         """Give it the next message, and the context variables that its job begins with."""
         self.message = message
+        self._runner.cancelled = {}
         self.run += 1
         self._context = context
 

@@ -63,6 +63,7 @@ class Runner:
         #: Messages that were cancelled while they run, with who did it.
         self.cancelled: dict[bytes, str] = {}
         self._executor = executor
+        self._execute = executor.execute  # calls a job
         self._watcher = watcher
         self._worker = worker
         self._max_crashes = max_crashes
@@ -87,9 +88,7 @@ class Runner:
         try:
             body = self._opener.read(message)
             recipe = self._opener.find(body.job)
-        except UnsupportedVersion as error:
-            return self._park(message, str(error))
-        except UnknownHere as error:
+        except (UnsupportedVersion, UnknownHere) as error:
             return self._park(message, str(error))
         except MessageError as error:
             return self._unreadable(message, error)
@@ -112,7 +111,9 @@ class Runner:
         else:
             self._watcher.describe(plan.label, since_ms, 0.0, -1)
         try:
-            value = self._executor.execute(plan.recipe.function, plan.args, plan.kwargs, timeout)
+            if self.cancelled and message.id in self.cancelled:  # before there was a call that could be ended
+                return self._was_cancelled(plan)
+            value = self._execute(plan.recipe.function, plan.args, plan.kwargs, timeout)
         except BaseException as error:
             return self._raised(message, plan, error, monotonic() - started)
         finally:

@@ -65,23 +65,30 @@ class ThreadExecutor:
         self._pid = os.getpid()
         #: What runs in which thread: who may be told to end, and by what.
         self._running: dict[int, Callable[[], object]] = {}
+        #: Threads whose call was to be ended.
+        self._told: set[int] = set()
 
     def cancel(self, thread: int) -> None:
         """End the call that runs in a thread: `JobCancelled` is raised in it, or what it awaits is cancelled."""
+        self._told.add(thread)  # first: see `execute`
         if (end := self._running.get(thread)) is not None:
             end()
 
     def execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
         """Call the function and return its result; raises as `SyncExecutor.execute`."""
+        thread = threading.get_ident()
+        self._told.discard(thread)
         try:
             result = self._call_in_time(function, args, kwargs, timeout)
             if result is None or not inspect.isawaitable(result):
                 return result
             future = asyncio.run_coroutine_threadsafe(in_time(result, timeout), self._loop)
-            self._running[threading.get_ident()] = future.cancel
+            self._running[thread] = future.cancel
+            if thread in self._told:  # after the function had returned, and before the line above
+                future.cancel()
             return future.result()
         finally:
-            self._running.pop(threading.get_ident(), None)
+            self._running.pop(thread, None)
             # A process that the job forked, and that came back from it: the message, and the record of it, aren't its own.
             if os.getpid() != self._pid:
                 os._exit(0)

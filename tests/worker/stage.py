@@ -11,7 +11,7 @@ from taskq.worker.runner import Runner
 from taskq.worker.verdict import Verdict
 from tests.worker.conftest import Bench
 
-__all__ = ["MAX_CRASHES", "Stage"]
+__all__ = ["MAX_CRASHES", "FakeExecutor", "FakeWatcher", "Stage"]
 
 MAX_CRASHES = 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable
@@ -11,11 +12,14 @@ import pytest
 
 from taskq import Drop, JobTimeout, context, events
 from taskq.channel import State
+from taskq.ending import read_ending
 from taskq.history import pack_record, record_of, records
 from taskq.message import Message, encode, make_body, new_id, wrap_foreign
+from taskq.worker.arunner import AsyncRunner
 from taskq.worker.runner import LostForGood
 from taskq.worker.verdict import ACKED, Action
-from tests.worker.stage import MAX_CRASHES, Stage
+from tests.worker.conftest import Bench
+from tests.worker.stage import MAX_CRASHES, FakeExecutor, FakeWatcher, Stage
 
 
 @pytest.fixture
@@ -38,6 +42,63 @@ def heard() -> Any:
     yield told
     for signal, receiver in listeners:
         signal.disconnect(receiver)
+
+
+# ---- a cancel that comes before the call
+
+
+def test_a_job_that_was_cancelled_just_before_its_call_is_not_called(stage: Stage) -> None:
+    """Given a message that is cancelled while those who listen to `before` are told, then its job isn't called, and it is known by whom."""
+    message = stage.message()
+
+    def cancel(event: events.JobEvent) -> None:
+        stage.runner.cancelled = {message.id: "ops"}
+
+    events.before.connect(cancel)
+    try:
+        verdict = stage.runner.run(message, 100.0, 1234)
+    finally:
+        events.before.disconnect(cancel)
+    assert stage.executor.calls == []
+    assert verdict.action is Action.ACK
+    assert verdict.kept is not None
+    ending = read_ending(verdict.kept.data, message.id, None)
+    assert (ending.kind, ending.by) == ("cancelled", "ops")
+
+
+def test_a_cancel_of_another_message_changes_nothing(stage: Stage) -> None:
+    """Given that another message was cancelled before, then a job runs."""
+    stage.runner.cancelled = {b"x" * 16: "ops"}
+    assert stage.run() is ACKED
+    assert len(stage.executor.calls) == 1
+
+
+def test_one_that_is_cancelled_on_its_way_into_the_executor_is_not_called(bench: Bench) -> None:
+    """Given a job for a thread, or for the event loop, when it is cancelled after the last look before its call, then it isn't called."""
+    calls: list[str] = []
+    job = bench.queue.job(name="work", result_ttl=60)(lambda: calls.append("sync"))
+
+    async def work() -> None:
+        calls.append("async")
+
+    ajob = bench.queue.job(name="awork", result_ttl=60)(work)
+
+    class Late(FakeExecutor):
+        def execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
+            runner.cancelled = {message.id: "ops"}
+            return function(*args, **kwargs)
+
+    runner = AsyncRunner(bench.opener(), Late(), FakeWatcher(), "w1", MAX_CRASHES)
+    message = bench.pack(job.bind())
+    verdict = runner.run(message, 100.0, 1234)
+    assert verdict.kept is not None
+    assert read_ending(verdict.kept.data, message.id, None).by == "ops"
+    message = bench.pack(ajob.bind())
+    runner.cancelled = {message.id: "ops"}
+    verdict = asyncio.run(runner.arun(message, 100.0, 1234))
+    assert verdict.kept is not None
+    assert read_ending(verdict.kept.data, message.id, None).by == "ops"
+    assert calls == []
 
 
 # ---- what the supervisor sees

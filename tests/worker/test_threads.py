@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -102,6 +102,23 @@ def test_the_exception_never_hits_the_next_call(executor: ThreadExecutor) -> Non
     assert len(told) == 1200
     assert told[1::2] == ["done"] * 600
     assert all(text == "done" or "longer than its handle_timeout" in text for text in told)
+
+
+def test_a_cancel_between_the_call_and_what_it_returned_to_be_awaited_arrives(
+    executor: ThreadExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a function that returned an awaitable, when it is cancelled before that is on the event loop, then that is cancelled."""
+    put = asyncio.run_coroutine_threadsafe
+
+    def put_late(*args: Any) -> Any:
+        executor.cancel(threading.get_ident())
+        return put(*args)
+
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", put_late)
+    with pytest.raises(CancelledError):
+        executor.execute(lambda: asyncio.sleep(10), (), {}, 0.0)
+    monkeypatch.undo()
+    assert executor.execute(lambda: asyncio.sleep(0, "done"), (), {}, 0.0) == "done"
 
 
 def test_what_was_not_raised_yet_is_taken_back() -> None:
