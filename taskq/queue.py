@@ -239,7 +239,7 @@ class Queue(Hooks):
         """Run a worker here until it is told to stop (SIGTERM, Ctrl-C), or, with `burst`, until nothing is left to do.
 
         `processes` and `concurrency` (jobs at once in each of them) win over the settings.
-        Returns the exit code: 0, or 1 when `burst` and a job ended in failed.
+        Returns the exit code: 0, or 1 when `burst` and a job ended in failed, or no process could start.
         """
         module, name = _WORKER
         run: Callable[..., int] = getattr(importlib.import_module(module), name)

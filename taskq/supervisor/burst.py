@@ -11,6 +11,8 @@ __all__ = ["Burst"]
 
 _log = logging.getLogger("taskq.supervisor")
 _LOOK = 0.05
+#: So many processes in a row whose on_start, or lifespan, raised, and a burst ends: nobody may be there to mend it.
+_STARTS = 3
 
 
 class Burst:
@@ -19,6 +21,14 @@ class Burst:
     def __init__(self, crews: Mapping[str, Crew]) -> None:
         self.due = 0.0
         self._crews = crews
+
+    def is_hopeless(self) -> bool:
+        """True when a channel's processes can't start. Says so."""
+        for name, crew in self._crews.items():
+            if crew.team.failed_starts >= _STARTS:
+                _log.error("channel %s: %d processes in a row couldn't start: this burst ends", name, crew.team.failed_starts)
+                return True
+        return False
 
     def is_over(self, now: float) -> bool:
         """True when nothing is left. Says what is delayed for later."""

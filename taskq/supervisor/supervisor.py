@@ -109,9 +109,16 @@ class Supervisor:
             staff.kill_late(now)
             if not self._stopping:
                 staff.keep_number()
-                if self._burst is not None and self._burst.is_over(now):
-                    self._stop("nothing is due any more")
+                if self._burst is not None:
+                    self._look_for_the_end(self._burst, now)
         staff.tell("worker_stop", event)
+
+    def _look_for_the_end(self, burst: Burst, now: float) -> None:
+        if burst.is_hopeless():
+            self._staff.failed = True
+            self._stop("processes can't start")
+        elif burst.is_over(now):
+            self._stop("nothing is due any more")
 
     def _may_end(self) -> bool:
         """False while a server that is away isn't told yet what was done: that would be run again."""

@@ -85,6 +85,17 @@ def test_what_can_not_start_takes_nothing_and_tries_again_later(
     assert (message.attempts, message.crashes) == (0, 0)
 
 
+def test_a_burst_that_can_not_start_ends(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given a start that always raises, when a burst has tried three times, then it ends with code 1 and says so; no message is touched."""
+    lifespans.work.push()
+    worker = start_worker("lifespans", "--burst", env={"HOOKS": "start"}, ready=0)
+    assert worker.wait() == 1
+    assert "channel default: 3 processes in a row couldn't start: this burst ends" in worker.log
+    assert len(ledger.lines("start")) == 3
+    (message,) = store.messages(State.WAITING)
+    assert (message.attempts, message.crashes) == (0, 0)
+
+
 @BOTH
 @pytest.mark.parametrize("how", ["stop", "close"])
 def test_what_can_not_close_keeps_nothing_else_open(start_worker: StartWorker, ledger: Ledger, concurrency: str, how: str) -> None:
