@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -21,7 +22,7 @@ SIGTERM, _SIGINT = int(signal.SIGTERM), int(signal.SIGINT)
 class Waiter:
     """Notes the signals that stop a worker, and lets it sleep until there is something to do.
 
-    The handler only notes the signal. What wakes a sleeping `wait` is the byte that Python writes into the wake-up pipe.
+    What wakes a sleeping `wait` is the byte that Python writes into the wake-up pipe, or the handler, where a job has taken the pipe.
     """
 
     def __init__(self, others: Iterable[int] = ()) -> None:
@@ -35,11 +36,11 @@ class Waiter:
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
+        self._is_open = True
         self.install()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # held back since the fork
         # What a job forks (multiprocessing, pools) shall end by SIGTERM as everywhere, instead of noting it for nobody. Held back
         # meanwhile: a SIGTERM that comes before the handler is gone would be noted all the same.
-        self._is_open = True
         os.register_at_fork(before=self._hold_back, after_in_parent=self._let_through, after_in_child=self._let_go)
 
     def _hold_back(self) -> None:
@@ -112,9 +113,17 @@ class Waiter:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
+        self._wake_for(number)
 
     def _on_usr2(self, number: int, frame: FrameType | None) -> None:
         self.on_cancel(number, frame)
+        self._wake_for(number)
+
+    def _wake_for(self, number: int) -> None:
+        """Write the byte that Python should have written: a job may have given the wake-up pipe to its event loop (add_signal_handler)."""
+        if self._is_open:
+            with contextlib.suppress(OSError):  # it is full: whoever sleeps wakes; or a job has closed it, which ends the process
+                os.write(self._write, bytes([number]))
 
     def _ignore(self, number: int, frame: FrameType | None) -> None:
         pass

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from taskq.channel import State
+from taskq.clock import monotonic
 from taskq.message import Message
 from tests.e2e.apps import crowd
 from tests.e2e.conftest import StartWorker, run_burst
@@ -167,6 +168,21 @@ def test_a_stop_lets_running_jobs_end(start_worker: StartWorker, ledger: Ledger,
     assert worker.wait(5) == 0
     assert len(ledger.lines("end")) == 6
     assert [message.hex_id for message in store.messages(State.WAITING)] == [handle.id for handle in behind]
+
+
+def test_a_job_that_listens_to_a_signal_makes_nobody_deaf(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
+    """Given a job that has let its event loop listen to a signal, then a cancel and a stop still reach the process at once."""
+    worker = start_worker("crowd", "--concurrency", "2", settings={"lease": 60})
+    crowd.listen_to_a_signal.push()
+    ledger.wait_for("listened")
+    handle = crowd.ahold.push(_go(tmp_path))
+    ledger.wait_for("start")
+    began = monotonic()
+    handle.cancel()
+    ledger.wait_for("cancelled")
+    wait_until(lambda: store.reserved() == [])
+    assert worker.stop() == 0
+    assert monotonic() - began < 4
 
 
 def test_what_does_not_end_in_time_runs_again_uncounted(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:

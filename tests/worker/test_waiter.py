@@ -109,6 +109,18 @@ def test_handlers_of_a_job_are_replaced(waiter: Waiter) -> None:
     timer.join()
 
 
+def test_a_wait_ends_when_a_job_has_taken_the_wake_up_pipe(waiter: Waiter) -> None:
+    """Given a job that has taken the wake-up descriptor, then the handler of SIGTERM ends the sleep of another thread."""
+    signal.set_wakeup_fd(-1)
+    sleeping = threading.Thread(target=waiter.pause, args=(10,))
+    began = time.monotonic()
+    sleeping.start()
+    os.kill(os.getpid(), signal.SIGTERM)
+    sleeping.join()
+    assert waiter.stopping
+    assert time.monotonic() - began < 5
+
+
 def test_a_signal_that_was_held_back_is_heard(waiter: Waiter) -> None:
     """Given SIGTERM that came while it was held back, if a waiter is made, then it knows that it must stop."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])

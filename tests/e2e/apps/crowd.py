@@ -152,6 +152,15 @@ async def leave_task() -> None:
     note("left")
 
 
+@queue.job
+async def listen_to_a_signal() -> None:
+    """Let the event loop have a signal for a while, with which it takes Python's wake-up pipe."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, lambda: None)
+    loop.remove_signal_handler(signal.SIGUSR1)
+    note("listened")
+
+
 @queue.job(max_attempts=2, retry_seconds=0)
 def fail_twice() -> None:
     note("fail_twice", taskq.current().attempt)
