@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import os
 import threading
 from collections.abc import Callable
 from contextvars import Context
 from queue import SimpleQueue
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from taskq.clock import monotonic, now_ms
 from taskq.message import Message
@@ -109,9 +110,14 @@ class Lane:
 
     def break_off(self) -> None:
         """Cancel the task, if it is one, because the worker must end. To be called on the event loop."""
-        if self._task is not None and not self._task.done():
-            self._runner.must_end = True
-            self._task.cancel()
+        task = self._task
+        if task is None or task.done():
+            return
+        self._runner.must_end = True
+        task.cancel()
+        if _is_unbegun(task):  # it ends without a word: the pump would wait for it
+            self._task = None
+            self._desk.say(self, REFUSED)
 
     def cancel(self, by: str, executor: ThreadExecutor) -> None:
         """End the running job, because somebody has cancelled it."""
@@ -186,3 +192,9 @@ class Lane:
             self._desk.stuck(self, run)
         else:  # said on the loop: one that is blocked says nothing, and the supervisor kills the process
             self._tools.loop.call_soon_threadsafe(self._desk.stuck, self, run)
+
+
+def _is_unbegun(task: asyncio.Task[None]) -> bool:
+    """True when the event loop has not come to its first step."""
+    coroutine: Any = task.get_coro()
+    return inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
