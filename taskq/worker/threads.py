@@ -36,23 +36,24 @@ class Interrupt:
         self._senders = threading.Lock()
         self._is_open = True
         self._is_sending = False
-        self._is_sent = False
+        self._sent: type[BaseException] | None = None
 
     def send(self, kind: type[BaseException]) -> None:
-        """Raise an exception of this class there, once. Does nothing after `close`. For other threads."""
+        """Raise an exception of this class there, once; after `JobTimeout` no other. Does nothing after `close`. For other threads."""
         with self._senders:
             self._is_sending = True
-            if self._is_open and not self._is_sent:
-                self._is_sent = True
+            # Who has swallowed a cancel still has a limit.
+            if self._is_open and (self._sent is None or (kind is JobTimeout and self._sent is not JobTimeout)):
+                self._sent = kind
                 _raise_in(self._thread, kind)
             self._is_sending = False
 
     def close(self) -> None:
-        """Let nothing more arrive. If the exception does arrive in here, that was it: another is never sent."""
+        """Let nothing more arrive. If an exception does arrive in here, this must be called again: one more may be sent."""
         self._is_open = False
         while self._is_sending:
             time.sleep(0)
-        if self._is_sent:
+        if self._sent is not None:
             _raise_in(self._thread, _NOTHING)
 
 
@@ -105,9 +106,16 @@ class ThreadExecutor:
             try:
                 return function(*args, **kwargs)
             finally:
-                if bell is not None:
-                    self._alarm.cancel(bell)
-                interrupt.close()
+                # Two exceptions can arrive, each of which breaks off one of these.
+                try:
+                    interrupt.close()
+                finally:
+                    try:
+                        interrupt.close()
+                    finally:
+                        interrupt.close()
+                        if bell is not None:
+                            self._alarm.cancel(bell)
         except JobTimeout as error:
             if not error.args:  # only a class can be raised in another thread
                 error.args = (f"the job ran longer than its handle_timeout of {timeout:g} s",)

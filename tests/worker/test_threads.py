@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from taskq.errors import JobTimeout
+from taskq.errors import JobCancelled, JobTimeout
 from taskq.worker.alarm import Alarm
 from taskq.worker.threads import Interrupt, ThreadExecutor
 
@@ -119,6 +119,55 @@ def test_a_cancel_between_the_call_and_what_it_returned_to_be_awaited_arrives(
         executor.execute(lambda: asyncio.sleep(10), (), {}, 0.0)
     monkeypatch.undo()
     assert executor.execute(lambda: asyncio.sleep(0, "done"), (), {}, 0.0) == "done"
+
+
+def test_the_limit_ends_a_call_that_has_swallowed_its_cancel(executor: ThreadExecutor) -> None:
+    """Given a call that is cancelled and goes on, when its limit is over, then JobTimeout is raised in it all the same."""
+    thread, told = threading.get_ident(), []
+
+    def go_on() -> None:
+        try:
+            spin(10)
+        except JobCancelled:
+            told.append("cancelled")
+        spin(10)
+
+    Alarm().set(time.monotonic() + 0.1, lambda: executor.cancel(thread))
+    with pytest.raises(JobTimeout, match="longer than its handle_timeout"):
+        executor.execute(go_on, (), {}, 0.4)
+    assert told == ["cancelled"]
+    assert executor.execute(spin, (0.05,), {}, 0.0) == "done"
+
+
+def test_nothing_follows_the_limit_and_nothing_comes_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a call that is told again and again, then each exception is sent once, and after JobTimeout no other."""
+    sent: list[Any] = []
+    monkeypatch.setattr("taskq.worker.threads._raise_in", lambda thread, kind: sent.append(kind))
+    interrupt = Interrupt()
+    for kind in (JobCancelled, JobCancelled, JobTimeout, JobTimeout, JobCancelled):
+        interrupt.send(kind)
+    assert sent == [JobCancelled, JobTimeout]
+
+
+def test_closing_takes_back_what_was_sent_and_waits_for_who_is_sending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a thread that is just sending, when the call closes, then it waits for that thread, and takes back what that has sent."""
+    begun, go_on, done = threading.Event(), threading.Event(), []
+
+    def raise_in(thread: int, kind: Any) -> None:
+        if kind is JobTimeout:
+            begun.set()
+            assert go_on.wait(10)
+        done.append("sent" if kind is JobTimeout else "taken back")
+
+    monkeypatch.setattr("taskq.worker.threads._raise_in", raise_in)
+    interrupt = Interrupt()
+    sender = threading.Thread(target=interrupt.send, args=(JobTimeout,))
+    sender.start()
+    assert begun.wait(10)
+    threading.Timer(0.1, go_on.set).start()
+    interrupt.close()
+    assert done == ["sent", "taken back"]
+    sender.join()
 
 
 def test_what_was_not_raised_yet_is_taken_back() -> None:
