@@ -46,6 +46,10 @@ class Crowd:
         record.lease = channel.lease
         record.lanes.open(channel.concurrency)
 
+    def is_told_to_stop(self) -> bool:
+        """Whether SIGTERM has come."""
+        return self._sleeper.stopping
+
     def wait_for(self, awaitable: Any) -> Any:
         """Run an awaitable on the event loop, and return its result."""
         return self._loop.run_until_complete(awaitable)

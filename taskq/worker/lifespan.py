@@ -11,6 +11,7 @@ from typing import Any
 
 from taskq.errors import TaskqError
 from taskq.lifespan import Hooks, state
+from taskq.worker.starting import Stopped, ended_by_sigterm, watched
 
 __all__ = ["Lifespan"]
 
@@ -20,24 +21,36 @@ _log = logging.getLogger("taskq.worker")
 class Lifespan:
     """The hooks of one process. `wait_for` awaits on the event loop that its jobs have, too."""
 
-    def __init__(self, hooks: Hooks, wait_for: Callable[[Any], Any]) -> None:
+    def __init__(self, hooks: Hooks, wait_for: Callable[[Any], Any], is_told: Callable[[], bool] = lambda: False) -> None:
         self._hooks = hooks
         self._wait_for = wait_for
+        #: Whether the process was told to stop before anything was opened.
+        self._is_told = is_told
+        #: Whether it was told so while it opened.
+        self.was_stopped = False
         self._closers: list[tuple[str, Callable[[], object]]] = []
 
     def open(self) -> bool:
-        """Open the lifespans, then call on_start. False: one raised; what was open is closed again."""
+        """Open the lifespans, then call on_start. False: one raised, or the process was told to stop; what was open is closed again."""
         values: dict[str, Any] = {}
         givers: dict[str, str] = {}
         state.open(values)
         name = ""
         try:
-            for function in self._hooks.lifespans:
-                name = f"the lifespan {_name(function)}"
-                _merge(values, givers, self._enter(function, name), name)
-            for function in self._hooks.starting:
-                name = f"on_start {_name(function)}"
-                self._call(function)
+            with ended_by_sigterm(self._is_told):
+                for function in self._hooks.lifespans:
+                    name = f"the lifespan {_name(function)}"
+                    with watched(name):
+                        _merge(values, givers, self._enter(function, name), name)
+                for function in self._hooks.starting:
+                    name = f"on_start {_name(function)}"
+                    with watched(name):
+                        self._call(function)
+        except Stopped:
+            _log.info("told to stop while it started%s", f", in {name}" if name else "")
+            self.was_stopped = True
+            self._close()
+            return False
         except BaseException as error:  # also sys.exit(): it isn't this process's to decide
             _log.exception("the worker can't start: %s %s", name, _what(error))
             self._close()

@@ -24,6 +24,8 @@ __all__ = ["work"]
 class Engine(Protocol):
     """Runs the jobs: one at a time, or several."""
 
+    def is_told_to_stop(self) -> bool: ...
+
     def wait_for(self, awaitable: Any) -> Any: ...
 
     def run(self) -> None: ...
@@ -52,9 +54,12 @@ def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, record: 
     else:
         _lend(queue, url, channel, link)
         engine = Solo(queue, driver, link, record, worker=worker, channel=channel, poke=poke)
-    lifespan = Lifespan(queue, engine.wait_for)
+    lifespan = Lifespan(queue, engine.wait_for, engine.is_told_to_stop)
     if not lifespan.open():
-        sys.exit(CANT_START)
+        if not lifespan.was_stopped:
+            sys.exit(CANT_START)
+        record.set_phase(Phase.STOPPING)
+        return
     event = ProcessEvent(worker=worker, pid=os.getpid(), channels=(channel.name,))
     events.emit(events.child_start, event)
     engine.run()

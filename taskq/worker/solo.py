@@ -25,11 +25,15 @@ class Solo:
     def __init__(
         self, queue: Queue, driver: Driver, link: Link, record: Record, *, worker: str, channel: ChannelSettings, poke: Poke
     ) -> None:
-        waiter = Waiter([poke.descriptor])
+        waiter = self._waiter = Waiter([poke.descriptor])
         self._executor = SyncExecutor()
         runner = Runner(Opener(queue, channel), self._executor, record, worker, channel.max_crashes)
         self._canceller = Canceller(waiter, record, runner, self._executor)
         self._loop = Loop(driver, link, runner, record, worker=worker, channel=channel, waiter=waiter, poke=poke)
+
+    def is_told_to_stop(self) -> bool:
+        """Whether SIGTERM has come."""
+        return self._waiter.stopping
 
     def wait_for(self, awaitable: Any) -> Any:
         """Run an awaitable on the process's event loop, and return its result."""

@@ -85,6 +85,23 @@ def test_what_can_not_start_takes_nothing_and_tries_again_later(
     assert (message.attempts, message.crashes) == (0, 0)
 
 
+@BOTH
+@pytest.mark.parametrize("how", ["slow start", "slow sync start"])
+def test_a_stop_ends_a_start_at_once(start_worker: StartWorker, ledger: Ledger, store: Store, concurrency: str, how: str) -> None:
+    """Given on_start that takes a minute, when the worker is told to stop, then it closes what is open and ends at once."""
+    lifespans.work.push()
+    worker = start_worker("lifespans", "--concurrency", concurrency, env={"HOOKS": how}, settings={"stop_timeout": 50}, ready=0)
+    ledger.wait_for("start")
+    began = time.monotonic()
+    assert worker.stop() == 0
+    assert time.monotonic() - began < 10
+    assert _order(ledger) == [*OPENED, "close manager", "close file", "close pool"]
+    assert "raised" not in worker.log
+    assert "destroyed" not in worker.log
+    (message,) = store.messages(State.WAITING)
+    assert (message.attempts, message.crashes) == (0, 0)
+
+
 def test_a_burst_that_can_not_start_ends(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
     """Given a start that always raises, when a burst has tried three times, then it ends with code 1 and says so; no message is touched."""
     lifespans.work.push()

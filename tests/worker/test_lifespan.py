@@ -11,7 +11,9 @@ import pytest
 
 import taskq
 from taskq.lifespan import Hooks
+from taskq.worker import starting
 from taskq.worker.lifespan import Lifespan
+from tests.support.wait import wait_until
 
 
 @pytest.fixture
@@ -97,6 +99,29 @@ def test_a_lifespan_yields_exactly_once(wait_for: Callable[[Any], Any], caplog: 
         lifespan.close()
     place = f"{__file__}:{function.__code__.co_firstlineno}"
     assert f"the lifespan {__name__}:{function.__name__} ({place}) must yield exactly once" in caplog.text
+
+
+def test_a_slow_start_is_told(wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given on_start that takes longer than it should, then a warning names it while it runs; a quick one is not named."""
+    monkeypatch.setattr(starting, "_SLOW", 0.2)
+    hooks = Hooks()
+    hooks.on_start(_quick)
+    hooks.on_start(lambda: wait_until(lambda: "is still running after 0.2 s" in caplog.text))
+    assert Lifespan(hooks, wait_for).open()
+    assert f"on_start {__name__}:test_a_slow_start_is_told.<locals>.<lambda>" in caplog.text
+    assert "_quick" not in caplog.text
+
+
+def test_who_was_told_before_opens_nothing(wait_for: Callable[[Any], Any]) -> None:
+    """Given a process that was told to stop before it opens anything, then it opens nothing."""
+    hooks, opened = Hooks(), []
+    hooks.on_start(lambda: opened.append(1))
+    lifespan = Lifespan(hooks, wait_for, lambda: True)
+    assert not lifespan.open()
+    assert (lifespan.was_stopped, opened) == (True, [])
+
+
+def _quick() -> None: ...
 
 
 def test_what_is_no_context_is_an_error(wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture) -> None:

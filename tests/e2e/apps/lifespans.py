@@ -60,6 +60,10 @@ async def start() -> None:
     taskq.state.started = os.getpid()
     if HOW == "start":
         raise ValueError("not today")
+    if HOW == "slow start":
+        await asyncio.sleep(60)
+    if HOW == "slow sync start":
+        time.sleep(60)
     if HOW == "exit":
         sys.exit(4)
 
