@@ -66,7 +66,7 @@ class AsyncRunner(Runner):
         finally:
             if plan.timeout:
                 self._tell(plan, since_ms, 0.0)
-            plan.leave()
+            await plan.aleave()
         return self._said(message, plan, value, started)
 
     def _broken_off(self, plan: Plan) -> Verdict:

@@ -96,13 +96,23 @@ class Plan(msgspec.Struct):
         return context
 
     def leave(self) -> None:
-        """Put back what the run has set around itself: its context, the buffers it has left open; send the last of its progress."""
+        """Put back what the run has set around itself, and send the last of its progress."""
+        self._put_back()
+        if self.report is not None:
+            self.report.flush()
+
+    async def aleave(self) -> None:
+        """The same on an event loop, on which others run meanwhile."""
+        self._put_back()
+        if self.report is not None:
+            await self.report.aflush()
+
+    def _put_back(self) -> None:
+        """Put back its context, and the buffers it has left open."""
         contexts.enter(None)
         if dropped := drop_left_open():
             text = "%s %s has left a buffer open; pushes that were not sent: %d"
             _log.error(text, self.label, self.message.hex_id, dropped)
-        if self.report is not None:
-            self.report.flush()
 
     def tell_progress(self, done: float, total: float | None, message: str) -> None:
         """What `taskq.progress` calls inside the job."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import math
 import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 
 from taskq.awaiting import Progress, pack_progress
@@ -40,6 +43,8 @@ class Reporter:
         self._driver: Driver | None = None
         self._link: Link | None = None
         self._told: SimpleQueue[Report] = SimpleQueue()
+        #: The thread for what is sent at the end of coroutine jobs.
+        self._last: ThreadPoolExecutor | None = None
         self._pid = 0
         self._lock = threading.Lock()
         self._rest_until = 0.0
@@ -65,6 +70,17 @@ class Reporter:
             self._send(report.id, progress)
         finally:
             self._lock.release()
+
+    async def asend(self, report: Report) -> None:
+        """The same, beside an event loop: it must not stand still when the server does. A cancel doesn't end it, for the job has ended."""
+        if self._pid != os.getpid():
+            return
+        if self._last is None:
+            self._last = ThreadPoolExecutor(1, "taskq last progress")
+        sending = asyncio.get_running_loop().run_in_executor(self._last, self.send, report)
+        while not sending.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([sending])
 
     def _send(self, message_id: str, progress: Progress) -> None:
         try:
@@ -125,6 +141,11 @@ class Report:
     def flush(self) -> None:
         """Send what isn't sent yet."""
         self._reporter.send(self)
+
+    async def aflush(self) -> None:
+        """Send what isn't sent yet, while the event loop goes on."""
+        if self.told is not self.sent:
+            await self._reporter.asend(self)
 
 
 def _check(done: object, total: object, message: object) -> None:

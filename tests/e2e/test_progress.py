@@ -11,9 +11,10 @@ import pytest
 
 import taskq
 from taskq import JobFailed
-from tests.e2e.apps import answering
+from tests.e2e.apps import answering, crowd
 from tests.e2e.conftest import StartWorker
 from tests.support.ledger import Ledger
+from tests.support.servers import ServerProcess
 from tests.support.store import Store
 from tests.support.wait import wait_until
 from tests.support.worker import clean_environment
@@ -59,6 +60,18 @@ def test_an_async_job_tells_its_progress(start_worker: StartWorker) -> None:
     progress = handle.progress()
     assert progress is not None
     assert (progress.done, progress.total, progress.share) == (50, 50, 1.0)
+
+
+def test_a_server_that_hangs_holds_up_no_event_loop(start_worker: StartWorker, ledger: Ledger, server: ServerProcess) -> None:
+    """Given a coroutine job that tells the last of its progress to a server that hangs, then the jobs beside it go on."""
+    worker = start_worker("crowd", settings={"concurrency": 2})
+    crowd.tick.push()
+    ledger.wait_for("ticking")
+    crowd.tell_the_last.push(server.pid)
+    (line,) = ledger.wait_for("longest")
+    server.resume()
+    assert line.value < 0.8
+    assert worker.stop() == 0
 
 
 def test_what_is_no_progress_fails_the_job(start_worker: StartWorker) -> None:

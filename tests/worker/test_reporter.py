@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from typing import Any
 
 import pytest
@@ -24,11 +26,15 @@ class FakeDriver(RedisDriver):
         super().__init__("unix:///nowhere.sock", ChannelSettings(name="default"))
         self.sent: list[Progress | None] = []
         self.error: Exception | None = None
+        self.may_go = threading.Event()
+        self.may_go.set()
 
     def link(self, timeout: float = 5.0) -> Any:
         return self
 
     def call(self, command: Command) -> None:
+        if not self.may_go.wait(2):
+            raise ServerUnavailable("hangs")
         if self.error is not None:
             raise self.error
         self.sent.append(read_progress(command.words[2]))  # type: ignore[arg-type]
@@ -70,6 +76,29 @@ def test_the_last_is_sent_before_the_job_is_settled(report: Report, driver: Fake
     report.tell(12, 20, "")
     wait_until(lambda: _done(driver)[-1] == 12)
     assert _done(driver) == [1, 11, 12]
+
+
+def test_an_event_loop_goes_on_while_the_last_is_sent(report: Report, driver: FakeDriver) -> None:
+    """Given a server that hangs, if a coroutine job ends, then others run beside it, and a cancel doesn't keep the last from being sent."""
+    report.tell(1, None, "")
+    wait_until(lambda: _done(driver) == [1])
+    driver.may_go.clear()
+
+    async def end() -> None:
+        report.tell(2, None, "the last")
+        await report.aflush()
+
+    async def scene() -> None:
+        ending = asyncio.create_task(end())
+        await asyncio.sleep(0.05)
+        ending.cancel()
+        await asyncio.sleep(0)
+        assert not ending.done()
+        driver.may_go.set()
+        await ending
+
+    asyncio.run(scene())
+    assert _done(driver) == [1, 2]
 
 
 @pytest.mark.parametrize("error", [ServerUnavailable("gone"), QueueFull("full")])

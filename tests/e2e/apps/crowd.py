@@ -153,6 +153,27 @@ async def leave_task() -> None:
 
 
 @queue.job
+async def tell_the_last(pid: int) -> None:
+    """Tell of a progress at the end, while the server stands still."""
+    taskq.progress(1)
+    await asyncio.sleep(0.3)
+    os.kill(pid, signal.SIGSTOP)
+    taskq.progress(2)
+
+
+@queue.job
+async def tick() -> None:
+    """Note the longest time for which the event loop stood still."""
+    longest, now = 0.0, time.monotonic()
+    until = now + 2.5
+    note("ticking")
+    while now < until:
+        await asyncio.sleep(0.01)
+        longest, now = max(longest, time.monotonic() - now), time.monotonic()
+    note("longest", longest)
+
+
+@queue.job
 async def listen_to_a_signal() -> None:
     """Let the event loop have a signal for a while, with which it takes Python's wake-up pipe."""
     loop = asyncio.get_running_loop()
