@@ -16,7 +16,7 @@ from taskq.clock import monotonic
 
 __all__ = ["SIGTERM", "Waiter"]
 
-SIGTERM, _SIGINT = int(signal.SIGTERM), int(signal.SIGINT)
+SIGTERM, _SIGINT, _SIGUSR2 = int(signal.SIGTERM), int(signal.SIGINT), int(signal.SIGUSR2)
 
 
 class Waiter:
@@ -32,7 +32,7 @@ class Waiter:
         #: What the supervisor's signal that a job is cancelled leads to, in the main thread.
         self.on_cancel: Callable[[int, FrameType | None], None] = self._ignore
         # Kept, because each access to a method makes another object, and `check` compares.
-        self._on_term, self._on_int = self._note, self._ignore
+        self._on_term, self._on_int, self._on_usr2 = self._note, self._ignore, self._hear
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
@@ -55,7 +55,7 @@ class Waiter:
         if not self._is_open:
             return
         signal.set_wakeup_fd(-1)
-        for number in (SIGTERM, _SIGINT, signal.SIGUSR2):
+        for number in (SIGTERM, _SIGINT, _SIGUSR2):
             signal.signal(number, signal.SIG_DFL)
         self._let_through()
 
@@ -65,12 +65,13 @@ class Waiter:
         # Ctrl-C is for the supervisor to decide on. A handler, not SIG_IGN: the subprocesses of jobs would inherit that.
         signal.signal(SIGTERM, self._on_term)
         signal.signal(_SIGINT, self._on_int)
-        signal.signal(signal.SIGUSR2, self._on_usr2)
+        signal.signal(_SIGUSR2, self._on_usr2)
 
     def check(self) -> None:
         """Set the handlers again when a job has set its own."""
-        if _getsignal(SIGTERM) is not self._on_term or _getsignal(_SIGINT) is not self._on_int:
-            self.install()
+        if _getsignal(SIGTERM) is self._on_term and _getsignal(_SIGINT) is self._on_int and _getsignal(_SIGUSR2) is self._on_usr2:
+            return
+        self.install()
 
     def descriptors(self) -> list[int]:
         """What must stay open for signals to be heard, and the others that the process needs."""
@@ -115,7 +116,7 @@ class Waiter:
         self.stopping = True
         self._wake_for(number)
 
-    def _on_usr2(self, number: int, frame: FrameType | None) -> None:
+    def _hear(self, number: int, frame: FrameType | None) -> None:
         self.on_cancel(number, frame)
         self._wake_for(number)
 

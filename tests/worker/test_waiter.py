@@ -13,7 +13,7 @@ import pytest
 
 from taskq.worker.waiter import Waiter
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 @pytest.fixture
@@ -93,6 +93,19 @@ def test_a_message_after_such_a_signal_is_still_heard(waiter: Waiter) -> None:
         for timer in timers:
             timer.join()
         assert heard is True
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR2])
+def test_each_handler_of_a_job_is_replaced(waiter: Waiter, number: signal.Signals) -> None:
+    """Given a job that has set one handler of its own, then after a check it is the worker's again: the next job can be cancelled."""
+    told: list[int] = []
+    waiter.on_cancel = lambda number, frame: told.append(number)
+    before = signal.getsignal(number)
+    signal.signal(number, signal.SIG_IGN)
+    waiter.check()
+    assert signal.getsignal(number) == before
+    os.kill(os.getpid(), signal.SIGUSR2)
+    assert told == [signal.SIGUSR2]
 
 
 def test_handlers_of_a_job_are_replaced(waiter: Waiter) -> None:
