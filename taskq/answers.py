@@ -50,6 +50,8 @@ class Answers:
 
     def handle(self, message_id: str, channel: str) -> Handle[Any]:
         """Make the handle of a message anew; raises as `Queue.handle`."""
+        if not isinstance(channel, str):
+            raise ArgumentsError(f"channel is the name of a channel, not {channel!r}")
         self._channel(channel)
         return Handle(self, channel, check_message_id(message_id))
 

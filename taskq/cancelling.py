@@ -16,10 +16,10 @@ from taskq.channel import State
 from taskq.clock import now_ms
 from taskq.driver.base import Driver, Kept
 from taskq.ending import Ending, pack_ending
-from taskq.errors import MessageError
+from taskq.errors import ArgumentsError, MessageError
 from taskq.message import Message
 
-__all__ = ["CANCELLED_SECONDS", "Cancelled", "Order", "ask_cancel", "this_user"]
+__all__ = ["CANCELLED_SECONDS", "Cancelled", "Order", "ask_cancel", "check_order", "this_user"]
 
 #: For how long it is kept that a message was cancelled whose result isn't.
 CANCELLED_SECONDS = 86400.0
@@ -76,6 +76,19 @@ def ask_cancel(driver: Driver, subject: Subject, by: str, *, kill: bool) -> Step
         elif (yield driver.cancel(found.state, found.message, order.kept)):
             return Cancelled.NOW
     return Cancelled.ASKED
+
+
+def check_order(by: object, kill: object) -> str:
+    """Return who cancels; by default this user.
+
+    Raises:
+        ArgumentsError: `by` is no text, or `kill` neither True nor False.
+    """
+    if by is not None and not isinstance(by, str):
+        raise ArgumentsError(f"by is who cancels, as text, not {by!r}")
+    if not isinstance(kill, bool):
+        raise ArgumentsError(f"kill must be True or False, not {kill!r}")
+    return by or this_user()
 
 
 def _order(raw: bytes, subject: Subject, by: str, *, kill: bool) -> Order:

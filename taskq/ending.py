@@ -61,7 +61,7 @@ def read_ending(data: bytes, identity: bytes, signer: Signer | None) -> Ending:
     """Verify and decode an ending. With a signer nothing is decoded before the signature was found right.
 
     Raises:
-        SignatureError: there is a signer, and the signature is missing or wrong.
+        SignatureError: there is a signer, and the signature is missing or wrong; or there is none, and it is signed.
         MalformedMessage: the bytes can't be read.
     """
     if signer is not None:
@@ -74,8 +74,19 @@ def read_ending(data: bytes, identity: bytes, signer: Signer | None) -> Ending:
     try:
         return _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        hint = "" if signer else "; was it signed, and this program has no secret (TASKQ_SECRET)?"
-        raise MalformedMessage(f"the result of {identity.hex()} can't be read: {error}{hint}") from None
+        if signer is None and _is_signed(data):
+            text = f"the result of {identity.hex()} is signed, and this program has no secret: give it that of the workers (TASKQ_SECRET)"
+            raise SignatureError(text) from None
+        raise MalformedMessage(f"the result of {identity.hex()} can't be read: {error}") from None
+
+
+def _is_signed(data: bytes) -> bool:
+    """Whether an ending stands before what may be a signature."""
+    try:
+        _decode(data[:-SIGNATURE_SIZE])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def value_of(ending: Ending, message_id: str) -> Any:

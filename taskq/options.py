@@ -159,7 +159,7 @@ def check_counts(options: dict[str, Any]) -> None:
         raise ConfigError(f"max_attempts counts runs, the first included: a whole number from 1 to 65535, not {attempts!r}")
     timeout = options.get("handle_timeout")
     if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= MAX_DELAY):
-        raise ConfigError(f"handle_timeout is a number of seconds, 0 for no limit, not {timeout!r}")
+        raise ConfigError(f"handle_timeout is a number of seconds, up to ten years, 0 for no limit, not {timeout!r}")
     ttl = options.get("result_ttl")
     if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, (int, float)) or not (ttl == 0 or 0.001 <= ttl <= MAX_DELAY)):
-        raise ConfigError(f"result_ttl is a number of seconds for which the result is kept, 0 for not at all, not {ttl!r}")
+        raise ConfigError(f"result_ttl is a number of seconds, 0.001 to ten years, for which the result is kept, or 0, not {ttl!r}")

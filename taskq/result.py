@@ -9,7 +9,7 @@ import msgspec
 
 from taskq.asking import Steps, Timeout
 from taskq.awaiting import Progress, Status, Subject, ask_progress, ask_status, await_result, how_to_keep
-from taskq.cancelling import Cancelled, ask_cancel, this_user
+from taskq.cancelling import Cancelled, ask_cancel, check_order
 from taskq.driver.base import Driver
 from taskq.errors import NoResult
 from taskq.stream import AsyncStream, Stream
@@ -109,17 +109,20 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
             by: who cancels; default: user@host.
 
         Raises:
+            ArgumentsError: `by` is no text, or `kill` neither True nor False.
             ServerUnavailable: the server doesn't answer.
         """
+        who = check_order(by, kill)
         if self._queue.take_back(self.id):
             return Cancelled.NOW
-        return self._queue.ask(self.channel, lambda driver: ask_cancel(driver, self._subject, by or this_user(), kill=kill))
+        return self._queue.ask(self.channel, lambda driver: ask_cancel(driver, self._subject, who, kill=kill))
 
     async def acancel(self, *, kill: bool = False, by: str | None = None) -> Cancelled:
         """The same from async code."""
+        who = check_order(by, kill)
         if self._queue.take_back(self.id):
             return Cancelled.NOW
-        return await self._queue.aask(self.channel, lambda driver: ask_cancel(driver, self._subject, by or this_user(), kill=kill))
+        return await self._queue.aask(self.channel, lambda driver: ask_cancel(driver, self._subject, who, kill=kill))
 
     def status(self) -> Status:
         """Return where the message is now, or how it ended. It may take a search through the channel's messages.

@@ -35,10 +35,16 @@ def test_a_result_of_somebody_else_is_refused_unread() -> None:
 
 
 def test_bytes_that_are_no_result_are_said_to_be_none() -> None:
-    """Given other bytes, or a signed result and no secret, then the error says what may be wrong."""
-    for data in (b"", b"\xc1", pack_ending(DONE, ID, SIGNER)):
-        with pytest.raises(MalformedMessage, match="TASKQ_SECRET"):
+    """Given other bytes, then the error says that they can't be read."""
+    for data in (b"", b"\xc1"):
+        with pytest.raises(MalformedMessage, match="can't be read"):
             read_ending(data, ID, None)
+
+
+def test_a_signed_result_without_a_secret_is_told() -> None:
+    """Given a signed result and a program without a secret, then the error says so, and which variable sets it."""
+    with pytest.raises(SignatureError, match=r"is signed, and this program has no secret.*TASKQ_SECRET"):
+        read_ending(pack_ending(DONE, ID, SIGNER), ID, None)
 
 
 def test_each_other_end_is_an_error_of_its_own() -> None:

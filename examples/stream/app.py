@@ -19,6 +19,7 @@ from fastapi.responses import StreamingResponse
 from jobs import answer, queue
 
 import taskq
+from taskq.errors import SignatureError
 
 
 @asynccontextmanager
@@ -61,6 +62,6 @@ async def _events(handle: taskq.Handle[Any], after: int) -> AsyncIterator[str]:
             return
         except taskq.StreamRestarted:  # the worker died, or the job is retried: the page must clear what it shows
             yield f"id: {stream.position}\nevent: restart\ndata:\n\n"
-        except taskq.ResultError as error:
+        except (taskq.ResultError, SignatureError) as error:  # the latter: the worker has another secret
             yield f"event: failed\ndata: {json.dumps(str(error))}\n\n"
             return

@@ -34,6 +34,10 @@ def run_worker(app: str | Queue, options: WorkerOptions) -> int:
         raise ConfigError("a worker must run in the main thread: it handles signals and forks")
     if options.log_level is not None:
         set_up_logging(options.log_level, options.log_format)
+    for name in ("processes", "concurrency", "max_messages"):
+        count = getattr(options, name)
+        if count is not None and type(count) is not int:
+            raise ConfigError(f"{name} must be a whole number, not {count!r}")
     if options.processes is not None and options.processes < 1:
         raise ConfigError(f"processes must be at least 1, not {options.processes}")
     if options.concurrency is not None and not 1 <= options.concurrency <= LANE_LIMIT:

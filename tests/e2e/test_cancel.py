@@ -25,6 +25,16 @@ from tests.support.worker import clean_environment
 KINDS: list[Mapping[str, Any]] = [{}, {"concurrency": 3}]
 
 
+@pytest.mark.parametrize("wrong", [{"by": 3}, {"kill": "x"}, {"kill": 1}])
+def test_what_is_no_order_is_refused(wrong: Any) -> None:
+    """Given a canceller that is no text, or a kill that is neither True nor False, then that is an error, and nothing is cancelled."""
+    handle = cancelled.queue.handle("0" * 32)
+    with pytest.raises(ArgumentsError, match=r"by is who cancels|kill must be True or False"):
+        handle.cancel(**wrong)
+    with pytest.raises(ArgumentsError, match="channel is the name of a channel, not 3"):
+        cancelled.queue.handle("0" * 32, channel=3)  # type: ignore[arg-type]
+
+
 def _end(handle: Handle[Any]) -> Status:
     return wait_until(lambda: status if (status := handle.status()).is_ended else None, timeout=15)
 
