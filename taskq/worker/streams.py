@@ -15,7 +15,7 @@ from taskq.driver.base import Driver, Part
 from taskq.errors import QueueFull, ServerUnavailable, TaskqError
 from taskq.worker.keeping import CannotKeep, Keeper
 
-__all__ = ["UNREAD_LIMIT", "GivenUp", "Streams", "Unread"]
+__all__ = ["UNREAD_LIMIT", "GivenUp", "PartsLost", "Streams", "Unread"]
 
 #: So many parts may be stored that no reader has read; then the generator waits for one.
 UNREAD_LIMIT = 1000
@@ -30,6 +30,10 @@ class Unread(CannotKeep):
 
 class GivenUp(TaskqError):
     """The message is no longer this worker's: another runs it, and what this one yields would be mixed into its parts."""
+
+
+class PartsLost(TaskqError):
+    """The server has lost what the generator has yielded so far: nobody could read it from its beginning any more."""
 
 
 class _Sender(Caller, Protocol):
@@ -107,7 +111,7 @@ class _Writer:
         """Tell that a run begins: parts of a run before are void."""
         if self._ttl:  # else nobody can ask for the parts
             last = yield from self._insist(lambda: driver.begin(self._worker, self._id, self._ttl_ms))
-            self._number = self._check(last)
+            self._number = yield from self._check(driver, last)
 
     def store(self, driver: Driver, value: Any) -> Steps[None]:
         """Store a part; wait when too many are unread.
@@ -115,6 +119,8 @@ class _Writer:
         Raises:
             Unread: nobody has read any for as long as the parts are kept.
             CannotKeep: it can't be stored.
+            GivenUp: the message is another's by now.
+            PartsLost: the server has lost the message and its parts.
         """
         if not self._ttl:
             return
@@ -122,7 +128,10 @@ class _Writer:
         data = self._keeper.part(self._id, number, self._serializer, value)
         part = Part(number, data, self._ttl_ms, UNREAD_LIMIT)
         give_up_at, pause = monotonic() + self._ttl, _FIRST_PAUSE
-        while not self._check((yield from self._insist(lambda: driver.part(self._worker, self._id, part)))):
+        while True:
+            reply = yield from self._insist(lambda: driver.part(self._worker, self._id, part))
+            if (yield from self._check(driver, reply)):
+                break
             if monotonic() > give_up_at:
                 raise Unread(f"{UNREAD_LIMIT} parts are unread, and nobody has read one for {self._ttl:g} s (its result_ttl)")
             yield pause
@@ -140,7 +149,10 @@ class _Writer:
             else:
                 return reply
 
-    def _check(self, reply: int) -> int:
+    def _check(self, driver: Driver, reply: int) -> Steps[int]:
+        """Return the reply, unless it says that the message isn't this worker's."""
         if reply < 0:
+            if (yield from self._insist(lambda: driver.standing(self._worker))) == 0:
+                raise PartsLost(f"the server has lost message {self._id.hex()} and its parts (a flush, or a restart without its data)")
             raise GivenUp(f"message {self._id.hex()} is no longer this worker's: another runs it")
         return reply

@@ -256,6 +256,16 @@ def test_nobody_reads_on_when_all_is_lost(start_worker: StartWorker, server: Ser
     timer.join()
 
 
+def test_a_flush_is_told_as_what_it_is(start_worker: StartWorker, server: ServerProcess, ledger: Ledger) -> None:
+    """Given a generator that runs, when the server loses everything, then its failure says so, and not that another worker runs it."""
+    start_worker("yielding")
+    handle = yielding.count.options(max_attempts=1).push(1000, 0.02)
+    ledger.wait_for("yielded", 3)
+    server.flush()
+    with pytest.raises(JobFailed, match="PartsLost: the server has lost message"):
+        handle.result(timeout=10)
+
+
 def test_many_streams_from_one_process(start_worker: StartWorker) -> None:
     """Given a worker with many jobs at once, when generators of both kinds run beside each other, then each reader gets its own parts."""
     start_worker("yielding", settings={"concurrency": 8})
