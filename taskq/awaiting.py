@@ -157,7 +157,10 @@ class Lookout:
         if not is_last and monotonic() < self._due:
             return None
         ending = yield from self._look()
-        return (yield from self._look()) if is_last and self._missed == 1 else ending
+        if is_last and self._missed == 1:
+            yield 0.05  # it may be on its way from one state to another, and that again and again
+            ending = yield from self._look()
+        return ending
 
     def _look(self) -> Steps[Ending | None]:
         found = yield from find(self._driver, self._subject.id, self._subject.payload)
