@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
-from taskq import PushOutcomeUnknown, ServerUnavailable
+from taskq import PushOutcomeUnknown, ResultCancelled, ServerUnavailable
 from taskq.channel import State
 from taskq.driver.scripts import load_script, script_names
-from tests.e2e.apps import faulty
+from tests.e2e.apps import cancelled, faulty
 from tests.e2e.conftest import StartWorker
 from tests.faults.checks import runs, takes_new_jobs
 from tests.support.ledger import Ledger
@@ -21,6 +22,8 @@ from tests.support.relay import Relay
 from tests.support.servers import ServerProcess
 from tests.support.store import Store
 from tests.support.wait import wait_until
+
+T = TypeVar("T")
 
 #: Commands that are no scripts, with what a request of theirs has in it and no other has.
 PLAIN = {
@@ -37,8 +40,10 @@ PLAIN = {
 TRIED = {PLAIN[name] for name in ("BLMOVE", "BLPOP", "CLIENT ID")}
 #: Commands that come only after another's reply was lost.
 AFTER = {"LRANGE": ("BLMOVE", b"\r\nLRANGE\r\n"), "forget": ("BLMOVE", b""), "standing": ("retry", b"")}
-#: What has a test of its own below; a worker that isn't answered at its start (`rights`) ends, and a person repeats `flush`.
-ELSEWHERE = {"ack", "adopt", "look", "restore", "flush", "rights"}
+#: Those of results, parts and cancels, which have a test of their own below.
+ASKED = ("finish", "begin", "part", "read", "cancel", "order", "find")
+#: What has tests of its own, too; a worker that isn't answered at its start (`rights`, `kinds`) ends, and a person repeats `flush`.
+ELSEWHERE = {"ack", "adopt", "look", "restore", "flush", "rights", "kinds", *ASKED}
 SCRIPTS = [name for name in script_names() if name not in ELSEWHERE | set(AFTER)]
 EXPECTED = {"a": 5, "json": 1, "later": 1, "fails": 1, "retried": 2, "requeued": 2, "crashed": 2, "slow": 1, "behind": 20}
 
@@ -112,6 +117,32 @@ def test_a_lost_reply_loses_and_doubles_nothing(
     assert runs(ledger) == expected, worker.log
     assert (store.count(State.FAILED), store.count(State.PARKED)) == (1, 1)
     assert store.leaks() == []
+
+
+def _asked(question: Callable[[], T]) -> T:
+    """Ask, and once more when no answer came: who asks where a message is, or cancels it, may do so as often as it likes."""
+    try:
+        return question()
+    except ServerUnavailable:
+        return question()
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_lost_reply_costs_nobody_an_answer(start_worker: StartWorker, relay: Relay, ledger: Ledger, store: Store, name: str) -> None:
+    """Given a command of results, parts or cancels whose reply is lost, then each asker has its answer, and each job ran once."""
+    start_worker("cancelled")
+    relay.lose_reply_to(_mark(name))
+    parts = cancelled.yields.push(3)
+    assert list(parts.stream(timeout=15)) == [0, 1, 2]
+    assert parts.result(15) is None
+    assert cancelled.busy.push(0).result(15) == "done"
+    running = cancelled.busy.push(60)
+    wait_until(lambda: _asked(running.status).state == "running")
+    _asked(running.cancel)
+    with pytest.raises(ResultCancelled):
+        running.result(15)
+    assert not relay.is_armed, "the command was never sent"
+    assert sum(store.count(state) for state in (State.WAITING, State.DELAYED, State.FAILED)) + len(store.reserved()) == 0
 
 
 def test_a_burst_ends_though_a_reply_was_lost(
