@@ -12,7 +12,7 @@ from taskq.asking import Caller, Patient, Steps, arun, run
 from taskq.clock import monotonic
 from taskq.codec import Serializer
 from taskq.driver.base import Driver, Part
-from taskq.errors import QueueFull, ServerUnavailable, TaskqError
+from taskq.errors import QueueFull, Requeue, ServerUnavailable, TaskqError
 from taskq.worker.keeping import CannotKeep, Keeper
 
 __all__ = ["UNREAD_LIMIT", "GivenUp", "PartsLost", "Streams", "Unread"]
@@ -32,8 +32,8 @@ class GivenUp(TaskqError):
     """The message is no longer this worker's: another runs it, and what this one yields would be mixed into its parts."""
 
 
-class PartsLost(TaskqError):
-    """The server has lost what the generator has yielded so far: nobody could read it from its beginning any more."""
+class PartsLost(Requeue):
+    """The server has lost what the generator has yielded so far. No fault of the job's: it runs again, uncounted, and yields all anew."""
 
 
 class _Sender(Caller, Protocol):
@@ -153,6 +153,6 @@ class _Writer:
         """Return the reply, unless it says that the message isn't this worker's."""
         if reply < 0:
             if (yield from self._insist(lambda: driver.standing(self._worker))) == 0:
-                raise PartsLost(f"the server has lost message {self._id.hex()} and its parts (a flush, or a restart without its data)")
+                raise PartsLost
             raise GivenUp(f"message {self._id.hex()} is no longer this worker's: another runs it")
         return reply

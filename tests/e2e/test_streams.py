@@ -256,14 +256,16 @@ def test_nobody_reads_on_when_all_is_lost(start_worker: StartWorker, server: Ser
     timer.join()
 
 
-def test_a_flush_is_told_as_what_it_is(start_worker: StartWorker, server: ServerProcess, ledger: Ledger) -> None:
-    """Given a generator that runs, when the server loses everything, then its failure says so, and not that another worker runs it."""
-    start_worker("yielding")
-    handle = yielding.count.options(max_attempts=1).push(1000, 0.02)
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_lost_stream_is_yielded_anew(start_worker: StartWorker, server: ServerProcess, ledger: Ledger, concurrency: int) -> None:
+    """Given a generator in its only attempt, when the server loses everything, then it runs again, uncounted, and all parts are there."""
+    start_worker("yielding", settings={"concurrency": concurrency})
+    handle = yielding.count.options(max_attempts=1).push(50, 0.02)
     ledger.wait_for("yielded", 3)
     server.flush()
-    with pytest.raises(JobFailed, match="PartsLost: the server has lost message"):
-        handle.result(timeout=10)
+    wait_until(lambda: ledger.values("yielded").count(0) == 2, timeout=20)
+    assert handle.result(timeout=10) == "50 parts"
+    assert list(handle.stream(timeout=10)) == list(range(50))
 
 
 def test_many_streams_from_one_process(start_worker: StartWorker) -> None:
