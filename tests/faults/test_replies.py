@@ -136,11 +136,14 @@ def test_a_lost_reply_costs_nobody_an_answer(start_worker: StartWorker, relay: R
     assert list(parts.stream(timeout=15)) == [0, 1, 2]
     assert parts.result(15) is None
     assert cancelled.busy.push(0).result(15) == "done"
+    waiting = cancelled.busy.options(delay=60).push(1)
+    _asked(waiting.cancel)
     running = cancelled.busy.push(60)
     wait_until(lambda: _asked(running.status).state == "running")
     _asked(running.cancel)
-    with pytest.raises(ResultCancelled):
-        running.result(15)
+    for handle in (waiting, running):
+        with pytest.raises(ResultCancelled):
+            handle.result(15)
     assert not relay.is_armed, "the command was never sent"
     assert sum(store.count(state) for state in (State.WAITING, State.DELAYED, State.FAILED)) + len(store.reserved()) == 0
 
