@@ -6,9 +6,11 @@ import asyncio
 import ctypes
 import inspect
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from taskq.clock import monotonic
@@ -22,6 +24,27 @@ _raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _raise_in.argtypes = (ctypes.c_ulong, ctypes.py_object)
 _raise_in.restype = ctypes.c_int
 _NOTHING = ctypes.py_object()  # a null pointer: takes back what wasn't raised yet
+
+#: How long a thread that is in code with locks is spared, how often to look, and how often later, in seconds.
+_PATIENCE, _AGAIN, _LATER = 0.1, 0.002, 0.02
+#: Whose code takes locks that all threads need, and can't be broken off at any step. It may also sleep for ever.
+_LOCKING = frozenset({"threading", "importlib", "taskq"})
+#: The functions of logging in which the lock of a handler is just got, or not given back yet.
+_LOGGING = frozenset({"acquire", "release", "_acquireLock", "_releaseLock", "handle"})
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
+def _locks_logging(frame: FrameType) -> bool:
+    """True where an exception would leave logging locked for all threads, for ever."""
+    return frame.f_code.co_name in _LOGGING and _package(frame) == "logging"
+
+
+def _locks(frame: FrameType) -> bool:
+    """True in code that may have just got a lock, and not yet reached the `try` whose end would release it."""
+    return _package(frame) in _LOCKING or _locks_logging(frame)
 
 
 class Interrupt:
@@ -38,15 +61,24 @@ class Interrupt:
         self._is_sending = False
         self._sent: type[BaseException] | None = None
 
-    def send(self, kind: type[BaseException]) -> None:
-        """Raise an exception of this class there, once; after `JobTimeout` no other. Does nothing after `close`. For other threads."""
+    def send(self, kind: type[BaseException], *, spare: Callable[[FrameType], bool] | None = None) -> bool:
+        """Raise an exception of this class there, once; after `JobTimeout` no other. Does nothing after `close`. For other threads.
+
+        Args:
+            kind: what to raise.
+            spare: asked of what the thread is in. True: nothing is raised, this returns False, and must be tried again.
+        """
         with self._senders:
             self._is_sending = True
             # Who has swallowed a cancel still has a limit.
-            if self._is_open and (self._sent is None or (kind is JobTimeout and self._sent is not JobTimeout)):
+            is_due = self._is_open and (self._sent is None or (kind is JobTimeout and self._sent is not JobTimeout))
+            frame = sys._current_frames().get(self._thread) if is_due and spare is not None else None
+            is_spared = frame is not None and spare is not None and spare(frame)
+            if is_due and not is_spared:
                 self._sent = kind
                 _raise_in(self._thread, kind)
             self._is_sending = False
+        return not is_spared
 
     def close(self) -> None:
         """Let nothing more arrive. If an exception does arrive in here, this must be called again: one more may be sent."""
@@ -97,12 +129,20 @@ class ThreadExecutor:
     def close(self) -> None:
         """Nothing is left open: threads end with their process."""
 
+    def _tell(self, interrupt: Interrupt, kind: type[BaseException], until: float = 0.0) -> None:
+        """Raise an exception in the thread of a call, as soon as that takes no lock; from `until` (monotonic) on only logging's count."""
+        now = monotonic()
+        until = until or now + _PATIENCE
+        is_early = now < until
+        if not interrupt.send(kind, spare=_locks if is_early else _locks_logging):
+            self._alarm.set(now + (_AGAIN if is_early else _LATER), lambda: self._tell(interrupt, kind, until))
+
     def _call_in_time(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
         try:
             interrupt = Interrupt()
-            bell = self._alarm.set(monotonic() + timeout, lambda: interrupt.send(JobTimeout)) if timeout else None
+            bell = self._alarm.set(monotonic() + timeout, lambda: self._tell(interrupt, JobTimeout)) if timeout else None
             # Only now: the line above takes a lock, and an exception in the midst of that would leave it locked for ever.
-            self._running[threading.get_ident()] = lambda: interrupt.send(JobCancelled)
+            self._running[threading.get_ident()] = lambda: self._tell(interrupt, JobCancelled)
             try:
                 return function(*args, **kwargs)
             finally:

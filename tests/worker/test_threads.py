@@ -139,6 +139,36 @@ def test_the_limit_ends_a_call_that_has_swallowed_its_cancel(executor: ThreadExe
     assert executor.execute(spin, (0.05,), {}, 0.0) == "done"
 
 
+def _acquire(end: float, module: str = "logging") -> None:
+    """Stand where a thread stands that waits for a lock, as that of a log handler."""
+    names: dict[str, Any] = {"__name__": module, "now": time.monotonic, "end": end}
+    exec("def acquire():\n    while now() < end: pass", names)
+    names["acquire"]()
+
+
+def test_who_is_taking_a_lock_is_not_hit_before_it_has_it(executor: ThreadExecutor) -> None:
+    """Given a call over its limit that waits for a lock of logging, then JobTimeout comes after that: else it would stay locked."""
+    told = []
+
+    def log() -> None:
+        end = time.monotonic() + 0.3
+        _acquire(end)
+        told.append("has it")
+        spin(10)
+
+    with pytest.raises(JobTimeout):
+        executor.execute(log, (), {}, 0.05)
+    assert told == ["has it"]
+
+
+def test_who_takes_a_lock_for_too_long_is_hit_all_the_same(executor: ThreadExecutor) -> None:
+    """Given a call over its limit that waits for ever for what isn't logging's, then JobTimeout ends it soon."""
+    began = time.monotonic()
+    with pytest.raises(JobTimeout):
+        executor.execute(_acquire, (began + 10, "threading"), {}, 0.05)
+    assert time.monotonic() - began < 5
+
+
 def test_nothing_follows_the_limit_and_nothing_comes_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a call that is told again and again, then each exception is sent once, and after JobTimeout no other."""
     sent: list[Any] = []
