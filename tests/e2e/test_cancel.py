@@ -89,6 +89,22 @@ def test_what_runs_is_told_at_once(start_worker: StartWorker, ledger: Ledger, se
     assert (sync.status().state, sync.status().attempt) == ("cancelled", 1)
 
 
+def test_those_beside_a_cancelled_job_go_on(start_worker: StartWorker, ledger: Ledger, tmp_path: Path) -> None:
+    """Given jobs beside each other, in threads and on the event loop, when one of each is cancelled, then the others run to their end."""
+    start_worker("cancelled", settings={"concurrency": 5})
+    gate = tmp_path / "gate"
+    kept = [cancelled.waits_for.options(result_ttl=60).push(str(gate)) for _ in range(2)]
+    ended = [cancelled.busy.push(30), cancelled.sleeps.push(30)]
+    for what, count in (("waits", 2), ("busy", 1), ("sleeps", 1)):
+        ledger.wait_for(what, count)
+    for handle in ended:
+        assert handle.cancel() is Cancelled.ASKED
+        assert _end(handle).state == "cancelled"
+    gate.touch()
+    assert [handle.result(10) for handle in kept] == [None, None]
+    assert [handle.status().state for handle in kept] == ["done", "done"]
+
+
 @pytest.mark.parametrize("settings", KINDS, ids=["one", "several"])
 def test_a_job_that_goes_on_is_killed_when_asked(
     start_worker: StartWorker, ledger: Ledger, store: Store, settings: Mapping[str, Any]

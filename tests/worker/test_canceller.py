@@ -1,0 +1,51 @@
+"""What a worker with one job at a time does when it is told of a cancel."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from taskq.clock import monotonic
+from taskq.worker.canceller import Canceller
+from taskq.worker.executor import SyncExecutor
+from taskq.worker.record import Record, Records
+from taskq.worker.waiter import Waiter
+from tests.worker.stage import Stage
+
+
+@pytest.fixture
+def record() -> Record:
+    """That of a worker that runs the message `aaaa...`."""
+    record = Records([multiprocessing.get_context("fork").Lock()])[0]
+    record.begin_batch([b"a" * 16])
+    assert record.start_next(monotonic(), 1)
+    return record
+
+
+@pytest.fixture
+def waiter() -> Iterator[Waiter]:
+    """One whose handlers are taken back afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2, signal.SIGALRM)}
+    fd = signal.set_wakeup_fd(-1)
+    waiter = Waiter()
+    yield waiter
+    waiter.close()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    signal.set_wakeup_fd(fd)
+
+
+def test_only_the_job_that_is_meant_is_cancelled(record: Record, waiter: Waiter) -> None:
+    """Given a cancel that comes when another job runs, then nothing happens to that; one that is meant for it tells it."""
+    runner = Stage().runner
+    Canceller(waiter, record, runner, SyncExecutor())
+    assert record.notice.put(b"b" * 16, "ops")
+    os.kill(os.getpid(), signal.SIGUSR2)
+    assert runner.cancelled == {}
+    assert record.notice.put(b"a" * 16, "ops")
+    os.kill(os.getpid(), signal.SIGUSR2)
+    assert runner.cancelled == {b"a" * 16: "ops"}
