@@ -25,7 +25,7 @@ TEMPLATE = Path(__file__).with_name("page.md")
 def page(told: dict[str, dict[str, str]], book: Book) -> str:
     """Fill the template."""
     facts = told["facts"]
-    quick = ":::{warning}\nThese figures are of a quick run on a busy machine: they only show that everything works.\n:::\n"
+    quick = ":::{warning}\nThese figures are of a quick run: small amounts, one round.\n:::\n"
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         facts,
         redis_py=facts["redis-py"],
