@@ -132,8 +132,8 @@ class _Reader:
             raise StreamRestarted(f"message {self.subject.id} runs again: the parts read so far are void, and come anew")
 
 
-class Stream(Generic[Y_co]):
-    """The parts of a generator job, in their order, while it runs: `for part in handle.stream()`."""
+class _Reading:
+    """What a stream is read with, from whichever code."""
 
     def __init__(self, queue: Asker, subject: Subject, after: int, timeout: Timeout) -> None:
         self._queue = queue
@@ -143,6 +143,10 @@ class Stream(Generic[Y_co]):
     def position(self) -> int:
         """Where the reading stands: `handle.stream(after=position)` goes on from here, in this program or another."""
         return self._reader.position
+
+
+class Stream(_Reading, Generic[Y_co]):
+    """The parts of a generator job, in their order, while it runs: `for part in handle.stream()`."""
 
     def __iter__(self) -> Iterator[Y_co]:
         return self
@@ -155,17 +159,8 @@ class Stream(Generic[Y_co]):
         return part
 
 
-class AsyncStream(Generic[Y_co]):
+class AsyncStream(_Reading, Generic[Y_co]):
     """The same from async code: `async for part in handle.astream()`."""
-
-    def __init__(self, queue: Asker, subject: Subject, after: int, timeout: Timeout) -> None:
-        self._queue = queue
-        self._reader = _Reader(subject, after, timeout)
-
-    @property
-    def position(self) -> int:
-        """As of `Stream`."""
-        return self._reader.position
 
     def __aiter__(self) -> AsyncIterator[Y_co]:
         return self
