@@ -11,10 +11,10 @@ from taskq.asking import PAGE, Found, find
 from taskq.cancelling import Order
 from taskq.channel import State
 from taskq.driver.base import Command
+from taskq.scoreboard.state import Running
 from taskq.supervisor.child import Child
 from taskq.supervisor.rules import beat_seconds
 from taskq.supervisor.team import Team
-from taskq.worker.running import Running
 
 __all__ = ["CANCEL_GRACE", "Cancels"]
 

@@ -16,8 +16,8 @@ from multiprocess import context, popen_fork
 
 from taskq.clock import now_ms
 from taskq.driver.base import Kept
-from taskq.worker.record import Record
-from taskq.worker.running import Lock
+from taskq.scoreboard.slot import Record
+from taskq.scoreboard.state import Lock
 
 __all__ = ["Child", "Connection", "Death", "die_with_parent", "fork", "make_lock", "make_pipe"]
 

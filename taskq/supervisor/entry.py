@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from taskq.errors import ConfigError
 from taskq.logs import set_up_logging
 from taskq.queue import Queue
+from taskq.scoreboard.state import LANE_LIMIT
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.supervisor import Supervisor
-from taskq.worker.running import LANE_LIMIT
 
 __all__ = ["run_worker", "work"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from taskq.worker.running import HARD_GRACE, SLOW_SECONDS, Running
+from taskq.scoreboard.state import HARD_GRACE, SLOW_SECONDS, Running
 
 __all__ = [
     "CRASH_LIMIT",

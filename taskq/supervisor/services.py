@@ -16,6 +16,7 @@ from typing import Protocol
 from taskq.clock import monotonic
 from taskq.driver.base import Word
 from taskq.errors import QueueFull, ServerError, ServerRefused
+from taskq.scoreboard.state import Phase
 from taskq.supervisor.burial import lost
 from taskq.supervisor.child import Child
 from taskq.supervisor.identity import machine_tag, new_worker_id
@@ -23,7 +24,6 @@ from taskq.supervisor.rules import beat_seconds
 from taskq.supervisor.strays import return_strays
 from taskq.supervisor.team import Team
 from taskq.traits import lease_of
-from taskq.worker.running import Phase
 
 __all__ = ["Heartbeat", "Promote", "Rescuer", "Service", "machine_name"]
 

@@ -12,6 +12,7 @@ from taskq.clock import monotonic
 from taskq.driver.load import reviver
 from taskq.errors import AppError
 from taskq.queue import Queue
+from taskq.scoreboard.slot import Records
 from taskq.supervisor.burial import bury
 from taskq.supervisor.child import Child, Death, make_lock
 from taskq.supervisor.crew import Crew
@@ -24,7 +25,6 @@ from taskq.supervisor.services import machine_name
 from taskq.supervisor.team import Team
 from taskq.supervisor.vigil import ANSWER_SECONDS, Vigil
 from taskq.supervisor.zygote import AppInfo, Estate, Exited, Failed, Spawn, Started
-from taskq.worker.record import Records
 
 __all__ = ["Staff"]
 

@@ -14,8 +14,8 @@ from taskq.config import ChannelSettings
 from taskq.driver.base import Command, Link, Rescue
 from taskq.driver.load import load_driver
 from taskq.errors import QueueFull, ServerError, ServerRefused, ServerUnavailable
+from taskq.scoreboard.state import block_seconds
 from taskq.supervisor.child import Child
-from taskq.worker.intake import block_seconds
 
 __all__ = ["Team"]
 

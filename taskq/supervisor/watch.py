@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
+from taskq.scoreboard.state import SLOW_SECONDS, Phase, Running
 from taskq.supervisor.child import Child
 from taskq.supervisor.rules import is_helpless, leave_until, must_take_back, overdue
 from taskq.supervisor.team import Team
-from taskq.worker.running import SLOW_SECONDS, Phase, Running
 
 __all__ = ["Watch"]
 

@@ -26,12 +26,12 @@ from taskq.driver.load import driver_class
 from taskq.errors import ConfigError, TaskqError
 from taskq.logs import set_up_logging
 from taskq.queue import Queue
+from taskq.scoreboard.poke import Poke
+from taskq.scoreboard.slot import Records
 from taskq.supervisor.child import Connection, die_with_parent, fork
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.ready import wait_for
 from taskq.worker.main import work
-from taskq.worker.poke import Poke
-from taskq.worker.record import Records
 
 __all__ = ["AppInfo", "Estate", "Exited", "Failed", "Listen", "Spawn", "Started", "Tell", "zygote"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 from types import FrameType
 
+from taskq.scoreboard.slot import Record
 from taskq.worker.executor import SyncExecutor
-from taskq.worker.record import Record
 from taskq.worker.runner import Runner
 from taskq.worker.waiter import Waiter
 

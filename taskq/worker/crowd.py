@@ -11,14 +11,14 @@ from typing import Any
 from taskq.config import ChannelSettings
 from taskq.driver.base import Driver, Link
 from taskq.queue import Queue
+from taskq.scoreboard.poke import Poke
+from taskq.scoreboard.slot import Record
 from taskq.worker.alarm import Alarm
 from taskq.worker.eventloop import new_loop
 from taskq.worker.intake import Intake
 from taskq.worker.lane import Lane, Tools
 from taskq.worker.opening import Opener
-from taskq.worker.poke import Poke
 from taskq.worker.pump import Crew, Post, Pump
-from taskq.worker.record import Record
 from taskq.worker.settler import Settler
 from taskq.worker.sleeper import Sleeper
 from taskq.worker.threads import ThreadExecutor

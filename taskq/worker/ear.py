@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskq.clock import monotonic
 from taskq.driver.base import Command, Driver, Link
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
-from taskq.worker.intake import block_seconds
+from taskq.scoreboard.state import block_seconds
 
 __all__ = ["TROUBLE", "Ear"]
 

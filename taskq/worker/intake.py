@@ -12,20 +12,15 @@ from taskq.config import ChannelSettings
 from taskq.driver.base import Command, Driver
 from taskq.errors import MalformedMessage, QueueFull, ServerRefused
 from taskq.message import Message, wrap_foreign
-from taskq.worker.memory import resident_bytes
-from taskq.worker.record import Record
+from taskq.scoreboard.memory import resident_bytes
+from taskq.scoreboard.slot import Record
 from taskq.worker.settler import Settler
 
-__all__ = ["Intake", "block_seconds"]
+__all__ = ["Intake"]
 
 _log = logging.getLogger("taskq.worker")
 #: Resident memory is looked at after so many jobs: the look costs more than a short job.
 _MEMORY_EVERY = 64
-
-
-def block_seconds(lease: float) -> float:
-    """How long to block in the server: ends well before the lease does, so that a forgotten block can't take a message."""
-    return min(5.0, lease / 3)
 
 
 class Judge(Protocol):

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, Protocol
 
 from taskq.clock import monotonic, now_ms
 from taskq.message import Message
+from taskq.scoreboard.slot import Record
+from taskq.scoreboard.state import HARD_GRACE
 from taskq.worker.alarm import Alarm, Bell
 from taskq.worker.arunner import AsyncRunner
 from taskq.worker.executor import Executor
 from taskq.worker.opening import Opener
-from taskq.worker.record import Record
-from taskq.worker.running import HARD_GRACE
 from taskq.worker.threads import ThreadExecutor
 from taskq.worker.verdict import Action, Verdict
 

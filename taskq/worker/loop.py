@@ -10,11 +10,11 @@ from taskq.config import ChannelSettings
 from taskq.driver.base import Command, Driver, Link
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.message import Message
-from taskq.worker.intake import Intake, block_seconds
+from taskq.scoreboard.slot import BATCH_LIMIT, Record
+from taskq.scoreboard.state import Phase, block_seconds
+from taskq.worker.intake import Intake
 from taskq.worker.prefetch import Prefetch
-from taskq.worker.record import BATCH_LIMIT, Record
 from taskq.worker.runner import Runner
-from taskq.worker.running import Phase
 from taskq.worker.settler import Gone, Settler
 from taskq.worker.surroundings import Surroundings
 from taskq.worker.verdict import ACKED, Action

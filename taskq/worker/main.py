@@ -12,10 +12,10 @@ from taskq.driver.base import Link
 from taskq.driver.load import load_driver
 from taskq.events import ProcessEvent
 from taskq.queue import Queue
+from taskq.scoreboard.poke import Poke
+from taskq.scoreboard.slot import Record
+from taskq.scoreboard.state import CANT_START, Phase
 from taskq.worker.lifespan import Lifespan
-from taskq.worker.poke import Poke
-from taskq.worker.record import Record
-from taskq.worker.running import CANT_START, Phase
 from taskq.worker.solo import Solo
 
 __all__ = ["work"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskq.worker.record import BATCH_LIMIT
+from taskq.scoreboard.slot import BATCH_LIMIT
 
 __all__ = ["BATCH_SECONDS", "Prefetch", "next_size"]
 

@@ -14,12 +14,12 @@ from taskq.clock import monotonic
 from taskq.config import ChannelSettings
 from taskq.driver.base import Command, Driver, Link
 from taskq.message import Message
+from taskq.scoreboard.slot import Record
+from taskq.scoreboard.state import SLOW_SECONDS, Phase
 from taskq.worker.ear import TROUBLE, Ear
 from taskq.worker.intake import Intake
 from taskq.worker.lane import Lane
-from taskq.worker.record import Record
 from taskq.worker.roster import Roster
-from taskq.worker.running import SLOW_SECONDS, Phase
 from taskq.worker.settler import ACK_SECONDS, Gone, Settler
 from taskq.worker.sleeper import Sleeper
 from taskq.worker.till import Till

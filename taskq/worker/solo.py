@@ -7,12 +7,12 @@ from typing import Any
 from taskq.config import ChannelSettings
 from taskq.driver.base import Driver, Link
 from taskq.queue import Queue
+from taskq.scoreboard.poke import Poke
+from taskq.scoreboard.slot import Record
 from taskq.worker.canceller import Canceller
 from taskq.worker.executor import SyncExecutor
 from taskq.worker.loop import Loop
 from taskq.worker.opening import Opener
-from taskq.worker.poke import Poke
-from taskq.worker.record import Record
 from taskq.worker.runner import Runner
 from taskq.worker.waiter import Waiter
 

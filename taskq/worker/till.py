@@ -9,11 +9,11 @@ from collections.abc import Callable
 import msgspec
 
 from taskq.clock import monotonic
+from taskq.scoreboard.slot import Record
+from taskq.scoreboard.state import Phase
 from taskq.worker.arunner import BROKEN_OFF
 from taskq.worker.lane import ANNOUNCED, REFUSED, Lane, Said
-from taskq.worker.record import Record
 from taskq.worker.roster import Roster
-from taskq.worker.running import Phase
 from taskq.worker.settler import Gone, Settler
 from taskq.worker.sleeper import Sleeper
 from taskq.worker.surroundings import Surroundings

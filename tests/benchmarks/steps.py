@@ -18,11 +18,11 @@ from taskq import context as contexts
 from taskq.clock import monotonic
 from taskq.driver.load import load_driver
 from taskq.message import Message
+from taskq.scoreboard.slot import BATCH_LIMIT, Record, Records
 from taskq.supervisor.child import make_lock
 from taskq.worker.executor import SyncExecutor
 from taskq.worker.loop import Loop
 from taskq.worker.opening import Opener
-from taskq.worker.record import BATCH_LIMIT, Record, Records
 from taskq.worker.runner import Runner
 from taskq.worker.settler import Settler
 from taskq.worker.waiter import Waiter

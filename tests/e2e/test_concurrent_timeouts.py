@@ -9,7 +9,7 @@ import pytest
 
 from taskq.channel import State
 from taskq.clock import monotonic
-from taskq.worker.running import HARD_GRACE
+from taskq.scoreboard.state import HARD_GRACE
 from tests.e2e.apps import stuck
 from tests.e2e.conftest import StartWorker
 from tests.support.ledger import Ledger

@@ -10,10 +10,10 @@ import pytest
 
 from taskq import Queue
 from taskq.message import Message
+from taskq.scoreboard.slot import Records
+from taskq.scoreboard.state import Phase
 from taskq.supervisor.child import Child
 from taskq.supervisor.team import Team
-from taskq.worker.record import Records
-from taskq.worker.running import Phase
 from tests.support.hand import HandWorker
 from tests.support.servers import ServerProcess
 from tests.support.store import Store

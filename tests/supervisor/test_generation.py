@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from taskq import Queue
+from taskq.scoreboard.slot import Records
+from taskq.scoreboard.state import Phase
 from taskq.supervisor.child import make_lock
 from taskq.supervisor.generation import Generation
 from taskq.supervisor.identity import new_worker_id
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.zygote import AppInfo, Estate, Exited, Failed, Spawn, Started
-from taskq.worker.record import Records
-from taskq.worker.running import Phase
 from tests.support.processes import is_alive
 from tests.support.servers import ServerProcess
 from tests.support.wait import wait_until

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from taskq.scoreboard.state import Running
 from taskq.supervisor.rules import (
     CRASH_LIMIT,
     beat_seconds,
@@ -15,7 +16,6 @@ from taskq.supervisor.rules import (
     respawn_pause,
     start_pause,
 )
-from taskq.worker.running import Running
 
 
 def test_five_heartbeats_fit_into_a_lease() -> None:

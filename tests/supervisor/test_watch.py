@@ -10,8 +10,8 @@ import pytest
 
 from taskq.channel import State
 from taskq.clock import monotonic
+from taskq.scoreboard.state import Phase
 from taskq.supervisor.watch import Watch
-from taskq.worker.running import Phase
 from tests.supervisor.conftest import Office
 from tests.support.servers import ServerProcess
 

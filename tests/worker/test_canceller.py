@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from taskq.clock import monotonic
+from taskq.scoreboard.slot import Record, Records
 from taskq.worker.canceller import Canceller
 from taskq.worker.executor import SyncExecutor
-from taskq.worker.record import Record, Records
 from taskq.worker.waiter import Waiter
 from tests.worker.stage import Stage
 

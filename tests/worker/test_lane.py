@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from taskq.clock import monotonic
+from taskq.scoreboard.slot import Records
 from taskq.worker.alarm import Alarm
 from taskq.worker.arunner import BROKEN_OFF
 from taskq.worker.lane import REFUSED, Lane, Said, Tools
-from taskq.worker.record import Records
 from taskq.worker.threads import ThreadExecutor
 from taskq.worker.verdict import Verdict
 from tests.worker.conftest import Bench

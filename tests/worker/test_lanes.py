@@ -8,8 +8,8 @@ import os
 import pytest
 
 from taskq.clock import monotonic
-from taskq.worker.record import Record, Records
-from taskq.worker.running import LANE_LIMIT
+from taskq.scoreboard.slot import Record, Records
+from taskq.scoreboard.state import LANE_LIMIT
 from tests.support.wait import wait_until
 
 

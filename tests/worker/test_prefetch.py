@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskq.scoreboard.slot import BATCH_LIMIT
 from taskq.worker.prefetch import BATCH_SECONDS, Prefetch, next_size
-from taskq.worker.record import BATCH_LIMIT
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from taskq.worker.layout import SLOT_SIZE
-from taskq.worker.record import BATCH_LIMIT, Record, Records
-from taskq.worker.running import Phase
+from taskq.scoreboard.layout import SLOT_SIZE
+from taskq.scoreboard.slot import BATCH_LIMIT, Record, Records
+from taskq.scoreboard.state import Phase
 from tests.support.wait import wait_until
 
 _fork = multiprocessing.get_context("fork")

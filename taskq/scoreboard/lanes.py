@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from taskq.worker.running import LANE_LIMIT, Lock, Running
+from taskq.scoreboard.state import LANE_LIMIT, Lock, Running
 
 __all__ = ["SIZE", "Lanes"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from taskq.worker.lanes import SIZE as LANES_SIZE
-from taskq.worker.notice import SIZE as NOTICE_SIZE
+from taskq.scoreboard.cancel_notice import SIZE as NOTICE_SIZE
+from taskq.scoreboard.lanes import SIZE as LANES_SIZE
 
 #: The most messages that a worker reserves at once.
 BATCH_LIMIT = 256

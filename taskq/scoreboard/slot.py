@@ -12,11 +12,11 @@ import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from taskq.worker import layout
-from taskq.worker.lanes import Lanes
-from taskq.worker.layout import BATCH_LIMIT
-from taskq.worker.notice import Notice
-from taskq.worker.running import Lock, Phase, Running
+from taskq.scoreboard import layout
+from taskq.scoreboard.cancel_notice import Notice
+from taskq.scoreboard.lanes import Lanes
+from taskq.scoreboard.layout import BATCH_LIMIT
+from taskq.scoreboard.state import Lock, Phase, Running
 
 __all__ = ["BATCH_LIMIT", "Record", "Records"]
 

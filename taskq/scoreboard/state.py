@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
-__all__ = ["CANT_START", "HARD_GRACE", "LANE_LIMIT", "SLOW_SECONDS", "Lock", "Phase", "Running"]
+__all__ = ["CANT_START", "HARD_GRACE", "LANE_LIMIT", "SLOW_SECONDS", "Lock", "Phase", "Running", "block_seconds"]
 
 #: How long after its deadline a job may go on before its process is ended.
 HARD_GRACE = 1.0
@@ -46,3 +46,8 @@ class Running(NamedTuple):
     since_ms: int
     deadline: float
     retry_ms: int
+
+
+def block_seconds(lease: float) -> float:
+    """How long to block in the server: ends well before the lease does, so that a forgotten block can't take a message."""
+    return min(5.0, lease / 3)
