@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from taskq import errors, events
-    from taskq.awaiting import Progress, Status
+    from taskq.awaiting import Status
     from taskq.buffer import Buffer
     from taskq.call import Call
     from taskq.cancelling import Cancelled
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from taskq.result import Handle
     from taskq.retry import Backoff
     from taskq.stream import AsyncStream, Stream
+    from taskq.wire.progress import Progress
 
 __version__ = "0.1.0"
 

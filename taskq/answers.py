@@ -12,9 +12,10 @@ from taskq.driver.base import Driver
 from taskq.errors import ArgumentsError
 from taskq.result import Handle
 from taskq.sender import Sender
-from taskq.signing import Signer
+from taskq.wire.message import check_message_id
+from taskq.wire.signing import Signer, result_signer
 
-__all__ = ["Answers", "check_message_id", "result_signer"]
+__all__ = ["Answers"]
 
 T = TypeVar("T")
 
@@ -79,21 +80,3 @@ class Answers:
             import asyncio  # an application that only pushes from sync code never needs it
 
             await asyncio.to_thread(self.url)
-
-
-def result_signer(settings: Settings, prefix: str) -> Signer | None:
-    """Who signs and verifies the results of what moves under a prefix; None without a secret."""
-    return Signer(settings.secrets, prefix, "result") if settings.secrets else None
-
-
-def check_message_id(message_id: object) -> str:
-    """Return an id of a message as it is written everywhere.
-
-    Raises:
-        ArgumentsError: it is none.
-    """
-    if isinstance(message_id, str):
-        text = message_id.strip().lower()
-        if len(text) == 32 and all(letter in "0123456789abcdef" for letter in text):
-            return text
-    raise ArgumentsError(f"{message_id!r} is no id of a message: those have 32 hexadecimal digits")

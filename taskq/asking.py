@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Generator
-from datetime import timedelta
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from taskq.channel import State
-from taskq.clock import MAX_DELAY, monotonic
+from taskq.clock import monotonic
 from taskq.driver.base import Command, Driver
-from taskq.errors import ArgumentsError, QueueFull, ServerError, ServerRefused
+from taskq.errors import QueueFull, ServerError, ServerRefused
 
-__all__ = ["PAGE", "Caller", "Found", "Patient", "Steps", "Timeout", "arun", "find", "find_stray", "run", "seconds_to_wait"]
+__all__ = ["PAGE", "Caller", "Found", "Patient", "Steps", "arun", "find", "find_stray", "run"]
 
 T = TypeVar("T")
 #: Yields commands, whose replies it is sent, and seconds to wait.
 Steps = Generator[Command | float, Any, T]
-#: How long somebody waits: seconds, or None for as long as it takes.
-Timeout = float | timedelta | None
 
 #: So many messages are looked through in one call: some tenths of a millisecond of the server's time.
 PAGE = 2000
@@ -35,20 +31,6 @@ class Caller(Protocol):
     def call(self, command: Command) -> Any: ...
 
     async def acall(self, command: Command) -> Any: ...
-
-
-def seconds_to_wait(timeout: object) -> float:
-    """Return for how long somebody waits who gives this timeout: seconds or a timedelta, or None for as long as it takes.
-
-    Raises:
-        ArgumentsError: it is no number of seconds. (With "not a number" the wait would never end.)
-    """
-    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-    if seconds is None:
-        return math.inf
-    if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and seconds >= 0:
-        return math.inf if seconds > MAX_DELAY else float(seconds)
-    raise ArgumentsError(f"timeout must be None or seconds from 0 on, not {timeout!r}")
 
 
 def run(steps: Steps[T], sender: Caller) -> T:

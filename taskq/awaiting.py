@@ -7,30 +7,18 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from taskq.asking import Found, Patient, Steps, Timeout, find, find_stray, seconds_to_wait
+from taskq.asking import Found, Patient, Steps, find, find_stray
 from taskq.channel import State
-from taskq.clock import monotonic
+from taskq.clock import Timeout, monotonic, seconds_to_wait
 from taskq.driver.base import Driver
-from taskq.ending import Ending, ending_of, read_ending, value_of
 from taskq.errors import MessageError, NoResult, QueueFull, ResultTimeout, ServerUnavailable
-from taskq.history import records
-from taskq.message import Message
-from taskq.signing import Signer
+from taskq.wire.ending import Ending, ending_of, read_ending, value_of
+from taskq.wire.history import records
+from taskq.wire.message import Message
+from taskq.wire.progress import Progress, read_progress
+from taskq.wire.signing import Signer
 
-__all__ = [
-    "SLICE",
-    "Lookout",
-    "Progress",
-    "Status",
-    "Subject",
-    "ask_ending",
-    "ask_progress",
-    "ask_status",
-    "await_result",
-    "how_to_keep",
-    "pack_progress",
-    "read_progress",
-]
+__all__ = ["SLICE", "Lookout", "Status", "Subject", "ask_ending", "ask_progress", "ask_status", "await_result", "how_to_keep"]
 
 #: How long to block in the server at once: well below a link's timeout.
 SLICE = 3.0
@@ -47,22 +35,6 @@ class Subject(NamedTuple):
     #: Its bytes as they were pushed, and whether its result is kept: None when this handle was made from an id.
     payload: bytes | None = None
     keeps: bool | None = None
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """How far a running job says that it is."""
-
-    done: float
-    total: float | None = None
-    message: str = ""
-    #: When it said so.
-    at_ms: int = 0
-    attempt: int = 1
-
-    @property
-    def share(self) -> float | None:
-        """From 0 to 1; None when the job hasn't told a total."""
-        return min(1.0, max(0.0, self.done / self.total)) if self.total else None
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -266,19 +238,3 @@ def _status_of(driver: Driver, subject: Subject, found: Found, progress: Progres
         error=last.error if last else "",
         progress=progress,
     )
-
-
-_decode_progress = msgspec.msgpack.Decoder(tuple[float, float | None, str, int, int]).decode
-
-
-def pack_progress(progress: Progress) -> bytes:
-    """Return the bytes of what a job has told."""
-    return msgspec.msgpack.encode(msgspec.structs.astuple(progress))
-
-
-def read_progress(raw: bytes) -> Progress | None:
-    """Read what a job has told; None when the bytes are something else."""
-    try:
-        return Progress(*_decode_progress(raw))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None

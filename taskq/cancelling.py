@@ -15,9 +15,9 @@ from taskq.awaiting import Subject, ask_ending
 from taskq.channel import State
 from taskq.clock import now_ms
 from taskq.driver.base import Driver, Kept
-from taskq.ending import Ending, pack_ending
 from taskq.errors import ArgumentsError, MessageError
-from taskq.message import Message
+from taskq.wire.ending import Ending, pack_ending
+from taskq.wire.message import Message
 
 __all__ = ["CANCELLED_SECONDS", "Cancelled", "Order", "ask_cancel", "check_order", "this_user"]
 

@@ -10,9 +10,9 @@ import math
 import time
 from datetime import datetime, timedelta
 
-from taskq.errors import DelayError
+from taskq.errors import ArgumentsError, DelayError
 
-__all__ = ["MAX_DELAY", "delay_ms", "moment_ms", "monotonic", "now_ms", "seconds_of"]
+__all__ = ["MAX_DELAY", "Timeout", "delay_ms", "moment_ms", "monotonic", "now_ms", "seconds_of", "seconds_to_wait"]
 
 #: The longest delay, in seconds: ten years of 366 days. Longer ones are nearly always milliseconds given as seconds.
 MAX_DELAY = 10 * 366 * 86400.0
@@ -86,3 +86,21 @@ def _seconds_since_epoch(at: datetime | float) -> float:
         if math.isfinite(seconds):
             return seconds
     raise DelayError(f"at must be a datetime or seconds since the epoch, not {at!r}")
+
+
+#: How long somebody waits: seconds, or None for as long as it takes.
+Timeout = float | timedelta | None
+
+
+def seconds_to_wait(timeout: object) -> float:
+    """Return for how long somebody waits who gives this timeout: seconds or a timedelta, or None for as long as it takes.
+
+    Raises:
+        ArgumentsError: it is no number of seconds. (With "not a number" the wait would never end.)
+    """
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    if seconds is None:
+        return math.inf
+    if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and seconds >= 0:
+        return math.inf if seconds > MAX_DELAY else float(seconds)
+    raise ArgumentsError(f"timeout must be None or seconds from 0 on, not {timeout!r}")

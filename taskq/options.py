@@ -10,10 +10,10 @@ import msgspec
 
 from taskq.channel import check_channel_name
 from taskq.clock import MAX_DELAY
-from taskq.codec import check_serializer
 from taskq.config import did_you_mean
 from taskq.errors import ConfigError, JobDefinitionError
 from taskq.retry import Backoff, check_retry_seconds
+from taskq.wire.codec import check_serializer
 
 __all__ = ["PLAIN", "Delay", "JobOptions", "OnFail", "PushChoices", "PushOptions"]
 

@@ -11,10 +11,10 @@ from taskq.config import ChannelSettings, Settings
 from taskq.driver.base import Link
 from taskq.driver.load import load_driver, reviver, server_url
 from taskq.errors import TaskqError
-from taskq.message import Message
 from taskq.outgoing import Outgoing, command_of, grouped
 from taskq.result import Handle
 from taskq.sender import Sender
+from taskq.wire.message import Message
 
 __all__ = ["Outbox"]
 

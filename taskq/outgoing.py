@@ -11,14 +11,14 @@ import msgspec
 from taskq.builtin import CALL, OBJECT, label_of
 from taskq.call import Call, Callee
 from taskq.clock import delay_ms, moment_ms
-from taskq.codec import CODE, PYTHON, Serializer, check_serializer, dump_arguments
 from taskq.config import Settings
 from taskq.driver.base import Command, Driver
 from taskq.errors import MessageTooLarge, SerializationError
 from taskq.job import is_generator
-from taskq.message import encode, loss_flag, make_body, new_id
 from taskq.options import PLAIN, PushOptions
-from taskq.signing import Signer
+from taskq.wire.codec import CODE, PYTHON, Serializer, check_serializer, dump_arguments
+from taskq.wire.message import encode, loss_flag, make_body, new_id
+from taskq.wire.signing import Signer
 
 __all__ = ["Outgoing", "Packer", "batches", "command_of", "grouped"]
 

@@ -7,12 +7,14 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 
 import msgspec
 
-from taskq.asking import Steps, Timeout
-from taskq.awaiting import Progress, Status, Subject, ask_progress, ask_status, await_result, how_to_keep
+from taskq.asking import Steps
+from taskq.awaiting import Status, Subject, ask_progress, ask_status, await_result, how_to_keep
 from taskq.cancelling import Cancelled, ask_cancel, check_order
+from taskq.clock import Timeout
 from taskq.driver.base import Driver
 from taskq.errors import NoResult
 from taskq.stream import AsyncStream, Stream
+from taskq.wire.progress import Progress
 
 __all__ = ["Asker", "Handle"]
 

@@ -16,8 +16,8 @@ from taskq.clock import monotonic
 from taskq.config import ChannelSettings
 from taskq.driver.base import Command
 from taskq.driver.redis import RedisDriver
-from taskq.ending import Ending, pack_ending
 from taskq.errors import ArgumentsError, NoResult, QueueFull, ServerUnavailable
+from taskq.wire.ending import Ending, pack_ending
 from tests.driver.store import id_of, message
 
 DRIVER = RedisDriver("unix:///nowhere.sock", ChannelSettings(name="default"))

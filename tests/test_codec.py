@@ -21,8 +21,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskq.codec import SERIALIZERS, Serializer, check_serializer, dump_arguments, load_arguments, serializer_of_code
 from taskq.errors import ConfigError, MalformedMessage, PushError, SerializationError
+from taskq.wire.codec import SERIALIZERS, Serializer, check_serializer, dump_arguments, load_arguments, serializer_of_code
 
 ROOT = Path(__file__).resolve().parents[1]
 text = st.text(st.characters(exclude_categories=["Cs"]))
@@ -249,7 +249,7 @@ def test_what_main_defines_runs_in_another_program(tmp_path: Path) -> None:
     script.write_text(
         textwrap.dedent("""
             import sys
-            from taskq.codec import check_serializer, dump_arguments
+            from taskq.wire.codec import check_serializer, dump_arguments
 
             class Point:
                 def __init__(self, x): self.x = x
@@ -271,7 +271,7 @@ def test_what_main_defines_runs_in_another_program(tmp_path: Path) -> None:
 def test_a_plain_call_doesn_t_import_cloudpickle() -> None:
     """Given arguments of plain data, then the slow import of cloudpickle isn't paid."""
     code = (
-        "import sys; from taskq.codec import *; dump_arguments(check_serializer('pickle'), ('a', 1), {}, 'x:y'); "
+        "import sys; from taskq.wire.codec import *; dump_arguments(check_serializer('pickle'), ('a', 1), {}, 'x:y'); "
         "sys.exit('cloudpickle' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

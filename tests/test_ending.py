@@ -6,11 +6,11 @@ import pickle
 
 import pytest
 
-from taskq.ending import Ending, ending_of, pack_ending, read_ending, value_of
 from taskq.errors import JobFailed, MalformedMessage, NoResult, ResultCancelled, ResultError, SignatureError
-from taskq.history import record_of
-from taskq.message import encode, make_body
-from taskq.signing import Signer
+from taskq.wire.ending import Ending, ending_of, pack_ending, read_ending, value_of
+from taskq.wire.history import record_of
+from taskq.wire.message import encode, make_body
+from taskq.wire.signing import Signer
 
 ID, OTHER = b"i" * 16, b"o" * 16
 DONE = Ending("done", 5, 1, "w1", value=pickle.dumps([1, "a"]))

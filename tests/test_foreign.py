@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskq.errors import MalformedMessage
-from taskq.foreign import ForeignCall, read_foreign
+from taskq.wire.foreign import ForeignCall, read_foreign
 
 json_values = st.recursive(
     st.none()

@@ -8,17 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskq.history import (
-    ERROR_LIMIT,
-    HISTORY_LIMIT,
-    TRACEBACK_LIMIT,
-    Kind,
-    Record,
-    add_record,
-    pack_record,
-    record_of,
-    records,
-)
+from taskq.wire.history import ERROR_LIMIT, HISTORY_LIMIT, TRACEBACK_LIMIT, Kind, Record, add_record, pack_record, record_of, records
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 any_record = st.builds(Record, st.sampled_from(get_args(Kind)), st.integers(0, 2**48), texts, st.integers(0, 65535), texts, texts)

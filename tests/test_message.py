@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskq import message as module
 from taskq.errors import MalformedMessage, SignatureError, UnsupportedVersion
-from taskq.history import add_record, record_of, records
-from taskq.message import HEAD_SIZE, Body, Flag, Message, encode, is_stamped, make_body, new_id, wrap_foreign
-from taskq.signing import Signer
+from taskq.wire import message as module
+from taskq.wire.history import add_record, record_of, records
+from taskq.wire.message import HEAD_SIZE, Body, Flag, Message, encode, is_stamped, make_body, new_id, wrap_foreign
+from taskq.wire.signing import Signer
 
 BODY = make_body("shop.jobs:send", b"\x80\x05arguments", 0, {"max_attempts": 5})
 HISTORY = add_record(b"", record_of("failed", "worker-1", 1, "it failed"))

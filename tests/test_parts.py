@@ -6,10 +6,10 @@ import pickle
 
 import pytest
 
-from taskq.codec import check_serializer
-from taskq.ending import pack_part, read_part
 from taskq.errors import ResultError, SignatureError
-from taskq.signing import Signer
+from taskq.wire.codec import check_serializer
+from taskq.wire.ending import pack_part, read_part
+from taskq.wire.signing import Signer
 
 ID = b"i" * 16
 PICKLE = check_serializer("pickle")
@@ -46,7 +46,7 @@ def test_code_that_another_python_yielded_is_never_unpickled(monkeypatch: pytest
     value = PICKLE.dump(lambda: 5)
     assert read_part(pack_part(1, value, PICKLE, ID, None), 1, ID.hex(), None)() == 5
     with monkeypatch.context() as patched:
-        patched.setattr("taskq.codec.PYTHON", "3.99")
+        patched.setattr("taskq.wire.codec.PYTHON", "3.99")
         foreign = pack_part(1, value, PICKLE, ID, None)
     with pytest.raises(ResultError, match=r"yielded by Python 3\.99 as code"):
         read_part(foreign, 1, ID.hex(), None)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskq.errors import MessageError, SignatureError
-from taskq.message import Flag, Message, encode, make_body, new_id
-from taskq.signing import SIGNATURE_SIZE, Signer
+from taskq.wire.message import Flag, Message, encode, make_body, new_id
+from taskq.wire.signing import SIGNATURE_SIZE, Signer
 
 secrets = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200)
 

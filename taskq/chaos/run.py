@@ -22,8 +22,8 @@ from taskq.chaos.site import Site
 from taskq.chaos.stage import Fault, Stage
 from taskq.clock import monotonic
 from taskq.errors import ServerError
-from taskq.history import records
-from taskq.message import Message
+from taskq.wire.history import records
+from taskq.wire.message import Message
 
 __all__ = ["Plan", "Report", "Run", "Scene", "Viewer"]
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import click
 import msgspec
 
-from taskq.answers import check_message_id
 from taskq.channel import State
 from taskq.cli.options import as_json, channels_option, server_options
 from taskq.cli.output import print_json, print_text
@@ -16,8 +15,9 @@ from taskq.cli.progress import progress_bar
 from taskq.cli.target import open_inspector
 from taskq.cli.words import count, duration, moment, progress_text, size
 from taskq.errors import ArgumentsError
-from taskq.history import Record
 from taskq.inspector import Entry, Inspector
+from taskq.wire.history import Record
+from taskq.wire.message import check_message_id
 
 __all__ = ["command"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from taskq.awaiting import Progress
+    from taskq.wire.progress import Progress
 
 __all__ = ["clean", "count", "duration", "moment", "progress_text", "size"]
 

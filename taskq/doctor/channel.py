@@ -11,8 +11,8 @@ from taskq.doctor.finding import Finding, good, loses, note
 from taskq.driver.base import Command, Driver
 from taskq.driver.kinds import REMEDY, WrongKey
 from taskq.errors import MalformedMessage
-from taskq.message import Message
-from taskq.traits import lease_of
+from taskq.wire.message import Message
+from taskq.worker_id import lease_of
 
 __all__ = ["check_channel"]
 

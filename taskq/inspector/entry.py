@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 
 from taskq.channel import State
-from taskq.codec import load_arguments, serializer_of_code
 from taskq.errors import MessageError
-from taskq.foreign import read_foreign
-from taskq.history import Record, records
 from taskq.inspector.render import call_text, data_of, text_of
 from taskq.inspector.unpickle import look_into
-from taskq.message import Body, Flag, Message, is_stamped
+from taskq.wire.codec import load_arguments, serializer_of_code
+from taskq.wire.foreign import read_foreign
+from taskq.wire.history import Record, records
+from taskq.wire.message import Body, Flag, Message, is_stamped
 
 __all__ = ["Entry", "Place", "entry_id", "job_of", "read_entry"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from taskq.answers import check_message_id, result_signer
 from taskq.asking import run
 from taskq.awaiting import Status, Subject, ask_status
 from taskq.cancelling import Cancelled, ask_cancel, this_user
@@ -16,11 +15,12 @@ from taskq.inspector.entry import Entry, Place, entry_id, job_of, read_entry
 from taskq.inspector.report import ChannelReport, Counts, Seen, WorkerReport, read_worker, with_progress
 from taskq.inspector.store import Store, naming
 from taskq.inspector.walk import Item, Walk
-from taskq.message import Message
 from taskq.outgoing import batches
 from taskq.queue import Queue
 from taskq.sender import Sender
-from taskq.traits import lease_of
+from taskq.wire.message import Message, check_message_id
+from taskq.wire.signing import result_signer
+from taskq.worker_id import lease_of
 
 __all__ = ["FLUSHED", "RELOADED", "Inspector", "Progress"]
 

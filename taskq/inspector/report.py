@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from taskq.awaiting import Progress, read_progress
 from taskq.channel import State
+from taskq.wire.progress import Progress, read_progress
 
 __all__ = ["ChannelReport", "Counts", "WorkerReport", "read_worker", "with_progress"]
 

@@ -6,13 +6,13 @@ import logging
 from typing import Literal
 
 from taskq.driver.base import Blame, Rescue
-from taskq.history import pack_record, record_of
 from taskq.scoreboard.memory import peak_bytes
 from taskq.scoreboard.state import CANT_START, Phase, Running
 from taskq.supervisor.child import Child, Death
 from taskq.supervisor.rules import overdue
 from taskq.supervisor.team import Team
-from taskq.traits import runs_several
+from taskq.wire.history import pack_record, record_of
+from taskq.worker_id import runs_several
 
 __all__ = ["bury", "lost"]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -19,13 +18,12 @@ from taskq.errors import QueueFull, ServerError, ServerRefused
 from taskq.scoreboard.state import Phase
 from taskq.supervisor.burial import lost
 from taskq.supervisor.child import Child
-from taskq.supervisor.identity import machine_tag, new_worker_id
 from taskq.supervisor.rules import beat_seconds
 from taskq.supervisor.strays import return_strays
 from taskq.supervisor.team import Team
-from taskq.traits import lease_of
+from taskq.worker_id import lease_of, machine_name, machine_tag, new_worker_id
 
-__all__ = ["Heartbeat", "Promote", "Rescuer", "Service", "machine_name"]
+__all__ = ["Heartbeat", "Promote", "Rescuer", "Service"]
 
 _log = logging.getLogger("taskq.supervisor")
 _IDLE_POLL = 1.0
@@ -253,11 +251,6 @@ def _name(entry: bytes) -> str:
         return entry.decode()
     except UnicodeDecodeError:
         return ""
-
-
-def machine_name() -> str:
-    """This host's name, as operators know it."""
-    return socket.gethostname()
 
 
 def _state(phase: Phase) -> str:

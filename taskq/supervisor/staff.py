@@ -17,14 +17,13 @@ from taskq.supervisor.burial import bury
 from taskq.supervisor.child import Child, Death, make_lock
 from taskq.supervisor.crew import Crew
 from taskq.supervisor.generation import Generation, Succession
-from taskq.supervisor.identity import is_surely_dead, machine_tag, new_worker_id
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan
 from taskq.supervisor.rules import respawn_pause, start_pause
-from taskq.supervisor.services import machine_name
 from taskq.supervisor.team import Team
 from taskq.supervisor.vigil import ANSWER_SECONDS, Vigil
 from taskq.supervisor.zygote import AppInfo, Estate, Exited, Failed, Spawn, Started
+from taskq.worker_id import is_surely_dead, machine_name, machine_tag, new_worker_id
 
 __all__ = ["Staff"]
 

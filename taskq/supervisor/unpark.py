@@ -6,10 +6,10 @@ import logging
 
 from taskq.channel import State
 from taskq.errors import TaskqError
-from taskq.foreign import read_foreign
-from taskq.history import add_record, records
-from taskq.message import Message
 from taskq.supervisor.team import Team
+from taskq.wire.foreign import read_foreign
+from taskq.wire.history import add_record, records
+from taskq.wire.message import Message
 
 __all__ = ["Unpark", "job_of"]
 

@@ -12,7 +12,7 @@ from taskq import events
 from taskq.clock import monotonic
 from taskq.errors import JobCancelled
 from taskq.events import JobEvent
-from taskq.message import Message
+from taskq.wire.message import Message
 from taskq.worker.eventloop import in_time
 from taskq.worker.executor import Executor
 from taskq.worker.opening import Opener

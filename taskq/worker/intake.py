@@ -11,9 +11,9 @@ from taskq.clock import monotonic
 from taskq.config import ChannelSettings
 from taskq.driver.base import Command, Driver
 from taskq.errors import MalformedMessage, QueueFull, ServerRefused
-from taskq.message import Message, wrap_foreign
 from taskq.scoreboard.memory import resident_bytes
 from taskq.scoreboard.slot import Record
+from taskq.wire.message import Message, wrap_foreign
 from taskq.worker.settler import Settler
 
 __all__ = ["Intake"]

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from taskq.clock import now_ms
-from taskq.codec import Serializer, python_of
 from taskq.driver.base import Kept
-from taskq.ending import Ending, pack_ending, pack_part
 from taskq.errors import TaskqError
-from taskq.signing import Signer
+from taskq.wire.codec import Serializer, python_of
+from taskq.wire.ending import Ending, pack_ending, pack_part
+from taskq.wire.signing import Signer
 
 __all__ = ["GENERATORS", "NOTHING_RAN", "CannotKeep", "Keeper", "NothingRan"]
 

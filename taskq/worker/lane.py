@@ -13,9 +13,9 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
 from taskq.clock import monotonic, now_ms
-from taskq.message import Message
 from taskq.scoreboard.slot import Record
 from taskq.scoreboard.state import HARD_GRACE
+from taskq.wire.message import Message
 from taskq.worker.alarm import Alarm, Bell
 from taskq.worker.arunner import AsyncRunner
 from taskq.worker.executor import Executor

@@ -9,9 +9,9 @@ from taskq.clock import monotonic, now_ms
 from taskq.config import ChannelSettings
 from taskq.driver.base import Command, Driver, Link
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
-from taskq.message import Message
 from taskq.scoreboard.slot import BATCH_LIMIT, Record
 from taskq.scoreboard.state import Phase, block_seconds
+from taskq.wire.message import Message
 from taskq.worker.intake import Intake
 from taskq.worker.prefetch import Prefetch
 from taskq.worker.runner import Runner

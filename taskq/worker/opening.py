@@ -7,18 +7,18 @@ from typing import Annotated, Any
 
 import msgspec
 
-from taskq.answers import result_signer
 from taskq.builtin import CALL, OBJECT
 from taskq.call import Callee
 from taskq.clock import MAX_DELAY
-from taskq.codec import check_python, check_serializer, load_arguments, serializer_of_code
 from taskq.config import ChannelSettings
 from taskq.errors import ArgumentsError, MalformedMessage, MessageError, SignatureError
-from taskq.foreign import read_foreign
 from taskq.job import is_generator
-from taskq.message import FOREIGN, Body, Message, loss_flag
 from taskq.queue import Queue
 from taskq.retry import RetryPolicy
+from taskq.wire.codec import check_python, check_serializer, load_arguments, serializer_of_code
+from taskq.wire.foreign import read_foreign
+from taskq.wire.message import FOREIGN, Body, Message, loss_flag
+from taskq.wire.signing import result_signer
 from taskq.worker.keeping import Keeper
 from taskq.worker.plan import Plan, Recipe
 from taskq.worker.reporter import Reporter

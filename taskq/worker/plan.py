@@ -11,11 +11,11 @@ import msgspec
 from taskq import context as contexts
 from taskq.buffer import drop_left_open
 from taskq.call import Callee
-from taskq.codec import Serializer
 from taskq.context import Context
-from taskq.message import Message
 from taskq.options import OnFail
 from taskq.retry import RetryPolicy
+from taskq.wire.codec import Serializer
+from taskq.wire.message import Message
 from taskq.worker.reporter import Report, Reporter
 
 __all__ = ["Plan", "Recipe"]

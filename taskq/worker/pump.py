@@ -13,9 +13,9 @@ from typing import NamedTuple
 from taskq.clock import monotonic
 from taskq.config import ChannelSettings
 from taskq.driver.base import Command, Driver, Link
-from taskq.message import Message
 from taskq.scoreboard.slot import Record
 from taskq.scoreboard.state import SLOW_SECONDS, Phase
+from taskq.wire.message import Message
 from taskq.worker.ear import TROUBLE, Ear
 from taskq.worker.intake import Intake
 from taskq.worker.lane import Lane

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 
-from taskq.awaiting import Progress, pack_progress
 from taskq.clock import monotonic, now_ms
 from taskq.driver.base import Driver, Link
 from taskq.errors import TaskqError
+from taskq.wire.progress import Progress, pack_progress
 
 __all__ = ["Report", "Reporter"]
 

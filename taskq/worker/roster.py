@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from contextvars import Context
 
-from taskq.message import Message
+from taskq.wire.message import Message
 from taskq.worker.lane import Lane
 
 __all__ = ["Roster"]

@@ -14,7 +14,6 @@ from taskq.channel import Outcome, State
 from taskq.clock import delay_ms, monotonic, now_ms
 from taskq.context import Context
 from taskq.driver.base import Kept
-from taskq.ending import Ending, ending_of
 from taskq.errors import (
     DelayError,
     Drop,
@@ -29,9 +28,10 @@ from taskq.errors import (
     UnsupportedVersion,
 )
 from taskq.events import JobEvent, Signal
-from taskq.history import Record, add_record, record_of, records, text_of
-from taskq.message import Message
 from taskq.retry import RetryPolicy
+from taskq.wire.ending import Ending, ending_of
+from taskq.wire.history import Record, add_record, record_of, records, text_of
+from taskq.wire.message import Message
 from taskq.worker.executor import Executor
 from taskq.worker.keeping import GENERATORS, NOTHING_RAN, CannotKeep, NothingRan
 from taskq.worker.opening import Opener, UnknownHere, result_ttl_of

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from taskq import context as contexts
 from taskq.asking import Caller, Patient, Steps, arun, run
 from taskq.clock import monotonic
-from taskq.codec import Serializer
 from taskq.driver.base import Driver, Part
 from taskq.errors import QueueFull, Requeue, ServerUnavailable, TaskqError
+from taskq.wire.codec import Serializer
 from taskq.worker.keeping import CannotKeep, Keeper
 
 __all__ = ["UNREAD_LIMIT", "GivenUp", "PartsLost", "Streams", "Unread"]

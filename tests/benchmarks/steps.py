@@ -17,9 +17,9 @@ from taskq import Queue
 from taskq import context as contexts
 from taskq.clock import monotonic
 from taskq.driver.load import load_driver
-from taskq.message import Message
 from taskq.scoreboard.slot import BATCH_LIMIT, Record, Records
 from taskq.supervisor.child import make_lock
+from taskq.wire.message import Message
 from taskq.worker.executor import SyncExecutor
 from taskq.worker.loop import Loop
 from taskq.worker.opening import Opener

@@ -11,8 +11,8 @@ from taskq.channel import State
 from taskq.config import ChannelSettings
 from taskq.driver.base import Command
 from taskq.driver.redis import RedisDriver
-from taskq.history import pack_record, record_of
-from taskq.message import Message, encode, make_body, new_id
+from taskq.wire.history import pack_record, record_of
+from taskq.wire.message import Message, encode, make_body, new_id
 from tests.support.acl import make_user
 from tests.support.groups import Place
 from tests.support.servers import ServerProcess

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from taskq.channel import State
-from taskq.message import Message
+from taskq.wire.message import Message
 from tests.driver.store import Store, message
 
 W = "worker-1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskq.errors import ServerRefused
-from taskq.message import new_id
+from taskq.wire.message import new_id
 from tests.driver.store import Store, id_of, message
 from tests.support.wait import wait_until
 

@@ -8,8 +8,8 @@ import pytest
 
 from taskq.channel import State
 from taskq.driver.base import Blame, Fault, Rescue
-from taskq.history import records
-from taskq.message import Flag, Message, new_id, wrap_foreign
+from taskq.wire.history import records
+from taskq.wire.message import Flag, Message, new_id, wrap_foreign
 from tests.driver.conftest import MakeStore
 from tests.driver.store import LEASE_MS, RECORD, Store, crashes, id_of, message
 

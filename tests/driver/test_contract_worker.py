@@ -6,7 +6,7 @@ import pytest
 
 from taskq.channel import State
 from taskq.driver.base import Command, Rescue
-from taskq.message import Message, wrap_foreign
+from taskq.wire.message import Message, wrap_foreign
 from tests.driver.conftest import MakeStore
 from tests.driver.store import LEASE_MS, RECORD, Store, id_of, message
 

@@ -13,7 +13,7 @@ import pytest
 from taskq.channel import State
 from taskq.driver.base import Blame, Command, Rescue
 from taskq.errors import QueueFull
-from taskq.message import Message, new_id, wrap_foreign
+from taskq.wire.message import Message, new_id, wrap_foreign
 from tests.conftest import OwnServer
 from tests.driver.store import LEASE_MS, RECORD, Store, id_of, message
 from tests.support.servers import debian_binary, old_redis_binary, valkey_binary

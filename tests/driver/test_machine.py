@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from taskq.channel import State
 from taskq.driver.base import Blame, Rescue
-from taskq.message import Message
+from taskq.wire.message import Message
 from tests.driver.store import LEASE_MS, RECORD, Store, id_of, message
 from tests.support.servers import ServerProcess
 

@@ -10,8 +10,8 @@ import pytest
 
 from taskq import Queue
 from taskq.channel import State
-from taskq.history import records
-from taskq.message import HEAD_SIZE, encode, make_body, new_id
+from taskq.wire.history import records
+from taskq.wire.message import HEAD_SIZE, encode, make_body, new_id
 from tests.e2e.apps import guarded
 from tests.e2e.conftest import StartWorker, run_burst
 from tests.support.ledger import Ledger

@@ -10,7 +10,7 @@ import pytest
 
 from taskq.channel import State
 from taskq.clock import monotonic
-from taskq.message import Message
+from taskq.wire.message import Message
 from tests.e2e.apps import crowd
 from tests.e2e.conftest import StartWorker, run_burst
 from tests.support.ledger import Ledger

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from taskq.channel import State
-from taskq.history import records
+from taskq.wire.history import records
 from tests.e2e.apps import guarded
 from tests.e2e.conftest import StartWorker, run_burst
 from tests.support.ledger import Ledger

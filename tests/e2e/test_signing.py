@@ -9,7 +9,7 @@ import pytest
 
 from taskq import Queue
 from taskq.channel import State
-from taskq.message import Message
+from taskq.wire.message import Message
 from tests.e2e.conftest import StartWorker
 from tests.support.ledger import Ledger
 from tests.support.store import Store

@@ -12,7 +12,7 @@ from taskq.channel import State
 from taskq.config import load_settings
 from taskq.errors import TaskqError
 from taskq.inspector import Counts, Inspector
-from taskq.message import Message
+from taskq.wire.message import Message
 from tests.support.hand import HandWorker
 
 

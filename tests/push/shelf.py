@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from taskq.channel import Keys
-from taskq.codec import load_arguments, serializer_of_code
-from taskq.message import Message
-from taskq.signing import Signer
+from taskq.wire.codec import load_arguments, serializer_of_code
+from taskq.wire.message import Message
+from taskq.wire.signing import Signer
 from tests.support.servers import ServerProcess
 
 __all__ = ["Seen", "Shelf"]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from taskq import Handle, Queue
-from taskq.message import Flag
-from taskq.signing import Signer
+from taskq.wire.message import Flag
+from taskq.wire.signing import Signer
 from tests.push.conftest import MakeQueue
 from tests.push.shelf import Shelf
 from tests.support.servers import ServerProcess

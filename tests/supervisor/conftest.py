@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from taskq import Queue
-from taskq.message import Message
 from taskq.scoreboard.slot import Records
 from taskq.scoreboard.state import Phase
 from taskq.supervisor.child import Child
 from taskq.supervisor.team import Team
+from taskq.wire.message import Message
 from tests.support.hand import HandWorker
 from tests.support.servers import ServerProcess
 from tests.support.store import Store

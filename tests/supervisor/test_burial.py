@@ -9,11 +9,11 @@ import os
 import pytest
 
 from taskq.channel import State
-from taskq.history import records
-from taskq.message import Message
 from taskq.scoreboard.state import CANT_START, Phase
 from taskq.supervisor.burial import bury
 from taskq.supervisor.child import Child, Death
+from taskq.wire.history import records
+from taskq.wire.message import Message
 from tests.supervisor.conftest import Office
 
 KILLED = Death(-9, maxrss=50_000)

@@ -8,10 +8,10 @@ import pytest
 from taskq.cancelling import Order
 from taskq.channel import State
 from taskq.clock import monotonic, now_ms
-from taskq.ending import read_ending
 from taskq.supervisor.burial import bury
 from taskq.supervisor.cancels import CANCEL_GRACE, Cancels
 from taskq.supervisor.child import Death
+from taskq.wire.ending import read_ending
 from tests.supervisor.conftest import Office
 
 

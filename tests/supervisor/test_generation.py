@@ -17,9 +17,9 @@ from taskq.scoreboard.slot import Records
 from taskq.scoreboard.state import Phase
 from taskq.supervisor.child import make_lock
 from taskq.supervisor.generation import Generation
-from taskq.supervisor.identity import new_worker_id
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.zygote import AppInfo, Estate, Exited, Failed, Spawn, Started
+from taskq.worker_id import new_worker_id
 from tests.support.processes import is_alive
 from tests.support.servers import ServerProcess
 from tests.support.wait import wait_until

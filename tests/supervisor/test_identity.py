@@ -8,8 +8,7 @@ import sys
 
 import pytest
 
-from taskq.supervisor.identity import is_surely_dead, machine_tag, new_worker_id
-from taskq.traits import lease_of, runs_several
+from taskq.worker_id import is_surely_dead, lease_of, machine_tag, new_worker_id, runs_several
 
 
 def test_ids_never_repeat_and_tell_who_made_them() -> None:
@@ -33,7 +32,7 @@ def test_strange_host_names_leave_a_readable_id(host: str) -> None:
 def test_the_tag_is_that_of_the_machine() -> None:
     """Given two looks, also from another process, then the tag of this machine is the same."""
     tag = machine_tag()
-    code = "from taskq.supervisor.identity import machine_tag; print(machine_tag())"
+    code = "from taskq.worker_id import machine_tag; print(machine_tag())"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     assert other.stdout.strip() == tag
     assert len(tag) == 8

@@ -8,9 +8,9 @@ import struct
 import msgspec
 
 from taskq.channel import State
-from taskq.history import records
-from taskq.message import Message, wrap_foreign
 from taskq.supervisor.unpark import Unpark, job_of
+from taskq.wire.history import records
+from taskq.wire.message import Message, wrap_foreign
 from tests.supervisor.conftest import Office
 
 

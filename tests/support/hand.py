@@ -6,8 +6,8 @@ from typing import Any
 
 from taskq import Queue
 from taskq.channel import State
-from taskq.history import Record, add_record
-from taskq.message import Message, wrap_foreign
+from taskq.wire.history import Record, add_record
+from taskq.wire.message import Message, wrap_foreign
 
 __all__ = ["HandWorker"]
 

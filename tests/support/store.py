@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from taskq.channel import Keys, State
-from taskq.history import Record, records
-from taskq.message import Message
+from taskq.wire.history import Record, records
+from taskq.wire.message import Message
 from tests.support.groups import Place
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from taskq import Queue
 from taskq.call import Call
-from taskq.message import Message
+from taskq.wire.message import Message
 from taskq.worker.opening import Opener
 
 

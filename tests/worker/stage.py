@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from taskq import context
-from taskq.message import Message
+from taskq.wire.message import Message
 from taskq.worker.runner import Runner
 from taskq.worker.verdict import Verdict
 from tests.worker.conftest import Bench

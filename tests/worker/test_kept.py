@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from taskq import Drop, Outcome, Retry
-from taskq.answers import result_signer
 from taskq.channel import State
-from taskq.codec import check_serializer
-from taskq.ending import Ending, read_ending, value_of
 from taskq.errors import ResultError, SignatureError
-from taskq.history import pack_record, record_of
+from taskq.wire.codec import check_serializer
+from taskq.wire.ending import Ending, read_ending, value_of
+from taskq.wire.history import pack_record, record_of
+from taskq.wire.signing import result_signer
 from taskq.worker.keeping import CannotKeep, Keeper
 from taskq.worker.runner import Runner
 from taskq.worker.verdict import ACKED, Action, Verdict
@@ -133,7 +133,7 @@ def test_a_result_over_the_limit_can_t_be_kept() -> None:
 def test_code_that_another_python_returned_is_never_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a result that holds code of another minor version, then it is refused before it is unpickled: that could crash."""
     with monkeypatch.context() as patched:
-        patched.setattr("taskq.codec.PYTHON", "3.99")
+        patched.setattr("taskq.wire.codec.PYTHON", "3.99")
         ending = Keeper(None, 10_000).done(check_serializer("pickle"), lambda: 5, 1, "w1")
     with pytest.raises(ResultError, match=r"returned by Python 3\.99 as code"):
         value_of(ending, "1")

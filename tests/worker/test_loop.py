@@ -11,9 +11,9 @@ from taskq import Queue
 from taskq.clock import monotonic
 from taskq.driver.base import Blame, Rescue
 from taskq.driver.load import load_driver
-from taskq.message import Message
 from taskq.scoreboard.slot import Records
 from taskq.supervisor.child import make_lock
+from taskq.wire.message import Message
 from taskq.worker.loop import Loop
 from taskq.worker.verdict import ACKED, Verdict
 from tests.support.hand import HandWorker

@@ -11,9 +11,9 @@ import pytest
 
 from taskq import Backoff
 from taskq.builtin import OBJECT, object_call
-from taskq.codec import PYTHON
 from taskq.errors import ArgumentsError, MalformedMessage, SignatureError, UnsupportedVersion
-from taskq.message import Flag, Message, encode, make_body, new_id, wrap_foreign
+from taskq.wire.codec import PYTHON
+from taskq.wire.message import Flag, Message, encode, make_body, new_id, wrap_foreign
 from taskq.worker.opening import Opener, UnknownHere
 from taskq.worker.plan import Plan
 from tests.worker.conftest import Bench
@@ -292,7 +292,7 @@ def test_code_of_another_python_is_never_unpickled(bench: Bench, monkeypatch: py
     job = bench.queue.job(name="add")(add)
     monkeypatch.setattr("taskq.outgoing.PYTHON", "3.99")
     message = bench.pack(job.bind(1, b=lambda: 2))  # type: ignore[arg-type]
-    monkeypatch.setattr("taskq.codec._load_pickle", pytest.fail)
+    monkeypatch.setattr("taskq.wire.codec._load_pickle", pytest.fail)
     with pytest.raises(MalformedMessage, match=rf"pushed by Python 3\.99 as code.* this is Python {re.escape(PYTHON)}"):
         plan(bench.opener(), message)
     monkeypatch.undo()

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from taskq.awaiting import Progress, read_progress
 from taskq.config import ChannelSettings
 from taskq.driver.base import Command
 from taskq.driver.redis import RedisDriver
 from taskq.errors import QueueFull, ServerUnavailable
+from taskq.wire.progress import Progress, read_progress
 from taskq.worker import reporter
 from taskq.worker.reporter import Report, Reporter
 from tests.support.wait import wait_until

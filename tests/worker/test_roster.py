@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from taskq.message import Message
+from taskq.wire.message import Message
 from taskq.worker.roster import Roster
 from tests.worker.conftest import Bench
 

@@ -12,9 +12,9 @@ import pytest
 
 from taskq import Drop, JobTimeout, context, events
 from taskq.channel import State
-from taskq.ending import read_ending
-from taskq.history import pack_record, record_of, records
-from taskq.message import Message, encode, make_body, new_id, wrap_foreign
+from taskq.wire.ending import read_ending
+from taskq.wire.history import pack_record, record_of, records
+from taskq.wire.message import Message, encode, make_body, new_id, wrap_foreign
 from taskq.worker.arunner import AsyncRunner
 from taskq.worker.runner import LostForGood
 from taskq.worker.verdict import ACKED, Action

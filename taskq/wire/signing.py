@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from taskq.config import Settings
 from taskq.errors import SignatureError
 
-__all__ = ["SIGNATURE_SIZE", "Signer"]
+__all__ = ["SIGNATURE_SIZE", "Signer", "result_signer"]
 
 SIGNATURE_SIZE = 16
 
@@ -53,3 +54,8 @@ class Signer:
         digest = self._hash(self._context, key=key, digest_size=SIGNATURE_SIZE)
         digest.update(identity + bytes((flags,)) + body)
         return digest.digest()
+
+
+def result_signer(settings: Settings, prefix: str) -> Signer | None:
+    """Who signs and verifies the results of what moves under a prefix; None without a secret."""
+    return Signer(settings.secrets, prefix, "result") if settings.secrets else None

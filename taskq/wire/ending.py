@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from taskq.codec import Serializer, check_python, python_of, serializer_of_code
 from taskq.errors import JobFailed, MalformedMessage, NoResult, ResultCancelled, ResultError, SignatureError
-from taskq.history import Record
-from taskq.signing import SIGNATURE_SIZE, Signer
+from taskq.wire.codec import Serializer, check_python, python_of, serializer_of_code
+from taskq.wire.history import Record
+from taskq.wire.signing import SIGNATURE_SIZE, Signer
 
 __all__ = ["Ending", "ending_of", "pack_ending", "pack_part", "read_ending", "read_part", "value_of"]
 

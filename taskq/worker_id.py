@@ -1,15 +1,47 @@
-"""Worker ids, and how a restarted supervisor knows that workers of this machine are dead without waiting for their leases."""
+"""What a worker's id tells of it: whoever must give it up has nothing else left of it.
+
+The id ends in a random part and the traits: `44ca1a0dt15` has a lease of 15 s, `44ca1a0dt15x8` also runs up to 8 jobs at once.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import socket
 from hashlib import blake2b
 from pathlib import Path
 
-from taskq.traits import pack_traits
+__all__ = ["is_surely_dead", "lease_of", "machine_name", "machine_tag", "new_worker_id", "pack_traits", "runs_several"]
 
-__all__ = ["is_surely_dead", "machine_tag", "new_worker_id"]
+_TRAITS = re.compile(r"[0-9a-f]{8}(?:t(\d{1,9}(?:\.\d{1,9})?))?(?:x(\d+))?", re.ASCII)
+
+
+def pack_traits(lease: float, concurrency: int) -> str:
+    """Return what stands behind the random part of an id."""
+    seconds = f"{lease:.3f}".rstrip("0").rstrip(".")
+    return f"t{seconds}{f'x{concurrency}' if concurrency > 1 else ''}"
+
+
+def runs_several(worker: str) -> bool:
+    """True when the id is of a worker that runs several jobs at once: then not only the first of its messages may have been running."""
+    found = _read(worker)
+    return found is not None and found[2] is not None
+
+
+def lease_of(worker: str) -> float:
+    """Seconds of the worker's own lease; 0.0 when its id doesn't tell."""
+    found = _read(worker)
+    return float(found[1]) if found is not None and found[1] else 0.0
+
+
+def _read(worker: str) -> re.Match[str] | None:
+    return _TRAITS.fullmatch(worker.rsplit(":", 1)[-1])
+
+
+def machine_name() -> str:
+    """This host's name, as operators know it."""
+    return socket.gethostname()
 
 
 def machine_tag() -> str:

@@ -26,14 +26,15 @@ from typing import Any
 import msgspec
 
 from taskq.clock import now_ms
-from taskq.errors import MalformedMessage, UnsupportedVersion
-from taskq.signing import SIGNATURE_SIZE, Signer
+from taskq.errors import ArgumentsError, MalformedMessage, UnsupportedVersion
+from taskq.wire.signing import SIGNATURE_SIZE, Signer
 
 __all__ = [
     "HEAD_SIZE",
     "Body",
     "Flag",
     "Message",
+    "check_message_id",
     "describe_malformed",
     "encode",
     "is_stamped",
@@ -239,3 +240,16 @@ class Message:
         tail = self.history_bytes() if history is None else history
         head = _HEAD.pack(self.version, crashes, self.id, attempts, self.flags, self.size)
         return head + self.raw[HEAD_SIZE : HEAD_SIZE + self.size] + tail
+
+
+def check_message_id(message_id: object) -> str:
+    """Return an id of a message as it is written everywhere.
+
+    Raises:
+        ArgumentsError: it is none.
+    """
+    if isinstance(message_id, str):
+        text = message_id.strip().lower()
+        if len(text) == 32 and all(letter in "0123456789abcdef" for letter in text):
+            return text
+    raise ArgumentsError(f"{message_id!r} is no id of a message: those have 32 hexadecimal digits")

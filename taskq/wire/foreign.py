@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from taskq.errors import MalformedMessage
-from taskq.message import describe_malformed
+from taskq.wire.message import describe_malformed
 
 __all__ = ["ForeignCall", "read_foreign"]
 
