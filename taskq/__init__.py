@@ -117,7 +117,7 @@ _HOMES = {
     "Handle": "result",
     "Job": "job",
     "Outcome": "channel",
-    "Progress": "awaiting",
+    "Progress": "wire.progress",
     "Queue": "queue",
     "State": "channel",
     "Status": "awaiting",

@@ -15,7 +15,7 @@ from taskq.channel import State
 from taskq.clock import monotonic
 from taskq.config import ChannelSettings
 from taskq.driver.base import Command
-from taskq.driver.redis import RedisDriver
+from taskq.driver.redis.driver import RedisDriver
 from taskq.errors import ArgumentsError, NoResult, QueueFull, ServerUnavailable
 from taskq.wire.ending import Ending, pack_ending
 from tests.driver.store import id_of, message

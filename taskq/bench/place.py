@@ -17,7 +17,7 @@ from taskq.channel import Keys
 from taskq.clock import monotonic
 from taskq.config import Settings
 from taskq.driver.base import Command
-from taskq.driver.embedded import is_available
+from taskq.driver.embedded.server import is_available
 from taskq.driver.load import DEFAULT_URL
 from taskq.errors import TaskqError
 from taskq.inspector import Inspector

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from taskq.chaos.app import App, make_app
 from taskq.chaos.relay import Relay
 from taskq.chaos.server import Server
-from taskq.driver.embedded import EmbeddedServer, is_available
+from taskq.driver.embedded.server import EmbeddedServer, is_available
 from taskq.errors import ConfigError
 
 __all__ = ["Site", "Stop", "site"]

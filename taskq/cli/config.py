@@ -12,7 +12,7 @@ from taskq.cli.options import as_json, server_options
 from taskq.cli.output import Column, print_json, print_table
 from taskq.cli.target import known_channels
 from taskq.config import Settings, field_docs, mask_url
-from taskq.driver import embedded
+from taskq.driver.embedded import server as embedded
 from taskq.driver.load import DEFAULT_URL
 from taskq.inspector import Inspector
 

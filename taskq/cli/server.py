@@ -13,7 +13,7 @@ from taskq.cli.problems import MISSING
 from taskq.cli.target import command_settings
 from taskq.cli.words import duration, size
 from taskq.config import mask_url
-from taskq.driver.embedded import EmbeddedServer, ServerStatus
+from taskq.driver.embedded.server import EmbeddedServer, ServerStatus
 
 __all__ = ["command"]
 

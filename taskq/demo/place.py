@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from taskq.demo.app import CHANNEL, App, make_app
-from taskq.driver.embedded import is_available
+from taskq.driver.embedded.server import is_available
 from taskq.errors import ConfigError
 from taskq.inspector import FLUSHED, Inspector
 from taskq.scratch.server import scratch_server

@@ -9,7 +9,7 @@ from taskq.channel import State
 from taskq.config import ChannelSettings
 from taskq.doctor.finding import Finding, good, loses, note
 from taskq.driver.base import Command, Driver
-from taskq.driver.kinds import REMEDY, WrongKey
+from taskq.driver.redis.checks import REMEDY, WrongKey
 from taskq.errors import MalformedMessage
 from taskq.wire.message import Message
 from taskq.worker_id import lease_of

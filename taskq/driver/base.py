@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 from taskq.channel import Keys, State
-from taskq.driver.scripts import Script
 
-__all__ = ["AsyncLink", "Blame", "Command", "Driver", "Fault", "Kept", "Link", "Part", "Rescue", "Where", "Word"]
+__all__ = ["AsyncLink", "Blame", "Command", "Driver", "Fault", "Kept", "Link", "Part", "Rescue", "Script", "Where", "Word"]
 
 Word = bytes | str | int | float
 Where = Literal["front", "back", "later"]
@@ -251,3 +250,11 @@ class Driver(Protocol):
     def held(self, worker: str) -> Command: ...  # a number
 
     def time(self) -> Command: ...  # [seconds, microseconds] of the server's clock
+
+
+class Script(NamedTuple):
+    """A script as it is sent, and the SHA-1 by which the server knows it (EVALSHA)."""
+
+    name: str
+    text: str
+    sha: str

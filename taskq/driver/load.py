@@ -23,10 +23,10 @@ def server_url(settings: Settings) -> str:
     """
     if settings.url is not None:
         return settings.url
-    from taskq.driver import embedded
+    from taskq.driver.embedded.server import EmbeddedServer, is_available
 
-    if embedded.is_available():
-        return embedded.EmbeddedServer(Path(settings.directory) / ".taskq").ensure()
+    if is_available():
+        return EmbeddedServer(Path(settings.directory) / ".taskq").ensure()
     return DEFAULT_URL
 
 
@@ -34,9 +34,9 @@ def is_unstarted(settings: Settings) -> bool:
     """Return whether the settings mean the embedded server, and that neither runs nor has any data: nothing was ever pushed."""
     if settings.url is not None:
         return False
-    from taskq.driver import embedded
+    from taskq.driver.embedded.server import EmbeddedServer, is_available
 
-    return embedded.is_available() and embedded.EmbeddedServer(Path(settings.directory) / ".taskq").is_new
+    return is_available() and EmbeddedServer(Path(settings.directory) / ".taskq").is_new
 
 
 def reviver(settings: Settings) -> Callable[[], object] | None:
@@ -60,7 +60,7 @@ def driver_class(channel: ChannelSettings) -> Callable[[str, ChannelSettings], D
         ConfigError: the settings name a class that can't be imported.
     """
     if channel.driver == "redis":
-        from taskq.driver.redis import RedisDriver
+        from taskq.driver.redis.driver import RedisDriver
 
         return RedisDriver
     module, _, name = channel.driver.partition(":")

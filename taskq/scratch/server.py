@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from taskq.driver.embedded import EmbeddedServer
+from taskq.driver.embedded.server import EmbeddedServer
 from taskq.scratch.signals import undisturbed
 
 __all__ = ["scratch_server"]

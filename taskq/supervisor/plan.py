@@ -5,9 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from taskq.config import ChannelSettings, Settings, did_you_mean
-from taskq.driver.connect import ask_eviction, check_rights, check_server
-from taskq.driver.kinds import check_kinds
 from taskq.driver.load import load_driver, server_url
+from taskq.driver.redis.checks import ask_eviction, check_kinds, check_rights, check_server
 from taskq.errors import UnknownChannel
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.zygote import AppInfo

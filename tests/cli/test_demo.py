@@ -231,7 +231,7 @@ def test_a_stop_removes_everything(environment: Mapping[str, str], folder: Path,
 
 def test_its_worker_dies_with_it(environment: Mapping[str, str], folder: Path, scratch: Path) -> None:
     """Given a demo that is killed, then its worker doesn't run on; the server, which can't know, is told to stop here."""
-    from taskq.driver.embedded import EmbeddedServer
+    from taskq.driver.embedded.server import EmbeddedServer
 
     command = [sys.executable, "-c", TASKQ, "demo", str(folder)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

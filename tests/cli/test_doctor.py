@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from taskq import Queue
-from taskq.driver.redis import RedisDriver
+from taskq.driver.redis.driver import RedisDriver
 from tests.cli.conftest import Project, Type, push
 from tests.support.hand import HandWorker
 from tests.support.servers import ServerProcess

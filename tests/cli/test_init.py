@@ -12,7 +12,7 @@ import pytest
 
 from taskq.cli.init import settings_text
 from taskq.config import ChannelSettings, Settings, field_docs, load_settings
-from taskq.driver.embedded import EmbeddedServer
+from taskq.driver.embedded.server import EmbeddedServer
 from tests.cli.conftest import Project
 from tests.support.worker import clean_environment
 

@@ -9,7 +9,7 @@ import pytest
 
 from taskq import Queue
 from taskq.cli import root
-from taskq.driver.embedded import EmbeddedServer
+from taskq.driver.embedded.server import EmbeddedServer
 from tests.cli.conftest import Typed
 
 

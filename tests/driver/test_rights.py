@@ -11,10 +11,9 @@ from taskq import Queue
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
 from taskq.driver.base import Command, Word
-from taskq.driver.connect import check_rights
-from taskq.driver.kinds import check_kinds
-from taskq.driver.redis import RedisDriver
-from taskq.driver.scripts import load_script
+from taskq.driver.redis.checks import check_kinds, check_rights
+from taskq.driver.redis.driver import RedisDriver
+from taskq.driver.redis.scripts import load_script
 from taskq.errors import ServerRefused
 from tests.driver.store import message
 from tests.support.acl import USERS, make_user, rights, url_of

@@ -12,11 +12,11 @@ import pytest
 from taskq.channel import MOVES, Keys, State
 from taskq.config import ChannelSettings
 from taskq.driver.base import Blame, Command, Kept, Part, Rescue
-from taskq.driver.redis import RedisDriver
-from taskq.driver.scripts import load_script, script_names
+from taskq.driver.redis.driver import RedisDriver
+from taskq.driver.redis.scripts import load_script, script_names
 
 LINES = 50
-LUA = files("taskq.driver") / "lua"
+LUA = files("taskq.driver.redis") / "lua"
 FILES = sorted(entry.name for entry in LUA.iterdir() if entry.name.endswith(".lua"))
 DRIVER = RedisDriver("redis://localhost", ChannelSettings(name="default", channel="p"))
 W, ID, RAW = "worker-1", b"i" * 16, b"raw message"

@@ -8,7 +8,7 @@ from tests.e2e.conftest import StartWorker
 
 DRIVER = """
 import os
-from taskq.driver.redis import RedisDriver
+from taskq.driver.redis.driver import RedisDriver
 
 class Own(RedisDriver):
     pass

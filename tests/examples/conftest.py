@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from taskq.driver.embedded import EmbeddedServer, is_available
+from taskq.driver.embedded.server import EmbeddedServer, is_available
 from tests.support.wait import wait_until
 from tests.support.worker import ROOT, clean_environment
 

@@ -13,7 +13,7 @@ import pytest
 
 from taskq import PushOutcomeUnknown, ResultCancelled, ServerUnavailable
 from taskq.channel import State
-from taskq.driver.scripts import load_script, script_names
+from taskq.driver.redis.scripts import load_script, script_names
 from tests.e2e.apps import cancelled, faulty
 from tests.e2e.conftest import StartWorker
 from tests.faults.checks import runs, takes_new_jobs

@@ -11,7 +11,7 @@ import pytest
 
 from taskq.config import ChannelSettings
 from taskq.driver.base import Command
-from taskq.driver.redis import RedisDriver
+from taskq.driver.redis.driver import RedisDriver
 from taskq.errors import QueueFull, ServerUnavailable
 from taskq.wire.progress import Progress, read_progress
 from taskq.worker import reporter

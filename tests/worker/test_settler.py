@@ -10,7 +10,7 @@ import pytest
 from taskq.channel import State
 from taskq.config import ChannelSettings
 from taskq.driver.base import Command
-from taskq.driver.redis import RedisDriver
+from taskq.driver.redis.driver import RedisDriver
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.worker.settler import Gone, Settler
 from taskq.worker.verdict import ACKED, Action, Verdict

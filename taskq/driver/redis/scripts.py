@@ -5,21 +5,14 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
-__all__ = ["Script", "load_script", "script_names"]
+from taskq.driver.base import Script
+
+__all__ = ["load_script", "script_names"]
 
 #: A path and not importlib.resources, which takes longer to import than most of taskq.
 _FOLDER = Path(__file__).with_name("lua")
 _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
-
-
-class Script(NamedTuple):
-    """A script as it is sent, and the SHA-1 by which the server knows it (EVALSHA)."""
-
-    name: str
-    text: str
-    sha: str
 
 
 def _read(name: str) -> str:

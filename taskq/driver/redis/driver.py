@@ -7,11 +7,12 @@ from itertools import chain
 
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
-from taskq.driver.alink import RedisAsyncLink
 from taskq.driver.base import Command, Kept, Part, Rescue, Where, Word
-from taskq.driver.connect import VERSION, Address, read_version
-from taskq.driver.link import RedisLink
-from taskq.driver.scripts import load_script
+from taskq.driver.redis.address import Address
+from taskq.driver.redis.alink import RedisAsyncLink
+from taskq.driver.redis.checks import VERSION, read_version
+from taskq.driver.redis.link import RedisLink
+from taskq.driver.redis.scripts import load_script
 
 __all__ = ["RedisDriver"]
 

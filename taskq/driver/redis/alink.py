@@ -10,7 +10,8 @@ import redis.asyncio
 from redis import exceptions as wire
 
 from taskq.driver.base import Command
-from taskq.driver.connect import Address, translate
+from taskq.driver.redis.address import Address
+from taskq.driver.redis.errors import translate
 from taskq.errors import ServerUnavailable
 
 __all__ = ["RedisAsyncLink"]

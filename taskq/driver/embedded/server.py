@@ -23,9 +23,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from taskq.clock import monotonic
-from taskq.driver.daemon import last_lines, run_detached
-from taskq.driver.filelock import is_locked, try_lock
-from taskq.driver.unixsocket import ask, clear_socket, find_socket, place_socket
+from taskq.driver.embedded.daemon import last_lines, run_detached
+from taskq.driver.embedded.filelock import is_locked, try_lock
+from taskq.driver.embedded.unixsocket import ask, clear_socket, find_socket, place_socket
 from taskq.errors import ServerUnavailable
 
 __all__ = ["EmbeddedServer", "ServerStatus", "is_available"]

@@ -10,7 +10,8 @@ from redis import exceptions as wire
 from redis.connection import Connection
 
 from taskq.driver.base import Command
-from taskq.driver.connect import Address, translate
+from taskq.driver.redis.address import Address
+from taskq.driver.redis.errors import translate
 from taskq.errors import ServerError, ServerUnavailable
 
 __all__ = ["RedisLink"]

@@ -1,0 +1,96 @@
+"""From a URL to connections, and from redis-py's errors to taskq's.
+
+redis-py's own retries are switched off (they double pushes): only the caller knows what may be repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import socket
+from typing import Any
+
+import redis.asyncio
+from redis import exceptions as wire
+from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection, Connection
+from redis.retry import Retry
+
+from taskq.config import check_url, mask_url
+from taskq.driver.redis.locate import Node, Single, locator
+from taskq.errors import ConfigError
+
+__all__ = ["Address"]
+
+CONNECT_TIMEOUT = 5.0
+
+
+class Address:
+    """Where the server of a channel is, and how connections to it are made."""
+
+    def __init__(self, url: str) -> None:
+        """Read a URL.
+
+        Raises:
+            ConfigError: it doesn't parse, or has an option that connections don't have.
+        """
+        url = check_url(url)
+        self.text = mask_url(url)
+        common: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "protocol": 2, "socket_connect_timeout": CONNECT_TIMEOUT}
+        # CLIENT SETINFO at every connect costs two round trips; the options' names changed with redis-py 7.
+        known = inspect.signature(AbstractConnection.__init__).parameters
+        common |= {"driver_info": None} if "driver_info" in known else {"lib_name": None, "lib_version": None}
+        if not url.startswith("unix:"):
+            common |= {"socket_keepalive": True, "socket_keepalive_options": _keepalive()}
+        try:
+            self.locator, self._class, self._options = locator(url, common)
+            self._class(**self._options)
+        except (TypeError, ValueError) as error:  # an option after the "?" that no connection has, or of a wrong type
+            raise ConfigError(f"url {self.text}: an option behind the '?' can't be used: {str(error).rpartition('got an ')[2]}") from None
+
+    def connection(self, key: str, timeout: float) -> Connection:
+        """Make a connection to the node of a key; it opens at first use.
+
+        Raises:
+            redis.exceptions.ConnectionError: the node can't be found.
+        """
+        options: dict[str, Any] = {**self._options, **self.locator.options(key), "socket_timeout": timeout}
+        return self._class(**options)
+
+    def connection_to(self, host: str, port: int, timeout: float) -> Connection:
+        """Make a connection to a node that another one named."""
+        options: dict[str, Any] = {**self._options, "host": host, "port": port, "socket_timeout": timeout}
+        return self._class(**options)
+
+    def doubt(self, key: str, error: Exception) -> None:
+        """What was known of a key's place is wrong, or may be: learn from a node that names another, else ask again next time."""
+        if isinstance(error, wire.MovedError):
+            self.locator.learn(key, Node(error.host, error.port))
+        else:
+            self.locator.forget()
+
+    async def async_connection(self, key: str, timeout: float) -> redis.asyncio.Connection:
+        """The same for asyncio. Finding the node may ask others, so it is done in a thread."""
+        place = self.locator.options(key) if isinstance(self.locator, Single) else await asyncio.to_thread(self.locator.options, key)
+        return self._async(place, timeout)
+
+    def async_connection_to(self, host: str, port: int, timeout: float) -> redis.asyncio.Connection:
+        """The same for asyncio."""
+        return self._async({"host": host, "port": port}, timeout)
+
+    def _async(self, place: dict[str, Any], timeout: float) -> redis.asyncio.Connection:
+        twin = getattr(redis.asyncio, self._class.__name__)
+        connection: redis.asyncio.Connection = twin(**(self._options | place | {"socket_timeout": timeout, "retry": _no_async_retry()}))
+        return connection
+
+
+def _no_async_retry() -> Any:
+    from redis.asyncio.retry import Retry as AsyncRetry
+
+    return AsyncRetry(NoBackoff(), 0)
+
+
+def _keepalive() -> dict[int, int]:
+    # Finds a peer that is gone without a word: after 5 s of silence 3 probes, 2 s apart; what was sent must be answered within 10 s.
+    wanted = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
+    return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}

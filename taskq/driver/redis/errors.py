@@ -1,0 +1,97 @@
+"""NEW FILE"""
+
+from __future__ import annotations
+
+import re
+
+from redis import exceptions as wire
+
+from taskq.driver.redis.address import Address
+from taskq.driver.redis.locate import OtherKindError, Single
+from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
+
+__all__ = ["translate"]
+
+
+#: The server answers with one of these when it can't serve now but will: connect anew and ask again.
+_PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "MOVED", "ASK", "BUSY", "NOREPLICAS", "MISCONF")
+
+
+_PASSING_TYPES = (wire.BusyLoadingError, wire.ReadOnlyError, wire.TryAgainError, wire.ClusterDownError, wire.MovedError, wire.AskError)
+
+
+#: What a server says before it closes a new connection. It has read nothing.
+_NO_ROOM = "max number of clients reached"
+
+
+#: Moves whose names are no verbs.
+_VERBS = {
+    "holdings": "tell what a worker holds",
+    "heartbeat": "take a heartbeat",
+    "kinds": "tell the types of its keys",
+    "order": "take an order to cancel",
+    "part": "take a part",
+    "rights": "tell what this user may do",
+    "standing": "tell which workers it knows",
+}
+
+
+#: What OpenSSL says of a peer that doesn't speak TLS; most servers wait for more of what they don't understand.
+_NO_TLS = ("Timeout connecting", "WRONG_VERSION_NUMBER", "RECORD_LAYER", "UNEXPECTED_EOF", "PACKET_LENGTH_TOO_LONG")
+
+
+_SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?(?=[A-Z]+ )")
+
+
+_REFUSING = ("NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE")
+
+
+_REFUSING_TYPES = (wire.AuthenticationError, wire.AuthorizationError, wire.NoPermissionError)
+
+
+def translate(error: Exception, address: Address, move: str, *, sent: bool) -> Exception:
+    """From redis-py's error to taskq's."""
+    # Redis 6.2 puts words of its own before the answer of a command in a script.
+    text = _SCRIPT.sub("", str(error))
+    first = text.split(" ", 1)[0]
+    if isinstance(error, OtherKindError):
+        return ServerRefused(f"the server at {address.text} {text}")
+    if isinstance(error, _REFUSING_TYPES) or first in _REFUSING:
+        return ServerRefused(f"the server at {address.text} refuses to {_verb(move)}: {text.rstrip('.')}{_advice(text, address.text)}")
+    if isinstance(error, wire.OutOfMemoryError) or first == "OOM":
+        return QueueFull(
+            f"the server at {address.text} has reached its maxmemory and stored nothing: work off the queue or raise maxmemory"
+        )
+    if isinstance(error, wire.MovedError) and isinstance(address.locator, Single):
+        return ServerRefused(f"the server at {address.text} is a node of a Cluster, which the URL must say: redis+cluster://host:port")
+    if "non local key" in text:  # a Cluster's slot is moving: the script was stopped halfway, at a key that isn't there (any more)
+        return ServerUnavailable(f"the server at {address.text} can't serve now: {text}", sent=True)
+    if isinstance(error, _PASSING_TYPES) or first in _PASSING or _NO_ROOM in text:
+        return ServerUnavailable(f"the server at {address.text} can't serve now: {text}")
+    if isinstance(error, wire.ResponseError):
+        return ServerRefused(f"the server at {address.text} refuses to {_verb(move)}: {text.rstrip('.')}{_advice(text, address.text)}")
+    return ServerUnavailable(f"the server at {address.text} doesn't answer: {text.rstrip('.')}{_tls_hint(text, address.text)}", sent=sent)
+
+
+def _verb(move: str) -> str:
+    """What the server was asked to do, in words that follow "refuses to"."""
+    return _VERBS.get(move, move)
+
+
+def _tls_hint(text: str, url: str) -> str:
+    if url.startswith("rediss") and any(word in text for word in _NO_TLS):
+        return ". Does this port speak TLS? Without TLS the URL begins with redis instead of rediss"
+    return ""
+
+
+def _advice(text: str, url: str) -> str:
+    if "NOAUTH" in text or "Authentication required" in text:
+        scheme, place = url.partition("://")[0], "/run/redis.sock" if url.startswith("unix:") else "host:6379/0"
+        return f". Write the password into the URL: {scheme}://:password@{place}, or {scheme}://user:password@{place}"
+    if "WRONGPASS" in text or "invalid" in text or "without any password" in text:
+        return ". Check the user and the password in the URL"
+    if "NOPERM" in text or "no permissions" in text:
+        return ". Give the user that permission (ACL SETUSER)"
+    if "can't run this command" in text:  # Redis before 7.2, of a command in a script
+        return ". A permission is missing (ACL SETUSER), and this server doesn't tell which: the guide names all that are needed"
+    return ""
