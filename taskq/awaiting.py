@@ -7,10 +7,11 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from taskq.asking import Found, Patient, Steps, find, find_stray
 from taskq.channel import State
 from taskq.clock import Timeout, monotonic, seconds_to_wait
-from taskq.driver.base import Driver
+from taskq.driver.contract import Driver
+from taskq.driver.find import Found, find, find_stray
+from taskq.driver.steps import Patient, Steps
 from taskq.errors import MessageError, NoResult, QueueFull, ResultTimeout, ServerUnavailable
 from taskq.wire.ending import Ending, ending_of, read_ending, value_of
 from taskq.wire.history import records

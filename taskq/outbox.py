@@ -8,12 +8,13 @@ from typing import Any
 from taskq.answers import Answers
 from taskq.buffer import is_buffered, open_buffer, withdraw
 from taskq.config import ChannelSettings, Settings
-from taskq.driver.base import Link
+from taskq.driver.contract import Link
 from taskq.driver.load import load_driver, reviver, server_url
+from taskq.driver.pool import Sender
 from taskq.errors import TaskqError
 from taskq.outgoing import Outgoing, command_of, grouped
+from taskq.push.repeat import apush, push
 from taskq.result import Handle
-from taskq.sender import Sender
 from taskq.wire.message import Message
 
 __all__ = ["Outbox"]
@@ -34,7 +35,7 @@ class Outbox(Answers):
             return self.send_many((out,))[0]
         handle = self._handle(out)
         sender = self.sender(out.channel)
-        sender.push(command_of(sender.driver, (out,)), (handle,), repeatable=out.once)
+        push(sender, command_of(sender.driver, (out,)), (handle,), repeatable=out.once)
         return handle
 
     def send_many(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
@@ -62,7 +63,7 @@ class Outbox(Answers):
         for group in grouped(outs):
             sender, handles = self.sender(group[0].channel), [made[out.identity] for out in group]
             try:
-                sender.push(command_of(sender.driver, group), handles, repeatable=group[0].once)
+                push(sender, command_of(sender.driver, group), handles, repeatable=group[0].once)
             except TaskqError as error:
                 error.stored = tuple(stored)
                 raise
@@ -77,7 +78,7 @@ class Outbox(Answers):
         for group in grouped(outs):
             sender, handles = self.sender(group[0].channel), [made[out.identity] for out in group]
             try:
-                await sender.apush(command_of(sender.driver, group), handles, repeatable=group[0].once)
+                await apush(sender, command_of(sender.driver, group), handles, repeatable=group[0].once)
             except TaskqError as error:
                 error.stored = tuple(stored)
                 raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -12,7 +12,8 @@ from taskq.builtin import CALL, OBJECT, label_of
 from taskq.call import Call, Callee
 from taskq.clock import delay_ms, moment_ms
 from taskq.config import Settings
-from taskq.driver.base import Command, Driver
+from taskq.driver.batches import batches
+from taskq.driver.contract import Command, Driver
 from taskq.errors import MessageTooLarge, SerializationError
 from taskq.job import is_generator
 from taskq.options import PLAIN, PushOptions
@@ -20,9 +21,8 @@ from taskq.wire.codec import CODE, PYTHON, Serializer, check_serializer, dump_ar
 from taskq.wire.message import encode, loss_flag, make_body, new_id
 from taskq.wire.signing import Signer
 
-__all__ = ["Outgoing", "Packer", "batches", "command_of", "grouped"]
+__all__ = ["Outgoing", "Packer", "command_of", "grouped"]
 
-T = TypeVar("T")
 
 #: How many messages travel in one command.
 BATCH = 500
@@ -161,17 +161,3 @@ def grouped(outs: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
 
 
 _group_of = attrgetter("channel", "delay_ms", "at_ms", "once")
-
-
-def batches(items: Sequence[T], sizes: Sequence[int], *, count: int = 500, limit: int = 8 << 20) -> list[Sequence[T]]:
-    """Cut into batches of at most `count` items and about `limit` bytes: one request must not hold the server for long."""
-    cut: list[Sequence[T]] = []
-    start, weight = 0, 0
-    for index, size in enumerate(sizes):
-        if index > start and (index - start >= count or weight + size > limit):
-            cut.append(items[start:index])
-            start, weight = index, 0
-        weight += size
-    if start < len(items):
-        cut.append(items[start:])
-    return cut

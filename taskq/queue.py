@@ -14,6 +14,7 @@ from taskq.builtin import CALL, OBJECT, Handles, call_function, function_call, h
 from taskq.call import Call
 from taskq.cancelling import Cancelled
 from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings
+from taskq.driver.pool import Sender
 from taskq.errors import ArgumentsError, JobDefinitionError, UnknownChannel, UnknownJob
 from taskq.job import Job, Pushable
 from taskq.lifespan import Hooks
@@ -23,7 +24,6 @@ from taskq.outgoing import Outgoing, Packer
 from taskq.registry import Registry, check_job_name, job_name
 from taskq.result import Handle
 from taskq.retry import Backoff
-from taskq.sender import Sender
 
 __all__ = ["Queue"]
 

@@ -7,11 +7,11 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 
 import msgspec
 
-from taskq.asking import Steps
 from taskq.awaiting import Status, Subject, ask_progress, ask_status, await_result, how_to_keep
 from taskq.cancelling import Cancelled, ask_cancel, check_order
 from taskq.clock import Timeout
-from taskq.driver.base import Driver
+from taskq.driver.contract import Driver
+from taskq.driver.steps import Steps
 from taskq.errors import NoResult
 from taskq.stream import AsyncStream, Stream
 from taskq.wire.progress import Progress

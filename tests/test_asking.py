@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from taskq.asking import PAGE, Patient, Steps, arun, find, run
 from taskq.awaiting import Subject, await_result
 from taskq.channel import State
 from taskq.clock import monotonic
 from taskq.config import ChannelSettings
-from taskq.driver.base import Command
+from taskq.driver.contract import Command
+from taskq.driver.find import PAGE, find
 from taskq.driver.redis.driver import RedisDriver
+from taskq.driver.steps import Patient, Steps, arun, run
 from taskq.errors import ArgumentsError, NoResult, QueueFull, ServerUnavailable
 from taskq.wire.ending import Ending, pack_ending
 from tests.driver.store import id_of, message

@@ -6,9 +6,9 @@ import sys
 import time
 from collections.abc import Iterable
 
-from taskq.driver.base import Command
+from taskq.driver.contract import Command
+from taskq.driver.pool import Sender
 from taskq.errors import ServerRefused
-from taskq.sender import Sender
 
 __all__ = ["of_processes", "of_server"]
 

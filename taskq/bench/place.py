@@ -16,7 +16,7 @@ from taskq.bench.app import CHANNEL, TOLD, App, make_app
 from taskq.channel import Keys
 from taskq.clock import monotonic
 from taskq.config import Settings
-from taskq.driver.base import Command
+from taskq.driver.contract import Command
 from taskq.driver.embedded.server import is_available
 from taskq.driver.load import DEFAULT_URL
 from taskq.errors import TaskqError

@@ -19,6 +19,7 @@ from taskq.chaos.app import CHANNEL, App
 from taskq.chaos.ledger import Pushed, note
 from taskq.clock import monotonic
 from taskq.errors import PushOutcomeUnknown, QueueFull, ServerUnavailable, TaskqError
+from taskq.push.repeat import push
 from taskq.supervisor.child import die_with_parent, fork
 
 __all__ = ["Order", "Pusher"]
@@ -150,7 +151,7 @@ class _Producer:
         sender = self._app.queue.sender(CHANNEL)
         for number in self._numbers(amount):
             raw = json.dumps({"job": self._app.task.name, "args": [self._ledger, number, self._duration()]}).encode()
-            self._one("foreign", number, partial(sender.push, sender.driver.push([raw]), ()))
+            self._one("foreign", number, partial(push, sender, sender.driver.push([raw]), ()))
 
     # ---- pushing
 

@@ -10,12 +10,12 @@ from typing import Any
 from taskq.channel import Keys, State
 from taskq.chaos.app import CHANNEL
 from taskq.clock import monotonic
-from taskq.driver.base import Command
+from taskq.driver.contract import Command
 from taskq.driver.embedded.server import EmbeddedServer
+from taskq.driver.pool import Sender
 from taskq.driver.redis.checks import check_rights, check_server
 from taskq.errors import ServerError, ServerUnavailable
 from taskq.queue import Queue
-from taskq.sender import Sender
 
 __all__ = ["Left", "Server"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from taskq.channel import State
 from taskq.config import ChannelSettings
 from taskq.doctor.finding import Finding, good, loses, note
-from taskq.driver.base import Command, Driver
+from taskq.driver.contract import Command, Driver
 from taskq.driver.redis.checks import REMEDY, WrongKey
 from taskq.errors import MalformedMessage
 from taskq.wire.message import Message

@@ -10,7 +10,7 @@ from taskq.doctor.channel import check_channel
 from taskq.doctor.facts import ask_server
 from taskq.doctor.finding import Finding, good, note, unusable
 from taskq.doctor.server import SERVER_CHECKS
-from taskq.driver.base import Link
+from taskq.driver.contract import Link
 from taskq.driver.load import is_unstarted, load_driver, server_url
 from taskq.errors import QueueFull, ServerError, ServerRefused
 

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from taskq.clock import monotonic
-from taskq.driver.base import Command, Link
+from taskq.driver.contract import Command, Link
 from taskq.errors import ServerError, ServerRefused
 
 __all__ = ["ServerFacts", "ask_server"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from taskq.config import ChannelSettings, Settings
-from taskq.driver.base import Driver
+from taskq.driver.contract import Driver
 from taskq.errors import ConfigError
 
 __all__ = ["DEFAULT_URL", "driver_class", "is_unstarted", "load_driver", "reviver", "server_url"]

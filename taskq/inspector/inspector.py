@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from taskq.asking import run
 from taskq.awaiting import Status, Subject, ask_status
 from taskq.cancelling import Cancelled, ask_cancel, this_user
 from taskq.channel import STATES, State
 from taskq.config import Settings, did_you_mean
+from taskq.driver.batches import batches
 from taskq.driver.load import load_driver, server_url
+from taskq.driver.pool import Sender
+from taskq.driver.steps import run
 from taskq.errors import MalformedMessage, TaskqError, UnknownChannel
 from taskq.inspector.entry import Entry, Place, entry_id, job_of, read_entry
 from taskq.inspector.report import ChannelReport, Counts, Seen, WorkerReport, read_worker, with_progress
 from taskq.inspector.store import Store, naming
 from taskq.inspector.walk import Item, Walk
-from taskq.outgoing import batches
 from taskq.queue import Queue
-from taskq.sender import Sender
 from taskq.wire.message import Message, check_message_id
 from taskq.wire.signing import result_signer
 from taskq.worker_id import lease_of

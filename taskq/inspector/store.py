@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from taskq.channel import State
 from taskq.config import ChannelSettings
-from taskq.driver.base import Command, Driver
+from taskq.driver.contract import Command, Driver
 from taskq.driver.redis.checks import check_kinds
 from taskq.errors import ServerRefused, ServerUnavailable
 from taskq.inspector.walk import Call, Item, Walk

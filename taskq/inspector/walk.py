@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from taskq.channel import State
-from taskq.driver.base import Command, Driver
+from taskq.driver.contract import Command, Driver
 
 __all__ = ["Call", "Item", "Walk"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Literal
 
-from taskq.driver.base import Blame, Rescue
+from taskq.driver.contract import Blame, Rescue
 from taskq.scoreboard.memory import peak_bytes
 from taskq.scoreboard.state import CANT_START, Phase, Running
 from taskq.supervisor.child import Child, Death

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 from multiprocess import context, popen_fork
 
 from taskq.clock import now_ms
-from taskq.driver.base import Kept
+from taskq.driver.contract import Kept
 from taskq.scoreboard.slot import Record
 from taskq.scoreboard.state import Lock
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from taskq.clock import monotonic
-from taskq.driver.base import Word
+from taskq.driver.contract import Word
 from taskq.errors import QueueFull, ServerError, ServerRefused
 from taskq.scoreboard.state import Phase
 from taskq.supervisor.burial import lost

@@ -6,7 +6,7 @@ import logging
 import random
 
 from taskq.clock import monotonic
-from taskq.driver.base import Rescue
+from taskq.driver.contract import Rescue
 from taskq.supervisor.burial import lost
 from taskq.supervisor.child import Child
 from taskq.supervisor.team import Team

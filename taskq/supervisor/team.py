@@ -11,7 +11,7 @@ from typing import Any
 
 from taskq.clock import monotonic
 from taskq.config import ChannelSettings
-from taskq.driver.base import Command, Link, Rescue
+from taskq.driver.contract import Command, Link, Rescue
 from taskq.driver.load import load_driver
 from taskq.errors import QueueFull, ServerError, ServerRefused, ServerUnavailable
 from taskq.scoreboard.state import block_seconds

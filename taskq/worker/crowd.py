@@ -9,7 +9,7 @@ from contextvars import copy_context
 from typing import Any
 
 from taskq.config import ChannelSettings
-from taskq.driver.base import Driver, Link
+from taskq.driver.contract import Driver, Link
 from taskq.queue import Queue
 from taskq.scoreboard.poke import Poke
 from taskq.scoreboard.slot import Record

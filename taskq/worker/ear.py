@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskq.clock import monotonic
-from taskq.driver.base import Command, Driver, Link
+from taskq.driver.contract import Command, Driver, Link
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.scoreboard.state import block_seconds
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from taskq.clock import monotonic
 from taskq.config import ChannelSettings
-from taskq.driver.base import Command, Driver
+from taskq.driver.contract import Command, Driver
 from taskq.errors import MalformedMessage, QueueFull, ServerRefused
 from taskq.scoreboard.memory import resident_bytes
 from taskq.scoreboard.slot import Record

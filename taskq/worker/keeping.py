@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from taskq.clock import now_ms
-from taskq.driver.base import Kept
+from taskq.driver.contract import Kept
 from taskq.errors import TaskqError
 from taskq.wire.codec import Serializer, python_of
 from taskq.wire.ending import Ending, pack_ending, pack_part

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from taskq.clock import monotonic, now_ms
 from taskq.config import ChannelSettings
-from taskq.driver.base import Command, Driver, Link
+from taskq.driver.contract import Command, Driver, Link
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.scoreboard.slot import BATCH_LIMIT, Record
 from taskq.scoreboard.state import Phase, block_seconds

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from taskq import events
 from taskq.config import ChannelSettings
-from taskq.driver.base import Link
+from taskq.driver.contract import Link
 from taskq.driver.load import load_driver
 from taskq.events import ProcessEvent
 from taskq.queue import Queue

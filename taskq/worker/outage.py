@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from taskq.clock import monotonic
-from taskq.driver.base import Command
+from taskq.driver.contract import Command
 from taskq.errors import QueueFull, ServerUnavailable
 
 __all__ = ["Outage"]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from taskq.clock import monotonic
 from taskq.config import ChannelSettings
-from taskq.driver.base import Command, Driver, Link
+from taskq.driver.contract import Command, Driver, Link
 from taskq.scoreboard.slot import Record
 from taskq.scoreboard.state import SLOW_SECONDS, Phase
 from taskq.wire.message import Message

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 
 from taskq.clock import monotonic, now_ms
-from taskq.driver.base import Driver, Link
+from taskq.driver.contract import Driver, Link
 from taskq.errors import TaskqError
 from taskq.wire.progress import Progress, pack_progress
 

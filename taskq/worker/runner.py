@@ -13,7 +13,7 @@ from taskq.cancelling import CANCELLED_SECONDS
 from taskq.channel import Outcome, State
 from taskq.clock import delay_ms, monotonic, now_ms
 from taskq.context import Context
-from taskq.driver.base import Kept
+from taskq.driver.contract import Kept
 from taskq.errors import (
     DelayError,
     Drop,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from taskq.clock import monotonic
-from taskq.driver.base import Command, Driver, Link, Where
+from taskq.driver.contract import Command, Driver, Link, Where
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.worker.outage import Outage
 from taskq.worker.verdict import Action, Verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from taskq.config import ChannelSettings
-from taskq.driver.base import Driver, Link
+from taskq.driver.contract import Driver, Link
 from taskq.queue import Queue
 from taskq.scoreboard.poke import Poke
 from taskq.scoreboard.slot import Record

@@ -8,9 +8,9 @@ from functools import wraps
 from typing import Any, Protocol
 
 from taskq import context as contexts
-from taskq.asking import Caller, Patient, Steps, arun, run
 from taskq.clock import monotonic
-from taskq.driver.base import Driver, Part
+from taskq.driver.contract import Driver, Part
+from taskq.driver.steps import Caller, Patient, Steps, arun, run
 from taskq.errors import QueueFull, Requeue, ServerUnavailable, TaskqError
 from taskq.wire.codec import Serializer
 from taskq.worker.keeping import CannotKeep, Keeper

@@ -8,7 +8,7 @@ from enum import Enum
 import msgspec
 
 from taskq.channel import State
-from taskq.driver.base import Kept
+from taskq.driver.contract import Kept
 
 __all__ = ["ACKED", "Action", "Verdict"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from taskq.channel import State
 from taskq.config import ChannelSettings
-from taskq.driver.base import Command
+from taskq.driver.contract import Command
 from taskq.driver.redis.driver import RedisDriver
 from taskq.wire.history import pack_record, record_of
 from taskq.wire.message import Message, encode, make_body, new_id

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from taskq.channel import MOVES, State
-from taskq.driver.base import Blame, Rescue
+from taskq.driver.contract import Blame, Rescue
 from taskq.errors import ServerRefused
 from tests.driver.store import LEASE_MS, RECORD, Store, id_of, message
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from taskq.channel import State
-from taskq.driver.base import Kept, Part
+from taskq.driver.contract import Kept, Part
 from tests.conftest import OwnServer
 from tests.driver.store import Store, id_of, message
 from tests.support.wait import wait_until

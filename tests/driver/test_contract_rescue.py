@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from taskq.channel import State
-from taskq.driver.base import Blame, Fault, Rescue
+from taskq.driver.contract import Blame, Fault, Rescue
 from taskq.wire.history import records
 from taskq.wire.message import Flag, Message, new_id, wrap_foreign
 from tests.driver.conftest import MakeStore

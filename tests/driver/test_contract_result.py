@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskq.channel import State
-from taskq.driver.base import Kept
+from taskq.driver.contract import Kept
 from taskq.errors import QueueFull
 from tests.conftest import OwnServer
 from tests.driver.store import Store, id_of, message

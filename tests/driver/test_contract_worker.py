@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskq.channel import State
-from taskq.driver.base import Command, Rescue
+from taskq.driver.contract import Command, Rescue
 from taskq.wire.message import Message, wrap_foreign
 from tests.driver.conftest import MakeStore
 from tests.driver.store import LEASE_MS, RECORD, Store, id_of, message

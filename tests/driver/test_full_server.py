@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from taskq.channel import State
-from taskq.driver.base import Blame, Command, Rescue
+from taskq.driver.contract import Blame, Command, Rescue
 from taskq.errors import QueueFull
 from taskq.wire.message import Message, new_id, wrap_foreign
 from tests.conftest import OwnServer

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from taskq.channel import State
-from taskq.driver.base import Blame, Rescue
+from taskq.driver.contract import Blame, Rescue
 from taskq.wire.message import Message
 from tests.driver.store import LEASE_MS, RECORD, Store, id_of, message
 from tests.support.servers import ServerProcess

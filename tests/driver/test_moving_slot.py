@@ -12,7 +12,7 @@ from redis.crc import key_slot
 
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
-from taskq.driver.base import Command, Rescue
+from taskq.driver.contract import Command, Rescue
 from taskq.driver.redis.driver import RedisDriver
 from taskq.errors import ServerRefused, ServerUnavailable
 from tests.driver.store import LEASE_MS, Store, id_of, message

@@ -10,7 +10,7 @@ import pytest
 from taskq import Queue
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
-from taskq.driver.base import Command, Word
+from taskq.driver.contract import Command, Word
 from taskq.driver.redis.checks import check_kinds, check_rights
 from taskq.driver.redis.driver import RedisDriver
 from taskq.driver.redis.scripts import load_script

@@ -11,7 +11,7 @@ import pytest
 
 from taskq.channel import MOVES, Keys, State
 from taskq.config import ChannelSettings
-from taskq.driver.base import Blame, Command, Kept, Part, Rescue
+from taskq.driver.contract import Blame, Command, Kept, Part, Rescue
 from taskq.driver.redis.driver import RedisDriver
 from taskq.driver.redis.scripts import load_script, script_names
 

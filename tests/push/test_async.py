@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from taskq import ArgumentsError, PushOutcomeUnknown, Queue, ServerUnavailable
-from taskq.sender import IDLE_LIMIT
+from taskq.driver.pool import IDLE_LIMIT
 from tests.push.conftest import MakeQueue
 from tests.push.shelf import Shelf
 from tests.support.relay import Relay

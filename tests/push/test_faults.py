@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from taskq import ConfigError, PushOutcomeUnknown, Queue, QueueFull, ServerRefused, ServerTooOld, ServerUnavailable
-from taskq import patience as patience_module
+from taskq.push import repeat as patience_module
 from tests.conftest import OwnServer
 from tests.push.conftest import MakeQueue
 from tests.push.shelf import Shelf

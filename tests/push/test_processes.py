@@ -13,8 +13,8 @@ import pytest
 
 from taskq import Queue
 from taskq.channel import State
-from taskq.driver.base import Command
-from taskq.sender import IDLE_LIMIT
+from taskq.driver.contract import Command
+from taskq.driver.pool import IDLE_LIMIT
 from tests.push.conftest import MakeQueue
 from tests.push.shelf import Shelf
 from tests.support.relay import Relay

@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 import pytest
 
-from taskq import PushOutcomeUnknown, Queue, patience, sender
+from taskq import PushOutcomeUnknown, Queue
 from taskq.channel import Keys
+from taskq.driver import pool
 from taskq.job import Job
+from taskq.push import repeat
 from tests.conftest import need
 from tests.push.conftest import MakeQueue
 from tests.support.servers import ServerOptions, ServerProcess, valkey_binary
@@ -41,7 +43,7 @@ def servers() -> Iterator[Pair]:
 @pytest.fixture
 def pair(servers: Pair, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
     """The same for one test, with little time for the replica to confirm."""
-    monkeypatch.setattr(sender, "CONFIRM_MS", 200)
+    monkeypatch.setattr(pool, "CONFIRM_MS", 200)
     yield servers
     servers.master.admin.execute_command("ACL", "SETUSER", "default", "+wait")
     servers.master.admin.config_resetstat()
@@ -100,7 +102,7 @@ def test_a_silent_replica_is_told_of(
     job: PushJob, pair: Pair, frozen: ServerProcess, prefix: str, monkeypatch: pytest.MonkeyPatch, push: Callable[[PushJob], object]
 ) -> None:
     """Given a replica that doesn't confirm, then every push says so, with handles that withdraw it; repeating doesn't make it confirmed."""
-    monkeypatch.setattr(patience, "REPEAT_SECONDS", 0.5)
+    monkeypatch.setattr(repeat, "REPEAT_SECONDS", 0.5)
     with pytest.raises(
         PushOutcomeUnknown, match=r"0 of 1 replicas confirmed .* stored on the master .* failover now could lose it"
     ) as caught:

@@ -8,7 +8,7 @@ import pytest
 
 from taskq import Queue
 from taskq.clock import monotonic
-from taskq.driver.base import Rescue
+from taskq.driver.contract import Rescue
 from taskq.supervisor.strays import Ghosts, Sweep
 from taskq.supervisor.team import Team
 from tests.support.hand import HandWorker

@@ -9,7 +9,7 @@ import pytest
 
 from taskq import Queue
 from taskq.clock import monotonic
-from taskq.driver.base import Blame, Rescue
+from taskq.driver.contract import Blame, Rescue
 from taskq.driver.load import load_driver
 from taskq.scoreboard.slot import Records
 from taskq.supervisor.child import make_lock

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from taskq.driver.base import Command
+from taskq.driver.contract import Command
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.worker.outage import Outage
 

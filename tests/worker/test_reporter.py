@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from taskq.config import ChannelSettings
-from taskq.driver.base import Command
+from taskq.driver.contract import Command
 from taskq.driver.redis.driver import RedisDriver
 from taskq.errors import QueueFull, ServerUnavailable
 from taskq.wire.progress import Progress, read_progress

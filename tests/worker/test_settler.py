@@ -9,7 +9,7 @@ import pytest
 
 from taskq.channel import State
 from taskq.config import ChannelSettings
-from taskq.driver.base import Command
+from taskq.driver.contract import Command
 from taskq.driver.redis.driver import RedisDriver
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.worker.settler import Gone, Settler

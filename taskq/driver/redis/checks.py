@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from taskq.driver.base import Command, Driver, Link
+from taskq.driver.contract import Command, Driver, Link
 from taskq.errors import QueueFull, ServerRefused, ServerTooOld
 
 __all__ = ["REMEDY", "VERSION", "WrongKey", "ask_eviction", "check_kinds", "check_rights", "check_server", "read_version", "wrong_keys"]

@@ -7,7 +7,7 @@ from itertools import chain
 
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
-from taskq.driver.base import Command, Kept, Part, Rescue, Where, Word
+from taskq.driver.contract import Command, Kept, Part, Rescue, Where, Word
 from taskq.driver.redis.address import Address
 from taskq.driver.redis.alink import RedisAsyncLink
 from taskq.driver.redis.checks import VERSION, read_version

@@ -9,7 +9,7 @@ from typing import Any
 from redis import exceptions as wire
 from redis.connection import Connection
 
-from taskq.driver.base import Command
+from taskq.driver.contract import Command
 from taskq.driver.redis.address import Address
 from taskq.driver.redis.errors import translate
 from taskq.errors import ServerError, ServerUnavailable

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from taskq.driver.base import Script
+from taskq.driver.contract import Script
 
 __all__ = ["load_script", "script_names"]
 

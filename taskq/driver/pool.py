@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any
 
-from taskq.driver.base import AsyncLink, Command, Driver, Link
+from taskq.driver.contract import AsyncLink, Command, Driver, Link
 from taskq.errors import ServerRefused, ServerUnavailable, TaskqError
-from taskq.patience import CONFIRM_MS, Patience, Unconfirmed, too_few
-from taskq.result import Handle
 
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Sender"]
+__all__ = ["CONFIRM_MS", "Sender", "Unconfirmed", "too_few"]
 
 #: So many idle connections are kept at most, for all threads, and for each event loop: a crowd that pushed once needs them no more.
 IDLE_LIMIT = 16
@@ -37,7 +34,8 @@ class Sender:
             replicas: how many must confirm a push.
         """
         self.driver = driver
-        self._replicas = replicas
+        #: How many replicas must confirm a push.
+        self.replicas = replicas
         self._revive = revive
         self._checked = False
         self._loops: dict[asyncio.AbstractEventLoop, _LoopLinks] = {}
@@ -207,35 +205,6 @@ class Sender:
             await links.start()
         return links
 
-    def push(self, command: Command, handles: Sequence[Handle[Any]], *, repeatable: bool = False) -> None:
-        """Send a push. A repeatable one is repeated until the server answers.
-
-        Raises:
-            PushOutcomeUnknown: the connection broke after the push had left, or too few replicas confirmed it.
-            ServerUnavailable: the server doesn't answer; nothing was stored.
-        """
-        patience = Patience(handles, repeatable)
-        while True:
-            try:
-                self.call(command, replicas=self._replicas)
-                return
-            except ServerUnavailable as error:
-                pause = patience.pause_after(error)
-            time.sleep(pause)
-
-    async def apush(self, command: Command, handles: Sequence[Handle[Any]], *, repeatable: bool = False) -> None:
-        """The same from async code."""
-        import asyncio
-
-        patience = Patience(handles, repeatable)
-        while True:
-            try:
-                await self.acall(command, replicas=self._replicas)
-                return
-            except ServerUnavailable as error:
-                pause = patience.pause_after(error)
-            await asyncio.sleep(pause)
-
     def close(self) -> None:
         """Close the idle connections. The sender can be used again."""
         while self._idle:
@@ -292,3 +261,19 @@ class _LoopLinks:
         finally:
             while self._idle:
                 await self._idle.pop().close()
+
+
+#: How long replicas get to confirm a push, in milliseconds. Shorter than a link's timeout.
+CONFIRM_MS = 2_000
+
+
+class Unconfirmed(ServerUnavailable):
+    """The server has the push, and too few replicas have confirmed it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, sent=True)
+
+
+def too_few(where: str, count: int, wanted: int) -> Unconfirmed:
+    """Return what is raised when `count` replicas confirmed a push, and `wanted` should have."""
+    return Unconfirmed(f"the server at {where}: {count} of {wanted} replicas confirmed the push in time (wait_replicas = {wanted})")

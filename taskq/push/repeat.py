@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from taskq.clock import monotonic
+from taskq.driver.contract import Command
+from taskq.driver.pool import Sender, Unconfirmed
 from taskq.errors import PushOutcomeUnknown, ServerUnavailable
 from taskq.result import Handle
 
-__all__ = ["CONFIRM_MS", "Patience", "Unconfirmed", "too_few"]
+__all__ = ["Patience", "apush", "push"]
 
 #: How long a repeatable push is repeated while the server doesn't answer.
 REPEAT_SECONDS = 10.0
-#: How long replicas get to confirm a push, in milliseconds. Shorter than a link's timeout.
-CONFIRM_MS = 2_000
 
 _LEFT = (
     "The push had left: it may or may not be stored. handle.delete() withdraws it; "
@@ -24,18 +25,6 @@ _STORED = (
     "The push is stored on the master and may already run, but a failover now could lose it. handle.delete() withdraws it while it is "
     "pending; pushed again without that it is a second message. With options(once=True) taskq waits for ten seconds."
 )
-
-
-class Unconfirmed(ServerUnavailable):
-    """The server has the push, and too few replicas have confirmed it."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text, sent=True)
-
-
-def too_few(where: str, count: int, wanted: int) -> Unconfirmed:
-    """Return what is raised when `count` replicas confirmed a push, and `wanted` should have."""
-    return Unconfirmed(f"the server at {where}: {count} of {wanted} replicas confirmed the push in time (wait_replicas = {wanted})")
 
 
 class Patience:
@@ -62,3 +51,34 @@ class Patience:
         raise PushOutcomeUnknown(
             f"{str(error).rstrip('.')}. {_STORED if isinstance(error, Unconfirmed) else _LEFT}", *self._handles
         ) from error
+
+
+def push(sender: Sender, command: Command, handles: Sequence[Handle[Any]], *, repeatable: bool = False) -> None:
+    """Send a push. A repeatable one is repeated until the server answers.
+
+    Raises:
+        PushOutcomeUnknown: the connection broke after the push had left, or too few replicas confirmed it.
+        ServerUnavailable: the server doesn't answer; nothing was stored.
+    """
+    patience = Patience(handles, repeatable)
+    while True:
+        try:
+            sender.call(command, replicas=sender.replicas)
+            return
+        except ServerUnavailable as error:
+            pause = patience.pause_after(error)
+        time.sleep(pause)
+
+
+async def apush(sender: Sender, command: Command, handles: Sequence[Handle[Any]], *, repeatable: bool = False) -> None:
+    """The same from async code."""
+    import asyncio
+
+    patience = Patience(handles, repeatable)
+    while True:
+        try:
+            await sender.acall(command, replicas=sender.replicas)
+            return
+        except ServerUnavailable as error:
+            pause = patience.pause_after(error)
+        await asyncio.sleep(pause)

@@ -1,0 +1,89 @@
+"""NEW FILE"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from taskq.channel import State
+from taskq.driver.contract import Driver
+from taskq.driver.steps import Steps
+from taskq.errors import ServerRefused
+
+__all__ = ["PAGE", "Found", "find", "find_stray"]
+
+
+#: So many messages are looked through in one call: some tenths of a millisecond of the server's time.
+PAGE = 2000
+
+
+#: In the order in which a message passes through them, so that one that moves on during a search is met further on.
+_PENDING = (State.DELAYED, State.WAITING)
+
+
+_ASIDE = (State.FAILED, State.TIMEOUT, State.PARKED)
+
+
+class Found(NamedTuple):
+    """Where a message is."""
+
+    state: State
+    message: bytes
+    #: Who has reserved it.
+    worker: str = ""
+
+
+def find(driver: Driver, message_id: str, payload: bytes | None = None) -> Steps[Found | None]:
+    """Look for a message in every state; None when it is in none. With its bytes as they were pushed it is found sooner."""
+    if payload is not None:
+        for state in _PENDING:
+            if (yield driver.position(state, payload)) is not None:
+                return Found(state, payload)
+    for state in _PENDING if payload is None else ():
+        if found := (yield from _look_through(driver, state, message_id)):
+            return Found(state, found)
+    if found_reserved := (yield from _among_reserved(driver, message_id)):
+        return found_reserved
+    # Once more for those whose bytes a retry has changed: by their ids.
+    for state in (*_ASIDE, *(_PENDING if payload is not None else ())):
+        if found := (yield from _look_through(driver, state, message_id)):
+            return Found(state, found)
+    return None
+
+
+def _among_reserved(driver: Driver, message_id: str) -> Steps[Found | None]:
+    for name in (yield driver.workers())[::2]:
+        worker = name.decode(errors="replace")
+        if found := (yield from _look_through(driver, worker, message_id)):
+            return Found(State.RESERVED, found, worker)
+    return None
+
+
+def find_stray(driver: Driver, message_id: str) -> Steps[Found | None]:
+    """Look for a message that the server has given to a worker which is no more, until a supervisor brings it back.
+
+    It walks through all keys of the server: to be asked before somebody is told that a message is gone.
+    """
+    cursor: Any = 0
+    while True:
+        try:
+            cursor, keys = yield driver.scan_reserved(cursor)
+        except ServerRefused:  # not everybody may walk through the keys
+            return None
+        for key in keys:
+            worker = key.decode(errors="replace").split(":reserved:", 1)[1]
+            if found := (yield from _look_through(driver, worker, message_id)):
+                return Found(State.RESERVED, found, worker)
+        if not int(cursor):
+            return None
+
+
+def _look_through(driver: Driver, place: State | str, message_id: str) -> Steps[bytes | None]:
+    start = 0
+    while True:
+        seen, *found = yield driver.find(place, message_id, start, PAGE)
+        if found:
+            message: bytes = found[0]
+            return message
+        if seen < PAGE:
+            return None
+        start += seen
