@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from taskq import errors, events
-    from taskq.awaiting import Status
     from taskq.buffer import Buffer
     from taskq.call import Call
-    from taskq.cancelling import Cancelled
     from taskq.channel import Outcome, State
     from taskq.context import Context, current, progress
     from taskq.errors import (
@@ -46,12 +44,14 @@ if TYPE_CHECKING:
         UnknownChannel,
         UnknownJob,
     )
+    from taskq.handle.cancel import Cancelled
+    from taskq.handle.handle import Handle
+    from taskq.handle.status import Status
+    from taskq.handle.stream import AsyncStream, Stream
     from taskq.job import Job
     from taskq.lifespan import state
     from taskq.queue import Queue
-    from taskq.result import Handle
     from taskq.retry import Backoff
-    from taskq.stream import AsyncStream, Stream
     from taskq.wire.progress import Progress
 
 __version__ = "0.1.0"
@@ -108,20 +108,20 @@ __all__ = [
 
 #: Where the public names live, but for the two modules. Every name that isn't listed is an error's.
 _HOMES = {
-    "AsyncStream": "stream",
+    "AsyncStream": "handle.stream",
     "Backoff": "retry",
     "Buffer": "buffer",
     "Call": "call",
-    "Cancelled": "cancelling",
+    "Cancelled": "handle.cancel",
     "Context": "context",
-    "Handle": "result",
+    "Handle": "handle.handle",
     "Job": "job",
     "Outcome": "channel",
     "Progress": "wire.progress",
     "Queue": "queue",
     "State": "channel",
-    "Status": "awaiting",
-    "Stream": "stream",
+    "Status": "handle.status",
+    "Stream": "handle.stream",
     "current": "context",
     "progress": "context",
     "state": "lifespan",

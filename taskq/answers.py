@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from taskq.awaiting import Subject
 from taskq.config import ChannelSettings, Settings
 from taskq.driver.contract import Driver
 from taskq.driver.pool import Sender
 from taskq.driver.steps import Steps, arun, run
 from taskq.errors import ArgumentsError
-from taskq.result import Handle
+from taskq.handle.handle import Handle
+from taskq.handle.subject import Subject
 from taskq.wire.message import check_message_id
 from taskq.wire.signing import Signer, result_signer
 

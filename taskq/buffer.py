@@ -9,8 +9,8 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Protocol
 
+from taskq.handle.handle import Handle
 from taskq.outgoing import BATCH, Outgoing
-from taskq.result import Handle
 
 __all__ = ["Buffer", "drop_left_open", "is_buffered", "open_buffer", "withdraw"]
 

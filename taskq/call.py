@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, Protocol, TypeVar, Unpack
 
+from taskq.handle.handle import Handle
 from taskq.options import Delay, JobOptions, PushChoices, PushOptions
-from taskq.result import Handle
 from taskq.signature import Signature
 
 __all__ = ["Call", "Callee", "Pusher"]

@@ -14,8 +14,8 @@ import msgspec
 
 from taskq.call import Call, Callee, Pusher
 from taskq.errors import ArgumentsError, JobDefinitionError
+from taskq.handle.handle import Handle
 from taskq.options import PLAIN, Delay, JobOptions, PushChoices, PushOptions
-from taskq.result import Handle
 from taskq.signature import Signature
 
 __all__ = ["Job", "Options", "Pushable", "home_of", "is_generator", "returns_generator"]

@@ -12,9 +12,9 @@ from taskq.driver.contract import Link
 from taskq.driver.load import load_driver, reviver, server_url
 from taskq.driver.pool import Sender
 from taskq.errors import TaskqError
+from taskq.handle.handle import Handle
 from taskq.outgoing import Outgoing, command_of, grouped
 from taskq.push.repeat import apush, push
-from taskq.result import Handle
 from taskq.wire.message import Message
 
 __all__ = ["Outbox"]

@@ -12,17 +12,17 @@ import msgspec
 from taskq.buffer import Buffer
 from taskq.builtin import CALL, OBJECT, Handles, call_function, function_call, handle_object, object_call
 from taskq.call import Call
-from taskq.cancelling import Cancelled
 from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings
 from taskq.driver.pool import Sender
 from taskq.errors import ArgumentsError, JobDefinitionError, UnknownChannel, UnknownJob
+from taskq.handle.cancel import Cancelled
+from taskq.handle.handle import Handle
 from taskq.job import Job, Pushable
 from taskq.lifespan import Hooks
 from taskq.options import Delay, JobOptions, OnFail
 from taskq.outbox import Outbox
 from taskq.outgoing import Outgoing, Packer
 from taskq.registry import Registry, check_job_name, job_name
-from taskq.result import Handle
 from taskq.retry import Backoff
 
 __all__ = ["Queue"]

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from taskq.awaiting import Subject, await_result
 from taskq.channel import State
 from taskq.clock import monotonic
 from taskq.config import ChannelSettings
@@ -18,6 +17,8 @@ from taskq.driver.find import PAGE, find
 from taskq.driver.redis.driver import RedisDriver
 from taskq.driver.steps import Patient, Steps, arun, run
 from taskq.errors import ArgumentsError, NoResult, QueueFull, ServerUnavailable
+from taskq.handle.subject import Subject
+from taskq.handle.waiting import await_result
 from taskq.wire.ending import Ending, pack_ending
 from tests.driver.store import id_of, message
 

@@ -16,7 +16,7 @@ from taskq.chaos.app import App
 from taskq.chaos.ledger import FIRST_ASKED, note
 from taskq.clock import monotonic
 from taskq.errors import PushError, PushOutcomeUnknown, ServerUnavailable, StreamRestarted, TaskqError
-from taskq.result import Handle
+from taskq.handle.handle import Handle
 from taskq.supervisor.child import die_with_parent, fork
 
 __all__ = ["Asker"]

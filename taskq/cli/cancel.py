@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from taskq.cancelling import Cancelled
 from taskq.cli.options import channels_option, server_options
 from taskq.cli.problems import NotThere
 from taskq.cli.target import open_inspector
+from taskq.handle.cancel import Cancelled
 
 __all__ = ["command"]
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from taskq.awaiting import Status, Subject, ask_status
-from taskq.cancelling import Cancelled, ask_cancel, this_user
 from taskq.channel import STATES, State
 from taskq.config import Settings, did_you_mean
 from taskq.driver.batches import batches
@@ -13,6 +11,9 @@ from taskq.driver.load import load_driver, server_url
 from taskq.driver.pool import Sender
 from taskq.driver.steps import run
 from taskq.errors import MalformedMessage, TaskqError, UnknownChannel
+from taskq.handle.cancel import Cancelled, ask_cancel, this_user
+from taskq.handle.status import Status, ask_status
+from taskq.handle.subject import Subject
 from taskq.inspector.entry import Entry, Place, entry_id, job_of, read_entry
 from taskq.inspector.report import ChannelReport, Counts, Seen, WorkerReport, read_worker, with_progress
 from taskq.inspector.store import Store, naming

@@ -10,7 +10,7 @@ from taskq.clock import monotonic
 from taskq.driver.contract import Command
 from taskq.driver.pool import Sender, Unconfirmed
 from taskq.errors import PushOutcomeUnknown, ServerUnavailable
-from taskq.result import Handle
+from taskq.handle.handle import Handle
 
 __all__ = ["Patience", "apush", "push"]
 

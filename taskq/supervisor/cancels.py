@@ -7,10 +7,10 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from taskq.cancelling import Order
 from taskq.channel import State
 from taskq.driver.contract import Command
 from taskq.driver.find import PAGE, Found, find
+from taskq.handle.cancel import Order
 from taskq.scoreboard.state import Running
 from taskq.supervisor.child import Child
 from taskq.supervisor.rules import beat_seconds

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from taskq import context as contexts
 from taskq import events
 from taskq.builtin import OBJECT
-from taskq.cancelling import CANCELLED_SECONDS
 from taskq.channel import Outcome, State
 from taskq.clock import delay_ms, monotonic, now_ms
 from taskq.context import Context
@@ -28,6 +27,7 @@ from taskq.errors import (
     UnsupportedVersion,
 )
 from taskq.events import JobEvent, Signal
+from taskq.handle.cancel import CANCELLED_SECONDS
 from taskq.retry import RetryPolicy
 from taskq.wire.ending import Ending, ending_of
 from taskq.wire.history import Record, add_record, record_of, records, text_of

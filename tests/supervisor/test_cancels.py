@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from taskq.cancelling import Order
 from taskq.channel import State
 from taskq.clock import monotonic, now_ms
+from taskq.handle.cancel import Order
 from taskq.supervisor.burial import bury
 from taskq.supervisor.cancels import CANCEL_GRACE, Cancels
 from taskq.supervisor.child import Death

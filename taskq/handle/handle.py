@@ -7,13 +7,15 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 
 import msgspec
 
-from taskq.awaiting import Status, Subject, ask_progress, ask_status, await_result, how_to_keep
-from taskq.cancelling import Cancelled, ask_cancel, check_order
 from taskq.clock import Timeout
 from taskq.driver.contract import Driver
 from taskq.driver.steps import Steps
 from taskq.errors import NoResult
-from taskq.stream import AsyncStream, Stream
+from taskq.handle.cancel import Cancelled, ask_cancel, check_order
+from taskq.handle.status import Status, ask_progress, ask_status
+from taskq.handle.stream import AsyncStream, Stream
+from taskq.handle.subject import Subject
+from taskq.handle.waiting import await_result, how_to_keep
 from taskq.wire.progress import Progress
 
 __all__ = ["Asker", "Handle"]

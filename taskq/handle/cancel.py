@@ -10,13 +10,13 @@ from enum import Enum
 
 import msgspec
 
-from taskq.awaiting import Subject, ask_ending
 from taskq.channel import State
 from taskq.clock import now_ms
 from taskq.driver.contract import Driver, Kept
 from taskq.driver.find import find
 from taskq.driver.steps import Steps
 from taskq.errors import ArgumentsError, MessageError
+from taskq.handle.subject import Subject, ask_ending
 from taskq.wire.ending import Ending, pack_ending
 from taskq.wire.message import Message
 

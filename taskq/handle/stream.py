@@ -6,11 +6,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from taskq.awaiting import Lookout, Subject, ask_ending
 from taskq.clock import Timeout, monotonic, seconds_to_wait
 from taskq.driver.contract import Driver
 from taskq.driver.steps import Patient, Steps
 from taskq.errors import NoResult, ResultTimeout, ServerUnavailable, StreamRestarted
+from taskq.handle.subject import Subject, ask_ending
+from taskq.handle.waiting import Lookout
 from taskq.wire.ending import Ending, read_part, value_of
 
 __all__ = ["AsyncStream", "Stream"]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
-
-import msgspec
+from typing import Any
 
 from taskq.channel import State
 from taskq.clock import Timeout, monotonic, seconds_to_wait
@@ -13,50 +10,17 @@ from taskq.driver.contract import Driver
 from taskq.driver.find import Found, find, find_stray
 from taskq.driver.steps import Patient, Steps
 from taskq.errors import MessageError, NoResult, QueueFull, ResultTimeout, ServerUnavailable
-from taskq.wire.ending import Ending, ending_of, read_ending, value_of
+from taskq.handle.subject import Subject, read_stored
+from taskq.wire.ending import Ending, ending_of, value_of
 from taskq.wire.history import records
 from taskq.wire.message import Message
-from taskq.wire.progress import Progress, read_progress
-from taskq.wire.signing import Signer
 
-__all__ = ["SLICE", "Lookout", "Status", "Subject", "ask_ending", "ask_progress", "ask_status", "await_result", "how_to_keep"]
+__all__ = ["SLICE", "Lookout", "await_result", "how_to_keep"]
 
 #: How long to block in the server at once: well below a link's timeout.
 SLICE = 3.0
 #: How long until it is looked whether the message still exists: at first, and at most. It takes a search.
 _FIRST_LOOK, _LONGEST_LOOK = 3.0, 60.0
-
-
-class Subject(NamedTuple):
-    """The message that is asked about."""
-
-    id: str
-    channel: str
-    signer: Signer | None
-    #: Its bytes as they were pushed, and whether its result is kept: None when this handle was made from an id.
-    payload: bytes | None = None
-    keeps: bool | None = None
-
-
-class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a message now."""
-
-    #: Where it is, or how it ended. "unknown": it is done and its result isn't kept (any more), or it was deleted, or never pushed.
-    state: Literal["waiting", "delayed", "reserved", "running", "parked", "failed", "timeout", "done", "cancelled", "dropped", "unknown"]
-    #: The last run that has begun or ended, as far as it is known; the first is 1, and 0 is none.
-    attempt: int = 0
-    #: The worker that has it or ended it, or who cancelled it.
-    by: str = ""
-    #: When it ended.
-    ended_at: datetime | None = None
-    #: Why it failed.
-    error: str = ""
-    progress: Progress | None = None
-
-    @property
-    def is_ended(self) -> bool:
-        """True when it won't run any more by itself."""
-        return self.state in ("done", "failed", "timeout", "cancelled", "dropped")
 
 
 def await_result(driver: Driver, subject: Subject, timeout: Timeout) -> Steps[Any]:
@@ -77,7 +41,7 @@ def await_result(driver: Driver, subject: Subject, timeout: Timeout) -> Steps[An
         try:
             raw = yield from _next_look(driver, subject, watch.slice_of(left))
             patient.answered()
-            ending = _read(raw, subject) or (yield from watch.look(is_last=left <= 0))
+            ending = read_stored(raw, subject) or (yield from watch.look(is_last=left <= 0))
         except ServerUnavailable as error:
             yield patient.pause_after(error)
             continue
@@ -147,7 +111,7 @@ class Lookout:
             if (yield from find_stray(self._driver, self._subject.id)) is not None:
                 self._missed, self._due = 0, monotonic() + self._pause
                 return None
-            if (ending := _read((yield self._driver.result(self._subject.id)), self._subject)) is not None:
+            if (ending := read_stored((yield self._driver.result(self._subject.id)), self._subject)) is not None:
                 return ending
             raise NoResult(_gone(self._subject))
         self._missed = 0
@@ -174,10 +138,6 @@ def _keeps(raw: bytes) -> bool:
         return False
 
 
-def _read(raw: bytes | None, subject: Subject) -> Ending | None:
-    return None if raw is None else read_ending(raw, bytes.fromhex(subject.id), subject.signer)
-
-
 def how_to_keep(message_id: str) -> str:
     """Say how a result is kept."""
     return f"the result of message {message_id} isn't kept: write @queue.job(result_ttl=3600), or push with options(result_ttl=3600)"
@@ -192,50 +152,4 @@ def _gone(subject: Subject) -> str:
     return (
         f"no message and no result has the id {subject.id} in channel {subject.channel}: "
         "it is done and its result isn't kept (any more), it was deleted, or it was pushed elsewhere"
-    )
-
-
-def ask_ending(driver: Driver, subject: Subject) -> Steps[Ending | None]:
-    """Return how the message ended, when that is kept."""
-    return _read((yield driver.result(subject.id)), subject)
-
-
-def ask_progress(driver: Driver, subject: Subject) -> Steps[Progress | None]:
-    """Return what the job last told with `taskq.progress`, or None."""
-    (raw,) = yield driver.progress([subject.id])
-    return None if raw is None else read_progress(raw)
-
-
-def ask_status(driver: Driver, subject: Subject) -> Steps[Status]:
-    """Return where the message is, or how it ended."""
-    progress = yield from ask_progress(driver, subject)
-    for _ in range(2):  # it may end, or move on, between the first look and the search
-        ending = yield from ask_ending(driver, subject)
-        if ending is not None:
-            ended = datetime.fromtimestamp(ending.at_ms / 1000, UTC)
-            return Status(state=ending.kind, attempt=ending.attempt, by=ending.by, ended_at=ended, error=ending.error, progress=progress)
-        found = yield from find(driver, subject.id, subject.payload)
-        if found is not None:
-            return (yield from _status_of(driver, subject, found, progress))
-    return Status(state="unknown", progress=progress)
-
-
-def _status_of(driver: Driver, subject: Subject, found: Found, progress: Progress | None) -> Steps[Status]:
-    message = Message(found.message)
-    past = records(message.history_bytes())
-    last = past[-1] if past else None
-    if found.state is State.RESERVED:
-        told = yield driver.describe(found.worker)
-        running = dict(zip(told[::2], told[1::2], strict=True)).get(b"message") == subject.id.encode()
-        runs = running or (progress is not None and progress.attempt == message.attempts + 1)
-        attempt = message.attempts + (1 if runs else 0)
-        return Status(state="running" if runs else "reserved", attempt=attempt, by=found.worker, progress=progress)
-    ended = datetime.fromtimestamp(last.at_ms / 1000, UTC) if last and found.state in (State.FAILED, State.TIMEOUT) else None
-    return Status(
-        state=found.state.value,
-        attempt=message.attempts,
-        by=last.worker if last else "",
-        ended_at=ended,
-        error=last.error if last else "",
-        progress=progress,
     )

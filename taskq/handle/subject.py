@@ -1,0 +1,32 @@
+"""NEW FILE"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from taskq.driver.contract import Driver
+from taskq.driver.steps import Steps
+from taskq.wire.ending import Ending, read_ending
+from taskq.wire.signing import Signer
+
+__all__ = ["Subject", "ask_ending", "read_stored"]
+
+
+class Subject(NamedTuple):
+    """The message that is asked about."""
+
+    id: str
+    channel: str
+    signer: Signer | None
+    #: Its bytes as they were pushed, and whether its result is kept: None when this handle was made from an id.
+    payload: bytes | None = None
+    keeps: bool | None = None
+
+
+def read_stored(raw: bytes | None, subject: Subject) -> Ending | None:
+    return None if raw is None else read_ending(raw, bytes.fromhex(subject.id), subject.signer)
+
+
+def ask_ending(driver: Driver, subject: Subject) -> Steps[Ending | None]:
+    """Return how the message ended, when that is kept."""
+    return read_stored((yield driver.result(subject.id)), subject)
