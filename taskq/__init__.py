@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from taskq import errors, events
     from taskq.buffer import Buffer
-    from taskq.call import Call
     from taskq.channel import Outcome, State
     from taskq.context import Context, current, progress
     from taskq.errors import (
@@ -48,10 +47,11 @@ if TYPE_CHECKING:
     from taskq.handle.handle import Handle
     from taskq.handle.status import Status
     from taskq.handle.stream import AsyncStream, Stream
-    from taskq.job import Job
-    from taskq.lifespan import state
+    from taskq.jobs.call import Call
+    from taskq.jobs.hooks import state
+    from taskq.jobs.job import Job
+    from taskq.jobs.retry import Backoff
     from taskq.queue import Queue
-    from taskq.retry import Backoff
     from taskq.wire.progress import Progress
 
 __version__ = "0.1.0"
@@ -109,13 +109,13 @@ __all__ = [
 #: Where the public names live, but for the two modules. Every name that isn't listed is an error's.
 _HOMES = {
     "AsyncStream": "handle.stream",
-    "Backoff": "retry",
+    "Backoff": "jobs.retry",
     "Buffer": "buffer",
-    "Call": "call",
+    "Call": "jobs.call",
     "Cancelled": "handle.cancel",
     "Context": "context",
     "Handle": "handle.handle",
-    "Job": "job",
+    "Job": "jobs.job",
     "Outcome": "channel",
     "Progress": "wire.progress",
     "Queue": "queue",
@@ -124,7 +124,7 @@ _HOMES = {
     "Stream": "handle.stream",
     "current": "context",
     "progress": "context",
-    "state": "lifespan",
+    "state": "jobs.hooks",
 }
 
 

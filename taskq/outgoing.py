@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from taskq.builtin import CALL, OBJECT, label_of
-from taskq.call import Call, Callee
 from taskq.clock import delay_ms, moment_ms
 from taskq.config import Settings
 from taskq.driver.batches import batches
 from taskq.driver.contract import Command, Driver
 from taskq.errors import MessageTooLarge, SerializationError
-from taskq.job import is_generator
-from taskq.options import PLAIN, PushOptions
+from taskq.jobs.builtin import CALL, OBJECT, label_of
+from taskq.jobs.call import Call, Callee
+from taskq.jobs.job import is_generator
+from taskq.jobs.options import PLAIN, PushOptions
 from taskq.wire.codec import CODE, PYTHON, Serializer, check_serializer, dump_arguments
 from taskq.wire.message import encode, loss_flag, make_body, new_id
 from taskq.wire.signing import Signer

@@ -10,20 +10,20 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 import msgspec
 
 from taskq.buffer import Buffer
-from taskq.builtin import CALL, OBJECT, Handles, call_function, function_call, handle_object, object_call
-from taskq.call import Call
 from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings
 from taskq.driver.pool import Sender
 from taskq.errors import ArgumentsError, JobDefinitionError, UnknownChannel, UnknownJob
 from taskq.handle.cancel import Cancelled
 from taskq.handle.handle import Handle
-from taskq.job import Job, Pushable
-from taskq.lifespan import Hooks
-from taskq.options import Delay, JobOptions, OnFail
+from taskq.jobs.builtin import CALL, OBJECT, Handles, call_function, function_call, handle_object, object_call
+from taskq.jobs.call import Call
+from taskq.jobs.hooks import Hooks
+from taskq.jobs.job import Job, Pushable
+from taskq.jobs.options import Delay, JobOptions, OnFail
+from taskq.jobs.registry import Registry, check_job_name, job_name
+from taskq.jobs.retry import Backoff
 from taskq.outbox import Outbox
 from taskq.outgoing import Outgoing, Packer
-from taskq.registry import Registry, check_job_name, job_name
-from taskq.retry import Backoff
 
 __all__ = ["Queue"]
 

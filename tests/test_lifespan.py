@@ -9,7 +9,7 @@ import pytest
 
 import taskq
 from taskq.errors import JobDefinitionError, TaskqError
-from taskq.lifespan import Hooks
+from taskq.jobs.hooks import Hooks
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from taskq import JobDefinitionError, Queue
-from taskq.registry import MAX_NAME, check_job_name, job_name
+from taskq.jobs.registry import MAX_NAME, check_job_name, job_name
 
 HERE = __name__
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from taskq.clock import MAX_DELAY
 from taskq.errors import ConfigError
-from taskq.retry import Backoff, RetryPolicy, check_retry_seconds
+from taskq.jobs.retry import Backoff, RetryPolicy, check_retry_seconds
 
 
 @pytest.mark.parametrize(

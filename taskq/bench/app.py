@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from taskq.clock import monotonic
 from taskq.config import Settings
-from taskq.job import Job
+from taskq.jobs.job import Job
 from taskq.queue import Queue
 
 __all__ = ["CHANNEL", "TOLD", "App", "make_app", "nothing", "tell_start"]

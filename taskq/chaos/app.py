@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from taskq.chaos.ledger import note
 from taskq.context import current
-from taskq.job import Job
+from taskq.jobs.job import Job
 from taskq.queue import Queue
 
 __all__ = ["CHANNEL", "LEASE", "STOP_TIMEOUT", "App", "Broken", "anon", "answer", "make_app", "parts", "task"]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from taskq.demo.counting import count
 from taskq.demo.results import Reader, Tally, append
-from taskq.job import Job
+from taskq.jobs.job import Job
 from taskq.queue import Queue
 
 __all__ = ["CHANNEL", "RETRY_SECONDS", "App", "count_file", "make_app", "write_report"]

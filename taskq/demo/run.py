@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from taskq.call import Call
 from taskq.channel import State
 from taskq.clock import monotonic
 from taskq.demo.app import CHANNEL
@@ -18,6 +17,7 @@ from taskq.demo.place import Place
 from taskq.demo.results import Reader, Tally
 from taskq.errors import TaskqError
 from taskq.inspector import Counts
+from taskq.jobs.call import Call
 from taskq.scratch.signals import undisturbed
 from taskq.scratch.worker import Worker
 

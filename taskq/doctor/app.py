@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from taskq.builtin import CALL, OBJECT
 from taskq.doctor.finding import Finding, good, note, unusable
 from taskq.errors import AppError, ConfigError
+from taskq.jobs.builtin import CALL, OBJECT
 from taskq.queue import Queue
 
 __all__ = ["Loaded", "check_app", "load"]

@@ -24,6 +24,7 @@ class Subject(NamedTuple):
 
 
 def read_stored(raw: bytes | None, subject: Subject) -> Ending | None:
+    """Return the stored result that the bytes hold; None for no bytes."""
     return None if raw is None else read_ending(raw, bytes.fromhex(subject.id), subject.signer)
 
 

@@ -7,10 +7,10 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from taskq.builtin import CALL, OBJECT
 from taskq.clock import monotonic
 from taskq.driver.load import reviver
 from taskq.errors import AppError
+from taskq.jobs.builtin import CALL, OBJECT
 from taskq.queue import Queue
 from taskq.scoreboard.slot import Records
 from taskq.supervisor.burial import bury

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import pickle
@@ -92,7 +93,33 @@ def _by_value_pickler() -> Any:
 
 
 def _load_pickle(data: bytes) -> Any:
-    return pickle.loads(data)
+    try:
+        return pickle.loads(data)
+    except ModuleNotFoundError as error:
+        if error.name not in _MOVED:
+            raise
+        return _OldNames(io.BytesIO(data)).load()
+
+
+#: Modules that pickles of taskq 0.1 name, and the modules that have their contents now.
+_MOVED = {
+    "taskq.awaiting": ("taskq.handle.status", "taskq.wire.progress"),
+    "taskq.call": ("taskq.jobs.call",),
+    "taskq.cancelling": ("taskq.handle.cancel",),
+    "taskq.job": ("taskq.jobs.job",),
+    "taskq.options": ("taskq.jobs.options",),
+    "taskq.retry": ("taskq.jobs.retry",),
+}
+
+
+class _OldNames(pickle.Unpickler):
+    """Reads pickles that name modules as they were called in taskq 0.1."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        for home in _MOVED.get(module, (module,))[:-1]:
+            with contextlib.suppress(AttributeError):
+                return super().find_class(home, name)
+        return super().find_class(_MOVED.get(module, (module,))[-1], name)
 
 
 def _dump_json(value: Any) -> bytes:

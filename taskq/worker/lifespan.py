@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from taskq.errors import TaskqError
-from taskq.lifespan import Hooks, state
+from taskq.jobs.hooks import Hooks, state
 from taskq.worker.starting import Stopped, ended_by_sigterm, watched
 
 __all__ = ["Lifespan"]

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 import msgspec
 
-from taskq.builtin import CALL, OBJECT
-from taskq.call import Callee
 from taskq.clock import MAX_DELAY
 from taskq.config import ChannelSettings
 from taskq.errors import ArgumentsError, MalformedMessage, MessageError, SignatureError
-from taskq.job import is_generator
+from taskq.jobs.builtin import CALL, OBJECT
+from taskq.jobs.call import Callee
+from taskq.jobs.job import is_generator
+from taskq.jobs.retry import RetryPolicy
 from taskq.queue import Queue
-from taskq.retry import RetryPolicy
 from taskq.wire.codec import check_python, check_serializer, load_arguments, serializer_of_code
 from taskq.wire.foreign import read_foreign
 from taskq.wire.message import FOREIGN, Body, Message, loss_flag

@@ -10,10 +10,10 @@ import msgspec
 
 from taskq import context as contexts
 from taskq.buffer import drop_left_open
-from taskq.call import Callee
 from taskq.context import Context
-from taskq.options import OnFail
-from taskq.retry import RetryPolicy
+from taskq.jobs.call import Callee
+from taskq.jobs.options import OnFail
+from taskq.jobs.retry import RetryPolicy
 from taskq.wire.codec import Serializer
 from taskq.wire.message import Message
 from taskq.worker.reporter import Report, Reporter

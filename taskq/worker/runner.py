@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from taskq import context as contexts
 from taskq import events
-from taskq.builtin import OBJECT
 from taskq.channel import Outcome, State
 from taskq.clock import delay_ms, monotonic, now_ms
 from taskq.context import Context
@@ -28,7 +27,8 @@ from taskq.errors import (
 )
 from taskq.events import JobEvent, Signal
 from taskq.handle.cancel import CANCELLED_SECONDS
-from taskq.retry import RetryPolicy
+from taskq.jobs.builtin import OBJECT
+from taskq.jobs.retry import RetryPolicy
 from taskq.wire.ending import Ending, ending_of
 from taskq.wire.history import Record, add_record, record_of, records, text_of
 from taskq.wire.message import Message

@@ -14,7 +14,7 @@ import click
 from taskq.cli.commands import root
 from taskq.config.environment import environment_entries
 from taskq.errors import ConfigError
-from taskq.lifespan import Resources
+from taskq.jobs.hooks import Resources
 from tests.support.worker import ROOT
 
 __all__ = ["error_texts", "problem_of_command", "problem_of_name", "problem_of_variable"]

@@ -12,7 +12,7 @@ import pytest
 from taskq import PushOutcomeUnknown, Queue
 from taskq.channel import Keys
 from taskq.driver import pool
-from taskq.job import Job
+from taskq.jobs.job import Job
 from taskq.push import repeat
 from tests.conftest import need
 from tests.push.conftest import MakeQueue

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from taskq import Queue
-from taskq.call import Call
+from taskq.jobs.call import Call
 from taskq.wire.message import Message
 from taskq.worker.opening import Opener
 

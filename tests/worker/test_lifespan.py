@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import taskq
-from taskq.lifespan import Hooks
+from taskq.jobs.hooks import Hooks
 from taskq.worker import starting
 from taskq.worker.lifespan import Lifespan
 from tests.support.wait import wait_until

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from taskq import Backoff
-from taskq.builtin import OBJECT, object_call
 from taskq.errors import ArgumentsError, MalformedMessage, SignatureError, UnsupportedVersion
+from taskq.jobs.builtin import OBJECT, object_call
 from taskq.wire.codec import PYTHON
 from taskq.wire.message import Flag, Message, encode, make_body, new_id, wrap_foreign
 from taskq.worker.opening import Opener, UnknownHere

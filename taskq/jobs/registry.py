@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from taskq.errors import JobDefinitionError
-from taskq.job import Job, home_of
+from taskq.jobs.job import Job, home_of
 
 __all__ = ["Registry", "check_job_name", "job_name"]
 

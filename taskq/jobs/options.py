@@ -12,7 +12,7 @@ from taskq.channel import check_channel_name
 from taskq.clock import MAX_DELAY
 from taskq.config import did_you_mean
 from taskq.errors import ConfigError, JobDefinitionError
-from taskq.retry import Backoff, check_retry_seconds
+from taskq.jobs.retry import Backoff, check_retry_seconds
 from taskq.wire.codec import check_serializer
 
 __all__ = ["PLAIN", "Delay", "JobOptions", "OnFail", "PushChoices", "PushOptions"]

@@ -6,11 +6,11 @@ import functools
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from taskq.call import Call, Callee
 from taskq.errors import ArgumentsError
-from taskq.job import Pushable, is_generator, returns_generator
-from taskq.options import Delay, PushOptions
-from taskq.signature import Signature
+from taskq.jobs.call import Call, Callee
+from taskq.jobs.job import Pushable, is_generator, returns_generator
+from taskq.jobs.options import Delay, PushOptions
+from taskq.jobs.parameters import Signature
 
 __all__ = ["CALL", "OBJECT", "Handles", "call_function", "function_call", "handle_object", "label_of", "object_call"]
 

@@ -12,11 +12,11 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, Unpac
 
 import msgspec
 
-from taskq.call import Call, Callee, Pusher
 from taskq.errors import ArgumentsError, JobDefinitionError
 from taskq.handle.handle import Handle
-from taskq.options import PLAIN, Delay, JobOptions, PushChoices, PushOptions
-from taskq.signature import Signature
+from taskq.jobs.call import Call, Callee, Pusher
+from taskq.jobs.options import PLAIN, Delay, JobOptions, PushChoices, PushOptions
+from taskq.jobs.parameters import Signature
 
 __all__ = ["Job", "Options", "Pushable", "home_of", "is_generator", "returns_generator"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, Protocol, TypeVar, Unpack
 
 from taskq.handle.handle import Handle
-from taskq.options import Delay, JobOptions, PushChoices, PushOptions
-from taskq.signature import Signature
+from taskq.jobs.options import Delay, JobOptions, PushChoices, PushOptions
+from taskq.jobs.parameters import Signature
 
 __all__ = ["Call", "Callee", "Pusher"]
 

@@ -1,0 +1,28 @@
+"""Messages that an earlier version of taskq has pushed."""
+
+from __future__ import annotations
+
+from tests.e2e.conftest import StartWorker, run_burst
+from tests.support.ledger import Ledger
+from tests.support.store import Store
+
+#: relay.push(leaf, 7, Backoff(), Cancelled.TOO_LATE, Progress(1, 2), Status(state="done")), pushed when the job was in `taskq.job`.
+FLAT_MODULES = bytes.fromhex(
+    "010001a21c078e3400000001ccdc2aff808e000000000001a392bc74657374732e6532652e617070732e6561726c6965723a72656c6179c501828005"
+    "957701000000000000288c097461736b712e6a6f62948c095f66696e645f6a6f629493948c1674657374732e6532652e617070732e6561726c696572"
+    "948c046c65616694869452944b078c0e6d7367737065632e5f7574696c73948c0772656275696c649493948c0b7461736b712e7265747279948c0742"
+    "61636b6f66669493947d94288c046261736594473ff00000000000008c06666163746f72944740000000000000008c03636170944740ac2000000000"
+    "008c066a6974746572948875869452948c107461736b712e63616e63656c6c696e67948c0943616e63656c6c65649493948c08746f6f206c61746594"
+    "859452948c0e7461736b712e6177616974696e67948c0850726f6772657373949394284b014b028c00944b004b01749452946809681a8c0653746174"
+    "75739493947d94288c057374617465948c04646f6e65948c07617474656d7074944b008c02627994681d8c08656e6465645f6174944e8c056572726f"
+    "7294681d8c0870726f6772657373944e758694529474942e"
+)
+
+
+def test_a_pickle_that_names_former_modules_runs(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given a message whose pickle names modules of taskq that have moved since, then its job runs with the same values."""
+    assert b"taskq.job" in FLAT_MODULES
+    assert b"taskq.awaiting" in FLAT_MODULES
+    store.client.lpush(store.keys.waiting, FLAT_MODULES)
+    assert run_burst(start_worker, "earlier") == 0
+    assert ledger.values("leaf") == [7]
