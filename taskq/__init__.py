@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from taskq import errors, events
-    from taskq.buffer import Buffer
     from taskq.channel import Outcome, State
     from taskq.context import Context, current, progress
     from taskq.errors import (
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from taskq.jobs.hooks import state
     from taskq.jobs.job import Job
     from taskq.jobs.retry import Backoff
+    from taskq.push.buffer import Buffer
     from taskq.queue import Queue
     from taskq.wire.progress import Progress
 
@@ -110,7 +110,7 @@ __all__ = [
 _HOMES = {
     "AsyncStream": "handle.stream",
     "Backoff": "jobs.retry",
-    "Buffer": "buffer",
+    "Buffer": "push.buffer",
     "Call": "jobs.call",
     "Cancelled": "handle.cancel",
     "Context": "context",

@@ -9,7 +9,6 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 import msgspec
 
-from taskq.buffer import Buffer
 from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings
 from taskq.driver.pool import Sender
 from taskq.errors import ArgumentsError, JobDefinitionError, UnknownChannel, UnknownJob
@@ -22,8 +21,9 @@ from taskq.jobs.job import Job, Pushable
 from taskq.jobs.options import Delay, JobOptions, OnFail
 from taskq.jobs.registry import Registry, check_job_name, job_name
 from taskq.jobs.retry import Backoff
-from taskq.outbox import Outbox
-from taskq.outgoing import Outgoing, Packer
+from taskq.push.buffer import Buffer
+from taskq.push.outbox import Outbox
+from taskq.push.packer import Outgoing, Packer
 
 __all__ = ["Queue"]
 

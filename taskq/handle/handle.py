@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
-from typing import Any, Generic, Protocol, TypeVar, overload
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
+from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 
 from taskq.clock import Timeout
-from taskq.driver.contract import Driver
-from taskq.driver.steps import Steps
 from taskq.errors import NoResult
 from taskq.handle.cancel import Cancelled, ask_cancel, check_order
 from taskq.handle.status import Status, ask_progress, ask_status
 from taskq.handle.stream import AsyncStream, Stream
-from taskq.handle.subject import Subject
+from taskq.handle.subject import Queries, Subject
 from taskq.handle.waiting import await_result, how_to_keep
 from taskq.wire.progress import Progress
 
-__all__ = ["Asker", "Handle"]
+__all__ = ["Handle"]
 
 T = TypeVar("T")
 R_co = TypeVar("R_co", covariant=True)
-
-
-class Asker(Protocol):
-    """Who can ask the server about a message: the queue."""
-
-    def withdraw(self, channel: str, payload: bytes) -> bool: ...
-
-    def take_back(self, message_id: str) -> bool: ...
-
-    def check_sent(self, message_id: str) -> None: ...
-
-    def subject(self, channel: str, message_id: str, payload: bytes | None, keeps: bool | None) -> Subject: ...
-
-    def ask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T: ...
-
-    async def aask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T: ...
 
 
 class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
     """Names one pushed message. `R_co` is what its job returns."""
 
     # Nothing refers back to a handle, so the garbage collector need not look at it: of a large push there are very many.
-    _queue: Asker
+    _queue: Queries
     channel: str
     id: str
     _payload: bytes | None = None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from taskq.clock import Timeout, monotonic, seconds_to_wait
 from taskq.driver.contract import Driver
 from taskq.driver.steps import Patient, Steps
 from taskq.errors import NoResult, ResultTimeout, ServerUnavailable, StreamRestarted
-from taskq.handle.subject import Subject, ask_ending
+from taskq.handle.subject import Queries, Subject, ask_ending
 from taskq.handle.waiting import Lookout
 from taskq.wire.ending import Ending, read_part, value_of
 
@@ -22,14 +22,6 @@ T = TypeVar("T")
 _COUNT = 100
 #: The last position that a server reckons with exactly.
 _LAST = 2**53
-
-
-class Asker(Protocol):
-    """Who asks the server: a queue's outbox."""
-
-    def ask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T: ...
-
-    async def aask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T: ...
 
 
 class _Entry(NamedTuple):
@@ -136,7 +128,7 @@ class _Reader:
 class _Reading:
     """What a stream is read with, from whichever code."""
 
-    def __init__(self, queue: Asker, subject: Subject, after: int, timeout: Timeout) -> None:
+    def __init__(self, queue: Queries, subject: Subject, after: int, timeout: Timeout) -> None:
         self._queue = queue
         self._reader = _Reader(subject, after, timeout)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypeVar
 
 from taskq.driver.contract import Driver
 from taskq.driver.steps import Steps
 from taskq.wire.ending import Ending, read_ending
 from taskq.wire.signing import Signer
 
-__all__ = ["Subject", "ask_ending", "read_stored"]
+__all__ = ["Queries", "Subject", "ask_ending", "read_stored"]
+
+
+T = TypeVar("T")
 
 
 class Subject(NamedTuple):
@@ -21,6 +25,22 @@ class Subject(NamedTuple):
     #: Its bytes as they were pushed, and whether its result is kept: None when this handle was made from an id.
     payload: bytes | None = None
     keeps: bool | None = None
+
+
+class Queries(Protocol):
+    """The queries that a handle needs; a queue's outbox answers them."""
+
+    def withdraw(self, channel: str, payload: bytes) -> bool: ...
+
+    def take_back(self, message_id: str) -> bool: ...
+
+    def check_sent(self, message_id: str) -> None: ...
+
+    def subject(self, channel: str, message_id: str, payload: bytes | None, keeps: bool | None) -> Subject: ...
+
+    def ask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T: ...
+
+    async def aask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T: ...
 
 
 def read_stored(raw: bytes | None, subject: Subject) -> Ending | None:

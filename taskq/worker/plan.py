@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from taskq import context as contexts
-from taskq.buffer import drop_left_open
 from taskq.context import Context
 from taskq.jobs.call import Callee
 from taskq.jobs.options import OnFail
 from taskq.jobs.retry import RetryPolicy
+from taskq.push.buffer import drop_left_open
 from taskq.wire.codec import Serializer
 from taskq.wire.message import Message
 from taskq.worker.reporter import Report, Reporter

@@ -145,7 +145,7 @@ def test_the_embedded_server_is_started_beside_the_loop(tmp_path: Path, monkeypa
         threads.append(threading.current_thread())
         return url
 
-    monkeypatch.setattr("taskq.outbox.server_url", start)
+    monkeypatch.setattr("taskq.push.outbox.server_url", start)
     queue = Queue(channels={"default": {"channel": prefix}}, directory=tmp_path)
     asyncio.run(queue.job(add).apush(1))
     assert len(threads) == 1

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from taskq import Queue, SerializationError, ServerUnavailable
-from taskq.buffer import drop_left_open
+from taskq.push.buffer import drop_left_open
 from tests.push.conftest import MakeQueue
 from tests.push.shelf import Shelf
 from tests.support.servers import ServerProcess

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from taskq import ArgumentsError, JobDefinitionError, Queue
-from taskq.outbox import Outbox
+from taskq.push.outbox import Outbox
 from tests.push.shelf import Shelf
 from tests.support.servers import ServerProcess
 

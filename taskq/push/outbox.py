@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
+from typing import Any, TypeVar
 
-from taskq.answers import Answers
-from taskq.buffer import is_buffered, open_buffer, withdraw
 from taskq.config import ChannelSettings, Settings
-from taskq.driver.contract import Link
+from taskq.driver.batches import batches
+from taskq.driver.contract import Command, Driver, Link
 from taskq.driver.load import load_driver, reviver, server_url
 from taskq.driver.pool import Sender
-from taskq.errors import TaskqError
+from taskq.driver.steps import Steps, arun, run
+from taskq.errors import ArgumentsError, TaskqError
 from taskq.handle.handle import Handle
-from taskq.outgoing import Outgoing, command_of, grouped
+from taskq.handle.subject import Subject
+from taskq.push.buffer import is_buffered, open_buffer, withdraw
+from taskq.push.packer import BATCH, Outgoing
 from taskq.push.repeat import apush, push
-from taskq.wire.message import Message
+from taskq.wire.message import Message, check_message_id
+from taskq.wire.signing import Signer, result_signer
 
-__all__ = ["Outbox"]
+__all__ = ["Outbox", "command_of", "grouped"]
 
 
-class Outbox(Answers):
+T = TypeVar("T")
+
+
+class Outbox:
     """Sends what is packed. Takes messages back, too."""
 
     def __init__(self, settings: Settings, channel: Callable[[str], ChannelSettings]) -> None:
-        super().__init__(settings, channel)
+        self._settings = settings
+        self._channel = channel
+        self._url: str | None = None
+        self._result_signers: dict[str, Signer | None] = {}
         self._senders: dict[str, Sender] = {}
 
     # ---- pushes
@@ -101,6 +111,40 @@ class Outbox(Answers):
         if is_buffered(self, bytes.fromhex(message_id)):
             raise RuntimeError(f"message {message_id} is still in the buffer: leave the block or flush() the buffer first")
 
+    # ---- queries
+
+    def handle(self, message_id: str, channel: str) -> Handle[Any]:
+        """Make the handle of a message anew; raises as `Queue.handle`."""
+        if not isinstance(channel, str):
+            raise ArgumentsError(f"channel is the name of a channel, not {channel!r}")
+        self._channel(channel)
+        return Handle(self, channel, check_message_id(message_id))
+
+    def subject(self, channel: str, message_id: str, payload: bytes | None, keeps: bool | None) -> Subject:
+        """Return what is asked about: a message, with who verifies its result."""
+        prefix = self._channel(channel).channel
+        if prefix not in self._result_signers:
+            self._result_signers[prefix] = result_signer(self._settings, prefix)
+        return Subject(message_id, channel, self._result_signers[prefix], payload, keeps)
+
+    def ask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T:
+        """Ask a question that takes several commands. (The methods of a handle do it.)"""
+        sender = self.sender(channel)
+        return run(question(sender.driver), sender)
+
+    async def aask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T:
+        """The same from async code."""
+        await self.find_server()
+        sender = self.sender(channel)
+        return await arun(question(sender.driver), sender)
+
+    async def find_server(self) -> None:
+        """Learn the server's URL without holding up the event loop: the embedded server may have to be started."""
+        if self._url is None and self._settings.url is None:
+            import asyncio  # an application that only pushes from sync code never needs it
+
+            await asyncio.to_thread(self.url)
+
     # ---- the way there
 
     def url(self) -> str:
@@ -132,3 +176,29 @@ class Outbox(Answers):
 
     def _handle(self, out: Outgoing) -> Handle[Any]:
         return Handle(self, out.channel, out.identity.hex(), out.payload, out.keeps, out.is_stream)
+
+
+def command_of(driver: Driver, group: Sequence[Outgoing]) -> Command:
+    """The command that stores messages of one group."""
+    first = group[0]
+    if first.once:
+        return driver.push_once(first.payload, first.identity.hex(), delay_ms=first.delay_ms, at_ms=first.at_ms)
+    payloads = [out.payload for out in group]
+    if first.delay_ms is None and first.at_ms is None:
+        return driver.push(payloads)
+    return driver.push_later(payloads, delay_ms=first.delay_ms, at_ms=first.at_ms)
+
+
+def grouped(outs: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
+    """Cut into what can travel in one command: the same channel and moment. A repeatable push travels alone.
+
+    Messages of the same channel and moment keep their order; there is none between others.
+    """
+    groups: dict[Any, list[Outgoing]] = {}
+    for out in outs:
+        groups.setdefault(_group_of(out), []).append(out)
+    for (*_, once), alike in groups.items():
+        yield from batches(alike, [len(out.payload) for out in alike], count=1 if once else BATCH)
+
+
+_group_of = attrgetter("channel", "delay_ms", "at_ms", "once")

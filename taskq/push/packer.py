@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from taskq.clock import delay_ms, moment_ms
 from taskq.config import Settings
-from taskq.driver.batches import batches
-from taskq.driver.contract import Command, Driver
 from taskq.errors import MessageTooLarge, SerializationError
 from taskq.jobs.builtin import CALL, OBJECT, label_of
 from taskq.jobs.call import Call, Callee
@@ -21,7 +18,7 @@ from taskq.wire.codec import CODE, PYTHON, Serializer, check_serializer, dump_ar
 from taskq.wire.message import encode, loss_flag, make_body, new_id
 from taskq.wire.signing import Signer
 
-__all__ = ["Outgoing", "Packer", "command_of", "grouped"]
+__all__ = ["Outgoing", "Packer"]
 
 
 #: How many messages travel in one command.
@@ -135,29 +132,3 @@ def _extra(options: PushOptions) -> dict[str, Any] | None:
         "handle_timeout": options.handle_timeout,
     }
     return {name: value for name, value in chosen.items() if value is not None} or None
-
-
-def command_of(driver: Driver, group: Sequence[Outgoing]) -> Command:
-    """The command that stores messages of one group."""
-    first = group[0]
-    if first.once:
-        return driver.push_once(first.payload, first.identity.hex(), delay_ms=first.delay_ms, at_ms=first.at_ms)
-    payloads = [out.payload for out in group]
-    if first.delay_ms is None and first.at_ms is None:
-        return driver.push(payloads)
-    return driver.push_later(payloads, delay_ms=first.delay_ms, at_ms=first.at_ms)
-
-
-def grouped(outs: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
-    """Cut into what can travel in one command: the same channel and moment. A repeatable push travels alone.
-
-    Messages of the same channel and moment keep their order; there is none between others.
-    """
-    groups: dict[Any, list[Outgoing]] = {}
-    for out in outs:
-        groups.setdefault(_group_of(out), []).append(out)
-    for (*_, once), alike in groups.items():
-        yield from batches(alike, [len(out.payload) for out in alike], count=1 if once else BATCH)
-
-
-_group_of = attrgetter("channel", "delay_ms", "at_ms", "once")

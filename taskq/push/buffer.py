@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from taskq.handle.handle import Handle
-from taskq.outgoing import BATCH, Outgoing
+from taskq.push.packer import BATCH, Outgoing
 
 __all__ = ["Buffer", "drop_left_open", "is_buffered", "open_buffer", "withdraw"]
 
