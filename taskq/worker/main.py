@@ -15,8 +15,8 @@ from taskq.queue import Queue
 from taskq.scoreboard.poke import Poke
 from taskq.scoreboard.slot import Record
 from taskq.scoreboard.state import CANT_START, Phase
-from taskq.worker.lifespan import Lifespan
-from taskq.worker.solo import Solo
+from taskq.worker.process.lifespan import Lifespan
+from taskq.worker.serial.engine import Solo
 
 __all__ = ["work"]
 
@@ -48,7 +48,9 @@ def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, record: 
     link: Link = driver.link(5.0)
     engine: Engine
     if channel.concurrency > 1:
-        from taskq.worker.crowd import Crowd  # with it come asyncio and threads, which a worker of one job at a time doesn't need
+        from taskq.worker.concurrent.engine import (
+            Crowd,  # with it come asyncio and threads, which a worker of one job at a time doesn't need
+        )
 
         engine = Crowd(queue, driver, link, record, worker=worker, channel=channel, poke=poke)
     else:

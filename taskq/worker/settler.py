@@ -14,8 +14,8 @@ from typing import Any
 from taskq.clock import monotonic
 from taskq.driver.contract import Command, Driver, Link, Where
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
+from taskq.worker.execute.verdict import Action, Verdict
 from taskq.worker.outage import Outage
-from taskq.worker.verdict import Action, Verdict
 
 __all__ = ["ACK_SECONDS", "Gone", "Settler"]
 

@@ -20,12 +20,12 @@ from taskq.driver.load import load_driver
 from taskq.scoreboard.slot import BATCH_LIMIT, Record, Records
 from taskq.supervisor.child import make_lock
 from taskq.wire.message import Message
-from taskq.worker.executor import SyncExecutor
-from taskq.worker.loop import Loop
-from taskq.worker.opening import Opener
-from taskq.worker.runner import Runner
+from taskq.worker.execute.executor import SyncExecutor
+from taskq.worker.execute.runner import Runner
+from taskq.worker.execute.unpacker import Opener
+from taskq.worker.process.signals import Waiter
+from taskq.worker.serial.loop import Loop
 from taskq.worker.settler import Settler
-from taskq.worker.waiter import Waiter
 from tests.support.servers import ServerProcess, valkey_binary
 
 _CALLS = 20_000

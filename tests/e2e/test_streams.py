@@ -13,7 +13,7 @@ import pytest
 
 from taskq import ArgumentsError, JobFailed, NoResult, ResultTimeout, StreamRestarted
 from taskq.channel import State
-from taskq.worker.streams import UNREAD_LIMIT
+from taskq.worker.execute.generators import UNREAD_LIMIT
 from tests.e2e.apps import yielding
 from tests.e2e.conftest import StartWorker, run_burst
 from tests.support.ledger import Ledger

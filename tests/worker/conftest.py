@@ -9,7 +9,7 @@ import pytest
 from taskq import Queue
 from taskq.jobs.call import Call
 from taskq.wire.message import Message
-from taskq.worker.opening import Opener
+from taskq.worker.execute.unpacker import Opener
 
 
 class Bench:

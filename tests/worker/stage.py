@@ -7,8 +7,8 @@ from typing import Any
 
 from taskq import context
 from taskq.wire.message import Message
-from taskq.worker.runner import Runner
-from taskq.worker.verdict import Verdict
+from taskq.worker.execute.runner import Runner
+from taskq.worker.execute.verdict import Verdict
 from tests.worker.conftest import Bench
 
 __all__ = ["MAX_CRASHES", "FakeExecutor", "FakeWatcher", "Stage"]

@@ -11,9 +11,9 @@ import pytest
 
 from taskq.clock import monotonic
 from taskq.scoreboard.slot import Record, Records
-from taskq.worker.canceller import Canceller
-from taskq.worker.executor import SyncExecutor
-from taskq.worker.waiter import Waiter
+from taskq.worker.execute.executor import SyncExecutor
+from taskq.worker.process.signals import Waiter
+from taskq.worker.serial.cancel import Canceller
 from tests.worker.stage import Stage
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from taskq.errors import JobTimeout
-from taskq.worker.executor import SyncExecutor
+from taskq.worker.execute.executor import SyncExecutor
 
 
 @pytest.fixture

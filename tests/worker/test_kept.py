@@ -14,9 +14,9 @@ from taskq.wire.codec import check_serializer
 from taskq.wire.ending import Ending, read_ending, value_of
 from taskq.wire.history import pack_record, record_of
 from taskq.wire.signing import result_signer
-from taskq.worker.keeping import CannotKeep, Keeper
-from taskq.worker.runner import Runner
-from taskq.worker.verdict import ACKED, Action, Verdict
+from taskq.worker.execute.results import CannotKeep, Keeper
+from taskq.worker.execute.runner import Runner
+from taskq.worker.execute.verdict import ACKED, Action, Verdict
 from tests.worker.conftest import Bench
 from tests.worker.stage import FakeExecutor, FakeWatcher, Stage
 

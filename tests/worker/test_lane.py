@@ -11,11 +11,11 @@ import pytest
 
 from taskq.clock import monotonic
 from taskq.scoreboard.slot import Records
-from taskq.worker.alarm import Alarm
-from taskq.worker.arunner import BROKEN_OFF
-from taskq.worker.lane import REFUSED, Lane, Said, Tools
-from taskq.worker.threads import ThreadExecutor
-from taskq.worker.verdict import Verdict
+from taskq.worker.concurrent.lane import REFUSED, Lane, Said, Tools
+from taskq.worker.concurrent.threads import ThreadExecutor
+from taskq.worker.concurrent.timers import Alarm
+from taskq.worker.execute.async_runner import BROKEN_OFF
+from taskq.worker.execute.verdict import Verdict
 from tests.worker.conftest import Bench
 
 

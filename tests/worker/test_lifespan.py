@@ -11,8 +11,8 @@ import pytest
 
 import taskq
 from taskq.jobs.hooks import Hooks
-from taskq.worker import starting
-from taskq.worker.lifespan import Lifespan
+from taskq.worker.process import lifespan as starting
+from taskq.worker.process.lifespan import Lifespan
 from tests.support.wait import wait_until
 
 

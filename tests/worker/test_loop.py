@@ -14,8 +14,8 @@ from taskq.driver.load import load_driver
 from taskq.scoreboard.slot import Records
 from taskq.supervisor.child import make_lock
 from taskq.wire.message import Message
-from taskq.worker.loop import Loop
-from taskq.worker.verdict import ACKED, Verdict
+from taskq.worker.execute.verdict import ACKED, Verdict
+from taskq.worker.serial.loop import Loop
 from tests.support.hand import HandWorker
 from tests.support.servers import ServerProcess
 
@@ -101,7 +101,7 @@ class Scene:
 
 @pytest.fixture
 def scene(url: str, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    monkeypatch.setattr("taskq.worker.loop.Prefetch", Doubling)
+    monkeypatch.setattr("taskq.worker.serial.loop.Prefetch", Doubling)
     scene = Scene(url, prefix)
     yield scene
     scene.close()

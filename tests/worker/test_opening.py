@@ -14,8 +14,8 @@ from taskq.errors import ArgumentsError, MalformedMessage, SignatureError, Unsup
 from taskq.jobs.builtin import OBJECT, object_call
 from taskq.wire.codec import PYTHON
 from taskq.wire.message import Flag, Message, encode, make_body, new_id, wrap_foreign
-from taskq.worker.opening import Opener, UnknownHere
-from taskq.worker.plan import Plan
+from taskq.worker.execute.run import Plan
+from taskq.worker.execute.unpacker import Opener, UnknownHere
 from tests.worker.conftest import Bench
 
 

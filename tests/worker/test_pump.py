@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from taskq.worker.pump import Pump
+from taskq.worker.concurrent.pump import Pump
 
 
 def _pump(heard: list[bytes], held: list[str]) -> tuple[Pump, list[Any]]:

@@ -14,8 +14,8 @@ from taskq.driver.contract import Command
 from taskq.driver.redis.driver import RedisDriver
 from taskq.errors import QueueFull, ServerUnavailable
 from taskq.wire.progress import Progress, read_progress
-from taskq.worker import reporter
-from taskq.worker.reporter import Report, Reporter
+from taskq.worker.execute import progress as reporter
+from taskq.worker.execute.progress import Report, Reporter
 from tests.support.wait import wait_until
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from taskq.wire.message import Message
-from taskq.worker.roster import Roster
+from taskq.worker.concurrent.lane_pool import Roster
 from tests.worker.conftest import Bench
 
 

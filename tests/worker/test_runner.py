@@ -15,9 +15,9 @@ from taskq.channel import State
 from taskq.wire.ending import read_ending
 from taskq.wire.history import pack_record, record_of, records
 from taskq.wire.message import Message, encode, make_body, new_id, wrap_foreign
-from taskq.worker.arunner import AsyncRunner
-from taskq.worker.runner import LostForGood
-from taskq.worker.verdict import ACKED, Action
+from taskq.worker.execute.async_runner import AsyncRunner
+from taskq.worker.execute.runner import LostForGood
+from taskq.worker.execute.verdict import ACKED, Action
 from tests.worker.conftest import Bench
 from tests.worker.stage import MAX_CRASHES, FakeExecutor, FakeWatcher, Stage
 
@@ -112,7 +112,7 @@ def test_the_supervisor_is_told_before_the_job_runs(stage: Stage) -> None:
 
 def test_the_deadline_begins_and_ends_with_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a limit of 2 s, then the deadline counts from the call, not from the claim, and is gone when the job has ended."""
-    monkeypatch.setattr("taskq.worker.runner.monotonic", lambda: 150.0)
+    monkeypatch.setattr("taskq.worker.execute.runner.monotonic", lambda: 150.0)
     stage = Stage(handle_timeout=2)
     stage.run()
     assert stage.watcher.told == [("work", 1234, 152.0, 5000), ("work", 1234, 0.0, -1)]
@@ -134,7 +134,7 @@ def test_on_fail_has_a_deadline_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     """Given a limit and a job that fails for good, then on_fail is called with the same limit, and the supervisor knows until when."""
     stage = Stage(handle_timeout=2, max_attempts=1)
     verdict = stage.run(ValueError("no"))
-    monkeypatch.setattr("taskq.worker.runner.monotonic", lambda: 300.0)
+    monkeypatch.setattr("taskq.worker.execute.runner.monotonic", lambda: 300.0)
     assert verdict.announce is not None
     verdict.announce()
     job, _, deadline, retry_ms = stage.watcher.told[-1]

@@ -12,8 +12,8 @@ from taskq.config import ChannelSettings
 from taskq.driver.contract import Command
 from taskq.driver.redis.driver import RedisDriver
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
+from taskq.worker.execute.verdict import ACKED, Action, Verdict
 from taskq.worker.settler import Gone, Settler
-from taskq.worker.verdict import ACKED, Action, Verdict
 
 ID = bytes(range(16))
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from taskq.errors import JobCancelled, JobTimeout
-from taskq.worker.alarm import Alarm
-from taskq.worker.threads import Interrupt, ThreadExecutor
+from taskq.worker.concurrent.threads import Interrupt, ThreadExecutor
+from taskq.worker.concurrent.timers import Alarm
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_who_takes_a_lock_for_too_long_is_hit_all_the_same(executor: ThreadExecu
 def test_nothing_follows_the_limit_and_nothing_comes_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a call that is told again and again, then each exception is sent once, and after JobTimeout no other."""
     sent: list[Any] = []
-    monkeypatch.setattr("taskq.worker.threads._raise_in", lambda thread, kind: sent.append(kind))
+    monkeypatch.setattr("taskq.worker.concurrent.threads._raise_in", lambda thread, kind: sent.append(kind))
     interrupt = Interrupt()
     for kind in (JobCancelled, JobCancelled, JobTimeout, JobTimeout, JobCancelled):
         interrupt.send(kind)
@@ -189,7 +189,7 @@ def test_closing_takes_back_what_was_sent_and_waits_for_who_is_sending(monkeypat
             assert go_on.wait(10)
         done.append("sent" if kind is JobTimeout else "taken back")
 
-    monkeypatch.setattr("taskq.worker.threads._raise_in", raise_in)
+    monkeypatch.setattr("taskq.worker.concurrent.threads._raise_in", raise_in)
     interrupt = Interrupt()
     sender = threading.Thread(target=interrupt.send, args=(JobTimeout,))
     sender.start()

@@ -11,7 +11,7 @@ from taskq import Drop, JobTimeout, Outcome, Requeue, Retry
 from taskq.channel import State
 from taskq.wire.history import pack_record, record_of, records
 from taskq.wire.message import Message
-from taskq.worker.verdict import ACKED, Action
+from taskq.worker.execute.verdict import ACKED, Action
 from tests.worker.stage import Stage
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from taskq.worker.waiter import Waiter
+from taskq.worker.process.signals import Waiter
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 

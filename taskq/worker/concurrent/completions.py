@@ -11,13 +11,13 @@ import msgspec
 from taskq.clock import monotonic
 from taskq.scoreboard.slot import Record
 from taskq.scoreboard.state import Phase
-from taskq.worker.arunner import BROKEN_OFF
-from taskq.worker.lane import ANNOUNCED, REFUSED, Lane, Said
-from taskq.worker.roster import Roster
+from taskq.worker.concurrent.lane import ANNOUNCED, REFUSED, Lane, Said
+from taskq.worker.concurrent.lane_pool import Roster
+from taskq.worker.concurrent.wakeup import Sleeper
+from taskq.worker.execute.async_runner import BROKEN_OFF
+from taskq.worker.execute.verdict import ACKED, Action, Verdict
+from taskq.worker.process.restore import Surroundings
 from taskq.worker.settler import Gone, Settler
-from taskq.worker.sleeper import Sleeper
-from taskq.worker.surroundings import Surroundings
-from taskq.worker.verdict import ACKED, Action, Verdict
 
 __all__ = ["Till"]
 

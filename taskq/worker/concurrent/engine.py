@@ -13,16 +13,16 @@ from taskq.driver.contract import Driver, Link
 from taskq.queue import Queue
 from taskq.scoreboard.poke import Poke
 from taskq.scoreboard.slot import Record
-from taskq.worker.alarm import Alarm
-from taskq.worker.eventloop import new_loop
+from taskq.worker.concurrent.completions import Till
+from taskq.worker.concurrent.lane import Lane, Tools
+from taskq.worker.concurrent.pump import Crew, Post, Pump
+from taskq.worker.concurrent.threads import ThreadExecutor
+from taskq.worker.concurrent.timers import Alarm
+from taskq.worker.concurrent.wakeup import Sleeper
+from taskq.worker.execute.eventloop import new_loop
+from taskq.worker.execute.unpacker import Opener
 from taskq.worker.intake import Intake
-from taskq.worker.lane import Lane, Tools
-from taskq.worker.opening import Opener
-from taskq.worker.pump import Crew, Post, Pump
 from taskq.worker.settler import Settler
-from taskq.worker.sleeper import Sleeper
-from taskq.worker.threads import ThreadExecutor
-from taskq.worker.till import Till
 
 __all__ = ["Crowd"]
 

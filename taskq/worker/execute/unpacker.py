@@ -19,10 +19,10 @@ from taskq.wire.codec import check_python, check_serializer, load_arguments, ser
 from taskq.wire.foreign import read_foreign
 from taskq.wire.message import FOREIGN, Body, Message, loss_flag
 from taskq.wire.signing import result_signer
-from taskq.worker.keeping import Keeper
-from taskq.worker.plan import Plan, Recipe
-from taskq.worker.reporter import Reporter
-from taskq.worker.streams import Streams
+from taskq.worker.execute.generators import Streams
+from taskq.worker.execute.progress import Reporter
+from taskq.worker.execute.results import Keeper
+from taskq.worker.execute.run import Plan, Recipe
 
 __all__ = ["Opener", "UnknownHere", "result_ttl_of"]
 

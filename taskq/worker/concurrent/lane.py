@@ -16,12 +16,12 @@ from taskq.clock import monotonic, now_ms
 from taskq.scoreboard.slot import Record
 from taskq.scoreboard.state import HARD_GRACE
 from taskq.wire.message import Message
-from taskq.worker.alarm import Alarm, Bell
-from taskq.worker.arunner import AsyncRunner
-from taskq.worker.executor import Executor
-from taskq.worker.opening import Opener
-from taskq.worker.threads import ThreadExecutor
-from taskq.worker.verdict import Action, Verdict
+from taskq.worker.concurrent.threads import ThreadExecutor
+from taskq.worker.concurrent.timers import Alarm, Bell
+from taskq.worker.execute.async_runner import AsyncRunner
+from taskq.worker.execute.executor import Executor
+from taskq.worker.execute.unpacker import Opener
+from taskq.worker.execute.verdict import Action, Verdict
 
 __all__ = ["ANNOUNCED", "REFUSED", "Desk", "Lane", "Said", "Tools"]
 

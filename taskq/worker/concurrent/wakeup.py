@@ -7,7 +7,7 @@ import os
 import select
 from collections.abc import Iterable
 
-from taskq.worker.waiter import SIGTERM, Waiter
+from taskq.worker.process.signals import SIGTERM, Waiter
 
 __all__ = ["Sleeper"]
 

@@ -12,13 +12,13 @@ from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.scoreboard.slot import BATCH_LIMIT, Record
 from taskq.scoreboard.state import Phase, block_seconds
 from taskq.wire.message import Message
+from taskq.worker.execute.runner import Runner
+from taskq.worker.execute.verdict import ACKED, Action
 from taskq.worker.intake import Intake
 from taskq.worker.prefetch import Prefetch
-from taskq.worker.runner import Runner
+from taskq.worker.process.restore import Surroundings
+from taskq.worker.process.signals import Waiter
 from taskq.worker.settler import Gone, Settler
-from taskq.worker.surroundings import Surroundings
-from taskq.worker.verdict import ACKED, Action
-from taskq.worker.waiter import Waiter
 
 __all__ = ["Loop"]
 

@@ -6,9 +6,9 @@ import signal
 from types import FrameType
 
 from taskq.scoreboard.slot import Record
-from taskq.worker.executor import SyncExecutor
-from taskq.worker.runner import Runner
-from taskq.worker.waiter import Waiter
+from taskq.worker.execute.executor import SyncExecutor
+from taskq.worker.execute.runner import Runner
+from taskq.worker.process.signals import Waiter
 
 __all__ = ["Canceller"]
 

@@ -13,7 +13,7 @@ from taskq.driver.contract import Driver, Part
 from taskq.driver.steps import Caller, Patient, Steps, arun, run
 from taskq.errors import QueueFull, Requeue, ServerUnavailable, TaskqError
 from taskq.wire.codec import Serializer
-from taskq.worker.keeping import CannotKeep, Keeper
+from taskq.worker.execute.results import CannotKeep, Keeper
 
 __all__ = ["UNREAD_LIMIT", "GivenUp", "PartsLost", "Streams", "Unread"]
 

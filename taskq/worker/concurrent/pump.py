@@ -16,13 +16,13 @@ from taskq.driver.contract import Command, Driver, Link
 from taskq.scoreboard.slot import Record
 from taskq.scoreboard.state import SLOW_SECONDS, Phase
 from taskq.wire.message import Message
-from taskq.worker.ear import TROUBLE, Ear
+from taskq.worker.concurrent.blocking_reserve import TROUBLE, Ear
+from taskq.worker.concurrent.completions import Till
+from taskq.worker.concurrent.lane import Lane
+from taskq.worker.concurrent.lane_pool import Roster
+from taskq.worker.concurrent.wakeup import Sleeper
 from taskq.worker.intake import Intake
-from taskq.worker.lane import Lane
-from taskq.worker.roster import Roster
 from taskq.worker.settler import ACK_SECONDS, Gone, Settler
-from taskq.worker.sleeper import Sleeper
-from taskq.worker.till import Till
 
 __all__ = ["Crew", "Post", "Pump"]
 

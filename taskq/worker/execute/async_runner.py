@@ -13,12 +13,12 @@ from taskq.clock import monotonic
 from taskq.errors import JobCancelled
 from taskq.events import JobEvent
 from taskq.wire.message import Message
-from taskq.worker.eventloop import in_time
-from taskq.worker.executor import Executor
-from taskq.worker.opening import Opener
-from taskq.worker.plan import Plan
-from taskq.worker.runner import Runner, Watcher
-from taskq.worker.verdict import Action, Verdict
+from taskq.worker.execute.eventloop import in_time
+from taskq.worker.execute.executor import Executor
+from taskq.worker.execute.run import Plan
+from taskq.worker.execute.runner import Runner, Watcher
+from taskq.worker.execute.unpacker import Opener
+from taskq.worker.execute.verdict import Action, Verdict
 
 __all__ = ["BROKEN_OFF", "AsyncRunner"]
 

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from taskq.errors import JobCancelled, JobTimeout
-from taskq.worker.eventloop import in_time, new_loop
+from taskq.worker.execute.eventloop import in_time, new_loop
 
 __all__ = ["Executor", "SyncExecutor"]
 

@@ -16,7 +16,7 @@ from taskq.jobs.retry import RetryPolicy
 from taskq.push.buffer import drop_left_open
 from taskq.wire.codec import Serializer
 from taskq.wire.message import Message
-from taskq.worker.reporter import Report, Reporter
+from taskq.worker.execute.progress import Report, Reporter
 
 __all__ = ["Plan", "Recipe"]
 

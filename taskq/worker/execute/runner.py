@@ -32,11 +32,11 @@ from taskq.jobs.retry import RetryPolicy
 from taskq.wire.ending import Ending, ending_of
 from taskq.wire.history import Record, add_record, record_of, records, text_of
 from taskq.wire.message import Message
-from taskq.worker.executor import Executor
-from taskq.worker.keeping import GENERATORS, NOTHING_RAN, CannotKeep, NothingRan
-from taskq.worker.opening import Opener, UnknownHere, result_ttl_of
-from taskq.worker.plan import Plan
-from taskq.worker.verdict import ACKED, Action, Verdict
+from taskq.worker.execute.executor import Executor
+from taskq.worker.execute.results import GENERATORS, NOTHING_RAN, CannotKeep, NothingRan
+from taskq.worker.execute.run import Plan
+from taskq.worker.execute.unpacker import Opener, UnknownHere, result_ttl_of
+from taskq.worker.execute.verdict import ACKED, Action, Verdict
 
 __all__ = ["LostForGood", "Runner", "Watcher"]
 

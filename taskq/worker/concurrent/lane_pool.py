@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from contextvars import Context
 
 from taskq.wire.message import Message
-from taskq.worker.lane import Lane
+from taskq.worker.concurrent.lane import Lane
 
 __all__ = ["Roster"]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from taskq.clock import monotonic
 from taskq.errors import JobCancelled, JobTimeout
-from taskq.worker.alarm import Alarm
-from taskq.worker.eventloop import in_time
+from taskq.worker.concurrent.timers import Alarm
+from taskq.worker.execute.eventloop import in_time
 
 __all__ = ["Interrupt", "ThreadExecutor"]
 

@@ -9,12 +9,12 @@ from taskq.driver.contract import Driver, Link
 from taskq.queue import Queue
 from taskq.scoreboard.poke import Poke
 from taskq.scoreboard.slot import Record
-from taskq.worker.canceller import Canceller
-from taskq.worker.executor import SyncExecutor
-from taskq.worker.loop import Loop
-from taskq.worker.opening import Opener
-from taskq.worker.runner import Runner
-from taskq.worker.waiter import Waiter
+from taskq.worker.execute.executor import SyncExecutor
+from taskq.worker.execute.runner import Runner
+from taskq.worker.execute.unpacker import Opener
+from taskq.worker.process.signals import Waiter
+from taskq.worker.serial.cancel import Canceller
+from taskq.worker.serial.loop import Loop
 
 __all__ = ["Solo"]
 
