@@ -24,7 +24,7 @@ from taskq.inspector import Inspector
 from taskq.scratch.server import scratch_server
 from taskq.scratch.signals import stop_signals, undisturbed
 from taskq.scratch.worker import Worker
-from taskq.supervisor.ready import wait_for
+from taskq.supervisor.polling import wait_for
 
 __all__ = ["Place", "scratch_place"]
 

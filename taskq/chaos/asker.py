@@ -17,7 +17,7 @@ from taskq.chaos.ledger import FIRST_ASKED, note
 from taskq.clock import monotonic
 from taskq.errors import PushError, PushOutcomeUnknown, ServerUnavailable, StreamRestarted, TaskqError
 from taskq.handle.handle import Handle
-from taskq.supervisor.child import die_with_parent, fork
+from taskq.supervisor.processes.fork import die_with_parent, fork
 
 __all__ = ["Asker"]
 

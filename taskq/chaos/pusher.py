@@ -20,7 +20,7 @@ from taskq.clock import monotonic
 from taskq.errors import PushOutcomeUnknown, QueueFull, ServerUnavailable, TaskqError
 from taskq.jobs.call import Call
 from taskq.push.repeat import push
-from taskq.supervisor.child import die_with_parent, fork
+from taskq.supervisor.processes.fork import die_with_parent, fork
 
 __all__ = ["Order", "Pusher"]
 

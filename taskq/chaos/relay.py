@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from taskq.clock import monotonic
-from taskq.supervisor.child import Connection, die_with_parent, fork, make_pipe
+from taskq.supervisor.processes.fork import Connection, die_with_parent, fork, make_pipe
 
 __all__ = ["Relay"]
 

@@ -18,7 +18,7 @@ from taskq.errors import ServerUnavailable
 from taskq.events import ProcessEvent
 from taskq.logs import set_up_logging
 from taskq.queue import Queue
-from taskq.supervisor.child import die_with_parent, fork
+from taskq.supervisor.processes.fork import die_with_parent, fork
 
 __all__ = ["Seat", "Seats"]
 

@@ -12,7 +12,7 @@ from taskq.clock import monotonic
 from taskq.logs import set_up_logging
 from taskq.queue import Queue
 from taskq.scratch.signals import STOPPING, undisturbed
-from taskq.supervisor.child import die_with_parent, fork
+from taskq.supervisor.processes.fork import die_with_parent, fork
 
 __all__ = ["Worker", "processors"]
 

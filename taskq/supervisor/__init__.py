@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskq.supervisor.entry import run_worker, work
 from taskq.supervisor.options import WorkerOptions
+from taskq.supervisor.run import run_worker, work
 
 __all__ = ["WorkerOptions", "run_worker", "work"]

@@ -6,7 +6,7 @@ import logging
 
 from taskq.config import mask_url
 from taskq.supervisor.plan import Plan
-from taskq.supervisor.zygote import AppInfo
+from taskq.supervisor.processes.zygote import AppInfo
 
 __all__ = ["log_banner"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from taskq.supervisor.crew import Crew
+from taskq.supervisor.duties import Crew
 
 __all__ = ["Burst"]
 

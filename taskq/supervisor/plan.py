@@ -9,7 +9,7 @@ from taskq.driver.load import load_driver, server_url
 from taskq.driver.redis.checks import ask_eviction, check_kinds, check_rights, check_server
 from taskq.errors import UnknownChannel
 from taskq.supervisor.options import WorkerOptions
-from taskq.supervisor.zygote import AppInfo
+from taskq.supervisor.processes.zygote import AppInfo
 
 __all__ = ["Plan", "make_plan"]
 

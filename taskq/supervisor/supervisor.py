@@ -15,12 +15,12 @@ from taskq.events import ProcessEvent
 from taskq.queue import Queue
 from taskq.supervisor.banner import log_banner
 from taskq.supervisor.burst import Burst
+from taskq.supervisor.manager import Staff
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, make_plan
-from taskq.supervisor.ready import wait_for
+from taskq.supervisor.polling import wait_for
+from taskq.supervisor.processes.zygote import AppInfo, Failed
 from taskq.supervisor.signals import SignalInbox
-from taskq.supervisor.staff import Staff
-from taskq.supervisor.zygote import AppInfo, Failed
 
 __all__ = ["Supervisor"]
 

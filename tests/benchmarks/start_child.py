@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import multiprocess
 
-from taskq.supervisor.child import fork, make_pipe
+from taskq.supervisor.processes.fork import fork, make_pipe
 
 CHILDREN = 20
 APP = "taskq_sample_app"
@@ -60,7 +60,7 @@ class Child(NamedTuple):
 
 
 def zygote(orders: Any, freeze: bool) -> None:
-    """Load the app and fork children as told, as taskq.supervisor.zygote does."""
+    """Load the app and fork children as told, as taskq.supervisor.processes.zygote does."""
     app = importlib.import_module(APP)
     if freeze:
         app.gc.collect()

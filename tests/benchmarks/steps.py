@@ -18,7 +18,7 @@ from taskq import context as contexts
 from taskq.clock import monotonic
 from taskq.driver.load import load_driver
 from taskq.scoreboard.slot import BATCH_LIMIT, Record, Records
-from taskq.supervisor.child import make_lock
+from taskq.supervisor.processes.fork import make_lock
 from taskq.wire.message import Message
 from taskq.worker.execute.executor import SyncExecutor
 from taskq.worker.execute.runner import Runner

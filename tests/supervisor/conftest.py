@@ -11,8 +11,8 @@ import pytest
 from taskq import Queue
 from taskq.scoreboard.slot import Records
 from taskq.scoreboard.state import Phase
-from taskq.supervisor.child import Child
-from taskq.supervisor.team import Team
+from taskq.supervisor.channel import Team
+from taskq.supervisor.processes.child import Child
 from taskq.wire.message import Message
 from tests.support.hand import HandWorker
 from tests.support.servers import ServerProcess

@@ -10,8 +10,8 @@ import pytest
 
 from taskq.channel import State
 from taskq.scoreboard.state import CANT_START, Phase
-from taskq.supervisor.burial import bury
-from taskq.supervisor.child import Child, Death
+from taskq.supervisor.processes.child import Child, Death
+from taskq.supervisor.reap import bury
 from taskq.wire.history import records
 from taskq.wire.message import Message
 from tests.supervisor.conftest import Office

@@ -8,9 +8,9 @@ import pytest
 from taskq.channel import State
 from taskq.clock import monotonic, now_ms
 from taskq.handle.cancel import Order
-from taskq.supervisor.burial import bury
-from taskq.supervisor.cancels import CANCEL_GRACE, Cancels
-from taskq.supervisor.child import Death
+from taskq.supervisor.processes.child import Death
+from taskq.supervisor.reap import bury
+from taskq.supervisor.services.cancels import CANCEL_GRACE, Cancels
 from taskq.wire.ending import read_ending
 from tests.supervisor.conftest import Office
 

@@ -13,7 +13,8 @@ from collections.abc import Callable
 import pytest
 
 from taskq.scoreboard.slot import Record, Records
-from taskq.supervisor.child import Child, Death, die_with_parent, fork, make_pipe
+from taskq.supervisor.processes.child import Child, Death
+from taskq.supervisor.processes.fork import die_with_parent, fork, make_pipe
 from tests.support.processes import is_alive
 from tests.support.wait import wait_until
 

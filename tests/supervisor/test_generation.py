@@ -15,10 +15,10 @@ import pytest
 from taskq import Queue
 from taskq.scoreboard.slot import Records
 from taskq.scoreboard.state import Phase
-from taskq.supervisor.child import make_lock
-from taskq.supervisor.generation import Generation
 from taskq.supervisor.options import WorkerOptions
-from taskq.supervisor.zygote import AppInfo, Estate, Exited, Failed, Spawn, Started
+from taskq.supervisor.processes.fork import make_lock
+from taskq.supervisor.processes.generation import Generation
+from taskq.supervisor.processes.zygote import AppInfo, Estate, Exited, Failed, Spawn, Started
 from taskq.worker_id import new_worker_id
 from tests.support.processes import is_alive
 from tests.support.servers import ServerProcess

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from taskq.clock import monotonic
-from taskq.supervisor.services import Heartbeat
+from taskq.supervisor.services.heartbeat import Heartbeat
 from tests.supervisor.conftest import Office
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from taskq.channel import State
-from taskq.supervisor.lengths import EVERY_MESSAGES, EVERY_SECONDS, Lengths
+from taskq.supervisor.services.lengths import EVERY_MESSAGES, EVERY_SECONDS, Lengths
 from tests.supervisor.conftest import Office
 
 

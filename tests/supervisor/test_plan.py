@@ -12,7 +12,7 @@ from taskq.errors import ServerRefused, UnknownChannel
 from taskq.supervisor.banner import log_banner
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, make_plan
-from taskq.supervisor.zygote import AppInfo
+from taskq.supervisor.processes.zygote import AppInfo
 from tests.conftest import OwnServer
 from tests.support.servers import ServerProcess
 

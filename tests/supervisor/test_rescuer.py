@@ -9,8 +9,9 @@ import pytest
 
 from taskq import Queue
 from taskq.clock import monotonic
-from taskq.supervisor.services import Heartbeat, Rescuer
-from taskq.supervisor.team import Team
+from taskq.supervisor.channel import Team
+from taskq.supervisor.services.heartbeat import Heartbeat
+from taskq.supervisor.services.rescue import Rescuer
 from tests.support.hand import HandWorker
 from tests.support.servers import ServerProcess
 from tests.support.wait import wait_until
@@ -88,7 +89,7 @@ def test_the_longer_of_two_leases_counts(
     over = _fall_silent(queue, server, prefix, longer, 70.0)
     quick = _fall_silent(queue, server, prefix, short, 2.0)
     clock = [100.0]
-    monkeypatch.setattr("taskq.supervisor.services.monotonic", lambda: clock[0])
+    monkeypatch.setattr("taskq.supervisor.services.rescue.monotonic", lambda: clock[0])
     seen = []
     for _ in range(200):  # it looks without a gap
         rescuer.tick(clock[0])

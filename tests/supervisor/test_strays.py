@@ -9,8 +9,8 @@ import pytest
 from taskq import Queue
 from taskq.clock import monotonic
 from taskq.driver.contract import Rescue
-from taskq.supervisor.strays import Ghosts, Sweep
-from taskq.supervisor.team import Team
+from taskq.supervisor.channel import Team
+from taskq.supervisor.services.orphans import Ghosts, Sweep
 from tests.support.hand import HandWorker
 from tests.support.servers import ServerProcess
 from tests.support.wait import wait_until

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
-from taskq.supervisor.team import Team
+from taskq.supervisor.channel import Team
 from tests.supervisor.conftest import Office
 
 
@@ -31,7 +31,7 @@ class BrokenLink:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, to be set by the test."""
     now = [100.0]
-    monkeypatch.setattr("taskq.supervisor.team.monotonic", lambda: now[0])
+    monkeypatch.setattr("taskq.supervisor.channel.monotonic", lambda: now[0])
     return now
 
 

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 
-from taskq.supervisor.generation import Succession
-from taskq.supervisor.vigil import ANSWER_SECONDS, Vigil, is_gone
+from taskq.supervisor.processes.generation import Succession
+from taskq.supervisor.processes.liveness import ANSWER_SECONDS, Vigil, is_gone
 from tests.supervisor.conftest import Office
 from tests.support.wait import wait_until
 

@@ -11,7 +11,7 @@ import pytest
 from taskq.channel import State
 from taskq.clock import monotonic
 from taskq.scoreboard.state import Phase
-from taskq.supervisor.watch import Watch
+from taskq.supervisor.services.watchdog import Watch
 from tests.supervisor.conftest import Office
 from tests.support.servers import ServerProcess
 

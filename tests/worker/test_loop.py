@@ -12,7 +12,7 @@ from taskq.clock import monotonic
 from taskq.driver.contract import Blame, Rescue
 from taskq.driver.load import load_driver
 from taskq.scoreboard.slot import Records
-from taskq.supervisor.child import make_lock
+from taskq.supervisor.processes.fork import make_lock
 from taskq.wire.message import Message
 from taskq.worker.execute.verdict import ACKED, Verdict
 from taskq.worker.serial.loop import Loop

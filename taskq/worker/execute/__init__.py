@@ -1,1 +1,15 @@
-"""execute."""
+"""Run one message: from its bytes to a verdict. Nothing here talks to the server, except for progress reports and stream items.
+
+    verdict         what is decided about a message after its run
+    progress        progress reports of running jobs
+    results         the return value, or the reason that there is none, as the bytes that are stored
+    generators      generator jobs: store each item
+    run             a run: the parts that all messages of a job share, and the parts of one message
+    unpacker        from bytes to a run: read, verify, look up, decode
+    eventloop       the event loop of a worker process
+    executor        call the function within its time limit, in the main thread or on the event loop
+    runner          run one message, ending in one verdict
+    async_runner    the same for coroutine jobs that run beside others
+
+Each of these imports only from those above it.
+"""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from taskq.queue import Queue
-from taskq.supervisor.child import fork, make_pipe
 from taskq.supervisor.options import WorkerOptions
-from taskq.supervisor.ready import can_take
+from taskq.supervisor.polling import can_take
+from taskq.supervisor.processes.fork import fork, make_pipe
+from taskq.supervisor.processes.zygote import AppInfo, Estate, Listen, Spawn, Tell, zygote
 from taskq.supervisor.rules import ZYGOTE_LIMIT, ZYGOTE_WINDOW, respawn_pause
-from taskq.supervisor.zygote import AppInfo, Estate, Listen, Spawn, Tell, zygote
 
 __all__ = ["Generation", "Succession"]
 

@@ -13,16 +13,17 @@ from taskq.errors import AppError
 from taskq.jobs.builtin import CALL, OBJECT
 from taskq.queue import Queue
 from taskq.scoreboard.slot import Records
-from taskq.supervisor.burial import bury
-from taskq.supervisor.child import Child, Death, make_lock
-from taskq.supervisor.crew import Crew
-from taskq.supervisor.generation import Generation, Succession
+from taskq.supervisor.channel import Team
+from taskq.supervisor.duties import Crew
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan
+from taskq.supervisor.processes.child import Child, Death
+from taskq.supervisor.processes.fork import make_lock
+from taskq.supervisor.processes.generation import Generation, Succession
+from taskq.supervisor.processes.liveness import ANSWER_SECONDS, Vigil
+from taskq.supervisor.processes.zygote import AppInfo, Estate, Exited, Failed, Spawn, Started
+from taskq.supervisor.reap import bury
 from taskq.supervisor.rules import respawn_pause, start_pause
-from taskq.supervisor.team import Team
-from taskq.supervisor.vigil import ANSWER_SECONDS, Vigil
-from taskq.supervisor.zygote import AppInfo, Estate, Exited, Failed, Spawn, Started
 from taskq.worker_id import is_surely_dead, machine_name, machine_tag, new_worker_id
 
 __all__ = ["Staff"]

@@ -15,7 +15,7 @@ from taskq.driver.contract import Command, Link, Rescue
 from taskq.driver.load import load_driver
 from taskq.errors import QueueFull, ServerError, ServerRefused, ServerUnavailable
 from taskq.scoreboard.state import block_seconds
-from taskq.supervisor.child import Child
+from taskq.supervisor.processes.child import Child
 
 __all__ = ["Team"]
 

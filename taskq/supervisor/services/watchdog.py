@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from taskq.scoreboard.state import SLOW_SECONDS, Phase, Running
-from taskq.supervisor.child import Child
+from taskq.supervisor.channel import Team
+from taskq.supervisor.processes.child import Child
 from taskq.supervisor.rules import is_helpless, leave_until, must_take_back, overdue
-from taskq.supervisor.team import Team
 
 __all__ = ["Watch"]
 

@@ -7,9 +7,9 @@ import random
 
 from taskq.clock import monotonic
 from taskq.driver.contract import Rescue
-from taskq.supervisor.burial import lost
-from taskq.supervisor.child import Child
-from taskq.supervisor.team import Team
+from taskq.supervisor.channel import Team
+from taskq.supervisor.processes.child import Child
+from taskq.supervisor.reap import lost
 
 __all__ = ["Ghosts", "Sweep", "return_strays"]
 

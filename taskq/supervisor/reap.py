@@ -8,9 +8,9 @@ from typing import Literal
 from taskq.driver.contract import Blame, Rescue
 from taskq.scoreboard.memory import peak_bytes
 from taskq.scoreboard.state import CANT_START, Phase, Running
-from taskq.supervisor.child import Child, Death
+from taskq.supervisor.channel import Team
+from taskq.supervisor.processes.child import Child, Death
 from taskq.supervisor.rules import overdue
-from taskq.supervisor.team import Team
 from taskq.wire.history import pack_record, record_of
 from taskq.worker_id import runs_several
 

@@ -6,7 +6,7 @@ import logging
 
 from taskq.channel import State
 from taskq.errors import TaskqError
-from taskq.supervisor.team import Team
+from taskq.supervisor.channel import Team
 from taskq.wire.foreign import read_foreign
 from taskq.wire.history import add_record, records
 from taskq.wire.message import Message

@@ -6,13 +6,16 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from taskq.supervisor.cancels import Cancels
-from taskq.supervisor.lengths import Lengths
-from taskq.supervisor.services import Heartbeat, Promote, Rescuer, Service
-from taskq.supervisor.strays import Ghosts, Sweep
-from taskq.supervisor.team import Team
-from taskq.supervisor.unpark import Unpark
-from taskq.supervisor.watch import Watch
+from taskq.supervisor.channel import Team
+from taskq.supervisor.services.base import Service
+from taskq.supervisor.services.cancels import Cancels
+from taskq.supervisor.services.heartbeat import Heartbeat
+from taskq.supervisor.services.lengths import Lengths
+from taskq.supervisor.services.orphans import Ghosts, Sweep
+from taskq.supervisor.services.promote import Promote
+from taskq.supervisor.services.rescue import Rescuer
+from taskq.supervisor.services.unpark import Unpark
+from taskq.supervisor.services.watchdog import Watch
 
 __all__ = ["Crew"]
 

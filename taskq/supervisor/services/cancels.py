@@ -12,9 +12,9 @@ from taskq.driver.contract import Command
 from taskq.driver.find import PAGE, Found, find
 from taskq.handle.cancel import Order
 from taskq.scoreboard.state import Running
-from taskq.supervisor.child import Child
+from taskq.supervisor.channel import Team
+from taskq.supervisor.processes.child import Child
 from taskq.supervisor.rules import beat_seconds
-from taskq.supervisor.team import Team
 
 __all__ = ["CANCEL_GRACE", "Cancels"]
 

@@ -9,8 +9,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from taskq.supervisor.child import Child
-from taskq.supervisor.generation import Generation
+from taskq.supervisor.processes.child import Child
+from taskq.supervisor.processes.generation import Generation
 
 __all__ = ["ANSWER_SECONDS", "Vigil", "is_gone"]
 

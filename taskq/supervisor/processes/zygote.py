@@ -28,9 +28,9 @@ from taskq.logs import set_up_logging
 from taskq.queue import Queue
 from taskq.scoreboard.poke import Poke
 from taskq.scoreboard.slot import Records
-from taskq.supervisor.child import Connection, die_with_parent, fork
 from taskq.supervisor.options import WorkerOptions
-from taskq.supervisor.ready import wait_for
+from taskq.supervisor.polling import wait_for
+from taskq.supervisor.processes.fork import Connection, die_with_parent, fork
 from taskq.worker.main import work
 
 __all__ = ["AppInfo", "Estate", "Exited", "Failed", "Listen", "Spawn", "Started", "Tell", "zygote"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from taskq.channel import State
 from taskq.events import QueueLength
-from taskq.supervisor.team import Team
+from taskq.supervisor.channel import Team
 
 __all__ = ["EVERY_MESSAGES", "EVERY_SECONDS", "Lengths"]
 

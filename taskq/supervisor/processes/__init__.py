@@ -1,0 +1,10 @@
+"""The processes below a supervisor: the zygotes, and the worker processes that they fork.
+
+    fork          fork a process; pipes and locks between processes
+    child         one worker process, as the supervisor sees it
+    zygote        the process that imports the application once and forks worker processes
+    generation    one zygote, as the supervisor sees it; respawning it
+    liveness      detect exited children and a hung zygote without relying on the zygote's reports
+
+Each of these imports only from those above it.
+"""

@@ -1,0 +1,14 @@
+"""The periodic work of a supervisor for one channel. Each service has `due`; `tick(now)` does the work and sets the next `due`.
+
+    base         the protocol of a service
+    heartbeat    send the heartbeats of the worker processes
+    promote      move delayed messages to waiting when they are due
+    rescue       rescue the messages of lost workers
+    orphans      find messages that were reserved for a worker that missed the reply, or that is not registered
+    watchdog     find jobs that ignore their time limit, and prefetched messages behind a slow job
+    cancels      carry out cancel requests
+    unpark       move parked messages back to waiting when this worker can run them
+    lengths      report the number of messages in each state
+
+Several supervisors on many machines run the same services: each step is an atomic script, harmless if another supervisor was first.
+"""

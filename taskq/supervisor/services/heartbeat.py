@@ -1,0 +1,117 @@
+"""The service that sends the heartbeats of the worker processes, with what each is doing."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from taskq.driver.contract import Word
+from taskq.errors import ServerRefused
+from taskq.scoreboard.state import Phase
+from taskq.supervisor.channel import Team
+from taskq.supervisor.processes.child import Child
+from taskq.supervisor.rules import beat_seconds
+from taskq.supervisor.services.orphans import return_strays
+
+__all__ = ["Heartbeat"]
+
+_log = logging.getLogger("taskq.supervisor")
+
+
+class Heartbeat:
+    """Says that the children live, and what they do. Finds messages that a child was given without its hearing of it."""
+
+    def __init__(self, team: Team, machine: str) -> None:
+        self.due = 0.0
+        self.server_ms = 0
+        self._team = team
+        self._machine = machine
+        #: Workers whose last heartbeat was refused: something is wrong with their keys, and the others' go on.
+        self._refused: set[str] = set()
+
+    def tick(self, now: float) -> None:
+        self._team.send_pending()
+        for child in list(self._team.children.values()):
+            if not self.beat(child, now):
+                break
+        self.due = now + (0.2 if self._team.is_down else beat_seconds(self._team.settings.lease))
+
+    def beat(self, child: Child, now: float) -> bool:
+        """One child's heartbeat. False: the server doesn't answer."""
+        team = self._team
+        lease_ms = int(team.settings.lease * 1000)
+        fields = self._fields(child)
+        command = team.driver.heartbeat(child.worker, fields, lease_ms=lease_ms, register=not child.registered)
+        reply = team.ask(command, lambda error: self._note_refusal(child.worker, error))
+        if reply is None:
+            return child.worker in self._refused
+        self._refused.discard(child.worker)
+        standing, held, self.server_ms = reply
+        if standing != 1 and child.registered:
+            self._forgotten(child, given_up=standing == -1)
+            # The lease of what it holds begins anew; `fate` tells the child whose its messages are.
+            fields["fate"] = "given up" if standing == -1 else "lost"
+            if team.ask(team.driver.heartbeat(child.worker, fields, lease_ms=lease_ms, register=True)) is None:
+                return False
+            # Once more: one that has looked before it was registered again has left its fate where it was.
+            child.record.ask_reconcile()
+        child.registered = True
+        child.record.set_beat(now)
+        # A worker that is just reserving has more for a moment; only what stays is a loss of its hearing.
+        child.mismatches = child.mismatches + 1 if held > child.record.held else 0
+        if child.mismatches >= 2:
+            child.record.ask_reconcile()
+            return_strays(team, child, child.last_beat)
+        child.last_beat = now
+        return True
+
+    def _note_refusal(self, worker: str, error: ServerRefused) -> None:
+        if worker not in self._refused:
+            self._refused.add(worker)
+            _log.error("worker %s: %s; trying again with every heartbeat", worker, error)
+
+    @staticmethod
+    def _forgotten(child: Child, *, given_up: bool) -> None:
+        """The server doesn't know the worker any more: say why, and tell the worker."""
+        if given_up:
+            _log.warning("worker %s was given up for dead: its messages are others' now. It goes on with new ones", child.worker)
+            # What it hasn't started is run by others; only the running job can't be stopped from being run twice.
+            child.record.forbid()
+        else:
+            _log.error(
+                "the server has lost what it knew of worker %s (a flush, or a restart without its data): telling it again", child.worker
+            )
+        child.record.ask_reconcile()
+
+    def _fields(self, child: Child) -> dict[str, Word]:
+        running = child.record.running()
+        first = running[0] if running else None
+        done, failed = child.record.counts
+        return {
+            "host": self._machine,
+            "pid": child.pid or 0,
+            "supervisor": os.getpid(),
+            "channel": self._team.name,
+            "state": "running" if running else _state(child.record.phase),
+            "job": first.job if first else "",
+            "message": first.id.hex() if first else "",
+            "since_ms": first.since_ms if first else 0,
+            "running": len(running),
+            "concurrency": self._team.settings.concurrency,
+            "started_ms": child.started_ms,
+            "done": done,
+            "failed": failed,
+            "memory": _memory_of(child.pid),
+        }
+
+
+def _state(phase: Phase) -> str:
+    return (Phase.STOPPING if phase is Phase.LEAVING else phase).name.lower()
+
+
+def _memory_of(pid: int | None) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -1,0 +1,80 @@
+"""The service that rescues the messages of lost workers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from taskq.clock import monotonic
+from taskq.supervisor.channel import Team
+from taskq.supervisor.reap import lost
+from taskq.supervisor.rules import beat_seconds
+from taskq.supervisor.services.heartbeat import Heartbeat
+from taskq.worker_id import lease_of
+
+__all__ = ["Rescuer"]
+
+_log = logging.getLogger("taskq.supervisor")
+
+
+class Rescuer:
+    """Brings back what dead workers had reserved.
+
+    A heartbeat that is missing says something only when others could have arrived. So whoever hasn't looked for half a lease
+    (it has just started, it was stopped, the server was away) first gives the others a lease to make themselves heard.
+
+    Supervisors may have different leases. Nobody is given up before its own is over, which its id tells, nor before ours.
+    """
+
+    def __init__(self, team: Team, heartbeat: Heartbeat) -> None:
+        self.due = 0.0
+        self._team = team
+        self._heartbeat = heartbeat
+        self._looked = float("-inf")
+        self._since = 0.0
+
+    def tick(self, now: float) -> None:
+        lease = self._team.settings.lease
+        self.due = now + beat_seconds(lease)
+        if not self._heartbeat.server_ms:
+            self.due = now + 0.5
+            return
+        server_ms = self._heartbeat.server_ms
+        found = self._team.ask(self._team.driver.expired(server_ms - int(lease * 1000)))
+        if found is None:
+            return
+        seen = monotonic()
+        if seen - self._looked > lease / 2:
+            self._since = seen
+        self._looked = seen
+        for entry, beat in zip(found[::2], found[1::2], strict=True):
+            worker = _name(entry)
+            if not worker:
+                _log.warning("%r stands among the workers of channel %s and is none: it is removed", entry, self._team.name)
+                self._team.ask(self._team.driver.dismiss(entry))
+                continue
+            longest = max(lease, lease_of(worker))
+            if seen >= self._since + longest and float(beat) <= server_ms - longest * 1000:
+                self._rescue(worker, int(longest * 1000), f"no heartbeat for {longest:g} s")
+
+    def at_start(self, is_dead: Callable[[str], bool]) -> None:
+        """Rescue workers of this machine whose processes are gone, without waiting for their leases."""
+        found = self._team.ask(self._team.driver.workers()) or ()
+        for worker in map(_name, found[::2]):
+            if worker and is_dead(worker):
+                self._rescue(worker, 0, "its process is gone")
+                self._team.remember(worker)
+
+    def _rescue(self, worker: str, lease_ms: int, reason: str) -> None:
+        rescue = lost(worker, lease_ms, f"the worker {worker} was lost: {reason}")
+        count = self._team.ask(self._team.driver.rescue(rescue))
+        if count is not None and count >= 0:
+            _log.warning("worker %s was lost (%s); %d of its messages were rescued", worker, reason, count)
+
+
+def _name(entry: bytes) -> str:
+    """The id of a worker; "" for bytes that can't be one."""
+    try:
+        return entry.decode()
+    except UnicodeDecodeError:
+        return ""
