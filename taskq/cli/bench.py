@@ -7,16 +7,16 @@ from typing import Any
 import click
 import msgspec
 
-from taskq.bench.place import scratch_place
-from taskq.bench.plan import MEASURES, Plan
-from taskq.bench.run import run, server_version
 from taskq.cli.bench_view import Bar, heading, print_figures
 from taskq.cli.options import as_json, chosen_of, debug_option
 from taskq.cli.output import print_json, print_text
 from taskq.cli.target import command_settings
 from taskq.cli.words import size
 from taskq.config import Settings, mask_url
-from taskq.scratch.worker import processors
+from taskq.tools.bench.place import scratch_place
+from taskq.tools.bench.plan import MEASURES, Plan
+from taskq.tools.bench.run import run, server_version
+from taskq.tools.scratch.worker import processors
 
 __all__ = ["command"]
 

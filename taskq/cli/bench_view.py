@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from taskq.bench.figures import Figure
-from taskq.bench.plan import Plan
 from taskq.cli.output import Column, print_table, print_text
 from taskq.cli.words import count
 from taskq.clock import monotonic
+from taskq.tools.bench.figures import Figure
+from taskq.tools.bench.plan import Plan
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

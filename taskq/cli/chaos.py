@@ -11,13 +11,13 @@ from typing import Any
 import click
 import msgspec
 
-from taskq.chaos.faults import FAULTS
-from taskq.chaos.run import Plan, Report, Run
-from taskq.chaos.site import site
 from taskq.cli.chaos_view import LineView, LiveView, NoView, fault_list, heading, summary
 from taskq.cli.options import Seconds, as_json, chosen_of, debug_option
 from taskq.cli.output import print_json, print_text, warn
 from taskq.config import check_url
+from taskq.tools.chaos.faults import FAULTS
+from taskq.tools.chaos.run import Plan, Report, Run
+from taskq.tools.chaos.site import site
 
 __all__ = ["command"]
 

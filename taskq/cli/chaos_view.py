@@ -5,12 +5,12 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from taskq.chaos.faults import FAULTS
-from taskq.chaos.judge import Recovery, Verdict
-from taskq.chaos.run import Plan, Report, Scene
 from taskq.cli.output import Column, console, print_text, table
 from taskq.cli.words import clean, count
 from taskq.clock import monotonic
+from taskq.tools.chaos.faults import FAULTS
+from taskq.tools.chaos.judge import Recovery, Verdict
+from taskq.tools.chaos.run import Plan, Report, Scene
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -12,11 +12,11 @@ from taskq.cli.options import debug_option
 from taskq.cli.output import console, print_text
 from taskq.cli.words import count, size
 from taskq.config.urls import check_url
-from taskq.demo.files import Found, Selection, find_files, python_library
-from taskq.demo.place import scratch_place
-from taskq.demo.run import Run
 from taskq.errors import TaskqError
-from taskq.scratch.worker import processors
+from taskq.tools.demo.files import Found, Selection, find_files, python_library
+from taskq.tools.demo.place import scratch_place
+from taskq.tools.demo.run import Run
+from taskq.tools.scratch.worker import processors
 
 __all__ = ["command"]
 

@@ -11,8 +11,8 @@ from taskq.channel import STATES
 from taskq.cli.output import Column, console, print_text, table
 from taskq.cli.words import clean, count, size
 from taskq.clock import monotonic
-from taskq.demo.app import RETRY_SECONDS
-from taskq.demo.run import Report, Scene
+from taskq.tools.demo.app import RETRY_SECONDS
+from taskq.tools.demo.run import Report, Scene
 
 if TYPE_CHECKING:
     from rich.console import Group

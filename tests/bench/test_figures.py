@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskq.bench.cpu import of_processes
-from taskq.bench.figures import figure, percentile
+from taskq.tools.bench.cpu import of_processes
+from taskq.tools.bench.figures import figure, percentile
 from tests.support.wait import wait_until
 
 SAMPLES = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=300)

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from taskq.bench import pushing
-from taskq.bench.place import Place
-from taskq.bench.plan import MEASURES, Plan
+from taskq.tools.bench import pushing
+from taskq.tools.bench.place import Place
+from taskq.tools.bench.plan import MEASURES, Plan
 
 PLAN = Plan(jobs=1000, processes=1, payload=3, rounds=2, measures=frozenset(MEASURES))
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from taskq.chaos.app import LEASE
-from taskq.chaos.judge import Verdict, judge
-from taskq.chaos.ledger import FIRST_ASKED, Birth, Book, Push, Run
-from taskq.chaos.stage import Fault
+from taskq.tools.chaos.app import LEASE
+from taskq.tools.chaos.judge import Verdict, judge
+from taskq.tools.chaos.ledger import FIRST_ASKED, Birth, Book, Push, Run
+from taskq.tools.chaos.stage import Fault
 
 SUPERVISOR, ZYGOTE, CHILD, OTHER = 10, 11, 12, 22
 END = 100.0

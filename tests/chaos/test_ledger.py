@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from taskq.chaos.ledger import Book, note
+from taskq.tools.chaos.ledger import Book, note
 
 
 def test_what_is_noted_is_read(tmp_path: Path) -> None:

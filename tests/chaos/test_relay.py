@@ -10,7 +10,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from taskq.chaos.relay import Relay
+from taskq.tools.chaos.relay import Relay
 from tests.support.servers import ServerProcess
 
 

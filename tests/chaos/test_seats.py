@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from taskq import Queue
-from taskq.chaos.app import CHANNEL
-from taskq.chaos.seats import Seat
+from taskq.tools.chaos.app import CHANNEL
+from taskq.tools.chaos.seats import Seat
 from tests.support.wait import wait_until
 
 

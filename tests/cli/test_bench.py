@@ -151,7 +151,7 @@ def test_what_cant_be_done_is_told(bench: Bench, scratch: Path, args: list[str],
 
 def test_a_worker_that_cant_start_is_told(bench: Bench, server: ServerProcess, scratch: Path) -> None:
     """Given a worker that ends at once, then its log is shown, the exit code is 2, and nothing is left."""
-    code = "import taskq.scratch.worker as worker\nworker.set_up_logging = None"
+    code = "import taskq.tools.scratch.worker as worker\nworker.set_up_logging = None"
     done = bench("--jobs", "20", "--url", server.url, code=code)
     assert done.returncode == 2
     assert "the bench's worker has ended; its log says:" in done.stderr
@@ -161,7 +161,7 @@ def test_a_worker_that_cant_start_is_told(bench: Bench, server: ServerProcess, s
 
 def test_jobs_that_fail_are_told(bench: Bench, server: ServerProcess) -> None:
     """Given jobs that fail, then no figure is made of them, and none of their messages is left."""
-    code = "import taskq.bench.app as app\ndef nothing(payload): raise ValueError(payload)\napp.nothing = nothing"
+    code = "import taskq.tools.bench.app as app\ndef nothing(payload): raise ValueError(payload)\napp.nothing = nothing"
     done = bench("--jobs", "10", "--rounds", "1", "--only", "drain", "--url", server.url, code=code)
     assert done.returncode == 2, done.stdout
     assert "of the jobs failed, and they do nothing; the worker's log says:" in done.stderr

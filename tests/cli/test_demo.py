@@ -106,7 +106,7 @@ def test_what_cant_be_counted_is_told(demo: Demo, folder: Path) -> None:
 def test_files_that_vanish_or_refuse_are_skipped(demo: Demo, folder: Path) -> None:
     """Given a file that is gone when its turn comes, and one that may not be read, then both are told and the rest adds up."""
     code = """
-import os, taskq.demo.app as app, taskq.demo.files as files
+import os, taskq.tools.demo.app as app, taskq.tools.demo.files as files
 count, access = app.count, os.access
 def counting(path):
     if path.endswith("/7.txt"):
@@ -124,7 +124,7 @@ os.access = lambda path, mode: not str(path).endswith("/8.txt") and access(path,
 def test_what_doesnt_add_up_ends_with_code_1(demo: Demo, folder: Path) -> None:
     """Given jobs that lose one file, count another twice and a third wrongly, then each is told, and the exit code is 1."""
     code = """
-import taskq.demo.app as app
+import taskq.tools.demo.app as app
 append = app.append
 def sloppy(results, path, counted, skipped=""):
     if path.endswith("/1.txt"):
@@ -146,7 +146,7 @@ app.append = sloppy
 
 def test_a_report_that_never_succeeds_ends_with_code_1(demo: Demo, folder: Path) -> None:
     """Given a report that fails after its reload too, then the failure line says so, with the worker's last words."""
-    done = demo(str(folder), code="import taskq.demo.app as app\napp.Reader = None")
+    done = demo(str(folder), code="import taskq.tools.demo.app as app\napp.Reader = None")
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(r"^failure +not as it should have been", done.stdout, re.MULTILINE)
     assert "the reloaded report isn't what it should be; the worker's log says:" in done.stdout
@@ -185,7 +185,7 @@ def test_what_cant_be_done_is_told(demo: Demo, folder: Path, scratch: Path, args
 
 def test_without_the_extra_it_says_what_to_install(demo: Demo, folder: Path) -> None:
     """Given no embedded server, when no URL is given, then the error says how to install it, and what to do without."""
-    done = demo(str(folder), code="import taskq.demo.place as place\nplace.is_available = lambda: False")
+    done = demo(str(folder), code="import taskq.tools.demo.place as place\nplace.is_available = lambda: False")
     assert done.returncode == 2
     assert 'pip install "taskq[embedded]"' in done.stderr
     assert "taskq demo --url redis://localhost:6379/0" in done.stderr
@@ -193,7 +193,7 @@ def test_without_the_extra_it_says_what_to_install(demo: Demo, folder: Path) -> 
 
 def test_a_worker_that_cant_start_is_told(demo: Demo, folder: Path, scratch: Path) -> None:
     """Given a worker that ends at once, then its log is shown, the exit code is 2, and nothing is left."""
-    done = demo(str(folder), code="import taskq.scratch.worker as worker\nworker.set_up_logging = None")
+    done = demo(str(folder), code="import taskq.tools.scratch.worker as worker\nworker.set_up_logging = None")
     assert done.returncode == 2
     assert "the demo's worker has ended; its log says:" in done.stderr
     assert "'NoneType' object is not callable" in done.stderr
@@ -206,7 +206,7 @@ def test_a_worker_that_cant_start_is_told(demo: Demo, folder: Path, scratch: Pat
 def test_on_another_server_no_key_stays(demo: Demo, folder: Path, server: ServerProcess) -> None:
     """Given --url and the extra not installed, then the demo runs on that server, and leaves its keys as they were."""
     server.admin.set("mine", "1")
-    done = demo(str(folder), "--url", server.url, code="import taskq.demo.place as place\nplace.is_available = lambda: False")
+    done = demo(str(folder), "--url", server.url, code="import taskq.tools.demo.place as place\nplace.is_available = lambda: False")
     assert done.returncode == 0, done.stdout + done.stderr
     assert server.admin.keys("*") == [b"mine"]
 

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskq.demo import check as checking
-from taskq.demo import counting
-from taskq.demo.app import write_report
-from taskq.demo.check import check
-from taskq.demo.counting import Counted, count
-from taskq.demo.files import File, Found, Selection, find_files, python_library
-from taskq.demo.results import Reader, Result, Tally, append
+from taskq.tools.demo import check as checking
+from taskq.tools.demo import counting
+from taskq.tools.demo.app import write_report
+from taskq.tools.demo.check import check
+from taskq.tools.demo.counting import Counted, count
+from taskq.tools.demo.files import File, Found, Selection, find_files, python_library
+from taskq.tools.demo.results import Reader, Result, Tally, append
 
 
 def nobody(*_: int) -> None:

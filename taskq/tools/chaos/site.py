@@ -12,11 +12,11 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from taskq.chaos.app import App, make_app
-from taskq.chaos.relay import Relay
-from taskq.chaos.server import Server
 from taskq.driver.embedded.server import EmbeddedServer, is_available
 from taskq.errors import ConfigError
+from taskq.tools.chaos.app import App, make_app
+from taskq.tools.chaos.relay import Relay
+from taskq.tools.chaos.server import Server
 
 __all__ = ["Site", "Stop", "site"]
 

@@ -6,11 +6,11 @@ import contextlib
 import os
 import signal
 
-from taskq.chaos.app import LEASE
-from taskq.chaos.ledger import Birth
-from taskq.chaos.seats import Seat
-from taskq.chaos.stage import Fault, Stage, at_once, is_of, session_of
 from taskq.clock import monotonic
+from taskq.tools.chaos.app import LEASE
+from taskq.tools.chaos.ledger import Birth
+from taskq.tools.chaos.seats import Seat
+from taskq.tools.chaos.stage import Fault, Stage, at_once, is_of, session_of
 
 __all__ = [
     "freeze_child",

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from taskq import events
-from taskq.chaos.app import CHANNEL, STOP_TIMEOUT
-from taskq.chaos.ledger import note
 from taskq.clock import monotonic
 from taskq.errors import ServerUnavailable
 from taskq.events import ProcessEvent
 from taskq.logs import set_up_logging
 from taskq.queue import Queue
 from taskq.supervisor.processes.fork import die_with_parent, fork
+from taskq.tools.chaos.app import CHANNEL, STOP_TIMEOUT
+from taskq.tools.chaos.ledger import note
 
 __all__ = ["Seat", "Seats"]
 

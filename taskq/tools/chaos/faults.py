@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from taskq.chaos import breaking, killing
-from taskq.chaos.stage import Fault, Stage
+from taskq.tools.chaos import breaking, killing
+from taskq.tools.chaos.stage import Fault, Stage
 
 __all__ = ["FAULTS", "Kind"]
 

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from taskq.demo.counting import count
-from taskq.demo.results import Reader, Tally, append
 from taskq.jobs.job import Job
 from taskq.queue import Queue
+from taskq.tools.demo.counting import count
+from taskq.tools.demo.results import Reader, Tally, append
 
 __all__ = ["CHANNEL", "RETRY_SECONDS", "App", "count_file", "make_app", "write_report"]
 

@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from taskq.demo.counting import Counted
+from taskq.tools.demo.counting import Counted
 
 __all__ = ["Reader", "Result", "Tally", "append"]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from taskq.channel import Keys, State
-from taskq.chaos.app import CHANNEL
 from taskq.clock import monotonic
 from taskq.driver.contract import Command
 from taskq.driver.embedded.server import EmbeddedServer
@@ -16,6 +15,7 @@ from taskq.driver.pool import Sender
 from taskq.driver.redis.checks import check_rights, check_server
 from taskq.errors import ServerError, ServerUnavailable
 from taskq.queue import Queue
+from taskq.tools.chaos.app import CHANNEL
 
 __all__ = ["Left", "Server"]
 

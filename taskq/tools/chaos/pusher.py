@@ -14,13 +14,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-from taskq.chaos.app import CHANNEL, App
-from taskq.chaos.ledger import Pushed, note
 from taskq.clock import monotonic
 from taskq.errors import PushOutcomeUnknown, QueueFull, ServerUnavailable, TaskqError
 from taskq.jobs.call import Call
 from taskq.push.repeat import push
 from taskq.supervisor.processes.fork import die_with_parent, fork
+from taskq.tools.chaos.app import CHANNEL, App
+from taskq.tools.chaos.ledger import Pushed, note
 
 __all__ = ["Order", "Pusher"]
 

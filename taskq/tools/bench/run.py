@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from taskq.bench.figures import Figure
-from taskq.bench.place import Place
-from taskq.bench.plan import Plan, Viewer
-from taskq.bench.pushing import fill, memory, push
-from taskq.bench.working import drain, latency, lateness
 from taskq.errors import ServerRefused
+from taskq.tools.bench.figures import Figure
+from taskq.tools.bench.place import Place
+from taskq.tools.bench.plan import Plan, Viewer
+from taskq.tools.bench.pushing import fill, memory, push
+from taskq.tools.bench.working import drain, latency, lateness
 
 __all__ = ["run", "server_version"]
 

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from taskq.chaos.app import LEASE
-from taskq.chaos.ledger import Birth, Book
-from taskq.chaos.seats import Seat, Seats
-from taskq.chaos.site import Site
 from taskq.clock import monotonic
+from taskq.tools.chaos.app import LEASE
+from taskq.tools.chaos.ledger import Birth, Book
+from taskq.tools.chaos.seats import Seat, Seats
+from taskq.tools.chaos.site import Site
 
 __all__ = ["Fault", "Stage", "at_once", "is_of", "session_of"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
-from taskq.bench.cpu import of_processes, of_server
-from taskq.bench.figures import Figure, figure
-from taskq.bench.place import PATIENCE, Place
-from taskq.bench.plan import Plan, Viewer
 from taskq.channel import State
 from taskq.clock import monotonic
 from taskq.errors import TaskqError
+from taskq.tools.bench.cpu import of_processes, of_server
+from taskq.tools.bench.figures import Figure, figure
+from taskq.tools.bench.place import PATIENCE, Place
+from taskq.tools.bench.plan import Plan, Viewer
 
 __all__ = ["drain", "latency", "lateness"]
 

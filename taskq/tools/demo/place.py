@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from taskq.demo.app import CHANNEL, App, make_app
 from taskq.driver.embedded.server import is_available
 from taskq.errors import ConfigError
 from taskq.inspector import FLUSHED, Inspector
-from taskq.scratch.server import scratch_server
-from taskq.scratch.signals import stop_signals, undisturbed
+from taskq.tools.demo.app import CHANNEL, App, make_app
+from taskq.tools.scratch.server import scratch_server
+from taskq.tools.scratch.signals import stop_signals, undisturbed
 
 __all__ = ["Place", "scratch_place"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from taskq.bench.figures import Figure, figure
-from taskq.bench.place import Place
-from taskq.bench.plan import Plan, Viewer
 from taskq.clock import monotonic
 from taskq.errors import ServerRefused
+from taskq.tools.bench.figures import Figure, figure
+from taskq.tools.bench.place import Place
+from taskq.tools.bench.plan import Plan, Viewer
 
 __all__ = ["fill", "memory", "push"]
 

@@ -11,17 +11,17 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from taskq.chaos.asker import Asker
-from taskq.chaos.faults import FAULTS
-from taskq.chaos.judge import Verdict, judge
-from taskq.chaos.ledger import Book
-from taskq.chaos.pusher import Order, Pusher
-from taskq.chaos.seats import Seats
-from taskq.chaos.server import Left
-from taskq.chaos.site import Site
-from taskq.chaos.stage import Fault, Stage
 from taskq.clock import monotonic
 from taskq.errors import ServerError
+from taskq.tools.chaos.asker import Asker
+from taskq.tools.chaos.faults import FAULTS
+from taskq.tools.chaos.judge import Verdict, judge
+from taskq.tools.chaos.ledger import Book
+from taskq.tools.chaos.pusher import Order, Pusher
+from taskq.tools.chaos.seats import Seats
+from taskq.tools.chaos.server import Left
+from taskq.tools.chaos.site import Site
+from taskq.tools.chaos.stage import Fault, Stage
 from taskq.wire.history import records
 from taskq.wire.message import Message
 

@@ -11,8 +11,8 @@ from typing import Any
 from taskq.clock import monotonic
 from taskq.logs import set_up_logging
 from taskq.queue import Queue
-from taskq.scratch.signals import STOPPING, undisturbed
 from taskq.supervisor.processes.fork import die_with_parent, fork
+from taskq.tools.scratch.signals import STOPPING, undisturbed
 
 __all__ = ["Worker", "processors"]
 

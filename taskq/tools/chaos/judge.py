@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from taskq.chaos.facts import DEADLY, TROUBLE, Facts
-from taskq.chaos.ledger import Book, Run
-from taskq.chaos.stage import Fault
+from taskq.tools.chaos.facts import DEADLY, TROUBLE, Facts
+from taskq.tools.chaos.ledger import Book, Run
+from taskq.tools.chaos.stage import Fault
 
 __all__ = ["Recovery", "Verdict", "judge"]
 

@@ -10,16 +10,16 @@ from typing import NamedTuple, Protocol
 
 from taskq.channel import State
 from taskq.clock import monotonic
-from taskq.demo.app import CHANNEL
-from taskq.demo.check import Check, check
-from taskq.demo.files import Found
-from taskq.demo.place import Place
-from taskq.demo.results import Reader, Tally
 from taskq.errors import TaskqError
 from taskq.inspector import Counts
 from taskq.jobs.call import Call
-from taskq.scratch.signals import undisturbed
-from taskq.scratch.worker import Worker
+from taskq.tools.demo.app import CHANNEL
+from taskq.tools.demo.check import Check, check
+from taskq.tools.demo.files import Found
+from taskq.tools.demo.place import Place
+from taskq.tools.demo.results import Reader, Tally
+from taskq.tools.scratch.signals import undisturbed
+from taskq.tools.scratch.worker import Worker
 
 __all__ = ["Report", "Run", "Scene", "Viewer"]
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from taskq.bench.app import CHANNEL, TOLD, App, make_app
 from taskq.channel import Keys
 from taskq.clock import monotonic
 from taskq.config import Settings
@@ -21,10 +20,11 @@ from taskq.driver.embedded.server import is_available
 from taskq.driver.load import DEFAULT_URL
 from taskq.errors import TaskqError
 from taskq.inspector import Inspector
-from taskq.scratch.server import scratch_server
-from taskq.scratch.signals import stop_signals, undisturbed
-from taskq.scratch.worker import Worker
 from taskq.supervisor.polling import wait_for
+from taskq.tools.bench.app import CHANNEL, TOLD, App, make_app
+from taskq.tools.scratch.server import scratch_server
+from taskq.tools.scratch.signals import stop_signals, undisturbed
+from taskq.tools.scratch.worker import Worker
 
 __all__ = ["Place", "scratch_place"]
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from taskq.driver.embedded.server import EmbeddedServer
-from taskq.scratch.signals import undisturbed
+from taskq.tools.scratch.signals import undisturbed
 
 __all__ = ["scratch_server"]
 

@@ -7,10 +7,10 @@ import signal
 from collections.abc import Callable
 from functools import partial
 
-from taskq.chaos.app import LEASE
-from taskq.chaos.stage import Fault, Stage, at_once
 from taskq.clock import monotonic
 from taskq.errors import ServerError
+from taskq.tools.chaos.app import LEASE
+from taskq.tools.chaos.stage import Fault, Stage, at_once
 
 __all__ = ["cut_connections", "fill", "flush_scripts", "freeze_server", "kill_server", "lose_replies", "pause", "silence"]
 

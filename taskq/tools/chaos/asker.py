@@ -12,12 +12,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from taskq.chaos.app import App
-from taskq.chaos.ledger import FIRST_ASKED, note
 from taskq.clock import monotonic
 from taskq.errors import PushError, PushOutcomeUnknown, ServerUnavailable, StreamRestarted, TaskqError
 from taskq.handle.handle import Handle
 from taskq.supervisor.processes.fork import die_with_parent, fork
+from taskq.tools.chaos.app import App
+from taskq.tools.chaos.ledger import FIRST_ASKED, note
 
 __all__ = ["Asker"]
 

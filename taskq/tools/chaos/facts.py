@@ -5,9 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
-from taskq.chaos.app import LEASE, STOP_TIMEOUT
-from taskq.chaos.ledger import FIRST_ASKED, Birth, Run
-from taskq.chaos.stage import Fault
+from taskq.tools.chaos.app import LEASE, STOP_TIMEOUT
+from taskq.tools.chaos.ledger import FIRST_ASKED, Birth, Run
+from taskq.tools.chaos.stage import Fault
 
 __all__ = ["DEADLY", "SETTLING", "TROUBLE", "Facts"]
 

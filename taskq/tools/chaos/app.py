@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from taskq.chaos.ledger import note
 from taskq.context import current
 from taskq.jobs.job import Job
 from taskq.queue import Queue
+from taskq.tools.chaos.ledger import note
 
 __all__ = ["CHANNEL", "LEASE", "STOP_TIMEOUT", "App", "Broken", "anon", "answer", "make_app", "parts", "task"]
 

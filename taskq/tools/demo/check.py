@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from taskq.demo.counting import Counted, count
-from taskq.demo.files import File
-from taskq.demo.results import Tally
+from taskq.tools.demo.counting import Counted, count
+from taskq.tools.demo.files import File
+from taskq.tools.demo.results import Tally
 
 __all__ = ["Check", "check"]
 
