@@ -18,7 +18,7 @@ from taskq import JobDefinitionError, Queue
 from taskq.jobs.registry import MAX_NAME, check_job_name, job_name
 
 HERE = __name__
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -46,7 +46,10 @@ def test_values_are_merged_and_gone_at_the_end(wait_for: Callable[[Any], Any]) -
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ([{"pool": 1}, {"pool": 2}], "yielded 'pool', which is in taskq.state already: the lifespan tests.worker.test_lifespan:_yields"),
+        (
+            [{"pool": 1}, {"pool": 2}],
+            "yielded 'pool', which is in taskq.state already: the lifespan tests.worker.process.test_lifespan:_yields",
+        ),
         ([5], 'yielded 5: yield a dict whose keys are names, such as {"pool": pool}, or nothing'),
         ([{1: 2}], "yielded {1: 2}: yield a dict whose keys are names"),
     ],

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from taskq.errors import ConfigError, MalformedMessage, PushError, SerializationError
 from taskq.wire.codec import SERIALIZERS, Serializer, check_serializer, dump_arguments, load_arguments, serializer_of_code
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 text = st.text(st.characters(exclude_categories=["Cs"]))
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text,
