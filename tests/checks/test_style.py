@@ -12,6 +12,9 @@ from tests.checks.measure import file_lines, functions
 ROOT = Path(__file__).resolve().parents[2]
 
 FILE_LINES = 300
+#: Files that may be longer, up to LONGEST, and why: each holds one idea that a cut would split.
+LONGEST = 350
+LONGER: dict[str, str] = {}
 FUNCTION_LINES = 40
 POSITIONAL = 6
 
@@ -38,8 +41,9 @@ class Pump:
 def _problems(path: Path) -> Iterator[str]:
     source = path.read_text(encoding="utf-8")
     where = path.relative_to(ROOT)
-    if file_lines(source) > FILE_LINES:
-        yield f"{where}: {file_lines(source)} lines; split it by its ideas (at most {FILE_LINES})"
+    limit = LONGEST if LONGER.get(str(where)) else FILE_LINES
+    if file_lines(source) > limit:
+        yield f"{where}: {file_lines(source)} lines; split it by its ideas (at most {limit})"
     for size in functions(source):
         if size.lines > FUNCTION_LINES:
             yield f"{where}:{size.line}: {size.name} has {size.lines} lines; name its steps (at most {FUNCTION_LINES})"
@@ -65,6 +69,22 @@ def test_what_is_too_long_is_a_problem(tmp_path: Path, monkeypatch: pytest.Monke
         "long.py:1: f has 301 lines",
         "long.py:1: f takes 7 by place (at most 6)",
     ]
+
+
+def test_a_file_with_a_reason_may_be_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a reason, then a file may have 350 lines and not one more; a reason for a file that is short enough is out of date."""
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    monkeypatch.setitem(LONGER, "long.py", "one idea")
+    path = tmp_path / "long.py"
+    path.write_text("a = 1\n" * LONGEST, encoding="utf-8")
+    assert list(_problems(path)) == []
+    path.write_text("a = 1\n" * (LONGEST + 1), encoding="utf-8")
+    assert [problem.split("; ")[0] for problem in _problems(path)] == ["long.py: 351 lines"]
+
+
+def test_every_reason_is_needed() -> None:
+    """Given the files that may be longer, then each is."""
+    assert [name for name in LONGER if file_lines((ROOT / name).read_text(encoding="utf-8")) <= FILE_LINES] == []
 
 
 def test_functions_are_measured_without_docstring_and_self() -> None:
