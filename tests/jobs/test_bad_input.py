@@ -216,7 +216,7 @@ def test_a_job_is_decorated_once(queue: Queue) -> None:
 def test_two_jobs_of_one_name_are_refused(queue: Queue) -> None:
     """Given two functions of one name, then the second is refused, and the error tells where both stand."""
     queue.job(name="mail")(mail)
-    with pytest.raises(JobDefinitionError, match=r"two jobs are named 'mail': .*test_refusals\.py:\d+ and .*test_refusals\.py:\d+"):
+    with pytest.raises(JobDefinitionError, match=r"two jobs are named 'mail': .*test_bad_input\.py:\d+ and .*test_bad_input\.py:\d+"):
         queue.job(name="mail")(lambda: None)
 
 
