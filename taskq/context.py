@@ -40,7 +40,7 @@ class Runs(Protocol):
 
     def stream_of(self) -> tuple[bytes, float]: ...
 
-    def tell_progress(self, done: float, total: float | None, message: str) -> None: ...
+    def report_progress(self, done: float, total: float | None, message: str) -> None: ...
 
 
 _current: ContextVar[Runs | None] = ContextVar("taskq_current", default=None)
@@ -83,4 +83,4 @@ def progress(done: float, total: float | None = None, message: str = "") -> None
     """
     run = _current.get()
     if run is not None:
-        run.tell_progress(done, total, message)
+        run.report_progress(done, total, message)

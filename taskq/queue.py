@@ -10,7 +10,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 import msgspec
 
 from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings
-from taskq.driver.pool import Sender
+from taskq.driver.pool import LinkPool
 from taskq.errors import ArgumentsError, JobDefinitionError, UnknownChannel, UnknownJob
 from taskq.handle.cancel import Cancelled
 from taskq.handle.handle import Handle
@@ -278,7 +278,7 @@ class Queue(Hooks):
         """The server's URL; starts the embedded server when the settings name none and the extra is installed."""
         return self.outbox.url()
 
-    def sender(self, channel: str) -> Sender:
+    def sender(self, channel: str) -> LinkPool:
         """The way to a channel's store."""
         return self.outbox.sender(channel)
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from taskq.channel import Keys, State
 
-__all__ = ["AsyncLink", "Blame", "Command", "Driver", "Fault", "Kept", "Link", "Part", "Rescue", "Script", "Where", "Word"]
+__all__ = ["AsyncLink", "Blame", "Command", "Driver", "Fault", "Link", "Part", "Rescue", "Script", "StoredEnding", "Where", "Word"]
 
 Word = bytes | str | int | float
 Where = Literal["front", "back", "later"]
@@ -39,7 +39,7 @@ class Blame(NamedTuple):
     retry_ms: int = -1
 
 
-class Kept(NamedTuple):
+class StoredEnding(NamedTuple):
     """How a message ended, as it is stored for those who ask."""
 
     data: bytes
@@ -173,9 +173,9 @@ class Driver(Protocol):
 
     def requeue(self, worker: str, where: Where, ids: Sequence[bytes], delay_ms: int = 0) -> Command: ...  # count
 
-    def finish(self, worker: str, message_id: bytes, kept: Kept) -> Command: ...  # 0 or 1
+    def finish(self, worker: str, message_id: bytes, kept: StoredEnding) -> Command: ...  # 0 or 1
 
-    def fail(self, worker: str, state: State, message_id: bytes, message: bytes, kept: Kept | None = None) -> Command: ...  # 0 or 1
+    def fail(self, worker: str, state: State, message_id: bytes, message: bytes, kept: StoredEnding | None = None) -> Command: ...  # 0 or 1
 
     def park(self, worker: str, message_id: bytes, message: bytes) -> Command: ...  # 0 or 1
 
@@ -189,7 +189,7 @@ class Driver(Protocol):
 
     def adopt(self, worker: str, messages: Sequence[bytes]) -> Command: ...  # how many were missing
 
-    def cancel(self, state: State, message: bytes, kept: Kept) -> Command: ...  # 0 or 1
+    def cancel(self, state: State, message: bytes, kept: StoredEnding) -> Command: ...  # 0 or 1
 
     def order(self, worker: str, message_id: str, order: bytes) -> Command: ...  # 0 or 1
 
@@ -231,7 +231,7 @@ class Driver(Protocol):
 
     def find(self, place: State | str, message_id: str, start: int, count: int) -> Command: ...  # [looked at, the message?]
 
-    def tell_progress(self, message_id: str, data: bytes, ttl_ms: int) -> Command: ...  # anything
+    def report_progress(self, message_id: str, data: bytes, ttl_ms: int) -> Command: ...  # anything
 
     def progress(self, message_ids: Sequence[str]) -> Command: ...  # [data or None, ...]
 

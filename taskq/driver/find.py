@@ -9,7 +9,7 @@ from taskq.driver.contract import Driver
 from taskq.driver.steps import Steps
 from taskq.errors import ServerRefused
 
-__all__ = ["PAGE", "Found", "find", "find_stray"]
+__all__ = ["PAGE", "Found", "find", "find_orphan"]
 
 
 #: So many messages are looked through in one call: some tenths of a millisecond of the server's time.
@@ -58,7 +58,7 @@ def _among_reserved(driver: Driver, message_id: str) -> Steps[Found | None]:
     return None
 
 
-def find_stray(driver: Driver, message_id: str) -> Steps[Found | None]:
+def find_orphan(driver: Driver, message_id: str) -> Steps[Found | None]:
     """Look for a message that the server has given to a worker which is no more, until a supervisor brings it back.
 
     It walks through all keys of the server: to be asked before somebody is told that a message is gone.

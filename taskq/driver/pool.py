@@ -14,7 +14,7 @@ from taskq.errors import ServerRefused, ServerUnavailable, TaskqError
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["CONFIRM_MS", "Sender", "Unconfirmed", "too_few"]
+__all__ = ["CONFIRM_MS", "LinkPool", "Unconfirmed", "too_few"]
 
 #: So many idle connections are kept at most, for all threads, and for each event loop: a crowd that pushed once needs them no more.
 IDLE_LIMIT = 16
@@ -22,7 +22,7 @@ IDLE_LIMIT = 16
 _of_parents: list[Any] = []
 
 
-class Sender:
+class LinkPool:
     """Sends the commands of one channel's driver."""
 
     def __init__(self, driver: Driver, revive: Callable[[], object] | None = None, *, replicas: int = 0) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from taskq.channel import State
 from taskq.clock import now_ms
-from taskq.driver.contract import Driver, Kept
+from taskq.driver.contract import Driver, StoredEnding
 from taskq.driver.find import find
 from taskq.driver.steps import Steps
 from taskq.errors import ArgumentsError, MessageError
@@ -51,9 +51,9 @@ class Order(msgspec.Struct, array_like=True, frozen=True):
     ttl_ms: int
 
     @property
-    def kept(self) -> Kept:
+    def kept(self) -> StoredEnding:
         """What the settling move keeps."""
-        return Kept(self.data, self.ttl_ms)
+        return StoredEnding(self.data, self.ttl_ms)
 
 
 def ask_cancel(driver: Driver, subject: Subject, by: str, *, kill: bool) -> Steps[Cancelled]:

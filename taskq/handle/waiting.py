@@ -7,7 +7,7 @@ from typing import Any
 from taskq.channel import State
 from taskq.clock import Timeout, monotonic, seconds_to_wait
 from taskq.driver.contract import Driver
-from taskq.driver.find import Found, find, find_stray
+from taskq.driver.find import Found, find, find_orphan
 from taskq.driver.steps import Patient, Steps
 from taskq.errors import MessageError, NoResult, QueueFull, ResultTimeout, ServerUnavailable
 from taskq.handle.subject import Subject, read_stored
@@ -108,7 +108,7 @@ class Lookout:
             self._due = monotonic() + 0.1
             if self._missed < 2:
                 return None
-            if (yield from find_stray(self._driver, self._subject.id)) is not None:
+            if (yield from find_orphan(self._driver, self._subject.id)) is not None:
                 self._missed, self._due = 0, monotonic() + self._pause
                 return None
             if (ending := read_stored((yield self._driver.result(self._subject.id)), self._subject)) is not None:

@@ -8,7 +8,7 @@ from taskq.channel import STATES, State
 from taskq.config import Settings, did_you_mean
 from taskq.driver.batches import batches
 from taskq.driver.load import load_driver, server_url
-from taskq.driver.pool import Sender
+from taskq.driver.pool import LinkPool
 from taskq.driver.steps import run
 from taskq.errors import MalformedMessage, TaskqError, UnknownChannel
 from taskq.handle.cancel import Cancelled, ask_cancel, this_user
@@ -53,7 +53,7 @@ class Inspector:
     def __init__(self, source: Queue | Settings) -> None:
         self._queue = source if isinstance(source, Queue) else None
         self.settings = source.settings if isinstance(source, Queue) else source
-        self._senders: dict[str, Sender] = {}
+        self._senders: dict[str, LinkPool] = {}
         self._url: str | None = None
 
     # ---- reading
@@ -255,7 +255,7 @@ class Inspector:
     def _store(self, channel: str) -> Store:
         settings = self._queue.channel(channel) if self._queue else self.settings.channel_or_default(channel)
         if channel not in self._senders:
-            sender = self._queue.sender(channel) if self._queue else Sender(load_driver(self.url(), settings))
+            sender = self._queue.sender(channel) if self._queue else LinkPool(load_driver(self.url(), settings))
             store = Store(settings, naming(sender.call, sender.driver, channel), sender.driver)
             if channel not in self.channels():
                 self._check_used(channel, store)

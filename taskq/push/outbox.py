@@ -10,7 +10,7 @@ from taskq.config import ChannelSettings, Settings
 from taskq.driver.batches import batches
 from taskq.driver.contract import Command, Driver, Link
 from taskq.driver.load import load_driver, reviver, server_url
-from taskq.driver.pool import Sender
+from taskq.driver.pool import LinkPool
 from taskq.driver.steps import Steps, arun, run
 from taskq.errors import ArgumentsError, TaskqError
 from taskq.handle.handle import Handle
@@ -35,7 +35,7 @@ class Outbox:
         self._channel = channel
         self._url: str | None = None
         self._result_signers: dict[str, Signer | None] = {}
-        self._senders: dict[str, Sender] = {}
+        self._senders: dict[str, LinkPool] = {}
 
     # ---- pushes
 
@@ -153,11 +153,11 @@ class Outbox:
             self._url = server_url(self._settings)
         return self._url
 
-    def sender(self, channel: str) -> Sender:
+    def sender(self, channel: str) -> LinkPool:
         """The way to a channel's store."""
         if (sender := self._senders.get(channel)) is None:
             driver = load_driver(self.url(), self._channel(channel))
-            sender = self._senders[channel] = Sender(driver, reviver(self._settings), replicas=self._settings.wait_replicas)
+            sender = self._senders[channel] = LinkPool(driver, reviver(self._settings), replicas=self._settings.wait_replicas)
         return sender
 
     def lend(self, channel: str, link: Link) -> None:

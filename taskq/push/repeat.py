@@ -8,7 +8,7 @@ from typing import Any
 
 from taskq.clock import monotonic
 from taskq.driver.contract import Command
-from taskq.driver.pool import Sender, Unconfirmed
+from taskq.driver.pool import LinkPool, Unconfirmed
 from taskq.errors import PushOutcomeUnknown, ServerUnavailable
 from taskq.handle.handle import Handle
 
@@ -53,7 +53,7 @@ class Patience:
         ) from error
 
 
-def push(sender: Sender, command: Command, handles: Sequence[Handle[Any]], *, repeatable: bool = False) -> None:
+def push(sender: LinkPool, command: Command, handles: Sequence[Handle[Any]], *, repeatable: bool = False) -> None:
     """Send a push. A repeatable one is repeated until the server answers.
 
     Raises:
@@ -70,7 +70,7 @@ def push(sender: Sender, command: Command, handles: Sequence[Handle[Any]], *, re
         time.sleep(pause)
 
 
-async def apush(sender: Sender, command: Command, handles: Sequence[Handle[Any]], *, repeatable: bool = False) -> None:
+async def apush(sender: LinkPool, command: Command, handles: Sequence[Handle[Any]], *, repeatable: bool = False) -> None:
     """The same from async code."""
     import asyncio
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import struct
 
-__all__ = ["SIZE", "Notice"]
+__all__ = ["SIZE", "CancelNotice"]
 
 _ID = 16
 _BY = 480
@@ -15,7 +15,7 @@ _NONE = bytes(_ID)
 SIZE = _ID + _LENGTH.size + _BY
 
 
-class Notice:
+class CancelNotice:
     """One message at a time: the next is told when the worker has taken in the one before."""
 
     __slots__ = ("_at", "_memory")

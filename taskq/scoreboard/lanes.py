@@ -22,9 +22,9 @@ _COUNT = struct.Struct("=I")  # how many lanes there are; 0: the worker runs one
 # 32: retry ms (-1 = none left), 40: id, 56: length of the name, then the name
 _STATE = struct.Struct("=I")
 _CLAIM = struct.Struct("=IIdqdq")
-_TOLD = struct.Struct("=qdq")
+_DETAILS = struct.Struct("=qdq")
 _TEXT = struct.Struct("=H")
-_AT_TOLD, _AT_ID, _AT_NAME = 16, 40, 56
+_AT_DETAILS, _AT_ID, _AT_NAME = 16, 40, 56
 _LANE = (_AT_NAME + 2 + _NAME + 7) // 8 * 8
 _AT_LANES = 8
 #: Bytes of the memory that all lanes take.
@@ -82,7 +82,7 @@ class Lanes:
         at, memory = self._place(lane), self._memory
         name = job.encode()[:_NAME]
         memory[at + _AT_NAME : at + _AT_NAME + 2 + len(name)] = _TEXT.pack(len(name)) + name
-        _TOLD.pack_into(memory, at + _AT_TOLD, since_ms, deadline, retry_ms)
+        _DETAILS.pack_into(memory, at + _AT_DETAILS, since_ms, deadline, retry_ms)
 
     def done(self, lane: int) -> None:
         """Tell that the job has ended well: whoever comes first may settle it."""

@@ -22,11 +22,11 @@ BATCH = struct.Struct("=II")  # 36: messages in the batch, how many are started
 # 40: how many are started, started (monotonic), attempt, started (epoch ms), deadline (monotonic, 0 = none), retry ms (-1 = none left)
 CLAIM = struct.Struct("=IdIqdq")
 START = struct.Struct("=dIqdq")  # 44: the same without the number
-TOLD = struct.Struct("=qdq")  # 56: what is only known when the message is opened
+DETAILS = struct.Struct("=qdq")  # 56: what is only known when the message is opened
 SIZE = struct.Struct("=H")  # 80: length of the name, then the name
 U32 = struct.Struct("=I")
 AT_COUNTS, AT_FLAGS, AT_WATCHED, AT_BEAT, AT_RECONCILE, AT_BATCH = 0, 16, 20, 24, 32, 36
-AT_CLAIM, AT_START, AT_TOLD, AT_NAME = 40, 44, 56, 80
+AT_CLAIM, AT_START, AT_DETAILS, AT_NAME = 40, 44, 56, 80
 AT_DONE = AT_NAME + 2 + NAME
 AT_IDS = AT_DONE + BATCH_LIMIT
 AT_NOTICE = AT_IDS + BATCH_LIMIT * ID

@@ -13,27 +13,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from taskq.scoreboard import layout
-from taskq.scoreboard.cancel_notice import Notice
+from taskq.scoreboard.cancel_notice import CancelNotice
 from taskq.scoreboard.lanes import Lanes
 from taskq.scoreboard.layout import BATCH_LIMIT
 from taskq.scoreboard.state import Lock, Phase, Running
 
-__all__ = ["BATCH_LIMIT", "Record", "Records"]
+__all__ = ["BATCH_LIMIT", "Scoreboard", "Slot"]
 
 
-class Record:
+class Slot:
     """One worker's place in the shared memory."""
 
     __slots__ = ("_at", "_ended", "_failed", "_memory", "_named", "_started", "lanes", "lease", "lock", "notice")
 
-    def __init__(self, memory: mmap.mmap, slot: int, lock: Lock) -> None:
+    def __init__(self, memory: mmap.mmap, number: int, lock: Lock) -> None:
         self._memory = memory
-        self._at = slot * layout.SLOT_SIZE
+        self._at = number * layout.SLOT_SIZE
         self.lock = lock
         #: What a worker uses instead of the batch when it runs several jobs at once.
         self.lanes = Lanes(memory, self._at + layout.AT_LANES, lock)
         #: Which of its jobs is cancelled.
-        self.notice = Notice(memory, self._at + layout.AT_NOTICE)
+        self.notice = CancelNotice(memory, self._at + layout.AT_NOTICE)
         #: Seconds without a heartbeat after which the worker starts nothing.
         self.lease = math.inf
         # The worker's own knowledge: only it changes these.
@@ -42,7 +42,7 @@ class Record:
 
     def clear(self) -> None:
         """Make the place ready for another worker."""
-        self.outlive()
+        self.release_dead_lock()
         self._memory[self._at : self._at + layout.AT_LANES] = bytes(layout.AT_LANES)
         self.lanes.clear()
 
@@ -100,7 +100,7 @@ class Record:
             self._named = job
             name = job.encode()[: layout.NAME]
             memory[at + layout.AT_NAME : at + layout.AT_NAME + 2 + len(name)] = layout.SIZE.pack(len(name)) + name
-        layout.TOLD.pack_into(memory, at + layout.AT_TOLD, since_ms, deadline, retry_ms)
+        layout.DETAILS.pack_into(memory, at + layout.AT_DETAILS, since_ms, deadline, retry_ms)
 
     def end_job(self, index: int, *, acked: bool, failed: bool) -> None:
         """Tell that a job has ended. `acked`: it is done, and may be settled by whoever comes first."""
@@ -150,7 +150,7 @@ class Record:
 
     # ---- written by the supervisor
 
-    def outlive(self) -> None:
+    def release_dead_lock(self) -> None:
         """Free the lock: the worker is dead, and may have been killed with it in hand. What it has told can be read as it stands."""
         self.lock.acquire(True, 0.1)
         self.lock.release()
@@ -200,7 +200,7 @@ class Record:
         finally:
             self.lock.release()
 
-    def forbid(self) -> None:
+    def stop_batch(self) -> None:
         """Let the worker start no more of the batch: others have it."""
         with self.taken_back():
             pass
@@ -276,15 +276,15 @@ class Record:
         return [bytes(self._memory[at + layout.ID * i : at + layout.ID * (i + 1)]) for i in range(first, end)]
 
 
-class Records:
+class Scoreboard:
     """The shared memory of all workers of a supervisor. Made before the first fork."""
 
     def __init__(self, locks: Sequence[Lock]) -> None:
         self._memory = mmap.mmap(-1, layout.SLOT_SIZE * len(locks))
-        self._records = [Record(self._memory, slot, lock) for slot, lock in enumerate(locks)]
+        self._slots = [Slot(self._memory, number, lock) for number, lock in enumerate(locks)]
 
-    def __getitem__(self, slot: int) -> Record:
-        return self._records[slot]
+    def __getitem__(self, number: int) -> Slot:
+        return self._slots[number]
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._slots)

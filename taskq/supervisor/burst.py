@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from taskq.supervisor.duties import Crew
+from taskq.supervisor.duties import Duties
 
 __all__ = ["Burst"]
 
@@ -18,15 +18,15 @@ _STARTS = 3
 class Burst:
     """Looks whether anything is left to do."""
 
-    def __init__(self, crews: Mapping[str, Crew]) -> None:
+    def __init__(self, channels: Mapping[str, Duties]) -> None:
         self.due = 0.0
-        self._crews = crews
+        self._crews = channels
 
     def is_hopeless(self) -> bool:
         """True when a channel's processes can't start. Says so."""
-        for name, crew in self._crews.items():
-            if crew.team.failed_starts >= _STARTS:
-                _log.error("channel %s: %d processes in a row couldn't start: this burst ends", name, crew.team.failed_starts)
+        for name, duties in self._crews.items():
+            if duties.channel.failed_starts >= _STARTS:
+                _log.error("channel %s: %d processes in a row couldn't start: this burst ends", name, duties.channel.failed_starts)
                 return True
         return False
 
@@ -36,11 +36,11 @@ class Burst:
             return False
         self.due = now + _LOOK
         later = []
-        for name, crew in self._crews.items():
-            team = crew.team
-            if any(child.pid is None for child in team.children.values()):
+        for name, duties in self._crews.items():
+            channel = duties.channel
+            if any(child.pid is None for child in channel.children.values()):
                 return False
-            found = team.ask(team.driver.look([child.worker for child in team.children.values()]))
+            found = channel.ask(channel.driver.look([child.worker for child in channel.children.values()]))
             if found is None or any(found[:3]):
                 return False
             if found[3]:

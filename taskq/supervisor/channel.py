@@ -17,7 +17,7 @@ from taskq.errors import QueueFull, ServerError, ServerRefused, ServerUnavailabl
 from taskq.scoreboard.state import block_seconds
 from taskq.supervisor.processes.child import Child
 
-__all__ = ["Team"]
+__all__ = ["ChannelState"]
 
 _log = logging.getLogger("taskq.supervisor")
 #: How long to wait for an answer, and between two tries, at most: both together must leave time for a heartbeat in a lease.
@@ -28,7 +28,7 @@ _PATIENCE_WHILE_DOWN = 0.5
 _BROKEN = 0.1
 
 
-class Team:
+class ChannelState:
     """The children that work one channel."""
 
     def __init__(self, settings: ChannelSettings, url: str, processes: int, revive: Callable[[], object] | None = None) -> None:
@@ -47,7 +47,7 @@ class Team:
         #: What must be told to the server once it answers again. Each may safely be said twice.
         self.pending: deque[Command] = deque()
         #: Workers that are no more, and when to look once more whether anything is reserved for them.
-        self.ghosts: list[tuple[float, str]] = []
+        self.exited: list[tuple[float, str]] = []
         #: Jobs that ended, and that failed for good, in children that are no more.
         self.past_counts = [0, 0]
         self._down_since: float | None = None
@@ -112,11 +112,11 @@ class Team:
     def remember(self, worker: str) -> None:
         """Look again later at what a dead worker has reserved: at once for most, and when its last blocked command must have ended."""
         now = monotonic()
-        self.ghosts += [(now + 0.5, worker), (now + block_seconds(self.settings.lease) + 1.0, worker)]
+        self.exited += [(now + 0.5, worker), (now + block_seconds(self.settings.lease) + 1.0, worker)]
 
     def part(self) -> None:
         """Tell the server the last that it must know: nobody will look again."""
-        for worker in {worker for _, worker in self.ghosts}:
+        for worker in {worker for _, worker in self.exited}:
             self.pending.append(self.driver.rescue(Rescue(worker)))
         self._ask_after = 0.0  # there is no later
         self.send_pending()
@@ -125,7 +125,7 @@ class Team:
         """Jobs ended, jobs failed for good, since the start."""
         done, failed = self.past_counts
         for child in self.children.values():
-            more_done, more_failed = child.record.counts
+            more_done, more_failed = child.slot.counts
             done, failed = done + more_done, failed + more_failed
         return done, failed
 

@@ -6,36 +6,46 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from taskq.supervisor.channel import Team
+from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.services.base import Service
 from taskq.supervisor.services.cancels import Cancels
 from taskq.supervisor.services.heartbeat import Heartbeat
 from taskq.supervisor.services.lengths import Lengths
-from taskq.supervisor.services.orphans import Ghosts, Sweep
+from taskq.supervisor.services.orphans import LateReservations, OrphanScan
 from taskq.supervisor.services.promote import Promote
 from taskq.supervisor.services.rescue import Rescuer
 from taskq.supervisor.services.unpark import Unpark
-from taskq.supervisor.services.watchdog import Watch
+from taskq.supervisor.services.watchdog import Watchdog
 
-__all__ = ["Crew"]
+__all__ = ["Duties"]
 
 _log = logging.getLogger("taskq.supervisor")
 
 
-class Crew:
+class Duties:
     """A team and its services."""
 
-    def __init__(self, team: Team, host: str, tell: Callable[[str, Any], None]) -> None:
-        self.team = team
-        self.heartbeat = Heartbeat(self.team, host)
-        self.promote = Promote(self.team)
-        self.rescue = Rescuer(self.team, self.heartbeat)
-        self.watch = Watch(self.team)
-        self.unpark = Unpark(self.team)
-        self.cancels = Cancels(self.team)
+    def __init__(self, channel: ChannelState, host: str, emit: Callable[[str, Any], None]) -> None:
+        self.channel = channel
+        self.heartbeat = Heartbeat(self.channel, host)
+        self.promote = Promote(self.channel)
+        self.rescue = Rescuer(self.channel, self.heartbeat)
+        self.watch = Watchdog(self.channel)
+        self.unpark = Unpark(self.channel)
+        self.cancels = Cancels(self.channel)
         self.promote.on_call = self.cancels.call
-        self.lengths = Lengths(self.team, tell)
-        duties = (self.heartbeat, self.promote, self.rescue, self.watch, self.unpark, self.lengths, Ghosts(team), Sweep(team), self.cancels)
+        self.lengths = Lengths(self.channel, emit)
+        duties = (
+            self.heartbeat,
+            self.promote,
+            self.rescue,
+            self.watch,
+            self.unpark,
+            self.lengths,
+            LateReservations(channel),
+            OrphanScan(channel),
+            self.cancels,
+        )
         self.services: tuple[Service, ...] = duties
         self._replacing: str | None = None
 
@@ -48,20 +58,20 @@ class Crew:
                 service.tick(now)
             except Exception:
                 # A duty that fails must not take the others, and the children, with it.
-                _log.exception("channel %s: the duty %s failed; trying again", self.team.name, type(service).__name__)
+                _log.exception("channel %s: the duty %s failed; trying again", self.channel.name, type(service).__name__)
                 service.due = now + 1.0
 
     def replace_old(self, newest: int, now: float) -> None:
         """Ask one child of an older zygote to stop, then the next when that one has ended and its successor lives."""
-        children = self.team.children
+        children = self.channel.children
         if any(child.worker == self._replacing for child in children.values()) or any(child.pid is None for child in children.values()):
             return
         old = next((child for child in children.values() if child.zygote != newest and child.kill_at is None and not child.leaving), None)
         self._replacing = old.worker if old is not None else None
         if old is not None:
-            old.ask_to_stop(now + self.team.settings.stop_timeout)
+            old.ask_to_stop(now + self.channel.settings.stop_timeout)
 
     def close(self) -> None:
         """Close the connections."""
         self.promote.close()
-        self.team.link.close()
+        self.channel.link.close()

@@ -12,21 +12,21 @@ from taskq.driver.load import reviver
 from taskq.errors import AppError
 from taskq.jobs.builtin import CALL, OBJECT
 from taskq.queue import Queue
-from taskq.scoreboard.slot import Records
-from taskq.supervisor.channel import Team
-from taskq.supervisor.duties import Crew
+from taskq.scoreboard.slot import Scoreboard
+from taskq.supervisor.channel import ChannelState
+from taskq.supervisor.duties import Duties
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan
 from taskq.supervisor.processes.child import Child, Death
 from taskq.supervisor.processes.fork import make_lock
-from taskq.supervisor.processes.generation import Generation, Succession
-from taskq.supervisor.processes.liveness import ANSWER_SECONDS, Vigil
-from taskq.supervisor.processes.zygote import AppInfo, Estate, Exited, Failed, Spawn, Started
-from taskq.supervisor.reap import bury
+from taskq.supervisor.processes.generation import Generation, RespawnPolicy
+from taskq.supervisor.processes.liveness import ANSWER_SECONDS, Liveness
+from taskq.supervisor.processes.zygote import AppInfo, Exited, Failed, Inheritance, Spawn, Started
+from taskq.supervisor.reap import settle_dead
 from taskq.supervisor.rules import respawn_pause, start_pause
 from taskq.worker_id import is_surely_dead, machine_name, machine_tag, new_worker_id
 
-__all__ = ["Staff"]
+__all__ = ["ProcessManager"]
 
 _log = logging.getLogger("taskq.supervisor")
 #: Places for children beyond those the settings ask for (for SIGTTIN). Twice as many are made: a restart has old and new ones at once.
@@ -35,12 +35,12 @@ _SPARE = 16
 _USUAL = 32
 
 
-class Staff:
+class ProcessManager:
     """The zygotes and the children, and how their number is kept."""
 
     def __init__(self, source: str | Queue, options: WorkerOptions, poke_fd: int, forget: Callable[[], None]) -> None:
         self.host = machine_name()
-        self.crews: dict[str, Crew] = {}
+        self.channels: dict[str, Duties] = {}
         self.generations: list[Generation] = []
         #: True once a job has failed for good.
         self.failed = False
@@ -50,14 +50,14 @@ class Staff:
         self._forget_more = forget
         self._tag = machine_tag()
         self._url = ""
-        self._vigil = Vigil()
+        self._liveness = Liveness()
         self._stopping = False
-        self._succession = Succession()
+        self._respawn = RespawnPolicy()
         self._make_places(max(options.processes or 0, _USUAL))
 
     def make_room(self, processes: int) -> bool:
         """Make sure that so many children have a place. False: there are too few, and they must be there before the zygote is forked."""
-        if processes <= len(self._records) // 2 - _SPARE:
+        if processes <= len(self._scoreboard) // 2 - _SPARE:
             return True
         for generation in list(self.generations):
             self.drop(generation)
@@ -65,16 +65,16 @@ class Staff:
         return False
 
     def _make_places(self, processes: int) -> None:
-        self._records = Records([make_lock() for _ in range(2 * (processes + _SPARE))])
+        self._scoreboard = Scoreboard([make_lock() for _ in range(2 * (processes + _SPARE))])
 
-    def employ(self, plan: Plan) -> None:
+    def start(self, plan: Plan) -> None:
         """Set up the channels, rescue what dead workers of this machine had reserved, and start the children."""
         self._url = plan.url
         for settings in plan.channels.values():
-            team = Team(settings, plan.url, plan.processes[settings.name], reviver(plan.settings))
-            self.crews[settings.name] = Crew(team, self.host, self.tell)
-        for crew in self.crews.values():
-            crew.rescue.at_start(lambda worker: is_surely_dead(worker, self._tag))
+            channel = ChannelState(settings, plan.url, plan.processes[settings.name], reviver(plan.settings))
+            self.channels[settings.name] = Duties(channel, self.host, self.emit)
+        for duties in self.channels.values():
+            duties.rescue.at_start(lambda worker: is_surely_dead(worker, self._tag))
         newest = self.generations[-1]
         self._know(newest.app)
         newest.listen()
@@ -84,16 +84,16 @@ class Staff:
 
     def new_generation(self) -> Generation:
         """Fork a zygote, which loads the app."""
-        number = self._succession.begin()
-        estate = Estate(self._records, self._poke_fd, os.getpid(), self._forget)
-        generation = Generation(number, self._source, self._options, estate)
+        number = self._respawn.begin()
+        inheritance = Inheritance(self._scoreboard, self._poke_fd, os.getpid(), self._forget)
+        generation = Generation(number, self._source, self._options, inheritance)
         self.generations.append(generation)
         return generation
 
     def _forget(self) -> None:
         """In a new zygote: close what belongs to the supervisor."""
-        for crew in self.crews.values():
-            crew.close()
+        for duties in self.channels.values():
+            duties.close()
         for generation in self.generations:
             generation.connection.close()
         self._forget_more()
@@ -103,40 +103,40 @@ class Staff:
         self.generations.remove(generation)
         generation.end()
 
-    def on_message(self, generation: Generation, said: Any) -> None:
+    def on_message(self, generation: Generation, report: Any) -> None:
         """Take in what a zygote says.
 
         Raises:
             AppError: the app can't be loaded any more, and no zygote is left that has it.
         """
-        if isinstance(said, Started):
+        if isinstance(report, Started):
             generation.answered()
-            self._on_start(said)
-        elif isinstance(said, Exited):
-            child = self._child(said.slot)
-            if not said.pid:  # it couldn't fork
+            self._on_start(report)
+        elif isinstance(report, Exited):
+            child = self._child(report.place)
+            if not report.pid:  # it couldn't fork
                 generation.answered()
-            if child is not None and (child.pid or 0) == said.pid:  # else it was buried before, and another has its place
-                self._on_exit(child, Death(said.status, said.maxrss))
-        elif isinstance(said, AppInfo):
-            generation.app = said
-            _log.info("the app is loaded anew: %d jobs; replacing the children one by one", len(said.jobs))
-            self._know(said)
+            if child is not None and (child.pid or 0) == report.pid:  # else it was buried before, and another has its place
+                self._on_exit(child, Death(report.status, report.maxrss))
+        elif isinstance(report, AppInfo):
+            generation.app = report
+            _log.info("the app is loaded anew: %d jobs; replacing the children one by one", len(report.jobs))
+            self._know(report)
             generation.listen()
-        elif isinstance(said, Failed):
-            self._on_failure(generation, said.text)
-        elif said is None:
+        elif isinstance(report, Failed):
+            self._on_failure(generation, report.text)
+        elif report is None:
             self._on_lost(generation)
 
     def _know(self, app: AppInfo | None) -> None:
         """Tell the duties what the loaded application can run, and listens to."""
         if app is None:
             return
-        for crew in self.crews.values():
-            crew.unpark.jobs = frozenset(app.jobs) | {OBJECT, CALL}
-            crew.unpark.due = 0.0
-            crew.lengths.listened = "queue_length" in app.listened
-            crew.lengths.due = 0.0
+        for duties in self.channels.values():
+            duties.unpark.jobs = frozenset(app.jobs) | {OBJECT, CALL}
+            duties.unpark.due = 0.0
+            duties.lengths.listened = "queue_length" in app.listened
+            duties.lengths.due = 0.0
 
     def _on_lost(self, generation: Generation) -> None:
         """A zygote is gone, and its children with it."""
@@ -147,7 +147,7 @@ class Staff:
             self._on_failure(generation, "the process that imports it died meanwhile")
             return
         if self.generations[-1] is generation and not self._stopping:
-            pause = self._succession.died(monotonic())
+            pause = self._respawn.died(monotonic())
             _log.error("the zygote (pid %d) died; starting another%s", generation.pid, f" in {pause:g} s" if pause else "")
         self.drop(generation)
 
@@ -162,40 +162,40 @@ class Staff:
 
     def alive(self) -> list[Child]:
         """Every child that hasn't been reported dead."""
-        return [child for crew in self.crews.values() for child in crew.team.children.values()]
+        return [child for duties in self.channels.values() for child in duties.channel.children.values()]
 
     def keep_number(self) -> None:
         """Bring the number of children to what is wanted, and let a new zygote's children take over."""
         now = monotonic()
-        if self._succession.is_due(now):
+        if self._respawn.is_due(now):
             self.new_generation()
         ready = [one for one in self.generations if one.app is not None]
         if not ready:
             return
         newest = ready[-1]
-        for crew in self.crews.values():
-            team = crew.team
-            staying = [child for child in team.children.values() if child.kill_at is None and not child.leaving]
-            for _ in range(team.wanted - len(staying)):
-                if now < team.spawn_after or not self._spawn(newest, crew):
+        for duties in self.channels.values():
+            channel = duties.channel
+            staying = [child for child in channel.children.values() if child.kill_at is None and not child.leaving]
+            for _ in range(channel.wanted - len(staying)):
+                if now < channel.spawn_after or not self._spawn(newest, duties):
                     break
-            for child in staying[team.wanted :]:
-                child.ask_to_stop(now + team.settings.stop_timeout)
-            crew.replace_old(newest.number, now)
+            for child in staying[channel.wanted :]:
+                child.ask_to_stop(now + channel.settings.stop_timeout)
+            duties.replace_old(newest.number, now)
         self._retire(one for one in ready if one is not newest)
 
     def change_number(self, by: int) -> None:
         """Want so many children more (or fewer) for every channel, at least one."""
-        for crew in self.crews.values():
-            crew.team.wanted = max(1, crew.team.wanted + by)
-            _log.info("channel %s now wants %d processes", crew.team.name, crew.team.wanted)
+        for duties in self.channels.values():
+            duties.channel.wanted = max(1, duties.channel.wanted + by)
+            _log.info("channel %s now wants %d processes", duties.channel.name, duties.channel.wanted)
 
     def ask_to_stop(self, now: float) -> None:
         """Tell every child to end after its running job. From now on nothing is replaced."""
         self._stopping = True
-        for crew in self.crews.values():
-            for child in crew.team.children.values():
-                child.ask_to_stop(now + crew.team.settings.stop_timeout)
+        for duties in self.channels.values():
+            for child in duties.channel.children.values():
+                child.ask_to_stop(now + duties.channel.settings.stop_timeout)
 
     def kill_late(self, now: float) -> None:
         """Kill those that were told to stop and whose time is over."""
@@ -210,9 +210,9 @@ class Staff:
 
     def watch(self, now: float) -> None:
         """Do without zygotes that stand still: bury the dead of whom they don't tell, and replace those that fork no more."""
-        if not self._vigil.is_due(now):
+        if not self._liveness.is_due(now):
             return
-        dead, stuck = self._vigil.look(self.alive(), self.generations, now)
+        dead, stuck = self._liveness.look(self.alive(), self.generations, now)
         for child in dead:
             for generation in self.generations:
                 generation.is_mute = generation.is_mute or generation.number == child.zygote
@@ -222,24 +222,24 @@ class Staff:
             generation.kill()
             self._on_lost(generation)
 
-    def owes(self) -> bool:
+    def has_pending_acks(self) -> bool:
         """True while the server hasn't been told of jobs that dead children had done."""
-        return any(command.move == "ack" for crew in self.crews.values() for command in crew.team.pending)
+        return any(command.move == "ack" for duties in self.channels.values() for command in duties.channel.pending)
 
-    def tell(self, name: str, event: Any) -> None:
+    def emit(self, name: str, event: Any) -> None:
         """Pass a worker-wide event to the newest zygote's listeners."""
         for generation in reversed(self.generations):
             if generation.app is not None:
-                generation.tell(name, event)
+                generation.emit(name, event)
                 return
 
     def close(self) -> None:
         """End the zygotes, and tell the server what it must still know."""
-        for crew in self.crews.values():
-            crew.team.part()
-            if crew.team.pending:
-                _log.warning("channel %s: the server couldn't be told; what was reserved is rescued after the lease", crew.team.name)
-            crew.close()
+        for duties in self.channels.values():
+            duties.channel.part()
+            if duties.channel.pending:
+                _log.warning("channel %s: the server couldn't be told; what was reserved is rescued after the lease", duties.channel.name)
+            duties.close()
         for generation in list(self.generations):
             self.drop(generation)
 
@@ -248,50 +248,50 @@ class Staff:
             if not any(child.zygote == generation.number for child in self.alive()):
                 self.drop(generation)
                 # What was brought back for the new code may have met a child of the old one, and been parked again.
-                for crew in self.crews.values():
-                    crew.unpark.due = 0.0
+                for duties in self.channels.values():
+                    duties.unpark.due = 0.0
 
-    def _spawn(self, generation: Generation, crew: Crew) -> bool:
-        used = {child.slot for child in self.alive()}
-        slot = next((one for one in range(len(self._records)) if one not in used), None)
-        if slot is None:
-            _log.warning("no more than %d children at once; restart the worker with a larger processes", len(self._records))
-            crew.team.wanted = len(crew.team.children)
+    def _spawn(self, generation: Generation, duties: Duties) -> bool:
+        used = {child.place for child in self.alive()}
+        place = next((one for one in range(len(self._scoreboard)) if one not in used), None)
+        if place is None:
+            _log.warning("no more than %d children at once; restart the worker with a larger processes", len(self._scoreboard))
+            duties.channel.wanted = len(duties.channel.children)
             return False
-        record = self._records[slot]
-        record.clear()
-        settings = crew.team.settings
+        slot = self._scoreboard[place]
+        slot.clear()
+        settings = duties.channel.settings
         worker = new_worker_id(self.host, self._tag, lease=settings.lease, concurrency=settings.concurrency)
-        child = Child(slot, worker, crew.team.name, record, generation.number)
-        crew.team.children[slot] = child
+        child = Child(place, worker, duties.channel.name, slot, generation.number)
+        duties.channel.children[place] = child
         # Registered before it lives: from its first moment it may reserve.
-        crew.heartbeat.beat(child, monotonic())
-        return generation.spawn(Spawn(slot, worker, settings, self._url))
+        duties.heartbeat.beat(child, monotonic())
+        return generation.spawn(Spawn(place, worker, settings, self._url))
 
-    def _on_start(self, said: Started) -> None:
-        child = self._child(said.slot)
+    def _on_start(self, report: Started) -> None:
+        child = self._child(report.place)
         if child is None:
             return
-        child.pid = said.pid
-        self.crews[child.channel].heartbeat.due = 0.0  # operators shall see its process id at once
+        child.pid = report.pid
+        self.channels[child.channel].heartbeat.due = 0.0  # operators shall see its process id at once
         if child.kill_at is not None:  # it was asked to stop before it had a process
-            child.tell_again()
+            child.ask_again()
 
     def _on_exit(self, child: Child, death: Death) -> None:
-        team = self.crews[child.channel].team
+        channel = self.channels[child.channel].channel
         now = monotonic()
         child.end_leftovers()
-        bury(team, child, death, now)
-        team.remember(child.worker)
-        del team.children[child.slot]
-        self.failed = self.failed or team.counts()[1] > 0
-        pause = respawn_pause(team.crashes, now)
+        settle_dead(channel, child, death, now)
+        channel.remember(child.worker)
+        del channel.children[child.place]
+        self.failed = self.failed or channel.counts()[1] > 0
+        pause = respawn_pause(channel.crashes, now)
         if pause:
-            _log.error("channel %s: %d crashes in a short time; the next child starts in %g s", team.name, len(team.crashes), pause)
-        if wait := start_pause(team.failed_starts):
-            _log.error("channel %s: worker %s couldn't start; the next tries in %g s", team.name, child.worker, wait)
+            _log.error("channel %s: %d crashes in a short time; the next child starts in %g s", channel.name, len(channel.crashes), pause)
+        if wait := start_pause(channel.failed_starts):
+            _log.error("channel %s: worker %s couldn't start; the next tries in %g s", channel.name, child.worker, wait)
         if pause or wait:
-            team.spawn_after = now + max(pause, wait)
+            channel.spawn_after = now + max(pause, wait)
 
-    def _child(self, slot: int) -> Child | None:
-        return next((child for child in self.alive() if child.slot == slot), None)
+    def _child(self, place: int) -> Child | None:
+        return next((child for child in self.alive() if child.place == place), None)

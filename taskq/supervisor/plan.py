@@ -56,5 +56,5 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
 
 
 def _with_options(settings: ChannelSettings, options: WorkerOptions) -> ChannelSettings:
-    told = {"concurrency": options.concurrency, "max_messages": options.max_messages}
-    return msgspec.structs.replace(settings, **{name: value for name, value in told.items() if value is not None})
+    overrides = {"concurrency": options.concurrency, "max_messages": options.max_messages}
+    return msgspec.structs.replace(settings, **{name: value for name, value in overrides.items() if value is not None})

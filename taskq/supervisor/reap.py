@@ -8,51 +8,51 @@ from typing import Literal
 from taskq.driver.contract import Blame, Rescue
 from taskq.scoreboard.memory import peak_bytes
 from taskq.scoreboard.state import CANT_START, Phase, Running
-from taskq.supervisor.channel import Team
+from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child, Death
 from taskq.supervisor.rules import overdue
 from taskq.wire.history import pack_record, record_of
 from taskq.worker_id import runs_several
 
-__all__ = ["bury", "lost"]
+__all__ = ["lost", "settle_dead"]
 
 _log = logging.getLogger("taskq.supervisor")
 
 
-def bury(team: Team, child: Child, death: Death, now: float) -> None:
+def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -> None:
     """Settle what a dead child had done, blame what it was running, and give back the rest in its order."""
-    record = child.record
-    record.outlive()
-    done = record.done_ids()
+    slot = child.slot
+    slot.release_dead_lock()
+    done = slot.done_ids()
     if done:
-        team.insist(team.driver.ack(child.worker, done))
-    running = record.running()
+        channel.insist(channel.driver.ack(child.worker, done))
+    running = slot.running()
     # Nobody knows how, when its zygote stands still: then what it said last counts.
-    orderly = death.status in (0, None) and record.phase is Phase.STOPPING
+    orderly = death.status in (0, None) and slot.phase is Phase.STOPPING
     # With one job at once the supervisor kills it itself, and has noted it.
-    late = {one.id for one in overdue(running, now)} if record.lanes.count else set()
+    late = {one.id for one in overdue(running, now)} if slot.lanes.count else set()
     if child.killed_for == "timeout":
         # Not another job than the one it was killed for: that one had ended in the same moment.
         blamed = _timed_out(child, running, child.overdue)
     elif child.killed_for == "cancel":
-        blamed = _cancelled(team, child, running)
+        blamed = _cancelled(channel, child, running)
     elif child.killed_for == "stop" or orderly:
         blamed = _timed_out(child, running, late) if late else ()
         for one in running if child.killed_for == "stop" else ():
             if one.id not in late:
                 text = "worker %s was killed at its stop_timeout; %s %s runs again elsewhere, uncounted"
                 _log.warning(text, child.worker, one.job, one.id.hex())
-    elif death.status == CANT_START and record.phase is Phase.STARTING:
+    elif death.status == CANT_START and slot.phase is Phase.STARTING:
         blamed = ()
-        team.failed_starts += 1
+        channel.failed_starts += 1
     else:
         blamed = _crashed(child, running, death)
-        team.note_crash(now)
-    if record.phase is not Phase.STARTING:
-        team.failed_starts = 0
-    team.insist(team.driver.rescue(Rescue(child.worker, 0, blamed)))
-    ended, failed = record.counts
-    team.past_counts = [team.past_counts[0] + ended, team.past_counts[1] + failed]
+        channel.note_crash(now)
+    if slot.phase is not Phase.STARTING:
+        channel.failed_starts = 0
+    channel.insist(channel.driver.rescue(Rescue(child.worker, 0, blamed)))
+    ended, failed = slot.counts
+    channel.past_counts = [channel.past_counts[0] + ended, channel.past_counts[1] + failed]
 
 
 def lost(worker: str, lease_ms: int, reason: str) -> Rescue:
@@ -65,20 +65,22 @@ def _timed_out(child: Child, running: list[Running], late: set[bytes]) -> tuple[
     """Count a run of those that were late, if they still ran; the others were only in the same process."""
     blamed = [one for one in running if one.id in late]
     text = f"JobTimeout: the job ignored its handle_timeout, and its process {child.worker} was {'killed' if child.killed_for else 'ended'}"
-    counted = tuple(Blame(one.id, "timeout", _record("timeout", child, one, text), one.retry_ms) for one in blamed)
+    counted = tuple(Blame(one.id, "timeout", _attempt_record("timeout", child, one, text), one.retry_ms) for one in blamed)
     if not blamed:
         return ()
-    told = ", ".join(f"{one.job} {one.id.hex()}" for one in blamed)
-    beside = f"the worker {child.worker} was ended while it ran this job, too: {told} ignored its handle_timeout"
-    return counted + tuple(Blame(one.id, "neighbour", _record("lost", child, one, beside)) for one in running if one.id not in late)
+    names = ", ".join(f"{one.job} {one.id.hex()}" for one in blamed)
+    beside = f"the worker {child.worker} was ended while it ran this job, too: {names} ignored its handle_timeout"
+    return counted + tuple(Blame(one.id, "neighbour", _attempt_record("lost", child, one, beside)) for one in running if one.id not in late)
 
 
-def _cancelled(team: Team, child: Child, running: list[Running]) -> tuple[Blame, ...]:
+def _cancelled(channel: ChannelState, child: Child, running: list[Running]) -> tuple[Blame, ...]:
     """Settle the messages that it was killed for. The others were only in the same process."""
     for identity, kept in child.cancelled.items():
-        team.insist(team.driver.finish(child.worker, identity, kept))
+        channel.insist(channel.driver.finish(child.worker, identity, kept))
     beside = f"the worker {child.worker} was killed while it ran this job, too: another was cancelled, and went on"
-    return tuple(Blame(one.id, "neighbour", _record("lost", child, one, beside)) for one in running if one.id not in child.cancelled)
+    return tuple(
+        Blame(one.id, "neighbour", _attempt_record("lost", child, one, beside)) for one in running if one.id not in child.cancelled
+    )
 
 
 def _crashed(child: Child, running: list[Running], death: Death) -> tuple[Blame, ...]:
@@ -89,8 +91,8 @@ def _crashed(child: Child, running: list[Running], death: Death) -> tuple[Blame,
     else:
         _log.error("%s while it ran no job", what)
     beside = f", while it ran {len(running)} jobs" if len(running) > 1 else ""
-    return tuple(Blame(one.id, "crash", _record("crashed", child, one, what + beside)) for one in running)
+    return tuple(Blame(one.id, "crash", _attempt_record("crashed", child, one, what + beside)) for one in running)
 
 
-def _record(kind: str, child: Child, running: Running, text: str) -> bytes:
+def _attempt_record(kind: str, child: Child, running: Running, text: str) -> bytes:
     return pack_record(record_of(kind, child.worker, running.attempt, text))  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from taskq.events import ProcessEvent
 from taskq.queue import Queue
 from taskq.supervisor.banner import log_banner
 from taskq.supervisor.burst import Burst
-from taskq.supervisor.manager import Staff
+from taskq.supervisor.manager import ProcessManager
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, make_plan
 from taskq.supervisor.polling import wait_for
@@ -36,10 +36,10 @@ class Supervisor:
         self._pokes, self._poke_fd = os.pipe()
         for fd in (self._pokes, self._poke_fd):
             os.set_blocking(fd, False)
-        self._staff = Staff(source, options, self._poke_fd, lambda: os.close(self._pokes))
+        self._manager = ProcessManager(source, options, self._poke_fd, lambda: os.close(self._pokes))
         self._burst: Burst | None = None
         self._stopping = False
-        self._told_to_stop = 0
+        self._stop_signals = 0
         self._settle_until = 0.0
 
     def run(self) -> int:
@@ -50,9 +50,9 @@ class Supervisor:
             plan = self._prepare()
             if plan is not None:
                 self._loop(plan)
-            return 1 if self._staff.failed and self._options.burst else 0
+            return 1 if self._manager.failed and self._options.burst else 0
         finally:
-            self._staff.close()
+            self._manager.close()
             self._inbox.close()
             setproctitle.setproctitle(title)
             os.close(self._pokes)
@@ -66,7 +66,7 @@ class Supervisor:
         if app is None:
             return None
         plan = make_plan(app, self._options)
-        if not self._staff.make_room(sum(plan.processes.values())):
+        if not self._manager.make_room(sum(plan.processes.values())):
             app = self._load()
             if app is None:
                 return None
@@ -75,109 +75,111 @@ class Supervisor:
         return plan
 
     def _load(self) -> AppInfo | None:
-        generation = self._staff.new_generation()
+        generation = self._manager.new_generation()
         watched: list[Any] = [self._inbox, generation]
         while True:
             ready = wait_for(watched)
             if self._inbox in ready and any(one in _STOP_SIGNALS for one in self._inbox.take()):
                 return None
             if generation in ready:
-                said = generation.receive()
-                if isinstance(said, AppInfo):
-                    generation.app = said
-                    return said
-                if isinstance(said, Failed):
-                    error = AppError(said.text)
-                    error.add_note(said.traceback)
+                report = generation.receive()
+                if isinstance(report, AppInfo):
+                    generation.app = report
+                    return report
+                if isinstance(report, Failed):
+                    error = AppError(report.text)
+                    error.add_note(report.traceback)
                     raise error
                 raise AppError("the process that imports the app died while importing it: import it in python to see why")
 
     # ---- the loop
 
     def _loop(self, plan: Plan) -> None:
-        staff = self._staff
-        staff.employ(plan)
-        event = ProcessEvent(worker=f"{staff.host}:{os.getpid()}", pid=os.getpid(), channels=tuple(plan.channels))
-        staff.tell("worker_start", event)
-        self._burst = Burst(staff.crews) if self._options.burst else None
-        while not (self._stopping and not staff.alive() and self._may_end()):
+        manager = self._manager
+        manager.start(plan)
+        event = ProcessEvent(worker=f"{manager.host}:{os.getpid()}", pid=os.getpid(), channels=tuple(plan.channels))
+        manager.emit("worker_start", event)
+        self._burst = Burst(manager.channels) if self._options.burst else None
+        while not (self._stopping and not manager.alive() and self._may_end()):
             self._wait(self._rest())
             now = monotonic()
-            for crew in staff.crews.values():
-                crew.tick(now)
-            staff.watch(now)
-            staff.kill_late(now)
+            for duties in manager.channels.values():
+                duties.tick(now)
+            manager.watch(now)
+            manager.kill_late(now)
             if not self._stopping:
-                staff.keep_number()
+                manager.keep_number()
                 if self._burst is not None:
                     self._look_for_the_end(self._burst, now)
-        staff.tell("worker_stop", event)
+        manager.emit("worker_stop", event)
 
     def _look_for_the_end(self, burst: Burst, now: float) -> None:
         if burst.is_hopeless():
-            self._staff.failed = True
+            self._manager.failed = True
             self._stop("processes can't start")
         elif burst.is_over(now):
             self._stop("nothing is due any more")
 
     def _may_end(self) -> bool:
         """False while a server that is away isn't told yet what was done: that would be run again."""
-        return self._told_to_stop > 1 or monotonic() > self._settle_until or not self._staff.owes()
+        return self._stop_signals > 1 or monotonic() > self._settle_until or not self._manager.has_pending_acks()
 
     def _rest(self) -> float:
         """Seconds until the next duty is due."""
-        due = min(service.due for crew in self._staff.crews.values() for service in crew.services)
+        due = min(service.due for duties in self._manager.channels.values() for service in duties.services)
         if self._burst is not None:
             due = min(due, self._burst.due)
         return max(0.0, min(1.0, due - monotonic()))
 
     def _wait(self, timeout: float) -> None:
-        wakers = {fd: crew for crew in self._staff.crews.values() if (fd := crew.promote.fileno()) is not None}
-        watched: list[Any] = [self._inbox, self._pokes, *self._staff.generations, *wakers]
+        wakers = {fd: duties for duties in self._manager.channels.values() if (fd := duties.promote.fileno()) is not None}
+        watched: list[Any] = [self._inbox, self._pokes, *self._manager.generations, *wakers]
         ready = wait_for(watched, timeout)
         if self._inbox in ready:
             for number in self._inbox.take():
                 self._on_signal(number)
         if self._pokes in ready:
             os.read(self._pokes, 4096)
-            for crew in self._staff.crews.values():
-                crew.watch.poked()
-        for fd, crew in wakers.items():
+            for duties in self._manager.channels.values():
+                duties.watch.poked()
+        for fd, duties in wakers.items():
             if fd in ready:
-                crew.promote.woken()
-        for generation in list(self._staff.generations):
+                duties.promote.woken()
+        for generation in list(self._manager.generations):
             if generation in ready:
-                self._staff.on_message(generation, generation.receive())
+                self._manager.on_message(generation, generation.receive())
 
     # ---- signals
 
     def _on_signal(self, number: signal.Signals) -> None:
         if number in _STOP_SIGNALS:
-            self._told_to_stop += 1
-            if self._told_to_stop == 1:
+            self._stop_signals += 1
+            if self._stop_signals == 1:
                 self._stop(f"{number.name}: running jobs get their stop_timeout; once more ends them at once")
             else:
                 _log.warning("%s again: ending running jobs; they run again elsewhere, uncounted", number.name)
-                self._staff.kill_late(float("inf"))
+                self._manager.kill_late(float("inf"))
         elif self._stopping:
             return
         elif number is signal.SIGHUP:
             self._restart()
         else:
             _log.info("%s: one process %s for each channel", number.name, "more" if number is signal.SIGTTIN else "fewer")
-            self._staff.change_number(1 if number is signal.SIGTTIN else -1)
+            self._manager.change_number(1 if number is signal.SIGTTIN else -1)
 
     def _restart(self) -> None:
-        if len(self._staff.generations) > 1:
+        if len(self._manager.generations) > 1:
             _log.warning("SIGHUP: a restart is under way already")
             return
         _log.info("SIGHUP: loading the app anew")
-        self._staff.new_generation()
+        self._manager.new_generation()
 
     def _stop(self, why: str) -> None:
         if self._stopping:
             return
         _log.info("stopping: %s", why)
         self._stopping = True
-        self._settle_until = monotonic() + max((crew.team.settings.stop_timeout for crew in self._staff.crews.values()), default=0.0)
-        self._staff.ask_to_stop(monotonic())
+        self._settle_until = monotonic() + max(
+            (duties.channel.settings.stop_timeout for duties in self._manager.channels.values()), default=0.0
+        )
+        self._manager.ask_to_stop(monotonic())

@@ -12,7 +12,7 @@ from taskq.config import ChannelSettings
 from taskq.driver.contract import Command, Driver
 from taskq.errors import MalformedMessage, QueueFull, ServerRefused
 from taskq.scoreboard.memory import resident_bytes
-from taskq.scoreboard.slot import Record
+from taskq.scoreboard.slot import Slot
 from taskq.wire.message import Message, wrap_foreign
 from taskq.worker.settler import Settler
 
@@ -32,11 +32,11 @@ class Judge(Protocol):
 class Intake:
     """The side of a worker that takes messages in."""
 
-    def __init__(self, driver: Driver, settler: Settler, judge: Judge, record: Record, *, worker: str, channel: ChannelSettings) -> None:
+    def __init__(self, driver: Driver, settler: Settler, judge: Judge, slot: Slot, *, worker: str, channel: ChannelSettings) -> None:
         self._driver = driver
         self._settler = settler
         self._judge = judge
-        self._record = record
+        self._slot = slot
         self._worker = worker
         self._channel = channel
         self._look_at_memory = _MEMORY_EVERY
@@ -44,7 +44,7 @@ class Intake:
 
     def may_reserve(self) -> bool:
         """False while the supervisor's heartbeats don't get through: a message taken now might be rescued while it runs."""
-        if monotonic() - self._record.beat <= self._channel.lease / 2:
+        if monotonic() - self._slot.beat <= self._channel.lease / 2:
             return True
         if os.getppid() != self._parent:
             # The kernel ends it with its parent, but forgets that when a job changes the user.
@@ -69,7 +69,7 @@ class Intake:
         # What befell this worker befell what it held until now. Of what it holds from here on it would be a false excuse.
         settler.insist(self._driver.forget_fate(self._worker))
         batch = settler.insist(self._driver.holdings(self._worker))
-        settler.doubt = False
+        settler.uncertain = False
         found = self.open(batch, known)
         if found:
             _log.info("took over %d messages that were reserved in a broken connection", len(found))
@@ -77,7 +77,7 @@ class Intake:
 
     def trouble(self, error: Exception, command: Command, pause: Callable[[float], None]) -> None:
         """A command failed: look at what is reserved before the next, and wait where it would only fail again."""
-        self._settler.doubt = True
+        self._settler.uncertain = True
         self._settler.outage.failed(error, command)
         if isinstance(error, ServerRefused):
             pause(5.0)

@@ -13,10 +13,10 @@ from taskq.driver.load import load_driver
 from taskq.events import ProcessEvent
 from taskq.queue import Queue
 from taskq.scoreboard.poke import Poke
-from taskq.scoreboard.slot import Record
+from taskq.scoreboard.slot import Slot
 from taskq.scoreboard.state import CANT_START, Phase
 from taskq.worker.process.lifespan import Lifespan
-from taskq.worker.serial.engine import Solo
+from taskq.worker.serial.engine import SerialEngine
 
 __all__ = ["work"]
 
@@ -24,7 +24,7 @@ __all__ = ["work"]
 class Engine(Protocol):
     """Runs the jobs: one at a time, or several."""
 
-    def is_told_to_stop(self) -> bool: ...
+    def is_stopping(self) -> bool: ...
 
     def wait_for(self, awaitable: Any) -> Any: ...
 
@@ -33,7 +33,7 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
-def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, record: Record, poke: Poke) -> None:
+def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, slot: Slot, poke: Poke) -> None:
     """Run jobs of a channel until told to stop (SIGTERM) or replaced.
 
     Args:
@@ -49,23 +49,23 @@ def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, record: 
     engine: Engine
     if channel.concurrency > 1:
         from taskq.worker.concurrent.engine import (
-            Crowd,  # with it come asyncio and threads, which a worker of one job at a time doesn't need
+            ConcurrentEngine,  # with it come asyncio and threads, which a worker of one job at a time doesn't need
         )
 
-        engine = Crowd(queue, driver, link, record, worker=worker, channel=channel, poke=poke)
+        engine = ConcurrentEngine(queue, driver, link, slot, worker=worker, channel=channel, poke=poke)
     else:
         _lend(queue, url, channel, link)
-        engine = Solo(queue, driver, link, record, worker=worker, channel=channel, poke=poke)
-    lifespan = Lifespan(queue, engine.wait_for, engine.is_told_to_stop)
+        engine = SerialEngine(queue, driver, link, slot, worker=worker, channel=channel, poke=poke)
+    lifespan = Lifespan(queue, engine.wait_for, engine.is_stopping)
     if not lifespan.open():
         if not lifespan.was_stopped:
             sys.exit(CANT_START)
-        record.set_phase(Phase.STOPPING)
+        slot.set_phase(Phase.STOPPING)
         return
     event = ProcessEvent(worker=worker, pid=os.getpid(), channels=(channel.name,))
     events.emit(events.child_start, event)
     engine.run()
-    record.set_phase(Phase.STOPPING)
+    slot.set_phase(Phase.STOPPING)
     lifespan.close()
     events.emit(events.child_stop, event)
     engine.close()

@@ -19,7 +19,7 @@ class Outage:
     def __init__(self, worker: str) -> None:
         self._worker = worker
         self._since: float | None = None
-        self._is_told = False
+        self._is_logged = False
         self._is_full = False
         #: The command that was refused: others may be answered all the while.
         self._refused: object = None
@@ -27,7 +27,7 @@ class Outage:
     def failed(self, error: Exception, command: Command) -> None:
         """Note that a command failed."""
         if isinstance(error, QueueFull):
-            self._tell_full(error)
+            self._log_full(error)
             return
         is_first, self._since = self._since is None, self._since or monotonic()
         if isinstance(error, ServerUnavailable):
@@ -36,17 +36,17 @@ class Outage:
                 return
         else:
             self._refused = _name(command)
-        if not self._is_told:
-            self._is_told = True
+        if not self._is_logged:
+            self._is_logged = True
             _log.error("worker %s: %s; trying again until it does", self._worker, error)
 
     def answered(self, command: Command) -> None:
         """Note that a command was answered."""
         if self._since is None or (self._refused is not None and self._refused != _name(command)):
             return
-        if self._is_told:
+        if self._is_logged:
             _log.warning("worker %s: the server answers again after %.1f s", self._worker, monotonic() - self._since)
-        self._since, self._is_told, self._refused = None, False, None
+        self._since, self._is_logged, self._refused = None, False, None
 
     def has_room(self) -> None:
         """Note that a command that a full server refuses was answered."""
@@ -54,7 +54,7 @@ class Outage:
             self._is_full = False
             _log.warning("worker %s: the server has room again", self._worker)
 
-    def _tell_full(self, error: Exception) -> None:
+    def _log_full(self, error: Exception) -> None:
         if not self._is_full:
             self._is_full = True
             _log.error("worker %s: %s; going on with what waits", self._worker, error)

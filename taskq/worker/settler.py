@@ -17,7 +17,7 @@ from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.worker.execute.verdict import Action, Verdict
 from taskq.worker.outage import Outage
 
-__all__ = ["ACK_SECONDS", "Gone", "Settler"]
+__all__ = ["ACK_SECONDS", "Reassigned", "Settler"]
 
 #: Acks are never held for longer.
 ACK_SECONDS = 0.010
@@ -26,7 +26,7 @@ _LAST_PAUSE = 0.05
 _log = logging.getLogger("taskq.worker")
 
 
-class Gone(Exception):
+class Reassigned(Exception):
     """The worker was told to stop while the server didn't answer. What is unsettled stays reserved, and is rescued."""
 
 
@@ -54,7 +54,7 @@ class Settler:
         self.done: list[bytes] = []
         self._oldest = 0.0
         #: Set by every broken connection: the server may have moved messages here that this worker never heard of.
-        self.doubt = False
+        self.uncertain = False
 
     def insist(self, command: Command) -> Any:
         """Send a command until the server answers.
@@ -68,14 +68,14 @@ class Settler:
             try:
                 reply = self._link.call(command)
             except (ServerUnavailable, QueueFull, ServerRefused) as error:
-                self.doubt = True
+                self.uncertain = True
                 self.outage.failed(error, command)
                 if isinstance(error, ServerRefused):
                     wait = _LONGEST_PAUSE
                 if self._stopping():
                     give_up_at = give_up_at or monotonic() + self._patience
                     if monotonic() > give_up_at:
-                        raise Gone(str(error)) from error
+                        raise Reassigned(str(error)) from error
                     time.sleep(_LAST_PAUSE)  # `pause` keeps nobody waiting who was told to stop
             else:
                 self.outage.answered(command)
@@ -104,7 +104,7 @@ class Settler:
             self.put_back([message])
             mine = self.insist(command)
         # After a broken connection the first try may have done it: 0 then says nothing, unless the messages are others' now.
-        if standing == -1 or not (mine or self.doubt):
+        if standing == -1 or not (mine or self.uncertain):
             _log.warning("message %s is no longer this worker's: it was given up for dead, and another settles it", message_id.hex())
         elif verdict.announce is not None:
             verdict.announce()
@@ -136,11 +136,11 @@ class Settler:
             self.insist(self._driver.ack(self._worker, self.done))
             self.done = []
 
-    def told(self) -> None:
+    def acks_sent(self) -> None:
         """What was kept has travelled with another command."""
         self.done = []
 
-    def give_back(self, where: Where, ids: list[bytes]) -> None:
+    def release(self, where: Where, ids: list[bytes]) -> None:
         """Return unstarted messages."""
         if ids:
             self.insist(self._driver.requeue(self._worker, where, ids))

@@ -17,13 +17,13 @@ from taskq import Queue
 from taskq import context as contexts
 from taskq.clock import monotonic
 from taskq.driver.load import load_driver
-from taskq.scoreboard.slot import BATCH_LIMIT, Record, Records
+from taskq.scoreboard.slot import BATCH_LIMIT, Scoreboard, Slot
 from taskq.supervisor.processes.fork import make_lock
 from taskq.wire.message import Message
 from taskq.worker.execute.executor import SyncExecutor
 from taskq.worker.execute.runner import Runner
-from taskq.worker.execute.unpacker import Opener
-from taskq.worker.process.signals import Waiter
+from taskq.worker.execute.unpacker import Unpacker
+from taskq.worker.process.signals import SignalWait
 from taskq.worker.serial.loop import Loop
 from taskq.worker.settler import Settler
 from tests.support.servers import ServerProcess, valkey_binary
@@ -45,13 +45,13 @@ class _Bench:
         self.queue = Queue(url, directory=folder)
         self.job = self.queue.job(noop)
         self.channel = self.queue.channel("default")
-        self.record: Record = Records([make_lock()])[0]
-        self.record.clear()
-        self.record.set_beat(monotonic() + _LONG)
-        self.waiter = Waiter()
+        self.slot: Slot = Scoreboard([make_lock()])[0]
+        self.slot.clear()
+        self.slot.set_beat(monotonic() + _LONG)
+        self.signals = SignalWait()
         self.executor = SyncExecutor()
-        self.opener = Opener(self.queue, self.channel)
-        self.runner = Runner(self.opener, self.executor, self.record, "w", 3)
+        self.unpacker = Unpacker(self.queue, self.channel)
+        self.runner = Runner(self.unpacker, self.executor, self.slot, "w", 3)
         self.driver = load_driver(url, self.channel)
         self.link: Any = self.driver.link(5.0)
 
@@ -59,37 +59,37 @@ class _Bench:
         """The steps of one job, in their order."""
         raw = self.queue.packer.pack(self.job.bind(1), "default", "queue").payload
         message = Message(raw)
-        body = self.opener.read(message)
-        recipe = self.opener.find(body.job)
-        plan = self.opener.plan(message, body, recipe, recipe.policy)
-        record, settler = self.record, Settler(self.driver, self.link, "w", stopping=bool, pause=time.sleep)
-        record.begin_batch([message.id])
+        body = self.unpacker.read(message)
+        spec = self.unpacker.find(body.job)
+        run = self.unpacker.run(message, body, spec, spec.policy)
+        slot, settler = self.slot, Settler(self.driver, self.link, "w", stopping=bool, pause=time.sleep)
+        slot.begin_batch([message.id])
 
         def claim() -> None:
-            record._started = 0
-            record.start_next(1.0, 1)
+            slot._started = 0
+            slot.start_next(1.0, 1)
 
         def keep() -> None:
             settler.keep(message.id, 1.0)
-            settler.told()
+            settler.acks_sent()
 
         def context() -> None:
-            contexts.enter(plan)
+            contexts.enter(run)
             contexts.enter(None)
 
         return {
             "read the head": lambda: Message(raw),
             "claim it, under the lock": claim,
-            "decode the body": lambda: self.opener.read(message),
-            "find the job": lambda: self.opener.find(body.job),
-            "decode the arguments and check them": lambda: self.opener.plan(message, body, recipe, recipe.policy),
-            "tell the supervisor what runs": lambda: record.describe(plan.label, 1, 0.0, -1),
+            "decode the body": lambda: self.unpacker.read(message),
+            "find the job": lambda: self.unpacker.find(body.job),
+            "decode the arguments and check them": lambda: self.unpacker.run(message, body, spec, spec.policy),
+            "tell the supervisor what runs": lambda: slot.describe(run.label, 1, 0.0, -1),
             "set and unset the context": context,
-            "call the function": lambda: self.executor.execute(noop, plan.args, plan.kwargs, 0.0),
-            "look at the signal handlers": self.waiter.check,
+            "call the function": lambda: self.executor.execute(noop, run.args, run.kwargs, 0.0),
+            "look at the signal handlers": self.signals.check,
             "read the clock": monotonic,
             "keep the ack": keep,
-            "mark it as done": lambda: record.end_job(0, acked=True, failed=False),
+            "mark it as done": lambda: slot.end_job(0, acked=True, failed=False),
         }
 
     def drain(self) -> float:
@@ -97,20 +97,20 @@ class _Bench:
         self.job.push_many([(number,) for number in range(_JOBS)])
         self.link.call(self.driver.heartbeat("w", {"pid": 0}, lease_ms=int(_LONG * 1000), register=True))
         loop = Loop(
-            *(self.driver, self.link, self.runner, self.record),
+            *(self.driver, self.link, self.runner, self.slot),
             worker="w",
             channel=self.channel,
-            waiter=self.waiter,
+            signals=self.signals,
             poke=lambda: None,
         )
-        self.waiter.stopping = False
+        self.signals.stopping = False
         loop._sleep = self._stop  # type: ignore[method-assign]
         began = time.process_time()
         loop.run()
         return (time.process_time() - began) / _JOBS * 1e6
 
     def _stop(self, *_: object) -> list[Message]:
-        self.waiter.stopping = True
+        self.signals.stopping = True
         return []
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from taskq.channel import State
-from taskq.driver.contract import Kept
+from taskq.driver.contract import StoredEnding
 from tests.conftest import OwnServer
 from tests.driver.store import Store, id_of, message
 
 W = "box:tag:7:worker"
-KEPT = Kept(b"cancelled", 60_000)
+KEPT = StoredEnding(b"cancelled", 60_000)
 
 
 @pytest.mark.parametrize("state", [State.WAITING, State.DELAYED, State.PARKED])

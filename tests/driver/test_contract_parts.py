@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import closing
 
 from taskq.channel import State
-from taskq.driver.contract import Kept, Part
+from taskq.driver.contract import Part, StoredEnding
 from tests.conftest import OwnServer
 from tests.driver.store import Store, id_of, message
 from tests.support.wait import wait_until
 
 W = "worker-1"
 TTL = 60_000
-END = Kept(b"how it ended", TTL, is_stream=True)
+END = StoredEnding(b"how it ended", TTL, is_stream=True)
 
 
 def _part(number: int, limit: int = 100) -> Part:

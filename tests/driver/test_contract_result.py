@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from taskq.channel import State
-from taskq.driver.contract import Kept
+from taskq.driver.contract import StoredEnding
 from taskq.errors import QueueFull
 from tests.conftest import OwnServer
 from tests.driver.store import Store, id_of, message
 from tests.support.wait import wait_until
 
 W = "worker-1"
-KEPT = Kept(b"how it ended", 60_000)
+KEPT = StoredEnding(b"how it ended", 60_000)
 
 
 def _result(store: Store, raw: bytes) -> bytes | None:
@@ -140,6 +140,6 @@ def test_pending_bytes_are_found_at_once(store: Store) -> None:
 def test_progress_is_told_and_ends_by_itself(store: Store) -> None:
     """Given two messages of which one has told how far it is, then both are asked for at once, and the key has an expiry."""
     first, second = id_of(message()).hex(), id_of(message()).hex()
-    store.do(store.driver.tell_progress(second, b"half", 60_000))
+    store.do(store.driver.report_progress(second, b"half", 60_000))
     assert store.do(store.driver.progress([first, second])) == [None, b"half"]
     assert 0 < store.client.pttl(store.keys.progress(second)) <= 60_000

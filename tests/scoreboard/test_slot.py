@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from taskq.scoreboard.layout import SLOT_SIZE
-from taskq.scoreboard.slot import BATCH_LIMIT, Record, Records
+from taskq.scoreboard.slot import BATCH_LIMIT, Scoreboard, Slot
 from taskq.scoreboard.state import Phase
 from tests.support.wait import wait_until
 
@@ -26,9 +26,9 @@ def ids_of(count: int) -> list[bytes]:
 
 
 @pytest.fixture
-def record() -> Record:
+def slot() -> Slot:
     """The middle one of three records."""
-    return Records([_fork.Lock() for _ in range(3)])[1]
+    return Scoreboard([_fork.Lock() for _ in range(3)])[1]
 
 
 def in_child(work: Callable[..., Any], *args: Any) -> Any:
@@ -38,154 +38,154 @@ def in_child(work: Callable[..., Any], *args: Any) -> Any:
     return process
 
 
-def taken(record: Record) -> list[bytes]:
+def taken(slot: Slot) -> list[bytes]:
     """Take back, and return what was taken."""
-    with record.taken_back() as ids:
+    with slot.taken_back() as ids:
         return ids
 
 
 def test_a_batch_is_started_in_order_and_ends() -> None:
     """Given a batch of three, then each can be started once, what runs is known, and what ended well is marked."""
-    record = Records([_fork.Lock()])[0]
+    slot = Scoreboard([_fork.Lock()])[0]
     ids = ids_of(3)
-    record.begin_batch(ids)
-    assert (record.held, record.unstarted(), record.running()) == (3, 3, [])
-    assert record.start_next(10.0, 2)
-    record.describe("shop:send", 1234, 15.5, 250)
-    (running,) = record.running()
+    slot.begin_batch(ids)
+    assert (slot.held, slot.unstarted(), slot.running()) == (3, 3, [])
+    assert slot.start_next(10.0, 2)
+    slot.describe("shop:send", 1234, 15.5, 250)
+    (running,) = slot.running()
     assert running == (ids[0], "shop:send", 2, 10.0, 1234, 15.5, 250)
-    record.end_job(0, acked=True, failed=False)
-    assert record.running() == []
-    assert record.start_next(11.0, 1)
-    record.end_job(1, acked=False, failed=True)
-    assert record.start_next(12.0, 1)
-    assert not record.start_next(13.0, 1)
-    assert (record.counts, record.done_ids(), record.unstarted()) == ((2, 1), [ids[0]], 0)
-    record.end_batch()
-    assert (record.held, record.done_ids(), record.running()) == (0, [], [])
+    slot.end_job(0, acked=True, failed=False)
+    assert slot.running() == []
+    assert slot.start_next(11.0, 1)
+    slot.end_job(1, acked=False, failed=True)
+    assert slot.start_next(12.0, 1)
+    assert not slot.start_next(13.0, 1)
+    assert (slot.counts, slot.done_ids(), slot.unstarted()) == ((2, 1), [ids[0]], 0)
+    slot.end_batch()
+    assert (slot.held, slot.done_ids(), slot.running()) == (0, [], [])
 
 
-def test_a_job_that_is_not_described_yet_has_no_deadline_of_the_one_before(record: Record) -> None:
+def test_a_job_that_is_not_described_yet_has_no_deadline_of_the_one_before(slot: Slot) -> None:
     """Given a job with a deadline that has ended, if the next is claimed, then it has neither name nor deadline yet."""
-    record.begin_batch(ids_of(2))
-    record.start_next(1.0, 1)
-    record.describe("slow", 99, 2.0, 5)
-    record.end_job(0, acked=True, failed=False)
-    record.start_next(50.0, 1)
-    (running,) = record.running()
+    slot.begin_batch(ids_of(2))
+    slot.start_next(1.0, 1)
+    slot.describe("slow", 99, 2.0, 5)
+    slot.end_job(0, acked=True, failed=False)
+    slot.start_next(50.0, 1)
+    (running,) = slot.running()
     assert (running.job, running.started, running.deadline, running.retry_ms) == ("", 50.0, 0.0, -1)
 
 
 @pytest.mark.parametrize("name", ["x" * 1000, "ü" * 300, "", "shop.jobs:send"])
-def test_long_names_are_cut(record: Record, name: str) -> None:
+def test_long_names_are_cut(slot: Slot, name: str) -> None:
     """Given a job's name of any length, then what fits is told, and nothing beside it is overwritten."""
     ids = ids_of(BATCH_LIMIT)
-    record.begin_batch(ids)
-    record.start_next(1.0, 1)
-    record.describe(name, 7, 0.0, -1)
-    (running,) = record.running()
+    slot.begin_batch(ids)
+    slot.start_next(1.0, 1)
+    slot.describe(name, 7, 0.0, -1)
+    (running,) = slot.running()
     assert name.startswith(running.job.rstrip("\N{REPLACEMENT CHARACTER}"))
-    assert record.done_ids() == []
-    assert taken(record) == ids[1:]
+    assert slot.done_ids() == []
+    assert taken(slot) == ids[1:]
 
 
 def test_records_do_not_touch_each_other() -> None:
     """Given three records, if one is full, then the others are empty."""
-    records = Records([_fork.Lock() for _ in range(3)])
-    records[1].begin_batch(ids_of(BATCH_LIMIT))
+    scoreboard = Scoreboard([_fork.Lock() for _ in range(3)])
+    scoreboard[1].begin_batch(ids_of(BATCH_LIMIT))
     for _ in range(BATCH_LIMIT):
-        records[1].start_next(1.0, 1)
-        records[1].describe("x" * 500, 1, 2.0, 3)
+        scoreboard[1].start_next(1.0, 1)
+        scoreboard[1].describe("x" * 500, 1, 2.0, 3)
     for index in range(BATCH_LIMIT):
-        records[1].end_job(index, acked=True, failed=True)
-    records[1].set_phase(Phase.STOPPING)
-    for other in (records[0], records[2]):
+        scoreboard[1].end_job(index, acked=True, failed=True)
+    scoreboard[1].set_phase(Phase.STOPPING)
+    for other in (scoreboard[0], scoreboard[2]):
         assert (other.held, other.counts, other.phase, other.running()) == (0, (0, 0), Phase.STARTING, [])
-    assert len(records[1].done_ids()) == BATCH_LIMIT
-    assert (len(records), SLOT_SIZE % 64) == (3, 0)
+    assert len(scoreboard[1].done_ids()) == BATCH_LIMIT
+    assert (len(scoreboard), SLOT_SIZE % 64) == (3, 0)
 
 
-def test_flags_are_passed(record: Record) -> None:
+def test_flags_are_passed(slot: Slot) -> None:
     """Given beats, requests and flags, then the other side sees them, and a request is taken once."""
-    assert (record.beat, record.watched, record.take_reconcile()) == (0.0, False, False)
-    record.set_beat(12.5)
-    record.set_watched(True)
-    record.ask_reconcile()
-    assert (record.beat, record.watched) == (12.5, True)
-    assert (record.take_reconcile(), record.take_reconcile()) == (True, False)
-    record.set_watched(False)
-    assert not record.watched
+    assert (slot.beat, slot.watched, slot.take_reconcile()) == (0.0, False, False)
+    slot.set_beat(12.5)
+    slot.set_watched(True)
+    slot.ask_reconcile()
+    assert (slot.beat, slot.watched) == (12.5, True)
+    assert (slot.take_reconcile(), slot.take_reconcile()) == (True, False)
+    slot.set_watched(False)
+    assert not slot.watched
 
 
-def test_nothing_is_started_before_a_look_that_is_asked_for(record: Record) -> None:
+def test_nothing_is_started_before_a_look_that_is_asked_for(slot: Slot) -> None:
     """Given a supervisor that wants the worker to look at its reserved list, then the worker starts nothing more of its batch first."""
-    record.begin_batch(ids_of(2))
-    assert record.start_next(1.0, 1)
-    record.ask_reconcile()
-    assert not record.start_next(2.0, 1)
-    assert record.take_reconcile()
-    assert record.start_next(3.0, 1)
+    slot.begin_batch(ids_of(2))
+    assert slot.start_next(1.0, 1)
+    slot.ask_reconcile()
+    assert not slot.start_next(2.0, 1)
+    assert slot.take_reconcile()
+    assert slot.start_next(3.0, 1)
 
 
-def test_nothing_is_started_after_a_lease_without_a_heartbeat(record: Record) -> None:
+def test_nothing_is_started_after_a_lease_without_a_heartbeat(slot: Slot) -> None:
     """Given a lease of two seconds, then a message is started up to two seconds after the last heartbeat, and not later."""
-    record.lease = 2.0
-    record.set_beat(10.0)
-    record.begin_batch(ids_of(2))
-    assert record.start_next(12.0, 1)
-    assert not record.start_next(12.01, 1)
+    slot.lease = 2.0
+    slot.set_beat(10.0)
+    slot.begin_batch(ids_of(2))
+    assert slot.start_next(12.0, 1)
+    assert not slot.start_next(12.01, 1)
 
 
-def test_a_batch_that_has_no_room_is_refused(record: Record) -> None:
+def test_a_batch_that_has_no_room_is_refused(slot: Slot) -> None:
     """Given more messages than there are places, then the worker is told so, and nothing beside them is overwritten."""
     with pytest.raises(ValueError, match="257 messages"):
-        record.begin_batch(ids_of(BATCH_LIMIT + 1))
-    assert (record.held, record.running()) == (0, [])
+        slot.begin_batch(ids_of(BATCH_LIMIT + 1))
+    assert (slot.held, slot.running()) == (0, [])
 
 
-def test_a_worker_is_held_still_only_while_it_runs_the_same_job(record: Record) -> None:
+def test_a_worker_is_held_still_only_while_it_runs_the_same_job(slot: Slot) -> None:
     """Given a running job, if it is the one that was seen, then the worker must look before it starts another; else nothing is asked."""
-    record.begin_batch(ids_of(2))
-    record.start_next(1.0, 1)
-    (seen,) = record.running()
-    with record.held_still(seen) as is_same:
+    slot.begin_batch(ids_of(2))
+    slot.start_next(1.0, 1)
+    (seen,) = slot.running()
+    with slot.held_still(seen) as is_same:
         assert is_same
-        assert not record.lock.acquire(False)
-    assert record.take_reconcile()
-    record.end_job(0, acked=True, failed=False)
-    record.start_next(2.0, 1)
-    with record.held_still(seen) as is_same:
+        assert not slot.lock.acquire(False)
+    assert slot.take_reconcile()
+    slot.end_job(0, acked=True, failed=False)
+    slot.start_next(2.0, 1)
+    with slot.held_still(seen) as is_same:
         assert not is_same
-    assert not record.take_reconcile()
+    assert not slot.take_reconcile()
 
 
-def test_what_is_taken_back_can_not_be_started(record: Record) -> None:
+def test_what_is_taken_back_can_not_be_started(slot: Slot) -> None:
     """Given five messages of which two are started, then taking back returns the other three, in order, once, and ends the batch."""
     ids = ids_of(5)
-    record.begin_batch(ids)
-    record.start_next(1.0, 1)
-    record.end_job(0, acked=True, failed=False)
-    record.start_next(2.0, 1)
-    assert taken(record) == ids[2:]
-    assert taken(record) == []
-    assert not record.start_next(3.0, 1)
-    assert (record.unstarted(), record.held, record.done_ids()) == (0, 2, ids[:1])
-    (running,) = record.running()
+    slot.begin_batch(ids)
+    slot.start_next(1.0, 1)
+    slot.end_job(0, acked=True, failed=False)
+    slot.start_next(2.0, 1)
+    assert taken(slot) == ids[2:]
+    assert taken(slot) == []
+    assert not slot.start_next(3.0, 1)
+    assert (slot.unstarted(), slot.held, slot.done_ids()) == (0, 2, ids[:1])
+    (running,) = slot.running()
     assert running.id == ids[1]
 
 
-def test_nothing_begins_while_something_is_taken_back(record: Record) -> None:
+def test_nothing_begins_while_something_is_taken_back(slot: Slot) -> None:
     """Given a supervisor that returns messages to the server, then the worker begins no other batch before it is done."""
-    record.begin_batch(ids_of(3))
-    record.start_next(1.0, 1)
+    slot.begin_batch(ids_of(3))
+    slot.start_next(1.0, 1)
     order: list[str] = []
 
     def worker() -> None:
-        order.append("started" if record.start_next(2.0, 1) else "refused")
-        record.begin_batch(ids_of(1))
+        order.append("started" if slot.start_next(2.0, 1) else "refused")
+        slot.begin_batch(ids_of(1))
         order.append("begun")
 
-    with record.taken_back() as ids:
+    with slot.taken_back() as ids:
         thread = threading.Thread(target=worker)
         thread.start()
         thread.join(0.1)
@@ -195,16 +195,16 @@ def test_nothing_begins_while_something_is_taken_back(record: Record) -> None:
 
 
 @pytest.mark.parametrize("step", ["start_next", "end_batch", "begin_batch"])
-def test_every_change_of_the_batch_waits_for_the_taking_back(record: Record, step: str) -> None:
+def test_every_change_of_the_batch_waits_for_the_taking_back(slot: Slot, step: str) -> None:
     """Given something that is being taken back, then whatever the worker does to the batch comes after it."""
-    record.begin_batch(ids_of(3))
+    slot.begin_batch(ids_of(3))
     steps: dict[str, Callable[[], object]] = {
-        "start_next": lambda: record.start_next(1.0, 1),
-        "end_batch": record.end_batch,
-        "begin_batch": lambda: record.begin_batch(ids_of(2)),
+        "start_next": lambda: slot.start_next(1.0, 1),
+        "end_batch": slot.end_batch,
+        "begin_batch": lambda: slot.begin_batch(ids_of(2)),
     }
     thread = threading.Thread(target=steps[step])
-    with record.taken_back():
+    with slot.taken_back():
         thread.start()
         thread.join(0.05)
         assert thread.is_alive()
@@ -212,66 +212,66 @@ def test_every_change_of_the_batch_waits_for_the_taking_back(record: Record, ste
     assert not thread.is_alive()
 
 
-def _die_with_the_lock(record: Record) -> None:
-    record.lock.acquire()
+def _die_with_the_lock(slot: Slot) -> None:
+    slot.lock.acquire()
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_place_can_be_used_again_after_a_death_with_the_lock(record: Record) -> None:
+def test_a_place_can_be_used_again_after_a_death_with_the_lock(slot: Slot) -> None:
     """Given a worker that was killed with the lock in hand, then the supervisor isn't held up, and the next worker can use the place."""
-    process = in_child(_die_with_the_lock, record)
+    process = in_child(_die_with_the_lock, slot)
     process.join(5)
     began = time.monotonic()
-    assert taken(record) == []
+    assert taken(slot) == []
     assert time.monotonic() - began < 2
-    record.clear()
-    record.begin_batch(ids_of(1))
-    assert record.start_next(1.0, 1)
+    slot.clear()
+    slot.begin_batch(ids_of(1))
+    assert slot.start_next(1.0, 1)
 
 
-def test_a_cleared_place_is_as_new(record: Record) -> None:
+def test_a_cleared_place_is_as_new(slot: Slot) -> None:
     """Given a record that was used, if it is cleared, then nothing of the last worker is left."""
-    record.begin_batch(ids_of(4))
-    record.start_next(5.0, 1)
-    record.describe("x", 1, 2.0, 3)
-    record.set_phase(Phase.RUNNING)
-    record.ask_reconcile()
-    record.set_watched(True)
-    record.set_beat(9.0)
-    record.clear()
-    assert (record.held, record.running(), record.phase, record.beat) == (0, [], Phase.STARTING, 0.0)
-    assert (record.watched, record.take_reconcile(), record.unstarted()) == (False, False, 0)
+    slot.begin_batch(ids_of(4))
+    slot.start_next(5.0, 1)
+    slot.describe("x", 1, 2.0, 3)
+    slot.set_phase(Phase.RUNNING)
+    slot.ask_reconcile()
+    slot.set_watched(True)
+    slot.set_beat(9.0)
+    slot.clear()
+    assert (slot.held, slot.running(), slot.phase, slot.beat) == (0, [], Phase.STARTING, 0.0)
+    assert (slot.watched, slot.take_reconcile(), slot.unstarted()) == (False, False, 0)
 
 
-def _run_batches(record: Record, out: Any, batches: int, size: int) -> None:
+def _run_batches(slot: Slot, out: Any, batches: int, size: int) -> None:
     """Start what can be started, batch after batch, as a worker does. The ids say batch and place."""
     started = []
     for batch in range(batches):
         ids = [batch.to_bytes(8, "big") + place.to_bytes(8, "big") for place in range(size)]
-        record.begin_batch(ids)
+        slot.begin_batch(ids)
         for place in range(size):
-            if not record.start_next(time.monotonic(), 1):
+            if not slot.start_next(time.monotonic(), 1):
                 break
             started.append(ids[place])
-            record.end_job(place, acked=True, failed=False)
-        with record.taken_back() as left:
+            slot.end_job(place, acked=True, failed=False)
+        with slot.taken_back() as left:
             out.send(("returned", left))
-        record.end_batch()
+        slot.end_batch()
     out.send(("started", started))
     out.close()
 
 
 @pytest.mark.parametrize("size", [2, 64, BATCH_LIMIT])
-def test_each_message_is_either_started_or_taken_back(record: Record, size: int) -> None:
+def test_each_message_is_either_started_or_taken_back(slot: Slot, size: int) -> None:
     """Given a worker and a supervisor that start and take back as fast as they can, then no message is in both hands, or in none."""
     here, there = _fork.Pipe()
-    process = in_child(_run_batches, record, there, 300, size)
+    process = in_child(_run_batches, slot, there, 300, size)
     there.close()
     started: list[bytes] = []
     returned: list[bytes] = []
     taken_back: list[bytes] = []
     while process.is_alive() or here.poll():
-        with record.taken_back() as ids:
+        with slot.taken_back() as ids:
             taken_back += ids
         while here.poll():
             try:
@@ -287,34 +287,34 @@ def test_each_message_is_either_started_or_taken_back(record: Record, size: int)
     assert sorted(started + returned + taken_back) == everything
 
 
-def _hold(record: Record, ids: list[bytes]) -> None:
-    record.begin_batch(ids)
-    record.start_next(time.monotonic(), 1)
-    record.describe("held", 5, 0.0, -1)
+def _hold(slot: Slot, ids: list[bytes]) -> None:
+    slot.begin_batch(ids)
+    slot.start_next(time.monotonic(), 1)
+    slot.describe("held", 5, 0.0, -1)
     time.sleep(60)
 
 
-def test_the_supervisor_reads_what_another_process_wrote(record: Record) -> None:
+def test_the_supervisor_reads_what_another_process_wrote(slot: Slot) -> None:
     """Given a worker that is killed in a job, then what it ran and what it hadn't started can still be read."""
     ids = ids_of(4)
-    process = in_child(_hold, record, ids)
-    wait_until(lambda: (running := record.running()) and running[0].job == "held")
+    process = in_child(_hold, slot, ids)
+    wait_until(lambda: (running := slot.running()) and running[0].job == "held")
     process.kill()
     process.join(5)
-    (running,) = record.running()
+    (running,) = slot.running()
     assert running.id == ids[0]
-    assert taken(record) == ids[1:]
+    assert taken(slot) == ids[1:]
 
 
-def test_what_is_done_is_not_read_while_a_batch_changes(record: Record) -> None:
+def test_what_is_done_is_not_read_while_a_batch_changes(slot: Slot) -> None:
     """Given a batch that is just being replaced, then nothing counts as done: marks and ids could be of two batches."""
     ids = ids_of(2)
-    record.begin_batch(ids)
-    assert record.start_next(1.0, 1)
-    record.end_job(0, acked=True, failed=False)
-    assert record.done_ids() == ids[:1]
-    record.lock.acquire()
+    slot.begin_batch(ids)
+    assert slot.start_next(1.0, 1)
+    slot.end_job(0, acked=True, failed=False)
+    assert slot.done_ids() == ids[:1]
+    slot.lock.acquire()
     try:
-        assert record.done_ids() == []
+        assert slot.done_ids() == []
     finally:
-        record.lock.release()
+        slot.lock.release()

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from taskq import Queue
-from taskq.scoreboard.slot import Records
+from taskq.scoreboard.slot import Scoreboard
 from taskq.scoreboard.state import Phase
-from taskq.supervisor.channel import Team
+from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
 from taskq.wire.message import Message
 from tests.support.hand import HandWorker
@@ -19,7 +19,7 @@ from tests.support.servers import ServerProcess
 from tests.support.store import Store
 
 
-class Office:
+class Channel:
     """A team, its producer, and its children's hands."""
 
     def __init__(self, server: ServerProcess, prefix: str, **settings: Any) -> None:
@@ -27,14 +27,14 @@ class Office:
         self.job = self.queue.job(channel=prefix, name="work")(lambda number=0: None)
         self.store = Store(server, prefix)
         self.prefix = prefix
-        self.team = Team(self.queue.channel(prefix), server.url, 1)
-        self._records = Records([multiprocessing.get_context("fork").Lock() for _ in range(4)])
+        self.channel = ChannelState(self.queue.channel(prefix), server.url, 1)
+        self._scoreboard = Scoreboard([multiprocessing.get_context("fork").Lock() for _ in range(4)])
 
     def child(self, name: str = "w1") -> Child:
         """Add a child that is registered and has no process."""
-        slot = len(self.team.children)
-        child = Child(slot, name, self.prefix, self._records[slot], 0)
-        self.team.children[slot] = child
+        place = len(self.channel.children)
+        child = Child(place, name, self.prefix, self._scoreboard[place], 0)
+        self.channel.children[place] = child
         self.hand(name).beat()
         child.registered = True
         return child
@@ -49,8 +49,8 @@ class Office:
         messages: list[Message] = []
         while len(messages) < count:
             messages += map(Message, self.hand(child.worker).reserve(count))
-        child.record.begin_batch([message.id for message in messages])
-        child.record.set_phase(Phase.RUNNING)
+        child.slot.begin_batch([message.id for message in messages])
+        child.slot.set_phase(Phase.RUNNING)
         return messages
 
     def crowd(self, child: Child, count: int, *, deadlines: tuple[float, ...] = (), now: float = 0.0) -> list[Message]:
@@ -59,23 +59,23 @@ class Office:
         messages: list[Message] = []
         while len(messages) < count:
             messages += map(Message, self.hand(child.worker).reserve(count))
-        record = child.record
-        record.lanes.open(count)
-        record.set_phase(Phase.RUNNING)
-        record.lanes.reserve([(lane, message.id) for lane, message in enumerate(messages)], now)
+        slot = child.slot
+        slot.lanes.open(count)
+        slot.set_phase(Phase.RUNNING)
+        slot.lanes.reserve([(lane, message.id) for lane, message in enumerate(messages)], now)
         for lane, deadline in enumerate(deadlines):
-            assert record.claim(lane, now, 1)
-            record.lanes.describe(lane, "work", 1234, deadline, 20)
+            assert slot.claim(lane, now, 1)
+            slot.lanes.describe(lane, "work", 1234, deadline, 20)
         return messages
 
     def close(self) -> None:
-        self.team.link.close()
+        self.channel.link.close()
         self.queue.close()
 
 
 @pytest.fixture
-def office(server: ServerProcess, prefix: str) -> Iterator[Office]:
+def place(server: ServerProcess, prefix: str) -> Iterator[Channel]:
     """One with the default settings but for quick retries."""
-    office = Office(server, prefix, max_crashes=1)
-    yield office
-    office.close()
+    place = Channel(server, prefix, max_crashes=1)
+    yield place
+    place.close()

@@ -24,18 +24,18 @@ def _plan(url: str) -> Plan:
 
 
 @pytest.mark.parametrize(
-    ("policy", "maxmemory", "told"),
+    ("policy", "maxmemory", "names"),
     [("allkeys-lru", "100mb", "maxmemory-policy allkeys-lru"), ("allkeys-lru", "0", ""), ("noeviction", "100mb", "")],
 )
 def test_a_server_that_drops_keys_is_warned_of(
-    own_server: OwnServer, caplog: pytest.LogCaptureFixture, policy: str, maxmemory: str, told: str
+    own_server: OwnServer, caplog: pytest.LogCaptureFixture, policy: str, maxmemory: str, names: str
 ) -> None:
     """Given a server that drops keys when it is full, then the worker says so at its start, and of no other server."""
     server = own_server(maxmemory=maxmemory, extra=("--maxmemory-policy", policy))
     with caplog.at_level(logging.WARNING):
         log_banner(_plan(server.url), None)
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == (
-        [f"{told}: when the server is full it drops keys, and jobs with them: set noeviction"] if told else []
+        [f"{names}: when the server is full it drops keys, and jobs with them: set noeviction"] if names else []
     )
 
 

@@ -11,242 +11,242 @@ import pytest
 from taskq.channel import State
 from taskq.scoreboard.state import CANT_START, Phase
 from taskq.supervisor.processes.child import Child, Death
-from taskq.supervisor.reap import bury
+from taskq.supervisor.reap import settle_dead
 from taskq.wire.history import records
 from taskq.wire.message import Message
-from tests.supervisor.conftest import Office
+from tests.supervisor.conftest import Channel
 
 KILLED = Death(-9, maxrss=50_000)
 
 
 def start(child: Child, done: int = 0, *, retry_ms: int = -1) -> None:
     """Let a child end so many jobs, and begin the next."""
-    for index in range(done):
-        child.record.start_next(1.0, 1)
-        child.record.end_job(index, acked=True, failed=False)
-    child.record.start_next(2.0, 1)
-    child.record.describe("work", 1234, 0.0, retry_ms)
+    for place in range(done):
+        child.slot.start_next(1.0, 1)
+        child.slot.end_job(place, acked=True, failed=False)
+    child.slot.start_next(2.0, 1)
+    child.slot.describe("work", 1234, 0.0, retry_ms)
 
 
-def waiting(office: Office) -> list[bytes]:
-    return [message.id for message in office.store.messages(State.WAITING)]
+def waiting(place: Channel) -> list[bytes]:
+    return [message.id for message in place.store.messages(State.WAITING)]
 
 
-def test_a_crash_blames_the_running_job_alone(office: Office) -> None:
+def test_a_crash_blames_the_running_job_alone(place: Channel) -> None:
     """Given five messages of which two are done and one runs, if the child is killed, then the running one is counted, and comes first."""
-    child = office.child()
-    messages = office.reserve(child, 5)
+    child = place.child()
+    messages = place.reserve(child, 5)
     start(child, done=2)
-    bury(office.team, child, KILLED, 10.0)
-    blamed, *rest = office.store.messages(State.WAITING)
+    settle_dead(place.channel, child, KILLED, 10.0)
+    blamed, *rest = place.store.messages(State.WAITING)
     assert [blamed.id, *(message.id for message in rest)] == [message.id for message in messages[2:]]
     assert (blamed.crashes, blamed.attempts) == (1, 0)
-    (record,) = records(blamed.history_bytes())
-    assert (record.kind, record.attempt) == ("crashed", 1)
-    assert record.error == "worker w1 (pid None) was killed by SIGKILL (signal 9), peak memory 48 MiB"
+    (slot,) = records(blamed.history_bytes())
+    assert (slot.kind, slot.attempt) == ("crashed", 1)
+    assert slot.error == "worker w1 (pid None) was killed by SIGKILL (signal 9), peak memory 48 MiB"
     assert [message.raw for message in rest] == [message.raw for message in messages[3:]]
-    assert office.store.leaks() == []
-    assert office.team.crashes == [10.0]
-    assert office.team.past_counts == [2, 0]
+    assert place.store.leaks() == []
+    assert place.channel.crashes == [10.0]
+    assert place.channel.past_counts == [2, 0]
 
 
-def test_done_jobs_are_settled_not_run_again(office: Office) -> None:
+def test_done_jobs_are_settled_not_run_again(place: Channel) -> None:
     """Given a child that dies between jobs with acks in its hands, then those jobs don't come back."""
-    child = office.child()
-    messages = office.reserve(child, 3)
+    child = place.child()
+    messages = place.reserve(child, 3)
     start(child, done=1)
-    child.record.end_job(1, acked=True, failed=False)
-    bury(office.team, child, KILLED, 10.0)
-    assert waiting(office) == [messages[2].id]
+    child.slot.end_job(1, acked=True, failed=False)
+    settle_dead(place.channel, child, KILLED, 10.0)
+    assert waiting(place) == [messages[2].id]
 
 
 def _die_with_the_lock(child: Child) -> None:
-    child.record.lock.acquire()
+    child.slot.lock.acquire()
     os._exit(1)
 
 
-def test_a_death_with_the_lock_in_hand_runs_nothing_again_that_was_done(office: Office) -> None:
+def test_a_death_with_the_lock_in_hand_runs_nothing_again_that_was_done(place: Channel) -> None:
     """Given a child that is killed just while it holds the lock of its record, then what it had done is settled all the same."""
-    child = office.child()
-    messages = office.reserve(child, 4)
+    child = place.child()
+    messages = place.reserve(child, 4)
     start(child, done=2)
     process = multiprocessing.get_context("fork").Process(target=_die_with_the_lock, args=(child,))
     process.start()
     process.join(5)
-    bury(office.team, child, KILLED, 10.0)
-    assert waiting(office) == [message.id for message in messages[2:]]
+    settle_dead(place.channel, child, KILLED, 10.0)
+    assert waiting(place) == [message.id for message in messages[2:]]
 
 
-def test_one_crash_too_many_comes_back_to_be_settled(office: Office) -> None:
+def test_one_crash_too_many_comes_back_to_be_settled(place: Channel) -> None:
     """Given max_crashes = 1 and a message that has crashed once, if it crashes again, then the next worker gets it, to settle it."""
-    child = office.child()
-    (message,) = office.reserve(child, 1)
-    office.store.client.lset(office.store.keys.reserved("w1"), 0, message.changed(crashes=1))
+    child = place.child()
+    (message,) = place.reserve(child, 1)
+    place.store.client.lset(place.store.keys.reserved("w1"), 0, message.changed(crashes=1))
     start(child)
-    bury(office.team, child, KILLED, 10.0)
-    (again,) = office.store.messages(State.WAITING)
+    settle_dead(place.channel, child, KILLED, 10.0)
+    (again,) = place.store.messages(State.WAITING)
     assert again.crashes == 2
 
 
-def test_a_message_that_kills_even_the_settling_is_set_aside(office: Office) -> None:
+def test_a_message_that_kills_even_the_settling_is_set_aside(place: Channel) -> None:
     """Given a message over the limit that kills the worker which was to settle it, then no worker touches it again."""
-    child = office.child()
-    (message,) = office.reserve(child, 1)
-    office.store.client.lset(office.store.keys.reserved("w1"), 0, message.changed(crashes=2))
+    child = place.child()
+    (message,) = place.reserve(child, 1)
+    place.store.client.lset(place.store.keys.reserved("w1"), 0, message.changed(crashes=2))
     start(child)
-    bury(office.team, child, KILLED, 10.0)
-    assert waiting(office) == []
-    assert office.store.count(State.FAILED) == 1
+    settle_dead(place.channel, child, KILLED, 10.0)
+    assert waiting(place) == []
+    assert place.store.count(State.FAILED) == 1
 
 
 @pytest.mark.parametrize(("retry_ms", "state"), [(20, State.DELAYED), (-1, State.WAITING)])
-def test_a_kill_at_the_limit_is_a_failed_attempt(office: Office, retry_ms: int, state: State) -> None:
+def test_a_kill_at_the_limit_is_a_failed_attempt(place: Channel, retry_ms: int, state: State) -> None:
     """Given a child killed for its job's timeout, then that is an attempt and no crash; it comes after its interval, or to be settled."""
-    child = office.child()
-    messages = office.reserve(child, 2)
+    child = place.child()
+    messages = place.reserve(child, 2)
     start(child, retry_ms=retry_ms)
     child.killed_for, child.overdue = "timeout", {messages[0].id}
-    bury(office.team, child, KILLED, 10.0)
-    found = [message for message in office.store.messages(state) if message.id == messages[0].id]
+    settle_dead(place.channel, child, KILLED, 10.0)
+    found = [message for message in place.store.messages(state) if message.id == messages[0].id]
     assert [(message.attempts, message.crashes) for message in found] == [(1, 0)]
-    (record,) = records(found[0].history_bytes())
-    assert (record.kind, record.attempt) == ("timeout", 1)
-    assert "ignored its handle_timeout" in record.error
-    assert messages[1].id in waiting(office)
-    assert office.team.crashes == []
+    (slot,) = records(found[0].history_bytes())
+    assert (slot.kind, slot.attempt) == ("timeout", 1)
+    assert "ignored its handle_timeout" in slot.error
+    assert messages[1].id in waiting(place)
+    assert place.channel.crashes == []
 
 
-def test_a_kill_that_came_too_late_blames_nobody(office: Office) -> None:
+def test_a_kill_that_came_too_late_blames_nobody(place: Channel) -> None:
     """Given a child killed for a job that had just ended, then the job that runs by now isn't blamed, and nothing counts as a crash."""
-    child = office.child()
-    messages = office.reserve(child, 2)
+    child = place.child()
+    messages = place.reserve(child, 2)
     start(child, done=1)
     child.killed_for, child.overdue = "timeout", {messages[0].id}
-    bury(office.team, child, KILLED, 10.0)
-    (left,) = office.store.messages(State.WAITING)
+    settle_dead(place.channel, child, KILLED, 10.0)
+    (left,) = place.store.messages(State.WAITING)
     assert left.raw == messages[1].raw
-    assert office.team.crashes == []
+    assert place.channel.crashes == []
 
 
-def test_a_kill_at_the_stop_counts_nothing(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_kill_at_the_stop_counts_nothing(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
     """Given a child killed at its stop_timeout, then all its messages come back unchanged and in order, and the log names the job."""
-    child = office.child()
-    messages = office.reserve(child, 3)
+    child = place.child()
+    messages = place.reserve(child, 3)
     start(child)
     child.killed_for = "stop"
-    bury(office.team, child, KILLED, 10.0)
-    assert office.store.raw(State.WAITING) == [message.raw for message in messages]
+    settle_dead(place.channel, child, KILLED, 10.0)
+    assert place.store.raw(State.WAITING) == [message.raw for message in messages]
     assert "was killed at its stop_timeout; work" in caplog.text
-    assert office.team.crashes == []
+    assert place.channel.crashes == []
 
 
-def test_an_orderly_end_is_no_crash(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_orderly_end_is_no_crash(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
     """Given a child that ends as told, then nothing is said, and what it still had comes back."""
-    child = office.child()
-    (message,) = office.reserve(child, 1)
-    child.record.set_phase(Phase.STOPPING)
+    child = place.child()
+    (message,) = place.reserve(child, 1)
+    child.slot.set_phase(Phase.STOPPING)
     with caplog.at_level(logging.DEBUG):
-        bury(office.team, child, Death(0), 10.0)
-    assert office.store.raw(State.WAITING) == [message.raw]
+        settle_dead(place.channel, child, Death(0), 10.0)
+    assert place.store.raw(State.WAITING) == [message.raw]
     assert caplog.records == []
-    assert office.store.leaks() == []
+    assert place.store.leaks() == []
 
 
 @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.IDLE, Phase.RUNNING])
-def test_exit_code_0_in_the_midst_is_a_crash(office: Office, caplog: pytest.LogCaptureFixture, phase: Phase) -> None:
+def test_exit_code_0_in_the_midst_is_a_crash(place: Channel, caplog: pytest.LogCaptureFixture, phase: Phase) -> None:
     """Given a child that leaves with code 0 without being told to, then that is a crash; without a running job nobody is blamed."""
-    child = office.child()
-    messages = office.reserve(child, 2)
-    child.record.set_phase(phase)
-    bury(office.team, child, Death(0), 10.0)
-    assert office.store.raw(State.WAITING) == [message.raw for message in messages]
+    child = place.child()
+    messages = place.reserve(child, 2)
+    child.slot.set_phase(phase)
+    settle_dead(place.channel, child, Death(0), 10.0)
+    assert place.store.raw(State.WAITING) == [message.raw for message in messages]
     assert "exited with code 0 while it ran no job" in caplog.text
-    assert office.team.crashes == [10.0]
+    assert place.channel.crashes == [10.0]
 
 
-def test_a_job_that_may_not_run_twice_is_kept_aside(office: Office) -> None:
+def test_a_job_that_may_not_run_twice_is_kept_aside(place: Channel) -> None:
     """Given on_lost = "timeout" at the job, if its process dies, then the message is in timeout, and the others come back."""
-    job = office.queue.job(channel=office.prefix, name="careful", on_lost="timeout")(lambda: None)
+    job = place.queue.job(channel=place.prefix, name="careful", on_lost="timeout")(lambda: None)
     careful = job.push()
-    child = office.child()
-    (raw,) = office.hand().reserve(1)
-    child.record.begin_batch([Message(raw).id])
+    child = place.child()
+    (raw,) = place.hand().reserve(1)
+    child.slot.begin_batch([Message(raw).id])
     start(child)
-    bury(office.team, child, KILLED, 10.0)
-    (message,) = office.store.messages(State.TIMEOUT)
+    settle_dead(place.channel, child, KILLED, 10.0)
+    (message,) = place.store.messages(State.TIMEOUT)
     assert message.hex_id == careful.id
-    assert waiting(office) == []
+    assert waiting(place) == []
 
 
-def test_what_can_not_be_told_now_is_told_later(office: Office) -> None:
+def test_what_can_not_be_told_now_is_told_later(place: Channel) -> None:
     """Given a server that doesn't answer, then the burial is kept in mind, in order, and done when it answers again."""
-    child = office.child()
-    messages = office.reserve(child, 2)
+    child = place.child()
+    messages = place.reserve(child, 2)
     start(child, done=1)
-    office.team._ask_after = float("inf")
-    bury(office.team, child, KILLED, 10.0)
-    assert [command.move for command in office.team.pending] == ["ack", "rescue"]
-    office.team._ask_after = 0.0
-    office.team.send_pending()
-    assert waiting(office) == [messages[1].id]
-    assert not office.team.pending
+    place.channel._ask_after = float("inf")
+    settle_dead(place.channel, child, KILLED, 10.0)
+    assert [command.move for command in place.channel.pending] == ["ack", "rescue"]
+    place.channel._ask_after = 0.0
+    place.channel.send_pending()
+    assert waiting(place) == [messages[1].id]
+    assert not place.channel.pending
 
 
 # ---- children with several jobs at once
 
 
-def test_all_that_ran_are_blamed_for_a_crash(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+def test_all_that_ran_are_blamed_for_a_crash(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
     """Given four lanes of which one is done, two run and one is unstarted, if the child is killed, then exactly the two are counted."""
-    child = office.child()
-    messages = office.crowd(child, 4, deadlines=(0.0, 0.0, 0.0))
-    child.record.lanes.done(0)
-    bury(office.team, child, KILLED, 10.0)
-    back = office.store.messages(State.WAITING)
+    child = place.child()
+    messages = place.crowd(child, 4, deadlines=(0.0, 0.0, 0.0))
+    child.slot.lanes.done(0)
+    settle_dead(place.channel, child, KILLED, 10.0)
+    back = place.store.messages(State.WAITING)
     assert [(message.id, message.crashes) for message in back] == [(messages[1].id, 1), (messages[2].id, 1), (messages[3].id, 0)]
-    (record,) = records(back[0].history_bytes())
-    assert record.error.endswith("peak memory 48 MiB, while it ran 2 jobs")
+    (slot,) = records(back[0].history_bytes())
+    assert slot.error.endswith("peak memory 48 MiB, while it ran 2 jobs")
     assert f"while it ran work {messages[1].hex_id}, work {messages[2].hex_id}" in caplog.text
-    assert office.team.crashes == [10.0]
+    assert place.channel.crashes == [10.0]
 
 
 @pytest.mark.parametrize("end", ["killed", "left"])
-def test_only_the_late_one_is_counted_when_its_process_had_to_end(office: Office, end: str) -> None:
+def test_only_the_late_one_is_counted_when_its_process_had_to_end(place: Channel, end: str) -> None:
     """Given one job past its grace beside another, if the child is killed for it, or has left, then only the late one has an attempt."""
-    child = office.child()
-    late, beside = office.crowd(child, 2, deadlines=(8.0, 0.0))
+    child = place.child()
+    late, beside = place.crowd(child, 2, deadlines=(8.0, 0.0))
     death = KILLED
     if end == "killed":
         child.killed_for, child.overdue = "timeout", {late.id}
     else:
-        child.record.set_phase(Phase.STOPPING)
+        child.slot.set_phase(Phase.STOPPING)
         death = Death(0)
-    bury(office.team, child, death, 10.0)
-    (delayed,) = office.store.messages(State.DELAYED)
+    settle_dead(place.channel, child, death, 10.0)
+    (delayed,) = place.store.messages(State.DELAYED)
     assert (delayed.id, delayed.attempts, delayed.crashes) == (late.id, 1, 0)
-    (record,) = records(delayed.history_bytes())
-    assert record.error.endswith(f"was {'killed' if end == 'killed' else 'ended'}")
-    assert office.store.raw(State.WAITING) == [beside.raw]
-    assert office.team.crashes == []
+    (slot,) = records(delayed.history_bytes())
+    assert slot.error.endswith(f"was {'killed' if end == 'killed' else 'ended'}")
+    assert place.store.raw(State.WAITING) == [beside.raw]
+    assert place.channel.crashes == []
 
 
-def test_a_stop_counts_a_job_that_is_past_its_grace(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stop_counts_a_job_that_is_past_its_grace(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
     """Given a child killed at its stop_timeout, then a job past its limit has used an attempt, and the other runs again uncounted."""
-    child = office.child()
-    late, beside = office.crowd(child, 2, deadlines=(8.0, 0.0))
+    child = place.child()
+    late, beside = place.crowd(child, 2, deadlines=(8.0, 0.0))
     child.killed_for = "stop"
-    bury(office.team, child, KILLED, 10.0)
-    assert [(message.id, message.attempts) for message in office.store.messages(State.DELAYED)] == [(late.id, 1)]
-    assert office.store.raw(State.WAITING) == [beside.raw]
+    settle_dead(place.channel, child, KILLED, 10.0)
+    assert [(message.id, message.attempts) for message in place.store.messages(State.DELAYED)] == [(late.id, 1)]
+    assert place.store.raw(State.WAITING) == [beside.raw]
     assert caplog.text.count("was killed at its stop_timeout; work") == 1
 
 
-def test_a_child_that_could_not_start_blames_nobody(office: Office) -> None:
+def test_a_child_that_could_not_start_blames_nobody(place: Channel) -> None:
     """Given children whose on_start raised, then that is no crash; it is counted until one starts."""
     for number in (1, 2):
-        child = office.child(f"s{number}")
-        bury(office.team, child, Death(CANT_START), 10.0)
-        assert (office.team.failed_starts, office.team.crashes) == (number, [])
-    child = office.child("w9")
-    child.record.set_phase(Phase.STOPPING)
-    bury(office.team, child, Death(0), 10.0)
-    assert office.team.failed_starts == 0
+        child = place.child(f"s{number}")
+        settle_dead(place.channel, child, Death(CANT_START), 10.0)
+        assert (place.channel.failed_starts, place.channel.crashes) == (number, [])
+    child = place.child("w9")
+    child.slot.set_phase(Phase.STOPPING)
+    settle_dead(place.channel, child, Death(0), 10.0)
+    assert place.channel.failed_starts == 0

@@ -9,7 +9,7 @@ import pytest
 from taskq import Queue
 from taskq.jobs.call import Call
 from taskq.wire.message import Message
-from taskq.worker.execute.unpacker import Opener
+from taskq.worker.execute.unpacker import Unpacker
 
 
 class Bench:
@@ -23,9 +23,9 @@ class Bench:
         prefix = self.queue.channel(channel).channel
         return Message(self.queue.packer.pack(call, channel, prefix).payload)
 
-    def opener(self, channel: str = "default") -> Opener:
+    def unpacker(self, channel: str = "default") -> Unpacker:
         """Return what opens the messages of a channel in a worker."""
-        return Opener(self.queue, self.queue.channel(channel))
+        return Unpacker(self.queue, self.queue.channel(channel))
 
 
 @pytest.fixture

@@ -38,10 +38,10 @@ class FakeWatcher:
     """Notes what the supervisor would see."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, int, float, int]] = []
+        self.described: list[tuple[str, int, float, int]] = []
 
     def describe(self, job: str, since_ms: int, deadline: float, retry_ms: int) -> None:
-        self.told.append((job, since_ms, deadline, retry_ms))
+        self.described.append((job, since_ms, deadline, retry_ms))
 
 
 class Stage:
@@ -53,7 +53,7 @@ class Stage:
         options = {"on_fail": self.failures.append, **options}
         self.job = self.bench.queue.job(name="work", **options)(lambda x=0: None)
         self.executor, self.watcher = FakeExecutor(), FakeWatcher()
-        self.runner = Runner(self.bench.opener(), self.executor, self.watcher, "w1", MAX_CRASHES)
+        self.runner = Runner(self.bench.unpacker(), self.executor, self.watcher, "w1", MAX_CRASHES)
 
     def message(self, *, attempts: int = 0, crashes: int = 0, history: bytes = b"") -> Message:
         packed = self.bench.pack(self.job.bind(1))

@@ -13,7 +13,7 @@ from taskq.driver.contract import Command
 from taskq.driver.redis.driver import RedisDriver
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
-from taskq.worker.settler import Gone, Settler
+from taskq.worker.settler import Reassigned, Settler
 
 ID = bytes(range(16))
 
@@ -44,12 +44,12 @@ class Scene:
         self.link = FakeLink()
         self.stopping = False
         self.pauses: list[float] = []
-        self.told: list[str] = []
+        self.acks_sent: list[str] = []
         driver = RedisDriver("unix:///nowhere.sock", ChannelSettings(name="default"))
         self.settler = Settler(driver, self.link, "w1", stopping=lambda: self.stopping, pause=self.pauses.append)  # type: ignore[arg-type]
 
     def announce(self, what: str) -> Callable[[], None]:
-        return lambda: self.told.append(what)
+        return lambda: self.acks_sent.append(what)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_the_age_of_the_oldest_ack_asks_for_a_flush(scene: Scene) -> None:
     settler.keep(ID, 100.008)
     assert not settler.is_due(100.008)
     assert settler.is_due(100.011)
-    settler.told()
+    settler.acks_sent()
     assert not settler.is_due(200.0)
 
 
@@ -110,14 +110,14 @@ def test_what_follows_is_announced_after_the_move(scene: Scene) -> None:
     """Given a verdict with an announcement, then it comes once the server has answered."""
     scene.link.answers = [ServerUnavailable("away"), 1]
     scene.settler.settle(ID, Verdict(action=Action.RETRY, announce=scene.announce("retry")), b"old")
-    assert (scene.told, len(scene.link.sent)) == (["retry"], 2)
+    assert (scene.acks_sent, len(scene.link.sent)) == (["retry"], 2)
 
 
 def test_a_message_that_is_others_now_is_not_announced(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     """Given a message that was given to others meanwhile, then nothing is announced, nothing put back, and the log says so."""
     scene.link.answers = [0, 1]  # not there; this worker's standing is as before
     scene.settler.settle(ID, Verdict(action=Action.FAIL, message=b"new", announce=scene.announce("failed")), b"old")
-    assert scene.told == []
+    assert scene.acks_sent == []
     assert "is no longer this worker's" in caplog.text
 
 
@@ -127,15 +127,15 @@ def test_a_message_that_the_server_has_lost_is_put_back_and_settled(scene: Scene
     scene.settler.settle(ID, Verdict(action=Action.FAIL, message=b"new", announce=scene.announce("failed")), b"old")
     assert scene.link.sent[0] == scene.link.sent[3]
     assert b"old" in scene.link.sent[2].words
-    assert scene.told == ["failed"]
+    assert scene.acks_sent == ["failed"]
 
 
 def test_after_a_broken_connection_none_there_says_nothing(scene: Scene) -> None:
     """Given a move whose first answer was lost, then 0 in the second try is no sign of a loss: it is announced, and doubt stays."""
     scene.link.answers = [ServerUnavailable("cut", sent=True), 0, 1]
     scene.settler.settle(ID, Verdict(action=Action.RETRY, announce=scene.announce("retry")), b"old")
-    assert scene.told == ["retry"]
-    assert scene.settler.doubt
+    assert scene.acks_sent == ["retry"]
+    assert scene.settler.uncertain
 
 
 @pytest.mark.parametrize("error", [ServerUnavailable("away"), QueueFull("full"), ServerRefused("no")])
@@ -148,7 +148,7 @@ def test_it_asks_until_the_server_answers(scene: Scene, error: Exception) -> Non
     assert scene.link.sent == [command] * 6
     assert len(scene.pauses) == 5
     assert all(0 < pause <= 5.0 for pause in scene.pauses)
-    assert settler.doubt
+    assert settler.uncertain
 
 
 def test_it_gives_up_only_when_told_to_stop(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_it_gives_up_only_when_told_to_stop(scene: Scene, monkeypatch: pytest.Mo
     scene.settler.settle(ID, ACKED, b"")
     scene.link.answers = [ServerUnavailable("away")] * 50
     scene.stopping = True
-    with pytest.raises(Gone, match="away"):
+    with pytest.raises(Reassigned, match="away"):
         scene.settler.flush()
     assert scene.settler.done == [ID]
     assert 2 <= len(scene.link.sent) < 10
@@ -174,7 +174,7 @@ def test_a_broken_connection_is_no_reason_to_give_up(scene: Scene) -> None:
 
 def test_nothing_to_give_back_asks_nobody(scene: Scene) -> None:
     """Given no unstarted messages, then no request is sent; given some, then they go to the front."""
-    scene.settler.give_back("front", [])
+    scene.settler.release("front", [])
     assert scene.link.sent == []
-    scene.settler.give_back("front", [ID])
+    scene.settler.release("front", [ID])
     assert scene.link.sent[0].words[-3:] == ("front", 0, ID)

@@ -62,7 +62,7 @@ class Address:
         options: dict[str, Any] = {**self._options, "host": host, "port": port, "socket_timeout": timeout}
         return self._class(**options)
 
-    def doubt(self, key: str, error: Exception) -> None:
+    def invalidate(self, key: str, error: Exception) -> None:
         """What was known of a key's place is wrong, or may be: learn from a node that names another, else ask again next time."""
         if isinstance(error, wire.MovedError):
             self.locator.learn(key, Node(error.host, error.port))

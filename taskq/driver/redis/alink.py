@@ -91,7 +91,7 @@ class RedisAsyncLink:
         translated = translate(error, self._address, move, sent=sent)
         if isinstance(translated, ServerUnavailable):
             await self.close()
-            self._address.doubt(self._key, error)
+            self._address.invalidate(self._key, error)
         return translated
 
     async def _open(self) -> redis.asyncio.Connection:

@@ -7,7 +7,7 @@ from itertools import chain
 
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
-from taskq.driver.contract import Command, Kept, Part, Rescue, Where, Word
+from taskq.driver.contract import Command, Part, Rescue, StoredEnding, Where, Word
 from taskq.driver.redis.address import Address
 from taskq.driver.redis.alink import RedisAsyncLink
 from taskq.driver.redis.checks import VERSION, read_version
@@ -115,11 +115,11 @@ class RedisDriver:
         places = (keys.reserved(worker), keys.waiting, keys.delayed, keys.wake)
         return self._script("requeue", places, where, delay_ms, *ids)
 
-    def finish(self, worker: str, message_id: bytes, kept: Kept) -> Command:
+    def finish(self, worker: str, message_id: bytes, kept: StoredEnding) -> Command:
         places = (self.keys.reserved(worker), *self._aftermath(message_id.hex()))
         return self._script("finish", places, message_id, kept.ttl_ms, kept.data, int(kept.is_stream))
 
-    def fail(self, worker: str, state: State, message_id: bytes, message: bytes, kept: Kept | None = None) -> Command:
+    def fail(self, worker: str, state: State, message_id: bytes, message: bytes, kept: StoredEnding | None = None) -> Command:
         keys = self.keys
         places = (keys.reserved(worker), keys.of(state), *self._aftermath(message_id.hex()))
         told = (kept.ttl_ms, kept.data, int(kept.is_stream)) if kept is not None else (0, b"", 0)
@@ -186,7 +186,7 @@ class RedisDriver:
 
     # ---- cancelling
 
-    def cancel(self, state: State, message: bytes, kept: Kept) -> Command:
+    def cancel(self, state: State, message: bytes, kept: StoredEnding) -> Command:
         places = (self.keys.of(state), *self._aftermath(message[2:18].hex()), self.keys.nothing)
         return self._script("cancel", places, message, kept.ttl_ms, kept.data)
 
@@ -240,7 +240,7 @@ class RedisDriver:
         key = self.keys.of(place) if isinstance(place, State) else self.keys.reserved(place)
         return self._script("find", (key,), bytes.fromhex(message_id), start, count)
 
-    def tell_progress(self, message_id: str, data: bytes, ttl_ms: int) -> Command:
+    def report_progress(self, message_id: str, data: bytes, ttl_ms: int) -> Command:
         return Command("tell progress", ("SET", self.keys.progress(message_id), data, "PX", ttl_ms))
 
     def progress(self, message_ids: Sequence[str]) -> Command:

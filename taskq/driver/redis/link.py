@@ -164,5 +164,5 @@ class RedisLink:
         translated = translate(error, self._address, move, sent=sent)
         if isinstance(translated, ServerUnavailable):
             self.close()
-            self._address.doubt(self._key, error)
+            self._address.invalidate(self._key, error)
         return translated

@@ -8,8 +8,8 @@ import signal
 from typing import Literal
 
 from taskq.clock import now_ms
-from taskq.driver.contract import Kept
-from taskq.scoreboard.slot import Record
+from taskq.driver.contract import StoredEnding
+from taskq.scoreboard.slot import Slot
 
 __all__ = ["Child", "Death"]
 
@@ -41,11 +41,11 @@ class Death:
 class Child:
     """What the supervisor knows of one worker process."""
 
-    def __init__(self, slot: int, worker: str, channel: str, record: Record, zygote: int) -> None:
-        self.slot = slot
+    def __init__(self, place: int, worker: str, channel: str, slot: Slot, zygote: int) -> None:
+        self.place = place
         self.worker = worker
         self.channel = channel
-        self.record = record
+        self.slot = slot
         #: Which zygote forked it.
         self.zygote = zygote
         self.pid: int | None = None
@@ -63,17 +63,17 @@ class Child:
         #: The messages that were running too long when it was killed.
         self.overdue: set[bytes] = set()
         #: The messages that were cancelled when it was killed for that, and what is kept of them.
-        self.cancelled: dict[bytes, Kept] = {}
-        self._is_told = False
+        self.cancelled: dict[bytes, StoredEnding] = {}
+        self._is_stopping = False
 
     def ask_to_stop(self, kill_at: float) -> None:
         """Tell it to end after the running job; it is killed at `kill_at` (monotonic)."""
-        if not self._is_told:
-            self._is_told = True
+        if not self._is_stopping:
+            self._is_stopping = True
             self.kill_at = kill_at if self.kill_at is None else min(self.kill_at, kill_at)
             self._signal(signal.SIGTERM)
 
-    def tell_again(self) -> None:
+    def ask_again(self) -> None:
         """Tell it to end, now that it has a process."""
         self._signal(signal.SIGTERM)
 

@@ -8,16 +8,16 @@ from taskq.queue import Queue
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.polling import can_take
 from taskq.supervisor.processes.fork import fork, make_pipe
-from taskq.supervisor.processes.zygote import AppInfo, Estate, Listen, Spawn, Tell, zygote
+from taskq.supervisor.processes.zygote import AppInfo, Emit, Inheritance, Listen, Spawn, zygote
 from taskq.supervisor.rules import ZYGOTE_LIMIT, ZYGOTE_WINDOW, respawn_pause
 
-__all__ = ["Generation", "Succession"]
+__all__ = ["Generation", "RespawnPolicy"]
 
 
 class Generation:
     """A zygote, and the connection to it."""
 
-    def __init__(self, number: int, source: str | Queue, options: WorkerOptions, estate: Estate) -> None:
+    def __init__(self, number: int, source: str | Queue, options: WorkerOptions, inheritance: Inheritance) -> None:
         self.number = number
         #: Set when the application is loaded.
         self.app: AppInfo | None = None
@@ -30,9 +30,9 @@ class Generation:
 
         def close_here() -> None:
             self.connection.close()
-            estate.forget()
+            inheritance.forget()
 
-        self._process: Any = fork(zygote, there, source, options, estate._replace(forget=close_here))
+        self._process: Any = fork(zygote, there, source, options, inheritance._replace(forget=close_here))
         there.close()
 
     @property
@@ -64,10 +64,10 @@ class Generation:
         if self.app is not None and self.app.listened:
             self._send(Listen())
 
-    def tell(self, signal: str, event: Any) -> None:
+    def emit(self, signal: str, event: Any) -> None:
         """Pass an event to the listeners, when there are any for it."""
         if self.app is not None and signal in self.app.listened:
-            self._send(Tell(signal, event))
+            self._send(Emit(signal, event))
 
     def end(self) -> None:
         """Hang up: the zygote ends, and all that it forked with it."""
@@ -95,7 +95,7 @@ class Generation:
         return True
 
 
-class Succession:
+class RespawnPolicy:
     """When a zygote that died is followed by the next: at once, and after a pause when many die."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from taskq.supervisor.processes.child import Child
 from taskq.supervisor.processes.generation import Generation
 
-__all__ = ["ANSWER_SECONDS", "Vigil", "is_gone"]
+__all__ = ["ANSWER_SECONDS", "Liveness", "has_exited"]
 
 _LOOK = 1.0
 #: How long a zygote gets to report a death that is seen.
@@ -21,7 +21,7 @@ _REPORT_SECONDS = 1.0
 ANSWER_SECONDS = 10.0
 
 
-class Vigil:
+class Liveness:
     """Looks once a second."""
 
     def __init__(self) -> None:
@@ -37,14 +37,14 @@ class Vigil:
         # What this supervisor itself has slept through says nothing: the answer may lie there since then.
         passed = min(now - self._looked, 2 * _LOOK)
         self._due, self._looked = now + _LOOK, now
-        self._seen = {child.worker: self._seen.get(child.worker, now) for child in children if child.pid and is_gone(child.pid)}
+        self._seen = {child.worker: self._seen.get(child.worker, now) for child in children if child.pid and has_exited(child.pid)}
         for zygote in zygotes:
             zygote.silent = zygote.silent + passed if zygote.unanswered else 0.0
         dead = [child for child in children if now - self._seen.get(child.worker, now) >= _REPORT_SECONDS]
         return dead, [zygote for zygote in zygotes if zygote.silent > ANSWER_SECONDS]
 
 
-def is_gone(pid: int) -> bool:
+def has_exited(pid: int) -> bool:
     """True when a process has ended, whether its parent has collected it or not (the latter can be seen on Linux only)."""
     try:
         # After the name, which may hold anything: its state.

@@ -27,13 +27,13 @@ from taskq.errors import ConfigError, TaskqError
 from taskq.logs import set_up_logging
 from taskq.queue import Queue
 from taskq.scoreboard.poke import Poke
-from taskq.scoreboard.slot import Records
+from taskq.scoreboard.slot import Scoreboard
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.polling import wait_for
 from taskq.supervisor.processes.fork import Connection, die_with_parent, fork
 from taskq.worker.main import work
 
-__all__ = ["AppInfo", "Estate", "Exited", "Failed", "Listen", "Spawn", "Started", "Tell", "zygote"]
+__all__ = ["AppInfo", "Emit", "Exited", "Failed", "Inheritance", "Listen", "Spawn", "Started", "zygote"]
 
 _log = logging.getLogger("taskq.zygote")
 #: Seconds the listeners get to take in the last event.
@@ -51,10 +51,10 @@ class AppInfo(msgspec.Struct, frozen=True):
     listened: tuple[str, ...]
 
 
-class Estate(NamedTuple):
+class Inheritance(NamedTuple):
     """What a zygote gets from its supervisor."""
 
-    records: Records
+    scoreboard: Scoreboard
     #: Where workers tell the supervisor to look.
     poke_fd: int
     #: The supervisor's process id.
@@ -73,7 +73,7 @@ class Failed(NamedTuple):
 class Spawn(NamedTuple):
     """Order: fork a worker."""
 
-    slot: int
+    place: int
     worker: str
     channel: ChannelSettings
     url: str
@@ -83,7 +83,7 @@ class Listen(NamedTuple):
     """Order: fork the process that runs the listeners of worker-wide events."""
 
 
-class Tell(NamedTuple):
+class Emit(NamedTuple):
     """Order: pass an event to the listeners."""
 
     signal: str
@@ -93,20 +93,20 @@ class Tell(NamedTuple):
 class Started(NamedTuple):
     """A worker was forked."""
 
-    slot: int
+    place: int
     pid: int
 
 
 class Exited(NamedTuple):
     """A worker has ended."""
 
-    slot: int
+    place: int
     pid: int
     status: int | None
     maxrss: int
 
 
-def zygote(orders: Connection, source: str | Queue, options: WorkerOptions, estate: Estate) -> None:
+def zygote(orders: Connection, source: str | Queue, options: WorkerOptions, inheritance: Inheritance) -> None:
     """Load the application, then fork workers as ordered until the supervisor hangs up.
 
     Args:
@@ -115,10 +115,10 @@ def zygote(orders: Connection, source: str | Queue, options: WorkerOptions, esta
         options: what the worker was started with.
         estate: what the supervisor leaves to it.
     """
-    estate.forget()
+    inheritance.forget()
     os.setsid()  # Ctrl-C at the terminal is for the supervisor alone
     _reset_signals()
-    die_with_parent(estate.parent)
+    die_with_parent(inheritance.parent)
     setproctitle.setproctitle("taskq: zygote")
     try:
         queue = _load(source, options)
@@ -134,7 +134,7 @@ def zygote(orders: Connection, source: str | Queue, options: WorkerOptions, esta
     # What was imported stays where it is: the collector of a worker won't touch, and so copy, the shared pages.
     gc.freeze()
     try:
-        _Nursery(orders, queue, estate.records, estate.poke_fd).serve()
+        Forker(orders, queue, inheritance.scoreboard, inheritance.poke_fd).serve()
     except Exception:
         # Not by returning: multiprocess would wait for the workers, and nobody would look after them meanwhile.
         _log.exception("the zygote failed")
@@ -178,13 +178,13 @@ def _ignore(number: int, frame: object) -> None:
     pass
 
 
-class _Nursery:
+class Forker:
     """Forks workers, and reports their deaths."""
 
-    def __init__(self, orders: Connection, queue: Queue, records: Records, poke_fd: int) -> None:
+    def __init__(self, orders: Connection, queue: Queue, scoreboard: Scoreboard, poke_fd: int) -> None:
         self._orders = orders
         self._queue = queue
-        self._records = records
+        self._scoreboard = scoreboard
         self._poke_fd = poke_fd
         self._children: dict[int, Any] = {}
         self._listeners: int | None = None
@@ -215,7 +215,7 @@ class _Nursery:
             self._spawn(order)
         elif isinstance(order, Listen):
             self._start_listeners()
-        elif isinstance(order, Tell) and self._listeners is not None:
+        elif isinstance(order, Emit) and self._listeners is not None:
             data = msgspec.msgpack.encode([order.signal, order.event])
             try:
                 os.write(self._listeners, len(data).to_bytes(4, "big") + data)
@@ -227,17 +227,17 @@ class _Nursery:
             process = fork(self._live, order, os.getpid())
         except OSError as error:  # no process or memory left: the supervisor tries again
             _log.error("can't fork a worker: %s", error)
-            self._orders.send(Exited(order.slot, 0, None, 0))
+            self._orders.send(Exited(order.place, 0, None, 0))
             return
-        self._children[order.slot] = process
-        self._orders.send(Started(order.slot, process.pid))
+        self._children[order.place] = process
+        self._orders.send(Started(order.place, process.pid))
 
     def _report_deaths(self) -> None:
-        for slot, process in list(self._children.items()):
+        for place, process in list(self._children.items()):
             status = process.exitcode
             if status is not None:
-                del self._children[slot]
-                self._orders.send(Exited(slot, process.pid, status, process.maxrss))
+                del self._children[place]
+                self._orders.send(Exited(place, process.pid, status, process.maxrss))
                 process.close()
 
     def _start_listeners(self) -> None:
@@ -269,7 +269,7 @@ class _Nursery:
 
     def _live(self, order: Spawn, parent: int) -> None:
         self._settle_in(parent, f"taskq: {order.channel.name}")
-        work(self._queue, order.url, order.channel, order.worker, self._records[order.slot], Poke(self._poke_fd))
+        work(self._queue, order.url, order.channel, order.worker, self._scoreboard[order.place], Poke(self._poke_fd))
 
     def _listen(self, read: int, write: int, parent: int) -> None:
         self._settle_in(parent, "taskq: listeners")
@@ -277,9 +277,9 @@ class _Nursery:
         os.close(write)
         with os.fdopen(read, "rb") as stream:
             while head := stream.read(4):
-                name, told = msgspec.msgpack.decode(stream.read(int.from_bytes(head, "big")))
+                name, names = msgspec.msgpack.decode(stream.read(int.from_bytes(head, "big")))
                 kind = events.QueueLength if name == "queue_length" else events.ProcessEvent
-                events.emit(events.WORKER_SIGNALS[name], msgspec.convert(told, kind))
+                events.emit(events.WORKER_SIGNALS[name], msgspec.convert(names, kind))
 
 
 def _drain(fd: int) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from taskq.driver.contract import Word
 from taskq.errors import ServerRefused
 from taskq.scoreboard.state import Phase
-from taskq.supervisor.channel import Team
+from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
 from taskq.supervisor.rules import beat_seconds
-from taskq.supervisor.services.orphans import return_strays
+from taskq.supervisor.services.orphans import release_unseen
 
 __all__ = ["Heartbeat"]
 
@@ -22,28 +22,28 @@ _log = logging.getLogger("taskq.supervisor")
 class Heartbeat:
     """Says that the children live, and what they do. Finds messages that a child was given without its hearing of it."""
 
-    def __init__(self, team: Team, machine: str) -> None:
+    def __init__(self, channel: ChannelState, machine: str) -> None:
         self.due = 0.0
         self.server_ms = 0
-        self._team = team
+        self._channel = channel
         self._machine = machine
         #: Workers whose last heartbeat was refused: something is wrong with their keys, and the others' go on.
         self._refused: set[str] = set()
 
     def tick(self, now: float) -> None:
-        self._team.send_pending()
-        for child in list(self._team.children.values()):
+        self._channel.send_pending()
+        for child in list(self._channel.children.values()):
             if not self.beat(child, now):
                 break
-        self.due = now + (0.2 if self._team.is_down else beat_seconds(self._team.settings.lease))
+        self.due = now + (0.2 if self._channel.is_down else beat_seconds(self._channel.settings.lease))
 
     def beat(self, child: Child, now: float) -> bool:
         """One child's heartbeat. False: the server doesn't answer."""
-        team = self._team
-        lease_ms = int(team.settings.lease * 1000)
+        channel = self._channel
+        lease_ms = int(channel.settings.lease * 1000)
         fields = self._fields(child)
-        command = team.driver.heartbeat(child.worker, fields, lease_ms=lease_ms, register=not child.registered)
-        reply = team.ask(command, lambda error: self._note_refusal(child.worker, error))
+        command = channel.driver.heartbeat(child.worker, fields, lease_ms=lease_ms, register=not child.registered)
+        reply = channel.ask(command, lambda error: self._note_refusal(child.worker, error))
         if reply is None:
             return child.worker in self._refused
         self._refused.discard(child.worker)
@@ -52,17 +52,17 @@ class Heartbeat:
             self._forgotten(child, given_up=standing == -1)
             # The lease of what it holds begins anew; `fate` tells the child whose its messages are.
             fields["fate"] = "given up" if standing == -1 else "lost"
-            if team.ask(team.driver.heartbeat(child.worker, fields, lease_ms=lease_ms, register=True)) is None:
+            if channel.ask(channel.driver.heartbeat(child.worker, fields, lease_ms=lease_ms, register=True)) is None:
                 return False
             # Once more: one that has looked before it was registered again has left its fate where it was.
-            child.record.ask_reconcile()
+            child.slot.ask_reconcile()
         child.registered = True
-        child.record.set_beat(now)
+        child.slot.set_beat(now)
         # A worker that is just reserving has more for a moment; only what stays is a loss of its hearing.
-        child.mismatches = child.mismatches + 1 if held > child.record.held else 0
+        child.mismatches = child.mismatches + 1 if held > child.slot.held else 0
         if child.mismatches >= 2:
-            child.record.ask_reconcile()
-            return_strays(team, child, child.last_beat)
+            child.slot.ask_reconcile()
+            release_unseen(channel, child, child.last_beat)
         child.last_beat = now
         return True
 
@@ -77,28 +77,28 @@ class Heartbeat:
         if given_up:
             _log.warning("worker %s was given up for dead: its messages are others' now. It goes on with new ones", child.worker)
             # What it hasn't started is run by others; only the running job can't be stopped from being run twice.
-            child.record.forbid()
+            child.slot.stop_batch()
         else:
             _log.error(
                 "the server has lost what it knew of worker %s (a flush, or a restart without its data): telling it again", child.worker
             )
-        child.record.ask_reconcile()
+        child.slot.ask_reconcile()
 
     def _fields(self, child: Child) -> dict[str, Word]:
-        running = child.record.running()
+        running = child.slot.running()
         first = running[0] if running else None
-        done, failed = child.record.counts
+        done, failed = child.slot.counts
         return {
             "host": self._machine,
             "pid": child.pid or 0,
             "supervisor": os.getpid(),
-            "channel": self._team.name,
-            "state": "running" if running else _state(child.record.phase),
+            "channel": self._channel.name,
+            "state": "running" if running else _state(child.slot.phase),
             "job": first.job if first else "",
             "message": first.id.hex() if first else "",
             "since_ms": first.since_ms if first else 0,
             "running": len(running),
-            "concurrency": self._team.settings.concurrency,
+            "concurrency": self._channel.settings.concurrency,
             "started_ms": child.started_ms,
             "done": done,
             "failed": failed,

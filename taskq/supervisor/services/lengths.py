@@ -7,7 +7,7 @@ from typing import Any
 
 from taskq.channel import State
 from taskq.events import QueueLength
-from taskq.supervisor.channel import Team
+from taskq.supervisor.channel import ChannelState
 
 __all__ = ["EVERY_MESSAGES", "EVERY_SECONDS", "Lengths"]
 
@@ -19,11 +19,11 @@ _LOOK = 0.5
 class Lengths:
     """Counts the messages of every state. Does nothing while nobody listens."""
 
-    def __init__(self, team: Team, tell: Callable[[str, Any], None]) -> None:
+    def __init__(self, channel: ChannelState, emit: Callable[[str, Any], None]) -> None:
         self.due = 0.0
         self.listened = False
-        self._team = team
-        self._tell = tell
+        self._channel = channel
+        self._notify = emit
         self._last = -EVERY_SECONDS
         self._ended = 0
 
@@ -32,15 +32,15 @@ class Lengths:
             self.due = now + EVERY_SECONDS
             return
         self.due = now + _LOOK
-        ended = self._team.counts()[0]
+        ended = self._channel.counts()[0]
         if ended - self._ended < EVERY_MESSAGES and now - self._last < EVERY_SECONDS:
             return
         self._ended, self._last = ended, now
-        driver, ask = self._team.driver, self._team.ask
+        driver, ask = self._channel.driver, self._channel.ask
         found = ask(driver.workers()) or ()
         counts = {State.RESERVED: sum(int(ask(driver.held(worker.decode(errors="replace"))) or 0) for worker in found[::2])}
         for state in State:
             if state is not State.RESERVED:
                 counts[state] = int(ask(driver.count(state)) or 0)
-        if not self._team.is_down:
-            self._tell("queue_length", QueueLength(channel=self._team.name, counts=counts))
+        if not self._channel.is_down:
+            self._notify("queue_length", QueueLength(channel=self._channel.name, counts=counts))

@@ -7,76 +7,76 @@ import random
 
 from taskq.clock import monotonic
 from taskq.driver.contract import Rescue
-from taskq.supervisor.channel import Team
+from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
 from taskq.supervisor.reap import lost
 
-__all__ = ["Ghosts", "Sweep", "return_strays"]
+__all__ = ["LateReservations", "OrphanScan", "release_unseen"]
 
 _log = logging.getLogger("taskq.supervisor")
 _EVERY = 600.0
 
 
-def return_strays(team: Team, child: Child, last_beat: float) -> None:
+def release_unseen(channel: ChannelState, child: Child, last_beat: float) -> None:
     """Give back what a busy worker was given in a broken connection: it would only look after its running job.
 
     Only while the same job has run since before the last heartbeat: then the worker can't be in the middle of reserving, and what is
     reserved beyond its batch was never heard of.
     """
     # With several jobs at once the worker reserves while they run: nobody else can tell what is just on its way. It looks itself.
-    running = [] if child.record.lanes.count else child.record.running()
+    running = [] if child.slot.lanes.count else child.slot.running()
     if not running or running[0].started >= last_beat:
         return
-    held = team.ask(team.driver.holdings(child.worker)) or ()
-    known = set(child.record.ids())
+    held = channel.ask(channel.driver.holdings(child.worker)) or ()
+    known = set(child.slot.ids())
     # Foreign bytes without a head can't be named; the worker finds them itself.
-    strays = [raw[2:18] for raw in held if len(raw) >= 25 and raw[0] <= 1 and raw[2:18] not in known]
-    if not strays:
+    unseen = [raw[2:18] for raw in held if len(raw) >= 25 and raw[0] <= 1 and raw[2:18] not in known]
+    if not unseen:
         return
     # It may just have ended its job, and looked at the list itself: then it starts nothing before this is over, and looks again.
-    with child.record.held_still(running[0]) as is_same:
-        count = team.ask(team.driver.requeue(child.worker, "front", strays)) if is_same else 0
+    with child.slot.held_still(running[0]) as is_same:
+        count = channel.ask(channel.driver.requeue(child.worker, "front", unseen)) if is_same else 0
     if count:
         _log.warning("worker %s was given %s messages that it never heard of; they are back in waiting", child.worker, count)
 
 
-class Ghosts:
+class LateReservations:
     """Looks once more at what dead workers have reserved.
 
     The server notices the end of a connection when it comes to it. Until then it may serve a command that blocked there, and so
     reserve a message for a worker whose messages were just given back.
     """
 
-    def __init__(self, team: Team) -> None:
+    def __init__(self, channel: ChannelState) -> None:
         self.due = 0.0
-        self._team = team
+        self._channel = channel
 
     def tick(self, now: float) -> None:
-        team = self._team
+        channel = self._channel
         # What a dead worker had done is told first: given back before that, it would run again.
-        for ghost in [] if team.pending else [one for one in team.ghosts if one[0] <= now]:
-            count = team.ask(team.driver.rescue(Rescue(ghost[1])))
+        for exited in [] if channel.pending else [one for one in channel.exited if one[0] <= now]:
+            count = channel.ask(channel.driver.rescue(Rescue(exited[1])))
             if count is None:
                 break
-            team.ghosts.remove(ghost)
+            channel.exited.remove(exited)
             if count > 0:
-                _log.warning("worker %s was given %d messages when it was no more; they are back in waiting", ghost[1], count)
-        self.due = min((at for at, _ in team.ghosts), default=now + 1.0)
+                _log.warning("worker %s was given %d messages when it was no more; they are back in waiting", exited[1], count)
+        self.due = min((at for at, _ in channel.exited), default=now + 1.0)
         self.due = max(now + 0.1, min(self.due, now + 1.0))
 
 
-class Sweep:
+class OrphanScan:
     """Looks every ten minutes for reserved lists whose worker isn't registered, and rescues them. A part of the keys a tick."""
 
-    def __init__(self, team: Team) -> None:
-        self._team = team
+    def __init__(self, channel: ChannelState) -> None:
+        self._channel = channel
         self._cursor: bytes | int = 0
         self._found: set[str] = set()
         # The first walk comes within a minute of the start.
         self.due = monotonic() + random.uniform(0.5, 1.0) * 60.0
 
     def tick(self, now: float) -> None:
-        reply = self._team.ask(self._team.driver.scan_reserved(self._cursor))
+        reply = self._channel.ask(self._channel.driver.scan_reserved(self._cursor))
         if reply is not None:
             self._cursor, keys = reply
             self._found |= {key.decode(errors="replace").split(":reserved:", 1)[1] for key in keys}
@@ -89,12 +89,12 @@ class Sweep:
         self.due = now + random.uniform(0.5, 1.0) * _EVERY
 
     def _rescue_unknown(self) -> None:
-        team = self._team
-        reply = team.ask(team.driver.workers()) if self._found else None
+        channel = self._channel
+        reply = channel.ask(channel.driver.workers()) if self._found else None
         if reply is None:
             return
         for worker in self._found - {worker.decode(errors="replace") for worker in reply[::2]}:
-            rescue = lost(worker, int(team.settings.lease * 1000), f"the worker {worker} was registered nowhere")
-            count = team.ask(team.driver.rescue(rescue))
+            rescue = lost(worker, int(channel.settings.lease * 1000), f"the worker {worker} was registered nowhere")
+            count = channel.ask(channel.driver.rescue(rescue))
             if count is not None and count > 0:
                 _log.warning("rescued %d messages of worker %s, which nobody knew", count, worker)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from taskq.clock import monotonic
 from taskq.errors import QueueFull, ServerError
-from taskq.supervisor.channel import Team
+from taskq.supervisor.channel import ChannelState
 from taskq.worker_id import machine_name, machine_tag, new_worker_id
 
 __all__ = ["Promote"]
@@ -19,10 +19,10 @@ class Promote:
     The server wakes it with a token when an earlier one arrives; looking once a second is only the safety net.
     """
 
-    def __init__(self, team: Team) -> None:
+    def __init__(self, channel: ChannelState) -> None:
         self.due = 0.0
-        self._team = team
-        self._wake = team.driver.link(1.0)
+        self._channel = channel
+        self._wake = channel.driver.link(1.0)
         self._asked: float | None = None
         self._listen_after = 0.0
         self._worker = new_worker_id(machine_name(), machine_tag())
@@ -31,7 +31,7 @@ class Promote:
 
     def tick(self, now: float) -> None:
         self._listen(now)
-        reply = self._team.ask(self._team.driver.promote())
+        reply = self._channel.ask(self._channel.driver.promote())
         if reply is None:
             self.due = now + 0.1
             return
@@ -47,7 +47,7 @@ class Promote:
         self._asked = None
         try:
             reply = self._wake.receive()
-            if reply and reply[0] != self._team.driver.keys.wake.encode():
+            if reply and reply[0] != self._channel.driver.keys.wake.encode():
                 self.on_call()
         except (ServerError, QueueFull):
             self._give_up_listening()
@@ -63,10 +63,10 @@ class Promote:
             if now - self._asked < _WAKE_SECONDS + 2.0:
                 return
             self.close()  # the server should have answered by now: the connection leads nowhere
-        if now < self._listen_after or self._team.is_down:
+        if now < self._listen_after or self._channel.is_down:
             return
         try:
-            self._wake.send(self._team.driver.wait_for_wake(_WAKE_SECONDS, self._worker))
+            self._wake.send(self._channel.driver.wait_for_wake(_WAKE_SECONDS, self._worker))
             self._asked = now
         except (ServerError, QueueFull):
             self._give_up_listening()

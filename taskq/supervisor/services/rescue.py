@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from taskq.clock import monotonic
-from taskq.supervisor.channel import Team
+from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.reap import lost
 from taskq.supervisor.rules import beat_seconds
 from taskq.supervisor.services.heartbeat import Heartbeat
@@ -26,21 +26,21 @@ class Rescuer:
     Supervisors may have different leases. Nobody is given up before its own is over, which its id tells, nor before ours.
     """
 
-    def __init__(self, team: Team, heartbeat: Heartbeat) -> None:
+    def __init__(self, channel: ChannelState, heartbeat: Heartbeat) -> None:
         self.due = 0.0
-        self._team = team
+        self._channel = channel
         self._heartbeat = heartbeat
         self._looked = float("-inf")
         self._since = 0.0
 
     def tick(self, now: float) -> None:
-        lease = self._team.settings.lease
+        lease = self._channel.settings.lease
         self.due = now + beat_seconds(lease)
         if not self._heartbeat.server_ms:
             self.due = now + 0.5
             return
         server_ms = self._heartbeat.server_ms
-        found = self._team.ask(self._team.driver.expired(server_ms - int(lease * 1000)))
+        found = self._channel.ask(self._channel.driver.expired(server_ms - int(lease * 1000)))
         if found is None:
             return
         seen = monotonic()
@@ -50,8 +50,8 @@ class Rescuer:
         for entry, beat in zip(found[::2], found[1::2], strict=True):
             worker = _name(entry)
             if not worker:
-                _log.warning("%r stands among the workers of channel %s and is none: it is removed", entry, self._team.name)
-                self._team.ask(self._team.driver.dismiss(entry))
+                _log.warning("%r stands among the workers of channel %s and is none: it is removed", entry, self._channel.name)
+                self._channel.ask(self._channel.driver.dismiss(entry))
                 continue
             longest = max(lease, lease_of(worker))
             if seen >= self._since + longest and float(beat) <= server_ms - longest * 1000:
@@ -59,15 +59,15 @@ class Rescuer:
 
     def at_start(self, is_dead: Callable[[str], bool]) -> None:
         """Rescue workers of this machine whose processes are gone, without waiting for their leases."""
-        found = self._team.ask(self._team.driver.workers()) or ()
+        found = self._channel.ask(self._channel.driver.workers()) or ()
         for worker in map(_name, found[::2]):
             if worker and is_dead(worker):
                 self._rescue(worker, 0, "its process is gone")
-                self._team.remember(worker)
+                self._channel.remember(worker)
 
     def _rescue(self, worker: str, lease_ms: int, reason: str) -> None:
         rescue = lost(worker, lease_ms, f"the worker {worker} was lost: {reason}")
-        count = self._team.ask(self._team.driver.rescue(rescue))
+        count = self._channel.ask(self._channel.driver.rescue(rescue))
         if count is not None and count >= 0:
             _log.warning("worker %s was lost (%s); %d of its messages were rescued", worker, reason, count)
 

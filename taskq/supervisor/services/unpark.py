@@ -6,7 +6,7 @@ import logging
 
 from taskq.channel import State
 from taskq.errors import TaskqError
-from taskq.supervisor.channel import Team
+from taskq.supervisor.channel import ChannelState
 from taskq.wire.foreign import read_foreign
 from taskq.wire.history import add_record, records
 from taskq.wire.message import Message
@@ -24,10 +24,10 @@ class Unpark:
     A page a tick: the other duties must not wait for a walk through very many.
     """
 
-    def __init__(self, team: Team) -> None:
+    def __init__(self, channel: ChannelState) -> None:
         self.due = 0.0
         self.jobs: frozenset[str] = frozenset()
-        self._team = team
+        self._channel = channel
         #: Where the walk goes on, and what it has brought back.
         self._start = self._moved = 0
 
@@ -36,14 +36,14 @@ class Unpark:
         if page:
             self.due = now
             pairs = [(raw, back) for raw in page[::2] if (back := self._back(raw)) is not None]
-            gone = int(self._team.ask(self._team.driver.restore(State.PARKED, pairs)) or 0) if pairs else 0
-            self._moved += gone
+            moved = int(self._channel.ask(self._channel.driver.restore(State.PARKED, pairs)) or 0) if pairs else 0
+            self._moved += moved
             # What was moved is no longer in the way of the next page.
-            self._start += len(page) // 2 - gone
+            self._start += len(page) // 2 - moved
             return
         self.due = now + _EVERY
         if self._moved:
-            _log.info("channel %s: %d parked messages can run now", self._team.name, self._moved)
+            _log.info("channel %s: %d parked messages can run now", self._channel.name, self._moved)
         self._start = self._moved = 0
 
     def _back(self, raw: bytes) -> bytes | None:
@@ -51,14 +51,14 @@ class Unpark:
         try:
             return _unparked(raw) if job_of(raw) in self.jobs else None
         except Exception as error:  # bytes that somebody has made: they must not keep the others here
-            _log.warning("channel %s: a parked message can't be read, and stays: %r", self._team.name, error)
+            _log.warning("channel %s: a parked message can't be read, and stays: %r", self._channel.name, error)
             return None
 
     def _page(self) -> list[bytes]:
-        team = self._team
-        if not self._start and not self._moved and not team.ask(team.driver.count(State.PARKED)):
+        channel = self._channel
+        if not self._start and not self._moved and not channel.ask(channel.driver.count(State.PARKED)):
             return []
-        return team.ask(team.driver.page(State.PARKED, self._start, _PAGE)) or []
+        return channel.ask(channel.driver.page(State.PARKED, self._start, _PAGE)) or []
 
 
 def job_of(raw: bytes) -> str | None:

@@ -5,53 +5,53 @@ from __future__ import annotations
 import logging
 
 from taskq.scoreboard.state import SLOW_SECONDS, Phase, Running
-from taskq.supervisor.channel import Team
+from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
 from taskq.supervisor.rules import is_helpless, leave_until, must_take_back, overdue
 
-__all__ = ["Watch"]
+__all__ = ["Watchdog"]
 
 _log = logging.getLogger("taskq.supervisor")
 _IDLE_POLL = 1.0
 
 
-class Watch:
+class Watchdog:
     """Looks at running jobs: kills those that ignore their deadline, and takes back what lies reserved behind slow ones."""
 
-    def __init__(self, team: Team) -> None:
+    def __init__(self, channel: ChannelState) -> None:
         self.due = 0.0
-        self._team = team
+        self._channel = channel
 
     def tick(self, now: float) -> None:
         wait = _IDLE_POLL
-        for child in list(self._team.children.values()):
+        for child in list(self._channel.children.values()):
             wait = min(wait, self._look(child, now))
         self.due = now + wait
 
     def _look(self, child: Child, now: float) -> float:
         """Look at one child. Returns in how many seconds to look again."""
-        record, wait = child.record, _IDLE_POLL
-        phase = record.phase
+        slot, wait = child.slot, _IDLE_POLL
+        phase = slot.phase
         if phase is Phase.STOPPING:
             # It ends by itself, unless a thread that a job has left behind keeps it.
-            child.ask_to_stop(now + self._team.settings.stop_timeout)
-        running = record.running()
+            child.ask_to_stop(now + self._channel.settings.stop_timeout)
+        running = slot.running()
         if late := overdue(running, now):
             self._end(child, running, late, now)
             wait = 0.05
         elif phase is Phase.LEAVING:
             child.leaving = True
-        if not running and not record.lanes.count:
+        if not running and not slot.lanes.count:
             return min(wait, self._unwatch(child))
-        wait = min(wait, self._relieve(child, now - record.began(now)))
+        wait = min(wait, self._relieve(child, now - slot.began(now)))
         return min([wait, *(max(0.05, one.deadline - now) for one in running if one.deadline)])
 
     def _end(self, child: Child, running: list[Running], late: list[Running], now: float) -> None:
         """End a child of which jobs have ignored their deadlines: at once, or with several jobs when the others have ended."""
-        if child.record.lanes.count:
-            if child.record.phase in (Phase.LEAVING, Phase.STOPPING):
+        if child.slot.lanes.count:
+            if child.slot.phase in (Phase.LEAVING, Phase.STOPPING):
                 if not child.leaving:
-                    child.leave(leave_until(running, now, self._team.settings.stop_timeout))
+                    child.leave(leave_until(running, now, self._channel.settings.stop_timeout))
                 return
             if not is_helpless(late, now):
                 return
@@ -65,34 +65,34 @@ class Watch:
 
     def poked(self) -> None:
         """A child has reserved several messages, or leaves: look at it."""
-        for child in self._team.children.values():
-            if child.record.unstarted():
-                child.record.set_watched(True)
+        for child in self._channel.children.values():
+            if child.slot.unstarted():
+                child.slot.set_watched(True)
         self.due = 0.0
 
     def _relieve(self, child: Child, running_for: float) -> float:
         """Take back what lies behind a slow job, and settle what is done before it. Returns when to look again."""
-        record, team = child.record, self._team
-        unstarted = record.unstarted()
+        slot, channel = child.slot, self._channel
+        unstarted = slot.unstarted()
         if must_take_back(running_for, unstarted):
-            with record.taken_back() as ids:
+            with slot.taken_back() as ids:
                 # None: nobody knows. Fewer: the server has lost them, or others have them. Then the worker looks what is still its own.
-                if ids and team.ask(team.driver.requeue(child.worker, "front", ids)) != len(ids):
-                    record.ask_reconcile()
-        if running_for > SLOW_SECONDS and not record.lanes.count and (done := record.done_ids()):
-            team.ask(team.driver.ack(child.worker, done))
-        if not record.unstarted():
+                if ids and channel.ask(channel.driver.requeue(child.worker, "front", ids)) != len(ids):
+                    slot.ask_reconcile()
+        if running_for > SLOW_SECONDS and not slot.lanes.count and (done := slot.done_ids()):
+            channel.ask(channel.driver.ack(child.worker, done))
+        if not slot.unstarted():
             return self._unwatch(child)
         return SLOW_SECONDS / 2
 
     @staticmethod
     def _unwatch(child: Child) -> float:
-        record = child.record
-        if not record.watched:
+        slot = child.slot
+        if not slot.watched:
             return _IDLE_POLL
-        record.set_watched(False)
+        slot.set_watched(False)
         # Between the look and the line above it may have begun a batch, and seen that it is watched.
-        if record.unstarted():
-            record.set_watched(True)
+        if slot.unstarted():
+            slot.set_watched(True)
             return SLOW_SECONDS / 2
         return _IDLE_POLL

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from taskq.driver.contract import Command
-from taskq.driver.pool import Sender
+from taskq.driver.pool import LinkPool
 from taskq.errors import ServerRefused
 
 __all__ = ["of_processes", "of_server"]
@@ -26,7 +26,7 @@ def of_processes(pids: Iterable[int]) -> float | None:
         return None
 
 
-def of_server(sender: Sender) -> float | None:
+def of_server(sender: LinkPool) -> float | None:
     """Return the seconds of CPU that the server has used so far, for whomever; None when it doesn't tell."""
     try:
         told: bytes = sender.call(Command("tell its CPU", ("INFO", "cpu")))

@@ -11,7 +11,7 @@ from taskq.channel import Keys, State
 from taskq.clock import monotonic
 from taskq.driver.contract import Command
 from taskq.driver.embedded.server import EmbeddedServer
-from taskq.driver.pool import Sender
+from taskq.driver.pool import LinkPool
 from taskq.driver.redis.checks import check_rights, check_server
 from taskq.errors import ServerError, ServerUnavailable
 from taskq.queue import Queue
@@ -44,7 +44,7 @@ class Server:
 
     def __init__(self, queue: Queue, directory: Path | None) -> None:
         """`directory` holds the embedded server; None: the server is somebody's."""
-        self._sender: Sender = queue.sender(CHANNEL)
+        self._sender: LinkPool = queue.sender(CHANNEL)
         self._keys: Keys = self._sender.driver.keys
         self._embedded = EmbeddedServer(directory) if directory is not None else None
         self._pid = 0

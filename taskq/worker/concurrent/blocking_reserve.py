@@ -7,13 +7,13 @@ from taskq.driver.contract import Command, Driver, Link
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.scoreboard.state import block_seconds
 
-__all__ = ["TROUBLE", "Ear"]
+__all__ = ["TROUBLE", "BlockingReserve"]
 
 #: What a server, or the way to it, may answer instead of a reply.
 TROUBLE = (ServerUnavailable, QueueFull, ServerRefused)
 
 
-class Ear:
+class BlockingReserve:
     """One blocked command. What it takes is in the reserved list, whether it is heard of or not."""
 
     def __init__(self, driver: Driver, link: Link, worker: str, lease: float) -> None:
@@ -40,7 +40,7 @@ class Ear:
         self._link.send(self.command)
         self._until = monotonic() + self._seconds + 2.0  # the server keeps its own time-outs some 100 ms late
 
-    def hear(self) -> list[bytes]:
+    def receive(self) -> list[bytes]:
         """Return the message, or none, with which the server has ended the sleep."""
         self._until = 0.0
         raw = self._link.receive()
@@ -62,7 +62,7 @@ class Ear:
             return []
         try:
             self._link.unblock()
-            return self.hear()
+            return self.receive()
         except TROUBLE:
             self._link.close()
             raise

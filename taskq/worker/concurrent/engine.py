@@ -12,43 +12,41 @@ from taskq.config import ChannelSettings
 from taskq.driver.contract import Driver, Link
 from taskq.queue import Queue
 from taskq.scoreboard.poke import Poke
-from taskq.scoreboard.slot import Record
-from taskq.worker.concurrent.completions import Till
+from taskq.scoreboard.slot import Slot
+from taskq.worker.concurrent.completions import Completions
 from taskq.worker.concurrent.lane import Lane, Tools
-from taskq.worker.concurrent.pump import Crew, Post, Pump
+from taskq.worker.concurrent.pump import LaneControl, Pump, PumpSetup
 from taskq.worker.concurrent.threads import ThreadExecutor
-from taskq.worker.concurrent.timers import Alarm
-from taskq.worker.concurrent.wakeup import Sleeper
+from taskq.worker.concurrent.timers import Timers
+from taskq.worker.concurrent.wakeup import WakeableWait
 from taskq.worker.execute.eventloop import new_loop
-from taskq.worker.execute.unpacker import Opener
+from taskq.worker.execute.unpacker import Unpacker
 from taskq.worker.intake import Intake
 from taskq.worker.settler import Settler
 
-__all__ = ["Crowd"]
+__all__ = ["ConcurrentEngine"]
 
 _log = logging.getLogger("taskq.worker")
 #: How long what jobs have left on the loop gets to end when it is cancelled.
 _LAST_SECONDS = 1.0
 
 
-class Crowd:
+class ConcurrentEngine:
     """The event loop, the lanes, and the pump that feeds them."""
 
-    def __init__(
-        self, queue: Queue, driver: Driver, link: Link, record: Record, *, worker: str, channel: ChannelSettings, poke: Poke
-    ) -> None:
+    def __init__(self, queue: Queue, driver: Driver, link: Link, slot: Slot, *, worker: str, channel: ChannelSettings, poke: Poke) -> None:
         self._loop = new_loop()
-        self._sleeper = Sleeper([poke.descriptor])
-        self._opener = Opener(queue, channel)
-        self._post = Post(driver, link, record, worker, channel, self._sleeper, poke)
+        self._wakeup = WakeableWait([poke.descriptor])
+        self._unpacker = Unpacker(queue, channel)
+        self._setup = PumpSetup(driver, link, slot, worker, channel, self._wakeup, poke)
         self._is_over = False
         self._error: BaseException | None = None
-        record.lease = channel.lease
-        record.lanes.open(channel.concurrency)
+        slot.lease = channel.lease
+        slot.lanes.open(channel.concurrency)
 
-    def is_told_to_stop(self) -> bool:
+    def is_stopping(self) -> bool:
         """Whether SIGTERM has come."""
-        return self._sleeper.stopping
+        return self._wakeup.stopping
 
     def wait_for(self, awaitable: Any) -> Any:
         """Run an awaitable on the event loop, and return its result."""
@@ -59,7 +57,7 @@ class Crowd:
         pump = self._make_pump()
         threading.Thread(target=self._pump, args=(pump,), name="taskq-pump", daemon=True).start()
         # uvloop has taken the pipe of the signals for its own.
-        self._loop.call_soon(self._sleeper.install)
+        self._loop.call_soon(self._wakeup.install)
         while not self._is_over:
             try:
                 self._loop.run_forever()
@@ -79,18 +77,20 @@ class Crowd:
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
 
     def _make_pump(self) -> Pump:
-        post, loop, sleeper, channel = self._post, self._loop, self._sleeper, self._post.channel
+        setup, loop, wakeup, channel = self._setup, self._loop, self._wakeup, self._setup.channel
         patience = min(5.0, channel.stop_timeout / 2)
-        settler = Settler(post.driver, post.link, post.worker, stopping=lambda: sleeper.stopping, pause=sleeper.pause, patience=patience)
-        till = Till(settler, post.record, sleeper, post.poke)
-        intake = Intake(post.driver, settler, self._opener, post.record, worker=post.worker, channel=channel)
-        alarm = Alarm()
-        executor = ThreadExecutor(loop, alarm)
-        tools = Tools(self._opener, executor, post.record, alarm, loop, post.worker, channel.max_crashes, sleeper.check)
-        lanes = [Lane(number, tools, till) for number in range(channel.concurrency)]
-        till.roster.add(lanes)
-        crew = Crew(copy_context(), self._opener.is_async, self._begin, self._break_off, lambda lane, by: lane.cancel(by, executor))
-        return Pump(post, crew, settler, intake, till)
+        settler = Settler(setup.driver, setup.link, setup.worker, stopping=lambda: wakeup.stopping, pause=wakeup.pause, patience=patience)
+        completions = Completions(settler, setup.slot, wakeup, setup.poke)
+        intake = Intake(setup.driver, settler, self._unpacker, setup.slot, worker=setup.worker, channel=channel)
+        timers = Timers()
+        executor = ThreadExecutor(loop, timers)
+        tools = Tools(self._unpacker, executor, setup.slot, timers, loop, setup.worker, channel.max_crashes, wakeup.check)
+        lanes = [Lane(number, tools, completions) for number in range(channel.concurrency)]
+        completions.lanes.add(lanes)
+        control = LaneControl(
+            copy_context(), self._unpacker.is_async, self._begin, self._break_off, lambda lane, by: lane.cancel(by, executor)
+        )
+        return Pump(setup, control, settler, intake, completions)
 
     def _pump(self, pump: Pump) -> None:
         try:

@@ -13,17 +13,17 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
 from taskq.clock import monotonic, now_ms
-from taskq.scoreboard.slot import Record
+from taskq.scoreboard.slot import Slot
 from taskq.scoreboard.state import HARD_GRACE
 from taskq.wire.message import Message
 from taskq.worker.concurrent.threads import ThreadExecutor
-from taskq.worker.concurrent.timers import Alarm, Bell
+from taskq.worker.concurrent.timers import Timer, Timers
 from taskq.worker.execute.async_runner import AsyncRunner
 from taskq.worker.execute.executor import Executor
-from taskq.worker.execute.unpacker import Opener
+from taskq.worker.execute.unpacker import Unpacker
 from taskq.worker.execute.verdict import Action, Verdict
 
-__all__ = ["ANNOUNCED", "REFUSED", "Desk", "Lane", "Said", "Tools"]
+__all__ = ["ANNOUNCED", "REFUSED", "CompletionSink", "Lane", "Said", "Tools"]
 
 _log = logging.getLogger("taskq.worker")
 
@@ -38,10 +38,10 @@ REFUSED = Said()
 ANNOUNCED = Said()
 
 
-class Desk(Protocol):
+class CompletionSink(Protocol):
     """Who hears of the end of a run, in whatever thread that is."""
 
-    def say(self, lane: Lane, said: Verdict | Said) -> None: ...
+    def add(self, lane: Lane, event: Verdict | Said) -> None: ...
 
     def stuck(self, lane: Lane, run: int) -> None: ...
 
@@ -49,10 +49,10 @@ class Desk(Protocol):
 class Tools(NamedTuple):
     """What all lanes of a worker share."""
 
-    opener: Opener
+    unpacker: Unpacker
     executor: Executor
-    record: Record
-    alarm: Alarm
+    slot: Slot
+    timers: Timers
     loop: asyncio.AbstractEventLoop
     worker: str
     max_crashes: int
@@ -63,15 +63,15 @@ class Tools(NamedTuple):
 class Lane:
     """Runs what it is given, and says at the desk how it ended."""
 
-    def __init__(self, number: int, tools: Tools, desk: Desk) -> None:
+    def __init__(self, number: int, tools: Tools, sink: CompletionSink) -> None:
         self.number = number
         self._tools = tools
-        self._desk = desk
-        self._runner = AsyncRunner(tools.opener, tools.executor, self, tools.worker, tools.max_crashes)
+        self._sink = sink
+        self._runner = AsyncRunner(tools.unpacker, tools.executor, self, tools.worker, tools.max_crashes)
         self._inbox: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._task: asyncio.Task[None] | None = None
-        self._bell: Bell | None = None
+        self._timer: Timer | None = None
         self._context = Context()
         self._pid = os.getpid()
         #: Which run this is: what is said late is of another.
@@ -99,14 +99,14 @@ class Lane:
     def announce(self, announce: Callable[[], None]) -> None:
         """Tell those who listen what became of the message. In this lane's thread: it may take its time."""
 
-        def tell() -> None:
+        def announcing() -> None:
             try:
                 announce()
             finally:
                 self._quiet()
-                self._desk.say(self, ANNOUNCED)
+                self._sink.add(self, ANNOUNCED)
 
-        self._put(tell)
+        self._put(announcing)
 
     def break_off(self) -> None:
         """Cancel the task, if it is one, because the worker must end. To be called on the event loop."""
@@ -117,7 +117,7 @@ class Lane:
         task.cancel()
         if _is_unbegun(task):  # it ends without a word: the pump would wait for it
             self._task = None
-            self._desk.say(self, REFUSED)
+            self._sink.add(self, REFUSED)
 
     def cancel(self, by: str, executor: ThreadExecutor) -> None:
         """End the running job, because somebody has cancelled it."""
@@ -156,10 +156,10 @@ class Lane:
             self._end(verdict, started)
 
     def _claim(self, now: float) -> bool:
-        if self._tools.record.claim(self.number, now, self.message.attempts + 1):
+        if self._tools.slot.claim(self.number, now, self.message.attempts + 1):
             return True
         self._task = None
-        self._desk.say(self, REFUSED)
+        self._sink.add(self, REFUSED)
         return False
 
     def _end(self, verdict: Verdict, started: float) -> None:
@@ -167,31 +167,31 @@ class Lane:
             os._exit(0)
         self._quiet()
         if verdict.action is Action.ACK and verdict.kept is None:  # with a result it is settled by more than an ack
-            self._tools.record.lanes.done(self.number)
+            self._tools.slot.lanes.done(self.number)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s: %s in %.1f ms", self.message.hex_id, verdict.action.value, (monotonic() - started) * 1000)
-        self._desk.say(self, verdict)
+        self._sink.add(self, verdict)
 
     # ---- what the supervisor sees, and who looks when the job ignores its limit
 
     def describe(self, job: str, since_ms: int, deadline: float, retry_ms: int) -> None:
         """Tell what runs from now on, and until when it may."""
-        self._tools.record.lanes.describe(self.number, job, since_ms, deadline, retry_ms)
+        self._tools.slot.lanes.describe(self.number, job, since_ms, deadline, retry_ms)
         self._quiet()
         if deadline:
             run, task = self.run, self._task
-            self._bell = self._tools.alarm.set(deadline + HARD_GRACE, lambda: self._late(run, task))
+            self._timer = self._tools.timers.set(deadline + HARD_GRACE, lambda: self._late(run, task))
 
     def _quiet(self) -> None:
-        bell, self._bell = self._bell, None
-        if bell is not None:
-            self._tools.alarm.cancel(bell)
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            self._tools.timers.cancel(timer)
 
     def _late(self, run: int, task: asyncio.Task[None] | None) -> None:
         if task is None:
-            self._desk.stuck(self, run)
+            self._sink.stuck(self, run)
         else:  # said on the loop: one that is blocked says nothing, and the supervisor kills the process
-            self._tools.loop.call_soon_threadsafe(self._desk.stuck, self, run)
+            self._tools.loop.call_soon_threadsafe(self._sink.stuck, self, run)
 
 
 def _is_unbegun(task: asyncio.Task[None]) -> bool:

@@ -8,10 +8,10 @@ from contextvars import Context
 from taskq.wire.message import Message
 from taskq.worker.concurrent.lane import Lane
 
-__all__ = ["Roster"]
+__all__ = ["LanePool"]
 
 
-class Roster:
+class LanePool:
     """The lanes of one worker, as its pump sees them."""
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Roster:
         #: Whose message is done, and whose ack isn't told yet.
         self._done: dict[int, Lane] = {}
         #: Whose listeners are being told.
-        self._telling: set[int] = set()
+        self._announcing: set[int] = set()
 
     def add(self, lanes: Iterable[Lane]) -> None:
         """Add free lanes."""
@@ -37,12 +37,12 @@ class Roster:
     @property
     def busy(self) -> list[Lane]:
         """The lanes whose jobs, or their listeners, run."""
-        return [lane for lane in self._busy.values() if lane.number not in self._done or lane.number in self._telling]
+        return [lane for lane in self._busy.values() if lane.number not in self._done or lane.number in self._announcing]
 
     @property
     def room(self) -> int:
         """How many messages can be taken, when the acks are told with them."""
-        return len(self._free) + len(self._done) - len(self._telling & self._done.keys())
+        return len(self._free) + len(self._done) - len(self._announcing & self._done.keys())
 
     @property
     def free(self) -> int:
@@ -57,9 +57,9 @@ class Roster:
         """True while that run of the lane isn't over."""
         return lane.run == run and self._busy.get(lane.number) is lane and lane.number not in self._done
 
-    def is_telling(self, lane: Lane) -> bool:
+    def is_announcing(self, lane: Lane) -> bool:
         """True while the lane's listeners are being told."""
-        return lane.number in self._telling
+        return lane.number in self._announcing
 
     def take(self, message: Message, context: Context) -> Lane:
         """Put a message into a free lane."""
@@ -76,18 +76,18 @@ class Roster:
         """Its message is done, and its ack is kept for the next trip."""
         self._done[lane.number] = lane
 
-    def tell(self, lane: Lane) -> None:
+    def announcing(self, lane: Lane) -> None:
         """Its listeners are being told."""
-        self._telling.add(lane.number)
+        self._announcing.add(lane.number)
 
-    def gone(self, lane: Lane) -> None:
+    def mark_settled(self, lane: Lane) -> None:
         """Its message is settled. It may come back at once, for another lane, while the listeners of this one are still being told."""
         if self._known.get(lane.message.id) is lane:
             del self._known[lane.message.id]
 
-    def told(self, lane: Lane) -> list[Lane]:
+    def announced(self, lane: Lane) -> list[Lane]:
         """Its listeners have been told. Returns it, when nothing else keeps it."""
-        self._telling.discard(lane.number)
+        self._announcing.discard(lane.number)
         return [] if lane.number in self._done else [lane]
 
     def settled(self) -> list[Lane]:
@@ -95,17 +95,17 @@ class Roster:
         lanes = list(self._done.values())
         self._done.clear()
         for lane in lanes:
-            self.gone(lane)
-        return [lane for lane in lanes if lane.number not in self._telling]
+            self.mark_settled(lane)
+        return [lane for lane in lanes if lane.number not in self._announcing]
 
     def release(self, lanes: Iterable[Lane]) -> None:
         """These lanes are free."""
         for lane in lanes:
-            self.gone(lane)
+            self.mark_settled(lane)
             del self._busy[lane.number]
             self._free.append(lane)
 
     def forget(self, lane: Lane) -> None:
         """Wait for this lane no more. It isn't used again."""
-        self.gone(lane)
+        self.mark_settled(lane)
         self._busy.pop(lane.number, None)

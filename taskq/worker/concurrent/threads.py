@@ -15,7 +15,7 @@ from typing import Any
 
 from taskq.clock import monotonic
 from taskq.errors import JobCancelled, JobTimeout
-from taskq.worker.concurrent.timers import Alarm
+from taskq.worker.concurrent.timers import Timers
 from taskq.worker.execute.eventloop import in_time
 
 __all__ = ["Interrupt", "ThreadExecutor"]
@@ -92,32 +92,32 @@ class Interrupt:
 class ThreadExecutor:
     """Calls a job in the thread that asks for it. What it returns to be awaited is awaited on the process's event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, alarm: Alarm) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, timers: Timers) -> None:
         self._loop = loop
-        self._alarm = alarm
+        self._timers = timers
         self._pid = os.getpid()
         #: What runs in which thread: who may be told to end, and by what.
         self._running: dict[int, Callable[[], object]] = {}
         #: Threads whose call was to be ended.
-        self._told: set[int] = set()
+        self._interrupted: set[int] = set()
 
     def cancel(self, thread: int) -> None:
         """End the call that runs in a thread: `JobCancelled` is raised in it, or what it awaits is cancelled."""
-        self._told.add(thread)  # first: see `execute`
+        self._interrupted.add(thread)  # first: see `execute`
         if (end := self._running.get(thread)) is not None:
             end()
 
     def execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
         """Call the function and return its result; raises as `SyncExecutor.execute`."""
         thread = threading.get_ident()
-        self._told.discard(thread)
+        self._interrupted.discard(thread)
         try:
             result = self._call_in_time(function, args, kwargs, timeout)
             if result is None or not inspect.isawaitable(result):
                 return result
             future = asyncio.run_coroutine_threadsafe(in_time(result, timeout), self._loop)
             self._running[thread] = future.cancel
-            if thread in self._told:  # after the function had returned, and before the line above
+            if thread in self._interrupted:  # after the function had returned, and before the line above
                 future.cancel()
             return future.result()
         finally:
@@ -129,20 +129,20 @@ class ThreadExecutor:
     def close(self) -> None:
         """Nothing is left open: threads end with their process."""
 
-    def _tell(self, interrupt: Interrupt, kind: type[BaseException], until: float = 0.0) -> None:
+    def _interrupt(self, interrupt: Interrupt, kind: type[BaseException], until: float = 0.0) -> None:
         """Raise an exception in the thread of a call, as soon as that takes no lock; from `until` (monotonic) on only logging's count."""
         now = monotonic()
         until = until or now + _PATIENCE
         is_early = now < until
         if not interrupt.send(kind, spare=_locks if is_early else _locks_logging):
-            self._alarm.set(now + (_AGAIN if is_early else _LATER), lambda: self._tell(interrupt, kind, until))
+            self._timers.set(now + (_AGAIN if is_early else _LATER), lambda: self._interrupt(interrupt, kind, until))
 
     def _call_in_time(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
         try:
             interrupt = Interrupt()
-            bell = self._alarm.set(monotonic() + timeout, lambda: self._tell(interrupt, JobTimeout)) if timeout else None
+            timer = self._timers.set(monotonic() + timeout, lambda: self._interrupt(interrupt, JobTimeout)) if timeout else None
             # Only now: the line above takes a lock, and an exception in the midst of that would leave it locked for ever.
-            self._running[threading.get_ident()] = lambda: self._tell(interrupt, JobCancelled)
+            self._running[threading.get_ident()] = lambda: self._interrupt(interrupt, JobCancelled)
             try:
                 return function(*args, **kwargs)
             finally:
@@ -154,8 +154,8 @@ class ThreadExecutor:
                         interrupt.close()
                     finally:
                         interrupt.close()
-                        if bell is not None:
-                            self._alarm.cancel(bell)
+                        if timer is not None:
+                            self._timers.cancel(timer)
         except JobTimeout as error:
             if not error.args:  # only a class can be raised in another thread
                 error.args = (f"the job ran longer than its handle_timeout of {timeout:g} s",)

@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 from taskq.clock import monotonic
 
-__all__ = ["Alarm", "Bell"]
+__all__ = ["Timer", "Timers"]
 
 _log = logging.getLogger("taskq.worker")
 #: So many cancelled bells are left lying in the heap; more, and it is cleaned.
 _LITTER = 64
 
 
-class Bell:
+class Timer:
     """Something to be called at a moment."""
 
     __slots__ = ("ring", "when")
@@ -25,38 +25,38 @@ class Bell:
         self.when = when
         self.ring: Callable[[], None] | None = ring
 
-    def __lt__(self, other: Bell) -> bool:
+    def __lt__(self, other: Timer) -> bool:
         return self.when < other.when
 
 
-class Alarm:
+class Timers:
     """Rings bells. Its thread begins with the first, and ends with the process."""
 
     def __init__(self) -> None:
-        self._bells: list[Bell] = []
+        self._bells: list[Timer] = []
         self._cancelled = 0
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def set(self, when: float, ring: Callable[[], None]) -> Bell:
+    def set(self, when: float, ring: Callable[[], None]) -> Timer:
         """Call `ring` in the alarm's thread at a monotonic time."""
-        bell = Bell(when, ring)
+        timer = Timer(when, ring)
         with self._change:
             self._clean()
-            heapq.heappush(self._bells, bell)
+            heapq.heappush(self._bells, timer)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="taskq-alarm", daemon=True)
                 self._thread.start()
-            elif self._bells[0] is bell:
+            elif self._bells[0] is timer:
                 self._change.notify()
-        return bell
+        return timer
 
-    def cancel(self, bell: Bell) -> None:
+    def cancel(self, timer: Timer) -> None:
         """Don't call it any more, if it wasn't yet.
 
         Without a lock: in a thread in which the alarm may just raise an exception, a lock might never be released.
         """
-        bell.ring = None
+        timer.ring = None
         self._cancelled += 1  # roughly: it only says when to clean
 
     def _clean(self) -> None:
@@ -79,8 +79,8 @@ class Alarm:
             while True:
                 wait = self._bells[0].when - monotonic() if self._bells else None
                 if wait is not None and wait <= 0:
-                    bell = heapq.heappop(self._bells)
-                    ring, bell.ring = bell.ring, None
+                    timer = heapq.heappop(self._bells)
+                    ring, timer.ring = timer.ring, None
                     if ring is not None:
                         return ring
                     continue

@@ -7,12 +7,12 @@ import os
 import select
 from collections.abc import Iterable
 
-from taskq.worker.process.signals import SIGTERM, Waiter
+from taskq.worker.process.signals import SIGTERM, SignalWait
 
-__all__ = ["Sleeper"]
+__all__ = ["WakeableWait"]
 
 
-class Sleeper(Waiter):
+class WakeableWait(SignalWait):
     """Is made in the main thread, sleeps in another."""
 
     def __init__(self, others: Iterable[int] = ()) -> None:
@@ -26,11 +26,11 @@ class Sleeper(Waiter):
             with contextlib.suppress(BlockingIOError):  # it is full: whoever sleeps wakes
                 os.write(self._write, b"\0")
 
-    def lie_down(self) -> None:
+    def prepare(self) -> None:
         """Let `wake` wake from now on. What came before must be looked at after this, and before `sleep`."""
         self._is_asleep = True
 
-    def sleep(self, fileno: int | None, timeout: float) -> bool:
+    def wait(self, fileno: int | None, timeout: float) -> bool:
         """Sleep until woken, told to stop, or `timeout` seconds are over. True: the descriptor is readable."""
         watched = select.poll()
         watched.register(self._read, select.POLLIN)
@@ -45,5 +45,5 @@ class Sleeper(Waiter):
     def _drain(self) -> None:
         # The main thread may be blocked by a job, and its handler wait: the bytes are the numbers of the signals.
         with contextlib.suppress(BlockingIOError):
-            while told := os.read(self._read, 512):
-                self.stopping = self.stopping or SIGTERM in told
+            while numbers := os.read(self._read, 512):
+                self.stopping = self.stopping or SIGTERM in numbers

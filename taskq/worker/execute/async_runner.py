@@ -15,9 +15,9 @@ from taskq.events import JobEvent
 from taskq.wire.message import Message
 from taskq.worker.execute.eventloop import in_time
 from taskq.worker.execute.executor import Executor
-from taskq.worker.execute.run import Plan
+from taskq.worker.execute.run import Run
 from taskq.worker.execute.runner import Runner, Watcher
-from taskq.worker.execute.unpacker import Opener
+from taskq.worker.execute.unpacker import Unpacker
 from taskq.worker.execute.verdict import Action, Verdict
 
 __all__ = ["BROKEN_OFF", "AsyncRunner"]
@@ -33,8 +33,8 @@ class AsyncRunner(Runner):
     #: Set before the task is cancelled for the worker's end.
     must_end = False
 
-    def __init__(self, opener: Opener, executor: Executor, watcher: Watcher, worker: str, max_crashes: int) -> None:
-        super().__init__(opener, executor, watcher, worker, max_crashes)
+    def __init__(self, unpacker: Unpacker, executor: Executor, watcher: Watcher, worker: str, max_crashes: int) -> None:
+        super().__init__(unpacker, executor, watcher, worker, max_crashes)
         self._execute = self._execute_unless_cancelled
 
     def _execute_unless_cancelled(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
@@ -48,34 +48,34 @@ class AsyncRunner(Runner):
 
     async def arun(self, message: Message, started: float, since_ms: int) -> Verdict:
         """As `run`, for a job that is a coroutine function."""
-        plan = self.prepare(message)
-        if isinstance(plan, Verdict):
-            return plan
-        contexts.enter(plan)
+        run = self.prepare(message)
+        if isinstance(run, Verdict):
+            return run
+        contexts.enter(run)
         if events.before.receivers:
-            events.emit(events.before, JobEvent(context=plan.context, worker=self._worker))
-        self._tell(plan, since_ms, plan.timeout)
+            events.emit(events.before, JobEvent(context=run.context, worker=self._worker))
+        self._describe(run, since_ms, run.timeout)
         try:
             if self.cancelled:
-                return self._was_cancelled(plan)
-            value = await in_time(plan.function(*plan.args, **plan.kwargs), plan.timeout)
+                return self._was_cancelled(run)
+            value = await in_time(run.function(*run.args, **run.kwargs), run.timeout)
         except asyncio.CancelledError as error:
-            return self._broken_off(plan) if self.must_end else self._raised(message, plan, error, monotonic() - started)
+            return self._broken_off(run) if self.must_end else self._raised(message, run, error, monotonic() - started)
         except BaseException as error:
-            return self._raised(message, plan, error, monotonic() - started)
+            return self._raised(message, run, error, monotonic() - started)
         finally:
-            if plan.timeout:
-                self._tell(plan, since_ms, 0.0)
-            await plan.aleave()
-        return self._said(message, plan, value, started)
+            if run.timeout:
+                self._describe(run, since_ms, 0.0)
+            await run.aleave()
+        return self._ended_with(message, run, value, started)
 
-    def _broken_off(self, plan: Plan) -> Verdict:
+    def _broken_off(self, run: Run) -> Verdict:
         text = "worker %s: %s %s was cancelled at its stop_timeout; it runs again elsewhere, uncounted"
-        _log.warning(text, self._worker, plan.context.job, plan.context.id)
+        _log.warning(text, self._worker, run.context.job, run.context.id)
         return BROKEN_OFF
 
-    def _tell(self, plan: Plan, since_ms: int, timeout: float) -> None:
+    def _describe(self, run: Run, since_ms: int, timeout: float) -> None:
         if timeout:
-            self._limit(plan, since_ms)
+            self._limit(run, since_ms)
         else:
-            self._watcher.describe(plan.label, since_ms, 0.0, -1)
+            self._watcher.describe(run.label, since_ms, 0.0, -1)

@@ -13,9 +13,9 @@ from taskq.driver.contract import Driver, Part
 from taskq.driver.steps import Caller, Patient, Steps, arun, run
 from taskq.errors import QueueFull, Requeue, ServerUnavailable, TaskqError
 from taskq.wire.codec import Serializer
-from taskq.worker.execute.results import CannotKeep, Keeper
+from taskq.worker.execute.results import CannotKeep, ResultPacker
 
-__all__ = ["UNREAD_LIMIT", "GivenUp", "PartsLost", "Streams", "Unread"]
+__all__ = ["UNREAD_LIMIT", "Generators", "GivenUp", "PartsLost", "Unread"]
 
 #: So many parts may be stored that no reader has read; then the generator waits for one.
 UNREAD_LIMIT = 1000
@@ -43,12 +43,12 @@ class _Sender(Caller, Protocol):
     def driver(self) -> Driver: ...
 
 
-class Streams:
+class Generators:
     """Makes functions of generator functions, for the jobs of one channel."""
 
-    def __init__(self, sender: Callable[[], _Sender], keeper: Keeper) -> None:
+    def __init__(self, sender: Callable[[], _Sender], results: ResultPacker) -> None:
         self._sender = sender
-        self._keeper = keeper
+        self._results = results
         #: Whose reserved list holds the messages.
         self.worker = ""
 
@@ -93,14 +93,14 @@ class Streams:
             await parts.aclose()
 
     def _writer(self, serializer: Serializer) -> _Writer:
-        return _Writer(self._keeper, serializer, self.worker)
+        return _Writer(self._results, serializer, self.worker)
 
 
 class _Writer:
     """Writes the parts of one run."""
 
-    def __init__(self, keeper: Keeper, serializer: Serializer, worker: str) -> None:
-        self._keeper = keeper
+    def __init__(self, results: ResultPacker, serializer: Serializer, worker: str) -> None:
+        self._results = results
         self._serializer = serializer
         self._worker = worker
         self._id, self._ttl = contexts.run_here().stream_of()
@@ -125,7 +125,7 @@ class _Writer:
         if not self._ttl:
             return
         number = self._number + 1
-        data = self._keeper.part(self._id, number, self._serializer, value)
+        data = self._results.part(self._id, number, self._serializer, value)
         part = Part(number, data, self._ttl_ms, UNREAD_LIMIT)
         give_up_at, pause = monotonic() + self._ttl, _FIRST_PAUSE
         while True:

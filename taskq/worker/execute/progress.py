@@ -27,7 +27,7 @@ _EVERY = 0.1
 _REST = 5.0
 _PATIENCE = 1.0
 #: How long it is kept after it was told.
-KEPT_MS = 3_600_000
+STORED_MS = 3_600_000
 MESSAGE_LIMIT = 500
 
 
@@ -42,7 +42,7 @@ class Reporter:
         self._make_driver = driver
         self._driver: Driver | None = None
         self._link: Link | None = None
-        self._told: SimpleQueue[Report] = SimpleQueue()
+        self._queue: SimpleQueue[Report] = SimpleQueue()
         #: The thread for what is sent at the end of coroutine jobs.
         self._last: ThreadPoolExecutor | None = None
         self._pid = 0
@@ -56,14 +56,14 @@ class Reporter:
             self._pid = pid
             threading.Thread(target=self._run, name="taskq progress", daemon=True).start()
         if self._pid == pid:  # a copy that a job has forked has neither the thread nor a right to the connection
-            self._told.put(report)
+            self._queue.put(report)
 
     def send(self, report: Report) -> None:
         """Send what a report holds and hasn't sent, now, if the server answers."""
         if not self._lock.acquire(timeout=_PATIENCE):
             return
         try:
-            progress = report.told
+            progress = report.latest
             if progress is report.sent or progress is None or monotonic() < self._rest_until or self._pid not in (0, os.getpid()):
                 return
             report.sent = progress
@@ -88,7 +88,7 @@ class Reporter:
                 self._driver = self._make_driver()
             if self._link is None:
                 self._link = self._driver.link(_PATIENCE)
-            self._link.call(self._driver.tell_progress(message_id, pack_progress(progress), KEPT_MS))
+            self._link.call(self._driver.report_progress(message_id, pack_progress(progress), STORED_MS))
         except Exception as error:  # whatever it is, it must cost neither the job nor the thread
             _log.debug("the progress of %s isn't told: %s", message_id, error)
             self._rest_until = monotonic() + _REST
@@ -101,9 +101,9 @@ class Reporter:
 
     def _run(self) -> None:
         while True:
-            reports = [self._told.get()]
-            while not self._told.empty():
-                reports.append(self._told.get())
+            reports = [self._queue.get()]
+            while not self._queue.empty():
+                reports.append(self._queue.get())
             for report in reports:
                 # Before the send: what is told during it must come here again.
                 report.is_noted = False
@@ -114,17 +114,17 @@ class Reporter:
 class Report:
     """What one run has told of its progress."""
 
-    __slots__ = ("_attempt", "_reporter", "id", "is_noted", "sent", "told")
+    __slots__ = ("_attempt", "_reporter", "id", "is_noted", "latest", "sent")
 
     def __init__(self, reporter: Reporter, message_id: str, attempt: int) -> None:
         self._reporter = reporter
         self.id = message_id
         self._attempt = attempt
-        self.told: Progress | None = None
+        self.latest: Progress | None = None
         self.sent: Progress | None = None
         self.is_noted = False
 
-    def tell(self, done: float, total: float | None, message: str) -> None:
+    def update(self, done: float, total: float | None, message: str) -> None:
         """Take in what the job tells; the newest is sent soon.
 
         Raises:
@@ -133,7 +133,7 @@ class Report:
         _check(done, total, message)
         # As text that can be stored: the name of a file may hold what is no UTF-8.
         text = message[:MESSAGE_LIMIT].encode("utf-8", "backslashreplace").decode()
-        self.told = Progress(float(done), None if total is None else float(total), text, now_ms(), self._attempt)
+        self.latest = Progress(float(done), None if total is None else float(total), text, now_ms(), self._attempt)
         if not self.is_noted:
             self.is_noted = True
             self._reporter.note(self)
@@ -144,7 +144,7 @@ class Report:
 
     async def aflush(self) -> None:
         """Send what isn't sent yet, while the event loop goes on."""
-        if self.told is not self.sent:
+        if self.latest is not self.sent:
             await self._reporter.asend(self)
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 
 from taskq.clock import now_ms
-from taskq.driver.contract import Kept
+from taskq.driver.contract import StoredEnding
 from taskq.errors import TaskqError
 from taskq.wire.codec import Serializer, python_of
 from taskq.wire.ending import Ending, pack_ending, pack_part
 from taskq.wire.signing import Signer
 
-__all__ = ["GENERATORS", "NOTHING_RAN", "CannotKeep", "Keeper", "NothingRan"]
+__all__ = ["GENERATORS", "NOTHING_RAN", "CannotKeep", "NothingRan", "ResultPacker"]
 
 
 class CannotKeep(TaskqError):
@@ -30,7 +30,7 @@ GENERATORS = (GeneratorType, AsyncGeneratorType)
 NOTHING_RAN = "returned a generator: nothing of it has run; make the job itself a generator function with result_ttl"
 
 
-class Keeper:
+class ResultPacker:
     """Packs the results of one channel."""
 
     def __init__(self, signer: Signer | None, limit: int) -> None:
@@ -67,9 +67,9 @@ class Keeper:
         python = python_of(serializer, data)
         return Ending("done", now_ms(), attempt, worker, value=data, serializer=serializer.code, python=python)
 
-    def pack(self, identity: bytes, ending: Ending, ttl: float, *, is_stream: bool = False) -> Kept | None:
+    def pack(self, identity: bytes, ending: Ending, ttl: float, *, is_stream: bool = False) -> StoredEnding | None:
         """Return what is stored for `ttl` seconds; None when that is 0. Of a generator job the stream of its parts ends with it."""
         if not ttl:
             return None
         ending = msgspec.structs.replace(ending, is_stream=True) if is_stream else ending
-        return Kept(pack_ending(ending, identity, self._signer), math.ceil(ttl * 1000), is_stream)
+        return StoredEnding(pack_ending(ending, identity, self._signer), math.ceil(ttl * 1000), is_stream)

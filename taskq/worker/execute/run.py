@@ -18,12 +18,12 @@ from taskq.wire.codec import Serializer
 from taskq.wire.message import Message
 from taskq.worker.execute.progress import Report, Reporter
 
-__all__ = ["Plan", "Recipe"]
+__all__ = ["Run", "RunSpec"]
 
 _log = logging.getLogger("taskq.worker")
 
 
-class Recipe(msgspec.Struct, frozen=True):
+class RunSpec(msgspec.Struct, frozen=True):
     """How the messages of one job run in one channel, as far as they don't say otherwise."""
 
     job: Callee
@@ -43,10 +43,10 @@ class Recipe(msgspec.Struct, frozen=True):
     is_stream: bool
 
 
-class Plan(msgspec.Struct):
+class Run(msgspec.Struct):
     """A call that can run, and how. One is made for every message: what is rarely asked is made when it is."""
 
-    recipe: Recipe
+    spec: RunSpec
     message: Message
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
@@ -63,20 +63,20 @@ class Plan(msgspec.Struct):
     @property
     def name(self) -> str:
         """The registered name."""
-        return self.recipe.job.name
+        return self.spec.job.name
 
     @property
     def function(self) -> Callable[..., Any]:
         """What is called: of a generator job what runs it to its end."""
-        return self.recipe.function
+        return self.spec.function
 
     @property
     def on_fail(self) -> OnFail | None:
         """Who is told when the job has failed for good."""
-        if self.recipe.is_object and self.args:
+        if self.spec.is_object and self.args:
             fail: OnFail | None = getattr(self.args[0], "fail", None)
             return fail
-        return self.recipe.job.options_of_job.on_fail
+        return self.spec.job.options_of_job.on_fail
 
     @property
     def context(self) -> Context:
@@ -87,7 +87,7 @@ class Plan(msgspec.Struct):
             context = self._context = Context(
                 id=message.hex_id,
                 job=self.label,
-                channel=self.recipe.channel,
+                channel=self.spec.channel,
                 # Of a run that was counted as the last there is none after it.
                 attempt=min(message.attempts + 1, max(self.policy.max_attempts, 1)),
                 max_attempts=self.policy.max_attempts,
@@ -114,11 +114,11 @@ class Plan(msgspec.Struct):
             text = "%s %s has left a buffer open; pushes that were not sent: %d"
             _log.error(text, self.label, self.message.hex_id, dropped)
 
-    def tell_progress(self, done: float, total: float | None, message: str) -> None:
+    def report_progress(self, done: float, total: float | None, message: str) -> None:
         """What `taskq.progress` calls inside the job."""
         if self.report is None:
-            self.report = Report(self.recipe.reporter, self.message.hex_id, self.message.attempts + 1)
-        self.report.tell(done, total, message)
+            self.report = Report(self.spec.reporter, self.message.hex_id, self.message.attempts + 1)
+        self.report.update(done, total, message)
 
     def stream_of(self) -> tuple[bytes, float]:
         """What a generator job's parts belong to, and for how many seconds they are kept; 0: nobody can ask for them."""

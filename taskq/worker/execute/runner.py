@@ -11,7 +11,7 @@ from taskq import events
 from taskq.channel import Outcome, State
 from taskq.clock import delay_ms, monotonic, now_ms
 from taskq.context import Context
-from taskq.driver.contract import Kept
+from taskq.driver.contract import StoredEnding
 from taskq.errors import (
     DelayError,
     Drop,
@@ -34,8 +34,8 @@ from taskq.wire.history import Record, add_record, record_of, records, text_of
 from taskq.wire.message import Message
 from taskq.worker.execute.executor import Executor
 from taskq.worker.execute.results import GENERATORS, NOTHING_RAN, CannotKeep, NothingRan
-from taskq.worker.execute.run import Plan
-from taskq.worker.execute.unpacker import Opener, UnknownHere, result_ttl_of
+from taskq.worker.execute.run import Run
+from taskq.worker.execute.unpacker import UnknownHere, Unpacker, result_ttl_of
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
 
 __all__ = ["LostForGood", "Runner", "Watcher"]
@@ -56,10 +56,10 @@ class Watcher(Protocol):
 class Runner:
     """Runs the messages of one channel, one at a time."""
 
-    def __init__(self, opener: Opener, executor: Executor, watcher: Watcher, worker: str, max_crashes: int) -> None:
-        self._opener = opener
-        self._keeper = opener.keeper
-        opener.streams.worker = worker
+    def __init__(self, unpacker: Unpacker, executor: Executor, watcher: Watcher, worker: str, max_crashes: int) -> None:
+        self._unpacker = unpacker
+        self._results = unpacker.results
+        unpacker.generators.worker = worker
         #: Messages that were cancelled while they run, with who did it.
         self.cancelled: dict[bytes, str] = {}
         self._executor = executor
@@ -70,7 +70,7 @@ class Runner:
 
     def loss_flag(self, raw: bytes) -> int:
         """What stands in the head of a foreign message for the case that its worker dies."""
-        return self._opener.loss_flag(raw)
+        return self._unpacker.loss_flag(raw)
 
     def run(self, message: Message, started: float, since_ms: int) -> Verdict:
         """Open the message, run its job, and decide what follows.
@@ -80,138 +80,138 @@ class Runner:
             started: monotonic time of the claim.
             since_ms: the same as epoch milliseconds.
         """
-        plan = self.prepare(message)
-        return self._run(message, plan, started, since_ms) if type(plan) is Plan else plan  # type: ignore[return-value]
+        run = self.prepare(message)
+        return self._run(message, run, started, since_ms) if type(run) is Run else run  # type: ignore[return-value]
 
-    def prepare(self, message: Message) -> Plan | Verdict:
+    def prepare(self, message: Message) -> Run | Verdict:
         """Open a message. A verdict: its job can't run, or must not any more."""
         try:
-            body = self._opener.read(message)
-            recipe = self._opener.find(body.job)
+            body = self._unpacker.read(message)
+            spec = self._unpacker.find(body.job)
         except (UnsupportedVersion, UnknownHere) as error:
             return self._park(message, str(error))
         except MessageError as error:
             return self._unreadable(message, error)
-        policy = recipe.policy if body.options is None else self._opener.policy(recipe, body.options)
+        policy = spec.policy if body.options is None else self._unpacker.policy(spec, body.options)
         try:
-            plan = self._opener.plan(message, body, recipe, policy)
+            run = self._unpacker.run(message, body, spec, policy)
         except BaseException as error:  # unpickling runs the application's code, which may raise anything
             return self._unreadable(message, error, result_ttl_of(body))
         if (message.attempts or message.crashes) and self._is_exhausted(message, policy):
-            return self._exhausted(message, plan)
-        return plan
+            return self._exhausted(message, run)
+        return run
 
-    def _run(self, message: Message, plan: Plan, started: float, since_ms: int) -> Verdict:
-        contexts.enter(plan)
+    def _run(self, message: Message, run: Run, started: float, since_ms: int) -> Verdict:
+        contexts.enter(run)
         if events.before.receivers:
-            events.emit(events.before, JobEvent(context=plan.context, worker=self._worker))
-        timeout = plan.timeout
+            events.emit(events.before, JobEvent(context=run.context, worker=self._worker))
+        timeout = run.timeout
         if timeout:
-            self._limit(plan, since_ms)
+            self._limit(run, since_ms)
         else:
-            self._watcher.describe(plan.label, since_ms, 0.0, -1)
+            self._watcher.describe(run.label, since_ms, 0.0, -1)
         try:
             if self.cancelled and message.id in self.cancelled:  # before there was a call that could be ended
-                return self._was_cancelled(plan)
-            value = self._execute(plan.recipe.function, plan.args, plan.kwargs, timeout)
+                return self._was_cancelled(run)
+            value = self._execute(run.spec.function, run.args, run.kwargs, timeout)
         except BaseException as error:
-            return self._raised(message, plan, error, monotonic() - started)
+            return self._raised(message, run, error, monotonic() - started)
         finally:
             if timeout:  # what follows, such as waiting for the server, is not the job's time
-                self._watcher.describe(plan.label, since_ms, 0.0, -1)
-            plan.leave()
-        return self._said(message, plan, value, started)
+                self._watcher.describe(run.label, since_ms, 0.0, -1)
+            run.leave()
+        return self._ended_with(message, run, value, started)
 
-    def _limit(self, plan: Plan, since_ms: int) -> None:
+    def _limit(self, run: Run, since_ms: int) -> None:
         """Tell what runs from now on, until when it may, and what follows if it has to be killed."""
-        deadline = monotonic() + plan.timeout
-        wait = plan.policy.delay_after(plan.message.attempts + 1, JobTimeout())
-        self._watcher.describe(plan.label, since_ms, deadline, -1 if wait is None else delay_ms(wait))
+        deadline = monotonic() + run.timeout
+        wait = run.policy.delay_after(run.message.attempts + 1, JobTimeout())
+        self._watcher.describe(run.label, since_ms, deadline, -1 if wait is None else delay_ms(wait))
 
     # ---- what the job said
 
-    def _said(self, message: Message, plan: Plan, value: Any, started: float) -> Verdict:
+    def _ended_with(self, message: Message, run: Run, value: Any, started: float) -> Verdict:
         if type(value) is Outcome:
-            return self._chosen(message, plan, value, monotonic() - started)
-        if value is not None and isinstance(value, GENERATORS) and not plan.recipe.is_stream:
-            return self._failed_run(message, plan, NothingRan(NOTHING_RAN), monotonic() - started)
-        if plan.result_ttl or events.after.receivers:
-            return self._returned(message, plan, value, monotonic() - started)
+            return self._chosen(message, run, value, monotonic() - started)
+        if value is not None and isinstance(value, GENERATORS) and not run.spec.is_stream:
+            return self._failed_run(message, run, NothingRan(NOTHING_RAN), monotonic() - started)
+        if run.result_ttl or events.after.receivers:
+            return self._returned(message, run, value, monotonic() - started)
         return ACKED
 
-    def _returned(self, message: Message, plan: Plan, value: Any, seconds: float) -> Verdict:
-        if not plan.result_ttl:
-            return Verdict(action=Action.ACK, announce=self._event(events.after, plan.context, seconds))
+    def _returned(self, message: Message, run: Run, value: Any, seconds: float) -> Verdict:
+        if not run.result_ttl:
+            return Verdict(action=Action.ACK, announce=self._event(events.after, run.context, seconds))
         try:
-            ending = self._keeper.done(plan.recipe.serializer, value, message.attempts + 1, self._worker)
+            ending = self._results.done(run.spec.serializer, value, message.attempts + 1, self._worker)
         except CannotKeep as error:
-            return self._failed_run(message, plan, error, seconds)
-        return self._ended(message, plan, ending, seconds)
+            return self._failed_run(message, run, error, seconds)
+        return self._ended(message, run, ending, seconds)
 
-    def _chosen(self, message: Message, plan: Plan, outcome: Outcome, seconds: float) -> Verdict:
-        if plan.message.id in self.cancelled and outcome in (Outcome.RETRY, Outcome.REQUEUE):
-            return self._was_cancelled(plan)
+    def _chosen(self, message: Message, run: Run, outcome: Outcome, seconds: float) -> Verdict:
+        if run.message.id in self.cancelled and outcome in (Outcome.RETRY, Outcome.REQUEUE):
+            return self._was_cancelled(run)
         if outcome is Outcome.RETRY:
-            return self._failed_run(message, plan, Retry("the job returned Outcome.RETRY"), seconds)
+            return self._failed_run(message, run, Retry("the job returned Outcome.RETRY"), seconds)
         if outcome is Outcome.REQUEUE:
-            return Verdict(action=Action.REQUEUE, announce=self._event(events.after, plan.context, seconds))
+            return Verdict(action=Action.REQUEUE, announce=self._event(events.after, run.context, seconds))
         if outcome is Outcome.DROP:
-            return self._ended(message, plan, Ending("dropped", now_ms(), message.attempts + 1, self._worker), seconds)
-        return self._returned(message, plan, None, seconds)
+            return self._ended(message, run, Ending("dropped", now_ms(), message.attempts + 1, self._worker), seconds)
+        return self._returned(message, run, None, seconds)
 
-    def _ended(self, message: Message, plan: Plan, ending: Ending, seconds: float) -> Verdict:
-        kept = self._keep(plan, ending)
-        return Verdict(action=Action.ACK, kept=kept, announce=self._event(events.after, plan.context, seconds))
+    def _ended(self, message: Message, run: Run, ending: Ending, seconds: float) -> Verdict:
+        kept = self._keep(run, ending)
+        return Verdict(action=Action.ACK, kept=kept, announce=self._event(events.after, run.context, seconds))
 
-    def _raised(self, message: Message, plan: Plan, error: BaseException, seconds: float) -> Verdict:
-        if isinstance(error, JobCancelled) or plan.message.id in self.cancelled:
-            return self._was_cancelled(plan)
+    def _raised(self, message: Message, run: Run, error: BaseException, seconds: float) -> Verdict:
+        if isinstance(error, JobCancelled) or run.message.id in self.cancelled:
+            return self._was_cancelled(run)
         if isinstance(error, Drop):
             reason = text_of(error.reason)
-            _log.info("%s %s was dropped: %s", plan.context.job, plan.context.id, reason or "no reason given")
+            _log.info("%s %s was dropped: %s", run.context.job, run.context.id, reason or "no reason given")
             ending = Ending("dropped", now_ms(), message.attempts + 1, self._worker, reason)
-            return self._ended(message, plan, ending, seconds)
+            return self._ended(message, run, ending, seconds)
         if isinstance(error, Requeue):
             try:
                 wait = delay_ms(error.delay)
             except DelayError as wrong:
-                return self._failed_run(message, plan, wrong, seconds)
-            return Verdict(action=Action.REQUEUE, delay_ms=wait, announce=self._event(events.after, plan.context, seconds))
-        return self._failed_run(message, plan, error, seconds)
+                return self._failed_run(message, run, wrong, seconds)
+            return Verdict(action=Action.REQUEUE, delay_ms=wait, announce=self._event(events.after, run.context, seconds))
+        return self._failed_run(message, run, error, seconds)
 
-    def _keep(self, plan: Plan, ending: Ending) -> Kept | None:
-        return self._keeper.pack(plan.message.id, ending, plan.result_ttl, is_stream=plan.recipe.is_stream)
+    def _keep(self, run: Run, ending: Ending) -> StoredEnding | None:
+        return self._results.pack(run.message.id, ending, run.result_ttl, is_stream=run.spec.is_stream)
 
-    def _was_cancelled(self, plan: Plan) -> Verdict:
-        by = self.cancelled.pop(plan.message.id, "the job itself")
-        context = plan.context
+    def _was_cancelled(self, run: Run) -> Verdict:
+        by = self.cancelled.pop(run.message.id, "the job itself")
+        context = run.context
         _log.warning("%s %s was cancelled by %s in attempt %d", context.job, context.id, by, context.attempt)
-        ending = Ending("cancelled", now_ms(), plan.message.attempts + 1, by)
-        ttl, is_stream = plan.result_ttl, plan.recipe.is_stream and plan.result_ttl > 0
-        kept = self._keeper.pack(plan.message.id, ending, ttl or CANCELLED_SECONDS, is_stream=is_stream)
+        ending = Ending("cancelled", now_ms(), run.message.attempts + 1, by)
+        ttl, is_stream = run.result_ttl, run.spec.is_stream and run.result_ttl > 0
+        kept = self._results.pack(run.message.id, ending, ttl or CANCELLED_SECONDS, is_stream=is_stream)
         return Verdict(action=Action.ACK, kept=kept)
 
     # ---- what follows from a failed run
 
-    def _failed_run(self, message: Message, plan: Plan, error: BaseException, seconds: float) -> Verdict:
-        context, timed_out = plan.context, isinstance(error, JobTimeout)
+    def _failed_run(self, message: Message, run: Run, error: BaseException, seconds: float) -> Verdict:
+        context, timed_out = run.context, isinstance(error, JobTimeout)
         attempts = message.attempts + 1
         record = record_of("timeout" if timed_out else "failed", self._worker, attempts, error)
         new = message.changed(attempts=attempts, history=add_record(message.history_bytes(), record))
         try:
-            wait = self._wait(plan.policy, attempts, error)
+            wait = self._wait(run.policy, attempts, error)
         except DelayError as wrong:
-            return self._failed_run(message, plan, wrong, seconds)
+            return self._failed_run(message, run, wrong, seconds)
         if timed_out:
             events.emit(events.timeout, JobEvent(context=context, worker=self._worker, seconds=seconds, error=error))
         if wait is None:
-            _log.error("%s %s failed in attempt %d of %d: %s", context.job, context.id, attempts, context.max_attempts, _told(record))
+            _log.error("%s %s failed in attempt %d of %d: %s", context.job, context.id, attempts, context.max_attempts, _error_text(record))
             state = State.TIMEOUT if timed_out else State.FAILED
-            kept = self._keep(plan, ending_of(record))
-            return Verdict(action=Action.FAIL, message=new, state=state, kept=kept, announce=self._after_failure(plan, error, seconds))
+            kept = self._keep(run, ending_of(record))
+            return Verdict(action=Action.FAIL, message=new, state=state, kept=kept, announce=self._after_failure(run, error, seconds))
         _log.error(
             "%s %s failed in attempt %d of %d and runs again in %g s: %s",
-            *(context.job, context.id, attempts, context.max_attempts, wait, _told(record)),
+            *(context.job, context.id, attempts, context.max_attempts, wait, _error_text(record)),
         )
         announce = self._event(events.retry, context, seconds, error, wait)
         return Verdict(action=Action.RETRY, message=new, delay_ms=delay_ms(wait), announce=announce)
@@ -234,19 +234,19 @@ class Runner:
         past = records(message.history_bytes())
         return bool(past) and past[-1].kind == "timeout"
 
-    def _exhausted(self, message: Message, plan: Plan) -> Verdict:
+    def _exhausted(self, message: Message, run: Run) -> Verdict:
         """The supervisor counted the last attempt (a kill, a crash); only the settling is left."""
         past = records(message.history_bytes())
         last = past[-1] if past else record_of("failed", self._worker, message.attempts, "no attempt is left")
         crashed = message.crashes > self._max_crashes
         state = State.TIMEOUT if last.kind == "timeout" and not crashed else State.FAILED
         error: BaseException = JobTimeout(last.error) if state is State.TIMEOUT else LostForGood(last.error)
-        context = plan.context
+        context = run.context
         _log.error("%s %s failed for good: %s", context.job, context.id, last.error)
         if state is State.TIMEOUT:
             events.emit(events.timeout, JobEvent(context=context, worker=self._worker, error=error))
-        kept = self._keep(plan, ending_of(last))
-        return Verdict(action=Action.FAIL, message=message.raw, state=state, kept=kept, announce=self._after_failure(plan, error, 0.0))
+        kept = self._keep(run, ending_of(last))
+        return Verdict(action=Action.FAIL, message=message.raw, state=state, kept=kept, announce=self._after_failure(run, error, 0.0))
 
     # ---- what never ran
 
@@ -255,7 +255,7 @@ class Runner:
         new = message.changed(history=add_record(message.history_bytes(), record))
         level = logging.WARNING if isinstance(error, SignatureError) else logging.ERROR
         _log.log(level, "message %s can't run and was moved to failed: %s", message.hex_id, error)
-        return Verdict(action=Action.FAIL, message=new, kept=self._keeper.pack(message.id, ending_of(record), result_ttl))
+        return Verdict(action=Action.FAIL, message=new, kept=self._results.pack(message.id, ending_of(record), result_ttl))
 
     def _park(self, message: Message, reason: str) -> Verdict:
         _log.warning("message %s is parked until a worker comes that can run it: %s", message.hex_id, reason)
@@ -265,25 +265,25 @@ class Runner:
 
     # ---- who is told
 
-    def _after_failure(self, plan: Plan, error: BaseException, seconds: float) -> Callable[[], None]:
+    def _after_failure(self, run: Run, error: BaseException, seconds: float) -> Callable[[], None]:
         def announce() -> None:
-            events.emit(events.failed, JobEvent(context=plan.context, worker=self._worker, seconds=seconds, error=error))
-            self._call_on_fail(plan, error)
+            events.emit(events.failed, JobEvent(context=run.context, worker=self._worker, seconds=seconds, error=error))
+            self._call_on_fail(run, error)
 
         return announce
 
-    def _call_on_fail(self, plan: Plan, error: BaseException) -> None:
-        on_fail = plan.on_fail
+    def _call_on_fail(self, run: Run, error: BaseException) -> None:
+        on_fail = run.on_fail
         if on_fail is None:
             return
-        contexts.enter(plan)
-        deadline = monotonic() + plan.timeout if plan.timeout else 0.0
-        self._watcher.describe(plan.label, now_ms(), deadline, -1)
+        contexts.enter(run)
+        deadline = monotonic() + run.timeout if run.timeout else 0.0
+        self._watcher.describe(run.label, now_ms(), deadline, -1)
         try:
-            self._executor.execute(on_fail, (error,), {}, plan.timeout)
+            self._executor.execute(on_fail, (error,), {}, run.timeout)
         except BaseException:
-            what = "fail()" if plan.name == OBJECT else "on_fail"
-            _log.exception("%s of %s %s raised; the message stays in failed", what, plan.context.job, plan.context.id)
+            what = "fail()" if run.name == OBJECT else "on_fail"
+            _log.exception("%s of %s %s raised; the message stays in failed", what, run.context.job, run.context.id)
         finally:
             contexts.enter(None)
 
@@ -296,5 +296,5 @@ class Runner:
         return lambda: events.emit(signal, event)
 
 
-def _told(record: Record) -> str:
+def _error_text(record: Record) -> str:
     return f"{record.error}\n{record.traceback}".rstrip()

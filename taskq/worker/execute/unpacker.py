@@ -19,12 +19,12 @@ from taskq.wire.codec import check_python, check_serializer, load_arguments, ser
 from taskq.wire.foreign import read_foreign
 from taskq.wire.message import FOREIGN, Body, Message, loss_flag
 from taskq.wire.signing import result_signer
-from taskq.worker.execute.generators import Streams
+from taskq.worker.execute.generators import Generators
 from taskq.worker.execute.progress import Reporter
-from taskq.worker.execute.results import Keeper
-from taskq.worker.execute.run import Plan, Recipe
+from taskq.worker.execute.results import ResultPacker
+from taskq.worker.execute.run import Run, RunSpec
 
-__all__ = ["Opener", "UnknownHere", "result_ttl_of"]
+__all__ = ["UnknownHere", "Unpacker", "result_ttl_of"]
 
 
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=MAX_DELAY)]
@@ -45,7 +45,7 @@ class _Options(msgspec.Struct):
     python: str | None = None
 
 
-class Opener:
+class Unpacker:
     """Opens the messages of one channel."""
 
     def __init__(self, queue: Queue, channel: ChannelSettings) -> None:
@@ -53,9 +53,9 @@ class Opener:
         self._channel = channel
         self._signer = queue.packer.signer(channel.channel)
         self._reporter = Reporter(lambda: queue.sender(channel.name).driver)
-        self._recipes: dict[str, Recipe] = {}
-        self.keeper = Keeper(result_signer(queue.settings, channel.channel), queue.settings.max_message_size)
-        self.streams = Streams(lambda: queue.sender(channel.name), self.keeper)
+        self._recipes: dict[str, RunSpec] = {}
+        self.results = ResultPacker(result_signer(queue.settings, channel.channel), queue.settings.max_message_size)
+        self.generators = Generators(lambda: queue.sender(channel.name), self.results)
 
     def read(self, message: Message) -> Body:
         """Return what the message says, verified. Of a JSON message the arguments stay as they are.
@@ -88,47 +88,47 @@ class Opener:
         except (MessageError, UnknownHere):
             return False
 
-    def find(self, name: str) -> Recipe:
+    def find(self, name: str) -> RunSpec:
         """Return how the job of exactly that name runs.
 
         Raises:
             UnknownHere: it isn't registered in this worker.
         """
-        recipe = self._recipes.get(name)
-        if recipe is None:
+        spec = self._recipes.get(name)
+        if spec is None:
             job = self._queue.jobs.get(name)
             if job is None:
                 raise UnknownHere(f"no worker of this version knows the job {name!r}")
-            recipe = self._recipes[name] = self._recipe(job)
-        return recipe
+            spec = self._recipes[name] = self._spec(job)
+        return spec
 
-    def policy(self, recipe: Recipe, options: dict[str, Any] | None) -> RetryPolicy:
+    def policy(self, spec: RunSpec, options: dict[str, Any] | None) -> RetryPolicy:
         """Decide when the job runs again: the message's own options, then the job's, then the channel's."""
         if not options:
-            return recipe.policy
-        told: dict[str, Any] = {name: options[name] for name in ("max_attempts", "retry_seconds") if options.get(name) is not None}
-        if "retry_seconds" in told:
-            told |= {"retry_seconds": tuple(map(float, told["retry_seconds"])), "backoff": None}
-        return msgspec.structs.replace(recipe.policy, **told) if told else recipe.policy
+            return spec.policy
+        changed: dict[str, Any] = {name: options[name] for name in ("max_attempts", "retry_seconds") if options.get(name) is not None}
+        if "retry_seconds" in changed:
+            changed |= {"retry_seconds": tuple(map(float, changed["retry_seconds"])), "backoff": None}
+        return msgspec.structs.replace(spec.policy, **changed) if changed else spec.policy
 
-    def plan(self, message: Message, body: Body, recipe: Recipe, policy: RetryPolicy) -> Plan:
+    def run(self, message: Message, body: Body, spec: RunSpec, policy: RetryPolicy) -> Run:
         """Decode the arguments and put together what runs.
 
         Raises:
             MessageError, ArgumentsError: the arguments can't be read, or don't fit.
             Exception: whatever unpickling raises.
         """
-        args, kwargs = self._arguments(message, body, recipe)
-        recipe.job.signature.check(body.job, args, kwargs)
-        timeout, label, options, result_ttl = recipe.timeout, body.job, body.options, 0.0
+        args, kwargs = self._arguments(message, body, spec)
+        spec.job.signature.check(body.job, args, kwargs)
+        timeout, label, options, result_ttl = spec.timeout, body.job, body.options, 0.0
         if options:
             result_ttl = result_ttl_of(body)
             timeout = float(options.get("handle_timeout", timeout))
             label = options.get("label") or label
-        return Plan(recipe, message, args, kwargs, policy, timeout, label, result_ttl)
+        return Run(spec, message, args, kwargs, policy, timeout, label, result_ttl)
 
-    def _arguments(self, message: Message, body: Body, recipe: Recipe) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        expected, job = recipe.serializer, recipe.job
+    def _arguments(self, message: Message, body: Body, spec: RunSpec) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        expected, job = spec.serializer, spec.job
         written = expected if body.serializer == expected.code else serializer_of_code(body.serializer)
         # A data-only job must never be made to unpickle. A JSON message of another client only holds data: always welcome,
         # but for the built-in jobs, which take objects.
@@ -146,7 +146,7 @@ class Opener:
         except Exception as error:
             raise MalformedMessage(f"the arguments of {job.name} can't be read: {type(error).__name__}: {error}") from error
 
-    def _recipe(self, job: Callee) -> Recipe:
+    def _spec(self, job: Callee) -> RunSpec:
         options, channel = job.options_of_job, self._channel
         seconds = channel.retry_seconds if options.retry_seconds is None else options.retry_seconds
         policy = RetryPolicy(
@@ -159,8 +159,8 @@ class Opener:
         timeout = channel.handle_timeout if options.handle_timeout is None else options.handle_timeout
         serializer = check_serializer(options.serializer or self._queue.settings.serializer)
         is_stream = is_generator(job.function)
-        function = self.streams.function_of(job.function, serializer) if is_stream else job.function
-        return Recipe(
+        function = self.generators.function_of(job.function, serializer) if is_stream else job.function
+        return RunSpec(
             job=job,
             policy=policy,
             timeout=float(timeout),

@@ -8,7 +8,7 @@ from enum import Enum
 import msgspec
 
 from taskq.channel import State
-from taskq.driver.contract import Kept
+from taskq.driver.contract import StoredEnding
 
 __all__ = ["ACKED", "Action", "Verdict"]
 
@@ -33,7 +33,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     #: failed or timeout (fail only).
     state: State = State.FAILED
     #: What is kept of the end of it (ack, fail).
-    kept: Kept | None = None
+    kept: StoredEnding | None = None
     announce: Callable[[], None] | None = None
 
 

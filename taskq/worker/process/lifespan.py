@@ -23,11 +23,11 @@ _log = logging.getLogger("taskq.worker")
 class Lifespan:
     """The hooks of one process. `wait_for` awaits on the event loop that its jobs have, too."""
 
-    def __init__(self, hooks: Hooks, wait_for: Callable[[Any], Any], is_told: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, hooks: Hooks, wait_for: Callable[[Any], Any], is_stopping: Callable[[], bool] = lambda: False) -> None:
         self._hooks = hooks
         self._wait_for = wait_for
         #: Whether the process was told to stop before anything was opened.
-        self._is_told = is_told
+        self._is_stopping = is_stopping
         #: Whether it was told so while it opened.
         self.was_stopped = False
         self._closers: list[tuple[str, Callable[[], object]]] = []
@@ -39,7 +39,7 @@ class Lifespan:
         state.open(values)
         name = ""
         try:
-            with ended_by_sigterm(self._is_told):
+            with ended_by_sigterm(self._is_stopping):
                 for function in self._hooks.lifespans:
                     name = f"the lifespan {_name(function)}"
                     with watched(name):
@@ -175,7 +175,7 @@ class Stopped(SystemExit):
 
 
 @contextmanager
-def ended_by_sigterm(is_told: Callable[[], bool]) -> Iterator[None]:
+def ended_by_sigterm(is_stopping: Callable[[], bool]) -> Iterator[None]:
     """Raise Stopped in the block when SIGTERM comes, and at its start when the process `is_told` already to stop."""
     before = signal.getsignal(signal.SIGTERM)
 
@@ -185,7 +185,7 @@ def ended_by_sigterm(is_told: Callable[[], bool]) -> Iterator[None]:
 
     signal.signal(signal.SIGTERM, stop)
     try:
-        if is_told():
+        if is_stopping():
             raise Stopped
         yield
     finally:

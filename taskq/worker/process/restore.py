@@ -13,14 +13,14 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["Surroundings"]
+__all__ = ["ProcessState"]
 
 _log = logging.getLogger("taskq.worker")
 #: The supervisor's words. A job that has blocked them, and not let them through again, would make this process deaf.
-_HEARD = (signal.SIGTERM, signal.SIGUSR2)
+_HANDLED = (signal.SIGTERM, signal.SIGUSR2)
 
 
-class Surroundings:
+class ProcessState:
     """A picture of the process as it was before the first job, compared after every batch: a look takes as long as a very short job."""
 
     def __init__(self, descriptors: Sequence[int]) -> None:
@@ -28,16 +28,16 @@ class Surroundings:
         self._pid = os.getpid()
         # A descriptor that was closed and opened again by a job has the same number and another file behind it.
         self._files = {fd: _identity(fd) for fd in descriptors}
-        self._told = False
+        self._is_logged = False
 
     def restore(self) -> bool:
         """Put back what was changed. False: the process can't be trusted any more, and must be replaced."""
         if os.getpid() != self._pid:  # forked without Python's knowledge, and come back: the messages aren't its own
             os._exit(0)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         if _folder() != self._folder:
-            if not self._told:
-                self._told = True
+            if not self._is_logged:
+                self._is_logged = True
                 _log.warning("a job changed the working directory of its process; it is put back after the jobs that were reserved with it")
             try:
                 os.chdir(self._folder)

@@ -14,12 +14,12 @@ from types import FrameType
 
 from taskq.clock import monotonic
 
-__all__ = ["SIGTERM", "Waiter"]
+__all__ = ["SIGTERM", "SignalWait"]
 
 SIGTERM, _SIGINT, _SIGUSR2 = int(signal.SIGTERM), int(signal.SIGINT), int(signal.SIGUSR2)
 
 
-class Waiter:
+class SignalWait:
     """Notes the signals that stop a worker, and lets it sleep until there is something to do.
 
     What wakes a sleeping `wait` is the byte that Python writes into the wake-up pipe, or the handler, where a job has taken the pipe.
@@ -32,7 +32,7 @@ class Waiter:
         #: What the supervisor's signal that a job is cancelled leads to, in the main thread.
         self.on_cancel: Callable[[int, FrameType | None], None] = self._ignore
         # Kept, because each access to a method makes another object, and `check` compares.
-        self._on_term, self._on_int, self._on_usr2 = self._note, self._ignore, self._hear
+        self._on_term, self._on_int, self._on_usr2 = self._note, self._ignore, self._on_cancel_signal
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
@@ -116,7 +116,7 @@ class Waiter:
         self.stopping = True
         self._wake_for(number)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _on_cancel_signal(self, number: int, frame: FrameType | None) -> None:
         self.on_cancel(number, frame)
         self._wake_for(number)
 

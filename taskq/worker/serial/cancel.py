@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 from types import FrameType
 
-from taskq.scoreboard.slot import Record
+from taskq.scoreboard.slot import Slot
 from taskq.worker.execute.executor import SyncExecutor
 from taskq.worker.execute.runner import Runner
-from taskq.worker.process.signals import Waiter
+from taskq.worker.process.signals import SignalWait
 
 __all__ = ["Canceller"]
 
@@ -16,18 +16,18 @@ __all__ = ["Canceller"]
 class Canceller:
     """What the signal of the supervisor leads to. The record says which message is meant."""
 
-    def __init__(self, waiter: Waiter, record: Record, runner: Runner, executor: SyncExecutor) -> None:
-        self._record = record
+    def __init__(self, signals: SignalWait, slot: Slot, runner: Runner, executor: SyncExecutor) -> None:
+        self._slot = slot
         self._runner = runner
         self._executor = executor
-        waiter.on_cancel = self._on_signal
+        signals.on_cancel = self._on_signal
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        order = self._record.notice.take()
+        order = self._slot.notice.take()
         if order is None or number != signal.SIGUSR2:
             return
         identity, by = order
         # A job that has just ended, or another that has begun meanwhile, must not be hit.
-        if any(one.id == identity for one in self._record.running()):
+        if any(one.id == identity for one in self._slot.running()):
             self._runner.cancelled = {identity: by}
             self._executor.cancel(frame)

@@ -8,32 +8,30 @@ from taskq.config import ChannelSettings
 from taskq.driver.contract import Driver, Link
 from taskq.queue import Queue
 from taskq.scoreboard.poke import Poke
-from taskq.scoreboard.slot import Record
+from taskq.scoreboard.slot import Slot
 from taskq.worker.execute.executor import SyncExecutor
 from taskq.worker.execute.runner import Runner
-from taskq.worker.execute.unpacker import Opener
-from taskq.worker.process.signals import Waiter
+from taskq.worker.execute.unpacker import Unpacker
+from taskq.worker.process.signals import SignalWait
 from taskq.worker.serial.cancel import Canceller
 from taskq.worker.serial.loop import Loop
 
-__all__ = ["Solo"]
+__all__ = ["SerialEngine"]
 
 
-class Solo:
+class SerialEngine:
     """The loop, with all that it needs."""
 
-    def __init__(
-        self, queue: Queue, driver: Driver, link: Link, record: Record, *, worker: str, channel: ChannelSettings, poke: Poke
-    ) -> None:
-        waiter = self._waiter = Waiter([poke.descriptor])
+    def __init__(self, queue: Queue, driver: Driver, link: Link, slot: Slot, *, worker: str, channel: ChannelSettings, poke: Poke) -> None:
+        signals = self._signals = SignalWait([poke.descriptor])
         self._executor = SyncExecutor()
-        runner = Runner(Opener(queue, channel), self._executor, record, worker, channel.max_crashes)
-        self._canceller = Canceller(waiter, record, runner, self._executor)
-        self._loop = Loop(driver, link, runner, record, worker=worker, channel=channel, waiter=waiter, poke=poke)
+        runner = Runner(Unpacker(queue, channel), self._executor, slot, worker, channel.max_crashes)
+        self._canceller = Canceller(signals, slot, runner, self._executor)
+        self._loop = Loop(driver, link, runner, slot, worker=worker, channel=channel, signals=signals, poke=poke)
 
-    def is_told_to_stop(self) -> bool:
+    def is_stopping(self) -> bool:
         """Whether SIGTERM has come."""
-        return self._waiter.stopping
+        return self._signals.stopping
 
     def wait_for(self, awaitable: Any) -> Any:
         """Run an awaitable on the process's event loop, and return its result."""

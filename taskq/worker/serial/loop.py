@@ -9,16 +9,16 @@ from taskq.clock import monotonic, now_ms
 from taskq.config import ChannelSettings
 from taskq.driver.contract import Command, Driver, Link
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
-from taskq.scoreboard.slot import BATCH_LIMIT, Record
+from taskq.scoreboard.slot import BATCH_LIMIT, Slot
 from taskq.scoreboard.state import Phase, block_seconds
 from taskq.wire.message import Message
 from taskq.worker.execute.runner import Runner
 from taskq.worker.execute.verdict import ACKED, Action
 from taskq.worker.intake import Intake
 from taskq.worker.prefetch import Prefetch
-from taskq.worker.process.restore import Surroundings
-from taskq.worker.process.signals import Waiter
-from taskq.worker.settler import Gone, Settler
+from taskq.worker.process.restore import ProcessState
+from taskq.worker.process.signals import SignalWait
+from taskq.worker.settler import Reassigned, Settler
 
 __all__ = ["Loop"]
 
@@ -35,40 +35,40 @@ class Loop:
         driver: Driver,
         link: Link,
         runner: Runner,
-        record: Record,
+        slot: Slot,
         *,
         worker: str,
         channel: ChannelSettings,
-        waiter: Waiter,
+        signals: SignalWait,
         poke: Callable[[], None],
     ) -> None:
         self._driver = driver
         self._link = link
         self._runner = runner
-        self._record = record
+        self._slot = slot
         self._worker = worker
         self._channel = channel
-        self._waiter = waiter
+        self._signals = signals
         self._poke = poke
         # Within its stop_timeout, and time is left for the supervisor to settle what this worker can't.
         patience = min(_LAST_SECONDS, channel.stop_timeout / 2)
-        self._settler = Settler(driver, link, worker, stopping=lambda: waiter.stopping, pause=waiter.pause, patience=patience)
-        self._intake = Intake(driver, self._settler, runner, record, worker=worker, channel=channel)
+        self._settler = Settler(driver, link, worker, stopping=lambda: signals.stopping, pause=signals.pause, patience=patience)
+        self._intake = Intake(driver, self._settler, runner, slot, worker=worker, channel=channel)
         self._prefetch = Prefetch()
-        self._surroundings = Surroundings(waiter.descriptors())
+        self._process_state = ProcessState(signals.descriptors())
         self._is_sound = True
         self._ended = 0
-        record.lease = channel.lease
+        slot.lease = channel.lease
 
     def run(self) -> None:
         """Work until told to stop, or until `max_messages` or `max_memory` is reached."""
         try:
-            while self._is_sound and not self._waiter.stopping and not self._intake.is_spent(self._ended):
+            while self._is_sound and not self._signals.stopping and not self._intake.is_spent(self._ended):
                 batch = self._reserve()
                 if batch:
                     self._work_off(batch)
             self._settler.flush()
-        except Gone:
+        except Reassigned:
             _log.warning("stopped while the server didn't answer; what is unsettled will be rescued")
 
     # ---- reserve
@@ -78,41 +78,41 @@ class Loop:
         settler = self._settler
         if not self._intake.may_reserve():
             settler.flush()
-            self._record.end_batch()
-            self._waiter.pause(0.2)
+            self._slot.end_batch()
+            self._signals.pause(0.2)
             return []
-        if self._record.take_reconcile():
-            settler.doubt = True
-        if settler.doubt:
+        if self._slot.take_reconcile():
+            settler.uncertain = True
+        if settler.uncertain:
             return self._reconcile()
         done = settler.done
         command = self._driver.reserve(self._worker, self._room(), done)
         try:
             _, known, batch = self._link.call(command)
             settler.outage.answered(command)
-            settler.told()
+            settler.acks_sent()
             if done:
-                self._record.end_batch()
+                self._slot.end_batch()
             if batch:
                 return self._intake.open(batch)
             if not known:
                 # Given up for dead, or the server has forgotten everything: the next heartbeat registers this worker again.
-                self._waiter.pause(0.2)
+                self._signals.pause(0.2)
                 return []
             command = self._driver.reserve_one(self._worker, block_seconds(self._channel.lease))
             return self._sleep(command)
         except (ServerUnavailable, QueueFull, ServerRefused) as error:
-            self._intake.trouble(error, command, self._waiter.pause)
+            self._intake.trouble(error, command, self._signals.pause)
             return []
 
     def _sleep(self, command: Command) -> list[Message]:
         """Sleep in the server until a message comes. Whatever it took meanwhile is in the reserved list, whether we hear of it or not."""
-        self._record.set_phase(Phase.IDLE)
-        self._waiter.install()
+        self._slot.set_phase(Phase.IDLE)
+        self._signals.install()
         self._link.send(command)
         # The server keeps its own time-outs some 100 ms late.
-        if not self._waiter.wait(self._link.fileno(), block_seconds(self._channel.lease) + 2.0):
-            if not self._waiter.stopping:
+        if not self._signals.wait(self._link.fileno(), block_seconds(self._channel.lease) + 2.0):
+            if not self._signals.stopping:
                 self._link.close()
                 raise ServerUnavailable("the server didn't end a blocked command in time", sent=True)
             self._link.unblock()
@@ -124,9 +124,9 @@ class Loop:
     def _reconcile(self) -> list[Message]:
         """Ask what the reserved list really holds: take over what was moved there without our hearing of it."""
         self._settler.flush()
-        self._record.end_batch()
+        self._slot.end_batch()
         found = self._intake.reconcile()
-        self._settler.give_back("front", [message.id for message in found[BATCH_LIMIT:]])
+        self._settler.release("front", [message.id for message in found[BATCH_LIMIT:]])
         return found[:BATCH_LIMIT]
 
     def _room(self) -> int:
@@ -136,44 +136,44 @@ class Loop:
     # ---- run and settle
 
     def _work_off(self, messages: list[Message]) -> None:
-        record, waiter = self._record, self._waiter
-        record.begin_batch([message.id for message in messages])
-        record.set_phase(Phase.RUNNING)
-        if len(messages) > 1 and not record.watched:
+        slot, signals = self._slot, self._signals
+        slot.begin_batch([message.id for message in messages])
+        slot.set_phase(Phase.RUNNING)
+        if len(messages) > 1 and not slot.watched:
             self._poke()
         began = monotonic()
         ran = self._run_all(messages, began)
         self._ended += ran
         self._prefetch.learn(ran, monotonic() - began)
-        self._is_sound = self._surroundings.restore()
+        self._is_sound = self._process_state.restore()
         if ran < len(messages):
-            if not waiter.stopping:
-                self._doubt(messages[ran:])
+            if not signals.stopping:
+                self._reconsider(messages[ran:])
             self._settler.flush()
-            with record.taken_back() as ids:  # none, when the supervisor was first
-                self._settler.give_back("front", ids)
+            with slot.taken_back() as ids:  # none, when the supervisor was first
+                self._settler.release("front", ids)
         if not self._settler.done:
-            record.end_batch()
+            slot.end_batch()
 
     def _run_all(self, messages: list[Message], now: float) -> int:
         """Run the messages one after the other, as far as they may be started. Returns how many were."""
-        record, waiter, runner, settler = self._record, self._waiter, self._runner, self._settler
-        start, run, check, settle = record.start_next, runner.run, waiter.check, settler.settle
+        slot, signals, runner, settler = self._slot, self._signals, self._runner, self._settler
+        start, run, check, settle = slot.start_next, runner.run, signals.check, settler.settle
         talks = _log.isEnabledFor(logging.DEBUG)
         # By the wall clock; a step of it within a batch of milliseconds is shown to nobody.
         epoch = now_ms() / 1000 - now
         for index, message in enumerate(messages):
-            if waiter.stopping or not start(now, message.attempts + 1):
+            if signals.stopping or not start(now, message.attempts + 1):
                 return index
             verdict = run(message, now, int((epoch + now) * 1000))
             check()
             started, now = now, monotonic()
             if verdict is ACKED:
                 settler.keep(message.id, now)
-                record.end_job(index, acked=True, failed=False)
+                slot.end_job(index, acked=True, failed=False)
             else:
                 settle(message.id, verdict, message.raw)
-                record.end_job(index, acked=verdict.action is Action.ACK, failed=verdict.action is Action.FAIL)
+                slot.end_job(index, acked=verdict.action is Action.ACK, failed=verdict.action is Action.FAIL)
                 now = monotonic()
             if settler.is_due(now):
                 settler.flush()
@@ -182,11 +182,11 @@ class Loop:
                 _log.debug("%s: %s in %.1f ms", message.hex_id, verdict.action.value, (now - started) * 1000)
         return len(messages)
 
-    def _doubt(self, unstarted: list[Message]) -> None:
+    def _reconsider(self, unstarted: list[Message]) -> None:
         """What isn't started yet may be others' by now, or lost to the server: then what still is ours is given back.
 
         Without a heartbeat for a lease others have it; nobody needs to run it twice. The supervisor asks for a look when it learns so.
         """
-        if self._record.take_reconcile() or monotonic() - self._record.beat > self._channel.lease:
-            self._settler.doubt = True
+        if self._slot.take_reconcile() or monotonic() - self._slot.beat > self._channel.lease:
+            self._settler.uncertain = True
             self._settler.restore([message.raw for message in unstarted])

@@ -19,7 +19,7 @@ FEW = 1_000
 STOCK_WAITING, STOCK_DELAYED = "stock:waiting", "stock:delayed"
 
 
-class Crowd:
+class ConcurrentEngine:
     """One server for all rounds, with a stock of messages that each case copies in the server: filling takes longer than measuring."""
 
     def __init__(self, plan: Plan) -> None:
@@ -61,7 +61,7 @@ class Crowd:
 
 def cases(plan: Plan) -> list[Case]:
     """Few, many waiting, many delayed."""
-    crowd = Crowd(plan)
+    crowd = ConcurrentEngine(plan)
     stock = plan.sizes.stock
     many = f"{stock:,}"
     return [

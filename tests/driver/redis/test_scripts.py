@@ -11,7 +11,7 @@ import pytest
 
 from taskq.channel import MOVES, Keys, State
 from taskq.config import ChannelSettings
-from taskq.driver.contract import Blame, Command, Kept, Part, Rescue
+from taskq.driver.contract import Blame, Command, Part, Rescue, StoredEnding
 from taskq.driver.redis.driver import RedisDriver
 from taskq.driver.redis.scripts import load_script, script_names
 
@@ -37,10 +37,10 @@ CALLS: list[Command] = [
     DRIVER.requeue(W, "later", [ID, ID], 5),
     DRIVER.fail(W, State.FAILED, ID, RAW),
     DRIVER.fail(W, State.TIMEOUT, ID, RAW),
-    DRIVER.fail(W, State.FAILED, ID, RAW, Kept(b"result", 5)),
-    DRIVER.finish(W, ID, Kept(b"result", 5)),
-    DRIVER.finish(W, ID, Kept(b"result", 5, is_stream=True)),
-    DRIVER.cancel(State.DELAYED, RAW, Kept(b"result", 5)),
+    DRIVER.fail(W, State.FAILED, ID, RAW, StoredEnding(b"result", 5)),
+    DRIVER.finish(W, ID, StoredEnding(b"result", 5)),
+    DRIVER.finish(W, ID, StoredEnding(b"result", 5, is_stream=True)),
+    DRIVER.cancel(State.DELAYED, RAW, StoredEnding(b"result", 5)),
     DRIVER.order(W, ID.hex(), b"order"),
     DRIVER.begin(W, ID, 5),
     DRIVER.part(W, ID, Part(1, b"part", 5, 10)),

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from taskq.scoreboard.slot import Record, Records
+from taskq.scoreboard.slot import Scoreboard, Slot
 from taskq.supervisor.processes.child import Child, Death
 from taskq.supervisor.processes.fork import die_with_parent, fork, make_pipe
 from tests.support.processes import is_alive
@@ -20,8 +20,8 @@ from tests.support.wait import wait_until
 
 
 @pytest.fixture
-def record() -> Record:
-    return Records([multiprocessing.get_context("fork").Lock()])[0]
+def slot() -> Slot:
+    return Scoreboard([multiprocessing.get_context("fork").Lock()])[0]
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_a_forked_process_hears_no_sigterm_before_it_lets_it_through() -> None:
     here, there = make_pipe()
 
     def live() -> None:
-        heard: list[int] = []
+        received: list[int] = []
         here.close()
         there.recv()
-        signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+        signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-        there.send(heard)
+        there.send(received)
 
     process = fork(live)
     there.close()
@@ -121,10 +121,10 @@ def _sleeper() -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
 
 
-def test_a_child_is_asked_once(record: Record) -> None:
+def test_a_child_is_asked_once(slot: Slot) -> None:
     """Given a child that is asked to stop twice, then the first moment counts."""
     process = _sleeper()
-    child = Child(0, "w1", "default", record, 0)
+    child = Child(0, "w1", "default", slot, 0)
     child.pid = process.pid
     child.ask_to_stop(50.0)
     child.ask_to_stop(10.0)
@@ -133,9 +133,9 @@ def test_a_child_is_asked_once(record: Record) -> None:
     child.kill("stop")  # it is gone: nothing happens
 
 
-def test_a_child_without_a_process_can_still_be_killed_later(record: Record) -> None:
+def test_a_child_without_a_process_can_still_be_killed_later(slot: Slot) -> None:
     """Given a child that is to be killed before it has a process, then the next try, when it has one, kills it."""
-    child = Child(0, "w1", "default", record, 0)
+    child = Child(0, "w1", "default", slot, 0)
     child.ask_to_stop(1.0)
     child.kill("stop")
     assert child.killed_for is None
@@ -146,14 +146,14 @@ def test_a_child_without_a_process_can_still_be_killed_later(record: Record) -> 
     assert child.killed_for == "stop"
 
 
-def test_a_kill_ends_the_whole_group(record: Record) -> None:
+def test_a_kill_ends_the_whole_group(slot: Slot) -> None:
     """Given a child whose job has started a program, if it is killed, then the program ends too; the first reason is kept."""
     code = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, flush=True); sys.stdin.read()"
     process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stdout=subprocess.PIPE, stdin=subprocess.PIPE)
     with process:
         assert process.stdout is not None
         program = int(process.stdout.readline())
-        child = Child(0, "w1", "default", record, 0)
+        child = Child(0, "w1", "default", slot, 0)
         child.pid = process.pid
         child.kill("timeout")
         child.kill("stop")

@@ -13,30 +13,30 @@ from typing import Any
 import pytest
 
 from taskq import Queue
-from taskq.scoreboard.slot import Records
+from taskq.scoreboard.slot import Scoreboard
 from taskq.scoreboard.state import Phase
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.processes.fork import make_lock
 from taskq.supervisor.processes.generation import Generation
-from taskq.supervisor.processes.zygote import AppInfo, Estate, Exited, Failed, Spawn, Started
+from taskq.supervisor.processes.zygote import AppInfo, Exited, Failed, Inheritance, Spawn, Started
 from taskq.worker_id import new_worker_id
 from tests.support.processes import is_alive
 from tests.support.servers import ServerProcess
 from tests.support.wait import wait_until
 
 
-class Desk:
+class Orders:
     """The supervisor's end of things."""
 
     def __init__(self) -> None:
-        self.records = Records([make_lock() for _ in range(2)])
+        self.scoreboard = Scoreboard([make_lock() for _ in range(2)])
         self.pokes, self.poke_fd = os.pipe()
         os.set_blocking(self.poke_fd, False)
         self.generations: list[Generation] = []
 
     def start(self, source: str | Queue) -> Generation:
-        estate = Estate(self.records, self.poke_fd, os.getpid(), lambda: None)
-        generation = Generation(0, source, WorkerOptions(log_level=None), estate)
+        inheritance = Inheritance(self.scoreboard, self.poke_fd, os.getpid(), lambda: None)
+        generation = Generation(0, source, WorkerOptions(log_level=None), inheritance)
         self.generations.append(generation)
         return generation
 
@@ -48,32 +48,32 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
-    desk = Desk()
-    yield desk
-    desk.close()
+def orders() -> Iterator[Orders]:
+    orders = Orders()
+    yield orders
+    orders.close()
 
 
-def hear(generation: Generation) -> Any:
+def receive(generation: Generation) -> Any:
     """Wait for what the zygote says next."""
     ready, _, _ = select.select([generation], [], [], 20)
     assert ready, "the zygote says nothing"
     return generation.receive()
 
 
-def load(desk: Desk, queue: Queue) -> Generation:
-    generation = desk.start(queue)
-    generation.app = hear(generation)
+def load(orders: Orders, queue: Queue) -> Generation:
+    generation = orders.start(queue)
+    generation.app = receive(generation)
     assert isinstance(generation.app, AppInfo)
     return generation
 
 
-def test_it_tells_what_the_app_has(desk: Desk, url: str) -> None:
+def test_it_tells_what_the_app_has(orders: Orders, url: str) -> None:
     """Given a queue with jobs in two channels, then the zygote tells their names and settings, without the built-in jobs."""
     queue = Queue(url, channels={"bulk": {"processes": 3}})
     queue.job(name="one")(lambda: None)
     queue.job(name="two", channel="extra")(lambda: None)
-    app = load(desk, queue).app
+    app = load(orders, queue).app
     assert app is not None
     assert app.jobs == ("one", "two")
     assert sorted(app.channels) == ["bulk", "default", "extra"]
@@ -81,74 +81,74 @@ def test_it_tells_what_the_app_has(desk: Desk, url: str) -> None:
     assert app.threads == 0
 
 
-def test_an_app_that_does_not_load_is_told(desk: Desk) -> None:
+def test_an_app_that_does_not_load_is_told(orders: Orders) -> None:
     """Given a name without a module, then the zygote says why, with the traceback, and ends."""
-    generation = desk.start("no_such_app")
-    said = hear(generation)
-    assert isinstance(said, Failed)
-    assert "no module named 'no_such_app'" in said.text
-    assert "Traceback" in said.traceback
-    assert hear(generation) is None
+    generation = orders.start("no_such_app")
+    report = receive(generation)
+    assert isinstance(report, Failed)
+    assert "no module named 'no_such_app'" in report.text
+    assert "Traceback" in report.traceback
+    assert receive(generation) is None
 
 
-def test_a_zygote_that_dies_is_heard(desk: Desk) -> None:
+def test_a_zygote_that_dies_is_heard(orders: Orders) -> None:
     """Given a zygote that is killed while it loads, then the supervisor hears that nothing more will come."""
-    generation = desk.start("no_such_app")
+    generation = orders.start("no_such_app")
     os.kill(generation.pid, signal.SIGKILL)
-    wait_until(lambda: hear(generation) is None)
+    wait_until(lambda: receive(generation) is None)
 
 
-def test_workers_are_forked_and_their_ends_told(desk: Desk, server: ServerProcess) -> None:
+def test_workers_are_forked_and_their_ends_told(orders: Orders, server: ServerProcess) -> None:
     """Given orders for two workers, then each is a process with a record, and the end of each is told with its status and memory."""
     queue = Queue(server.url)
-    generation = load(desk, queue)
+    generation = load(orders, queue)
     settings = queue.channel("default")
-    for slot in range(2):
-        assert generation.spawn(Spawn(slot, new_worker_id("box", "x"), settings, server.url))
+    for place in range(2):
+        assert generation.spawn(Spawn(place, new_worker_id("box", "x"), settings, server.url))
     pids = {}
     for _ in range(2):
-        said = hear(generation)
-        assert isinstance(said, Started)
-        pids[said.slot] = said.pid
+        report = receive(generation)
+        assert isinstance(report, Started)
+        pids[report.place] = report.pid
     os.kill(pids[0], signal.SIGTERM)
     os.kill(pids[1], signal.SIGKILL)
-    ends = {said.slot: said for said in (hear(generation), hear(generation))}
-    assert all(isinstance(said, Exited) and said.pid == pids[said.slot] and said.maxrss > 1000 for said in ends.values())
+    ends = {report.place: report for report in (receive(generation), receive(generation))}
+    assert all(isinstance(report, Exited) and report.pid == pids[report.place] and report.maxrss > 1000 for report in ends.values())
     assert (ends[0].status, ends[1].status) == (0, -signal.SIGKILL)
-    assert desk.records[0].phase is Phase.STOPPING
+    assert orders.scoreboard[0].phase is Phase.STOPPING
     queue.close()
 
 
-def test_workers_end_with_their_zygote(desk: Desk, server: ServerProcess) -> None:
+def test_workers_end_with_their_zygote(orders: Orders, server: ServerProcess) -> None:
     """Given a worker, if the supervisor hangs up, then zygote and worker are gone."""
     queue = Queue(server.url)
-    generation = load(desk, queue)
+    generation = load(orders, queue)
     generation.spawn(Spawn(0, new_worker_id("box", "x"), queue.channel("default"), server.url))
-    worker = hear(generation).pid
+    worker = receive(generation).pid
     zygote = generation.pid
-    desk.generations.remove(generation)
+    orders.generations.remove(generation)
     generation.end()
     wait_until(lambda: not is_alive(worker) and not is_alive(zygote))
     queue.close()
 
 
-def test_a_zygote_that_still_loads_is_not_waited_for(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zygote_that_still_loads_is_not_waited_for(orders: Orders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given an app that takes for ever to load, if the supervisor hangs up, then the zygote is gone at once."""
     (tmp_path / "endless.py").write_text("import time\ntime.sleep(60)\n")
     monkeypatch.chdir(tmp_path)
-    generation = desk.start("endless")
-    desk.generations.remove(generation)
+    generation = orders.start("endless")
+    orders.generations.remove(generation)
     pid, began = generation.pid, time.monotonic()
     generation.end()
     assert not is_alive(pid)
     assert time.monotonic() - began < 3
 
 
-def test_orders_to_the_dead_are_refused(desk: Desk, url: str) -> None:
+def test_orders_to_the_dead_are_refused(orders: Orders, url: str) -> None:
     """Given a zygote that is gone, then an order isn't taken for given, and events are dropped."""
     queue = Queue(url)
-    generation = load(desk, queue)
+    generation = load(orders, queue)
     os.kill(generation.pid, signal.SIGKILL)
-    assert hear(generation) is None
+    assert receive(generation) is None
     assert generation.spawn(Spawn(0, "w", queue.channel("default"), url)) is False
-    generation.tell("worker_start", object())
+    generation.emit("worker_start", object())

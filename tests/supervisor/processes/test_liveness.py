@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 
-from taskq.supervisor.processes.generation import Succession
-from taskq.supervisor.processes.liveness import ANSWER_SECONDS, Vigil, is_gone
-from tests.supervisor.conftest import Office
+from taskq.supervisor.processes.generation import RespawnPolicy
+from taskq.supervisor.processes.liveness import ANSWER_SECONDS, Liveness, has_exited
+from tests.supervisor.conftest import Channel
 from tests.support.wait import wait_until
 
 
@@ -23,47 +23,47 @@ class Zygote:
 def test_a_dead_process_is_seen_before_and_after_its_parent_collects_it() -> None:
     """Given a process, then it isn't gone; killed it is, as a zombie and later."""
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    assert not is_gone(process.pid)
-    assert not is_gone(os.getpid())
-    assert not is_gone(1)
+    assert not has_exited(process.pid)
+    assert not has_exited(os.getpid())
+    assert not has_exited(1)
     process.send_signal(signal.SIGKILL)
-    wait_until(lambda: is_gone(process.pid))
+    wait_until(lambda: has_exited(process.pid))
     process.wait(10)
-    assert is_gone(process.pid)
+    assert has_exited(process.pid)
 
 
-def test_a_zygote_gets_a_second_to_report_a_death(office: Office) -> None:
+def test_a_zygote_gets_a_second_to_report_a_death(place: Channel) -> None:
     """Given two children of which one is dead, if nobody reports that for a second, then it is to be buried; the other isn't."""
-    dead, alive, starting = office.child("w1"), office.child("w2"), office.child("w3")
+    dead, alive, starting = place.child("w1"), place.child("w2"), place.child("w3")
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait(30)
     dead.pid, alive.pid = process.pid, os.getpid()
-    vigil, children = Vigil(), [dead, alive, starting]
-    assert vigil.look(children, [], 100.0) == ([], [])
-    assert not vigil.is_due(100.9)
-    assert vigil.is_due(101.0)
-    assert vigil.look(children, [], 101.0) == ([dead], [])
+    liveness, children = Liveness(), [dead, alive, starting]
+    assert liveness.look(children, [], 100.0) == ([], [])
+    assert not liveness.is_due(100.9)
+    assert liveness.is_due(101.0)
+    assert liveness.look(children, [], 101.0) == ([dead], [])
 
 
 def test_a_zygote_that_forks_no_more_is_seen() -> None:
     """Given an order that isn't answered, then after ten seconds its zygote is to be replaced; a sleep of the supervisor is no sign."""
-    vigil, zygote = Vigil(), Zygote()
+    liveness, zygote = Liveness(), Zygote()
     for second in range(20):
-        assert vigil.look([], [zygote], 100.0 + second) == ([], [])  # type: ignore[list-item]
+        assert liveness.look([], [zygote], 100.0 + second) == ([], [])  # type: ignore[list-item]
     zygote.unanswered = 1
-    assert vigil.look([], [zygote], 1000.0) == ([], [])  # type: ignore[list-item]
-    seconds = next(second for second in range(30) if vigil.look([], [zygote], 1001.0 + second)[1])  # type: ignore[list-item]
+    assert liveness.look([], [zygote], 1000.0) == ([], [])  # type: ignore[list-item]
+    seconds = next(second for second in range(30) if liveness.look([], [zygote], 1001.0 + second)[1])  # type: ignore[list-item]
     assert ANSWER_SECONDS - 2 <= seconds <= ANSWER_SECONDS
 
 
 def test_zygotes_that_die_again_and_again_are_replaced_ever_later() -> None:
     """Given zygotes that die, then the first three are replaced at once, each further one later; a calm minute forgives all."""
-    succession = Succession()
-    assert not succession.is_due(1e9)
-    assert [succession.begin() for _ in range(2)] == [0, 1]
-    assert [succession.died(100.0 + number) for number in range(8)] == [0, 0, 0, 1, 2, 4, 8, 16]
-    assert not succession.is_due(122.9)
-    assert succession.is_due(123.0)
-    assert succession.begin() == 2
-    assert not succession.is_due(1e9)
-    assert succession.died(200.0) == 0.0
+    respawn = RespawnPolicy()
+    assert not respawn.is_due(1e9)
+    assert [respawn.begin() for _ in range(2)] == [0, 1]
+    assert [respawn.died(100.0 + number) for number in range(8)] == [0, 0, 0, 1, 2, 4, 8, 16]
+    assert not respawn.is_due(122.9)
+    assert respawn.is_due(123.0)
+    assert respawn.begin() == 2
+    assert not respawn.is_due(1e9)
+    assert respawn.died(200.0) == 0.0

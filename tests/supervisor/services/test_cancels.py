@@ -9,19 +9,19 @@ from taskq.channel import State
 from taskq.clock import monotonic, now_ms
 from taskq.handle.cancel import Order
 from taskq.supervisor.processes.child import Death
-from taskq.supervisor.reap import bury
+from taskq.supervisor.reap import settle_dead
 from taskq.supervisor.services.cancels import CANCEL_GRACE, Cancels
 from taskq.wire.ending import read_ending
-from tests.supervisor.conftest import Office
+from tests.supervisor.conftest import Channel
 
 
 class Scene:
     """An office, the duty, and a child of which the test sees the signals and kills."""
 
-    def __init__(self, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.office = office
-        self.child = office.child()
-        self.duty = Cancels(office.team)
+    def __init__(self, place: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.place = place
+        self.child = place.child()
+        self.duty = Cancels(place.channel)
         self.done: list[str] = []
         monkeypatch.setattr(self.child, "interrupt", lambda: self.done.append("interrupt"))
         monkeypatch.setattr(self.child, "kill", self._kill)
@@ -32,26 +32,26 @@ class Scene:
 
     def run(self, count: int = 1) -> list[bytes]:
         """Let the child reserve so many messages and start the first; returns their ids."""
-        messages = self.office.reserve(self.child, count)
-        self.child.record.set_beat(monotonic())
-        assert self.child.record.start_next(monotonic(), 1)
+        messages = self.place.reserve(self.child, count)
+        self.child.slot.set_beat(monotonic())
+        assert self.child.slot.start_next(monotonic(), 1)
         return [message.id for message in messages]
 
     def cancel(self, identity: bytes, *, kill: bool = False) -> None:
-        self.office.queue.cancel(identity.hex(), self.office.prefix, kill=kill, by="ops")
+        self.place.queue.cancel(identity.hex(), self.place.prefix, kill=kill, by="ops")
 
     def orders(self) -> list[bytes]:
-        return list(self.office.store.client.hkeys(self.office.store.keys.cancels))
+        return list(self.place.store.client.hkeys(self.place.store.keys.cancels))
 
     def ending(self, identity: bytes) -> str:
-        raw = self.office.store.client.lindex(self.office.store.keys.result(identity.hex()), 0)
+        raw = self.place.store.client.lindex(self.place.store.keys.result(identity.hex()), 0)
         ending = read_ending(raw, identity, None)
         return f"{ending.kind} by {ending.by}"
 
 
 @pytest.fixture
-def scene(office: Office, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    return Scene(office, monkeypatch)
+def scene(place: Channel, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    return Scene(place, monkeypatch)
 
 
 def test_a_running_job_is_told_once(scene: Scene) -> None:
@@ -62,12 +62,12 @@ def test_a_running_job_is_told_once(scene: Scene) -> None:
     for later in (0.0, 0.1, 10.0):
         scene.duty.tick(now + later)
     assert scene.done == ["interrupt"]
-    assert scene.child.record.notice.take() == (identity, "ops")
+    assert scene.child.slot.notice.take() == (identity, "ops")
     assert scene.orders() == [identity]
-    scene.child.record.end_job(0, acked=True, failed=False)
-    scene.child.record.end_batch()
-    team = scene.office.team
-    assert team.ask(team.driver.ack(scene.child.worker, [identity])) == 1
+    scene.child.slot.end_job(0, acked=True, failed=False)
+    scene.child.slot.end_batch()
+    channel = scene.place.channel
+    assert channel.ask(channel.driver.ack(scene.child.worker, [identity])) == 1
     for later in (11.0, 12.0):
         scene.duty.tick(now + later)
     assert scene.orders() == []
@@ -78,32 +78,32 @@ def test_a_told_job_whose_worker_dies_never_runs_to_its_end(scene: Scene, how: s
     """Given a told job whose worker dies before it has ended, then it is taken away where it went, or its next run is told."""
     (identity,) = scene.run()
     scene.cancel(identity)
-    now, team = monotonic(), scene.office.team
+    now, channel = monotonic(), scene.place.channel
     scene.duty.tick(now)
-    raw = scene.office.store.client.lindex(scene.office.store.keys.reserved(scene.child.worker), 0)
-    del team.children[scene.child.slot]
+    raw = scene.place.store.client.lindex(scene.place.store.keys.reserved(scene.child.worker), 0)
+    del channel.children[scene.child.place]
     for later in (1.0, 2.0, 3.0):  # until its messages are brought back
         scene.duty.tick(now + later)
     assert scene.orders() == [identity]
     if how == "delayed":
-        assert team.ask(team.driver.retry(scene.child.worker, identity, 60_000, raw)) == 1
+        assert channel.ask(channel.driver.retry(scene.child.worker, identity, 60_000, raw)) == 1
     else:
-        assert team.ask(team.driver.requeue(scene.child.worker, "front", [identity])) == 1
+        assert channel.ask(channel.driver.requeue(scene.child.worker, "front", [identity])) == 1
     if how == "again":
-        team.children[0] = scene.child
-        scene.child.record.notice.take()
-        assert len(scene.office.hand(scene.child.worker).reserve(1)) == 1
-        scene.child.record.begin_batch([identity])
-        assert scene.child.record.start_next(monotonic(), 1)
+        channel.children[0] = scene.child
+        scene.child.slot.notice.take()
+        assert len(scene.place.hand(scene.child.worker).reserve(1)) == 1
+        scene.child.slot.begin_batch([identity])
+        assert scene.child.slot.start_next(monotonic(), 1)
         scene.duty.tick(now + 4.0)
         scene.duty.tick(now + 5.0)
         assert scene.done == ["interrupt", "interrupt"]
-        assert scene.child.record.notice.take() == (identity, "ops")
+        assert scene.child.slot.notice.take() == (identity, "ops")
     else:
         scene.duty.tick(now + 4.0)
         assert scene.ending(identity) == "cancelled by ops"
         assert scene.orders() == []
-        assert scene.office.store.count(State.WAITING) + scene.office.store.count(State.DELAYED) == 0
+        assert scene.place.store.count(State.WAITING) + scene.place.store.count(State.DELAYED) == 0
 
 
 def test_what_isn_t_started_is_settled_and_the_rest_given_back(scene: Scene) -> None:
@@ -112,10 +112,10 @@ def test_what_isn_t_started_is_settled_and_the_rest_given_back(scene: Scene) -> 
     scene.cancel(second)
     scene.duty.tick(monotonic())
     assert scene.ending(second) == "cancelled by ops"
-    assert [message.id for message in scene.office.store.messages(State.WAITING)] == [third]
-    assert scene.office.hand(scene.child.worker).sender.call(scene.office.team.driver.held(scene.child.worker)) == 1
+    assert [message.id for message in scene.place.store.messages(State.WAITING)] == [third]
+    assert scene.place.hand(scene.child.worker).sender.call(scene.place.channel.driver.held(scene.child.worker)) == 1
     assert (scene.done, scene.orders()) == ([], [])
-    assert scene.child.record.running()[0].id == first
+    assert scene.child.slot.running()[0].id == first
 
 
 def test_who_goes_on_is_killed_only_when_asked_and_after_the_grace(scene: Scene) -> None:
@@ -131,42 +131,42 @@ def test_who_goes_on_is_killed_only_when_asked_and_after_the_grace(scene: Scene)
     assert scene.done == ["interrupt"]
     scene.duty.tick(now + CANCEL_GRACE + 1)
     assert scene.done == ["interrupt", "kill for cancel"]
-    bury(scene.office.team, scene.child, Death(-9), monotonic())
+    settle_dead(scene.place.channel, scene.child, Death(-9), monotonic())
     assert scene.ending(identity) == "cancelled by ops"
-    assert scene.office.store.raw(State.WAITING) == []
+    assert scene.place.store.raw(State.WAITING) == []
 
 
 def test_a_kill_for_one_job_counts_nothing_for_those_beside_it(scene: Scene) -> None:
     """Given two jobs in one process, when it is killed because one was cancelled and goes on, then the other waits again, with no crash."""
-    first, second = (message.id for message in scene.office.crowd(scene.child, 2, deadlines=(0.0, 0.0), now=monotonic()))
+    first, second = (message.id for message in scene.place.crowd(scene.child, 2, deadlines=(0.0, 0.0), now=monotonic()))
     scene.cancel(first, kill=True)
     now = monotonic()
     scene.duty.tick(now)
     scene.duty.tick(now + CANCEL_GRACE + 1)
     assert scene.done == ["interrupt", "kill for cancel"]
-    bury(scene.office.team, scene.child, Death(-9), monotonic())
+    settle_dead(scene.place.channel, scene.child, Death(-9), monotonic())
     assert scene.ending(first) == "cancelled by ops"
-    (message,) = scene.office.store.messages(State.WAITING)
+    (message,) = scene.place.store.messages(State.WAITING)
     assert (message.id, message.attempts, message.crashes) == (second, 0, 0)
 
 
 def test_one_order_after_the_other(scene: Scene) -> None:
     """Given a child that hasn't taken in an order yet, when another comes, then that one waits until it has."""
-    record = scene.child.record
-    assert record.notice.put(b"a" * 16, "ops")
-    assert record.notice.put(b"a" * 16, "ops again")
-    assert not record.notice.put(b"b" * 16, "ops")
-    assert record.notice.take() == (b"a" * 16, "ops again")
-    assert record.notice.take() is None
-    assert record.notice.put(b"b" * 16, "ö" * 500)
-    taken = record.notice.take()
+    slot = scene.child.slot
+    assert slot.notice.put(b"a" * 16, "ops")
+    assert slot.notice.put(b"a" * 16, "ops again")
+    assert not slot.notice.put(b"b" * 16, "ops")
+    assert slot.notice.take() == (b"a" * 16, "ops again")
+    assert slot.notice.take() is None
+    assert slot.notice.put(b"b" * 16, "ö" * 500)
+    taken = slot.notice.take()
     assert taken is not None
     assert set(taken[1]) <= {"ö", "\ufffd"}
 
 
 def test_orders_that_nobody_can_meet_go(scene: Scene) -> None:
     """Given an order for what isn't here, then it stays for another supervisor, but not for ever; bytes that are no order go at once."""
-    client, keys = scene.office.store.client, scene.office.store.keys
+    client, keys = scene.place.store.client, scene.place.store.keys
     for name, at_ms in ((b"n" * 16, now_ms()), (b"o" * 16, now_ms() - 7_200_000)):
         client.hset(keys.cancels, name, msgspec.msgpack.encode(Order("ops", False, at_ms, b"x", 1000)))
     client.hset(keys.cancels, b"x" * 16, b"no order")
@@ -180,12 +180,12 @@ def test_what_went_back_meanwhile_never_runs_again(scene: Scene, delay: float) -
     """Given a job that fails, or whose worker dies, in the moment of its cancel, then its message is taken away where it went."""
     (identity,) = scene.run()
     scene.cancel(identity)
-    team = scene.office.team
-    raw = scene.office.store.client.lindex(scene.office.store.keys.reserved(scene.child.worker), 0)
-    driver, worker = team.driver, scene.child.worker
-    assert team.ask(driver.retry(worker, identity, 60_000, raw) if delay else driver.requeue(worker, "back", [identity])) == 1
-    scene.child.record.end_batch()
+    channel = scene.place.channel
+    raw = scene.place.store.client.lindex(scene.place.store.keys.reserved(scene.child.worker), 0)
+    driver, worker = channel.driver, scene.child.worker
+    assert channel.ask(driver.retry(worker, identity, 60_000, raw) if delay else driver.requeue(worker, "back", [identity])) == 1
+    scene.child.slot.end_batch()
     scene.duty.tick(monotonic())
     assert scene.ending(identity) == "cancelled by ops"
     assert scene.orders() == []
-    assert scene.office.store.count(State.WAITING) + scene.office.store.count(State.DELAYED) == 0
+    assert scene.place.store.count(State.WAITING) + scene.place.store.count(State.DELAYED) == 0

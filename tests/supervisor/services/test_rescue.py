@@ -9,7 +9,7 @@ import pytest
 
 from taskq import Queue
 from taskq.clock import monotonic
-from taskq.supervisor.channel import Team
+from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.services.heartbeat import Heartbeat
 from taskq.supervisor.services.rescue import Rescuer
 from tests.support.hand import HandWorker
@@ -31,12 +31,12 @@ def queue(url: str, prefix: str) -> Iterator[Queue]:
 @pytest.fixture
 def rescuer(queue: Queue, url: str, prefix: str) -> Iterator[Rescuer]:
     """The duty of a supervisor that has just started and has no children."""
-    team = Team(queue.channel(prefix), url, 0)
-    heartbeat = Heartbeat(team, "box")
-    seconds, micros = team.ask(team.driver.time())
+    channel = ChannelState(queue.channel(prefix), url, 0)
+    heartbeat = Heartbeat(channel, "box")
+    seconds, micros = channel.ask(channel.driver.time())
     heartbeat.server_ms = int(seconds) * 1000 + int(micros) // 1000
-    yield Rescuer(team, heartbeat)
-    team.link.close()
+    yield Rescuer(channel, heartbeat)
+    channel.link.close()
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_the_longer_of_two_leases_counts(
 
 def test_what_is_no_worker_is_removed_from_among_them(rescuer: Rescuer, silent: str, queue: Queue, server: ServerProcess) -> None:
     """Given bytes among the workers that can't be an id, then a start survives them, and soon they are gone, and the dead rescued."""
-    workers = queue.sender(rescuer._team.name).driver.keys.workers
+    workers = queue.sender(rescuer._channel.name).driver.keys.workers
     server.admin.zadd(workers, {b"\xff\xfe": 1, b"": 2})
     rescuer.at_start(lambda worker: False)
     wait_until(lambda: rescuer.tick(monotonic()) or not server.admin.exists(silent), timeout=5)

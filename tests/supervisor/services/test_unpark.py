@@ -11,13 +11,13 @@ from taskq.channel import State
 from taskq.supervisor.services.unpark import Unpark, job_of
 from taskq.wire.history import records
 from taskq.wire.message import Message, wrap_foreign
-from tests.supervisor.conftest import Office
+from tests.supervisor.conftest import Channel
 
 
-def park(office: Office, count: int, name: str = "work") -> list[str]:
+def park(place: Channel, count: int, name: str = "work") -> list[str]:
     """Park so many messages of a job."""
-    hand = office.hand()
-    job = office.queue.jobs.get(name) or office.queue.job(channel=office.prefix, name=name)(lambda number=0: None)
+    hand = place.hand()
+    job = place.queue.jobs.get(name) or place.queue.job(channel=place.prefix, name=name)(lambda number=0: None)
     ids = [handle.id for handle in job.push_many([(number,) for number in range(count)])]
     for _ in range(count):
         (raw,) = hand.reserve(1)
@@ -35,76 +35,76 @@ def walk(unpark: Unpark, now: float = 0.0) -> int:
     return ticks
 
 
-def test_only_what_this_worker_knows_comes_back(office: Office) -> None:
+def test_only_what_this_worker_knows_comes_back(place: Channel) -> None:
     """Given parked messages of two jobs of which one is known, then those come back in their order, and the others stay."""
-    known = park(office, 5)
-    other = park(office, 3, "elsewhere")
-    unpark = Unpark(office.team)
+    known = park(place, 5)
+    other = park(place, 3, "elsewhere")
+    unpark = Unpark(place.channel)
     unpark.jobs = frozenset({"work"})
     walk(unpark, 100.0)
-    assert [message.hex_id for message in office.store.messages(State.WAITING)] == known
-    assert [message.hex_id for message in office.store.messages(State.PARKED)] == other
+    assert [message.hex_id for message in place.store.messages(State.WAITING)] == known
+    assert [message.hex_id for message in place.store.messages(State.PARKED)] == other
     assert unpark.due == 110.0
 
 
-def test_the_parking_leaves_no_trace(office: Office) -> None:
+def test_the_parking_leaves_no_trace(place: Channel) -> None:
     """Given a message that had failed once and was parked, then it comes back with its attempts, and without the parking in its history."""
-    park(office, 1)
-    unpark = Unpark(office.team)
+    park(place, 1)
+    unpark = Unpark(place.channel)
     unpark.jobs = frozenset({"work"})
     walk(unpark)
-    (message,) = office.store.messages(State.WAITING)
+    (message,) = place.store.messages(State.WAITING)
     assert message.attempts == 1
     assert records(message.history_bytes()) == []
 
 
-def test_many_pages_are_walked(office: Office) -> None:
+def test_many_pages_are_walked(place: Channel) -> None:
     """Given more messages than fit into a page, known and unknown ones in turn, then all known ones come back, a page a tick."""
     pairs = {}
     for number in range(1300):
-        call = office.queue.jobs.get("work")
+        call = place.queue.jobs.get("work")
         assert call is not None
-        message = office.queue.packer.pack(call.bind(number), office.prefix, office.prefix).payload
+        message = place.queue.packer.pack(call.bind(number), place.prefix, place.prefix).payload
         if number % 2:
             message = message.replace(b"work", b"worm")
         pairs[message] = number
-    office.store.client.zadd(office.store.keys.parked, pairs)
-    unpark = Unpark(office.team)
+    place.store.client.zadd(place.store.keys.parked, pairs)
+    unpark = Unpark(place.channel)
     unpark.jobs = frozenset({"work"})
     assert walk(unpark) == 4  # three pages, and the end
-    assert office.store.count(State.WAITING) == 650
-    assert {job_of(raw) for raw in office.store.raw(State.PARKED)} == {"worm"}
+    assert place.store.count(State.WAITING) == 650
+    assert {job_of(raw) for raw in place.store.raw(State.PARKED)} == {"worm"}
 
 
-def test_what_can_not_be_read_stays(office: Office) -> None:
+def test_what_can_not_be_read_stays(place: Channel) -> None:
     """Given parked bytes of a newer version, and broken ones, then they stay, and a JSON message of a known job comes back."""
-    newer = b"\x02" + office.queue.packer.pack(office.job.bind(1), office.prefix, office.prefix).payload[1:]
+    newer = b"\x02" + place.queue.packer.pack(place.job.bind(1), place.prefix, place.prefix).payload[1:]
     foreign = wrap_foreign(json.dumps({"job": "work", "args": [1]}).encode())
-    office.store.client.zadd(office.store.keys.parked, {newer: 1, b"\x01garbage" * 9: 2, b"short": 3, foreign: 4})
-    unpark = Unpark(office.team)
+    place.store.client.zadd(place.store.keys.parked, {newer: 1, b"\x01garbage" * 9: 2, b"short": 3, foreign: 4})
+    unpark = Unpark(place.channel)
     unpark.jobs = frozenset({"work"})
     walk(unpark)
-    assert office.store.raw(State.WAITING) == [foreign]
-    assert office.store.count(State.PARKED) == 3
+    assert place.store.raw(State.WAITING) == [foreign]
+    assert place.store.count(State.PARKED) == 3
 
 
-def test_a_forged_history_keeps_nobody_here(office: Office) -> None:
+def test_a_forged_history_keeps_nobody_here(place: Channel) -> None:
     """Given a parked message whose history is nested 100,000 deep, then it hinders none of the others, before it or behind it."""
-    ids = park(office, 3)
+    ids = park(place, 3)
     # A record with one field more than there are, which is passed over: all the way down.
-    record = b"\x97" + b"".join(map(msgspec.msgpack.encode, ("failed", 1, "w", 1, "e", "t"))) + b"\x91" * 100_000 + b"\x00"
-    deep = struct.pack(">I", len(record)) + record
-    forged = Message(office.queue.packer.pack(office.job.bind(1), office.prefix, office.prefix).payload).changed(attempts=1, history=deep)
-    office.store.client.zadd(office.store.keys.parked, {forged: 1})
-    unpark = Unpark(office.team)
+    slot = b"\x97" + b"".join(map(msgspec.msgpack.encode, ("failed", 1, "w", 1, "e", "t"))) + b"\x91" * 100_000 + b"\x00"
+    deep = struct.pack(">I", len(slot)) + slot
+    forged = Message(place.queue.packer.pack(place.job.bind(1), place.prefix, place.prefix).payload).changed(attempts=1, history=deep)
+    place.store.client.zadd(place.store.keys.parked, {forged: 1})
+    unpark = Unpark(place.channel)
     unpark.jobs = frozenset({"work"})
     walk(unpark)
-    assert set(ids) < {message.hex_id for message in office.store.messages(State.WAITING)}
+    assert set(ids) < {message.hex_id for message in place.store.messages(State.WAITING)}
 
 
-def test_nothing_parked_costs_one_look(office: Office) -> None:
+def test_nothing_parked_costs_one_look(place: Channel) -> None:
     """Given nothing parked, then the duty asks once and is due again in ten seconds."""
-    unpark = Unpark(office.team)
+    unpark = Unpark(place.channel)
     unpark.tick(5.0)
     assert unpark.due == 15.0
-    assert not office.team.is_down
+    assert not place.channel.is_down

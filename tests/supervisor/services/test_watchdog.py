@@ -11,8 +11,8 @@ import pytest
 from taskq.channel import State
 from taskq.clock import monotonic
 from taskq.scoreboard.state import Phase
-from taskq.supervisor.services.watchdog import Watch
-from tests.supervisor.conftest import Office
+from taskq.supervisor.services.watchdog import Watchdog
+from tests.supervisor.conftest import Channel
 from tests.support.servers import ServerProcess
 
 
@@ -25,58 +25,58 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def test_messages_behind_a_slow_job_go_back(office: Office) -> None:
+def test_messages_behind_a_slow_job_go_back(place: Channel) -> None:
     """Given a job that runs for 60 ms with one done and three behind it, then those wait again, in order, and the done one is settled."""
-    child = office.child()
-    messages = office.reserve(child, 5)
-    record = child.record
-    record.start_next(1.0, 1)
-    record.end_job(0, acked=True, failed=False)
-    record.start_next(monotonic() - 0.06, 1)
-    watch = Watch(office.team)
+    child = place.child()
+    messages = place.reserve(child, 5)
+    slot = child.slot
+    slot.start_next(1.0, 1)
+    slot.end_job(0, acked=True, failed=False)
+    slot.start_next(monotonic() - 0.06, 1)
+    watch = Watchdog(place.channel)
     watch.tick(monotonic())
-    assert office.store.raw(State.WAITING) == [message.raw for message in messages[2:]]
-    assert office.store.reserved() == [messages[1].raw]
-    assert not record.start_next(2.0, 1)
+    assert place.store.raw(State.WAITING) == [message.raw for message in messages[2:]]
+    assert place.store.reserved() == [messages[1].raw]
+    assert not slot.start_next(2.0, 1)
 
 
-def test_quick_jobs_are_left_alone(office: Office) -> None:
+def test_quick_jobs_are_left_alone(place: Channel) -> None:
     """Given a job that has just begun, then nothing is taken from behind it, and the next look comes soon."""
-    child = office.child()
-    office.reserve(child, 3)
-    child.record.start_next(monotonic(), 1)
-    watch = Watch(office.team)
+    child = place.child()
+    place.reserve(child, 3)
+    child.slot.start_next(monotonic(), 1)
+    watch = Watchdog(place.channel)
     watch.poked()
-    assert child.record.watched
+    assert child.slot.watched
     now = monotonic()
     watch.tick(now)
-    assert office.store.count(State.WAITING) == 0
+    assert place.store.count(State.WAITING) == 0
     assert now < watch.due < now + 0.1
 
 
-def test_a_worker_with_nothing_behind_it_is_not_watched_for_long(office: Office) -> None:
+def test_a_worker_with_nothing_behind_it_is_not_watched_for_long(place: Channel) -> None:
     """Given a child that was watched and has only its running job, then the looks become rare again."""
-    child = office.child()
-    office.reserve(child, 1)
-    watch = Watch(office.team)
+    child = place.child()
+    place.reserve(child, 1)
+    watch = Watchdog(place.channel)
     watch.poked()
-    child.record.start_next(monotonic(), 1)
+    child.slot.start_next(monotonic(), 1)
     now = monotonic()
     watch.tick(now)
-    assert not child.record.watched
+    assert not child.slot.watched
     assert watch.due == pytest.approx(now + 1.0)
 
 
 def test_a_job_that_ignores_its_deadline_is_killed(
-    office: Office, process: subprocess.Popen[bytes], caplog: pytest.LogCaptureFixture
+    place: Channel, process: subprocess.Popen[bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Given a job over its deadline, then nothing happens within the grace, and after it the process is killed, told once."""
-    child = office.child()
-    (message,) = office.reserve(child, 1)
+    child = place.child()
+    (message,) = place.reserve(child, 1)
     child.pid = process.pid
-    child.record.start_next(100.0, 1)
-    child.record.describe("work", 1, 110.0, -1)
-    watch = Watch(office.team)
+    child.slot.start_next(100.0, 1)
+    child.slot.describe("work", 1, 110.0, -1)
+    watch = Watchdog(place.channel)
     watch.tick(110.5)
     assert process.poll() is None
     assert watch.due <= 111.5
@@ -87,68 +87,68 @@ def test_a_job_that_ignores_its_deadline_is_killed(
     assert caplog.text.count("is killed: work") == 1
 
 
-def test_the_look_comes_in_time_for_the_deadline(office: Office) -> None:
+def test_the_look_comes_in_time_for_the_deadline(place: Channel) -> None:
     """Given a job with a deadline in 300 ms, then the next look isn't later than that."""
-    child = office.child()
-    office.reserve(child, 1)
-    child.record.start_next(100.0, 1)
-    child.record.describe("work", 1, 100.3, -1)
-    watch = Watch(office.team)
+    child = place.child()
+    place.reserve(child, 1)
+    child.slot.start_next(100.0, 1)
+    child.slot.describe("work", 1, 100.3, -1)
+    watch = Watchdog(place.channel)
     watch.tick(100.0)
     assert watch.due == pytest.approx(100.3)
 
 
-def test_a_child_that_is_ending_is_given_its_time(office: Office) -> None:
+def test_a_child_that_is_ending_is_given_its_time(place: Channel) -> None:
     """Given a child that ends by itself, then it is noted when it must have ended, once."""
-    child = office.child()
-    child.record.set_phase(Phase.STOPPING)
-    watch = Watch(office.team)
+    child = place.child()
+    child.slot.set_phase(Phase.STOPPING)
+    watch = Watchdog(place.channel)
     watch.tick(100.0)
     watch.tick(101.0)
-    assert child.kill_at == 100.0 + office.team.settings.stop_timeout
+    assert child.kill_at == 100.0 + place.channel.settings.stop_timeout
 
 
-def test_what_can_not_be_returned_is_looked_for_by_the_worker(office: Office) -> None:
+def test_what_can_not_be_returned_is_looked_for_by_the_worker(place: Channel) -> None:
     """Given a server that doesn't answer, if messages are taken back meanwhile, then the worker is asked to look itself."""
-    child = office.child()
-    office.reserve(child, 3)
-    child.record.start_next(monotonic() - 1, 1)
-    office.team._ask_after = float("inf")
-    Watch(office.team).tick(monotonic())
-    assert child.record.take_reconcile()
-    assert len(office.store.reserved()) == 3
+    child = place.child()
+    place.reserve(child, 3)
+    child.slot.start_next(monotonic() - 1, 1)
+    place.channel._ask_after = float("inf")
+    Watchdog(place.channel).tick(monotonic())
+    assert child.slot.take_reconcile()
+    assert len(place.store.reserved()) == 3
 
 
-def test_what_the_server_has_lost_is_looked_for_by_the_worker(office: Office, server: ServerProcess) -> None:
+def test_what_the_server_has_lost_is_looked_for_by_the_worker(place: Channel, server: ServerProcess) -> None:
     """Given a server that has lost everything, if messages are taken back, then the worker, which still holds them, is asked to look."""
-    child = office.child()
-    office.reserve(child, 3)
-    child.record.start_next(monotonic() - 1, 1)
+    child = place.child()
+    place.reserve(child, 3)
+    child.slot.start_next(monotonic() - 1, 1)
     server.admin.flushall()
-    Watch(office.team).tick(monotonic())
-    assert child.record.take_reconcile()
+    Watchdog(place.channel).tick(monotonic())
+    assert child.slot.take_reconcile()
 
 
-def test_what_was_returned_needs_no_look(office: Office) -> None:
+def test_what_was_returned_needs_no_look(place: Channel) -> None:
     """Given messages behind a slow job, if all are returned, then the worker isn't asked to look."""
-    child = office.child()
-    office.reserve(child, 3)
-    child.record.start_next(monotonic() - 1, 1)
-    Watch(office.team).tick(monotonic())
-    assert not child.record.take_reconcile()
-    assert len(office.store.reserved()) == 1
+    child = place.child()
+    place.reserve(child, 3)
+    child.slot.start_next(monotonic() - 1, 1)
+    Watchdog(place.channel).tick(monotonic())
+    assert not child.slot.take_reconcile()
+    assert len(place.store.reserved()) == 1
 
 
 # ---- children with several jobs at once
 
 
-def test_a_child_that_leaves_is_given_what_the_others_need(office: Office, process: subprocess.Popen[bytes]) -> None:
+def test_a_child_that_leaves_is_given_what_the_others_need(place: Channel, process: subprocess.Popen[bytes]) -> None:
     """Given a stuck job in a child that says that it leaves, then its place is free, and it has until the others must end."""
-    child = office.child()
-    office.crowd(child, 3, deadlines=(98.5, 0.0, 120.0), now=monotonic())
+    child = place.child()
+    place.crowd(child, 3, deadlines=(98.5, 0.0, 120.0), now=monotonic())
     child.pid = process.pid
-    child.record.set_phase(Phase.LEAVING)
-    watch = Watch(office.team)
+    child.slot.set_phase(Phase.LEAVING)
+    watch = Watchdog(place.channel)
     watch.tick(100.0)
     watch.tick(101.0)
     assert (child.leaving, child.killed_for) == (True, None)
@@ -156,12 +156,12 @@ def test_a_child_that_leaves_is_given_what_the_others_need(office: Office, proce
     assert process.poll() is None
 
 
-def test_a_child_that_does_not_notice_is_killed(office: Office, process: subprocess.Popen[bytes]) -> None:
+def test_a_child_that_does_not_notice_is_killed(place: Channel, process: subprocess.Popen[bytes]) -> None:
     """Given a stuck job in a child that says nothing, then it gets a moment more than the grace, and is killed for that job alone."""
-    child = office.child()
-    late, _ = office.crowd(child, 2, deadlines=(98.9, 0.0), now=monotonic())
+    child = place.child()
+    late, _ = place.crowd(child, 2, deadlines=(98.9, 0.0), now=monotonic())
     child.pid = process.pid
-    watch = Watch(office.team)
+    watch = Watchdog(place.channel)
     watch.tick(100.0)
     assert child.killed_for is None
     assert watch.due <= 100.1
@@ -170,27 +170,27 @@ def test_a_child_that_does_not_notice_is_killed(office: Office, process: subproc
     assert process.wait(5) == -9
 
 
-def test_a_child_that_has_done_its_share_only_leaves(office: Office) -> None:
+def test_a_child_that_has_done_its_share_only_leaves(place: Channel) -> None:
     """Given a child that leaves with a job that isn't late, then its place is free, and nobody kills it."""
-    child = office.child()
-    office.crowd(child, 1, deadlines=(0.0,))
-    child.record.set_phase(Phase.LEAVING)
-    Watch(office.team).tick(100.0)
+    child = place.child()
+    place.crowd(child, 1, deadlines=(0.0,))
+    child.slot.set_phase(Phase.LEAVING)
+    Watchdog(place.channel).tick(100.0)
     assert (child.leaving, child.kill_at) == (True, None)
 
 
-def test_what_a_blocked_child_does_not_start_goes_back(office: Office) -> None:
+def test_what_a_blocked_child_does_not_start_goes_back(place: Channel) -> None:
     """Given a job that runs for a second and two lanes that aren't started, then those two wait again, in order."""
-    child = office.child()
-    messages = office.crowd(child, 3, deadlines=(0.0,), now=monotonic() - 1)
-    Watch(office.team).tick(monotonic())
-    assert office.store.raw(State.WAITING) == [message.raw for message in messages[1:]]
-    assert not child.record.claim(1, monotonic(), 1)
+    child = place.child()
+    messages = place.crowd(child, 3, deadlines=(0.0,), now=monotonic() - 1)
+    Watchdog(place.channel).tick(monotonic())
+    assert place.store.raw(State.WAITING) == [message.raw for message in messages[1:]]
+    assert not child.slot.claim(1, monotonic(), 1)
 
 
-def test_a_stop_after_leaving_still_reaches_the_child(office: Office, process: subprocess.Popen[bytes]) -> None:
+def test_a_stop_after_leaving_still_reaches_the_child(place: Channel, process: subprocess.Popen[bytes]) -> None:
     """Given a child that leaves and may take an hour, if the worker stops, then it is told, and gets no more than the stop_timeout."""
-    child = office.child()
+    child = place.child()
     child.pid = process.pid
     child.leave(4000.0)
     child.ask_to_stop(130.0)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from taskq.clock import monotonic
-from taskq.scoreboard.slot import Records
+from taskq.scoreboard.slot import Scoreboard
 from taskq.worker.concurrent.lane import REFUSED, Lane, Said, Tools
 from taskq.worker.concurrent.threads import ThreadExecutor
-from taskq.worker.concurrent.timers import Alarm
+from taskq.worker.concurrent.timers import Timers
 from taskq.worker.execute.async_runner import BROKEN_OFF
 from taskq.worker.execute.verdict import Verdict
 from tests.worker.conftest import Bench
@@ -23,10 +23,10 @@ class FakeDesk:
     """Notes what is said."""
 
     def __init__(self) -> None:
-        self.said: list[Verdict | Said] = []
+        self.event: list[Verdict | Said] = []
 
-    def say(self, lane: Lane, said: Verdict | Said) -> None:
-        self.said.append(said)
+    def add(self, lane: Lane, event: Verdict | Said) -> None:
+        self.event.append(event)
 
     def stuck(self, lane: Lane, run: int) -> None: ...
 
@@ -41,17 +41,17 @@ def test_a_task_that_is_broken_off_is_answered_for_once(bench: Bench, has_begun:
         await asyncio.sleep(60)
 
     message = bench.pack(bench.queue.job(name="work")(work).bind())
-    record = Records([multiprocessing.get_context("fork").Lock()])[0]
-    record.lanes.open(1)
-    record.set_beat(monotonic())
-    record.lease = 10.0
-    record.lanes.reserve([(0, message.id)], monotonic())
-    desk = FakeDesk()
+    slot = Scoreboard([multiprocessing.get_context("fork").Lock()])[0]
+    slot.lanes.open(1)
+    slot.set_beat(monotonic())
+    slot.lease = 10.0
+    slot.lanes.reserve([(0, message.id)], monotonic())
+    sink = FakeDesk()
 
     async def scene() -> None:
-        loop, alarm = asyncio.get_running_loop(), Alarm()
-        executor: Any = ThreadExecutor(loop, alarm)
-        lane = Lane(0, Tools(bench.opener(), executor, record, alarm, loop, "w1", 3, lambda: None), desk)
+        loop, timers = asyncio.get_running_loop(), Timers()
+        executor: Any = ThreadExecutor(loop, timers)
+        lane = Lane(0, Tools(bench.unpacker(), executor, slot, timers, loop, "w1", 3, lambda: None), sink)
         lane.take(message, Context())
         lane.begin_on_loop()
         if has_begun:
@@ -60,4 +60,4 @@ def test_a_task_that_is_broken_off_is_answered_for_once(bench: Bench, has_begun:
         await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()}, timeout=10)  # type: ignore[type-var]
 
     asyncio.run(scene())
-    assert (desk.said, ran) == (([BROKEN_OFF], [1]) if has_begun else ([REFUSED], []))
+    assert (sink.event, ran) == (([BROKEN_OFF], [1]) if has_begun else ([REFUSED], []))

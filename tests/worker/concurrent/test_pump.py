@@ -8,16 +8,16 @@ from typing import Any
 from taskq.worker.concurrent.pump import Pump
 
 
-def _pump(heard: list[bytes], held: list[str]) -> tuple[Pump, list[Any]]:
-    """A pump whose parts note what it does: its ear has heard something, and its reserved list holds something."""
+def _pump(received: list[bytes], held: list[str]) -> tuple[Pump, list[Any]]:
+    """A pump whose parts note what it does: its blocking reserve has returned something, and its reserved list holds something."""
     did: list[Any] = []
     pump = object.__new__(Pump)
     parts: dict[str, Any] = {
-        "_ear": SimpleNamespace(command="BLMOVE", close=lambda: heard),
-        "_till": SimpleNamespace(flush=lambda: did.append("flush")),
+        "_blocking": SimpleNamespace(command="BLMOVE", close=lambda: received),
+        "_completions": SimpleNamespace(flush=lambda: did.append("flush")),
         "_settler": SimpleNamespace(restore=lambda messages: did.append(("restore", messages))),
         "_intake": SimpleNamespace(reconcile=lambda known: held),
-        "_roster": SimpleNamespace(known=()),
+        "_lanes": SimpleNamespace(known=()),
         "_begin": lambda messages: did.append(("begin", messages)),
     }
     for name, part in parts.items():
@@ -25,15 +25,15 @@ def _pump(heard: list[bytes], held: list[str]) -> tuple[Pump, list[Any]]:
     return pump, did
 
 
-def test_what_was_heard_before_a_look_is_begun_only_when_the_list_still_holds_it() -> None:
+def test_what_was_received_before_a_look_is_begun_only_when_the_list_still_holds_it() -> None:
     """Given a worker that was given up while it was frozen, if a message reaches it late, then it begins only what is still its own."""
     pump, did = _pump([b"late"], [])
     pump._reconcile()
     assert did == ["flush", ("restore", [b"late"]), ("begin", [])]
 
 
-def test_a_look_without_anything_heard_puts_nothing_back() -> None:
-    """Given an ear that has heard nothing, then what the reserved list holds is begun, and nothing is stored."""
+def test_a_look_without_a_message_puts_nothing_back() -> None:
+    """Given a blocking reserve that has returned nothing, then what the reserved list holds is begun, and nothing is stored."""
     pump, did = _pump([], ["ours"])
     pump._reconcile()
     assert did == ["flush", ("begin", ["ours"])]

@@ -13,7 +13,7 @@ import pytest
 
 from taskq.errors import JobCancelled, JobTimeout
 from taskq.worker.concurrent.threads import Interrupt, ThreadExecutor
-from taskq.worker.concurrent.timers import Alarm
+from taskq.worker.concurrent.timers import Timers
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 @pytest.fixture
 def executor(loop: asyncio.AbstractEventLoop) -> ThreadExecutor:
     """One that awaits on that loop."""
-    return ThreadExecutor(loop, Alarm())
+    return ThreadExecutor(loop, Timers())
 
 
 def spin(seconds: float) -> str:
@@ -86,22 +86,22 @@ def test_the_exception_never_hits_the_next_call(executor: ThreadExecutor) -> Non
     """Given hundreds of calls that end in the very moment of their limits, then each ends well or by its limit, and none by another's."""
 
     def many() -> list[str]:
-        told = []
+        announced = []
         for number in range(300):
             limit = 0.0005 + number % 7 * 0.00005
             try:
-                told.append(executor.execute(spin, (0.0006,), {}, limit))
+                announced.append(executor.execute(spin, (0.0006,), {}, limit))
             except JobTimeout as error:
-                told.append(str(error))
+                announced.append(str(error))
             # Without a limit of its own nothing may arrive here.
-            told.append(executor.execute(spin, (0.00005,), {}, 0.0))
-        return told
+            announced.append(executor.execute(spin, (0.00005,), {}, 0.0))
+        return announced
 
     with ThreadPoolExecutor(2) as pool:
-        told = [text for future in [pool.submit(many), pool.submit(many)] for text in future.result()]
-    assert len(told) == 1200
-    assert told[1::2] == ["done"] * 600
-    assert all(text == "done" or "longer than its handle_timeout" in text for text in told)
+        announced = [text for future in [pool.submit(many), pool.submit(many)] for text in future.result()]
+    assert len(announced) == 1200
+    assert announced[1::2] == ["done"] * 600
+    assert all(text == "done" or "longer than its handle_timeout" in text for text in announced)
 
 
 def test_a_cancel_between_the_call_and_what_it_returned_to_be_awaited_arrives(
@@ -123,19 +123,19 @@ def test_a_cancel_between_the_call_and_what_it_returned_to_be_awaited_arrives(
 
 def test_the_limit_ends_a_call_that_has_swallowed_its_cancel(executor: ThreadExecutor) -> None:
     """Given a call that is cancelled and goes on, when its limit is over, then JobTimeout is raised in it all the same."""
-    thread, told = threading.get_ident(), []
+    thread, announced = threading.get_ident(), []
 
     def go_on() -> None:
         try:
             spin(10)
         except JobCancelled:
-            told.append("cancelled")
+            announced.append("cancelled")
         spin(10)
 
-    Alarm().set(time.monotonic() + 0.1, lambda: executor.cancel(thread))
+    Timers().set(time.monotonic() + 0.1, lambda: executor.cancel(thread))
     with pytest.raises(JobTimeout, match="longer than its handle_timeout"):
         executor.execute(go_on, (), {}, 0.4)
-    assert told == ["cancelled"]
+    assert announced == ["cancelled"]
     assert executor.execute(spin, (0.05,), {}, 0.0) == "done"
 
 
@@ -148,17 +148,17 @@ def _acquire(end: float, module: str = "logging") -> None:
 
 def test_who_is_taking_a_lock_is_not_hit_before_it_has_it(executor: ThreadExecutor) -> None:
     """Given a call over its limit that waits for a lock of logging, then JobTimeout comes after that: else it would stay locked."""
-    told = []
+    announced = []
 
     def log() -> None:
         end = time.monotonic() + 0.3
         _acquire(end)
-        told.append("has it")
+        announced.append("has it")
         spin(10)
 
     with pytest.raises(JobTimeout):
         executor.execute(log, (), {}, 0.05)
-    assert told == ["has it"]
+    assert announced == ["has it"]
 
 
 def test_who_takes_a_lock_for_too_long_is_hit_all_the_same(executor: ThreadExecutor) -> None:
@@ -210,23 +210,23 @@ def test_what_was_not_raised_yet_is_taken_back() -> None:
 
 def test_bells_ring_in_their_order_and_not_when_cancelled() -> None:
     """Given bells set out of order, of which many are cancelled, then the others ring in the order of their times."""
-    alarm, done = Alarm(), threading.Event()
+    timers, done = Timers(), threading.Event()
     rung: list[object] = []
     now = time.monotonic()
-    cancelled = [alarm.set(now + 0.03, lambda: rung.append("cancelled")) for _ in range(500)]
-    alarm.set(now + 0.08, lambda: (rung.append(3), done.set()))
-    alarm.set(now + 0.02, lambda: rung.append(1))
-    alarm.set(now + 0.04, lambda: int("x"))  # raises, and harms nobody
-    alarm.set(now + 0.06, lambda: rung.append(2))
-    for bell in cancelled:
-        alarm.cancel(bell)
+    cancelled = [timers.set(now + 0.03, lambda: rung.append("cancelled")) for _ in range(500)]
+    timers.set(now + 0.08, lambda: (rung.append(3), done.set()))
+    timers.set(now + 0.02, lambda: rung.append(1))
+    timers.set(now + 0.04, lambda: int("x"))  # raises, and harms nobody
+    timers.set(now + 0.06, lambda: rung.append(2))
+    for timer in cancelled:
+        timers.cancel(timer)
     assert done.wait(10)
     assert rung == [1, 2, 3]
 
 
 def test_cancelled_bells_are_forgotten() -> None:
     """Given thousands of limits of an hour that are all cancelled, as of quick jobs, then few are kept."""
-    alarm = Alarm()
+    timers = Timers()
     for _ in range(5000):
-        alarm.cancel(alarm.set(time.monotonic() + 3600, lambda: None))
-    assert len(alarm._bells) < 200
+        timers.cancel(timers.set(time.monotonic() + 3600, lambda: None))
+    assert len(timers._bells) < 200

@@ -57,35 +57,35 @@ def _done(driver: FakeDriver) -> list[float]:
 def test_few_are_sent_and_the_newest_one_always(report: Report, driver: FakeDriver) -> None:
     """Given many reports in a moment, then few are sent, and the newest of them soon, though the job tells nothing more."""
     for number in range(1000):
-        report.tell(number, None, "")
+        report.update(number, None, "")
     wait_until(lambda: _done(driver)[-1:] == [999])
     assert len(driver.sent) < 10
 
 
 def test_the_last_is_sent_before_the_job_is_settled(report: Report, driver: FakeDriver) -> None:
     """Given a job that tells something at its very end, then that is sent at once, and once."""
-    report.tell(1, None, "")
+    report.update(1, None, "")
     wait_until(lambda: _done(driver) == [1])
-    report.tell(11, 20, "nearly")
+    report.update(11, 20, "nearly")
     report.flush()
     report.flush()
     assert _done(driver)[-1] == 11
     last = driver.sent[-1]
     assert last is not None
     assert (last.total, last.message, last.attempt) == (20, "nearly", 2)
-    report.tell(12, 20, "")
+    report.update(12, 20, "")
     wait_until(lambda: _done(driver)[-1] == 12)
     assert _done(driver) == [1, 11, 12]
 
 
 def test_an_event_loop_goes_on_while_the_last_is_sent(report: Report, driver: FakeDriver) -> None:
     """Given a server that hangs, if a coroutine job ends, then others run beside it, and a cancel doesn't keep the last from being sent."""
-    report.tell(1, None, "")
+    report.update(1, None, "")
     wait_until(lambda: _done(driver) == [1])
     driver.may_go.clear()
 
     async def end() -> None:
-        report.tell(2, None, "the last")
+        report.update(2, None, "the last")
         await report.aflush()
 
     async def scene() -> None:
@@ -108,25 +108,25 @@ def test_a_server_that_doesn_t_take_it_is_left_alone(
     """Given a server that is away or full, when progress is told, then the job goes on, and the server is asked again only later."""
     monkeypatch.setattr(reporter, "monotonic", lambda: 100.0)
     driver.error = error
-    report.tell(1, None, "")
+    report.update(1, None, "")
     report.flush()
     driver.error = None
-    report.tell(2, None, "")
+    report.update(2, None, "")
     report.flush()
     assert _done(driver) == []
     monkeypatch.setattr(reporter, "monotonic", lambda: 106.0)
-    report.tell(3, None, "")
+    report.update(3, None, "")
     report.flush()
     assert _done(driver) == [3]
 
 
 def test_a_forked_copy_sends_nothing(report: Report, driver: FakeDriver) -> None:
     """Given a job that forks, if the copy tells its progress, then it writes nothing into the connection of its parent."""
-    report.tell(1, None, "")
+    report.update(1, None, "")
     wait_until(lambda: _done(driver) == [1])
     pid = os.fork()
     if pid == 0:
-        report.tell(2, None, "")
+        report.update(2, None, "")
         report.flush()
         os._exit(len(driver.sent))
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
@@ -148,23 +148,23 @@ def test_a_forked_copy_sends_nothing(report: Report, driver: FakeDriver) -> None
 def test_what_is_no_progress_is_refused(report: Report, driver: FakeDriver, args: Any, text: str) -> None:
     """Given values that make no progress, then the error names which."""
     with pytest.raises(ValueError, match=text):
-        report.tell(*args)
+        report.update(*args)
     report.flush()
     assert driver.sent == []
 
 
 def test_what_can_not_be_stored_as_it_is_is_stored_as_it_can(report: Report, driver: FakeDriver) -> None:
     """Given a number beyond 64 bits and the name of a file that is no UTF-8, then both are sent, and what follows too."""
-    report.tell(2**70, 2**71, "a\udcff")
+    report.update(2**70, 2**71, "a\udcff")
     report.flush()
     assert driver.sent == [Progress(2.0**70, 2.0**71, "a\\udcff", driver.sent[0].at_ms if driver.sent[0] else 0, 2)]
-    report.tell(3, None, "")
+    report.update(3, None, "")
     wait_until(lambda: _done(driver)[-1] == 3)
 
 
 def test_a_long_message_is_cut(report: Report, driver: FakeDriver) -> None:
     """Given a message of a million letters, then its beginning is sent."""
-    report.tell(1, None, "x" * 1_000_000)
+    report.update(1, None, "x" * 1_000_000)
     report.flush()
     assert driver.sent[0] is not None
     assert len(driver.sent[0].message) == reporter.MESSAGE_LIMIT

@@ -14,7 +14,7 @@ from taskq.wire.codec import check_serializer
 from taskq.wire.ending import Ending, read_ending, value_of
 from taskq.wire.history import pack_record, record_of
 from taskq.wire.signing import result_signer
-from taskq.worker.execute.results import CannotKeep, Keeper
+from taskq.worker.execute.results import CannotKeep, ResultPacker
 from taskq.worker.execute.runner import Runner
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
 from tests.worker.conftest import Bench
@@ -117,7 +117,7 @@ def test_a_signed_queue_signs_its_results() -> None:
     executor = FakeExecutor()
     executor.result = 5
     message = bench.pack(job.bind())
-    verdict = Runner(bench.opener(), executor, FakeWatcher(), "w1", 3).run(message, 100.0, 1234)
+    verdict = Runner(bench.unpacker(), executor, FakeWatcher(), "w1", 3).run(message, 100.0, 1234)
     assert verdict.kept is not None
     assert value_of(read_ending(verdict.kept.data, message.id, result_signer(bench.queue.settings, "queue")), "1") == 5
     with pytest.raises(SignatureError):
@@ -127,14 +127,14 @@ def test_a_signed_queue_signs_its_results() -> None:
 def test_a_result_over_the_limit_can_t_be_kept() -> None:
     """Given a limit, then a value with more bytes is refused with both numbers."""
     with pytest.raises(CannotKeep, match=r"102 bytes, over max_message_size = 100"):
-        Keeper(None, 100).value(check_serializer("json"), "x" * 100)
+        ResultPacker(None, 100).value(check_serializer("json"), "x" * 100)
 
 
 def test_code_that_another_python_returned_is_never_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a result that holds code of another minor version, then it is refused before it is unpickled: that could crash."""
     with monkeypatch.context() as patched:
         patched.setattr("taskq.wire.codec.PYTHON", "3.99")
-        ending = Keeper(None, 10_000).done(check_serializer("pickle"), lambda: 5, 1, "w1")
+        ending = ResultPacker(None, 10_000).done(check_serializer("pickle"), lambda: 5, 1, "w1")
     with pytest.raises(ResultError, match=r"returned by Python 3\.99 as code"):
         value_of(ending, "1")
-    assert value_of(Keeper(None, 10_000).done(check_serializer("pickle"), lambda: 5, 1, "w1"), "1")() == 5
+    assert value_of(ResultPacker(None, 10_000).done(check_serializer("pickle"), lambda: 5, 1, "w1"), "1")() == 5

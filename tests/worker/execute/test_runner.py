@@ -28,18 +28,20 @@ def stage() -> Stage:
 
 
 @pytest.fixture
-def heard() -> Any:
-    """What listeners hear, as (event, attempt, error, delay)."""
-    told: list[tuple[str, int, str | None, float | None]] = []
+def emitted() -> Any:
+    """The events that listeners received, as (event, attempt, error, delay)."""
+    described: list[tuple[str, int, str | None, float | None]] = []
     names = ("before", "after", "retry", "failed", "timeout")
 
     def listener(name: str) -> Callable[[events.JobEvent], None]:
-        return lambda event: told.append((name, event.context.attempt, type(event.error).__name__ if event.error else None, event.delay))
+        return lambda event: described.append(
+            (name, event.context.attempt, type(event.error).__name__ if event.error else None, event.delay)
+        )
 
     listeners = [(getattr(events, name), listener(name)) for name in names]
     for signal, receiver in listeners:
         signal.connect(receiver)
-    yield told
+    yield described
     for signal, receiver in listeners:
         signal.disconnect(receiver)
 
@@ -88,7 +90,7 @@ def test_one_that_is_cancelled_on_its_way_into_the_executor_is_not_called(bench:
             runner.cancelled = {message.id: "ops"}
             return function(*args, **kwargs)
 
-    runner = AsyncRunner(bench.opener(), Late(), FakeWatcher(), "w1", MAX_CRASHES)
+    runner = AsyncRunner(bench.unpacker(), Late(), FakeWatcher(), "w1", MAX_CRASHES)
     message = bench.pack(job.bind())
     verdict = runner.run(message, 100.0, 1234)
     assert verdict.kept is not None
@@ -107,7 +109,7 @@ def test_one_that_is_cancelled_on_its_way_into_the_executor_is_not_called(bench:
 def test_the_supervisor_is_told_before_the_job_runs(stage: Stage) -> None:
     """Given a job without a limit, then its name and start are told, once, without a deadline."""
     stage.run()
-    assert stage.watcher.told == [("work", 1234, 0.0, -1)]
+    assert stage.watcher.described == [("work", 1234, 0.0, -1)]
 
 
 def test_the_deadline_begins_and_ends_with_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +117,7 @@ def test_the_deadline_begins_and_ends_with_the_job(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("taskq.worker.execute.runner.monotonic", lambda: 150.0)
     stage = Stage(handle_timeout=2)
     stage.run()
-    assert stage.watcher.told == [("work", 1234, 152.0, 5000), ("work", 1234, 0.0, -1)]
+    assert stage.watcher.described == [("work", 1234, 152.0, 5000), ("work", 1234, 0.0, -1)]
     assert stage.executor.calls[0][3] == 2.0
 
 
@@ -127,7 +129,7 @@ def test_a_kill_at_the_limit_follows_the_policy(options: dict[str, Any], attempt
     """Given a limit, then the supervisor is told what follows if it has to kill: what JobTimeout would lead to."""
     stage = Stage(handle_timeout=2, **options)
     stage.run(attempts=attempts)
-    assert stage.watcher.told[0][3] == retry_ms
+    assert stage.watcher.described[0][3] == retry_ms
 
 
 def test_on_fail_has_a_deadline_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +139,7 @@ def test_on_fail_has_a_deadline_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("taskq.worker.execute.runner.monotonic", lambda: 300.0)
     assert verdict.announce is not None
     verdict.announce()
-    job, _, deadline, retry_ms = stage.watcher.told[-1]
+    job, _, deadline, retry_ms = stage.watcher.described[-1]
     assert (job, deadline, retry_ms) == ("work", 302.0, -1)
     assert stage.executor.calls[1][3] == 2.0
 
@@ -166,9 +168,9 @@ def test_an_exhausted_message_is_settled_without_a_run(
     assert stage.executor.calls == []
     assert verdict.announce is not None
     verdict.announce()
-    ((_, (told,), _, _),) = stage.executor.calls
-    assert type(told) is error
-    assert str(told) == "it was killed"
+    ((_, (described,), _, _),) = stage.executor.calls
+    assert type(described) is error
+    assert str(described) == "it was killed"
     assert stage.executor.seen[0].attempt <= stage.executor.seen[0].max_attempts
 
 
@@ -238,13 +240,13 @@ def test_unpickling_that_exits_is_a_failure(stage: Stage) -> None:
 # ---- who is told
 
 
-def test_events_of_a_run(stage: Stage, heard: list[Any]) -> None:
+def test_events_of_a_run(stage: Stage, emitted: list[Any]) -> None:
     """Given runs of every kind, then listeners hear before each run, and then what became of it, once it is settled."""
     for result, head in [(None, {}), (Drop(), {}), (ValueError(), {}), (ValueError(), {"attempts": 2}), (JobTimeout(), {"attempts": 2})]:
         verdict = stage.run(result, **head)
         if verdict.announce is not None:
             verdict.announce()
-    assert heard == [
+    assert emitted == [
         ("before", 1, None, None),
         ("after", 1, None, None),
         ("before", 1, None, None),
@@ -259,13 +261,13 @@ def test_events_of_a_run(stage: Stage, heard: list[Any]) -> None:
     ]
 
 
-def test_a_kill_at_the_limit_is_told_as_a_timeout(stage: Stage, heard: list[Any]) -> None:
+def test_a_kill_at_the_limit_is_told_as_a_timeout(stage: Stage, emitted: list[Any]) -> None:
     """Given a message whose last run was killed at its limit, then listeners hear of a timeout and of the failure."""
     past = pack_record(record_of("timeout", "w0", 0, "killed"))
     verdict = stage.run(attempts=3, history=past)
     assert verdict.announce is not None
     verdict.announce()
-    assert heard == [("timeout", 3, "JobTimeout", None), ("failed", 3, "JobTimeout", None)]
+    assert emitted == [("timeout", 3, "JobTimeout", None), ("failed", 3, "JobTimeout", None)]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), SystemExit(1), KeyboardInterrupt()])

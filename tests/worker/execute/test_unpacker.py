@@ -14,8 +14,8 @@ from taskq.errors import ArgumentsError, MalformedMessage, SignatureError, Unsup
 from taskq.jobs.builtin import OBJECT, object_call
 from taskq.wire.codec import PYTHON
 from taskq.wire.message import Flag, Message, encode, make_body, new_id, wrap_foreign
-from taskq.worker.execute.run import Plan
-from taskq.worker.execute.unpacker import Opener, UnknownHere
+from taskq.worker.execute.run import Run
+from taskq.worker.execute.unpacker import UnknownHere, Unpacker
 from tests.worker.conftest import Bench
 
 
@@ -23,18 +23,18 @@ def add(a: int, b: int = 2) -> int:
     return a + b
 
 
-def plan(opener: Opener, message: Message) -> Plan:
+def run(unpacker: Unpacker, message: Message) -> Run:
     """Go all the way."""
-    body = opener.read(message)
-    job = opener.find(body.job)
-    return opener.plan(message, body, job, opener.policy(job, body.options))
+    body = unpacker.read(message)
+    job = unpacker.find(body.job)
+    return unpacker.run(message, body, job, unpacker.policy(job, body.options))
 
 
 def test_a_call_comes_out_as_it_was_bound(bench: Bench) -> None:
     """Given a packed call, then function, arguments and context are what was pushed."""
     job = bench.queue.job(name="add")(add)
     message = bench.pack(job.bind(1, b=3))
-    found = plan(bench.opener(), message)
+    found = run(bench.unpacker(), message)
     assert (found.name, found.function, found.args, found.kwargs) == ("add", add, (1,), {"b": 3})
     context = found.context
     assert (context.id, context.job, context.channel, context.attempt, context.max_attempts) == (message.hex_id, "add", "default", 1, 3)
@@ -45,7 +45,7 @@ def test_the_attempt_is_counted_from_the_head(bench: Bench) -> None:
     """Given a message that has failed twice, then its next run is attempt 3."""
     job = bench.queue.job(name="add")(add)
     message = Message(bench.pack(job.bind(1)).changed(attempts=2))
-    assert plan(bench.opener(), message).context.attempt == 3
+    assert run(bench.unpacker(), message).context.attempt == 3
 
 
 CHANNEL = {"default": {"max_attempts": 7, "retry_seconds": [1, 2], "handle_timeout": 9}}
@@ -70,7 +70,7 @@ def test_the_push_wins_over_the_job_and_the_job_over_the_channel(
     """Given options at the channel, the job and the push, then the nearest counts."""
     bench = Bench(channels=CHANNEL)
     job = bench.queue.job(name="add", **job_options)(add)
-    found = plan(bench.opener(), bench.pack(job.options(**push_options).bind(1)))
+    found = run(bench.unpacker(), bench.pack(job.options(**push_options).bind(1)))
     assert (found.policy.max_attempts, found.timeout) == (attempts, timeout)
     assert [found.policy.delay_after(attempt) for attempt in range(1, min(4, attempts))] == waits
 
@@ -78,15 +78,15 @@ def test_the_push_wins_over_the_job_and_the_job_over_the_channel(
 def test_one_push_leaves_the_others_alone(bench: Bench) -> None:
     """Given a message with options of its own, then the next message of the same job has the job's again."""
     job = bench.queue.job(name="add", max_attempts=2)(add)
-    opener = bench.opener()
-    assert plan(opener, bench.pack(job.options(max_attempts=9).bind(1))).policy.max_attempts == 9
-    assert plan(opener, bench.pack(job.bind(1))).policy.max_attempts == 2
+    unpacker = bench.unpacker()
+    assert run(unpacker, bench.pack(job.options(max_attempts=9).bind(1))).policy.max_attempts == 9
+    assert run(unpacker, bench.pack(job.bind(1))).policy.max_attempts == 2
 
 
 def test_exceptions_of_the_job_are_in_the_policy(bench: Bench) -> None:
     """Given retry_on and give_up_on, then the policy knows them."""
     job = bench.queue.job(name="add", retry_on=OSError, give_up_on=FileNotFoundError)(add)
-    policy = plan(bench.opener(), bench.pack(job.bind(1))).policy
+    policy = run(bench.unpacker(), bench.pack(job.bind(1))).policy
     assert policy.delay_after(1, PermissionError()) is not None
     assert policy.delay_after(1, FileNotFoundError()) is None
     assert policy.delay_after(1, ValueError()) is None
@@ -104,21 +104,21 @@ def test_who_is_told_of_a_failure(bench: Bench) -> None:
         def handle(self) -> None: ...
 
     job = bench.queue.job(name="add", on_fail=print)(add)
-    opener = bench.opener()
-    assert plan(opener, bench.pack(job.bind(1))).on_fail is print
+    unpacker = bench.unpacker()
+    assert run(unpacker, bench.pack(job.bind(1))).on_fail is print
     built_in = bench.queue.jobs.get(OBJECT)
     assert built_in is not None
-    told = plan(opener, bench.pack(object_call(built_in, Told(), 0)))
-    assert told.on_fail is not None
-    assert told.context.job.endswith("Told")
-    assert plan(opener, bench.pack(object_call(built_in, Untold(), 0))).on_fail is None
+    latest = run(unpacker, bench.pack(object_call(built_in, Told(), 0)))
+    assert latest.on_fail is not None
+    assert latest.context.job.endswith("Told")
+    assert run(unpacker, bench.pack(object_call(built_in, Untold(), 0))).on_fail is None
 
 
 def test_an_unknown_job_is_told_from_a_broken_one(bench: Bench) -> None:
     """Given a message of a job that isn't registered, then that is an error of its own: another worker may know it."""
     message = Message(encode(new_id(), make_body("os:system", b"\x80\x05).")))
     with pytest.raises(UnknownHere, match="no worker of this version knows the job 'os:system'"):
-        plan(bench.opener(), message)
+        run(bench.unpacker(), message)
 
 
 def test_a_newer_version_is_told_from_a_broken_one(bench: Bench) -> None:
@@ -126,7 +126,7 @@ def test_a_newer_version_is_told_from_a_broken_one(bench: Bench) -> None:
     job = bench.queue.job(name="add")(add)
     raw = bench.pack(job.bind(1)).raw
     with pytest.raises(UnsupportedVersion):
-        bench.opener().read(Message(b"\x02" + raw[1:]))
+        bench.unpacker().read(Message(b"\x02" + raw[1:]))
 
 
 def test_arguments_that_no_longer_fit(bench: Bench) -> None:
@@ -136,7 +136,7 @@ def test_arguments_that_no_longer_fit(bench: Bench) -> None:
     newer = Bench()
     newer.queue.job(name="add")(lambda a: a)
     with pytest.raises(ArgumentsError, match="too many positional arguments"):
-        plan(newer.opener(), message)
+        run(newer.unpacker(), message)
 
 
 class Explosive:
@@ -158,7 +158,7 @@ def test_arguments_that_explode(bench: Bench) -> None:
     job = bench.queue.job(name="add")(add)
     message = bench.pack(job.bind(Explosive(ValueError("boom"))))
     with pytest.raises(MalformedMessage, match="the arguments of add can't be read: ValueError: boom"):
-        plan(bench.opener(), message)
+        run(bench.unpacker(), message)
 
 
 @pytest.mark.parametrize(("wrote", "reads"), [("pickle", "json"), ("json", "msgpack"), ("msgpack", "pickle")])
@@ -168,17 +168,17 @@ def test_another_serializer_is_refused_unread(wrote: str, reads: str) -> None:
     message = there.pack(there.queue.job(name="add")(add).bind(1))
     here.queue.job(name="add")(add)
     with pytest.raises(MalformedMessage, match=f"the arguments are {wrote}, but add takes {reads}"):
-        plan(here.opener(), message)
+        run(here.unpacker(), message)
 
 
 def test_the_serializer_of_the_job_wins(bench: Bench) -> None:
     """Given a job with its own serializer in a queue of pickles, then its messages are read with that."""
     job = bench.queue.job(name="add", serializer="json")(add)
-    assert plan(bench.opener(), bench.pack(job.bind(1))).args == (1,)
+    assert run(bench.unpacker(), bench.pack(job.bind(1))).args == (1,)
 
 
-def _foreign(**told: Any) -> Message:
-    return Message(wrap_foreign(json.dumps(told).encode()))
+def _foreign(**latest: Any) -> Message:
+    return Message(wrap_foreign(json.dumps(latest).encode()))
 
 
 @pytest.mark.parametrize("serializer", ["pickle", "json", "msgpack"])
@@ -186,7 +186,7 @@ def test_a_json_message_is_read_by_every_queue(serializer: str) -> None:
     """Given a JSON message, then it runs whatever the queue's serializer is, with its own number of attempts."""
     bench = Bench(serializer=serializer)
     bench.queue.job(name="add")(add)
-    found = plan(bench.opener(), _foreign(job="add", args=[1], kwargs={"b": 5}, max_attempts=9))
+    found = run(bench.unpacker(), _foreign(job="add", args=[1], kwargs={"b": 5}, max_attempts=9))
     assert (found.args, found.kwargs, found.policy.max_attempts) == ((1,), {"b": 5}, 9)
 
 
@@ -194,9 +194,9 @@ def test_a_json_message_is_read_by_every_queue(serializer: str) -> None:
 def test_a_json_message_is_kept_aside_when_its_job_must_not_run_twice(bench: Bench, on_lost: Any, flag: int) -> None:
     """Given a JSON message of a job that says what happens when its worker dies, then its head will say so; garbage says nothing."""
     bench.queue.job(name="add", on_lost=on_lost)(add)
-    opener = bench.opener()
-    assert opener.loss_flag(b'{"job": "add", "args": [1]}') == flag
-    assert [opener.loss_flag(raw) for raw in (b'{"job": "unknown"}', b"garbage", b"")] == [0, 0, 0]
+    unpacker = bench.unpacker()
+    assert unpacker.loss_flag(b'{"job": "add", "args": [1]}') == flag
+    assert [unpacker.loss_flag(raw) for raw in (b'{"job": "unknown"}', b"garbage", b"")] == [0, 0, 0]
     assert Message(wrap_foreign(b"{}", flag)).flags == flag
 
 
@@ -204,7 +204,7 @@ def test_a_json_message_is_kept_aside_when_its_job_must_not_run_twice(bench: Ben
 def test_a_json_message_can_not_run_the_built_in_jobs(bench: Bench, job: str) -> None:
     """Given a JSON message that names a built-in job, then it is refused."""
     with pytest.raises(MalformedMessage, match=f"a JSON message can't run {job}"):
-        plan(bench.opener(), _foreign(job=job, args=["x"]))
+        run(bench.unpacker(), _foreign(job=job, args=["x"]))
 
 
 @pytest.mark.parametrize(
@@ -223,14 +223,14 @@ def test_options_that_can_not_be(bench: Bench, options: dict[str, Any], reason: 
     bench.queue.job(name="add")(add)
     message = Message(encode(new_id(), make_body("add", b"\x80\x05K\x01\x85.", 0, options)))
     with pytest.raises(MalformedMessage, match=reason):
-        bench.opener().read(message)
+        bench.unpacker().read(message)
 
 
 def test_options_of_a_newer_version_are_passed_over(bench: Bench) -> None:
     """Given an option that only a newer taskq knows, then the message runs all the same."""
     bench.queue.job(name="add")(add)
     message = Message(encode(new_id(), make_body("add", b"\x80\x05K\x01\x85.", 0, {"colour": "red", "max_attempts": 2})))
-    assert plan(bench.opener(), message).policy.max_attempts == 2
+    assert run(bench.unpacker(), message).policy.max_attempts == 2
 
 
 SECRET = {"secret": "one"}
@@ -251,12 +251,12 @@ def test_signatures_decide_before_anything_is_read(writer: dict[str, Any], reade
     there, here = Bench(**writer), Bench(**reader)
     message = there.pack(there.queue.job(name="add")(add).bind(1))
     here.queue.job(name="add")(add)
-    opener = here.opener()
+    unpacker = here.unpacker()
     if fine:
-        assert plan(opener, message).args == (1,)
+        assert run(unpacker, message).args == (1,)
     else:
         with pytest.raises(SignatureError):
-            opener.read(message)
+            unpacker.read(message)
 
 
 def test_a_json_message_is_refused_where_signatures_count() -> None:
@@ -264,7 +264,7 @@ def test_a_json_message_is_refused_where_signatures_count() -> None:
     bench = Bench(**SECRET)
     bench.queue.job(name="add")(add)
     with pytest.raises(SignatureError, match="isn't signed"):
-        bench.opener().read(_foreign(job="add", args=[1]))
+        bench.unpacker().read(_foreign(job="add", args=[1]))
 
 
 Change = Callable[[bytes], bytes]
@@ -284,7 +284,7 @@ def test_what_decides_the_run_is_signed(change: Change) -> None:
     bench = Bench(**SECRET)
     message = bench.pack(bench.queue.job(name="add")(add).bind(1))
     with pytest.raises(SignatureError):
-        bench.opener().read(Message(change(message.raw)))
+        bench.unpacker().read(Message(change(message.raw)))
 
 
 def test_code_of_another_python_is_never_unpickled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,13 +294,13 @@ def test_code_of_another_python_is_never_unpickled(bench: Bench, monkeypatch: py
     message = bench.pack(job.bind(1, b=lambda: 2))  # type: ignore[arg-type]
     monkeypatch.setattr("taskq.wire.codec._load_pickle", pytest.fail)
     with pytest.raises(MalformedMessage, match=rf"pushed by Python 3\.99 as code.* this is Python {re.escape(PYTHON)}"):
-        plan(bench.opener(), message)
+        run(bench.unpacker(), message)
     monkeypatch.undo()
-    assert plan(bench.opener(), bench.pack(job.bind(1, b=lambda: 2))).kwargs["b"]() == 2  # type: ignore[arg-type]
+    assert run(bench.unpacker(), bench.pack(job.bind(1, b=lambda: 2))).kwargs["b"]() == 2  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [1, "x" * 300, "cloudpickle", max])
 def test_arguments_without_code_say_no_version(bench: Bench, value: Any) -> None:
     """Given arguments that any Python can read, then their message says nothing of its own."""
     job = bench.queue.job(name="add")(add)
-    assert bench.opener().read(bench.pack(job.bind(value))).options is None
+    assert bench.unpacker().read(bench.pack(job.bind(value))).options is None

@@ -86,8 +86,8 @@ def test_the_last_run(stage: Stage, result: Any, state: State, error: str) -> No
     assert verdict.announce is not None
     assert stage.failures == []
     verdict.announce()
-    (told,) = stage.executor.calls[1][1]
-    assert f"{type(told).__name__}: {told}" == error
+    (latest,) = stage.executor.calls[1][1]
+    assert f"{type(latest).__name__}: {latest}" == error
     assert (stage.executor.seen[1].attempt, stage.executor.seen[1].max_attempts) == (3, 3)
 
 

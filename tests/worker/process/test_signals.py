@@ -11,19 +11,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from taskq.worker.process.signals import Waiter
+from taskq.worker.process.signals import SignalWait
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 @pytest.fixture
-def waiter() -> Iterator[Waiter]:
+def signals() -> Iterator[SignalWait]:
     """A waiter; afterwards the handlers and the wake-up descriptor are as before."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     fd = signal.set_wakeup_fd(-1)
-    waiter = Waiter()
-    yield waiter
-    waiter.close()
+    signals = SignalWait()
+    yield signals
+    signals.close()
     for number, handler in before.items():
         signal.signal(number, handler)
     signal.set_wakeup_fd(fd)
@@ -36,40 +36,40 @@ def later(seconds: float, number: int) -> threading.Timer:
     return timer
 
 
-def test_a_readable_socket_ends_the_wait(waiter: Waiter) -> None:
+def test_a_readable_socket_ends_the_wait(signals: SignalWait) -> None:
     """Given a socket on which something arrives, then the wait is over at once, and says so."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.send(b"x")
-        assert waiter.wait(ours.fileno(), 5) is True
+        assert signals.wait(ours.fileno(), 5) is True
 
 
-def test_silence_ends_the_wait_after_its_time(waiter: Waiter) -> None:
+def test_silence_ends_the_wait_after_its_time(signals: SignalWait) -> None:
     """Given a silent socket, then the wait lasts as long as told, and says that nothing came."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         began = time.monotonic()
-        assert waiter.wait(ours.fileno(), 0.05) is False
+        assert signals.wait(ours.fileno(), 0.05) is False
         assert 0.04 < time.monotonic() - began < 2
-    assert not waiter.stopping
+    assert not signals.stopping
 
 
-def test_sigterm_ends_the_wait_at_once_and_for_good(waiter: Waiter) -> None:
+def test_sigterm_ends_the_wait_at_once_and_for_good(signals: SignalWait) -> None:
     """Given SIGTERM during a wait, then it ends, the wish to stop is noted, and no later wait sleeps."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         timer = later(0.05, signal.SIGTERM)
         began = time.monotonic()
-        assert waiter.wait(ours.fileno(), 10) is False
-        assert waiter.stopping
-        assert waiter.wait(ours.fileno(), 10) is False
-        waiter.pause(10)
+        assert signals.wait(ours.fileno(), 10) is False
+        assert signals.stopping
+        assert signals.wait(ours.fileno(), 10) is False
+        signals.pause(10)
         assert time.monotonic() - began < 5
         timer.join()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
-def test_other_signals_do_not_shorten_the_wait(waiter: Waiter, number: signal.Signals) -> None:
+def test_other_signals_do_not_shorten_the_wait(signals: SignalWait, number: signal.Signals) -> None:
     """Given a signal that doesn't mean to stop, then the wait goes on: nobody may take it for a server that doesn't answer."""
     if number is signal.SIGUSR1:
         signal.signal(number, lambda *_: None)
@@ -77,67 +77,67 @@ def test_other_signals_do_not_shorten_the_wait(waiter: Waiter, number: signal.Si
     with ours, theirs:
         timer = later(0.05, number)
         began = time.monotonic()
-        assert waiter.wait(ours.fileno(), 0.3) is False
+        assert signals.wait(ours.fileno(), 0.3) is False
         assert time.monotonic() - began >= 0.29
-        assert not waiter.stopping
+        assert not signals.stopping
         timer.join()
 
 
-def test_a_message_after_such_a_signal_is_still_heard(waiter: Waiter) -> None:
+def test_a_message_after_such_a_signal_is_still_heard(signals: SignalWait) -> None:
     """Given a signal that doesn't mean to stop and then something on the socket, then the wait ends with that."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         timers = [later(0.03, signal.SIGINT), threading.Timer(0.15, theirs.send, (b"x",))]
         timers[1].start()
-        heard = waiter.wait(ours.fileno(), 10)
+        heard = signals.wait(ours.fileno(), 10)
         for timer in timers:
             timer.join()
         assert heard is True
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR2])
-def test_each_handler_of_a_job_is_replaced(waiter: Waiter, number: signal.Signals) -> None:
+def test_each_handler_of_a_job_is_replaced(signals: SignalWait, number: signal.Signals) -> None:
     """Given a job that has set one handler of its own, then after a check it is the worker's again: the next job can be cancelled."""
     told: list[int] = []
-    waiter.on_cancel = lambda number, frame: told.append(number)
+    signals.on_cancel = lambda number, frame: told.append(number)
     before = signal.getsignal(number)
     signal.signal(number, signal.SIG_IGN)
-    waiter.check()
+    signals.check()
     assert signal.getsignal(number) == before
     os.kill(os.getpid(), signal.SIGUSR2)
     assert told == [signal.SIGUSR2]
 
 
-def test_handlers_of_a_job_are_replaced(waiter: Waiter) -> None:
+def test_handlers_of_a_job_are_replaced(signals: SignalWait) -> None:
     """Given a job that has set its own handlers and wake-up descriptor, then after a check SIGTERM stops the worker again."""
-    waiter.check()
+    signals.check()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.set_wakeup_fd(-1)
-    waiter.check()
+    signals.check()
     timer = later(0.05, signal.SIGTERM)
     began = time.monotonic()
-    waiter.pause(10)
-    assert waiter.stopping
+    signals.pause(10)
+    assert signals.stopping
     assert time.monotonic() - began < 5
     timer.join()
 
 
-def test_a_wait_ends_when_a_job_has_taken_the_wake_up_pipe(waiter: Waiter) -> None:
+def test_a_wait_ends_when_a_job_has_taken_the_wake_up_pipe(signals: SignalWait) -> None:
     """Given a job that has taken the wake-up descriptor, then the handler of SIGTERM ends the sleep of another thread."""
     signal.set_wakeup_fd(-1)
-    sleeping = threading.Thread(target=waiter.pause, args=(10,))
+    sleeping = threading.Thread(target=signals.pause, args=(10,))
     began = time.monotonic()
     sleeping.start()
     os.kill(os.getpid(), signal.SIGTERM)
     sleeping.join()
-    assert waiter.stopping
+    assert signals.stopping
     assert time.monotonic() - began < 5
 
 
-def test_a_signal_that_was_held_back_is_heard(waiter: Waiter) -> None:
+def test_a_signal_that_was_held_back_is_heard(signals: SignalWait) -> None:
     """Given SIGTERM that came while it was held back, if a waiter is made, then it knows that it must stop."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
-    other = Waiter()
+    other = SignalWait()
     assert other.stopping
     other.close()

@@ -10,42 +10,42 @@ from collections.abc import Iterator
 import pytest
 
 from taskq.clock import monotonic
-from taskq.scoreboard.slot import Record, Records
+from taskq.scoreboard.slot import Scoreboard, Slot
 from taskq.worker.execute.executor import SyncExecutor
-from taskq.worker.process.signals import Waiter
+from taskq.worker.process.signals import SignalWait
 from taskq.worker.serial.cancel import Canceller
 from tests.worker.stage import Stage
 
 
 @pytest.fixture
-def record() -> Record:
+def slot() -> Slot:
     """That of a worker that runs the message `aaaa...`."""
-    record = Records([multiprocessing.get_context("fork").Lock()])[0]
-    record.begin_batch([b"a" * 16])
-    assert record.start_next(monotonic(), 1)
-    return record
+    slot = Scoreboard([multiprocessing.get_context("fork").Lock()])[0]
+    slot.begin_batch([b"a" * 16])
+    assert slot.start_next(monotonic(), 1)
+    return slot
 
 
 @pytest.fixture
-def waiter() -> Iterator[Waiter]:
+def signals() -> Iterator[SignalWait]:
     """One whose handlers are taken back afterwards."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2, signal.SIGALRM)}
     fd = signal.set_wakeup_fd(-1)
-    waiter = Waiter()
-    yield waiter
-    waiter.close()
+    signals = SignalWait()
+    yield signals
+    signals.close()
     for number, handler in before.items():
         signal.signal(number, handler)
     signal.set_wakeup_fd(fd)
 
 
-def test_only_the_job_that_is_meant_is_cancelled(record: Record, waiter: Waiter) -> None:
+def test_only_the_job_that_is_meant_is_cancelled(slot: Slot, signals: SignalWait) -> None:
     """Given a cancel that comes when another job runs, then nothing happens to that; one that is meant for it tells it."""
     runner = Stage().runner
-    Canceller(waiter, record, runner, SyncExecutor())
-    assert record.notice.put(b"b" * 16, "ops")
+    Canceller(signals, slot, runner, SyncExecutor())
+    assert slot.notice.put(b"b" * 16, "ops")
     os.kill(os.getpid(), signal.SIGUSR2)
     assert runner.cancelled == {}
-    assert record.notice.put(b"a" * 16, "ops")
+    assert slot.notice.put(b"a" * 16, "ops")
     os.kill(os.getpid(), signal.SIGUSR2)
     assert runner.cancelled == {b"a" * 16: "ops"}

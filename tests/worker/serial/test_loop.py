@@ -11,7 +11,7 @@ from taskq import Queue
 from taskq.clock import monotonic
 from taskq.driver.contract import Blame, Rescue
 from taskq.driver.load import load_driver
-from taskq.scoreboard.slot import Records
+from taskq.scoreboard.slot import Scoreboard
 from taskq.supervisor.processes.fork import make_lock
 from taskq.wire.message import Message
 from taskq.worker.execute.verdict import ACKED, Verdict
@@ -75,24 +75,24 @@ class Scene:
         self.queue = Queue(url, channels={prefix: {"lease": LEASE}})
         self.job = self.queue.job(channel=prefix)(lambda: None)
         self.hand = HandWorker(self.queue, prefix)
-        self.record = Records([make_lock()])[0]
-        self.waiter = StubWaiter()
+        self.slot = Scoreboard([make_lock()])[0]
+        self.signals = StubWaiter()
         self.runner = StubRunner()
         settings = self.queue.channel(prefix)
         self.link: Any = load_driver(url, settings).link(5.0)
-        stubs: Any = (self.runner, self.waiter)
+        stubs: Any = (self.runner, self.signals)
         self.loop = Loop(
-            *(self.hand.driver, self.link, stubs[0], self.record),
+            *(self.hand.driver, self.link, stubs[0], self.slot),
             worker=self.hand.name,
             channel=settings,
-            waiter=stubs[1],
+            signals=stubs[1],
             poke=lambda: None,
         )
 
     def heartbeat(self) -> None:
         """What a supervisor does every now and then."""
         self.hand.beat()
-        self.record.set_beat(monotonic())
+        self.slot.set_beat(monotonic())
 
     def close(self) -> None:
         self.link.close()
@@ -111,9 +111,9 @@ def test_it_takes_nothing_while_heartbeats_do_not_get_through(scene: Scene, serv
     """Given a waiting message, if the last heartbeat is older than half the lease, then the message stays where it is."""
     scene.job.push()
     scene.heartbeat()
-    scene.record.set_beat(monotonic() - 0.6 * LEASE)
+    scene.slot.set_beat(monotonic() - 0.6 * LEASE)
     scene.loop.run()
-    assert (scene.runner.ran, scene.waiter.pauses) == ([], 1)
+    assert (scene.runner.ran, scene.signals.pauses) == ([], 1)
     assert server.admin.llen(scene.hand.driver.keys.waiting) == 1
 
 
@@ -127,7 +127,7 @@ def test_what_is_not_started_within_the_lease_is_not_started(scene: Scene, serve
         if number == 4:
             server.admin.zadd(keys.workers, {scene.hand.name: 1})
             scene.hand.sender.call(scene.hand.driver.rescue(Rescue(scene.hand.name, int(LEASE * 1000), (Blame("head"),))))
-            scene.record.set_beat(monotonic() - 1.1 * LEASE)
+            scene.slot.set_beat(monotonic() - 1.1 * LEASE)
 
     scene.runner.during = sleep
     scene.loop.run()
@@ -140,7 +140,7 @@ def test_what_still_is_its_own_after_a_sleep_is_given_back(scene: Scene, server:
     keys = scene.hand.driver.keys
     scene.job.push_many([()] * 7)
     scene.heartbeat()
-    scene.runner.during = lambda number: scene.record.set_beat(monotonic() - 1.1 * LEASE) if number == 4 else None
+    scene.runner.during = lambda number: scene.slot.set_beat(monotonic() - 1.1 * LEASE) if number == 4 else None
     scene.loop.run()
     assert len(scene.runner.ran) == 4
     assert (server.admin.llen(keys.waiting), server.admin.exists(keys.reserved(scene.hand.name))) == (3, 0)
@@ -151,14 +151,14 @@ def test_an_old_loss_is_no_reason_to_put_back(scene: Scene, server: ServerProces
     keys = scene.hand.driver.keys
     scene.heartbeat()
     server.admin.hset(keys.worker(scene.hand.name), "fate", "lost")
-    scene.record.ask_reconcile()
+    scene.slot.ask_reconcile()
     scene.job.push_many([()] * 7)
 
     def take_back(number: int) -> None:
         if number == 4:
-            with scene.record.taken_back() as ids:
+            with scene.slot.taken_back() as ids:
                 assert scene.hand.sender.call(scene.hand.driver.requeue(scene.hand.name, "front", ids)) == 3
-            scene.record.ask_reconcile()
+            scene.slot.ask_reconcile()
 
     scene.runner.during = take_back
     scene.loop.run()
@@ -173,7 +173,7 @@ def test_more_than_a_batch_in_its_list_is_given_back(scene: Scene, server: Serve
     scene.job.push_many([()] * 300)
     for _ in range(300):
         server.admin.lmove(keys.waiting, keys.reserved(scene.hand.name), "RIGHT", "RIGHT")
-    scene.record.ask_reconcile()
+    scene.slot.ask_reconcile()
     scene.loop.run()
     assert len(scene.runner.ran) == 300
     assert (server.admin.llen(keys.waiting), server.admin.exists(keys.reserved(scene.hand.name))) == (0, 0)
