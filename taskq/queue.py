@@ -11,7 +11,7 @@ import msgspec
 
 from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings
 from taskq.driver.pool import LinkPool
-from taskq.errors import ArgumentsError, JobDefinitionError, UnknownChannel, UnknownJob
+from taskq.errors import JobDefinitionError, UnknownChannel, UnknownJob
 from taskq.handle.cancel import Cancelled
 from taskq.handle.handle import Handle
 from taskq.jobs.builtin import CALL, OBJECT, Handles, call_function, function_call, handle_object, object_call
@@ -23,7 +23,6 @@ from taskq.jobs.registry import Registry, check_job_name, job_name
 from taskq.jobs.retry import Backoff
 from taskq.push.buffer import Buffer
 from taskq.push.outbox import Outbox
-from taskq.push.packer import Outgoing, Packer
 
 __all__ = ["Queue"]
 
@@ -76,9 +75,8 @@ class Queue(Hooks):
 
     def _configure(self, settings: Settings) -> None:
         self.settings = settings
-        self.packer = Packer(settings)
         self._channels: dict[str, ChannelSettings] = {}
-        self.outbox = Outbox(settings, self.channel)
+        self.outbox = Outbox(settings, self)
 
     def __reduce__(self) -> Any:
         raise TypeError("cannot pickle a Queue, which holds connections and may hold secrets: import it inside the function that uses it")
@@ -189,20 +187,19 @@ class Queue(Hooks):
 
     def send(self, call: Call[R]) -> Handle[R]:
         """Push a bound call. (`call.push()` is the same.)"""
-        return self.outbox.send(self._pack(call))
+        return self.outbox.send(call)
 
     async def asend(self, call: Call[R]) -> Handle[R]:
         """The same from async code."""
-        (handle,) = await self.outbox.asend_many((self._pack(call),))
-        return handle
+        return await self.outbox.asend(call)
 
     def send_many(self, calls: Iterable[Call[Any]]) -> list[Handle[Any]]:
         """Push many bound calls, a round trip a batch. (`job.push_many` is the same for one job.)"""
-        return self.outbox.send_many([self._pack(call) for call in calls])
+        return self.outbox.send_many(calls)
 
     async def asend_many(self, calls: Iterable[Call[Any]]) -> list[Handle[Any]]:
         """The same from async code."""
-        return await self.outbox.asend_many([self._pack(call) for call in calls])
+        return await self.outbox.asend_many(calls)
 
     def handle(self, message_id: str, channel: str = "default") -> Handle[Any]:
         """Make the handle of a message anew, from its id and its channel. Whether there is such a message is asked when it is used.
@@ -281,11 +278,3 @@ class Queue(Hooks):
     def sender(self, channel: str) -> LinkPool:
         """The way to a channel's store."""
         return self.outbox.sender(channel)
-
-    # ---- from call to bytes
-
-    def _pack(self, call: Call[Any]) -> Outgoing:
-        if call.job.queue is not self:
-            raise ArgumentsError(f"{call.job.name} is a job of another Queue: push it by its own push(...)")
-        channel = call.options.channel or call.job.options_of_job.channel
-        return self.packer.pack(call, channel, self.channel(channel).channel)

@@ -12,7 +12,7 @@ from taskq.jobs.job import Pushable, is_generator, returns_generator
 from taskq.jobs.options import Delay, PushOptions
 from taskq.jobs.parameters import Signature
 
-__all__ = ["CALL", "OBJECT", "Handles", "call_function", "function_call", "handle_object", "label_of", "object_call"]
+__all__ = ["CALL", "OBJECT", "Handles", "call_function", "function_call", "handle_object", "object_call"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -49,10 +49,11 @@ def object_call(job: Callee, target: Any, delay: Delay) -> Call[Any]:
         return target if delay == 0 else target.with_options(delay=delay)
     if isinstance(target, type) or not callable(getattr(target, "handle", None)):
         raise ArgumentsError(f"queue.push() takes an object with a handle() method, not {target!r}{_advice(target)}")
-    _refuse_generator(target.handle, f"{label_of(target)}.handle()")
+    label = _label_of(target)
+    _refuse_generator(target.handle, f"{label}.handle()")
     options = {"delay": delay, "max_attempts": getattr(target, "max_attempts", None), "channel": getattr(target, "channel", None)}
     options["result_ttl"] = getattr(target, "result_ttl", None)
-    return Call(job, (target,), {}, PushOptions().with_changes(options))
+    return Call(job, (target,), {}, PushOptions().with_changes(options), label)
 
 
 def function_call(job: Callee, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[Any]:
@@ -66,12 +67,12 @@ def function_call(job: Callee, function: Any, args: tuple[Any, ...], kwargs: dic
         return function.options(delay=delay).bind(*args, **kwargs)
     if not callable(function):
         raise ArgumentsError(f"queue.call() takes a callable and its arguments, not {function!r}")
-    signature, label = Signature(function), label_of(function)
+    signature, label = Signature(function), _label_of(function)
     if signature.has("delay"):
         raise ArgumentsError(f"{label} has a parameter named 'delay', which queue.call() takes for itself: push a lambda that calls it")
     _refuse_generator(function, label)
     signature.check(label, args, kwargs)
-    return Call(job, (function, *args), kwargs, PushOptions().with_changes({"delay": delay}))
+    return Call(job, (function, *args), kwargs, PushOptions().with_changes({"delay": delay}), label)
 
 
 def _refuse_generator(function: Any, label: str) -> None:
@@ -89,7 +90,7 @@ def _advice(target: Any) -> str:
     return "; for a function use queue.call(function, ...)" if callable(target) else ""
 
 
-def label_of(target: Any) -> str:
+def _label_of(target: Any) -> str:
     """What an operator sees instead of the built-in job's name."""
     while isinstance(target, functools.partial):
         target = target.func

@@ -40,19 +40,23 @@ class Callee(Protocol):
 class Call(Generic[R]):
     """A job with its arguments, not pushed yet. Made by `job.bind(...)`."""
 
-    __slots__ = ("args", "job", "kwargs", "options")
+    __slots__ = ("args", "job", "kwargs", "label", "options")
 
-    def __init__(self, job: Callee, args: tuple[Any, ...], kwargs: dict[str, Any], options: PushOptions) -> None:
+    def __init__(self, job: Callee, args: tuple[Any, ...], kwargs: dict[str, Any], options: PushOptions, label: str | None = None) -> None:
         """Bind arguments to a job.
 
+        Args:
+            label: the name that operators see instead of the job's; only for the two built-in jobs.
+
         Raises:
-            ArgumentsError: they don't fit its function.
+            ArgumentsError: the arguments don't fit the function's signature.
         """
         job.signature.check(job.name, args, kwargs)
         self.job = job
         self.args = args
         self.kwargs = kwargs
         self.options = options
+        self.label = label
 
     def push(self, *, delay: Delay | None = None) -> Handle[R]:
         """Push the call; raises as `Job.push`."""
@@ -78,7 +82,7 @@ class Call(Generic[R]):
         return self if delay is None else self.with_options(delay=delay)
 
     def _with(self, options: PushOptions) -> Call[R]:
-        return Call(self.job, self.args, self.kwargs, options)
+        return Call(self.job, self.args, self.kwargs, options, self.label)
 
     def __call__(self) -> R:
         """Run the call here and now."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from taskq.config import ChannelSettings, Settings
 from taskq.driver.batches import batches
@@ -15,8 +15,9 @@ from taskq.driver.steps import Steps, arun, run
 from taskq.errors import ArgumentsError, TaskqError
 from taskq.handle.handle import Handle
 from taskq.handle.subject import Subject
+from taskq.jobs.call import Call, Pusher
 from taskq.push.buffer import is_buffered, open_buffer, withdraw
-from taskq.push.packer import BATCH, Outgoing
+from taskq.push.packer import BATCH, Outgoing, Packer
 from taskq.push.repeat import apush, push
 from taskq.wire.message import Message, check_message_id
 from taskq.wire.signing import Signer, result_signer
@@ -27,43 +28,67 @@ __all__ = ["Outbox", "command_of", "grouped"]
 T = TypeVar("T")
 
 
-class Outbox:
-    """Sends what is packed. Takes messages back, too."""
+class Owner(Pusher, Protocol):
+    """Protocol of an outbox's owner, the queue: knows the settings of its channels."""
 
-    def __init__(self, settings: Settings, channel: Callable[[str], ChannelSettings]) -> None:
+    def channel(self, name: str) -> ChannelSettings: ...
+
+
+class Outbox:
+    """Sends the calls of one queue, withdraws messages, and answers the queries of handles."""
+
+    def __init__(self, settings: Settings, owner: Owner) -> None:
+        self.packer = Packer(settings)
         self._settings = settings
-        self._channel = channel
+        self._owner = owner
         self._url: str | None = None
         self._result_signers: dict[str, Signer | None] = {}
         self._senders: dict[str, LinkPool] = {}
 
     # ---- pushes
 
-    def send(self, out: Outgoing) -> Handle[Any]:
-        """Send one message, or keep it when a buffer is open."""
+    def send(self, call: Call[T]) -> Handle[T]:
+        """Push a call; keep it while a buffer is open."""
+        out = self._pack(call)
         if open_buffer(self) is not None:
-            return self.send_many((out,))[0]
+            return self._send_packed((out,))[0]
         handle = self._handle(out)
         sender = self.sender(out.channel)
         push(sender, command_of(sender.driver, (out,)), (handle,), repeatable=out.once)
         return handle
 
-    def send_many(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
-        """Send messages, or keep them when a buffer is open."""
-        buffer = open_buffer(self)
-        if buffer is None:
-            return self.store(outs)
-        if buffer.add(outs):
-            buffer.flush()
-        return [self._handle(out) for out in outs]
+    async def asend(self, call: Call[T]) -> Handle[T]:
+        """Push a call from async code; keep it while a buffer is open."""
+        (handle,) = await self.asend_many((call,))
+        return handle
 
-    async def asend_many(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
-        """The same from async code."""
+    def send_many(self, calls: Iterable[Call[Any]]) -> list[Handle[Any]]:
+        """Push calls, one round trip per batch; keep them while a buffer is open. All are packed before the first is sent."""
+        return self._send_packed([self._pack(call) for call in calls])
+
+    async def asend_many(self, calls: Iterable[Call[Any]]) -> list[Handle[Any]]:
+        """Push calls from async code; see `send_many`."""
+        outs = [self._pack(call) for call in calls]
         buffer = open_buffer(self)
         if buffer is None:
             return await self.astore(outs)
         if buffer.add(outs):
             await buffer.aflush()
+        return [self._handle(out) for out in outs]
+
+    def _pack(self, call: Call[Any]) -> Outgoing:
+        job = call.job
+        if job.queue is not self._owner:
+            raise ArgumentsError(f"{job.name} is a job of another Queue: push it by its own push(...)")
+        channel = call.options.channel or job.options_of_job.channel
+        return self.packer.pack(call, channel, self._owner.channel(channel).channel)
+
+    def _send_packed(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
+        buffer = open_buffer(self)
+        if buffer is None:
+            return self.store(outs)
+        if buffer.add(outs):
+            buffer.flush()
         return [self._handle(out) for out in outs]
 
     def store(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
@@ -117,12 +142,12 @@ class Outbox:
         """Make the handle of a message anew; raises as `Queue.handle`."""
         if not isinstance(channel, str):
             raise ArgumentsError(f"channel is the name of a channel, not {channel!r}")
-        self._channel(channel)
+        self._owner.channel(channel)
         return Handle(self, channel, check_message_id(message_id))
 
     def subject(self, channel: str, message_id: str, payload: bytes | None, keeps: bool | None) -> Subject:
         """Return what is asked about: a message, with who verifies its result."""
-        prefix = self._channel(channel).channel
+        prefix = self._owner.channel(channel).channel
         if prefix not in self._result_signers:
             self._result_signers[prefix] = result_signer(self._settings, prefix)
         return Subject(message_id, channel, self._result_signers[prefix], payload, keeps)
@@ -156,7 +181,7 @@ class Outbox:
     def sender(self, channel: str) -> LinkPool:
         """The way to a channel's store."""
         if (sender := self._senders.get(channel)) is None:
-            driver = load_driver(self.url(), self._channel(channel))
+            driver = load_driver(self.url(), self._owner.channel(channel))
             sender = self._senders[channel] = LinkPool(driver, reviver(self._settings), replicas=self._settings.wait_replicas)
         return sender
 

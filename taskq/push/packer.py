@@ -10,7 +10,6 @@ import msgspec
 from taskq.clock import delay_ms, moment_ms
 from taskq.config import Settings
 from taskq.errors import MessageTooLarge, SerializationError
-from taskq.jobs.builtin import CALL, OBJECT, label_of
 from taskq.jobs.call import Call, Callee
 from taskq.jobs.job import is_generator
 from taskq.jobs.options import PLAIN, PushOptions
@@ -46,8 +45,6 @@ class _Form(NamedTuple):
     name: str
     serializer: Serializer
     flags: int
-    #: Whether what is called came with the message, and has another name than the job.
-    is_labelled: bool
     #: Names of the positional parameters, for errors.
     parameters: tuple[str, ...]
     result_ttl: float
@@ -79,7 +76,12 @@ class Packer:
         """
         options = call.options
         form = self._forms.get(call.job) or self._form(call.job)
-        label = self._label(form, call) if form.is_labelled else None
+        label = call.label
+        if label is not None and form.serializer.code:
+            raise SerializationError(
+                f"{label}: objects and callables travel as pickles, and this queue's serializer is {form.serializer.name}; "
+                "push a decorated job"
+            )
         arguments = dump_arguments(form.serializer, call.args, call.kwargs, label or form.name, form.parameters)
         delay = at = extra = None
         result_ttl = form.result_ttl
@@ -108,21 +110,10 @@ class Packer:
     def _form(self, job: Callee) -> _Form:
         options = job.options_of_job
         serializer = check_serializer(options.serializer or self._settings.serializer)
-        is_labelled = job.name in (OBJECT, CALL)
         kept = (options.result_ttl, is_generator(job.function))
-        form = _Form(job.name, serializer, loss_flag(options.on_lost), is_labelled, job.signature.names, *kept)
+        form = _Form(job.name, serializer, loss_flag(options.on_lost), job.signature.names, *kept)
         self._forms[job] = form
         return form
-
-    @staticmethod
-    def _label(form: _Form, call: Call[Any]) -> str:
-        label = label_of(call.args[0])
-        if form.serializer.code:
-            raise SerializationError(
-                f"{label}: objects and callables travel as pickles, and this queue's serializer is {form.serializer.name}; "
-                "push a decorated job"
-            )
-        return label
 
 
 def _extra(options: PushOptions) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ import pytest
 
 from taskq import ArgumentsError, ConfigError, Queue, SerializationError, UnknownChannel
 from taskq.errors import PushError
+from taskq.jobs.builtin import CALL, OBJECT, function_call, object_call
 from tests.push.conftest import MakeQueue
 from tests.push.shelf import Shelf
 from tests.support.servers import ServerProcess
@@ -112,6 +113,15 @@ def test_callables_run_by_value(queue: Queue, shelf: Shelf) -> None:
     labels = [seen.options["label"] for seen in shelf.waiting()]
     assert labels[2:5] == [f"{HERE}:double", "builtins:len", f"{HERE}:double"]
     assert labels[0].endswith("<lambda>")
+
+
+def test_a_label_stays_with_its_call(queue: Queue, shelf: Shelf) -> None:
+    """Given bound calls of built-in jobs, when their options change, then their messages keep their labels."""
+    for call in (object_call(queue.jobs.get(OBJECT), Report(3), 0), function_call(queue.jobs.get(CALL), double, (4,), {})):  # type: ignore[arg-type]
+        call.with_options(max_attempts=2).push()
+        call.push(delay=0)
+    labels = [f"{HERE}:Report", f"{HERE}:Report", f"{HERE}:double", f"{HERE}:double"]
+    assert [seen.options["label"] for seen in shelf.waiting()] == labels
 
 
 def test_a_callable_can_be_delayed(queue: Queue, shelf: Shelf) -> None:

@@ -61,7 +61,7 @@ def there(server: ServerProcess, prefix: str, monkeypatch: pytest.MonkeyPatch) -
     made = Queue(server.url, channels={"default": {"channel": prefix}})
     monkeypatch.setattr(queue, "settings", made.settings)
     monkeypatch.setattr(queue, "_channels", {})
-    monkeypatch.setattr(queue, "outbox", Outbox(made.settings, queue.channel))
+    monkeypatch.setattr(queue, "outbox", Outbox(made.settings, queue))
     yield Shelf(server, prefix)
     queue.close()
 

@@ -21,7 +21,7 @@ class Bench:
     def pack(self, call: Call[Any], channel: str = "default") -> Message:
         """Return the message that a push would store."""
         prefix = self.queue.channel(channel).channel
-        return Message(self.queue.packer.pack(call, channel, prefix).payload)
+        return Message(self.queue.outbox.packer.pack(call, channel, prefix).payload)
 
     def unpacker(self, channel: str = "default") -> Unpacker:
         """Return what opens the messages of a channel in a worker."""

@@ -51,7 +51,7 @@ class Unpacker:
     def __init__(self, queue: Queue, channel: ChannelSettings) -> None:
         self._queue = queue
         self._channel = channel
-        self._signer = queue.packer.signer(channel.channel)
+        self._signer = queue.outbox.packer.signer(channel.channel)
         self._reporter = Reporter(lambda: queue.sender(channel.name).driver)
         self._recipes: dict[str, RunSpec] = {}
         self.results = ResultPacker(result_signer(queue.settings, channel.channel), queue.settings.max_message_size)

@@ -64,7 +64,7 @@ def test_many_pages_are_walked(place: Channel) -> None:
     for number in range(1300):
         call = place.queue.jobs.get("work")
         assert call is not None
-        message = place.queue.packer.pack(call.bind(number), place.prefix, place.prefix).payload
+        message = place.queue.outbox.packer.pack(call.bind(number), place.prefix, place.prefix).payload
         if number % 2:
             message = message.replace(b"work", b"worm")
         pairs[message] = number
@@ -78,7 +78,7 @@ def test_many_pages_are_walked(place: Channel) -> None:
 
 def test_what_can_not_be_read_stays(place: Channel) -> None:
     """Given parked bytes of a newer version, and broken ones, then they stay, and a JSON message of a known job comes back."""
-    newer = b"\x02" + place.queue.packer.pack(place.job.bind(1), place.prefix, place.prefix).payload[1:]
+    newer = b"\x02" + place.queue.outbox.packer.pack(place.job.bind(1), place.prefix, place.prefix).payload[1:]
     foreign = wrap_foreign(json.dumps({"job": "work", "args": [1]}).encode())
     place.store.client.zadd(place.store.keys.parked, {newer: 1, b"\x01garbage" * 9: 2, b"short": 3, foreign: 4})
     unpark = Unpark(place.channel)
@@ -94,7 +94,9 @@ def test_a_forged_history_keeps_nobody_here(place: Channel) -> None:
     # A record with one field more than there are, which is passed over: all the way down.
     slot = b"\x97" + b"".join(map(msgspec.msgpack.encode, ("failed", 1, "w", 1, "e", "t"))) + b"\x91" * 100_000 + b"\x00"
     deep = struct.pack(">I", len(slot)) + slot
-    forged = Message(place.queue.packer.pack(place.job.bind(1), place.prefix, place.prefix).payload).changed(attempts=1, history=deep)
+    forged = Message(place.queue.outbox.packer.pack(place.job.bind(1), place.prefix, place.prefix).payload).changed(
+        attempts=1, history=deep
+    )
     place.store.client.zadd(place.store.keys.parked, {forged: 1})
     unpark = Unpark(place.channel)
     unpark.jobs = frozenset({"work"})
