@@ -30,13 +30,17 @@ _TRIES = 20
 
 
 class Cancelled(str, Enum):
-    """What cancelling a message has led to."""
+    """The effect of a cancel request on its message.
 
-    #: It never runs (again).
+    - `NOW`: the message was removed, and never runs (again).
+    - `REQUESTED`: the job is running, and its worker was asked to interrupt it. `handle.status()` returns the final state.
+      `ASKED` is the old name of the same member.
+    - `TOO_LATE`: the message had already finished, or does not exist.
+    """
+
     NOW = "now"
-    #: It runs, and its worker is told. `handle.status()` says how it has ended.
-    ASKED = "asked"
-    #: It has ended before, or there is no such message.
+    REQUESTED = "asked"
+    ASKED = REQUESTED
     TOO_LATE = "too late"
 
 
@@ -73,10 +77,10 @@ def ask_cancel(driver: Driver, subject: Subject, by: str, *, kill: bool) -> Step
         order = _order(found.message, subject, by[:BY_LIMIT], kill=kill)
         if found.state is State.RESERVED:
             if (yield driver.order(found.worker, subject.id, msgspec.msgpack.encode(order))):
-                return Cancelled.ASKED
+                return Cancelled.REQUESTED
         elif (yield driver.cancel(found.state, found.message, order.kept)):
             return Cancelled.NOW
-    return Cancelled.ASKED
+    return Cancelled.REQUESTED
 
 
 def check_order(by: object, kill: object) -> str:

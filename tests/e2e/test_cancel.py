@@ -73,13 +73,13 @@ def test_what_runs_is_told_at_once(start_worker: StartWorker, ledger: Ledger, se
     sync = cancelled.busy.push(30)
     ledger.wait_for("busy")
     began = time.monotonic()
-    assert sync.cancel(by="ops") is Cancelled.ASKED
+    assert sync.cancel(by="ops") is Cancelled.REQUESTED
     with pytest.raises(ResultCancelled, match="cancelled by ops") as caught:
         sync.result(10)
     assert caught.value.by == "ops"
     task = cancelled.sleeps.push(30)
     ledger.wait_for("sleeps")
-    assert cancelled.queue.cancel(task.id) is Cancelled.ASKED
+    assert cancelled.queue.cancel(task.id) is Cancelled.REQUESTED
     assert _end(task).state == "cancelled"
     assert time.monotonic() - began < 5
     assert len(ledger.values("cleaned")) == len(ledger.values("acleaned")) == 1
@@ -98,7 +98,7 @@ def test_those_beside_a_cancelled_job_go_on(start_worker: StartWorker, ledger: L
     for what, count in (("waits", 2), ("busy", 1), ("sleeps", 1)):
         ledger.wait_for(what, count)
     for handle in ended:
-        assert handle.cancel() is Cancelled.ASKED
+        assert handle.cancel() is Cancelled.REQUESTED
         assert _end(handle).state == "cancelled"
     gate.touch()
     assert [handle.result(10) for handle in kept] == [None, None]
@@ -113,7 +113,7 @@ def test_a_job_that_goes_on_is_killed_when_asked(
     worker = start_worker("cancelled", settings=settings)
     handle = cancelled.refuses.push(60)
     ledger.wait_for("refuses")
-    assert handle.cancel(kill=True, by="ops") is Cancelled.ASKED
+    assert handle.cancel(kill=True, by="ops") is Cancelled.REQUESTED
     ledger.wait_for("swallowed")
     status = _end(handle)
     assert (status.state, status.by) == ("cancelled", "ops")
@@ -129,7 +129,7 @@ def test_a_job_that_goes_on_without_kill_is_done(start_worker: StartWorker, ledg
     start_worker("cancelled")
     handle = cancelled.refuses.push(0.5)
     ledger.wait_for("refuses")
-    assert handle.cancel() is Cancelled.ASKED
+    assert handle.cancel() is Cancelled.REQUESTED
     assert handle.result(10) == "done all the same"
     assert handle.cancel() is Cancelled.TOO_LATE
     assert handle.status().state == "done"
@@ -155,7 +155,7 @@ def test_what_lies_reserved_behind_another_never_runs(start_worker: StartWorker,
     rest = cancelled.quick.push_many([(1000 + number,) for number in range(20)])
     ledger.wait_for("waits")
     outcomes = [handle.cancel() for handle in rest[:10]]
-    assert set(outcomes) <= {Cancelled.NOW, Cancelled.ASKED}
+    assert set(outcomes) <= {Cancelled.NOW, Cancelled.REQUESTED}
     wait_until(lambda: all(handle.status().state == "cancelled" for handle in rest[:10]))
     gate.touch()
     ledger.wait_for("quick", 310)
@@ -170,7 +170,7 @@ def test_one_cancel_after_another_is_as_quick(start_worker: StartWorker, ledger:
         handle = cancelled.busy.push(30)
         ledger.wait_for("busy", number)
         began = time.monotonic()
-        assert handle.cancel() is Cancelled.ASKED
+        assert handle.cancel() is Cancelled.REQUESTED
         with pytest.raises(ResultCancelled):
             handle.result(10)
         assert time.monotonic() - began < 0.6
@@ -182,7 +182,7 @@ def test_a_cancelled_stream_ends(start_worker: StartWorker) -> None:
     handle = cancelled.yields.push(10_000)
     stream = handle.stream(timeout=10)
     assert [next(stream), next(stream)] == [0, 1]
-    assert handle.cancel(by="reader") is Cancelled.ASKED
+    assert handle.cancel(by="reader") is Cancelled.REQUESTED
     with pytest.raises(ResultCancelled, match="cancelled by reader"):
         list(stream)
 
@@ -194,7 +194,7 @@ def test_cancel_from_async_code(start_worker: StartWorker, ledger: Ledger) -> No
     async def main() -> None:
         handle = await cancelled.busy.apush(30)
         await asyncio.to_thread(ledger.wait_for, "busy")
-        assert await handle.acancel(by="loop") is Cancelled.ASKED
+        assert await handle.acancel(by="loop") is Cancelled.REQUESTED
         with pytest.raises(ResultCancelled, match="by loop"):
             await handle.aresult(10)
         await cancelled.queue.aclose()

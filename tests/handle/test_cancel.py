@@ -1,0 +1,29 @@
+"""The effects of a cancel request, and the old name of one."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from taskq import Cancelled
+
+#: `Cancelled.ASKED`, pickled when that was the only name: by name, as Python 3.11 does, and by value.
+OLD_PICKLES = (
+    b"cbuiltins\ngetattr\n(ctaskq.handle.cancel\nCancelled\nVASKED\ntR.",
+    b"ctaskq.handle.cancel\nCancelled\n(Vasked\ntR.",
+)
+
+
+def test_the_old_name_is_the_same_member() -> None:
+    """Given the old name, then it is the same member, with the same value, and is not listed twice."""
+    assert Cancelled.ASKED is Cancelled.REQUESTED
+    assert Cancelled("asked") is Cancelled["ASKED"] is Cancelled.REQUESTED
+    assert Cancelled.REQUESTED.value == Cancelled.REQUESTED == "asked"
+    assert [one.name for one in Cancelled] == ["NOW", "REQUESTED", "TOO_LATE"]
+
+
+@pytest.mark.parametrize("data", [*OLD_PICKLES, pickle.dumps(Cancelled.REQUESTED)])
+def test_the_member_survives_a_pickle(data: bytes) -> None:
+    """Given pickles of today and of the old name, when they are loaded, then the member is the same."""
+    assert pickle.loads(data) is Cancelled.REQUESTED
