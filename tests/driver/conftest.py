@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -49,7 +49,13 @@ def shared_old_redis() -> Iterator[ServerProcess]:
         yield process
 
 
-@pytest.fixture(params=_KINDS, ids=[kind.name for kind in _KINDS])
+def _params() -> Iterator[Any]:
+    """Every kind of server; all but the first under one Python only, because the scripts are the same under each."""
+    for kind in _KINDS:
+        yield pytest.param(kind, id=kind.name, marks=[pytest.mark.one_python] if kind is not _KINDS[0] else [])
+
+
+@pytest.fixture(params=_params())
 def make_store(request: pytest.FixtureRequest, prefix: str) -> Iterator[MakeStore]:
     """Makes a channel with settings of its own, and sees that it leaves no key that isn't one of the channel's."""
     kind: _Kind = request.param
