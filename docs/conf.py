@@ -1,11 +1,6 @@
-"""How Sphinx builds the documentation: `tox -e docs`. Nothing is fetched: no CDN, no inventories of others."""
+"""How Sphinx builds the documentation: `tox -e docs`. Nothing is downloaded: no CDN, no foreign inventories."""
 
 from __future__ import annotations
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 from taskq import __version__
 
@@ -14,7 +9,7 @@ author = "taskq contributors"
 project_copyright = "2026, taskq contributors"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click", "sphinx_copybutton", "_generate"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["_generate", "_static"]
 # Docstrings write code in single backticks; quotes stay as they are typed.
 default_role = "code"
@@ -32,5 +27,4 @@ autodoc_default_options = {"members": True}
 html_theme = "furo"
 html_title = f"taskq {__version__}"
 html_static_path = ["_static"]
-html_css_files = ["taskq.css"]
 html_theme_options = {"navigation_with_keys": True}

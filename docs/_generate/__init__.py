@@ -1,90 +1,19 @@
-"""Pages, or parts of pages, that are made from the code: directives for Sphinx.
+"""Parts of the documentation that are made from the code, and the command that writes them.
 
-| directive | made from |
-|---|---|
-| `taskq-moves` | `taskq.channel.MOVES`: a drawing and a table |
-| `taskq-keys` | `taskq.channel.Keys`: the names of all keys |
-| `taskq-errors` | `taskq.errors`: the trees of what can be raised |
-| `taskq-events` | `taskq.events`: every signal and when it is sent |
-| `taskq-settings` | `taskq.config.field_docs()`: the settings of one section |
+    python -m docs._generate           write every generated part into its page
+    python -m docs._generate --check   list the files that are out of date (exit code 1 if any)
 
-Each is a pure function from values to text, in a file of its own; this file hands the text to Sphinx.
+A page has generated parts between two comments, `<!-- generated: NAME -->` and `<!-- end of NAME -->`; a few files are generated as a
+whole. Edit the code or the module below, never the text between the comments.
+
+| module | makes | from |
+|---|---|---|
+| `pages` | the list of parts and files; reads and writes them | the modules below |
+| `moves`, `moves_svg` | the table and the drawing of all moves | `taskq.channel.MOVES` |
+| `keys` | the table of Redis keys | `taskq.channel.Keys` |
+| `errors` | the trees of exceptions | `taskq.errors` |
+| `events` | the table of events | `taskq.events` |
+| `settings` | the tables of settings and of environment variables | `taskq.config.field_docs()` |
+| `commands` | the command-line reference | the click commands of `taskq.cli` |
+| `guarantees` | the page of tests behind each guarantee | its own list, and the names of the tests |
 """
-
-from __future__ import annotations
-
-from docutils import nodes
-from docutils.parsers.rst import directives
-from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
-from sphinx.util.typing import ExtensionMetadata
-
-from _generate.errors import error_tree
-from _generate.events import event_table
-from _generate.keys import key_table
-from _generate.moves import move_table
-from _generate.moves_svg import moves_svg
-from _generate.settings import environment_table, settings_text
-from taskq import events
-from taskq.channel import MOVES, STATES, Keys
-from taskq.config import field_docs
-from taskq.errors import JobControl, JobTimeout, TaskqError
-
-__all__ = ["setup"]
-
-
-class Moves(SphinxDirective):
-    """The drawing of all moves, and the same as a table."""
-
-    def run(self) -> list[nodes.Node]:
-        """Return the drawing as HTML, then the table."""
-        figure = nodes.raw("", f'<figure class="moves">{moves_svg(MOVES, STATES)}</figure>', format="html")
-        return [figure, *self.parse_text_to_nodes(move_table(MOVES))]
-
-
-class KeyNames(SphinxDirective):
-    """The table of the keys of the channel `default`."""
-
-    def run(self) -> list[nodes.Node]:
-        """Return the table."""
-        return self.parse_text_to_nodes(key_table(Keys("queue")))
-
-
-class Errors(SphinxDirective):
-    """Every error, as a tree."""
-
-    def run(self) -> list[nodes.Node]:
-        """Return one nested list for each root."""
-        return self.parse_text_to_nodes("\n".join(error_tree(root) for root in (TaskqError, JobControl, JobTimeout)))
-
-
-class Events(SphinxDirective):
-    """The table of events."""
-
-    def run(self) -> list[nodes.Node]:
-        """Return the table."""
-        return self.parse_text_to_nodes(event_table(events))
-
-
-class SettingsReference(SphinxDirective):
-    """The settings of one section (argument: `channels.<name>`; none for the top), or `:environment:`, their variables."""
-
-    optional_arguments = 1
-    option_spec = {"environment": directives.flag}  # noqa: RUF012  (as Sphinx wants it)
-
-    def run(self) -> list[nodes.Node]:
-        """Return the entries, or the table of variables."""
-        if "environment" in self.options:
-            return self.parse_text_to_nodes(environment_table(field_docs()))
-        section = self.arguments[0] if self.arguments else ""
-        return self.parse_text_to_nodes(settings_text(field_docs(), section))
-
-
-def setup(app: Sphinx) -> ExtensionMetadata:
-    """Tell Sphinx the directives."""
-    app.add_directive("taskq-moves", Moves)
-    app.add_directive("taskq-keys", KeyNames)
-    app.add_directive("taskq-errors", Errors)
-    app.add_directive("taskq-events", Events)
-    app.add_directive("taskq-settings", SettingsReference)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

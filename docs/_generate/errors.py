@@ -8,7 +8,7 @@ __all__ = ["error_tree"]
 
 
 def error_tree(root: type[BaseException], depth: int = 0) -> str:
-    """Return a nested list: each error, when it is raised, and below it its own kinds."""
+    """Return a nested list: each error, when it is raised, and its subclasses below it."""
     line = f"{'  ' * depth}- `{root.__name__}`: {_first_sentence(root)}"
     own = [kind for kind in root.__subclasses__() if kind.__module__ == root.__module__]
     return "\n".join([line, *(error_tree(kind, depth + 1) for kind in own)])

@@ -10,23 +10,24 @@ _WORKER, _MESSAGE = "<worker>", "<id>"
 
 
 def key_table(keys: Keys) -> str:
-    """Return one row for each key, with what it holds."""
+    """Return one row for each key: its name, type, content and whether it expires."""
     rows = [
-        (keys.waiting, "list", "messages to run, the oldest at the tail"),
-        (keys.delayed, "sorted set", "messages to run later, by due time in ms"),
-        (keys.reserved(_WORKER), "list", "what one worker has taken and not settled"),
-        (keys.failed, "sorted set", "messages that failed, by time in ms"),
-        (keys.timeout, "sorted set", "messages that ran out of time, by time in ms"),
-        (keys.parked, "sorted set", "messages that no live worker can run, by time in ms"),
-        (keys.workers, "sorted set", "each worker's last heartbeat in ms"),
-        (keys.worker(_WORKER), "hash", "what one worker is doing; ends by itself"),
-        (keys.wake, "list", "a token that wakes a sleeping supervisor"),
-        (keys.result(_MESSAGE), "list", "how one message ended, when that is kept; ends by itself"),
-        (keys.parts(_MESSAGE), "stream", "what one generator job has yielded; ends by itself"),
-        (keys.reading(_MESSAGE), "hash", "how far such a stream is written and read; ends by itself"),
-        (keys.progress(_MESSAGE), "string", "how far one running job says that it is; ends by itself"),
-        (keys.cancels, "hash", "orders to cancel what runs, by message; ends by itself"),
-        (keys.calls("<supervisor>:x"), "list", "a token that tells a supervisor of such an order; ends by itself"),
-        (keys.once(_MESSAGE), "string", "the mark of a push that may be repeated; ends by itself"),
+        (keys.waiting, "list", "messages to run, the oldest at the tail", ""),
+        (keys.delayed, "sorted set", "messages to run later, by due time in ms", ""),
+        (keys.reserved(_WORKER), "list", "messages that one worker process has reserved and not settled", ""),
+        (keys.failed, "sorted set", "messages that failed permanently, by time in ms", ""),
+        (keys.timeout, "sorted set", "messages whose last attempt timed out, by time in ms", ""),
+        (keys.parked, "sorted set", "messages that no live worker can run, by time in ms", ""),
+        (keys.workers, "sorted set", "the last heartbeat of each worker process, in ms", ""),
+        (keys.worker(_WORKER), "hash", "current activity of one worker process", "yes"),
+        (keys.wake, "list", "a token that wakes a sleeping supervisor", ""),
+        (keys.result(_MESSAGE), "list", "the result of one message, if it is stored", "yes"),
+        (keys.parts(_MESSAGE), "stream", "the items that one generator job has yielded", "yes"),
+        (keys.reading(_MESSAGE), "hash", "how far that stream is written and read", "yes"),
+        (keys.progress(_MESSAGE), "string", "the progress that one running job has reported", "yes"),
+        (keys.cancels, "hash", "cancel requests for running jobs, by message", "yes"),
+        (keys.calls("<supervisor>:x"), "list", "a token that notifies a supervisor of a cancel request", "yes"),
+        (keys.once(_MESSAGE), "string", "the idempotency key of a push with `once=True`", "yes"),
     ]
-    return "\n".join(["| Key | Type | Holds |", "|---|---|---|", *(f"| `{name}` | {kind} | {holds} |" for name, kind, holds in rows)])
+    lines = [f"| `{name}` | {kind} | {content} | {expires} |" for name, kind, content, expires in rows]
+    return "\n".join(["| Key | Type | Content | Expires |", "|---|---|---|---|", *lines])

@@ -12,7 +12,7 @@ OUTSIDE = "not stored"
 
 
 def place(state: State | None) -> str:
-    """Return the word for where a message is."""
+    """Return the name of a state, or the word for a message that is not stored."""
     return state.value if state else OUTSIDE
 
 
@@ -23,4 +23,4 @@ def _places(states: Iterable[State | None]) -> str:
 def move_table(moves: Iterable[Move]) -> str:
     """Return one row for each move."""
     rows = [f"| `{move.name}` | {_places(move.sources)} | {_places(move.targets)} | {move.who} |" for move in moves]
-    return "\n".join(["| Move | From | To | Who |", "|---|---|---|---|", *rows])
+    return "\n".join(["| Move | From | To | Done by |", "|---|---|---|---|", *rows])

@@ -1,11 +1,11 @@
-"""The moves as a drawing: one column for each place, one row for each move, an arrow from where to where."""
+"""The drawing of all moves: one column for each state, one row for each move, an arrow from source to target."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from _generate.moves import place
+from docs._generate.moves import place
 from taskq.channel import Move, State
 
 __all__ = ["moves_svg"]
@@ -13,22 +13,29 @@ __all__ = ["moves_svg"]
 _LEFT, _COLUMN, _RIGHT = 96, 92, 172
 _TOP, _ROW = 40, 28
 _ARROW = 7
+#: Shown as an image, so that the page's styles don't apply. The colors fit light and dark backgrounds.
+_STYLE = (
+    "<style>text{font:13px sans-serif;fill:#1d2228}.place{font-weight:600}.move{font-family:monospace}.who{fill:#5c6570}"
+    ".lane{stroke:#d5d9df;stroke-width:1}.path{stroke:#0a7d5a;stroke-width:1.5}.source,.target{fill:#0a7d5a}</style>"
+)
 
 
 def moves_svg(moves: Sequence[Move], states: Iterable[State]) -> str:
-    """Draw the moves. Colours and fonts come from the page."""
+    """Draw the moves."""
     places: list[State | None] = [None, *states]
     x = {where: _LEFT + _COLUMN * (number + 0.5) for number, where in enumerate(places)}
     width = _LEFT + _COLUMN * len(places) + _RIGHT
     height = _TOP + _ROW * len(moves) + 8
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-labelledby="moves-title">',
-        '<title id="moves-title">The moves of a message from place to place; the table below says the same</title>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-12 0 {width + 12} {height}" role="img" aria-labelledby="moves-title">',
+        '<title id="moves-title">The moves of a message between states; the table in docs/message.md has the same content</title>',
+        _STYLE,
+        f'<rect x="-12" width="{width + 12}" height="{height}" rx="6" fill="#fbfbfc"/>',
         *(_column(x[where], place(where), height) for where in places),
         *(_row(move, x, _TOP + _ROW * (number + 0.5), width) for number, move in enumerate(moves)),
         "</svg>",
     ]
-    return "".join(parts)
+    return "\n".join(parts) + "\n"
 
 
 def _column(x: float, name: str, height: int) -> str:

@@ -83,7 +83,7 @@ def test_sentences_are_measured_without_code_and_links() -> None:
     """Given a page, then items, cells and sentences are measured apart; code and a link's address count little or nothing."""
     page = Text("a.md", 1, prose("One two. Three `four five` [six](a/b c).\n\n- seven e.g. eight\n| nine | ten eleven |\n\n```\nx\n```\n"))
     assert [block.text for block in blocks(page)] == ["One two. Three `four five` [six](a/b c).", "seven e.g. eight", "nine", "ten eleven"]
-    assert [hit.text for hit in long_sentences(page, over=2)] == ["3 words: Three code six.", "3 words: seven e.g. eight"]
+    assert [hit.text for hit in long_sentences(page, over=2)] == ["3 words: Three Code six.", "3 words: seven e.g. eight"]
 
 
 def test_the_command_lists_hits(capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,7 @@ BANNED = frozenset(
     )
 )
 _PIECE = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_GENERATED = re.compile(r"^<!-- generated: ([^>]*) -->$.*?^<!-- end of \1 -->$", re.DOTALL | re.MULTILINE)
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,}|:{3,})")
 #: A full stop ends a sentence where a new one begins; one in `e.g.`, in a figure or in a name of a file does not.
 _END = re.compile(r"(?<=[.!?:])[\"')*_]*\s+(?=[\"'(*_`\[]*[A-Z0-9`])")
@@ -67,7 +68,8 @@ def _read(scope: str, root: Path) -> Iterator[Text]:
 
 
 def prose(page: str) -> str:
-    """Return a Markdown page without its code blocks, each line in its place."""
+    """Return a Markdown page without its code blocks, comments and generated parts (their sources count), each line in its place."""
+    page = _GENERATED.sub(lambda match: "\n" * match[0].count("\n"), page)
     lines, fence = [], ""
     for line in page.split("\n"):
         mark = _FENCE.match(line)
@@ -160,7 +162,7 @@ def blocks(text: Text) -> Iterator[Text]:
 
 
 def _plain(text: str) -> str:
-    text = re.sub(r"`[^`]+`", "code", text)
+    text = re.sub(r"`[^`]+`", "Code", text)
     return re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
 
 
