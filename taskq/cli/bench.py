@@ -20,37 +20,37 @@ from taskq.tools.scratch.worker import processors
 
 __all__ = ["command"]
 
-#: What a bench may take of a server's memory.
+#: The most memory of the server that a bench may use.
 _MOST = 2 << 30
 
 
-@click.command("bench", short_help="Measure pushes, workers and delays of this setup.")
+@click.command("bench", short_help="Benchmark pushes, workers and delays on this setup.")
 @click.option("--jobs", type=click.IntRange(10, 10_000_000), default=100_000, show_default=True, metavar="N", help="Jobs in a round.")
-@click.option("--processes", type=click.IntRange(1, 64), metavar="N", help="Worker processes. Default: one for each processor.")
+@click.option("--processes", type=click.IntRange(1, 64), metavar="N", help="Worker processes. Default: one per processor.")
 @click.option("--payload", type=click.IntRange(0, 1 << 20), default=10, show_default=True, metavar="BYTES", help="Size of each argument.")
 @click.option(
     "--rounds", type=click.IntRange(1, 100), default=3, show_default=True, metavar="N", help="Rounds of push, push_many and drain."
 )
 @click.option("--only", default="all", metavar="A,B,C", help=f"Only these measures: {', '.join(MEASURES)}.")
-@click.option("--url", metavar="URL", help="The server. Default: the setting `url`, else an embedded server of its own.")
+@click.option("--url", metavar="URL", help="The server. Default: the setting `url`, or a separate embedded server.")
 @as_json
 @debug_option
 def command(url: str | None, only: str, as_json: bool, processes: int | None, **sizes: Any) -> int:
-    """Measure push, push_many, drain, latency, lateness, memory and CPU a job, on the server of the settings.
+    """Measure push, push_many, drain, latency, lateness, memory and CPU per job, on the server of the settings.
 
-    It works under a key prefix of its own, with a worker of its own, and leaves nothing behind, however it ends. The server and the
-    machine do what they are asked meanwhile: on a server that others use, they feel it, and the figures feel them.
+    The benchmark uses a separate key prefix and a separate worker, and removes them at the end, however it ends.
+    On a shared server, it slows down other clients, and their load distorts the results.
     """
     plan = Plan(processes=processes or processors(), measures=_measures(only), **sizes)
     if plan.weight > _MOST:
-        wanted = f"--jobs, --payload and --rounds would take about {size(plan.weight)} of the server's memory"
-        raise click.UsageError(f"{wanted}, and {size(_MOST)} is the most: choose less")
+        wanted = f"--jobs, --payload and --rounds would use about {size(plan.weight)} of the server's memory"
+        raise click.UsageError(f"{wanted}; the maximum is {size(_MOST)}. Reduce one of them")
     settings = command_settings(None, url)
     try:
         with scratch_place(settings) as place:
-            told = _told(plan, settings, server_version(place))
+            setup = _setup(plan, settings, server_version(place))
             if not as_json:
-                print_text(heading(plan, told["server"], told["url"]))
+                print_text(heading(plan, setup["server"], setup["url"]))
             with Bar() as bar:
                 figures = run(place, plan, bar)
     except KeyboardInterrupt:
@@ -58,7 +58,7 @@ def command(url: str | None, only: str, as_json: bool, processes: int | None, **
             print_text("\nStopped. The bench's worker and messages are removed.")
         raise
     if as_json:
-        print_json(told | {"measures": msgspec.to_builtins(figures)})
+        print_json(setup | {"measures": msgspec.to_builtins(figures)})
     else:
         print_figures(figures)
     return 0
@@ -68,13 +68,13 @@ def _measures(text: str) -> frozenset[str]:
     """Return the names of the measures.
 
     Raises:
-        UsageError: one isn't known, or there is none.
+        UsageError: there is no name, or one is unknown.
     """
     return frozenset(MEASURES if text == "all" else chosen_of("--only", text, MEASURES, "measure"))
 
 
-def _told(plan: Plan, settings: Settings, server: str) -> dict[str, Any]:
-    """Return what was measured under which conditions."""
+def _setup(plan: Plan, settings: Settings, server: str) -> dict[str, Any]:
+    """Return the conditions of the measurement."""
     return {
         "server": server,
         "url": mask_url(settings.url) if settings.url is not None else None,

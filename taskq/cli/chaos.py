@@ -1,4 +1,4 @@
-"""`taskq chaos`: kill and freeze workers and server at random moments, and show that no job was lost."""
+"""`taskq chaos`: a fault-injection test that checks that no job is lost."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ from taskq.tools.chaos.site import site
 
 __all__ = ["command"]
 
-#: Jobs a second: about half of what two processors do while they are disturbed.
+#: Jobs per second: about half of the rate of two processors under faults.
 _RATE = 100
 
 
-@click.command("chaos", short_help="Kill workers and server at random moments, and show that no job is lost.")
+@click.command("chaos", short_help="Fault-injection test: kill workers and the server, check that no job is lost.")
 @click.option("--seconds", type=Seconds(1, 86400), default=30.0, show_default=True, metavar="N", help="How long faults happen.")
-@click.option("--seed", type=click.IntRange(0), metavar="N", help="Make the choices of an earlier run. Default: by chance; it is printed.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", help="Random seed. Default: random; printed at the start.")
 @click.option("--faults", default="all", show_default=True, metavar="A,B,C", help="Only these faults; `list` shows them all.")
-@click.option("--jobs", type=click.IntRange(1), metavar="N", help=f"How many jobs are pushed. Default: {_RATE} a second.")
-@click.option("--supervisors", type=click.IntRange(1, 32), default=2, show_default=True, metavar="N", help="How many workers run.")
-@click.option("--processes", type=click.IntRange(1, 64), default=2, show_default=True, metavar="N", help="Processes of each worker.")
-@click.option("--url", metavar="URL", help="Use this server, with a key prefix of its own. Whoever else uses it is disturbed.")
-@click.option("--yes", is_flag=True, help="With --url: the server's other users may be disturbed.")
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help=f"Number of jobs to push. Default: {_RATE} per second.")
+@click.option("--supervisors", type=click.IntRange(1, 32), default=2, show_default=True, metavar="N", help="Number of workers.")
+@click.option("--processes", type=click.IntRange(1, 64), default=2, show_default=True, metavar="N", help="Processes per worker.")
+@click.option("--url", metavar="URL", help="Use this server, with a separate key prefix. This disrupts its other clients.")
+@click.option("--yes", is_flag=True, help="With --url: confirm that other clients of the server may be disrupted.")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help="Copy the ledger and the logs there.")
 @as_json
 @debug_option
 def command(url: str | None, yes: bool, keep: Path | None, as_json: bool, **options: Any) -> int:
-    """Push jobs and work them, while workers, server and connections are killed, frozen and cut at random moments.
+    """Fault-injection test: run jobs while killing workers, freezing the server and cutting connections at random.
 
-    It runs on a server of its own, which is removed at the end. Every push and every run stands in a ledger. When the faults are
-    over, what is left is worked off; then every message must have been done, and whatever ran more than once must have met a
-    fault that explains it. Exit code 0: so it is. 1: something was lost, left behind, or ran twice without a fault.
+    The test uses a separate server and removes it at the end. A ledger records every push and every run. After the faults,
+    the queue is drained. Then every job must have run, and a fault must explain every job that ran more than once.
+    Exits with 0 if every check passes, and with 1 if a job was lost, left behind, or ran twice without a fault.
     """
     if options["faults"] == "list":
         print_json(fault_list()) if as_json else print_text("\n".join(f"{one['name']:<15} {one['text']}" for one in fault_list()))
         return 0
     plan = _plan(_chosen(options["faults"], own=url is None), options)
     if url is None and yes:
-        raise click.UsageError("--yes says that a server's other users may be disturbed, and without --url there are none: leave it out")
+        raise click.UsageError("--yes is only valid with --url: without it, chaos uses a separate server")
     if url is not None:
         check_url(url)
         if not yes:
-            raise click.UsageError("--url: connections of everybody on that server are cut, and it is paused: say --yes if that may be")
+            raise click.UsageError("--url: chaos cuts the connections of all clients of that server and pauses it. Pass --yes to confirm")
     report, number = _run(plan, url, keep, as_json)
     if as_json:
         print_json(msgspec.to_builtins(report) | {"ok": report.is_good})
@@ -65,7 +65,7 @@ def command(url: str | None, yes: bool, keep: Path | None, as_json: bool, **opti
 
 
 def _run(plan: Plan, url: str | None, keep: Path | None, as_json: bool) -> tuple[Report, int]:
-    """Return how it ended, and the signal that ended it early, if one did."""
+    """Return the report, and the number of the signal that stopped the run early, if any."""
     view = NoView() if as_json else LiveView() if sys.stdout.isatty() else LineView()
     with site(url, keep) as place:
         if not as_json:
@@ -88,7 +88,7 @@ def _chosen(text: str, *, own: bool) -> list[str]:
     """Return the names of the faults.
 
     Raises:
-        UsageError: there is none, or one isn't known, or needs a server of its own.
+        UsageError: there is no name, or one is unknown or needs chaos's own server.
     """
     if text == "all":
         return [name for name, kind in FAULTS.items() if own or not kind.own]

@@ -1,4 +1,4 @@
-"""The table of the commands, and the group that reads it: a command's file is imported when the command is used."""
+"""The table of commands, and the group that reads it. A command's file is imported when the command is used."""
 
 from __future__ import annotations
 
@@ -12,36 +12,40 @@ import click
 
 from taskq.cli.problems import DEBUG, report
 
-__all__ = ["COMMANDS", "Listed", "main", "root"]
+__all__ = ["ALIASES", "COMMANDS", "Listed", "main", "root"]
 
 
 class Listed(NamedTuple):
-    """One line of the table: the module whose `command` it is, and what `taskq --help` says of it."""
+    """One line of the table: the module that has the `command`, and its help line."""
 
     module: str
     help: str
 
 
-#: In the order in which `taskq --help` shows them.
+#: In the order of `taskq --help`.
 COMMANDS = {
-    "demo": Listed("taskq.cli.demo", "Count every file of a folder with jobs, and watch it."),
-    "init": Listed("taskq.cli.init", "Write a settings file and a jobs module to begin with."),
-    "worker": Listed("taskq.cli.worker", "Run jobs until told to stop, or until none are left."),
+    "demo": Listed("taskq.cli.demo", "Watch jobs count every file of a folder."),
+    "init": Listed("taskq.cli.init", "Create a starter taskq.toml and jobs.py."),
+    "worker": Listed("taskq.cli.worker", "Start a worker."),
     "push": Listed("taskq.cli.push", "Push a call of a job."),
-    "info": Listed("taskq.cli.info", "Show how many messages are where, and what the workers do."),
-    "list": Listed("taskq.cli.list", "List the messages of a state."),
+    "info": Listed("taskq.cli.info", "Show message counts and worker activity."),
+    "list": Listed("taskq.cli.list", "List the messages in a state."),
     "show": Listed("taskq.cli.show", "Show one message with its history."),
-    "reload": Listed("taskq.cli.reload", "Put failed, timed out or parked messages back to waiting."),
+    "reload": Listed("taskq.cli.reload", "Move failed, timed out or parked messages back to waiting."),
+    "retry": Listed("taskq.cli.reload", "The same as reload."),
     "flush": Listed("taskq.cli.flush", "Delete all messages of a state."),
     "delete": Listed("taskq.cli.delete", "Delete one message."),
-    "cancel": Listed("taskq.cli.cancel", "Cancel one message, also while it runs."),
-    "config": Listed("taskq.cli.config", "Show every setting and where its value comes from."),
-    "server": Listed("taskq.cli.server", "Look after the embedded server."),
-    "doctor": Listed("taskq.cli.doctor", "Check server, app and channels, and say what to change."),
-    "bench": Listed("taskq.cli.bench", "Measure pushes, workers and delays of this setup."),
-    "chaos": Listed("taskq.cli.chaos", "Kill workers and server at random moments, and show that no job is lost."),
-    "completion": Listed("taskq.cli.completion", "Print the script that makes a shell complete taskq's commands."),
+    "cancel": Listed("taskq.cli.cancel", "Cancel one message, even while it runs."),
+    "config": Listed("taskq.cli.config", "Show every setting and its source."),
+    "server": Listed("taskq.cli.server", "Manage the embedded server."),
+    "doctor": Listed("taskq.cli.doctor", "Check the server, the app and the channels, and advise."),
+    "bench": Listed("taskq.cli.bench", "Benchmark pushes, workers and delays on this setup."),
+    "chaos": Listed("taskq.cli.chaos", "Fault-injection test: kill workers and the server, check that no job is lost."),
+    "completion": Listed("taskq.cli.completion", "Print a shell completion script."),
 }
+
+#: Second names of commands.
+ALIASES = {"retry": "reload"}
 
 
 class _Group(click.Group):
@@ -60,7 +64,7 @@ class _Group(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            from taskq.config import did_you_mean  # the settings' reader is slow to import, and `taskq --help` needs none
+            from taskq.config import did_you_mean  # slow to import, and not needed for `taskq --help`
 
             ctx.fail(f"no command {name!r}; {did_you_mean(name, COMMANDS)}")
         return super().resolve_command(ctx, args)
@@ -73,17 +77,17 @@ class _Group(click.Group):
         try:
             return super().make_context(*args, **kwargs)
         except click.UsageError as error:
-            told = error
+            shown = error
             if isinstance(error, click.NoSuchOption) and error.option_name in ("--app", "--debug", "--url"):
-                told = click.UsageError(f"{error.option_name} stands behind the command, as in: taskq info {error.option_name}")
-            raise click.exceptions.Exit(report(told, debug=False)) from error
+                shown = click.UsageError(f"{error.option_name} must follow the command, as in: taskq info {error.option_name}")
+            raise click.exceptions.Exit(report(shown, debug=False)) from error
         except OSError as error:  # `taskq --help > /dev/full`
             raise click.exceptions.Exit(report(error, debug=False)) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             code = super().invoke(ctx)
-            if sys.stdout is not None:  # None: who started this has closed it
+            if sys.stdout is not None:  # None: the parent process has closed it
                 sys.stdout.flush()
         except click.exceptions.Exit:
             raise
@@ -103,9 +107,9 @@ def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) ->
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version and exit.")
 def root() -> None:
-    """Background jobs on Redis: push calls of Python functions, now or later, and run them in workers.
+    """Background jobs on Redis and Valkey: push calls of Python functions, now or later, and run them in workers.
 
-    The settings come from taskq.toml or pyproject.toml, found from the working directory upwards, and from TASKQ_* variables;
+    Settings come from taskq.toml or pyproject.toml, searched from the working directory upwards, and from TASKQ_* variables.
     `taskq config` shows them. `taskq COMMAND --help` explains a command.
     """
 
@@ -113,11 +117,11 @@ def root() -> None:
 def main() -> None:
     """Run the command line. Ends the process with the exit code."""
     if sys.argv[1:2] == ["worker"]:
-        # They change the number of processes. Before there are any, and after, they would stop this one, as nobody expects.
+        # These signals change the number of processes. Their default action, before and after, would stop this process.
         for number in (signal.SIGTTIN, signal.SIGTTOU):
             signal.signal(number, signal.SIG_IGN)
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that can't show a letter shall get its number rather than an error.
+        # If a terminal can't show a character, print its number instead of failing.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     root(prog_name="taskq")

@@ -1,4 +1,4 @@
-"""`taskq completion`: make a shell complete taskq's commands."""
+"""`taskq completion`: print a shell completion script."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from taskq.cli.options import debug_option
 __all__ = ["command"]
 
 
-@click.command("completion", short_help="Print the script that makes a shell complete taskq's commands.")
+@click.command("completion", short_help="Print a shell completion script.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @debug_option
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print the script that makes a shell complete taskq's commands, options and channels.
+    """Print a shell completion script for taskq's commands, options and channels.
 
     \b
         bash:  taskq completion bash >> ~/.bashrc

@@ -1,4 +1,4 @@
-"""`taskq config`: every setting and where its value comes from."""
+"""`taskq config`: show every setting and its source."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from taskq.inspector import Inspector
 __all__ = ["command"]
 
 
-@click.command("config", short_help="Show every setting and where its value comes from.")
+@click.command("config", short_help="Show every setting and its source.")
 @as_json
 @server_options
 def command(as_json: bool, app: str | None, url: str | None) -> None:
-    """Show the value of every setting, and the source it comes from. Secrets and passwords are not shown."""
+    """Show the value and the source of every setting. Secrets and passwords are hidden."""
     inspector = known_channels(app, url)
     lines = list(_lines(inspector))
     if as_json:
@@ -34,7 +34,7 @@ def command(as_json: bool, app: str | None, url: str | None) -> None:
 
 
 def _lines(inspector: Inspector) -> Iterator[tuple[str, Any, str]]:
-    """Yield key, value and origin of each setting; of channels that only jobs name too."""
+    """Yield key, value and origin of each setting, including channels that only jobs name."""
     settings = inspector.settings
     docs = field_docs()
     for doc in docs:

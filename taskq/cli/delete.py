@@ -14,17 +14,17 @@ __all__ = ["command"]
 
 @click.command("delete", short_help="Delete one message.")
 @click.argument("message_id", metavar="ID")
-@channels_option("Look in this channel. May be given several times. Default: every known one.")
+@channels_option("Search this channel. May be given several times. Default: every known channel.")
 @server_options
 def command(message_id: str, channels: tuple[str, ...], *, app: str | None, url: str | None) -> None:
-    """Delete the message ID for good, whatever state it is in; only one that a worker has reserved can't be deleted.
+    """Delete the message ID permanently, in any state except `reserved`.
 
-    Exit code 1 when there is no such message.
+    Exit code 1 if there is no such message.
     """
     inspector = open_inspector(app, url)
     with progress_bar("looking") as progress:
         entry = inspector.delete(message_id, channels=channels, progress=progress)
     if entry is None:
         looked = ", ".join(channels or inspector.channels())
-        raise NotThere(f"no message {message_id} in {looked}: it is done, was deleted, or is in another channel")
+        raise NotThere(f"message {message_id} not found in {looked}: it has finished, was deleted, or is in another channel")
     click.echo(f"deleted from {entry.state.value} of {entry.channel}")

@@ -1,4 +1,4 @@
-"""`taskq demo`: show a real job on real input, from the first push to a reload, with nothing to set up."""
+"""`taskq demo`: real jobs on real files, from the first push to a reload, without any setup."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ __all__ = ["command"]
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@click.command("demo", short_help="Count every file of a folder with jobs, and watch it.")
+@click.command("demo", short_help="Watch jobs count every file of a folder.")
 @click.argument("folder", required=False, type=_FOLDER)
-@click.option("--processes", type=click.IntRange(1, 64), metavar="N", help="Worker processes. Default: one for each processor, at least 2.")
+@click.option("--processes", type=click.IntRange(1, 64), metavar="N", help="Worker processes. Default: one per processor, at least 2.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Count only the first N files.")
-@click.option("--url", metavar="URL", help="Use this server, with a key prefix of its own that is removed at the end.")
+@click.option("--url", metavar="URL", help="Use this server, with a separate key prefix that is removed at the end.")
 @debug_option
 def command(folder: Path | None, processes: int | None, limit: int | None, url: str | None) -> int:
-    """Count bytes, lines and words of every file of FOLDER, and hash them: one message a file, on a server of its own.
+    """Count the bytes, lines and words of every file of FOLDER and hash it: one message per file, on a separate server.
 
-    Some messages are delayed. One job fails, is tried again, lands in failed, and is reloaded when its cause is gone. At the end
-    everything is compared with a direct count, and the server and its data are removed. FOLDER is only read.
+    Some messages are delayed. One job fails on purpose: it is retried, moves to `failed`, and is reloaded once the cause is fixed.
+    At the end, the demo checks its totals against a direct count and removes the server and its data. FOLDER is only read.
 
-    FOLDER: default is the library of the Python that runs taskq.
+    FOLDER: by default, the standard library of the Python that runs taskq.
     """
     if url is not None:
-        check_url(url)  # a URL that can't be is told before any work
+        check_url(url)  # report an invalid URL before any work
     selection = Selection(folder.resolve()) if folder else python_library()
     found = _find(selection._replace(limit=limit or 0))
     number = processes or max(2, processors())
     view = (LiveView if sys.stdout.isatty() else LineView)(selection.folder)
     what = f"{count(len(found.files), 'file')} ({size(found.size)}) of {selection.folder}"
     less = f", without {', '.join(sorted(selection.without))}" if selection.without else ""
-    print_text(f"Counting {what}{less}\non {number} {'process' if number == 1 else 'processes'}, one message a file.\n")
+    print_text(f"Counting {what}{less}\non {number} {'process' if number == 1 else 'processes'}, one message per file.\n")
     try:
         with scratch_place(url) as place, view:
             report = Run(place, found, number, view).play()
@@ -61,5 +61,5 @@ def _find(selection: Selection) -> Found:
         found = find_files(selection, lambda number: status.update(f"looking for files: {number:,}"))
     if not found.files:
         why = ", ".join(f"{number:,} {reason}" for reason, number in found.skipped.most_common())
-        raise TaskqError(f"{selection.folder} holds no file that can be counted{f' ({why})' if why else ''}: name a folder with files")
+        raise TaskqError(f"no readable files in {selection.folder}{f' ({why})' if why else ''}: choose a folder with files")
     return found

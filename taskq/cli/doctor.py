@@ -1,4 +1,4 @@
-"""`taskq doctor`: what would lose jobs, what doesn't work, and what to change."""
+"""`taskq doctor`: find problems that lose jobs or keep taskq from working, with advice."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["command"]
 _MARKS = {Level.GOOD: ("ok", "green"), Level.NOTE: ("note", "yellow"), Level.UNUSABLE: ("ERROR", "red"), Level.LOSES: ("LOSES", "red")}
 
 
-@click.command("doctor", short_help="Check server, app and channels, and say what to change.")
+@click.command("doctor", short_help="Check the server, the app and the channels, and advise.")
 @as_json
 @server_options
 def command(as_json: bool, app: str | None, url: str | None) -> int:
-    """Check the server, the app and every channel, and say what to change and why. It reads, and changes nothing.
+    """Check the server, the app and every channel, and advise what to change and why. The command changes nothing.
 
-    Exit code 1 when something loses jobs, 2 when something can't be checked or used, else 0.
+    Exit code 1 if a problem can lose jobs, 2 if something can't be checked or used, otherwise 0.
     """
     settings = command_settings(app, url)
     loaded = load(partial(open_queue, app, url)) if settings.app is not None else None
@@ -65,4 +65,4 @@ def _sum(found: Iterable[Finding]) -> str:
         f"{count(levels.count(Level.LOSES), 'thing')} can lose jobs" if Level.LOSES in levels else "",
         f"{count(levels.count(Level.UNUSABLE), 'thing')} can't be used or checked" if Level.UNUSABLE in levels else "",
     ]
-    return "; ".join(part for part in parts if part) or "Nothing found that loses jobs."
+    return "; ".join(part for part in parts if part) or "No problem found that loses jobs."

@@ -21,17 +21,17 @@ __all__ = ["command"]
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @server_options
 def command(channel: str, state: str, *, yes: bool, app: str | None, url: str | None) -> None:
-    """Delete all messages of CHANNEL in one state, for good. Asks first, unless --yes is given."""
+    """Delete all messages of CHANNEL in one state permanently. Asks first, unless --yes is given."""
     chosen = State(state)
     if chosen is State.RESERVED:
         raise click.ClickException(
             "reserved messages can't be flushed: workers are running them. "
-            "Stop the worker: it finishes what runs and gives the rest back to waiting."
+            "Stop the worker: it finishes its running jobs and releases the rest."
         )
     inspector = open_inspector(app, url)
     number = inspector.counts(channel).of(chosen)
     if number and not yes:
-        _ask(f"Delete {count(number, 'message')} in {state} of {channel} for good?")
+        _ask(f"Delete {count(number, 'message')} in {state} of {channel} permanently?")
     with progress_bar("deleting") as progress:
         deleted = inspector.flush(channel, chosen, progress=progress) if number else 0
     click.echo(f"{count(deleted, 'message')} deleted")
@@ -39,7 +39,7 @@ def command(channel: str, state: str, *, yes: bool, app: str | None, url: str | 
 
 def _ask(question: str) -> None:
     if not sys.stdin.isatty():
-        raise click.ClickException("there is no terminal to ask on: say --yes to delete without being asked")
+        raise click.ClickException("standard input is not a terminal: pass --yes to delete without confirmation")
     if not click.confirm(question, err=True):
         click.echo("nothing was deleted", err=True)
         raise click.exceptions.Exit(1)

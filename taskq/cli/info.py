@@ -1,4 +1,4 @@
-"""`taskq info`: how many messages are where, and what the workers do."""
+"""`taskq info`: message counts and worker activity."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _WORKERS = [
 ]
 
 
-@click.command("info", short_help="Show how many messages are where, and what the workers do.")
+@click.command("info", short_help="Show message counts and worker activity.")
 @channel_argument(required=False)
 @as_json
 @click.option(
@@ -48,19 +48,19 @@ _WORKERS = [
     is_flag=False,
     flag_value=str(_EVERY),
     metavar="[SECONDS]",
-    help=f"Show it anew every {_EVERY:g} (or so many) seconds, until Ctrl-C.",
+    help=f"Refresh every SECONDS (default: {_EVERY:g}) until Ctrl-C.",
 )
 @server_options
 def command(channel: str | None, *, as_json: bool, watch: str | None, app: str | None, url: str | None) -> None:
-    """Show how many messages each channel has in each state, and what its workers are running and for how long.
+    """Show the number of messages in each state of each channel, and the jobs that workers are running.
 
-    CHANNEL: only this one. Default: every channel of the settings, and of the jobs when the app can be loaded.
+    CHANNEL: show only this channel. Default: every channel of the settings, and of the jobs if the app can be loaded.
     """
     seconds, word = _interval(watch)
     if word is not None and channel is not None:
-        raise click.ClickException(f"--watch takes a number of seconds, not {word!r}")
+        raise click.ClickException(f"--watch must be a number of seconds; got {word!r}")
     if seconds is not None and as_json:
-        raise click.ClickException("--watch shows the same again and again, --json prints one document: use one of them")
+        raise click.ClickException("--watch and --json are mutually exclusive: --watch refreshes the view, --json prints one document")
     inspector = open_inspector(app, url)
     chosen = channel or word
     if seconds is not None:
@@ -72,7 +72,7 @@ def command(channel: str | None, *, as_json: bool, watch: str | None, app: str |
 
 
 def _interval(watch: str | None) -> tuple[float | None, str | None]:
-    """Return the seconds of --watch. In `--watch default` the word behind it is the channel: it is returned too."""
+    """Return the seconds of --watch. In `--watch default` the next word is the channel: return it, too."""
     if watch is None:
         return None, None
     try:
@@ -80,7 +80,7 @@ def _interval(watch: str | None) -> tuple[float | None, str | None]:
     except ValueError:
         return _EVERY, watch
     if not 0.1 <= seconds <= 86400:
-        raise click.ClickException("--watch takes 0.1 to 86400 seconds")
+        raise click.ClickException("--watch must be 0.1 to 86400 seconds")
     return seconds, None
 
 
@@ -117,7 +117,7 @@ def _worker_row(worker: WorkerReport) -> Sequence[str]:
 
 
 def _watch(inspector: Inspector, channel: str | None, seconds: float) -> None:
-    """Show the view again and again until Ctrl-C; on a terminal in place, else one below the other."""
+    """Refresh the view until Ctrl-C: in place on a terminal, otherwise one below the other."""
     if not sys.stdout.isatty():
         while True:
             console().print(_view(inspector, channel))
@@ -134,5 +134,5 @@ def _watch(inspector: Inspector, channel: str | None, seconds: float) -> None:
             try:
                 view = _view(inspector, channel)
                 live.update(view, refresh=True)
-            except ServerUnavailable as error:  # a restart of the server shall not end the watching
+            except ServerUnavailable as error:  # keep watching while the server restarts
                 live.update(Group(view, Text(f"\n{clean(str(error))}", style="red")), refresh=True)

@@ -1,4 +1,4 @@
-"""`taskq init`: a settings file and a jobs module to begin with."""
+"""`taskq init`: create a starter settings file and jobs module."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ if __name__ == "__main__":
     second = count_words.push("this one starts in two seconds", delay=2)
     print(f"pushed {first.id} and {second.id}; run them with: taskq worker")
 '''
-_HEAD = """# Settings of taskq. `taskq config` shows the value of each, and where it comes from.
-# A line that begins with "# " and a name shows a setting's default: take the "# " away to change it.
+_HEAD = """# Settings of taskq. `taskq config` shows the value and the source of each.
+# Commented lines show the defaults: remove the "# " to change one.
 """
 #: Shown for settings whose default is no value.
 _EXAMPLES = {"url": '"redis://localhost:6379/0"', "channel": '"queue"', "failed_ttl": "2592000"}
 _APP = "jobs:queue"
 
 
-@click.command("init", short_help="Write a settings file and a jobs module to begin with.")
+@click.command("init", short_help="Create a starter taskq.toml and jobs.py.")
 @click.argument("directory", required=False, type=click.Path(path_type=Path, file_okay=False), default=Path())
 @debug_option
 def command(directory: Path) -> None:
-    """Write taskq.toml and jobs.py to DIRECTORY (default: here). What exists is never overwritten; exit code 1 then."""
+    """Create taskq.toml and jobs.py in DIRECTORY (default: here). Existing files are never overwritten; exits with code 1 if one exists."""
     files = {directory / "taskq.toml": settings_text(), directory / "jobs.py": _JOBS}
     existing = [str(path) for path in files if path.exists() or path.is_symlink()]
     if _has_table(directory / "pyproject.toml"):
         existing.append(f"[tool.taskq] in {directory / 'pyproject.toml'}")
     if existing:
-        raise NotThere(f"nothing was written, for this exists already: {', '.join(existing)}")
+        raise NotThere(f"nothing written, these exist already: {', '.join(existing)}")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for path, text in files.items():
@@ -76,17 +76,17 @@ def _has_table(path: Path) -> bool:
 
 
 def settings_text() -> str:
-    """Return a taskq.toml in which every setting stands with its help and default, `app` alone being set."""
+    """Return a taskq.toml with the help and default of every setting. Only `app` is set."""
     docs = field_docs()
     top = [line for doc in docs if not doc.section for line in _lines(doc)]
     channel = [line for doc in docs if doc.section for line in _lines(doc)]
-    about = "# The settings of a channel. Another one is written the same way, as in [channels.mails]."
+    about = "# Settings of the channel `default`. Add other channels the same way: [channels.mails]."
     return "\n".join([_HEAD, *top, about, "[channels.default]", "", *channel])
 
 
 def _lines(doc: FieldDoc) -> Iterator[str]:
     if doc.key == "directory":
-        return  # it is where this file is
+        return  # always the directory of this file
     yield from textwrap.wrap(doc.help, 98, initial_indent="# ", subsequent_indent="# ")
     if doc.key == "secret":
         yield "# Set the variable TASKQ_SECRET."

@@ -1,4 +1,4 @@
-"""`taskq list`: the messages of a state."""
+"""`taskq list`: list the messages in a state."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ from taskq.inspector import Entry
 
 __all__ = ["command"]
 
-#: How many characters of arguments and of an error are made at all; the width of the terminal cuts them further.
+#: The most characters of arguments and of an error; the width of the terminal may cut them further.
 _CELL = 200
 
 
-@click.command("list", short_help="List the messages of a state.")
+@click.command("list", short_help="List the messages in a state.")
 @channel_argument()
 @state_option(STATES, "Which messages.", State.FAILED)
 @click.option("--job", metavar="NAME", help="Only messages of this job: shop.jobs:send_email, or send_email.")
-@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, metavar="N", help="At most so many. 0: all.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=20, show_default=True, metavar="N", help="Maximum number of messages. 0: no limit."
+)
 @as_json
 @server_options
 def command(channel: str, state: str, *, job: str | None, limit: int, as_json: bool, app: str | None, url: str | None) -> None:
-    """List the messages of CHANNEL in one state, the oldest first; of delayed ones the first due.
+    """List the messages of CHANNEL in one state, the oldest first. Delayed messages are listed by due time.
 
-    Arguments are shown without running anything of the message. `taskq show ID` shows the whole message.
+    Arguments are shown without unpickling them, so listing never runs code. `taskq show ID` shows the whole message.
     """
     inspector = open_inspector(app, url)
     chosen = State(state)
@@ -53,7 +55,7 @@ def command(channel: str, state: str, *, job: str | None, limit: int, as_json: b
 
 
 def _check_job(wanted: str, names: list[str]) -> None:
-    """See that there is such a job. Only when it has no messages: those of a job that is gone can be listed."""
+    """Raise NotThere if the app has no such job. Call it only if no message was found: removed jobs may still have messages."""
     known = {*names, *(name.rpartition(":")[2] for name in names)}
     if names and wanted not in known:
         raise NotThere(f"no job is named {wanted!r}; {did_you_mean(wanted, known)}")
@@ -66,7 +68,7 @@ def _columns(state: State) -> list[Column]:
         texts.pop()
     if state is State.RESERVED:
         texts[2] = Column("WORKER")
-    return [Column("ID", whole=True), Column("TRY", whole=True, right=True), Column(when, whole=True, right=True), *texts]
+    return [Column("ID", whole=True), Column("ATTEMPT", whole=True, right=True), Column(when, whole=True, right=True), *texts]
 
 
 def _row(entry: Entry) -> list[str]:

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands have."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Seconds(click.FloatRange):
-    """A number of seconds within bounds; "nan", which is within any for click, is none."""
+    """A number of seconds within bounds. Unlike click's own type, it rejects "nan"."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         seconds = super().convert(value, param, ctx)
         if not math.isfinite(seconds):
-            self.fail(f"{value} is no number of seconds.", param, ctx)
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
         return seconds
 
 
 def chosen_of(option: str, text: str, known: Iterable[str], what: str) -> list[str]:
-    """Return the names that stand in text, separated by commas.
+    """Return the comma-separated names in a text.
 
     Raises:
-        UsageError: there is none, or one isn't known.
+        UsageError: there is no name, or one is unknown.
     """
     names = list(known)
     chosen = [name.strip() for name in text.split(",") if name.strip()]
     if not chosen:
-        raise click.UsageError(f"{option}: name at least one of {', '.join(names)}")
+        raise click.UsageError(f"{option} must have at least one of {', '.join(names)}")
     for name in chosen:
         if name not in names:
             raise click.UsageError(f"{option}: no {what} {name!r}; {did_you_mean(name, names)}")
@@ -45,13 +45,13 @@ def chosen_of(option: str, text: str, known: Iterable[str], what: str) -> list[s
 
 
 class _Switch(click.types.BoolParamType):
-    """A flag that a variable may set, too: what is wrong there isn't the option's."""
+    """A flag that an environment variable may also set. Its errors name the variable."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
-            raise click.UsageError(f"TASKQ_DEBUG must be 1 or 0, not {value!r}") from None
+            raise click.UsageError(f"TASKQ_DEBUG must be 1 or 0; got {value!r}") from None
 
 
 def _keep_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -59,7 +59,7 @@ def _keep_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> Non
 
 
 def debug_option(command: F) -> F:
-    """Add --debug. Commands don't see it; the group does."""
+    """Add --debug. The group handles it; commands don't receive it."""
     return click.option(
         "--debug",
         is_flag=True,
@@ -75,10 +75,8 @@ def debug_option(command: F) -> F:
 def server_options(command: F) -> F:
     """Add --app, --url and --debug."""
     command = debug_option(command)
-    command = click.option("--url", metavar="URL", help="The server. Default: the setting `url`, else the embedded server.")(command)
-    return click.option("--app", metavar="MODULE[:QUEUE]", help="Where the Queue is, such as shop.jobs:queue. Default: the setting `app`.")(
-        command
-    )
+    command = click.option("--url", metavar="URL", help="The server. Default: the setting `url`, or the embedded server.")(command)
+    return click.option("--app", metavar="MODULE[:QUEUE]", help="The app, such as shop.jobs:queue. Default: the setting `app`.")(command)
 
 
 def _complete_channel(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -99,11 +97,11 @@ def channels_option(text: str) -> Callable[[F], F]:
 
 
 def state_option(states: Sequence[State], text: str, default: State | None = None) -> Callable[[F], F]:
-    """Add --state with the states that a command can work on; `default` None makes it a must."""
+    """Add --state with the states that a command accepts. Without a default the option is required."""
     choice = click.Choice([state.value for state in states])
     if default is None:  # an explicit default of None makes click 8.3 and later forget that the option is required
         return click.option("--state", type=choice, required=True, help=text)
     return click.option("--state", type=choice, default=default.value, show_default=True, help=text)
 
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print a single JSON document.")

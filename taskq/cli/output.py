@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Column", "console", "json_text", "print_json", "print_table", "print_text", "table", "warn"]
 
-#: Without a terminal a table is as wide as this, so that what is cut for a person isn't cut for a program.
+#: The width of a table without a terminal: wide, so that nothing is cut for a program that reads it.
 _PIPE_WIDTH = 300
 
 
 class Column(NamedTuple):
-    """One column of a table. One that is not `whole` gives way when the terminal is narrow."""
+    """One column of a table. A column that is not `whole` shrinks on a narrow terminal."""
 
     title: str
     whole: bool = False
@@ -33,19 +33,19 @@ class Column(NamedTuple):
 
 
 def console() -> Console:
-    """Return a console on standard output: in colours on a terminal, else plain."""
+    """Return a console on standard output: in colors on a terminal, plain otherwise."""
     from rich.console import Console
 
     class Quiet(Console):
         def on_broken_pipe(self) -> None:
-            raise BrokenPipeError  # rich would end the process by itself; the group does it for every command
+            raise BrokenPipeError  # rich would end the process; the group does that for every command
 
     width = shutil.get_terminal_size((_PIPE_WIDTH, 24)).columns
     return Quiet(width=width, highlight=False, markup=False, emoji=False, legacy_windows=False)
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Table:
-    """Make a table of text, in which control characters are escaped and long cells are cut to the width."""
+    """Return a table of text with escaped control characters. Long cells are cut to the width."""
     from rich.table import Table
     from rich.text import Text
 
@@ -71,7 +71,7 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Non
 
 
 def print_text(text: str) -> None:
-    """Print text to standard output, its control characters escaped and its line ends kept."""
+    """Print text to standard output. Control characters are escaped; line ends are kept."""
     click.echo(clean(text, lines=True))
 
 
@@ -81,7 +81,7 @@ def print_json(data: Any) -> None:
 
 
 def json_text(data: Any) -> str:
-    """Return one JSON document. Letters that don't print are escaped: a terminal may obey them."""
+    """Return one JSON document. Unprintable characters are escaped, because a terminal might act on them."""
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
     text = json.dumps(_finite(data), indent=2, ensure_ascii=encoding != "utf8", allow_nan=False)
     return re.sub(r"[^\n -~]", _json_escape, text)
@@ -92,7 +92,7 @@ def _json_escape(match: re.Match[str]) -> str:
 
 
 def _finite(data: Any) -> Any:
-    # JSON has no word for "infinite" or "not a number".
+    # JSON has no infinity and no "not a number".
     if isinstance(data, float):
         return data if math.isfinite(data) else str(data)
     if isinstance(data, dict):

@@ -2,11 +2,11 @@
 
 | code | meaning |
 |---|---|
-| 0 | done |
-| 1 | what was asked for is not there, or the output can't be written; `worker --burst`: a job failed |
-| 2 | a mistake in the command, the settings or the app, or the server can't be used |
-| 130 | ended by Ctrl-C; 143: by SIGTERM, 129: by SIGHUP, where such a signal doesn't mean a stop in good order |
-| 141 | who read the output has gone (as in `taskq list ... | head`) |
+| 0 | success |
+| 1 | not found, or the output can't be written; `worker --burst`: a job failed |
+| 2 | usage, settings, app or server error |
+| 130 | Ctrl-C; 143: SIGTERM, 129: SIGHUP, for commands that have no graceful shutdown |
+| 141 | the reader of the output closed it (as in `taskq list ... | head`) |
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from taskq.errors import AppError, TaskqError
 
 __all__ = ["BROKEN_PIPE", "DEBUG", "INTERRUPTED", "MISSING", "WRONG", "NotThere", "report"]
 
-#: Where `--debug` leaves its value in the context, for the group to find.
+#: Key of the value of `--debug` in click's context.
 DEBUG = "taskq.debug"
 
-#: A full disk, a disk that is broken, a quota: what the server's files need has a name.
+#: A full or broken disk, or a quota. Errors about the server's own files have a file name.
 _NO_OUTPUT = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EBADF)
 
 MISSING = 1
@@ -37,11 +37,11 @@ BROKEN_PIPE = 141
 
 
 class NotThere(Exception):
-    """What the command was asked for does not exist, or can't be had now."""
+    """The requested object does not exist or is not available now."""
 
 
 def report(error: BaseException, *, debug: bool) -> int:
-    """Tell of an error on standard error and return the exit code. With `debug` its traceback is shown."""
+    """Report an error on standard error and return the exit code. With `debug`, print the traceback."""
     if isinstance(error, BrokenPipeError):
         _hush()
         return BROKEN_PIPE

@@ -19,21 +19,21 @@ __all__ = ["command"]
 @click.command(
     "push",
     short_help="Push a call of a job.",
-    # A negative number looks like an option: what isn't one of ours is an argument.
+    # A negative number looks like an option: treat unknown options as arguments.
     context_settings={"ignore_unknown_options": True},
 )
 @click.argument("job", metavar="JOB")
 @click.argument("args", nargs=-1, metavar="[ARGS]...", type=click.UNPROCESSED)
 @click.option("--kwargs", metavar="JSON", help="""Arguments by name, as a JSON object: '{"subject": "hi"}'.""")
-@click.option("--delay", type=float, default=0, metavar="SECONDS", help="Run it so many seconds from now.")
-@click.option("--channel", metavar="NAME", help="Another channel than the job's own.")
+@click.option("--delay", type=float, default=0, metavar="SECONDS", help="Run the job after this many seconds.")
+@click.option("--channel", metavar="NAME", help="Channel to push to. Default: the job's channel.")
 @server_options
 def command(
     job: str, args: tuple[str, ...], *, kwargs: str | None, delay: float, channel: str | None, app: str | None, url: str | None
 ) -> None:
     """Push a call of JOB and print the message's id.
 
-    JOB is a name such as shop.jobs:send_email, or send_email when only one job is called so. Each of ARGS is JSON:
+    JOB is a name such as shop.jobs:send_email, or just send_email if that name is unique. Each of ARGS is JSON:
 
     \b
         taskq push send_email '"a@b.c"' --kwargs '{"subject": "hi"}' --delay 60
@@ -52,10 +52,10 @@ def _argument(number: int, text: str) -> Any:
     except msgspec.DecodeError:
         pass
     quoted = f"""'"{text}"'"""
-    advice = f"A text needs double quotes of its own, and single ones for the shell: {quoted}"
+    advice = f"Quote strings twice, for JSON and for the shell: {quoted}"
     if text.startswith("-"):
-        advice = f"It is no option of push either. {advice}"
-    raise click.ClickException(f"argument {number} is not JSON: {text}\n{advice}")
+        advice = f"It isn't an option of push, either. {advice}"
+    raise click.ClickException(f"argument {number} is not valid JSON: {text}\n{advice}")
 
 
 def _named(text: str | None) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _named(text: str | None) -> dict[str, Any]:
     try:
         named = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise click.ClickException(f"--kwargs is not JSON: {error}") from None
+        raise click.ClickException(f"--kwargs is not valid JSON: {error}") from None
     if not isinstance(named, dict):
         raise click.ClickException("""--kwargs must be a JSON object, such as '{"subject": "hi"}'""")
     return named
@@ -78,6 +78,6 @@ def _full_name(queue: Queue, name: str) -> str:
     if len(short) == 1:
         return short[0]
     if short:
-        raise UnknownJob(f"several jobs are named {name!r}: name one in full, {' or '.join(short)}")
+        raise UnknownJob(f"several jobs are named {name!r}: give the full name, {' or '.join(short)}")
     known = did_you_mean(name, [*names, *(full.rpartition(":")[2] for full in names)]) if names else "the app has no jobs"
     raise UnknownJob(f"no job is named {name!r}; {known}")

@@ -15,16 +15,16 @@ from taskq.inspector import RELOADED
 __all__ = ["command"]
 
 
-@click.command("reload", short_help="Put failed, timed out or parked messages back to waiting.")
+@click.command("reload", short_help="Move failed, timed out or parked messages back to waiting.")
 @channel_argument()
 @state_option(RELOADED, "Which messages.", State.FAILED)
 @click.option("--job", metavar="NAME", help="Only messages of this job: shop.jobs:send_email, or send_email.")
 @click.option("--id", "message_id", metavar="ID", help="Only this message.")
 @server_options
 def command(channel: str, state: str, *, job: str | None, message_id: str | None, app: str | None, url: str | None) -> None:
-    """Put the failed (or timed out, or parked) messages of CHANNEL back to waiting. Their attempts are counted anew.
+    """Move the failed (or timed out, or parked) messages of CHANNEL back to waiting. Their attempt counts are reset.
 
-    What fails while this runs is left for the next time. Exit code 1 when --id or --job was given and none is there.
+    Messages that fail while the command runs are not included. Exit code 1 if --id or --job matches no message.
     """
     inspector = open_inspector(app, url)
     with progress_bar("reloading") as progress:

@@ -1,4 +1,4 @@
-"""`taskq server`: look after the embedded server."""
+"""`taskq server`: manage the embedded server."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from taskq.driver.embedded.server import EmbeddedServer, ServerStatus
 __all__ = ["command"]
 
 
-@click.group("server", short_help="Look after the embedded server.")
+@click.group("server", short_help="Manage the embedded server.")
 def command() -> None:
-    """Look after the embedded server, which is used when the settings name no `url` and the extra `embedded` is installed.
+    """Manage the embedded server. taskq uses it if the settings have no `url` and the extra `embedded` is installed.
 
-    It starts by itself when it is first needed, keeps its data in .taskq/ beside the settings file, and runs until it is stopped.
+    It starts automatically when it is first needed, keeps its data in .taskq/ next to the settings file, and runs until it is stopped.
     """
 
 
-@command.command("status", short_help="Show whether it runs, where, and since when.")
+@command.command("status", short_help="Show the server's status.")
 @as_json
 @debug_option
 def status(as_json: bool) -> int:
-    """Show whether the embedded server runs, where, and since when. Starts nothing. Exit code 1 when it doesn't run."""
+    """Show the status of the embedded server: URL, process, uptime, memory. Never starts it. Exit code 1 if it is not running."""
     server, url = _find()
     found = server.status()
     if as_json:
@@ -40,34 +40,34 @@ def status(as_json: bool) -> int:
     return 0 if found.running else MISSING
 
 
-@command.command("stop", short_help="Stop it. Its data stays.")
+@command.command("stop", short_help="Stop the server. Its data stays.")
 @as_json
 @debug_option
 def stop(as_json: bool) -> int:
-    """Stop the embedded server. Its data stays, and the next push or worker starts it again. Exit code 1 when it doesn't run."""
+    """Stop the embedded server. Its data stays, and the next push or worker restarts it. Exit code 1 if it is not running."""
     server, url = _find()
     stopped = server.stop()
     if as_json:
         print_json({"stopped": stopped, "in_use": url is None, "directory": str(server.directory)})
     else:
-        lines = ["stopped" if stopped else f"no embedded server runs in {server.directory}", *_not_in_use(url)]
+        lines = ["stopped" if stopped else f"no embedded server is running in {server.directory}", *_not_in_use(url)]
         print_text("\n".join(lines))
     return 0 if stopped else MISSING
 
 
 def _find() -> tuple[EmbeddedServer, str | None]:
-    """Return the server of this project, and the URL in the settings that is used instead of it."""
+    """Return the server of this project, and the URL of the settings, which replaces it if set."""
     settings = command_settings(None, None)
     return EmbeddedServer(settings.directory / ".taskq"), settings.url
 
 
 def _not_in_use(url: str | None) -> list[str]:
-    return [] if url is None else [f"the embedded server isn't in use: the settings name {mask_url(url)}"]
+    return [] if url is None else [f"the embedded server is not in use: the settings have url = {mask_url(url)}"]
 
 
 def _data(status: ServerStatus, url: str | None) -> dict[str, Any]:
-    told: dict[str, Any] = msgspec.to_builtins(status, enc_hook=str)
-    return {**told, "in_use": url is None}
+    data: dict[str, Any] = msgspec.to_builtins(status, enc_hook=str)
+    return {**data, "in_use": url is None}
 
 
 def _lines(status: ServerStatus, url: str | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""`taskq show`: one message, whole."""
+"""`taskq show`: show one message in full."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from taskq.wire.message import check_message_id
 
 __all__ = ["command"]
 
-#: A larger argument fills the screen and says no more; --json prints it whole.
+#: The most characters of an argument on the screen; --json prints it in full.
 _ARGUMENTS = 20_000
 
 
 @click.command("show", short_help="Show one message with its history.")
 @click.argument("message_id", metavar="ID")
-@channels_option("Look in this channel. May be given several times. Default: every known one.")
+@channels_option("Search this channel. May be given several times. Default: every known channel.")
 @as_json
 @server_options
 def command(message_id: str, channels: tuple[str, ...], *, as_json: bool, app: str | None, url: str | None) -> None:
-    """Show the message ID wherever it is: its arguments, and the history of its attempts with their tracebacks.
+    """Show the message ID: its state, its arguments, and the history of its attempts with tracebacks.
 
-    Of one that has ended, and whose result is kept, it shows how and when it ended.
-    Exit code 1 when nothing is known of it: it was never pushed, is done without a result that is kept, or was deleted.
+    If the message has finished and its result is stored, also show how and when it finished.
+    Exit code 1 if the message is unknown: it was never pushed, was deleted, or finished without a stored result.
     """
     inspector = open_inspector(app, url)
     with progress_bar("looking") as progress:
@@ -48,11 +48,11 @@ def command(message_id: str, channels: tuple[str, ...], *, as_json: bool, app: s
 
 
 def _show_ending(inspector: Inspector, message_id: str, channels: Sequence[str], *, as_json: bool) -> None:
-    """Show how a message ended that is nowhere any more, when that is kept."""
+    """Show the final state of a message that has finished, if it is stored."""
     found = inspector.status(message_id, channels=channels) if _is_id(message_id) else None
     if found is None:
         looked = ", ".join(channels or inspector.channels())
-        raise NotThere(f"no message {message_id} in {looked}: it is done, was deleted, or is in another channel")
+        raise NotThere(f"message {message_id} not found in {looked}: it has finished, was deleted, or is in another channel")
     channel, status = found
     if as_json:
         print_json({"id": message_id.strip().lower(), "channel": channel, **msgspec.to_builtins(status)})

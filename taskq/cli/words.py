@@ -13,9 +13,9 @@ _STEPS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 def clean(text: str, *, lines: bool = False) -> str:
-    """Return text in which nothing can command a terminal: what doesn't print is escaped, with `lines` all but the line ends.
+    """Return text with unprintable characters escaped; with `lines`, line ends are kept.
 
-    Arguments and errors come from anybody; an escape sequence in them could rewrite what an operator sees.
+    Arguments and errors are untrusted: an escape sequence in them could rewrite the operator's screen.
     """
     if text.isprintable():
         return text
@@ -64,7 +64,7 @@ def size(number: int) -> str:
 
 
 def progress_text(progress: Progress | None) -> str:
-    """Return "3 of 12 (25%) fetching", or what of that is known; "" for None."""
+    """Return "3 of 12 (25%) fetching", or the known part of it; "" for None."""
     if progress is None:
         return ""
     share = f" of {progress.total:g} ({progress.share:.0%})" if progress.total and progress.share is not None else ""

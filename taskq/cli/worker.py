@@ -15,22 +15,24 @@ __all__ = ["command"]
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
-@click.command("worker", short_help="Run jobs until told to stop, or until none are left.")
+@click.command("worker", short_help="Start a worker.")
 @click.argument("app", required=False, metavar="[APP]")
 @click.option("--app", "named_app", metavar="MODULE[:QUEUE]", help="The same as APP.")
-@channels_option("Work this channel. May be given several times. Default: every channel of the settings and the jobs.")
-@click.option("--processes", type=click.IntRange(min=1), metavar="N", help="Processes for each channel. Default: as the settings say.")
-@click.option("--concurrency", type=click.IntRange(1, 1000), metavar="N", help="Jobs at once in one process. Default: as the settings say.")
-@click.option("--burst", is_flag=True, help="End when nothing is waiting, running or due; exit code 1 when a job failed.")
-@click.option("--max-messages", type=click.IntRange(min=0), metavar="N", help="Replace a process after so many jobs. 0: never.")
-@click.option("--url", metavar="URL", help="The server. Default: the setting `url`, else the embedded server.")
+@channels_option("Consume this channel. May be given several times. Default: every channel of the settings and the jobs.")
+@click.option("--processes", type=click.IntRange(min=1), metavar="N", help="Processes for each channel. Default: the channel's setting.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 1000), metavar="N", help="Concurrent jobs per process. Default: the channel's setting."
+)
+@click.option("--burst", is_flag=True, help="Exit when no message is waiting, running or due. Exit code 1 if a job failed.")
+@click.option("--max-messages", type=click.IntRange(min=0), metavar="N", help="Replace a process after N jobs. 0: never.")
+@click.option("--url", metavar="URL", help="The server. Default: the setting `url`, or the embedded server.")
 @click.option(
     "--log-level",
     type=click.Choice(_LEVELS, case_sensitive=False),
     default="INFO",
     show_default=True,
     envvar="TASKQ_LOG_LEVEL",
-    help="What is logged: DEBUG has a line for each job.",
+    help="Log level. DEBUG logs every job.",
 )
 @click.option(
     "--log-format",
@@ -38,19 +40,19 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
     default="text",
     show_default=True,
     envvar="TASKQ_LOG_FORMAT",
-    help="How it is logged.",
+    help="Log format.",
 )
 @debug_option
 def command(app: str | None, named_app: str | None, *, url: str | None, channels: tuple[str, ...], **chosen: Any) -> int:
-    """Run jobs until told to stop (Ctrl-C or SIGTERM), or, with --burst, until none are left.
+    """Start a worker. It runs jobs until Ctrl-C or SIGTERM; with --burst it exits when the queue is empty.
 
-    APP says where the Queue is: shop.jobs:queue, or shop.jobs when the module holds one queue. Default: the setting `app`.
+    APP names the Queue: shop.jobs:queue, or shop.jobs if the module has one queue. Default: the setting `app`.
 
-    A first Ctrl-C lets running jobs end, a second stops them at once; nothing is lost. SIGHUP loads new code, SIGTTIN and
-    SIGTTOU start and stop one process.
+    Ctrl-C shuts down gracefully: running jobs finish. A second Ctrl-C kills them; their messages stay in the queue.
+    SIGHUP reloads the code (rolling restart). SIGTTIN and SIGTTOU start and stop one process.
     """
     if app and named_app and app != named_app:
-        raise ConfigError(f"two apps are named, {app!r} and {named_app!r}: name one")
+        raise ConfigError(f"APP ({app}) and --app ({named_app}) differ: give only one")
     from taskq.supervisor import WorkerOptions, run_worker
 
     settings = command_settings(app or named_app, url)

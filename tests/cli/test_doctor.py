@@ -31,7 +31,7 @@ def keeping(own_server: OwnServer) -> ServerProcess:
 def test_a_sound_project(type_: Type, keeping: ServerProcess, project: Project) -> None:
     """Given a server that keeps its data and an app that loads, then nothing loses jobs, and the exit code is 0."""
     done = type_("doctor", "--url", keeping.url)
-    assert (done.code, "Nothing found that loses jobs." in done.out) == (0, True)
+    assert (done.code, "No problem found that loses jobs." in done.out) == (0, True)
     assert "it loads, and has 3 jobs" in done.out
     assert "nobody works it; waiting or delayed: 0 messages\n" in done.out
     assert "LOSES" not in done.out

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from taskq.cli.commands import COMMANDS, root
+from taskq.cli.commands import ALIASES, COMMANDS, root
 from tests.cli.conftest import TASKQ, Project, Type
 from tests.support.hand import HandWorker
 from tests.support.wait import wait_until
 from tests.support.worker import clean_environment
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ALIASES])
 def test_the_table_says_what_the_command_says(name: str) -> None:
     """Given a command, then the table shows its name and short help, and --help explains it."""
     import click
@@ -26,6 +26,13 @@ def test_the_table_says_what_the_command_says(name: str) -> None:
         command = root.get_command(ctx, name)
         assert command is not None
         assert (command.name, command.get_short_help_str(200)) == (name, COMMANDS[name].help)
+
+
+@pytest.mark.parametrize(("alias", "name"), ALIASES.items())
+def test_an_alias_is_the_same_command(type_: Type, alias: str, name: str) -> None:
+    """Given a second name, then it runs the same command, the table names the first, and the usage line has the typed name."""
+    assert (COMMANDS[alias].module, COMMANDS[alias].help) == (COMMANDS[name].module, f"The same as {name}.")
+    assert f"Usage: taskq {alias} [OPTIONS]" in type_(alias, "--help").out
 
 
 @pytest.mark.parametrize("args", [[], ["info"], ["worker"], ["server"]])
@@ -181,6 +188,6 @@ def test_output_that_cant_be_written_is_told(project: Project, args: tuple[str, 
 def test_a_wrong_variable_is_told_by_its_name(project: Project) -> None:
     """Given TASKQ_DEBUG that is neither yes nor no, then the error names the variable, and no option that nobody wrote."""
     done = project.type("config", env={"TASKQ_DEBUG": "maybe"})
-    assert (done.code, done.err) == (2, "Error: TASKQ_DEBUG must be 1 or 0, not 'maybe'\nTry 'taskq config --help'.\n")
+    assert (done.code, done.err) == (2, "Error: TASKQ_DEBUG must be 1 or 0; got 'maybe'\nTry 'taskq config --help'.\n")
     assert project.type("config", env={"TASKQ_DEBUG": "1"}).code == 0
     assert project.type("config", "--debug").code == 0

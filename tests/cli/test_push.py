@@ -35,9 +35,9 @@ def test_push_with_everything(queue: Queue, type_: Type, project: Project) -> No
     ("args", "told"),
     [
         (["boom", "hello"], """'"hello"'"""),
-        (["boom", "1", "--dely", "3"], "no option of push"),
+        (["boom", "1", "--dely", "3"], "an option of push, either"),
         (["boom", '"x"', "--kwargs", "[1]"], "JSON object"),
-        (["boom", '"x"', "--kwargs", "x"], "not JSON"),
+        (["boom", '"x"', "--kwargs", "x"], "not valid JSON"),
         (["boom", '"x"', "--delay", "nan"], "finite"),
         (["boom", '"x"', "--delay", "-1"], "negative"),
         (["boom", '"x"', "--delay", "soon"], "not a valid float"),

@@ -84,11 +84,11 @@ def test_the_data_of_a_stopped_server_count(folder: Path, capsys: pytest.Capture
 
 
 def test_a_url_in_the_settings_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Given settings that name a server, then it is said that the embedded one isn't in use."""
+    """Given settings that name a server, then a line says that the embedded one is not in use."""
     (folder / "taskq.toml").write_text('url = "redis://:geheim@h/0"\n')
     for verb in ("status", "stop"):
         ended = type_(capsys, "server", verb)
         assert ended.code == 1
-        assert "isn't in use" in ended.out
+        assert "is not in use" in ended.out
         assert "redis://:***@h/0" in ended.out
     assert type_(capsys, "server", "status", "--json").json()["in_use"] is False

@@ -86,7 +86,7 @@ def test_the_log_can_be_chosen_by_the_environment(
         (["--max-messages", "-1"], "--max-messages"),
         (["--log-level", "loud"], "--log-level"),
         (["--url", "nonsense"], "no server URL"),
-        (["a:q", "--app", "b:q"], "two apps"),
+        (["a:q", "--app", "b:q"], "differ: give only one"),
         (["./jobs.py"], "path of a file"),
     ],
 )
