@@ -1,4 +1,4 @@
-"""The table of everything that is measured: versions, and workers as their documentation starts them."""
+"""The contenders: their versions, and their workers as their documentation starts them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TASKQ = Contender(
     app="taskq_app",
     worker=("python", "-m", "taskq", "worker", "taskq_app", "--processes", "2"),
     jobs=300_000,
-    setup="Its defaults, two processes.",
+    setup="The defaults, two processes.",
 )
 LUA = Contender(
     name="bare Lua batches",
@@ -19,7 +19,7 @@ LUA = Contender(
     worker=("python", "bare_app.py", "lua"),
     copies=2,
     jobs=500_000,
-    setup="A loop: one script call settles 64 messages and takes the next 64; `pickle.loads`, the call. A limit, not a queue.",
+    setup="A loop: one script call settles 64 messages and reserves the next 64; `pickle.loads`, the call. A limit, not a queue.",
 )
 BLMOVE = Contender(
     name="bare BLMOVE",
@@ -39,7 +39,7 @@ PEERS = (
         worker=("dramatiq", "--processes", "2", "dramatiq_app"),
         jobs=8_000,
         requires=("dramatiq==2.2.1", "redis==8.1.0", _HIREDIS),
-        setup="`dramatiq --processes 2`: 8 threads in each, as by default.",
+        setup="`dramatiq --processes 2`: 8 threads in each, the default.",
     ),
     Contender(
         name="Huey",
@@ -47,7 +47,7 @@ PEERS = (
         worker=("huey_consumer", "huey_app.huey", "-k", "process", "-w", "2", "-q"),
         jobs=8_000,
         requires=("huey==3.5.4", "redis==8.1.0", _HIREDIS),
-        setup="`huey_consumer -k process -w 2 -q`. It takes a task off the queue before it runs.",
+        setup="`huey_consumer -k process -w 2 -q`. It removes a task from the queue before the run.",
     ),
     Contender(
         name="taskiq (stream)",
@@ -56,7 +56,7 @@ PEERS = (
         jobs=8_000,
         requires=("taskiq[uv]==0.13.0", "taskiq-redis==1.2.4", "redis==8.1.0", _HIREDIS),
         home="taskiq",
-        setup="`taskiq worker --workers 2`, uvloop installed, the stream broker, which its README shows: it acknowledges.",
+        setup="`taskiq worker --workers 2`, uvloop installed, with the stream broker of its README, which acknowledges.",
     ),
     Contender(
         name="taskiq (list)",
@@ -65,7 +65,7 @@ PEERS = (
         jobs=8_000,
         home="taskiq",
         env={"BENCH_BROKER": "list"},
-        setup="The same with the list broker, for those who don't want acknowledgements.",
+        setup="The same with the list broker, which has no acknowledgements.",
     ),
     Contender(
         name="RQ",
@@ -73,7 +73,7 @@ PEERS = (
         worker=("rq", "worker-pool", "--num-workers", "2", "--quiet", "--url", "{url}"),
         jobs=200,
         requires=("rq==3.0.0", "redis==8.1.0", _HIREDIS),
-        setup="`rq worker-pool --num-workers 2`: forks for each job, which its documentation recommends for production.",
+        setup="`rq worker-pool --num-workers 2`: forks for each job, as its documentation recommends for production.",
     ),
     Contender(
         name="RQ (SimpleWorker)",
@@ -81,7 +81,7 @@ PEERS = (
         worker=("rq", "worker-pool", "-n", "2", "--quiet", "--worker-class", "rq.worker.SimpleWorker", "--url", "{url}"),
         jobs=1_500,
         home="RQ",
-        setup="The same with the worker that doesn't fork, which its documentation names for extremely short jobs.",
+        setup="The same with the worker that doesn't fork; its documentation recommends it for extremely short jobs.",
     ),
     Contender(
         name="Celery",
@@ -89,7 +89,7 @@ PEERS = (
         worker=("celery", "--app", "celery_app", "worker", "--concurrency", "2"),
         jobs=3_000,
         requires=("celery[redis]==5.7.0", "redis==8.1.0", _HIREDIS, "packaging==26.3"),
-        setup="`celery worker --concurrency 2`, prefork, prefetching 128, results ignored: its guide for many short tasks.",
+        setup="`celery worker --concurrency 2`, prefork, prefetching 128, results ignored, as its guide recommends for many short tasks.",
     ),
     Contender(
         name="SAQ",
@@ -97,7 +97,7 @@ PEERS = (
         worker=("saq", "saq_app.settings", "--workers", "2", "--quiet"),
         jobs=4_000,
         requires=("saq[hiredis]==0.26.4", "redis==7.4.1", _HIREDIS, "typing_extensions==4.16.0"),
-        setup="`saq --workers 2`: 10 jobs at once in each, as by default; nothing kept of what has ended.",
+        setup="`saq --workers 2`: 10 jobs at once in each, the default; finished jobs are not kept.",
     ),
     Contender(
         name="arq",
@@ -106,6 +106,6 @@ PEERS = (
         copies=2,
         jobs=2_000,
         requires=("arq==0.28.0", "redis==5.3.1", _HIREDIS),
-        setup="Two of `arq`: 10 jobs at once in each, as by default; no results.",
+        setup="Two of `arq`: 10 jobs at once in each, the default; no results.",
     ),
 )

@@ -21,7 +21,7 @@ FACTS = {
 
 @pytest.fixture
 def book() -> Book:
-    """Three rounds: taskq is faster than Huey at working off, and slower at pushing."""
+    """Three rounds: taskq is faster than Huey at running jobs, and slower at pushing."""
     return Book(
         {
             "drain": {"bare Lua batches": [300.0, 200.0, 250.0], "taskq": [120.0, 100.0, 110.0], "Huey": [10.0, 20.0, 11.0]},
@@ -31,19 +31,19 @@ def book() -> Book:
 
 
 def test_a_ratio_is_made_of_figures_of_one_round(book: Book) -> None:
-    """Given rounds of different speed, then the ratios are those within each, and their median is told."""
+    """Given rounds of different speed, then the ratios are those within each, and their median is the figure."""
     assert book.ratio("drain", "taskq", ("drain", "bare Lua batches")) == Span(0.44, 0.4, 0.5)
     assert book.ratio("drain", "taskq", ("drain", "nobody")) is None
 
 
 def test_a_peer_with_a_better_figure_is_named(book: Book) -> None:
-    """Given that Huey pushes faster, then the page says so with both figures, and nothing about the rest."""
+    """Given that Huey pushes faster, then the page lists that measure with both figures, and no other."""
     assert ahead(book) == "- pushing one by one: Huey 7.00; taskq 5.00 pushes/s"
 
 
 def test_the_headline_compares_with_the_fastest_peer(book: Book) -> None:
     """Given one peer and a bare loop, then taskq stands between them."""
-    assert "**110 no-op jobs a second**: 10.0 times what the fastest peer here does (Huey), and 44.0 %" in headline(book)
+    assert "**110 no-op jobs a second**: 10.0 times as many as the fastest peer here (Huey), and 44.0 %" in headline(book)
 
 
 def test_a_budget_that_is_missed_is_told() -> None:

@@ -22,10 +22,10 @@ CHART = ROOT / "docs" / "_static" / "benchmarks.svg"
 TEMPLATE = Path(__file__).with_name("page.md")
 
 
-def page(told: dict[str, dict[str, str]], book: Book) -> str:
+def page(run: dict[str, dict[str, str]], book: Book) -> str:
     """Fill the template."""
-    facts = told["facts"]
-    quick = ":::{warning}\nThese figures are of a quick run: small amounts, one round.\n:::\n"
+    facts = run["facts"]
+    quick = "> **Warning:** These figures are from a quick run: small amounts, one round.\n"
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         facts,
         redis_py=facts["redis-py"],
@@ -35,7 +35,7 @@ def page(told: dict[str, dict[str, str]], book: Book) -> str:
         rates=rate_table(book),
         costs=cost_table(book),
         ahead=ahead(book),
-        setups=setup_table(told["versions"], facts["taskq"]),
+        setups=setup_table(run["versions"], facts["taskq"]),
     )
 
 
@@ -44,9 +44,9 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print(__doc__, file=sys.stderr)
         return 2
-    told = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    book = Book(told["values"])
-    PAGE.write_text(page(told, book), encoding="utf-8")
+    run = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+    book = Book(run["values"])
+    PAGE.write_text(page(run, book), encoding="utf-8")
     CHART.write_text(chart(book), encoding="utf-8")
     print(f"wrote {PAGE.relative_to(ROOT)} and {CHART.relative_to(ROOT)}")
     return 0

@@ -1,4 +1,4 @@
-"""Where somebody else's figure is better than taskq's: said by the page itself, whoever that is."""
+"""The measures in which another library has a better figure than taskq."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tests.benchmarks.table import BLMOVE, LUA, TASKQ
 
 __all__ = ["ahead"]
 
-#: Measure, what it is, its unit, and whether more is better.
+#: Measure, its description, its unit, and True if more is better.
 MEASURES = (
-    ("drain", "working off", "jobs/s", True),
+    ("drain", "running jobs", "jobs/s", True),
     ("push", "pushing one by one", "pushes/s", True),
-    ("worker_cpu", "processor time of the workers", "µs a job", False),
-    ("server_cpu", "processor time of the server", "µs a job", False),
+    ("worker_cpu", "processor time of the workers", "µs per job", False),
+    ("server_cpu", "processor time of the server", "µs per job", False),
     ("start_p50", "push to start, p50", "ms", False),
     ("start_p99", "push to start, p99", "ms", False),
     ("bytes", "memory of a waiting job", "bytes", False),

@@ -1,4 +1,4 @@
-"""What taskq shall reach, and what it reached."""
+"""The budgets of taskq, and the measured values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Find = Callable[[Book], Span | None]
 
 @dataclass(frozen=True)
 class Budget:
-    """A row: what, how it is found, its unit, and the limit: "≥" or "≤" and a value; None: nothing is asked."""
+    """A row: its label, the function that finds the value, its unit, and the limit ("≥" or "≤" and a value; None: no limit)."""
 
     what: str
     find: Find
@@ -24,7 +24,7 @@ class Budget:
     limit: tuple[str, float] | None = None
 
     def row(self, book: Book) -> list[str]:
-        """What, limit, measured, kept."""
+        """Return the cells: label, limit, measured value, and yes if the limit is met."""
         found = self.find(book)
         if self.limit is None or found is None:
             return [self.what, "", self._measured(found), ""]
@@ -57,52 +57,54 @@ def longer(measure: str, who: str, than: str = "no slow job") -> Find:
 
 
 BUDGETS = (
-    Budget("no-op jobs worked off, 2 processes", value("drain"), "jobs/s", ("≥", 100_000)),
-    Budget("… beside the bare Lua batches", percent("drain", "taskq", ("drain", "bare Lua batches")), "%", ("≥", 40)),
-    Budget("… processor time of the workers a job", value("worker_cpu"), "µs"),
-    Budget("… processor time of the server a job", value("server_cpu"), "µs"),
+    Budget("no-op jobs, 2 processes", value("drain"), "jobs/s", ("≥", 100_000)),
+    Budget("… compared with the bare Lua batches", percent("drain", "taskq", ("drain", "bare Lua batches")), "%", ("≥", 40)),
+    Budget("… processor time of the workers per job", value("worker_cpu"), "µs"),
+    Budget("… processor time of the server per job", value("server_cpu"), "µs"),
     Budget("`push`, one process", value("push_rate"), "pushes/s"),
-    Budget("… beside a loop of bare `lpush`", percent("push_rate", "taskq", ("push_rate", "LPUSH loop")), "%", ("≥", 80)),
+    Budget("… compared with a loop of bare `lpush`", percent("push_rate", "taskq", ("push_rate", "LPUSH loop")), "%", ("≥", 80)),
     Budget("`push_many`", value("push_many"), "messages/s", ("≥", 150_000)),
-    Budget("… a thousand pickles a bare `lpush`", value("push_many", "LPUSH"), "messages/s"),
+    Budget("… a bare `lpush` of a thousand pickles", value("push_many", "LPUSH"), "messages/s"),
     Budget("push to start, idle worker, p50", value("taskq_start_p50"), "ms", ("≤", 1)),
     Budget("push to start, idle worker, p99", value("taskq_start_p99"), "ms", ("≤", 3)),
     Budget("lateness of delayed jobs, p50", value("taskq_late_p50"), "ms", ("≤", 3)),
     Budget("lateness of delayed jobs, p99", value("taskq_late_p99"), "ms", ("≤", 15)),
     Budget("idle: processor time of the workers", value("taskq_idle", "worker"), "% of a core", ("≤", 0.5)),
     Budget("idle: processor time of the server", value("taskq_idle", "server"), "% of a core", ("≤", 0.5)),
-    Budget("memory in the server of a waiting message", value("message_bytes"), "bytes", ("≤", 110)),
-    Budget("memory of a child (PSS), of an app that imports nothing else", value("child_memory", "pss"), "MiB", ("≤", 15)),
+    Budget("server memory per waiting message", value("message_bytes"), "bytes", ("≤", 110)),
+    Budget("memory of a worker process (PSS), for an app without other imports", value("child_memory", "pss"), "MiB", ("≤", 15)),
     Budget("… its own pages", value("child_memory", "own"), "MiB"),
-    Budget("… growth from a tenth of the jobs to all", value("child_growth"), "MiB", ("≤", 1)),
-    Budget("worked off, many waiting, beside few", percent("crowd_drain", "waiting", ("crowd_drain", "few")), "%", ("≥", 90)),
-    Budget("worked off, many delayed, beside few", percent("crowd_drain", "delayed", ("crowd_drain", "few")), "%", ("≥", 90)),
-    Budget("`push`, many waiting, beside few", percent("crowd_push", "waiting", ("crowd_push", "few")), "%", ("≥", 90)),
-    Budget("`push`, many delayed, beside few", percent("crowd_push", "delayed", ("crowd_push", "few")), "%", ("≥", 90)),
-    Budget("`push_many`, many waiting, beside few", percent("crowd_many", "waiting", ("crowd_many", "few")), "%", ("≥", 90)),
-    Budget("`push_many`, many delayed, beside few", percent("crowd_many", "delayed", ("crowd_many", "few")), "%", ("≥", 90)),
-    Budget("many due at once: the server's longest command", value("due_slowest", "due"), "ms", ("≤", 5)),
-    Budget("… longest answer to a ping", value("due_ping_max", "due"), "ms"),
-    Budget("… the same while as many waiting jobs are worked off", value("due_ping_max", "waiting"), "ms"),
+    Budget("… growth from a tenth of the jobs to all of them", value("child_growth"), "MiB", ("≤", 1)),
+    Budget("drain, many waiting, compared with few", percent("crowd_drain", "waiting", ("crowd_drain", "few")), "%", ("≥", 90)),
+    Budget("drain, many delayed, compared with few", percent("crowd_drain", "delayed", ("crowd_drain", "few")), "%", ("≥", 90)),
+    Budget("`push`, many waiting, compared with few", percent("crowd_push", "waiting", ("crowd_push", "few")), "%", ("≥", 90)),
+    Budget("`push`, many delayed, compared with few", percent("crowd_push", "delayed", ("crowd_push", "few")), "%", ("≥", 90)),
+    Budget("`push_many`, many waiting, compared with few", percent("crowd_many", "waiting", ("crowd_many", "few")), "%", ("≥", 90)),
+    Budget("`push_many`, many delayed, compared with few", percent("crowd_many", "delayed", ("crowd_many", "few")), "%", ("≥", 90)),
+    Budget("many due at once: the longest server command", value("due_slowest", "due"), "ms", ("≤", 5)),
+    Budget("… slowest reply to a ping", value("due_ping_max", "due"), "ms"),
+    Budget("… the same while draining as many waiting jobs", value("due_ping_max", "waiting"), "ms"),
     Budget("… from due to the first job", value("due_first", "due"), "ms"),
     Budget("… from due to the last job", value("due_last", "due"), "ms"),
     Budget("… as many waiting jobs, from the first to the last", value("due_last", "waiting"), "ms"),
-    Budget("jobs of 20 ms on 4 processes, beside the ideal time", value("naps"), "%", ("≤", 110)),
-    Budget("1,000 coroutines of 100 ms, 200 at once in a process, beside the ideal", value("at_once", "coroutines"), "%", ("≤", 120)),
-    Budget("200 blocking jobs of 50 ms in 20 threads of a process, beside the ideal", value("at_once", "threads"), "%", ("≤", 120)),
-    Budget("no-op coroutines worked off, 2 processes", value("coroutines"), "jobs/s", ("≥", 20_000)),
-    Budget("… processor time of the workers a job", value("coroutines_cpu"), "µs"),
-    Budget("200 fast jobs and a slow one (2 s) before them: later than without", longer("fast_done", "slow job first"), "ms", ("≤", 100)),
-    Budget("… with the slow one in the middle", longer("fast_done", "slow job in the middle"), "ms", ("≤", 100)),
+    Budget("jobs of 20 ms on 4 processes, compared with the ideal time", value("naps"), "%", ("≤", 110)),
+    Budget(
+        "1,000 coroutines of 100 ms, 200 at once in a process, compared with the ideal", value("at_once", "coroutines"), "%", ("≤", 120)
+    ),
+    Budget("200 blocking jobs of 50 ms in 20 threads of a process, compared with the ideal", value("at_once", "threads"), "%", ("≤", 120)),
+    Budget("no-op coroutines, 2 processes", value("coroutines"), "jobs/s", ("≥", 20_000)),
+    Budget("… processor time of the workers per job", value("coroutines_cpu"), "µs"),
+    Budget("200 fast jobs behind a slow one (2 s): extra time", longer("fast_done", "slow job first"), "ms", ("≤", 100)),
+    Budget("… with the slow job in the middle", longer("fast_done", "slow job in the middle"), "ms", ("≤", 100)),
     Budget("`taskq --help`, processor time", value("help_cpu"), "ms", ("≤", 150)),
-    Budget("… of which Python itself", value("help_cpu", "python"), "ms"),
+    Budget("… of which Python alone", value("help_cpu", "python"), "ms"),
     Budget("`import taskq`, processor time", value("import"), "ms", ("≤", 80)),
     Budget("… `from taskq import Queue`", value("import", "Queue"), "ms", ("≤", 80)),
     Budget("… `import redis` alone", value("import", "redis"), "ms"),
-    Budget("start of `taskq worker` to its first job", value("first_job"), "ms", ("≤", 300)),
+    Budget("from the start of `taskq worker` to its first job", value("first_job"), "ms", ("≤", 300)),
 )
 
 
 def budget_table(book: Book) -> str:
-    """All of them."""
-    return table(["what", "budget", "measured", "kept"], [budget.row(book) for budget in BUDGETS])
+    """Return the table of all budgets."""
+    return table(["measure", "budget", "measured", "met"], [budget.row(book) for budget in BUDGETS])

@@ -1,4 +1,4 @@
-"""A bar for each contender: how many no-op jobs a second two processes work off. One scale for all, from zero."""
+"""A bar chart: no-op jobs per second of each contender, on one scale from zero."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["chart"]
 _LEFT, _BAR, _RIGHT, _TOP, _ROW = 150, 440, 90, 52, 26
 _COLOURS = {TASKQ.name: "#0a7d5a", LUA.name: "#b9bec6", BLMOVE.name: "#b9bec6"}
 _OTHER, _DARK = "#4a76b8", "#1d2228"
-_LEGEND = "median of the rounds; the line goes from the worst to the best; grey: bare loops"
+_LEGEND = "median of the rounds; the line spans the worst and the best; gray: bare loops"
 
 
 def chart(book: Book) -> str:
-    """Draw it, with a light ground of its own: the page may be dark."""
+    """Draw the chart on a light background, because the page may be dark."""
     spans = {who: span for who in book.who("drain") if (span := book.span("drain", who))}
     rows = sorted(spans.items(), key=lambda row: row[1].median, reverse=True)
     most = max((span.high for span in spans.values()), default=1)
     width, height = _LEFT + _BAR + _RIGHT, _TOP + _ROW * len(rows) + 12
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="13" role="img">',
-        "<title>No-op jobs worked off in a second by two processes</title>",
+        "<title>No-op jobs per second, two processes</title>",
         f'<rect width="{width}" height="{height}" rx="6" fill="#fbfbfc"/>',
-        f'<text x="16" y="22" font-weight="bold" fill="{_DARK}">No-op jobs worked off in a second by two processes</text>',
+        f'<text x="16" y="22" font-weight="bold" fill="{_DARK}">No-op jobs per second, two processes</text>',
         f'<text x="16" y="40" font-size="11" fill="#5c6570">{_LEGEND}</text>',
     ]
     for place, (who, span) in enumerate(rows):

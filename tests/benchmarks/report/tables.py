@@ -1,4 +1,4 @@
-"""The tables that stand beside each other what all contenders did."""
+"""The tables that compare all contenders."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _by_rate(book: Book) -> list[str]:
 
 
 def headline(book: Book) -> str:
-    """Say in one paragraph how taskq stands."""
+    """Return one sentence that compares taskq with the fastest peer and a bare loop."""
     peers = [who for who in _by_rate(book) if who not in {*_LIMITS, TASKQ.name}]
     rate, part = book.span("drain", TASKQ.name), book.ratio("drain", TASKQ.name, ("drain", LUA.name))
     if rate is None or part is None or not peers:
@@ -31,13 +31,13 @@ def headline(book: Book) -> str:
     times = book.ratio("drain", TASKQ.name, ("drain", best))
     assert times is not None
     return (
-        f"Two processes of taskq work off **{number(rate.median)} no-op jobs a second**: {number(times.median)} times what the fastest "
-        f"peer here does ({best}), and {number(part.median * 100)} % of a bare loop that could not do less."
+        f"Two processes of taskq run **{number(rate.median)} no-op jobs a second**: {number(times.median)} times as many as the "
+        f"fastest peer here ({best}), and {number(part.median * 100)} % of a bare loop that does the minimum."
     )
 
 
 def rate_table(book: Book) -> str:
-    """Rates and processor time, the fastest first."""
+    """Return the table of rates and processor time, the fastest first."""
     rows = []
     for who in _by_rate(book):
         times = book.ratio("drain", TASKQ.name, ("drain", who))
@@ -52,11 +52,11 @@ def rate_table(book: Book) -> str:
         )
     heads = [
         "",
-        "worked off, jobs/s",
+        "run, jobs/s",
         "taskq is … times as fast",
         "pushed one by one, /s",
-        "worker, µs a job",
-        "server, µs a job",
+        "worker, µs per job",
+        "server, µs per job",
         "lost",
         "twice",
     ]
@@ -64,7 +64,7 @@ def rate_table(book: Book) -> str:
 
 
 def cost_table(book: Book) -> str:
-    """How soon a job starts, and what waiting and idling cost."""
+    """Return the table of latency, memory and idle cost."""
     measures = ("start_p50", "start_p99", "bytes", "idle_worker", "idle_server")
     rows = [[_name(who), *(spread(book.span(measure, who)) for measure in measures)] for who in _by_rate(book)]
     heads = ["", "push to start, p50, ms", "p99, ms", "a waiting job, bytes", "idle workers, % of a core", "idle server, % of a core"]
@@ -72,7 +72,7 @@ def cost_table(book: Book) -> str:
 
 
 def setup_table(versions: Mapping[str, str], taskq: str) -> str:
-    """How each was set up, with its versions."""
+    """Return the table of versions and setups."""
     known = {**versions, TASKQ.name: f"taskq=={taskq}"}
     rows = []
     for contender in (TASKQ, *PEERS, LUA, BLMOVE):

@@ -9,12 +9,12 @@ from tests.benchmarks.book import Span
 
 __all__ = ["NOTHING", "number", "spread", "table"]
 
-#: Stands where nothing was measured.
+#: For a value that was not measured.
 NOTHING = "—"
 
 
 def number(value: float) -> str:
-    """Three digits that count, and no more: 94,700, 0.65, 1.1."""
+    """Return a number with three significant digits: 94,700, 0.65, 1.1."""
     if math.isnan(value):
         return NOTHING
     if abs(value) >= 100:
@@ -24,7 +24,7 @@ def number(value: float) -> str:
 
 
 def spread(span: Span | None) -> str:
-    """The median, and the extremes of the rounds after it."""
+    """Return the median, with the extremes of the rounds in parentheses."""
     if span is None:
         return NOTHING
     if span.low == span.high:
@@ -33,6 +33,6 @@ def spread(span: Span | None) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
+    """Return a Markdown table."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
