@@ -1,7 +1,6 @@
-"""Background jobs on Redis: decorate a function, push it now or later, and a forking worker runs it.
+"""Background jobs on Redis and Valkey: decorate a function, push it now or later, and worker processes run it.
 
-Each name is imported when it is first asked for, so that `taskq --help`, or a program that only catches an error, doesn't pay for
-the rest.
+Each public name is imported on first use, so `taskq --help`, or a program that only catches an error, doesn't load the rest.
 """
 
 from __future__ import annotations
@@ -106,7 +105,7 @@ __all__ = [
     "state",
 ]
 
-#: Where the public names live, but for the two modules. Every name that isn't listed is an error's.
+#: The modules of the public names, except the two modules `errors` and `events`. Names not listed here are in `errors`.
 _HOMES = {
     "AsyncStream": "handle.stream",
     "Backoff": "jobs.retry",

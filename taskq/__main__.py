@@ -1,4 +1,4 @@
-"""`python -m taskq` is the command `taskq`."""
+"""`python -m taskq` runs the command `taskq`."""
 
 from __future__ import annotations
 

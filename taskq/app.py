@@ -1,4 +1,4 @@
-"""Finding the application: from "shop.jobs:queue" to the Queue in it."""
+"""Load the application: from "shop.jobs:queue" to the Queue in that module."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def load_app(name: str, directory: Path | None = None) -> Queue:
     """Import a module and return the queue in it.
 
     Args:
-        name: "package.module:attribute", or "package.module" when the module holds exactly one queue.
-        directory: is put first on the import path; default: the working directory.
+        name: "package.module:attribute", or "package.module" if the module defines exactly one queue.
+        directory: the directory to put first on the import path. Default: the working directory.
 
     Raises:
-        AppError: the module can't be imported, or holds no queue, or several. Its `__cause__` is the import's own error.
+        AppError: the module can't be imported, or defines no queue or several. `__cause__` is the exception of the import.
     """
     path = str(directory or Path.cwd())
     if path not in sys.path:
         sys.path.insert(0, path)
     module_name, _, attribute = name.partition(":")
     if not module_name or module_name.endswith(".py") or module_name.startswith(".") or "/" in module_name:
-        raise AppError(f"app {name!r}: write it as Python imports it, such as shop.jobs:queue (no path, no .py)")
+        raise AppError(f"app {name!r}: expected a module name, such as shop.jobs:queue, not a path or a .py file")
     module = _import(name, module_name, path)
     return _named(module, attribute) if attribute else _only(module)
 
@@ -40,14 +40,15 @@ def _import(name: str, module_name: str, path: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
             raise AppError(
-                f"app {name!r}: there is no module named {error.name!r} in {path} or on the Python path. "
-                "Run taskq in the project's directory"
+                f"app {name!r}: no module named {error.name!r} in {path} or on the Python path. Run taskq in the project's directory"
             ) from error
         raise AppError(f"app {name!r}: importing {module_name} failed: it imports {error.name!r}, which isn't installed") from error
     except Exception as error:
         raise AppError(f"app {name!r}: importing {module_name} failed: {type(error).__name__}: {error}") from error
     except SystemExit as error:
-        raise AppError(f"app {name!r}: importing {module_name} called exit(): put that under if __name__ == '__main__':") from error
+        raise AppError(
+            f'app {name!r}: importing {module_name} called sys.exit(): move that call under `if __name__ == "__main__":`'
+        ) from error
 
 
 def _named(module: ModuleType, attribute: str) -> Queue:
@@ -57,7 +58,7 @@ def _named(module: ModuleType, attribute: str) -> Queue:
             found = getattr(found, part)
         except AttributeError:
             names = _queues(module)
-            advice = did_you_mean(attribute, names) if names else "it holds no Queue: write queue = taskq.Queue()"
+            advice = did_you_mean(attribute, names) if names else "the module has no Queue: add queue = taskq.Queue()"
             raise AppError(f"app: {module.__name__} has no {attribute!r}; {advice}{_place(module)}") from None
     if not isinstance(found, Queue):
         raise AppError(f"app: {module.__name__}:{attribute} is a {type(found).__name__}, not a taskq.Queue")
@@ -69,19 +70,19 @@ def _only(module: ModuleType) -> Queue:
     queues = {id(vars(module)[name]): name for name in names}
     if not queues:
         raise AppError(
-            f"app: {module.__name__} holds no Queue: write queue = taskq.Queue() in it, and @queue.job above your jobs{_place(module)}"
+            f"app: {module.__name__} has no Queue: add queue = taskq.Queue() and decorate your jobs with @queue.job{_place(module)}"
         )
     if len(queues) > 1:
         choices = " or ".join(f"{module.__name__}:{name}" for name in names)
-        raise AppError(f"app: {module.__name__} holds several queues: name one, {choices}")
+        raise AppError(f"app: {module.__name__} has several queues: choose one, {choices}")
     found: Queue = vars(module)[next(iter(queues.values()))]
     return found
 
 
 def _place(module: ModuleType) -> str:
-    # It tells when a module of the same name was found first: json.py, email.py.
+    # The path shows that another module of the same name was found first: json.py, email.py.
     file = getattr(module, "__file__", None)
-    return f" (it was read from {file})" if file else ""
+    return f" (loaded from {file})" if file else ""
 
 
 def _queues(module: ModuleType) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a job can know of its own run: `taskq.current()`."""
+"""The context of a running job: `taskq.current()` and `taskq.progress()`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,15 @@ __all__ = ["Context", "Runs", "current", "enter", "progress", "run_here"]
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """The message that runs now.
+    """The message of the running job; see `taskq.current()`.
 
-    `attempt` is 1 in the first run. `pushed_at` is the producer's clock, in UTC.
+    Attributes:
+        id: the id of the message (32 hexadecimal digits), as in `Handle.id`.
+        job: the name of the job.
+        channel: the channel that the message was reserved from.
+        attempt: the number of this attempt; 1 in the first run.
+        max_attempts: the maximum number of attempts.
+        pushed_at_ms: the time of the push by the producer's clock, in milliseconds since the epoch.
     """
 
     id: str
@@ -28,12 +34,12 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def pushed_at(self) -> datetime:
-        """When it was pushed."""
+        """The time of the push by the producer's clock, as a datetime in UTC."""
         return datetime.fromtimestamp(self.pushed_at_ms / 1000, UTC)
 
 
 class Runs(Protocol):
-    """A run that knows its context, or can make it: few jobs ask."""
+    """Protocol of a run. It makes its context on demand, because few jobs ask for it."""
 
     @property
     def context(self) -> Context: ...
@@ -48,38 +54,39 @@ enter = _current.set
 
 
 def current() -> Context:
-    """Return what is known of the job that runs in this task or thread.
+    """Return the context of the job that is running in this task or thread.
 
     Raises:
-        TaskqError: no job runs here.
+        TaskqError: no job is running here.
     """
     return run_here().context
 
 
 def run_here() -> Runs:
-    """Return the run of this task or thread.
+    """Return the run in this task or thread.
 
     Raises:
-        TaskqError: no job runs here.
+        TaskqError: no job is running here.
     """
     run = _current.get()
     if run is None:
-        raise TaskqError("taskq.current() is only known inside a job that a worker runs")
+        raise TaskqError("taskq.current() works only inside a running job")
     return run
 
 
 def progress(done: float, total: float | None = None, message: str = "") -> None:
-    """Tell how far the job is, for `handle.progress()` and `taskq info`. Cheap enough for every turn of a loop: ten a second are sent.
+    """Report the progress of the running job, for `handle.progress()` and `taskq info`.
 
-    Outside of a worker, as in a plain call of the job, it does nothing. A server that doesn't answer doesn't hinder the job.
+    Cheap enough to call in every iteration of a loop: at most ten reports a second are sent. An unreachable server doesn't
+    delay the job. Outside a worker, as in a direct call of the job, the function does nothing.
 
     Args:
-        done: how much is done, in whatever unit.
-        total: how much there is in all, when that is known.
-        message: what a person may want to read.
+        done: the amount done, in any unit.
+        total: the total amount in the same unit, if known.
+        message: a text for people.
 
     Raises:
-        ValueError: a number isn't finite, `total` isn't above 0, or the message is no text.
+        ValueError: a number is not finite, `total` is not positive, or the message is not a string.
     """
     run = _current.get()
     if run is not None:

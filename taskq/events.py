@@ -1,9 +1,9 @@
-"""Events: what applications can listen to. Signals of blinker, with two differences.
+"""Events that an application can listen to. They are blinker signals, with two differences.
 
-A listener is kept alive by its signal (a lambda or a method may listen), and a listener that raises is logged and harms nothing.
+A signal keeps its listeners alive, so a lambda or a method can listen. An exception in a listener is logged and has no other effect.
 
     @taskq.events.failed.connect
-    def tell(event: JobEvent) -> None: ...
+    def notify(event: JobEvent) -> None: ...
 """
 
 from __future__ import annotations
@@ -39,9 +39,14 @@ Listener = TypeVar("Listener", bound=Callable[[Any], object])
 
 
 class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Something happened to a message.
+    """The event of a job: a run starts or ends.
 
-    `seconds` is how long the job ran; `error` what it raised; `delay` the seconds until the next run (retry only).
+    Attributes:
+        context: the message; see `Context`.
+        worker: the id of the worker process.
+        seconds: the duration of the run.
+        error: the exception that the job raised, if any.
+        delay: the seconds until the next attempt (`retry` only).
     """
 
     context: Context
@@ -52,14 +57,25 @@ class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueueLength(msgspec.Struct, frozen=True, kw_only=True):
-    """How many messages of a channel are in each state."""
+    """The number of messages of a channel in each state.
+
+    Attributes:
+        channel: the name of the channel.
+        counts: the number of messages by `State`.
+    """
 
     channel: str
     counts: Mapping[State, int]
 
 
 class ProcessEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker (the supervisor and all its children) or one child starts or stops."""
+    """The event of a process: a worker (supervisor and worker processes) or one worker process starts or stops.
+
+    Attributes:
+        worker: the id of the worker or of the worker process.
+        pid: the process id.
+        channels: the channels that it consumes.
+    """
 
     worker: str
     pid: int
@@ -67,35 +83,41 @@ class ProcessEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signal(blinker.Signal):
-    """A named list of listeners."""
+    """An event that listeners can connect to."""
 
     def __init__(self, doc: str) -> None:
         super().__init__(doc)
 
     def connect(self, receiver: Listener, sender: Any = blinker.ANY, weak: bool = False) -> Listener:
-        """Call `receiver(event)` at every event. Usable as a decorator."""
+        """Call `receiver(event)` on every event. Can be used as a decorator.
+
+        Args:
+            receiver: a function of one argument, the event. It must not be a coroutine function.
+            sender: not used by taskq.
+            weak: True to hold only a weak reference to the receiver.
+        """
         return super().connect(receiver, sender, weak)
 
 
-before = Signal("A job is about to run. Emitted in the child, with a JobEvent.")
-after = Signal("A job ended well (or chose to be dropped or requeued). Emitted in the child, with a JobEvent.")
-retry = Signal("A run failed, and the job will run again. Emitted in the child, with a JobEvent.")
-failed = Signal("A job failed for good. Emitted in the child, with a JobEvent.")
-timeout = Signal("A run was ended by its handle_timeout. Emitted in the child, with a JobEvent.")
+before = Signal("A job is about to run. Emitted in the worker process, with a JobEvent.")
+after = Signal("A job succeeded, or was dropped or requeued. Emitted in the worker process, with a JobEvent.")
+retry = Signal("An attempt failed, and the job will be retried. Emitted in the worker process, with a JobEvent.")
+failed = Signal("A job failed permanently. Emitted in the worker process, with a JobEvent.")
+timeout = Signal("A run was stopped at its handle_timeout. Emitted in the worker process, with a JobEvent.")
 queue_length = Signal(
-    "The lengths of a channel, every 500 messages or 10 seconds. Emitted in the worker's listener process, with a QueueLength."
+    "The message counts of a channel, every 500 messages or 10 seconds. Emitted in the worker's listener process, with a QueueLength."
 )
-worker_start = Signal("A worker has started its children. Emitted in the worker's listener process, with a ProcessEvent.")
-worker_stop = Signal("A worker ends. Emitted in the worker's listener process, with a ProcessEvent.")
-child_start = Signal("A child is ready for jobs. Emitted in that child, with a ProcessEvent.")
-child_stop = Signal("A child ends in good order. Emitted in that child, with a ProcessEvent.")
+worker_start = Signal("A worker has started its worker processes. Emitted in the worker's listener process, with a ProcessEvent.")
+worker_stop = Signal("A worker stops. Emitted in the worker's listener process, with a ProcessEvent.")
+child_start = Signal("A worker process is ready for jobs. Emitted in that process, with a ProcessEvent.")
+child_stop = Signal("A worker process shuts down gracefully. Emitted in that process, with a ProcessEvent.")
 
-#: Those that are emitted outside the children, in a process of their own.
+#: Signals that are emitted outside the worker processes, in a separate process.
 WORKER_SIGNALS = {"queue_length": queue_length, "worker_start": worker_start, "worker_stop": worker_stop}
 
 
 def emit(signal: Signal, event: Any) -> None:
-    """Call every listener. What one raises is logged, and the next is called."""
+    """Call every listener. Log the exception of one that raises, and go on to the next."""
     if not signal.receivers:
         return
     for receiver in tuple(signal.receivers_for(event)):
@@ -104,4 +126,4 @@ def emit(signal: Signal, event: Any) -> None:
         except BaseException:  # also sys.exit(): a listener must not end the process that runs the jobs
             import logging  # a slow import that most producers never need
 
-            logging.getLogger("taskq.events").exception("the listener %r of an event raised; the job isn't affected", receiver)
+            logging.getLogger("taskq.events").exception("event listener %r raised an exception (the job is not affected)", receiver)

@@ -1,4 +1,4 @@
-"""The facade: a queue holds the jobs of an application and pushes their calls."""
+"""The facade: a queue holds the jobs of an application, pushes their calls and runs workers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from taskq.driver.pool import LinkPool
 from taskq.errors import JobDefinitionError, UnknownChannel, UnknownJob
 from taskq.handle.cancel import Cancelled
 from taskq.handle.handle import Handle
-from taskq.jobs.builtin import CALL, OBJECT, Handles, call_function, function_call, handle_object, object_call
+from taskq.jobs.builtin import CALL, OBJECT, SupportsHandle, call_function, function_call, handle_object, object_call
 from taskq.jobs.call import Call
 from taskq.jobs.hooks import Hooks
 from taskq.jobs.job import Job, Pushable
@@ -30,26 +30,27 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Errors = type[BaseException] | Sequence[type[BaseException]]
 
-#: The worker stands on the queue; the queue only knows its name. Resolved when `work` is called.
+#: The worker imports the queue, so the queue knows the worker by name only. `work()` imports it.
 _WORKER = ("taskq.supervisor", "work")
 
 
 class Queue(Hooks):
-    """The jobs of an application, and the way to push them.
+    """The jobs of an application, and the methods that push and run them.
 
-    Settings come from the arguments here, then the environment (TASKQ_*), then taskq.toml or pyproject.toml, then defaults.
+    Each setting is read from four sources; the first match wins: the arguments, the environment variables (`TASKQ_*`),
+    the settings file (`taskq.toml` or `pyproject.toml`), and the defaults.
 
     Args:
-        url: the server, such as "redis://localhost:6379/0".
-        channels: settings of channels, such as {"default": {"processes": 2}}.
-        secret: signs every message; several, separated by commas, are all accepted, and the first signs.
-        serializer: "pickle", "json" or "msgpack".
-        max_message_size: in bytes, or as text such as "64MiB".
-        wait_replicas: how many replicas must confirm a push.
-        directory: where the settings file is looked for (and upwards), and where the embedded server keeps its data.
+        url: the URL of the server, such as `"redis://localhost:6379/0"`.
+        channels: settings by channel, such as `{"default": {"processes": 2}}`.
+        secret: the secret that signs every message. Separate several with commas: the first signs, all are accepted.
+        serializer: the serializer of arguments and results: `"pickle"`, `"json"` or `"msgpack"`.
+        max_message_size: the largest message that can be pushed: bytes (int), or text such as `"64MiB"`.
+        wait_replicas: the number of replicas that must confirm a push.
+        directory: the directory of the embedded server's data. The search for a settings file starts here and goes upwards.
 
     Raises:
-        ConfigError: a setting is unknown, of a wrong type, or out of bounds.
+        ConfigError: a setting is unknown, has the wrong type, or is out of bounds.
     """
 
     def __init__(
@@ -79,10 +80,10 @@ class Queue(Hooks):
         self.outbox = Outbox(settings, self)
 
     def __reduce__(self) -> Any:
-        raise TypeError("cannot pickle a Queue, which holds connections and may hold secrets: import it inside the function that uses it")
+        raise TypeError("cannot pickle a Queue: it holds connections and may hold secrets. Import it inside the function that uses it")
 
     def use_url(self, url: str, origin: str) -> None:
-        """Send everything to another server from now on. For the worker's --url option."""
+        """Switch to another server. For the worker's `--url` option."""
         origins = {**self.settings.origins, "url": origin}
         self._configure(msgspec.structs.replace(self.settings, url=url, origins=origins))
 
@@ -109,26 +110,27 @@ class Queue(Hooks):
         result_ttl: float | None = None,
     ) -> Callable[[Callable[P, R]], Job[P, R]]: ...
     def job(self, function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
-        """Make a function (or coroutine function, or method) a job.
+        """Decorate a function, coroutine function, generator function or method to make it a job.
 
-        Usable with and without arguments: `@queue.job` and `@queue.job(channel="bulk", max_attempts=5)`.
+        Use it with or without options: `@queue.job`, or `@queue.job(channel="bulk", max_attempts=5)`. An option that is not
+        given (None) comes from the settings of the channel or the queue.
 
         Args:
-            name: in messages; default `module:qualname`.
-            channel: where its calls are pushed.
-            max_attempts: how many runs, the first included.
-            retry_seconds: the wait before the next run; a list is indexed by attempt, its last value repeats.
-            backoff: True or a Backoff: exponential waiting instead of retry_seconds.
-            retry_on: only these exceptions are tried again. Default: all.
-            give_up_on: these exceptions are never tried again.
-            handle_timeout: seconds a run may take, 0 for no limit.
-            on_fail: called once with the exception when the job has failed for good.
-            on_lost: "timeout" keeps the message aside when a worker died running it; "retry" runs it again.
-            serializer: "pickle", "json" or "msgpack" for its arguments and its result.
-            result_ttl: seconds for which the result is kept. Default: not at all.
+            name: the job's name in messages. Default: `module:qualname`.
+            channel: the channel that its calls are pushed to.
+            max_attempts: the maximum number of attempts, including the first run (int, 1 to 65535).
+            retry_seconds: the retry delay in seconds. A list gives one delay per attempt; its last value repeats.
+            backoff: True or a `Backoff`, for exponential retry delays. Excludes `retry_seconds`.
+            retry_on: one exception class or several: only these are retried. Default: all.
+            give_up_on: one exception class or several: these are never retried.
+            handle_timeout: the time limit of one run in seconds; 0 for no limit.
+            on_fail: a function of one argument, called once with the exception after the last failed attempt.
+            on_lost: what to do with a message whose worker crashed: `"retry"` runs it again, `"timeout"` moves it to `timeout`.
+            serializer: `"pickle"`, `"json"` or `"msgpack"`, for the arguments and the result.
+            result_ttl: the time in seconds for which the result is stored. Default: 0, results are not stored.
 
         Raises:
-            JobDefinitionError: it can't be a job, the name is taken, or an option is out of bounds.
+            JobDefinitionError: the function can't be a job, its name is taken, or an option is unknown or invalid.
         """
         checked = JobOptions.checked(**options)
         if function is not None:
@@ -137,22 +139,32 @@ class Queue(Hooks):
 
     def _register(self, function: Any, name: str | None, options: JobOptions) -> Job[Any, Any]:
         if isinstance(function, Pushable):
-            raise JobDefinitionError(f"{function.name} is a job already: decorate it once")
+            raise JobDefinitionError(f"{function.name} is already a job: decorate it only once")
         job: Job[Any, Any] = Job(self, function, job_name(function) if name is None else check_job_name(name), options)
         self.jobs.add(job)
         return job
 
     # ---- pushing
 
-    def push(self, target: Handles[R] | Call[R], *, delay: Delay = 0) -> Handle[R]:
-        """Push any object with a handle() method (optional: fail(exc), max_attempts, channel), or a bound call.
+    def push(self, target: SupportsHandle[R] | Call[R], *, delay: Delay = 0) -> Handle[R]:
+        """Push an object that has a `handle()` method, or a bound call.
 
-        Raises as `Job.push`.
+        The worker calls `handle()`. The object may also have `fail(exception)`, called after the last failed attempt, and the
+        attributes `max_attempts`, `channel` and `result_ttl`.
+
+        Args:
+            target: the object, which must be picklable, or a `Call`.
+            delay: the time until it may run: seconds (int or float) or a timedelta.
+
+        Raises:
+            ArgumentsError: the target has no `handle()` method, or that is a generator function.
+            ConfigError: the target's `max_attempts`, `channel` or `result_ttl` is invalid.
+            PushError, PushOutcomeUnknown, ServerError: as in `Job.push`.
         """
         return self.send(object_call(self._object, target, delay))
 
-    async def apush(self, target: Handles[R] | Call[R], *, delay: Delay = 0) -> Handle[R]:
-        """The same from async code, without blocking the event loop."""
+    async def apush(self, target: SupportsHandle[R] | Call[R], *, delay: Delay = 0) -> Handle[R]:
+        """Push an object or a bound call without blocking the event loop. Async version of `push`."""
         return await self.asend(object_call(self._object, target, delay))
 
     @overload
@@ -160,9 +172,18 @@ class Queue(Hooks):
     @overload
     def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]: ...
     def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Handle[Any]:
-        """Push a call of any callable by value: a lambda, a closure, a function the worker has never seen.
+        """Push a call of any callable by value: a lambda, a closure, or a function that the worker can't import.
 
-        Raises as `Job.push`.
+        The code of the callable travels with the message, so the queue needs the pickle serializer.
+
+        Args:
+            function: the callable. A job is pushed as itself.
+            args: its positional arguments.
+            kwargs: its keyword arguments, except `delay`: the time until the call may run, in seconds or as a timedelta.
+
+        Raises:
+            ArgumentsError: the object is not callable, is a generator function, or doesn't accept the arguments.
+            PushError, PushOutcomeUnknown, ServerError: as in `Job.push`.
         """
         return self.send(function_call(self._callable, function, args, kwargs))
 
@@ -171,54 +192,70 @@ class Queue(Hooks):
     @overload
     async def acall(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]: ...
     async def acall(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Handle[Any]:
-        """The same from async code, without blocking the event loop."""
+        """Push a call of any callable without blocking the event loop. Async version of `call`."""
         return await self.asend(function_call(self._callable, function, args, kwargs))
 
     def push_name(self, name: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any) -> Handle[Any]:
-        """Push a job by its name, as the command line does.
+        """Push a job by its name, as `taskq push` does.
+
+        Args:
+            name: the full name of the job, such as `"shop.jobs:send_email"`.
+            args: the positional arguments of the job.
+            kwargs: the keyword arguments of the job.
+            options: the options of this push; see `Job.options`.
 
         Raises:
-            UnknownJob: no job of that name is registered here.
+            UnknownJob: this queue has no job with that name.
+            ConfigError: an option is unknown or invalid.
+            PushError, PushOutcomeUnknown, ServerError: as in `Job.push`.
         """
         job = self.jobs.get(name)
         if job is None or job in (self._object, self._callable):
-            raise UnknownJob(f"no job is named {name!r}; {did_you_mean(name, self.jobs.names())}")
+            raise UnknownJob(f"unknown job {name!r}; {did_you_mean(name, self.jobs.names())}")
         return job.options(**options).push(*args, **(kwargs or {}))
 
     def send(self, call: Call[R]) -> Handle[R]:
-        """Push a bound call. (`call.push()` is the same.)"""
+        """Push a bound call; the same as `call.push()`. Raises the errors of `Job.push`."""
         return self.outbox.send(call)
 
     async def asend(self, call: Call[R]) -> Handle[R]:
-        """The same from async code."""
+        """Push a bound call without blocking the event loop. Async version of `send`."""
         return await self.outbox.asend(call)
 
     def send_many(self, calls: Iterable[Call[Any]]) -> list[Handle[Any]]:
-        """Push many bound calls, a round trip a batch. (`job.push_many` is the same for one job.)"""
+        """Push many bound calls, of any jobs, with one round trip per batch of 500. For calls of one job, use `Job.push_many`.
+
+        All calls are checked and serialized before the first is sent. Raises the errors of `Job.push_many`.
+        """
         return self.outbox.send_many(calls)
 
     async def asend_many(self, calls: Iterable[Call[Any]]) -> list[Handle[Any]]:
-        """The same from async code."""
+        """Push many bound calls without blocking the event loop. Async version of `send_many`."""
         return await self.outbox.asend_many(calls)
 
     def handle(self, message_id: str, channel: str = "default") -> Handle[Any]:
-        """Make the handle of a message anew, from its id and its channel. Whether there is such a message is asked when it is used.
+        """Recreate the handle of a message from its id and channel.
+
+        This sends no command: whether the message exists shows when the handle is used.
+
+        Args:
+            message_id: the `id` of the handle that `push` returned (32 hexadecimal digits).
+            channel: the channel that the message was pushed to.
 
         Raises:
-            ArgumentsError: it is no id of a message: 32 hexadecimal digits.
-            UnknownChannel: the channel is named neither in the settings nor by a job.
+            ArgumentsError: the id is not valid, or the channel is not a string.
+            UnknownChannel: neither the settings nor a job define the channel.
         """
         return self.outbox.handle(message_id, channel)
 
     def cancel(self, message_id: str, channel: str = "default", *, kill: bool = False, by: str | None = None) -> Cancelled:
-        """Cancel a message by its id; as `Handle.cancel`. Raises as `handle`, too."""
+        """Cancel a message by its id. Combines `handle` and `Handle.cancel`, and raises the errors of both."""
         return self.handle(message_id, channel).cancel(kill=kill, by=by)
 
     def buffer(self) -> Buffer:
-        """Return a buffer: what is pushed in its `with` (or `async with`) block, in this thread or task, is sent together.
+        """Return a buffer that collects the pushes of its `with` (or `async with`) block and sends them together.
 
-        Sent at the end of the block, and whenever 500 pushes wait. An exception that leaves the block discards what was not sent, and
-        says so in a note. The end of the block raises as `Job.push_many`.
+        It collects the pushes of this thread or task only. See `Buffer`.
         """
         return Buffer(self.outbox)
 
@@ -233,10 +270,17 @@ class Queue(Hooks):
         concurrency: int | None = None,
         max_messages: int | None = None,
     ) -> int:
-        """Run a worker here until it is told to stop (SIGTERM, Ctrl-C), or, with `burst`, until nothing is left to do.
+        """Run a worker in this process until SIGTERM or Ctrl-C or, in burst mode, until the queue is empty.
 
-        `processes` and `concurrency` (jobs at once in each of them) win over the settings.
-        Returns the exit code: 0, or 1 when `burst` and a job ended in failed, or no process could start.
+        Args:
+            burst: exit when no message is waiting, running or due.
+            channels: the channels to consume. Default: all.
+            processes: the number of worker processes per channel. Default: the setting of each channel.
+            concurrency: the number of concurrent jobs per process. Default: the setting of each channel.
+            max_messages: replace a process after this many jobs; 0 for never. Default: the setting of each channel.
+
+        Returns:
+            The exit code: 0, or 1 if a job failed permanently in burst mode, or if no worker process could start.
         """
         module, name = _WORKER
         run: Callable[..., int] = getattr(importlib.import_module(module), name)
@@ -244,7 +288,7 @@ class Queue(Hooks):
         return run(self, burst=burst, channels=channels, **chosen)
 
     def close(self) -> None:
-        """Close the connections that lie idle. The queue can be used again."""
+        """Close the idle connections. The queue stays usable: the next push opens a new connection."""
         self.outbox.close()
 
     async def aclose(self) -> None:
@@ -254,27 +298,27 @@ class Queue(Hooks):
     # ---- channels
 
     def channel_names(self) -> list[str]:
-        """Every channel this application knows: those of the settings and those its jobs name."""
+        """Return the names of all known channels: those in the settings and those that jobs define."""
         return sorted({*self.settings.channels, *self.jobs.channels()})
 
     def channel(self, name: str) -> ChannelSettings:
-        """Return a channel's settings.
+        """Return the settings of a channel.
 
         Raises:
-            UnknownChannel: it stands neither in the settings nor at a job.
+            UnknownChannel: neither the settings nor a job define the channel.
         """
         if (found := self._channels.get(name)) is None:
             known = self.channel_names()
             if name not in known:
                 hint = did_you_mean(name, known)
-                raise UnknownChannel(f"no channel is named {name!r}; {hint} (a new one is written in the settings, as [channels.{name}])")
+                raise UnknownChannel(f"unknown channel {name!r}; {hint} (define a new channel in the settings: [channels.{name}])")
             found = self._channels[name] = self.settings.channel_or_default(name)
         return found
 
     def url(self) -> str:
-        """The server's URL; starts the embedded server when the settings name none and the extra is installed."""
+        """Return the server's URL. Starts the embedded server if no URL is set and the extra `embedded` is installed."""
         return self.outbox.url()
 
     def sender(self, channel: str) -> LinkPool:
-        """The way to a channel's store."""
+        """Return the pool of connections that sends commands to a channel's server."""
         return self.outbox.sender(channel)

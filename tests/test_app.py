@@ -69,7 +69,7 @@ def test_another_directory_may_hold_the_app(write: Write, tmp_path: Path, monkey
 def test_a_path_is_no_module_name(write: Write, name: str) -> None:
     """Given a path instead of a module, then the error shows how it is written."""
     write("jobs.py", QUEUE)
-    assert "as Python imports it, such as shop.jobs:queue" in str(_refused(name))
+    assert "expected a module name, such as shop.jobs:queue" in str(_refused(name))
 
 
 @pytest.mark.parametrize("name", ["jobs_nowhere", "jobs_nowhere:queue", "shop.nowhere", "nowhere.jobs:queue", "a..b", "shop jobs"])
@@ -77,7 +77,7 @@ def test_a_module_that_is_not_there_is_told(write: Write, name: str, tmp_path: P
     """Given a module that doesn't exist, then the error names it and where it was looked for."""
     write("shop/__init__.py", "")
     text = str(_refused(name))
-    assert "there is no module named" in text
+    assert "no module named" in text
     assert str(tmp_path) in text
 
 
@@ -97,8 +97,8 @@ def test_a_module_that_imports_what_is_missing_is_told_apart(write: Write) -> No
         ("raise KeyError('x')", "KeyError: 'x'"),
         ("import os\nos.environ['SURELY_NOT_SET']", "KeyError"),
         ("from taskq import Nothing", "ImportError: cannot import name 'Nothing'"),
-        ("raise SystemExit(3)", "called exit()"),
-        ("import sys\nsys.exit()", "called exit()"),
+        ("raise SystemExit(3)", "called sys.exit()"),
+        ("import sys\nsys.exit()", "called sys.exit()"),
         ("from taskq import Queue\nqueue = Queue('http://x')", "ConfigError"),
         ("x = '\\ud800'\nraise ValueError(x)", "ValueError"),
     ],
@@ -122,16 +122,16 @@ def test_ctrl_c_while_importing_is_not_swallowed(write: Write) -> None:
 def test_a_module_without_a_queue_is_told(write: Write) -> None:
     """Given a module without a queue, with a name and without, then the error shows what to write."""
     write("jobs_empty.py", "x = 1\n")
-    assert "write queue = taskq.Queue()" in str(_refused("jobs_empty"))
-    assert "write queue = taskq.Queue()" in str(_refused("jobs_empty:queue"))
+    assert "add queue = taskq.Queue()" in str(_refused("jobs_empty"))
+    assert "add queue = taskq.Queue()" in str(_refused("jobs_empty:queue"))
 
 
 def test_a_module_of_the_standard_library_is_told_apart(write: Write) -> None:
     """Given an app in a file named like a module that is loaded already, then the error tells which file was found."""
     write("json.py", QUEUE)
     text = str(_refused("json"))
-    assert "json holds no Queue" in text
-    assert f"(it was read from {sys.modules['json'].__file__})" in text
+    assert "json has no Queue" in text
+    assert f"(loaded from {sys.modules['json'].__file__})" in text
 
 
 def test_a_module_with_several_queues_needs_a_name(write: Write) -> None:

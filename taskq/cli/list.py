@@ -58,7 +58,7 @@ def _check_job(wanted: str, names: list[str]) -> None:
     """Raise NotThere if the app has no such job. Call it only if no message was found: removed jobs may still have messages."""
     known = {*names, *(name.rpartition(":")[2] for name in names)}
     if names and wanted not in known:
-        raise NotThere(f"no job is named {wanted!r}; {did_you_mean(wanted, known)}")
+        raise NotThere(f"unknown job {wanted!r}; {did_you_mean(wanted, known)}")
 
 
 def _columns(state: State) -> list[Column]:

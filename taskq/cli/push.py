@@ -80,4 +80,4 @@ def _full_name(queue: Queue, name: str) -> str:
     if short:
         raise UnknownJob(f"several jobs are named {name!r}: give the full name, {' or '.join(short)}")
     known = did_you_mean(name, [*names, *(full.rpartition(":")[2] for full in names)]) if names else "the app has no jobs"
-    raise UnknownJob(f"no job is named {name!r}; {known}")
+    raise UnknownJob(f"unknown job {name!r}; {known}")

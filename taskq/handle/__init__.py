@@ -1,11 +1,11 @@
-"""What `push` returns: a handle, and all that it can ask the server about its message.
+"""Handles, which `push` returns: the queries about one message, and its cancellation.
 
-    subject    the message in question, and how to read its stored result
+    subject    the message that a query is about, and its stored result
     waiting    wait for the result
-    status     where the message is, and its progress
+    status     the state of the message, and its progress
     cancel     cancel the message
     stream     read the items of a generator job
     handle     the handle itself
 
-Each of these imports only from those above it. The questions are steps (`taskq.driver.steps`): one text for sync and async callers.
+Each of these imports only from those above it. Queries are steps (`taskq.driver.steps`), shared by sync and async callers.
 """

@@ -1,4 +1,4 @@
-"""Cancelling: a message that nobody runs is taken away; whoever runs one is told. As steps (see `asking`)."""
+"""Cancellation: remove a message that is not running, or ask its worker to interrupt the job."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from taskq.handle.subject import Subject, ask_ending
 from taskq.wire.ending import Ending, pack_ending
 from taskq.wire.message import Message
 
-__all__ = ["CANCELLED_SECONDS", "Cancelled", "Order", "ask_cancel", "check_order", "this_user"]
+__all__ = ["CANCELLED_SECONDS", "CancelRequest", "Cancelled", "ask_cancel", "check_cancel", "this_user"]
 
-#: For how long it is kept that a message was cancelled whose result isn't.
+#: For how many seconds the final state "cancelled" is stored if the job stores no result.
 CANCELLED_SECONDS = 86400.0
 BY_LIMIT = 120
-#: A message that is always somewhere else is being retried in a tight loop; one order will be met by its next run.
+#: A message that moves on during each search is being retried in a tight loop: its next run finds the request.
 _TRIES = 20
 
 
@@ -44,24 +44,24 @@ class Cancelled(str, Enum):
     TOO_LATE = "too late"
 
 
-class Order(msgspec.Struct, array_like=True, frozen=True):
-    """What the supervisor of a worker is asked to do."""
+class CancelRequest(msgspec.Struct, array_like=True, frozen=True):
+    """A request to the supervisor of a worker: cancel a reserved message."""
 
     by: str
     kill: bool
     at_ms: int
-    #: How the message has ended then, ready to be kept.
+    #: The final state of the message, encoded for storage.
     data: bytes
     ttl_ms: int
 
     @property
     def kept(self) -> StoredEnding:
-        """What the settling move keeps."""
+        """Return the final state that the settling move stores."""
         return StoredEnding(self.data, self.ttl_ms)
 
 
 def ask_cancel(driver: Driver, subject: Subject, by: str, *, kill: bool) -> Steps[Cancelled]:
-    """Cancel a message wherever it is. What has ended before stays as it ended."""
+    """Cancel a message in any state. A message that has already finished is unchanged."""
     missed = 0
     for _ in range(_TRIES):
         if (yield from ask_ending(driver, subject)) is not None:
@@ -74,29 +74,29 @@ def ask_cancel(driver: Driver, subject: Subject, by: str, *, kill: bool) -> Step
             continue
         if found.state in (State.FAILED, State.TIMEOUT):
             return Cancelled.TOO_LATE
-        order = _order(found.message, subject, by[:BY_LIMIT], kill=kill)
+        request = _request(found.message, subject, by[:BY_LIMIT], kill=kill)
         if found.state is State.RESERVED:
-            if (yield driver.order(found.worker, subject.id, msgspec.msgpack.encode(order))):
+            if (yield driver.order(found.worker, subject.id, msgspec.msgpack.encode(request))):
                 return Cancelled.REQUESTED
-        elif (yield driver.cancel(found.state, found.message, order.kept)):
+        elif (yield driver.cancel(found.state, found.message, request.kept)):
             return Cancelled.NOW
     return Cancelled.REQUESTED
 
 
-def check_order(by: object, kill: object) -> str:
-    """Return who cancels; by default this user.
+def check_cancel(by: object, kill: object) -> str:
+    """Check the arguments of a cancel, and return `by`; the default is this user.
 
     Raises:
-        ArgumentsError: `by` is no text, or `kill` neither True nor False.
+        ArgumentsError: `by` is not a string, or `kill` is not a bool.
     """
     if by is not None and not isinstance(by, str):
-        raise ArgumentsError(f"by is who cancels, as text, not {by!r}")
+        raise ArgumentsError(f"`by` must be a string; got {by!r}")
     if not isinstance(kill, bool):
-        raise ArgumentsError(f"kill must be True or False, not {kill!r}")
+        raise ArgumentsError(f"`kill` must be True or False; got {kill!r}")
     return by or this_user()
 
 
-def _order(raw: bytes, subject: Subject, by: str, *, kill: bool) -> Order:
+def _request(raw: bytes, subject: Subject, by: str, *, kill: bool) -> CancelRequest:
     message = Message(raw)
     try:
         ttl = float((message.body().options or {}).get("result_ttl") or CANCELLED_SECONDS)
@@ -104,13 +104,13 @@ def _order(raw: bytes, subject: Subject, by: str, *, kill: bool) -> Order:
         ttl = CANCELLED_SECONDS
     now = now_ms()
     ending = Ending("cancelled", now, message.attempts, by)
-    return Order(by, kill, now, pack_ending(ending, message.id, subject.signer), math.ceil(ttl * 1000))
+    return CancelRequest(by, kill, now, pack_ending(ending, message.id, subject.signer), math.ceil(ttl * 1000))
 
 
 def this_user() -> str:
-    """Who cancels, when nobody says it: user@host."""
+    """Return the default for `by`: user@host."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError, ImportError):  # no such user is known here: a container
+    except (KeyError, OSError, ImportError):  # the user id has no name: a container
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"

@@ -1,4 +1,4 @@
-"""What push returns."""
+"""The handle of one pushed message."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import msgspec
 
 from taskq.clock import Timeout
 from taskq.errors import NoResult
-from taskq.handle.cancel import Cancelled, ask_cancel, check_order
+from taskq.handle.cancel import Cancelled, ask_cancel, check_cancel
 from taskq.handle.status import Status, ask_progress, ask_status
 from taskq.handle.stream import AsyncStream, Stream
 from taskq.handle.subject import Queries, Subject
-from taskq.handle.waiting import await_result, how_to_keep
+from taskq.handle.waiting import await_result, how_to_store
 from taskq.wire.progress import Progress
 
 __all__ = ["Handle"]
@@ -23,28 +23,39 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
-    """Names one pushed message. `R_co` is what its job returns."""
+    """A reference to one pushed message, returned by `push`. `Handle[R]` is generic in the job's return type.
 
-    # Nothing refers back to a handle, so the garbage collector need not look at it: of a large push there are very many.
+    To recreate a handle in another process, store its `id` and `channel` and call `queue.handle(id, channel)`. Two handles
+    are equal if their ids are.
+
+    Attributes:
+        id: the id of the message (32 hexadecimal digits).
+        channel: the channel that it was pushed to.
+    """
+
+    # Nothing refers back to a handle, so the garbage collector need not track it: a large push makes very many.
     _queue: Queries
     channel: str
     id: str
     _payload: bytes | None = None
-    _keeps: bool | None = None
+    _stores_result: bool | None = None
     _is_stream: bool | None = None
 
     def delete(self) -> bool:
-        """Withdraw the message. Returns True when it was still pending (delayed or waiting), False when it was too late.
+        """Remove the message if it has not been reserved yet.
+
+        Returns:
+            True if the message was still in a buffer, delayed or waiting, and has been removed; False if it was too late.
 
         Raises:
-            TypeError: this handle was made from an id: cancel() works with it.
-            ServerUnavailable: the server doesn't answer.
+            TypeError: this handle was recreated from an id. Use `cancel()`.
+            ServerUnavailable: the server is unreachable.
         """
         if self._payload is None:
-            raise TypeError("delete() needs the handle that push returned; of one made from an id use cancel()")
+            raise TypeError("delete() needs the handle that push returned; with a handle recreated from an id, use cancel()")
         return self._queue.withdraw(self.channel, self._payload)
 
-    # Of a coroutine function the result is what it returns when awaited, of a generator function what it returns at its end.
+    # The result of a coroutine function is what it returns when awaited, that of a generator function what it returns at its end.
     @overload
     def result(self: Handle[Coroutine[Any, Any, T]], timeout: Timeout = None) -> T: ...
     @overload
@@ -54,19 +65,23 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
     @overload
     def result(self, timeout: Timeout = None) -> R_co: ...
     def result(self, timeout: Timeout = None) -> Any:
-        """Wait for what the job returns, at most `timeout` seconds, or a timedelta (None: for as long as it takes, 0: only look).
+        """Wait until the job has finished, and return its result. Retries and worker crashes don't end the wait.
 
-        A failed attempt that is followed by another is waited through; so is a worker's death.
+        Args:
+            timeout: the time to wait: seconds (int or float) or a timedelta. None waits without limit; 0 doesn't wait.
+
+        Returns:
+            The return value of the job.
 
         Raises:
-            JobFailed: the job has failed for good; holds what it raised, as text.
-            ResultCancelled: it was cancelled.
-            ResultTimeout: it isn't there in time.
-            NoResult: there will be none: the job keeps none, it has expired, or the message is gone.
-            SignatureError: the result isn't signed with this program's secret.
-            ArgumentsError: the timeout is no number of seconds.
-            RuntimeError: the push is still in the buffer.
-            ServerUnavailable: the server doesn't answer.
+            JobFailed: the job failed permanently. Its exception is included as text.
+            ResultCancelled: the job was cancelled.
+            ResultTimeout: no result arrived in time. The job may still finish.
+            NoResult: no result will arrive: the job doesn't store results, the result expired, or the message no longer exists.
+            SignatureError: the result is not signed with this program's secret.
+            ArgumentsError: the timeout is invalid.
+            RuntimeError: the push is still in a buffer.
+            ServerUnavailable: the server was unreachable for the whole timeout, or for a minute.
         """
         self._queue.check_sent(self.id)
         return self._queue.ask(self.channel, lambda driver: await_result(driver, self._subject, timeout))
@@ -80,56 +95,64 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
     @overload
     async def aresult(self, timeout: Timeout = None) -> R_co: ...
     async def aresult(self, timeout: Timeout = None) -> Any:
-        """The same from async code."""
+        """Wait for the result without blocking the event loop. Async version of `result`."""
         self._queue.check_sent(self.id)
         return await self._queue.aask(self.channel, lambda driver: await_result(driver, self._subject, timeout))
 
     def cancel(self, *, kill: bool = False, by: str | None = None) -> Cancelled:
-        """Cancel the message: waiting, delayed or parked it never runs; while it runs its worker is told.
+        """Cancel the message: remove it if it is waiting, delayed or parked, or interrupt its job if it is running.
 
-        An async job is cancelled, in a sync one `JobCancelled` is raised. It isn't run again, and its status and result say by whom it
-        was cancelled. What has ended before stays as it ended.
+        An async job gets `asyncio.CancelledError`, a sync job `JobCancelled`. A cancelled job is not retried. Its status and
+        result name the user who cancelled it. A message that has already finished is unchanged.
 
         Args:
-            kill: kill the process of a job that goes on for three seconds more.
-            by: who cancels; default: user@host.
+            kill: True to kill the worker process if the job is still running after three seconds.
+            by: the name of the user who cancels. Default: user@host.
+
+        Returns:
+            The effect of the request; see `Cancelled`.
 
         Raises:
-            ArgumentsError: `by` is no text, or `kill` neither True nor False.
-            ServerUnavailable: the server doesn't answer.
+            ArgumentsError: `by` is not a string, or `kill` is not a bool.
+            ServerUnavailable: the server is unreachable.
         """
-        who = check_order(by, kill)
+        by = check_cancel(by, kill)
         if self._queue.take_back(self.id):
             return Cancelled.NOW
-        return self._queue.ask(self.channel, lambda driver: ask_cancel(driver, self._subject, who, kill=kill))
+        return self._queue.ask(self.channel, lambda driver: ask_cancel(driver, self._subject, by, kill=kill))
 
     async def acancel(self, *, kill: bool = False, by: str | None = None) -> Cancelled:
-        """The same from async code."""
-        who = check_order(by, kill)
+        """Cancel the message without blocking the event loop. Async version of `cancel`."""
+        by = check_cancel(by, kill)
         if self._queue.take_back(self.id):
             return Cancelled.NOW
-        return await self._queue.aask(self.channel, lambda driver: ask_cancel(driver, self._subject, who, kill=kill))
+        return await self._queue.aask(self.channel, lambda driver: ask_cancel(driver, self._subject, by, kill=kill))
 
     def status(self) -> Status:
-        """Return where the message is now, or how it ended. It may take a search through the channel's messages.
+        """Return the current or final state of the message. This may search through all messages of the channel.
 
         Raises:
-            RuntimeError: the push is still in the buffer.
+            RuntimeError: the push is still in a buffer.
+            ServerUnavailable: the server is unreachable.
         """
         self._queue.check_sent(self.id)
         return self._queue.ask(self.channel, lambda driver: ask_status(driver, self._subject))
 
     async def astatus(self) -> Status:
-        """The same from async code."""
+        """Return the state of the message without blocking the event loop. Async version of `status`."""
         self._queue.check_sent(self.id)
         return await self._queue.aask(self.channel, lambda driver: ask_status(driver, self._subject))
 
     def progress(self) -> Progress | None:
-        """Return what the job last told with `taskq.progress(...)`; None when it has told nothing (for an hour)."""
+        """Return the last report of `taskq.progress(...)`, or None if the job has reported nothing in the last hour.
+
+        Raises:
+            ServerUnavailable: the server is unreachable.
+        """
         return self._queue.ask(self.channel, lambda driver: ask_progress(driver, self._subject))
 
     async def aprogress(self) -> Progress | None:
-        """The same from async code."""
+        """Return the last progress report without blocking the event loop. Async version of `progress`."""
         return await self._queue.aask(self.channel, lambda driver: ask_progress(driver, self._subject))
 
     @overload
@@ -139,17 +162,21 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
     @overload
     def stream(self, *, after: int = 0, timeout: Timeout = None) -> Stream[Any]: ...
     def stream(self, *, after: int = 0, timeout: Timeout = None) -> Any:
-        """Read what a generator job yields, while it runs: `for part in handle.stream()`.
+        """Return the stream of a generator job, to read its items while it runs: `for item in handle.stream()`.
 
         Args:
-            after: a position of an earlier reading (`stream.position`), to go on from there. 0: from the start.
-            timeout: seconds (or a timedelta) to wait for each part. None: as long as it takes.
+            after: the `position` of an earlier stream, to continue after it; 0 for the start.
+            timeout: the time to wait for each item: seconds (int or float) or a timedelta. None waits without limit.
 
-        Raises, from the reading:
-            JobFailed, ResultCancelled: the job has ended like that; its parts came before.
-            StreamRestarted: the job runs again, and its parts come anew: reading on gives them.
-            ResultTimeout: no part came in time; reading on is possible.
-            NoResult: there are no parts: the job is no generator, keeps none, they have expired, or the message is gone.
+        Raises:
+            NoResult: while reading or here: the message has no stream. Its job is not a generator or stores no result, the
+                stream expired, or the message no longer exists.
+            JobFailed, ResultCancelled: while reading, after the last item: the job failed permanently, or was cancelled.
+            StreamRestarted: while reading: the job runs again. Discard the items read so far; reading on starts over.
+            ResultTimeout: while reading: no item arrived in time. Reading on is possible.
+            ValueError: `after` is not a stream position.
+            ArgumentsError: the timeout is invalid.
+            RuntimeError: the push is still in a buffer.
         """
         self._check_stream()
         return Stream(self._queue, self._subject, after, timeout)
@@ -161,20 +188,20 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
     @overload
     def astream(self, *, after: int = 0, timeout: Timeout = None) -> AsyncStream[Any]: ...
     def astream(self, *, after: int = 0, timeout: Timeout = None) -> Any:
-        """The same from async code: `async for part in handle.astream()`."""
+        """Return the stream of a generator job for async code: `async for item in handle.astream()`. See `stream`."""
         self._check_stream()
         return AsyncStream(self._queue, self._subject, after, timeout)
 
     def _check_stream(self) -> None:
         self._queue.check_sent(self.id)
         if self._is_stream is False:
-            raise NoResult(f"message {self.id} has no parts, for its job is no generator: ask for its result()")
-        if self._keeps is False:
-            raise NoResult(how_to_keep(self.id))
+            raise NoResult(f"message {self.id} has no stream (its job is not a generator): use handle.result()")
+        if self._stores_result is False:
+            raise NoResult(how_to_store(self.id))
 
     @property
     def _subject(self) -> Subject:
-        return self._queue.subject(self.channel, self.id, self._payload, self._keeps)
+        return self._queue.subject(self.channel, self.id, self._payload, self._stores_result)
 
     def __repr__(self) -> str:
         return f"<Handle {self.id} in {self.channel}>"

@@ -1,4 +1,4 @@
-"""NEW FILE"""
+"""The status of a message: its state, its last run, and its progress."""
 
 from __future__ import annotations
 
@@ -20,30 +20,32 @@ __all__ = ["Status", "ask_progress", "ask_status"]
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a message now."""
+    """A snapshot of a message's state, returned by `Handle.status()`."""
 
-    #: Where it is, or how it ended. "unknown": it is done and its result isn't kept (any more), or it was deleted, or never pushed.
+    #: The current or final state. "unknown": the message finished and its result expired or was not stored, it was deleted, or it was
+    #: never pushed. A job that has just started is "reserved" until its worker's next heartbeat.
     state: Literal["waiting", "delayed", "reserved", "running", "parked", "failed", "timeout", "done", "cancelled", "dropped", "unknown"]
-    #: The last run that has begun or ended, as far as it is known; the first is 1, and 0 is none.
+    #: The number of the last known attempt; 1 for the first run, 0 before it.
     attempt: int = 0
-    #: The worker that has it or ended it, or who cancelled it.
+    #: The worker process that reserved or finished the message, or the user who cancelled it.
     by: str = ""
-    #: When it ended.
+    #: The time when the message finished, in UTC.
     ended_at: datetime | None = None
-    #: Why it failed.
+    #: The exception of the last failed attempt, as text.
     error: str = ""
+    #: The last progress that the job reported.
     progress: Progress | None = None
 
     @property
     def is_ended(self) -> bool:
-        """True when it won't run any more by itself."""
+        """True if the message won't run again automatically."""
         return self.state in ("done", "failed", "timeout", "cancelled", "dropped")
 
 
 def ask_status(driver: Driver, subject: Subject) -> Steps[Status]:
-    """Return where the message is, or how it ended."""
+    """Return the current or final state of the message."""
     progress = yield from ask_progress(driver, subject)
-    for _ in range(2):  # it may end, or move on, between the first look and the search
+    for _ in range(2):  # it may finish, or move on, between the first query and the search
         ending = yield from ask_ending(driver, subject)
         if ending is not None:
             ended = datetime.fromtimestamp(ending.at_ms / 1000, UTC)
@@ -59,8 +61,8 @@ def _status_of(driver: Driver, subject: Subject, found: Found, progress: Progres
     past = records(message.history_bytes())
     last = past[-1] if past else None
     if found.state is State.RESERVED:
-        told = yield driver.describe(found.worker)
-        running = dict(zip(told[::2], told[1::2], strict=True)).get(b"message") == subject.id.encode()
+        fields = yield driver.describe(found.worker)
+        running = dict(zip(fields[::2], fields[1::2], strict=True)).get(b"message") == subject.id.encode()
         runs = running or (progress is not None and progress.attempt == message.attempts + 1)
         attempt = message.attempts + (1 if runs else 0)
         return Status(state="running" if runs else "reserved", attempt=attempt, by=found.worker, progress=progress)
@@ -76,6 +78,6 @@ def _status_of(driver: Driver, subject: Subject, found: Found, progress: Progres
 
 
 def ask_progress(driver: Driver, subject: Subject) -> Steps[Progress | None]:
-    """Return what the job last told with `taskq.progress`, or None."""
+    """Return the progress that the job last reported, or None."""
     (raw,) = yield driver.progress([subject.id])
     return None if raw is None else read_progress(raw)

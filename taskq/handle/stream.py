@@ -1,4 +1,4 @@
-"""The parts of a generator job, read while it runs: from the start or from where the last reader left off, until its end."""
+"""Streams: the items of a generator job, read while the job runs, from the start or from a position, to the end."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from taskq.driver.contract import Driver
 from taskq.driver.steps import Patient, Steps
 from taskq.errors import NoResult, ResultTimeout, ServerUnavailable, StreamRestarted
 from taskq.handle.subject import Queries, Subject, ask_ending
-from taskq.handle.waiting import Lookout
+from taskq.handle.waiting import ExistenceCheck
 from taskq.wire.ending import Ending, read_part, value_of
 
 __all__ = ["AsyncStream", "Stream"]
 
 Y_co = TypeVar("Y_co", covariant=True)
 T = TypeVar("T")
-#: So many parts come in one answer.
+#: The maximum number of items in one reply.
 _COUNT = 100
-#: The last position that a server reckons with exactly.
+#: The last position that a server's script represents exactly.
 _LAST = 2**53
 
 
 class _Entry(NamedTuple):
-    """One entry of the stream."""
+    """One entry of the stored stream: an item, or a mark."""
 
     number: int
     kind: bytes
@@ -33,27 +33,27 @@ class _Entry(NamedTuple):
 
 
 class _Reader:
-    """One reader's place in a stream. What it does next is told as steps."""
+    """A reader's position in a stream, as sans-I/O steps."""
 
     def __init__(self, subject: Subject, after: int, timeout: Timeout) -> None:
         if isinstance(after, bool) or not isinstance(after, int) or not 0 <= after <= _LAST:
-            raise ValueError(f"after is the position of a stream, a whole number from 0 to 2**53, not {after!r}")
+            raise ValueError(f"after must be a stream position, an integer from 0 to 2**53; got {after!r}")
         self.subject = subject
         self.position = after
         self._seconds = seconds_to_wait(timeout)
         self._has_given = after > 0
         self._buffer: deque[_Entry] = deque()
         self._has_end = self._is_over = False
-        self._lookout: Lookout | None = None
+        self._existence: ExistenceCheck | None = None
 
-    def next_part(self, driver: Driver) -> Steps[tuple[Any] | None]:
-        """Return the next part, alone in a tuple; None at the end. Raises as `Handle.stream`."""
+    def next_item(self, driver: Driver) -> Steps[tuple[Any] | None]:
+        """Return the next item, alone in a tuple, or None at the end. Raises the errors of `Handle.stream`."""
         deadline = monotonic() + self._seconds
         patient = Patient(deadline)
         while not self._is_over:
             if self._buffer:
-                if (part := self._take()) is not None:
-                    return part
+                if (item := self._take()) is not None:
+                    return item
                 continue
             left = deadline - monotonic()
             try:
@@ -66,13 +66,13 @@ class _Reader:
                 self._is_over = True
                 value_of(ending, self.subject.id)
                 if not ending.is_stream:
-                    raise NoResult(f"message {self.subject.id} has no parts, for its job is no generator: ask for its result()")
+                    raise NoResult(f"message {self.subject.id} has no stream (its job is not a generator): use handle.result()")
             elif not self._buffer and left <= 0:
-                raise ResultTimeout(f"no part of message {self.subject.id} came within {self._seconds:g} s; it may come later")
+                raise ResultTimeout(f"no item of message {self.subject.id} within {self._seconds:g} s; the job may still yield one")
         return None
 
     def _take(self) -> tuple[Any] | None:
-        """Take the next entry. None: it was a mark."""
+        """Take the next entry. Return its item, or None for a mark."""
         number, kind, data = self._buffer.popleft()
         self.position = number
         if kind == b"part":
@@ -85,48 +85,48 @@ class _Reader:
         return None
 
     def _fetch(self, driver: Driver, left: float) -> Steps[Ending | None]:
-        """Get more parts, or learn how the job has ended when there are no more."""
+        """Fetch more entries. Return the final state of the job if there are none left."""
         if self._has_end:
             ending = yield from ask_ending(driver, self.subject)
             if ending is None:
-                raise NoResult(f"the stream of message {self.subject.id} has ended, and how isn't known any more: its result_ttl is over")
+                raise NoResult(f"the stream of message {self.subject.id} has expired (result_ttl)")
             return ending
         if (yield from self._read(driver)):
             return None
-        is_first = self._lookout is None
-        if self._lookout is None:
-            self._lookout = Lookout(driver, self.subject, keeps=self.subject.keeps)
-        # At first it is asked whether the job has ended: nothing would ever wake a reader who begins behind the last part.
+        is_first = self._existence is None
+        if self._existence is None:
+            self._existence = ExistenceCheck(driver, self.subject, stores_result=self.subject.stores_result)
+        # First check if the job has finished: nothing would ever wake a reader that starts after the last item.
         if left > 0 and not is_first:
-            reply = yield driver.wait_for_parts(self.subject.id, self.position, _COUNT, self._lookout.slice_of(left))
+            reply = yield driver.wait_for_parts(self.subject.id, self.position, _COUNT, self._existence.slice_of(left))
             if reply:
                 self._buffer.extend(map(_entry, reply[0][1]))
                 return None
-        # A job that was no generator, or whose stream has expired, leaves no mark of its end.
+        # If the job is not a generator, or its stream has expired, there is no end mark.
         ending = yield from ask_ending(driver, self.subject)
         if ending is None:
-            ending = yield from self._lookout.look(is_last=left <= 0)
+            ending = yield from self._existence.check(is_last=left <= 0)
         if ending is not None and (yield from self._read(driver)):
-            return None  # the last parts came meanwhile
+            return None  # the last items arrived meanwhile
         return ending
 
     def _read(self, driver: Driver) -> Steps[bool]:
-        """Read what is there, and say how far this reader has come. False: there is nothing."""
+        """Read the stored entries, and store this reader's position. Return False if there are none."""
         start, entries = yield driver.read(self.subject.id, self.position, _COUNT)
         self._buffer.extend(map(_entry, entries))
         if start > self.position:
-            self.position = start  # what lies between is of a run before, and of no use any more
+            self.position = start  # the entries in between belong to an earlier run and are void
             self._restarted()
         return bool(entries)
 
     def _restarted(self) -> None:
         if self._has_given:
             self._has_given = False
-            raise StreamRestarted(f"message {self.subject.id} runs again: the parts read so far are void, and come anew")
+            raise StreamRestarted(f"the job of message {self.subject.id} restarted: discard the items read so far; the stream starts over")
 
 
 class _Reading:
-    """What a stream is read with, from whichever code."""
+    """The common part of `Stream` and `AsyncStream`."""
 
     def __init__(self, queue: Queries, subject: Subject, after: int, timeout: Timeout) -> None:
         self._queue = queue
@@ -134,36 +134,39 @@ class _Reading:
 
     @property
     def position(self) -> int:
-        """Where the reading stands: `handle.stream(after=position)` goes on from here, in this program or another."""
+        """The position after the last item read (int). `handle.stream(after=position)` continues from here, in any process."""
         return self._reader.position
 
 
 class Stream(_Reading, Generic[Y_co]):
-    """The parts of a generator job, in their order, while it runs: `for part in handle.stream()`."""
+    """The items that a generator job yields, in order: `for item in handle.stream()`. Returned by `Handle.stream`.
+
+    Iterating waits for the next item while the job runs, and stops at the job's end. For the errors, see `Handle.stream`.
+    """
 
     def __iter__(self) -> Iterator[Y_co]:
         return self
 
     def __next__(self) -> Y_co:
-        found = self._queue.ask(self._reader.subject.channel, self._reader.next_part)
+        found = self._queue.ask(self._reader.subject.channel, self._reader.next_item)
         if found is None:
             raise StopIteration
-        part: Y_co = found[0]
-        return part
+        item: Y_co = found[0]
+        return item
 
 
 class AsyncStream(_Reading, Generic[Y_co]):
-    """The same from async code: `async for part in handle.astream()`."""
+    """The items that a generator job yields, for async code: `async for item in handle.astream()`. See `Stream`."""
 
     def __aiter__(self) -> AsyncIterator[Y_co]:
         return self
 
     async def __anext__(self) -> Y_co:
-        found = await self._queue.aask(self._reader.subject.channel, self._reader.next_part)
+        found = await self._queue.aask(self._reader.subject.channel, self._reader.next_item)
         if found is None:
             raise StopAsyncIteration
-        part: Y_co = found[0]
-        return part
+        item: Y_co = found[0]
+        return item
 
 
 def _entry(raw: tuple[bytes, list[bytes]]) -> _Entry:

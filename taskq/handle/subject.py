@@ -1,4 +1,4 @@
-"""NEW FILE"""
+"""The subject of a query: the message that a handle asks about, and its stored result."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ T = TypeVar("T")
 
 
 class Subject(NamedTuple):
-    """The message that is asked about."""
+    """The message that a query is about."""
 
     id: str
     channel: str
     signer: Signer | None
-    #: Its bytes as they were pushed, and whether its result is kept: None when this handle was made from an id.
+    #: The bytes of the message as pushed. None if the handle was recreated from an id.
     payload: bytes | None = None
-    keeps: bool | None = None
+    #: True if its result is stored. None if the handle was recreated from an id.
+    stores_result: bool | None = None
 
 
 class Queries(Protocol):
-    """The queries that a handle needs; a queue's outbox answers them."""
+    """Protocol: the queries that a handle needs. A queue's outbox implements it."""
 
     def withdraw(self, channel: str, payload: bytes) -> bool: ...
 
@@ -36,7 +37,7 @@ class Queries(Protocol):
 
     def check_sent(self, message_id: str) -> None: ...
 
-    def subject(self, channel: str, message_id: str, payload: bytes | None, keeps: bool | None) -> Subject: ...
+    def subject(self, channel: str, message_id: str, payload: bytes | None, stores_result: bool | None) -> Subject: ...
 
     def ask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T: ...
 
@@ -44,10 +45,10 @@ class Queries(Protocol):
 
 
 def read_stored(raw: bytes | None, subject: Subject) -> Ending | None:
-    """Return the stored result that the bytes hold; None for no bytes."""
+    """Decode a stored result. Return None if there are no bytes."""
     return None if raw is None else read_ending(raw, bytes.fromhex(subject.id), subject.signer)
 
 
 def ask_ending(driver: Driver, subject: Subject) -> Steps[Ending | None]:
-    """Return how the message ended, when that is kept."""
+    """Return the stored final state of the message, or None."""
     return read_stored((yield driver.result(subject.id)), subject)

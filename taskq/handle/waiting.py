@@ -1,4 +1,4 @@
-"""What a handle asks: how its message ended, where it is, how far it is. As steps, for sync and async callers alike (see `asking`)."""
+"""Waiting for the result of a message."""
 
 from __future__ import annotations
 
@@ -15,95 +15,95 @@ from taskq.wire.ending import Ending, ending_of, value_of
 from taskq.wire.history import records
 from taskq.wire.message import Message
 
-__all__ = ["SLICE", "Lookout", "await_result", "how_to_keep"]
+__all__ = ["SLICE", "ExistenceCheck", "await_result", "how_to_store"]
 
-#: How long to block in the server at once: well below a link's timeout.
+#: For how many seconds one command blocks in the server: well below a link's timeout.
 SLICE = 3.0
-#: How long until it is looked whether the message still exists: at first, and at most. It takes a search.
-_FIRST_LOOK, _LONGEST_LOOK = 3.0, 60.0
+#: The seconds between two checks that the message still exists: at first, and at most. Each check is a search.
+_FIRST_PAUSE, _LONGEST_PAUSE = 3.0, 60.0
 
 
 def await_result(driver: Driver, subject: Subject, timeout: Timeout) -> Steps[Any]:
-    """Wait until the message has ended, and return what its job returned.
+    """Wait until the job has finished, and return its result.
 
     Raises:
-        ResultError: there is no result, or not in time.
-        ServerUnavailable: the server doesn't answer for the whole timeout, or a minute.
+        ResultError: the job has no result, or none arrived in time.
+        ServerUnavailable: the server was unreachable for the whole timeout, or for a minute.
     """
     seconds = seconds_to_wait(timeout)
-    if subject.keeps is False:
-        raise NoResult(how_to_keep(subject.id))
+    if subject.stores_result is False:
+        raise NoResult(how_to_store(subject.id))
     deadline = monotonic() + seconds
-    watch = Lookout(driver, subject, keeps=subject.keeps)
+    existence = ExistenceCheck(driver, subject, stores_result=subject.stores_result)
     patient = Patient(deadline)
     while True:
         left = deadline - monotonic()
         try:
-            raw = yield from _next_look(driver, subject, watch.slice_of(left))
+            raw = yield from _wait_a_slice(driver, subject, existence.slice_of(left))
             patient.answered()
-            ending = read_stored(raw, subject) or (yield from watch.look(is_last=left <= 0))
+            ending = read_stored(raw, subject) or (yield from existence.check(is_last=left <= 0))
         except ServerUnavailable as error:
             yield patient.pause_after(error)
             continue
         if ending is not None:
             return value_of(ending, subject.id)
         if left <= 0:
-            raise ResultTimeout(f"message {subject.id} has no result after {seconds:g} s; it may come later")
+            raise ResultTimeout(f"no result for message {subject.id} within {seconds:g} s; the job may still finish")
 
 
-def _next_look(driver: Driver, subject: Subject, left: float) -> Steps[bytes | None]:
-    """Sleep in the server until the result is there, or the time is over; 0: only look."""
+def _wait_a_slice(driver: Driver, subject: Subject, left: float) -> Steps[bytes | None]:
+    """Block in the server until the result arrives or the time is up; with 0, read the result once."""
     raw: bytes | None
     if left <= 0:
         raw = yield driver.result(subject.id)
         return raw
     try:
         raw = yield driver.wait_for_result(subject.id, left)
-    except QueueFull:  # at its memory limit the server lets nobody block like that
+    except QueueFull:  # at its memory limit the server rejects this blocking command
         raw = yield driver.result(subject.id)
         if raw is None:
             yield min(0.2, left)
     return raw
 
 
-class Lookout:
-    """Looks now and then whether a message that somebody waits for still exists: nobody shall wait for what can't come."""
+class ExistenceCheck:
+    """Periodically checks that an awaited message still exists, so that no caller waits forever."""
 
-    def __init__(self, driver: Driver, subject: Subject, *, keeps: bool | None) -> None:
+    def __init__(self, driver: Driver, subject: Subject, *, stores_result: bool | None) -> None:
         self._driver = driver
         self._subject = subject
-        self._keeps = keeps
-        self._pause = _FIRST_LOOK
-        # Of a handle made from an id nothing is known: look at once.
-        self._due = monotonic() + _FIRST_LOOK if keeps else 0.0
+        self._stores_result = stores_result
+        self._pause = _FIRST_PAUSE
+        # For a handle recreated from an id nothing is known: check at once.
+        self._due = monotonic() + _FIRST_PAUSE if stores_result else 0.0
         self._missed = 0
 
     def slice_of(self, left: float) -> float:
-        """How many of the seconds that are left to block in the server: until the next look at most. 0: no time is left."""
+        """Return for how many of the remaining seconds to block in the server: until the next check at most; 0 if none remain."""
         return max(0.01, min(SLICE, left, self._due - monotonic())) if left > 0 else 0.0
 
-    def look(self, *, is_last: bool) -> Steps[Ending | None]:
-        """Look, when it is time for that. Returns how the message ended without a result of its own; None: go on waiting.
+    def check(self, *, is_last: bool) -> Steps[Ending | None]:
+        """Check the message if a check is due. Return its final state if it ended without a stored result; None: go on waiting.
 
         Args:
-            is_last: the wait is over. Whoever waited too briefly for a look in between shall learn now what there is to know.
+            is_last: the wait is over. Check now, so that even a short wait ends with the best answer.
 
         Raises:
-            NoResult: it is nowhere, or keeps no result.
+            NoResult: the message no longer exists, or its job doesn't store a result.
         """
         if not is_last and monotonic() < self._due:
             return None
-        ending = yield from self._look()
+        ending = yield from self._check()
         if is_last and self._missed == 1:
-            yield 0.05  # it may be on its way from one state to another, and that again and again
-            ending = yield from self._look()
+            yield 0.05  # it may be moving from one state to another, again and again
+            ending = yield from self._check()
         return ending
 
-    def _look(self) -> Steps[Ending | None]:
+    def _check(self) -> Steps[Ending | None]:
         found = yield from find(self._driver, self._subject.id, self._subject.payload)
-        self._pause, self._due = min(_LONGEST_LOOK, self._pause * 2), monotonic() + self._pause
+        self._pause, self._due = min(_LONGEST_PAUSE, self._pause * 2), monotonic() + self._pause
         if found is None:
-            # It may have moved past the search, or ended just now: only what is missed twice is gone.
+            # It may have moved past the search, or ended just now: it is missing only if two checks miss it.
             self._missed += 1
             self._due = monotonic() + 0.1
             if self._missed < 2:
@@ -113,43 +113,46 @@ class Lookout:
                 return None
             if (ending := read_stored((yield self._driver.result(self._subject.id)), self._subject)) is not None:
                 return ending
-            raise NoResult(_gone(self._subject))
+            raise NoResult(_missing(self._subject))
         self._missed = 0
-        if self._keeps is None:
-            self._keeps = _keeps(found.message)
-            if not self._keeps:
-                raise NoResult(how_to_keep(self._subject.id))
-        return _aside(found)
+        if self._stores_result is None:
+            self._stores_result = _stores_result(found.message)
+            if not self._stores_result:
+                raise NoResult(how_to_store(self._subject.id))
+        return _ending_of(found)
 
 
-def _aside(found: Found) -> Ending | None:
-    """How a message ended that lies in failed or timeout: what the supervisor puts there has no result."""
+def _ending_of(found: Found) -> Ending | None:
+    """Return the final state of a message in failed or timeout: the supervisor stores no result for those that it moves there."""
     if found.state not in (State.FAILED, State.TIMEOUT):
         return None
     past = records(Message(found.message).history_bytes())
-    return ending_of(past[-1]) if past else Ending("failed", 0, 0, error="the worker died in every run")
+    return ending_of(past[-1]) if past else Ending("failed", 0, 0, error="the worker crashed in every run")
 
 
-def _keeps(raw: bytes) -> bool:
-    """Whether a message says that its result is kept. Not verified: it decides only whether to go on waiting."""
+def _stores_result(raw: bytes) -> bool:
+    """Return True if a message asks for its result to be stored. Not verified: this decides only whether to go on waiting."""
     try:
         return bool((Message(raw).body().options or {}).get("result_ttl"))
     except MessageError:
         return False
 
 
-def how_to_keep(message_id: str) -> str:
-    """Say how a result is kept."""
-    return f"the result of message {message_id} isn't kept: write @queue.job(result_ttl=3600), or push with options(result_ttl=3600)"
+def how_to_store(message_id: str) -> str:
+    """Return the error text for a result that isn't stored."""
+    return (
+        f"the result of message {message_id} is not stored: "
+        "enable it with @queue.job(result_ttl=3600), or for one push with options(result_ttl=3600)"
+    )
 
 
-def _gone(subject: Subject) -> str:
-    if subject.keeps:
+def _missing(subject: Subject) -> str:
+    if subject.stores_result:
         return (
-            f"message {subject.id} is nowhere in channel {subject.channel}, and no result of it: "
-            "it was deleted or flushed, or its result_ttl is over"
+            f"message {subject.id} is not in channel {subject.channel}, and has no result: "
+            "it was deleted or flushed, or its result expired (result_ttl)"
         )
     return (
-        f"no message and no result has the id {subject.id} in channel {subject.channel}: "
-        "it is done and its result isn't kept (any more), it was deleted, or it was pushed elsewhere"
+        f"no message or result with the id {subject.id} in channel {subject.channel}: "
+        "it finished and its result expired or was not stored, it was deleted, or it is in another channel"
     )

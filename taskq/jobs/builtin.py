@@ -1,4 +1,4 @@
-"""The two jobs every worker knows: an object that handles itself, and a callable that travels by value."""
+"""The two built-in jobs of every queue: run an object with `handle()`, and run a callable that travels by value."""
 
 from __future__ import annotations
 
@@ -12,43 +12,45 @@ from taskq.jobs.job import Pushable, is_generator, returns_generator
 from taskq.jobs.options import Delay, PushOptions
 from taskq.jobs.parameters import Signature
 
-__all__ = ["CALL", "OBJECT", "Handles", "call_function", "function_call", "handle_object", "object_call"]
+__all__ = ["CALL", "OBJECT", "SupportsHandle", "call_function", "function_call", "handle_object", "object_call"]
 
 R_co = TypeVar("R_co", covariant=True)
 
-#: Their names in messages. No decorated function can have them: a module's name holds no dot-less "taskq:" job of ours.
+#: Their names in messages. Reserved: `check_job_name` refuses names that begin with "taskq:".
 OBJECT = "taskq:object"
 CALL = "taskq:call"
 
 
 @runtime_checkable
-class Handles(Protocol[R_co]):
-    """Any object with handle(). Optional: fail(exc), max_attempts, channel, result_ttl."""
+class SupportsHandle(Protocol[R_co]):
+    """Protocol of an object with `handle()`. Optional: `fail(exception)`, `max_attempts`, `channel`, `result_ttl`."""
 
     def handle(self) -> R_co: ...
 
 
-def handle_object(target: Handles[Any]) -> Any:
-    """Run an object's own handle()."""
+def handle_object(target: SupportsHandle[Any]) -> Any:
+    """Run the `handle()` method of an object."""
     return target.handle()
 
 
 def call_function(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Run a callable that came with the message."""
+    """Run a callable that travelled with the message."""
     return function(*args, **kwargs)
 
 
 def object_call(job: Callee, target: Any, delay: Delay) -> Call[Any]:
-    """Return the call that runs an object's handle(), with what the object says of itself. A bound call is one already.
+    """Return the call that runs an object's `handle()`, with the options that are attributes of the object.
+
+    A bound call is returned as it is, with the delay.
 
     Raises:
-        ArgumentsError: it is no object with handle(), or that is a generator.
-        ConfigError: its `max_attempts`, `channel` or `result_ttl` is out of bounds.
+        ArgumentsError: the target has no `handle()` method, or that is a generator function.
+        ConfigError: the target's `max_attempts`, `channel` or `result_ttl` is invalid.
     """
     if isinstance(target, Call):
         return target if delay == 0 else target.with_options(delay=delay)
     if isinstance(target, type) or not callable(getattr(target, "handle", None)):
-        raise ArgumentsError(f"queue.push() takes an object with a handle() method, not {target!r}{_advice(target)}")
+        raise ArgumentsError(f"queue.push() needs an object with a handle() method; got {target!r}{_advice(target)}")
     label = _label_of(target)
     _refuse_generator(target.handle, f"{label}.handle()")
     options = {"delay": delay, "max_attempts": getattr(target, "max_attempts", None), "channel": getattr(target, "channel", None)}
@@ -57,19 +59,19 @@ def object_call(job: Callee, target: Any, delay: Delay) -> Call[Any]:
 
 
 def function_call(job: Callee, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[Any]:
-    """Return the call that runs any callable by value. A job is called as itself. `delay` among the keywords is the push's.
+    """Return the call that runs a callable by value. A job is called as itself. The keyword argument `delay` belongs to the push.
 
     Raises:
-        ArgumentsError: it is no callable, a generator, or can't be called like that.
+        ArgumentsError: the object is not callable, is a generator function, or doesn't accept the arguments.
     """
     delay = kwargs.pop("delay", 0)
     if isinstance(function, Pushable):
         return function.options(delay=delay).bind(*args, **kwargs)
     if not callable(function):
-        raise ArgumentsError(f"queue.call() takes a callable and its arguments, not {function!r}")
+        raise ArgumentsError(f"queue.call() needs a callable and its arguments; got {function!r}")
     signature, label = Signature(function), _label_of(function)
     if signature.has("delay"):
-        raise ArgumentsError(f"{label} has a parameter named 'delay', which queue.call() takes for itself: push a lambda that calls it")
+        raise ArgumentsError(f"{label} has a parameter named 'delay', which queue.call() reserves: push a lambda that calls the function")
     _refuse_generator(function, label)
     signature.check(label, args, kwargs)
     return Call(job, (function, *args), kwargs, PushOptions().with_changes({"delay": delay}), label)
@@ -77,21 +79,19 @@ def function_call(job: Callee, function: Any, args: tuple[Any, ...], kwargs: dic
 
 def _refuse_generator(function: Any, label: str) -> None:
     if is_generator(function) or returns_generator(function):
-        raise ArgumentsError(
-            f"{label} is a generator, and calling it would run nothing of it: make it a job of its own, with @queue.job(result_ttl=3600)"
-        )
+        raise ArgumentsError(f"{label} is a generator function, so calling it runs nothing: decorate it with @queue.job(result_ttl=3600)")
 
 
 def _advice(target: Any) -> str:
     if isinstance(target, type):
-        return f": make an instance of it, {target.__name__}(...)"
+        return f": push an instance, {target.__name__}(...)"
     if isinstance(target, Pushable):
-        return ": push a job by its own push(...)"
+        return ": push a job with its own push(...)"
     return "; for a function use queue.call(function, ...)" if callable(target) else ""
 
 
 def _label_of(target: Any) -> str:
-    """What an operator sees instead of the built-in job's name."""
+    """Return the label of a target: the name that operators see instead of the built-in job's name."""
     while isinstance(target, functools.partial):
         target = target.func
     named = target if hasattr(target, "__qualname__") else type(target)

@@ -1,4 +1,4 @@
-"""A call: a job with its arguments, checked, and not pushed yet."""
+"""Bound calls: a job with its arguments, checked and not pushed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Pusher(Protocol):
-    """Who sends calls: the queue."""
+    """Protocol of a queue: pushes calls."""
 
     def send(self, call: Call[T]) -> Handle[T]: ...
 
@@ -28,7 +28,7 @@ class Pusher(Protocol):
 
 
 class Callee(Protocol):
-    """What is called: a job."""
+    """Protocol of a job, as its calls use it."""
 
     queue: Pusher
     name: str
@@ -38,7 +38,17 @@ class Callee(Protocol):
 
 
 class Call(Generic[R]):
-    """A job with its arguments, not pushed yet. Made by `job.bind(...)`."""
+    """A job with its arguments, not pushed yet. Made by `job.bind(...)`. `Call[R]` is generic in the job's return type.
+
+    A call can be pushed any number of times; each push is a separate message. Calling it runs the job directly.
+
+    Attributes:
+        job: the job.
+        args: the positional arguments.
+        kwargs: the keyword arguments.
+        options: the options of the push.
+        label: the name that operators see instead of the job's name, or None.
+    """
 
     __slots__ = ("args", "job", "kwargs", "label", "options")
 
@@ -59,23 +69,27 @@ class Call(Generic[R]):
         self.label = label
 
     def push(self, *, delay: Delay | None = None) -> Handle[R]:
-        """Push the call; raises as `Job.push`."""
+        """Push the call; raises the errors of `Job.push`.
+
+        Args:
+            delay: the time until it may run: seconds (int or float) or a timedelta. Default: the call's own delay.
+        """
         return self.job.queue.send(self._later(delay))
 
     async def apush(self, *, delay: Delay | None = None) -> Handle[R]:
-        """Push the call from async code; raises as `Job.push`."""
+        """Push the call without blocking the event loop. Async version of `push`."""
         return await self.job.queue.asend(self._later(delay))
 
     def with_options(self, **options: Unpack[PushChoices]) -> Call[R]:
-        """Return the same call with other options of the push.
+        """Return a copy of the call with other options for its push. See `Job.options` for the options.
 
         Raises:
-            ConfigError: an option is unknown or out of bounds.
+            ConfigError: an option is unknown or invalid.
         """
         return self._with(self.options.with_changes({**options}))
 
     def with_defaults(self, options: PushOptions) -> Call[R]:
-        """Return the same call, with these options where it has none of its own."""
+        """Return a copy of the call, with these options where the call sets none."""
         return self._with(options.with_changes(self.options.chosen()))
 
     def _later(self, delay: Delay | None) -> Call[R]:
@@ -85,7 +99,7 @@ class Call(Generic[R]):
         return Call(self.job, self.args, self.kwargs, options, self.label)
 
     def __call__(self) -> R:
-        """Run the call here and now."""
+        """Run the call directly, in this process."""
         result: R = self.job.function(*self.args, **self.kwargs)
         return result
 

@@ -1,4 +1,4 @@
-"""What a worker process opens before its first job and closes after its last, and where jobs find it: `taskq.state`."""
+"""Startup and shutdown hooks of worker processes, and the resources that they open for jobs: `taskq.state`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from taskq.errors import JobDefinitionError, TaskqError
 __all__ = ["Hooks", "Resources", "state"]
 
 Hook = TypeVar("Hook", bound=Callable[[], Any])
-#: Given when a decorator is written with parentheses, so that this is said in plain words.
+#: The default of a decorator that is used with parentheses, so that the error can explain this.
 _MISSING: Any = None
 
 
 class Hooks:
-    """The functions that run at the start and at the end of each process that runs jobs. A queue has these methods."""
+    """Hooks that run at the start and end of each worker process. A queue inherits these methods."""
 
     def __init__(self) -> None:
         self.starting: list[Callable[[], Any]] = []
@@ -24,54 +24,55 @@ class Hooks:
         self.lifespans: list[Callable[[], Any]] = []
 
     def on_start(self, function: Hook = _MISSING, /) -> Hook:
-        """Call a function, sync or async, in each process that runs jobs, before its first job.
+        """Call a function, sync or async, in each worker process before its first job. Use as a decorator without options.
 
         Raises:
-            JobDefinitionError: it can't be called without arguments, or yields.
+            JobDefinitionError: the function requires arguments, or is a generator function.
         """
         self.starting.append(_checked(function, "on_start"))
         return function
 
     def on_stop(self, function: Hook = _MISSING, /) -> Hook:
-        """Call a function, sync or async, in each process that runs jobs, after its last job.
+        """Call a function, sync or async, in each worker process after its last job. Use as a decorator without options.
 
         Raises:
-            JobDefinitionError: it can't be called without arguments, or yields.
+            JobDefinitionError: the function requires arguments, or is a generator function.
         """
         self.stopping.append(_checked(function, "on_stop"))
         return function
 
     def lifespan(self, function: Hook = _MISSING, /) -> Hook:
-        """Open a context in each process that runs jobs, around all of them.
+        """Open a context in each worker process before its first job, and close it after the last. Use as a decorator without options.
 
         Args:
-            function: a generator function, sync or async, that yields once, or one that returns a context manager. It yields None,
-                or a mapping: jobs find what it holds at `taskq.state`.
+            function: a generator function, sync or async, that yields once, or a function that returns a context manager. It
+                yields None or a mapping, whose values jobs read from `taskq.state`.
 
         Raises:
-            JobDefinitionError: it can't be called without arguments, or can't be a context.
+            JobDefinitionError: the function requires arguments, or is a coroutine function.
         """
         _checked(function, "lifespan")
         if inspect.iscoroutinefunction(function):
-            raise JobDefinitionError(f"{_name(function)} can't be a lifespan: it never yields. For a start alone there is @queue.on_start")
+            raise JobDefinitionError(f"{_name(function)} can't be a lifespan: it never yields. Use @queue.on_start for startup code")
         self.lifespans.append(function)
         return function
 
 
 class _Closed(TaskqError, AttributeError):
-    """Nothing is open here. An AttributeError too, so that what looks at objects (documentation tools, mocks) may look at this one."""
+    """`taskq.state` is not open here. Also an AttributeError, so that documentation tools and mocks can inspect the object."""
 
 
 class Resources:
-    """What the lifespans of this process have yielded: `taskq.state.pool`, or `taskq.state["pool"]`.
+    """The values that the lifespans of this worker process yielded: `taskq.state.pool`, or `taskq.state["pool"]`.
 
-    A function of @queue.on_start may put something in: `taskq.state.pool = ...`.
+    A function with `@queue.on_start` may add values: `taskq.state.pool = ...`. Outside a worker process, access raises a
+    `TaskqError` that is also an AttributeError.
     """
 
     _values: dict[str, Any] | None = None
 
     def open(self, values: dict[str, Any] | None) -> None:
-        """Make these the values, or none. For the worker."""
+        """Set the values, or close the state with None. For the worker."""
         object.__setattr__(self, "_values", values)
 
     def __getattr__(self, name: str) -> Any:
@@ -79,7 +80,7 @@ class Resources:
             raise AttributeError(name)
         values = self._opened()
         if name not in values:
-            raise AttributeError(f"taskq.state has no {name!r}; it has {', '.join(sorted(values)) or 'nothing: no lifespan has yielded'}")
+            raise AttributeError(f"taskq.state has no {name!r}; it has {', '.join(sorted(values)) or 'no values: no lifespan yielded any'}")
         return values[name]
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -99,25 +100,25 @@ class Resources:
 
     def _opened(self) -> dict[str, Any]:
         if self._values is None:
-            raise _Closed("taskq.state is only known in a process that runs jobs: @queue.lifespan and @queue.on_start fill it there")
+            raise _Closed("taskq.state works only in a worker process, where @queue.lifespan and @queue.on_start fill it")
         return self._values
 
 
-#: What was opened in this process.
+#: The resources of this process.
 state = Resources()
 
 
 def _checked(function: Any, what: str) -> Callable[[], Any]:
     if not callable(function):
-        given = "" if function is None else f", not {function!r}"
-        raise JobDefinitionError(f"@queue.{what} takes a function{given}; it has no options: write it without parentheses")
+        given = "" if function is None else f"; got {function!r}"
+        raise JobDefinitionError(f"@queue.{what} must decorate a function{given}. It has no options: write it without parentheses")
     if what != "lifespan" and (inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)):
-        raise JobDefinitionError(f"{_name(function)} can't be {what}: it yields, so nothing of it would run. Write @queue.lifespan")
+        raise JobDefinitionError(f"{_name(function)} can't be {what}: it yields, so calling it runs nothing. Use @queue.lifespan")
     try:
         inspect.signature(function).bind()
     except TypeError as error:
-        raise JobDefinitionError(f"{_name(function)} can't be {what}: it is called without arguments, and has {error}") from None
-    except ValueError:  # a built-in whose signature nobody knows
+        raise JobDefinitionError(f"{_name(function)} can't be {what}: it must be callable without arguments, but has {error}") from None
+    except ValueError:  # a built-in without a known signature
         pass
     return function  # type: ignore[no-any-return]
 

@@ -1,4 +1,4 @@
-"""Jobs: a decorated function, its verbs, and the choices of one push."""
+"""Jobs: a decorated function, its push methods, and the options of one push."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ Calls = Sequence[tuple[Any, ...] | Call[Any]]
 
 
 class Pushable(Generic[P, R]):
-    """The verbs of a job, and of a job that is bound to an instance: there `_first` holds the instance."""
+    """The push methods of a job, and of a job bound to an instance, which `_first` then holds."""
 
     name: str
     _job: Callee
     _first: tuple[Any, ...]
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the function here and now, as if it weren't decorated."""
+        """Call the function directly, without the queue."""
         result: R = self._job.function(*self._first, *args, **kwargs)
         return result
 
-    # Python's types can't say "the job's parameters and a keyword more" (PEP 612). So with `delay` the parameters by place are
-    # compared one by one, and those by keyword only when the call is made. `options(delay=...).push` is exact.
+    # Python's types can't express "the job's parameters and one more keyword" (PEP 612). So with `delay`, positional parameters are
+    # checked one by one, and keyword parameters only at run time. `options(delay=...).push` is exact.
     @overload
     def push(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]: ...
     @overload
@@ -58,16 +58,24 @@ class Pushable(Generic[P, R]):
         self: Callable[Concatenate[A, B, C, ...], T], first: A, second: B, third: C, /, *args: Any, delay: Delay, **kwargs: Any
     ) -> Handle[T]: ...
     def push(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Store the call on the queue, to be run by a worker now or after `delay` seconds (int, float or timedelta).
+        """Push a call of the job: store it in the queue, for a worker to run now or after a delay.
+
+        Args:
+            args: the positional arguments of the job.
+            kwargs: the keyword arguments of the job, except `delay`: the time until the job may run, in seconds (int or float)
+                or as a timedelta. For other options of the push, see `options`.
+
+        Returns:
+            The handle of the message. In the block of a `Buffer`, it is returned before the message is stored.
 
         Raises:
-            ArgumentsError: the arguments don't fit the function.
+            ArgumentsError: the arguments don't match the function's signature.
             DelayError: the delay is negative, not finite, or longer than ten years.
-            SerializationError: an argument can't be stored.
-            MessageTooLarge: the arguments are over the limit.
-            UnknownChannel: the channel is named neither in the settings nor by a job.
+            SerializationError: an argument can't be serialized.
+            MessageTooLarge: the message is larger than `max_message_size`.
+            UnknownChannel: neither the settings nor a job define the channel.
             QueueFull, ServerUnavailable, ServerRefused, ServerTooOld: the server stored nothing.
-            PushOutcomeUnknown: the connection broke, and the server may have stored it.
+            PushOutcomeUnknown: the connection broke after the push was sent, or too few replicas confirmed it.
         """
         return self._job.queue.send(self._delayed(args, kwargs))
 
@@ -84,30 +92,54 @@ class Pushable(Generic[P, R]):
         self: Callable[Concatenate[A, B, C, ...], T], first: A, second: B, third: C, /, *args: Any, delay: Delay, **kwargs: Any
     ) -> Handle[T]: ...
     async def apush(self, /, *args: Any, **kwargs: Any) -> Any:
-        """The same from async code, without blocking the event loop."""
+        """Push a call of the job without blocking the event loop. Async version of `push`."""
         return await self._job.queue.asend(self._delayed(args, kwargs))
 
     def bind(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
-        """Return the call without pushing it. The arguments are checked now."""
+        """Return a bound call, without pushing it.
+
+        Raises:
+            ArgumentsError: the arguments don't match the function's signature.
+        """
         return Call(self._job, (*self._first, *args), kwargs, PLAIN)
 
     def options(self, **options: Unpack[PushChoices]) -> Options[P, R]:
-        """Choose for one push: delay, at, channel, max_attempts, retry_seconds, handle_timeout, once.
+        """Set options for one push: `job.options(delay=60, max_attempts=5).push(1)`.
+
+        Args:
+            delay: the time until the job may run: seconds (int or float) or a timedelta. Excludes `at`.
+            at: the time at which the job may run: a datetime, or seconds since the epoch (int or float). Excludes `delay`.
+            channel: the channel to push to. Default: the job's channel.
+            max_attempts: the maximum number of attempts, including the first run.
+            retry_seconds: the retry delay in seconds, or a list of them.
+            handle_timeout: the time limit of one run in seconds; 0 for no limit.
+            result_ttl: the time in seconds for which the result is stored; 0 for no result.
+            once: True to make the push idempotent: taskq retries it for ten seconds, and stores it only once.
 
         Raises:
-            ConfigError: an option is unknown or out of bounds.
+            ConfigError: an option is unknown or invalid.
         """
         return Options(self._job, self._first, PLAIN.with_changes({**options}))
 
     def push_many(self, calls: Calls) -> list[Handle[R]]:
-        """Push many calls of this job, a round trip a batch. Each is a tuple of arguments or a bound call.
+        """Push many calls of this job, with one round trip per batch of 500.
 
-        All calls are checked and stored as bytes before the first is sent. Raises as `push`.
+        All calls are checked and serialized before the first is sent.
+
+        Args:
+            calls: an iterable of tuples of positional arguments, or of bound calls.
+
+        Returns:
+            The handles, in the order of the calls.
+
+        Raises:
+            PushError, PushOutcomeUnknown, ServerError: as in `push`. The `stored` attribute of the exception holds the handles
+                of the messages that were stored before it.
         """
         return self.options().push_many(calls)
 
     async def apush_many(self, calls: Calls) -> list[Handle[R]]:
-        """The same from async code."""
+        """Push many calls of this job without blocking the event loop. Async version of `push_many`."""
         return await self.options().apush_many(calls)
 
     def _delayed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R]:
@@ -117,7 +149,7 @@ class Pushable(Generic[P, R]):
 
 
 class Options(Generic[P, R]):
-    """A job with the choices of one push. `push` takes exactly the job's parameters."""
+    """A job with the options of one push. `push` takes exactly the job's parameters."""
 
     __slots__ = ("_first", "_job", "_options")
 
@@ -127,47 +159,55 @@ class Options(Generic[P, R]):
         self._options = options
 
     def push(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
-        """Push with these options; raises as `Job.push`."""
+        """Push with these options; raises the errors of `Job.push`."""
         return self._job.queue.send(self.bind(*args, **kwargs))
 
     async def apush(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
-        """The same from async code."""
+        """Push with these options without blocking the event loop. Async version of `push`."""
         return await self._job.queue.asend(self.bind(*args, **kwargs))
 
     def bind(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
-        """Return the call with these options, without pushing it."""
+        """Return a bound call with these options, without pushing it."""
         return Call(self._job, (*self._first, *args), kwargs, self._options)
 
     def push_many(self, calls: Calls) -> list[Handle[R]]:
-        """Push many calls with these options (of a bound call its own go first); raises as `Job.push_many`."""
+        """Push many calls with these options; raises the errors of `Job.push_many`. A bound call's own options come first."""
         return self._job.queue.send_many(map(self._call, self._several(calls)))
 
     async def apush_many(self, calls: Calls) -> list[Handle[R]]:
-        """The same from async code."""
+        """Push many calls with these options without blocking the event loop. Async version of `push_many`."""
         return await self._job.queue.asend_many(map(self._call, self._several(calls)))
 
     def _several(self, calls: Any) -> Any:
         if not isinstance(calls, Iterable):
-            text = f"push_many of {self._job.name} takes a list of calls, not {type(calls).__name__}"
-            raise ArgumentsError(f"{text}: push_many([(1,), (2,)]), each a tuple of arguments")
+            text = f"push_many of {self._job.name} needs a list of calls; got {type(calls).__name__}"
+            raise ArgumentsError(f"{text}. Pass a tuple of arguments for each call: push_many([(1,), (2,)])")
         return calls
 
     def _call(self, call: tuple[Any, ...] | Call[Any]) -> Call[Any]:
         if isinstance(call, Call):
             return call.with_defaults(self._options)
         if not isinstance(call, (tuple, list)):
-            raise ArgumentsError(f"push_many of {self._job.name} takes tuples of arguments or bound calls, not {type(call).__name__}")
+            raise ArgumentsError(f"push_many of {self._job.name} needs tuples of arguments or bound calls; got {type(call).__name__}")
         return Call(self._job, (*self._first, *call), {}, self._options)
 
 
 class Job(Pushable[P, R]):
-    """A function that can be pushed. Calling it runs it here and now, as if it weren't decorated."""
+    """A decorated function. `push` queues a call of it; calling the job runs the function directly.
+
+    Made by `@queue.job`. `Job[P, R]` is generic in the function's parameters and return type.
+
+    Attributes:
+        name: the job's name in messages.
+        function: the undecorated function.
+        queue: the queue that the job belongs to.
+    """
 
     def __init__(self, queue: Pusher, function: Callable[P, R], name: str, options: JobOptions) -> None:
         """Make a function a job.
 
         Raises:
-            JobDefinitionError: it can't be one.
+            JobDefinitionError: the function can't be a job.
         """
         self.queue = queue
         self.name = name
@@ -183,27 +223,26 @@ class Job(Pushable[P, R]):
     def _check(self) -> None:
         if self.signature.has("delay"):
             raise JobDefinitionError(
-                f"{self.name} has a parameter named 'delay', which push() takes for itself: "
-                f"{self.name}.push(..., delay=60) could mean either. Rename the parameter."
+                f"{self.name} has a parameter named 'delay', which push() reserves: "
+                f"{self.name}.push(..., delay=60) would be ambiguous. Rename the parameter"
             )
         if is_generator(self.function) and not self.options_of_job.result_ttl:
             raise JobDefinitionError(
-                f"{self.name} is a generator, and nobody could read what it yields: say for how many seconds its parts are kept, "
-                "with @queue.job(result_ttl=3600)"
+                f"{self.name} is a generator, so it needs result_ttl (seconds to store its items): @queue.job(result_ttl=3600)"
             )
         if returns_generator(self.function):
             raise JobDefinitionError(
-                f"{self.name} wraps a generator function, and calling it would run nothing of that: make the wrapper a generator function "
-                "itself (yield from ..., or async for), or let it call a plain function that goes through the parts"
+                f"{self.name} wraps a generator function without being one, so calling it runs nothing: make the wrapper a generator "
+                "(`yield from ...` or `async for`), or let it call a plain function that iterates over the items"
             )
         scope = getattr(self.function, "__qualname__", "").rpartition(".")[0]
         if self.kind == "function" and self.signature.names[:1] == ("cls",) and scope and not scope.endswith("<locals>"):
-            # Under @classmethod the job would never learn the class: since Python 3.13 that passes it to calls only.
-            raise JobDefinitionError(f"{self.name} looks like a class method: write @queue.job above @classmethod, not below")
+            # Under @classmethod the job would never get the class: since Python 3.13 only calls do.
+            raise JobDefinitionError(f"{self.name} looks like a class method: put @queue.job above @classmethod, not below")
 
-    # How Python binds methods: of an instance method the instance travels with the arguments, of a class method the class, and a
-    # static method is a job like any other. `self` is typed as what a Job can be called as: mypy doesn't compare the parameters of
-    # a `self: Job[...]`, and it would have no other type there.
+    # How Python binds methods: the instance of a method and the class of a class method travel with the arguments, and a static method
+    # is a job like any other. `self` is typed as a callable of the job's signature: mypy doesn't compare the parameters of a
+    # `self: Job[...]`, and it would have no other type there.
     @overload
     def __get__(self: Callable[Concatenate[type[S], Q], R], instance: None, owner: type[S], /) -> BoundJob[Q, R]: ...  # type: ignore[misc]
     @overload
@@ -215,7 +254,7 @@ class Job(Pushable[P, R]):
     @overload
     def __get__(self, instance: object, owner: type, /) -> Job[P, R]: ...
     def __get__(self, instance: Any, owner: Any = None, /) -> Any:
-        """As a method: the instance (or the class, of a class method) travels with the arguments."""
+        """Bind the job as a method: the instance (for a class method, the class) travels with the arguments."""
         if self.kind == "function" and instance is not None:
             return BoundJob(self, instance)
         if self.kind == "class":
@@ -226,7 +265,9 @@ class Job(Pushable[P, R]):
         qualname = getattr(self.function, "__qualname__", "")
         home = home_of(self.function)
         if home == "__main__" or _look(sys.modules.get(self.function.__module__), qualname) is not self:
-            raise TypeError(f"cannot pickle the job {self.name}: no worker would find it as {qualname or 'anything'} in the module {home}")
+            raise TypeError(
+                f"cannot pickle the job {self.name}: a worker can't find it as {qualname or 'an attribute'} in the module {home}"
+            )
         return _find_job, (home, qualname)
 
     def __repr__(self) -> str:
@@ -234,7 +275,7 @@ class Job(Pushable[P, R]):
 
 
 class BoundJob(Pushable[P, R]):
-    """A method of an instance (or class): the same verbs, with the instance as the first argument."""
+    """A job bound to an instance (or class), which is the first argument of its calls."""
 
     def __init__(self, job: Callee, first: object) -> None:
         self.name = job.name
@@ -246,7 +287,7 @@ class BoundJob(Pushable[P, R]):
 
 
 def home_of(function: Any) -> str:
-    """Return the module from which a worker imports a function. A script that runs as `__main__` has a name for others."""
+    """Return the name of the module from which a worker imports a function, also if that is this process's `__main__`."""
     module: str = function.__module__
     if module != "__main__":
         return module
@@ -264,20 +305,20 @@ def _kind(function: Any) -> Literal["function", "static", "class"]:
     if isinstance(function, classmethod):
         return "class"
     if inspect.isclass(function):
-        advice = "decorate a method of it, or push an instance that has handle(): queue.push(...)"
-        raise JobDefinitionError(f"a job must be a function or a method, not the class {function.__name__}: {advice}")
+        advice = "decorate one of its methods, or push an instance that has handle(): queue.push(...)"
+        raise JobDefinitionError(f"a job must be a function or a method; got the class {function.__name__}: {advice}")
     if not callable(function):
-        raise JobDefinitionError(f"a job must be a function or a method, not {function!r}")
+        raise JobDefinitionError(f"a job must be a function or a method; got {function!r}")
     return "function"
 
 
 def is_generator(function: Any) -> bool:
-    """Whether a function yields parts, sync or async."""
+    """Return True if a function is a generator function, sync or async."""
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 def returns_generator(function: Any) -> bool:
-    """Whether a call would only make a generator, as far as it can be seen: a partial, a wrapper, or an object that is called."""
+    """Return True if a call would only make a generator, as far as taskq can see: a partial, a wrapper, or a callable object."""
     if is_generator(function) or inspect.iscoroutinefunction(function):
         return False
     while isinstance(function, functools.partial):
@@ -290,8 +331,8 @@ def _find_job(module: str, qualname: str) -> Any:
 
 
 def _look(found: Any, qualname: str) -> Any:
-    """Return what stands at a place in a module, or None; a method as it stands in its class."""
+    """Return the object at a qualified name in a module, or None; a method as it is stored in its class."""
     for part in qualname.split("."):
         found = vars(found).get(part) if inspect.isclass(found) else getattr(found, part, None)
-    # @staticmethod may stand above @queue.job
+    # @staticmethod may be above @queue.job
     return getattr(found, "__func__", found)

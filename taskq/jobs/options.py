@@ -1,4 +1,4 @@
-"""The choices of a job (made at its decorator) and of one push."""
+"""The options of a job (given to its decorator) and of one push, checked."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["PLAIN", "Delay", "JobOptions", "OnFail", "PushChoices", "PushOptions
 
 #: Seconds, or a timedelta.
 Delay = float | timedelta
-#: Called once when a job has failed for good, with what its last run raised.
+#: A job's callback, called once with the exception of the last failed attempt.
 OnFail = Callable[[BaseException], object]
 
 
 class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the decorator says of a job. None: the channel's setting counts."""
+    """The options of a job. None: the channel's setting applies."""
 
     channel: str = "default"
     max_attempts: int | None = None
@@ -36,19 +36,19 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     on_fail: OnFail | None = None
     on_lost: Literal["retry", "timeout"] | None = None
     serializer: str | None = None
-    #: Seconds for which the result is kept, 0: not at all.
+    #: The time in seconds for which the result is stored; 0: not stored.
     result_ttl: float = 0
 
     @classmethod
     def checked(cls, **options: Any) -> JobOptions:
-        """Make the options from what stands at a decorator.
+        """Return the options from the arguments of a decorator.
 
         Raises:
-            JobDefinitionError: one is unknown, out of bounds, or of a wrong type.
+            JobDefinitionError: an option is unknown, out of bounds, or of the wrong type.
         """
         for name in options:
             if name not in cls.__struct_fields__:
-                raise JobDefinitionError(f"@queue.job has no option {name!r}; {did_you_mean(name, ['name', *cls.__struct_fields__])}")
+                raise JobDefinitionError(f"@queue.job has no option {name!r}; {_advice(name, ['name', *cls.__struct_fields__])}")
         try:
             return cls(**_check_job_options(options))
         except ConfigError as error:
@@ -56,7 +56,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PushChoices(TypedDict, total=False):
-    """What `options(...)` takes, for type checkers. The same names as in `PushOptions`."""
+    """The arguments of `options(...)`, for type checkers. The names are those of `PushOptions`."""
 
     delay: Delay
     at: datetime | float | None
@@ -69,7 +69,7 @@ class PushChoices(TypedDict, total=False):
 
 
 class PushOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What one push says. None: the job's or the channel's setting counts."""
+    """The options of one push. None: the option of the job or the setting of the channel applies."""
 
     delay: Delay = 0
     at: datetime | float | None = None
@@ -81,33 +81,44 @@ class PushOptions(msgspec.Struct, frozen=True, kw_only=True):
     once: bool = False
 
     def with_changes(self, changes: dict[str, Any]) -> PushOptions:
-        """Return these options with others in their place.
+        """Return a copy of the options with changes.
 
         Raises:
-            ConfigError: an option is unknown or out of bounds, or both `delay` and `at` are given.
+            ConfigError: an option is unknown or invalid, or both `delay` and `at` are given.
         """
         for name in changes:
             if name not in self.__struct_fields__:
-                raise ConfigError(f"options() has no option {name!r}; {did_you_mean(name, self.__struct_fields__)}")
+                raise ConfigError(f"options() has no option {name!r}; {_advice(name, self.__struct_fields__)}")
         if changes.get("retry_seconds") is not None:
             changes["retry_seconds"] = check_retry_seconds(changes["retry_seconds"])
         if changes.get("channel") is not None:
             check_channel_name(changes["channel"])
         if type(changes.get("once", False)) is not bool:
-            raise ConfigError(f"once must be True or False, not {changes['once']!r}")
+            raise ConfigError(f"once must be True or False; got {changes['once']!r}")
         check_counts(changes)
         new = msgspec.structs.replace(self, **changes)
         if new.delay and new.at is not None:
-            raise ConfigError("give either delay (seconds from now) or at (a moment), not both")
+            raise ConfigError("delay (seconds from now) and at (a point in time) are mutually exclusive")
         return new
 
     def chosen(self) -> dict[str, Any]:
-        """What differs from the defaults."""
+        """Return the options that differ from the defaults."""
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) != getattr(PLAIN, name)}
 
 
-#: What nearly every push says: nothing.
+#: The options of nearly every push: all defaults.
 PLAIN = PushOptions()
+
+#: Options of other job queues, and their names here.
+_OTHER_QUEUES = {"countdown": "delay", "eta": "at", "queue": "channel", "max_retries": "max_attempts", "retries": "max_attempts"}
+_OTHER_QUEUES |= dict.fromkeys(("timeout", "time_limit", "job_timeout"), "handle_timeout")
+
+
+def _advice(name: str, valid: Sequence[str]) -> str:
+    meant = _OTHER_QUEUES.get(name)
+    if meant not in valid:
+        return did_you_mean(name, valid)
+    return f'did you mean "{meant}"?' + (" It includes the first run" if meant == "max_attempts" else "")
 
 
 def _check_job_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +127,7 @@ def _check_job_options(options: dict[str, Any]) -> dict[str, Any]:
     if options.get("retry_seconds") is not None:
         options["retry_seconds"] = check_retry_seconds(options["retry_seconds"])
     if options.get("backoff") and options.get("retry_seconds") is not None:
-        raise ConfigError("retry_seconds and backoff both say how long to wait: give one of them")
+        raise ConfigError("retry_seconds and backoff are mutually exclusive")
     if options.get("backoff") is not None:
         options["backoff"] = _backoff(options["backoff"])
     for name in ("retry_on", "give_up_on"):
@@ -124,9 +135,9 @@ def _check_job_options(options: dict[str, Any]) -> dict[str, Any]:
     if options.get("serializer") is not None:
         check_serializer(options["serializer"])
     if options.get("on_lost") not in (None, "retry", "timeout"):
-        raise ConfigError(f"on_lost must be 'retry' or 'timeout', not {options['on_lost']!r}")
+        raise ConfigError(f"on_lost must be 'retry' or 'timeout'; got {options['on_lost']!r}")
     if options.get("on_fail") is not None and not callable(options["on_fail"]):
-        raise ConfigError(f"on_fail must be callable, not {options['on_fail']!r}")
+        raise ConfigError(f"on_fail must be callable; got {options['on_fail']!r}")
     if options.get("result_ttl") is None:
         options.pop("result_ttl", None)
     return options
@@ -137,29 +148,29 @@ def _backoff(value: Any) -> Backoff | None:
         return value
     if isinstance(value, bool):
         return Backoff() if value else None
-    raise ConfigError(f"backoff must be True or a taskq.Backoff, not {value!r}")
+    raise ConfigError(f"backoff must be True or a taskq.Backoff; got {value!r}")
 
 
 def _classes(name: str, value: Any) -> tuple[type[BaseException], ...]:
     classes = tuple(value) if isinstance(value, (tuple, list, set, frozenset)) else (value,)
     for one in classes:
         if not (isinstance(one, type) and issubclass(one, BaseException)):
-            raise ConfigError(f"{name} takes exception classes, not {one!r}")
+            raise ConfigError(f"{name} must be one or more exception classes; got {one!r}")
     return classes
 
 
 def check_counts(options: dict[str, Any]) -> None:
-    """Check what job and push options share.
+    """Check the numeric options that jobs and pushes share.
 
     Raises:
         ConfigError: `max_attempts`, `handle_timeout` or `result_ttl` is out of bounds.
     """
     attempts = options.get("max_attempts")
     if attempts is not None and (type(attempts) is not int or not 1 <= attempts <= 65535):
-        raise ConfigError(f"max_attempts counts runs, the first included: a whole number from 1 to 65535, not {attempts!r}")
+        raise ConfigError(f"max_attempts must be an integer from 1 to 65535 (the first run counts); got {attempts!r}")
     timeout = options.get("handle_timeout")
     if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= MAX_DELAY):
-        raise ConfigError(f"handle_timeout is a number of seconds, up to ten years, 0 for no limit, not {timeout!r}")
+        raise ConfigError(f"handle_timeout must be a number of seconds from 0 (no limit) to ten years; got {timeout!r}")
     ttl = options.get("result_ttl")
     if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, (int, float)) or not (ttl == 0 or 0.001 <= ttl <= MAX_DELAY)):
-        raise ConfigError(f"result_ttl is a number of seconds, 0.001 to ten years, for which the result is kept, or 0, not {ttl!r}")
+        raise ConfigError(f"result_ttl must be 0 (don't store) or 0.001 s to 10 years; got {ttl!r}")

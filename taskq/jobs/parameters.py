@@ -1,4 +1,4 @@
-"""The parameters of a job, checked where the call is made: a wrong call is an error at push, not in a worker an hour later."""
+"""The parameters of a job. A call is checked when it is made: a wrong one fails at the push, not in a worker an hour later."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from taskq.errors import ArgumentsError
+from taskq.jobs.options import PushOptions
 
 __all__ = ["Signature"]
 
@@ -14,7 +15,7 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 class Signature:
-    """What a function can be called with. Of a function that doesn't tell (some built-ins), anything."""
+    """The signature of a function. A function without a known one (some built-ins) accepts any arguments."""
 
     __slots__ = ("_fewest", "_most", "_signature", "names")
 
@@ -26,20 +27,20 @@ class Signature:
         parameters = list(self._signature.parameters.values()) if self._signature else []
         positional = [one for one in parameters if one.kind in _POSITIONAL]
         self.names = tuple(one.name for one in positional)
-        # Calls by position alone are the most: counting them is ten times as fast as binding. -1: always bind.
+        # Most calls have positional arguments only: counting them is ten times as fast as binding. -1: always bind.
         simple = bool(self._signature) and len(positional) == len(parameters)
         self._most = len(positional) if simple else -1
         self._fewest = sum(one.default is inspect.Parameter.empty for one in positional)
 
     def has(self, name: str) -> bool:
-        """Whether the function has a parameter of that name."""
+        """Return True if the function has a parameter of that name."""
         return self._signature is not None and name in self._signature.parameters
 
     def check(self, job: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Check a call.
+        """Check the arguments of a call.
 
         Raises:
-            ArgumentsError: the function can't be called like that.
+            ArgumentsError: the arguments don't match the signature.
         """
         if not kwargs and self._fewest <= len(args) <= self._most:
             return
@@ -48,5 +49,10 @@ class Signature:
         try:
             self._signature.bind(*args, **kwargs)
         except TypeError as error:
-            hint = ". Push a method from its instance: instance.method.push(...)" if self.names[:1] == ("self",) else ""
-            raise ArgumentsError(f"{job}{self._signature}: {error}{hint}") from None
+            raise ArgumentsError(f"{job}{self._signature}: {error}{self._hint(kwargs)}") from None
+
+    def _hint(self, kwargs: Mapping[str, Any]) -> str:
+        if self.names[:1] == ("self",):
+            return ". Push a method from its instance: instance.method.push(...)"
+        options = [name for name in kwargs if name in PushOptions.__struct_fields__ and not self.has(name)]
+        return f". Set options of a push with job.options({options[0]}=...).push(...)" if options else ""

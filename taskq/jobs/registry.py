@@ -1,4 +1,4 @@
-"""The jobs of a queue by name. A worker looks a message's job up here by its exact name and never imports what a message says."""
+"""The jobs of a queue, by name. A worker looks up a message's job here by its exact name, and never imports a name from a message."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from taskq.jobs.job import Job, home_of
 __all__ = ["Registry", "check_job_name", "job_name"]
 
 MAX_NAME = 500
-#: The names of the built-in jobs begin with it.
+#: The prefix of the built-in jobs' names.
 OWN = "taskq:"
 
 
 class Registry:
-    """Name to job."""
+    """A mapping of names to jobs."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job[Any, Any]] = {}
@@ -26,13 +26,13 @@ class Registry:
         """Register a job.
 
         Raises:
-            JobDefinitionError: the name is taken by another function.
+            JobDefinitionError: another function has this name.
         """
         old = self._jobs.get(job.name)
-        # A notebook's cell or a reloaded module defines the same function again: the new one counts.
+        # A notebook cell or a reloaded module defines the same function again: the new one replaces the old.
         if old is not None and not _is_redefinition(old, job):
             raise JobDefinitionError(
-                f"two jobs are named {job.name!r}: {_place(old)} and {_place(job)}. "
+                f"two jobs have the name {job.name!r}: {_place(old)} and {_place(job)}. "
                 "Rename one, or give it another name with @queue.job(name=...)"
             )
         self._jobs[job.name] = job
@@ -41,11 +41,11 @@ class Registry:
         return self._jobs.get(name)
 
     def names(self) -> list[str]:
-        """Sorted, without the built-in jobs."""
+        """Return the sorted names, without the built-in jobs."""
         return sorted(name for name in self._jobs if not name.startswith(OWN))
 
     def channels(self) -> set[str]:
-        """The channels that jobs name in their decorators."""
+        """Return the channels that jobs define in their decorators."""
         return {job.options_of_job.channel for job in self._jobs.values()}
 
     def __iter__(self) -> Iterator[Job[Any, Any]]:
@@ -56,30 +56,32 @@ class Registry:
 
 
 def job_name(function: Callable[..., Any]) -> str:
-    """Return `module:qualname`. A script that runs as `__main__` has the name under which a worker imports it.
+    """Return `module:qualname`. For a script that runs as `__main__`, the module is the name under which a worker imports it.
 
     Raises:
         JobDefinitionError: the function has no name that is the same in every process.
     """
     plain = function.__func__ if isinstance(function, (staticmethod, classmethod)) else function
     if isinstance(plain, str):
-        raise JobDefinitionError(f'options of a job have names: write @queue.job(channel="{plain}") or @queue.job(name="{plain}")')
+        raise JobDefinitionError(
+            f'options of @queue.job are keyword arguments: @queue.job(channel="{plain}") or @queue.job(name="{plain}")'
+        )
     if not callable(plain):
-        raise JobDefinitionError(f"a job must be a function or a method, not {plain!r}")
+        raise JobDefinitionError(f"a job must be a function or a method; got {plain!r}")
     if not hasattr(plain, "__qualname__"):
-        raise JobDefinitionError(f"{plain!r} has no name of its own: give the job one with @queue.job(name=...)")
+        raise JobDefinitionError(f"{plain!r} has no name: name the job with @queue.job(name=...)")
     return f"{home_of(plain)}:{plain.__qualname__}"
 
 
 def check_job_name(name: object) -> str:
-    """Return a name that `@queue.job(name=...)` gave.
+    """Return a name given to `@queue.job(name=...)`.
 
     Raises:
-        JobDefinitionError: it can't name a job.
+        JobDefinitionError: the name is not valid for a job.
     """
     if isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable() and not name.startswith(OWN):
         return name
-    raise JobDefinitionError(f"{name!r} can't name a job: use 1 to {MAX_NAME} printable characters that don't begin with {OWN!r}")
+    raise JobDefinitionError(f"invalid job name {name!r}: use 1 to {MAX_NAME} printable characters that don't begin with {OWN!r}")
 
 
 def _is_redefinition(old: Job[Any, Any], new: Job[Any, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Retry policy: from a number of failed attempts and an exception to a decision. Pure but for the dice of the jitter."""
+"""Retry policy: from the number of failed attempts and an exception to the retry delay. Pure, except for random jitter."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ __all__ = ["Backoff", "RetryPolicy", "check_retry_seconds"]
 
 
 class Backoff(msgspec.Struct, frozen=True, kw_only=True):
-    """Exponential waiting: base * factor ** (attempt - 1) seconds, at most `cap`.
+    """Exponential backoff: a retry delay of `base * factor ** (attempt - 1)` seconds, at most `cap`.
 
-    With `jitter` the wait is a random part of that, so that jobs which failed together don't come back together
-    ("full jitter", AWS Architecture Blog, 2015).
+    Attributes:
+        base: the first delay in seconds (positive). Default: 1.
+        factor: the factor from one delay to the next (at least 1). Default: 2.
+        cap: the longest delay in seconds (at most ten years). Default: 3600.
+        jitter: True for a random delay between 0 and the computed one, so that jobs that failed together are not retried
+            together ("full jitter", AWS Architecture Blog, 2015). Default: True.
+
+    Raises:
+        ConfigError: a number is out of bounds.
     """
 
     base: float = 1.0
@@ -30,30 +37,30 @@ class Backoff(msgspec.Struct, frozen=True, kw_only=True):
         if not all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers) or not (
             self.base > 0 and self.factor >= 1 and 0 < self.cap <= MAX_DELAY
         ):
-            raise ConfigError("backoff needs numbers: base > 0, factor >= 1, and a cap between 0 and ten years, in seconds")
+            raise ConfigError("backoff must have base > 0, factor >= 1, and a cap from 0 to ten years, in seconds")
 
     def seconds(self, attempt: int) -> float:
-        """Return how long to wait after failed attempt number `attempt` (the first is 1)."""
+        """Return the retry delay in seconds after failed attempt number `attempt` (the first is 1)."""
         try:
             wait = min(self.cap, self.base * self.factor ** (attempt - 1))
         except OverflowError:
             wait = self.cap
         if not self.jitter:
             return wait
-        import random  # jitter is no cryptography; who only pushes never throws these dice
+        import random  # good enough for jitter; imported here because a program that only pushes never needs it
 
         return random.uniform(0, wait)
 
 
 def check_retry_seconds(value: float | Iterable[float]) -> tuple[float, ...]:
-    """Return retry intervals as a tuple of seconds.
+    """Return retry delays as a tuple of seconds.
 
     Raises:
-        ConfigError: the list is empty, or holds what is no delay.
+        ConfigError: the list is empty, or an item is not a valid delay.
     """
     values = tuple(value) if isinstance(value, Iterable) and not isinstance(value, (str, bytes)) else (value,)
     if not values:
-        raise ConfigError("retry_seconds is an empty list: give a number of seconds, or a list with at least one")
+        raise ConfigError("retry_seconds must be a number of seconds or a non-empty list; got an empty list")
     try:
         return tuple(seconds_of(one) for one in values)  # type: ignore[arg-type]
     except DelayError as error:
@@ -61,7 +68,7 @@ def check_retry_seconds(value: float | Iterable[float]) -> tuple[float, ...]:
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """When a job runs again."""
+    """The rules for retrying a job."""
 
     max_attempts: int = 3
     retry_seconds: tuple[float, ...] = (5.0,)
@@ -70,13 +77,13 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     give_up_on: tuple[type[BaseException], ...] = ()
 
     def seconds(self, attempt: int) -> float:
-        """Return how long to wait after failed attempt number `attempt` (the first is 1)."""
+        """Return the retry delay in seconds after failed attempt number `attempt` (the first is 1)."""
         if self.backoff is not None:
             return self.backoff.seconds(attempt)
         return self.retry_seconds[min(attempt, len(self.retry_seconds)) - 1]
 
     def delay_after(self, attempt: int, error: BaseException | None = None) -> float | None:
-        """Return the seconds until the next run after failed attempt `attempt`, or None when there is none."""
+        """Return the seconds until the next attempt after failed attempt `attempt`, or None if the job is not retried."""
         if attempt >= self.max_attempts:
             return None
         if error is not None:

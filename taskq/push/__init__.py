@@ -1,9 +1,11 @@
 """From a bound call to the driver.
 
-    packer    a call to the bytes of a message
-    repeat    send a push, and repeat one that is safe to repeat
-    buffer    pushes of one block, kept until they are sent together
-    outbox    packed messages to the stores of their channels, and the queries of handles
+    packer    turn a call into the bytes of a message
+    repeat    send a push, and retry one that is idempotent
+    buffer    collect the pushes of a block and send them together
+    outbox    pack calls, push their messages, and answer the queries of handles
 
-Each of these imports only from those above it.
+Each of these imports only from those above it. A push takes this walk:
+
+    Job.push  →  Call  →  Queue.send  →  Outbox.send  →  Packer.pack (to an Outgoing)  →  command_of  →  repeat.push  →  LinkPool.call
 """

@@ -1,4 +1,4 @@
-"""Pushes that are kept back for a moment and sent together: `with queue.buffer():`."""
+"""Collect pushes and send them together: `with queue.buffer():`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Buffer", "drop_left_open", "is_buffered", "open_buffer", "withdraw"]
 
 
 class Store(Protocol):
-    """Who sends what is packed: the outbox of a queue."""
+    """Protocol of a queue's outbox: sends packed messages."""
 
     def store(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]: ...
 
@@ -24,10 +24,11 @@ class Store(Protocol):
 
 
 class Buffer:
-    """Collects the pushes of a `with` block (or `async with`), and sends them at its end, or whenever 500 are waiting.
+    """Collects the pushes of a `with` (or `async with`) block, and sends them at its end or whenever 500 have been collected.
 
-    A push inside returns its handle before the message is stored. An exception that leaves the block discards what was not sent,
-    and a note at the exception says how much that was.
+    Made by `queue.buffer()`. A push in the block returns its handle before the message is stored. Leaving the block raises the
+    errors of `Job.push_many`. An exception that leaves the block discards the unsent messages; a note on the exception gives
+    their number.
     """
 
     def __init__(self, outbox: Store) -> None:
@@ -39,49 +40,49 @@ class Buffer:
         self._outs: deque[Outgoing] = deque()
 
     def __len__(self) -> int:
-        """How many pushes wait to be sent."""
+        """Return the number of unsent messages."""
         return len(self._outs)
 
     def flush(self) -> None:
-        """Send what waits; raises as `Job.push_many`. What wasn't stored by then is not kept."""
+        """Send the collected messages now. If this raises (see `Job.push_many`), messages that were not stored are discarded."""
         outs = self._take()
         if outs:
             self.outbox.store(outs)
 
     async def aflush(self) -> None:
-        """The same from async code."""
+        """Send the collected messages without blocking the event loop. Async version of `flush`."""
         outs = self._take()
         if outs:
             await self.outbox.astore(outs)
 
     def add(self, outs: Sequence[Outgoing]) -> bool:
-        """Keep messages. True: they should be sent now, because so many wait, or because another thread has just closed the buffer."""
+        """Buffer messages. Return True if the buffer must be flushed now: it is full, or another thread has just closed it."""
         self._outs.extend(outs)
         return len(self._outs) >= BATCH or not self.is_open
 
     def holds(self, identity: bytes) -> bool:
-        """Whether a message waits here."""
+        """Return True if a message is in this buffer."""
         return any(out.identity == identity for out in tuple(self._outs))
 
     def withdraw(self, identity: bytes) -> bool:
-        """Forget a message that waits here. False: it doesn't."""
+        """Remove a message from this buffer. Return False if it is not here."""
         for out in tuple(self._outs):
             if out.identity == identity:
                 try:
                     self._outs.remove(out)
-                except ValueError:  # it is just being sent
+                except ValueError:  # it is being sent at this moment
                     return False
                 return True
         return False
 
     def drop(self) -> int:
-        """Close it without sending; returns how many pushes waited."""
+        """Close the buffer without sending. Return the number of discarded messages."""
         self.is_open = False
         return len(self._take())
 
     def __enter__(self) -> Buffer:
         if self.is_open:
-            raise RuntimeError("this buffer is open already: every block needs a queue.buffer() of its own")
+            raise RuntimeError("this buffer is already open: use a new queue.buffer() for each block")
         self.is_open = True
         self.outer = _innermost.get()
         _innermost.set(self)
@@ -102,21 +103,21 @@ class Buffer:
 
     def _close(self, error: BaseException | None) -> None:
         self.is_open = False
-        # Not when another is the innermost: this one was left open by a job before, and is only now closed by the garbage collector.
+        # Not if another is the innermost: an earlier job left this one open, and the garbage collector closes it only now.
         if _innermost.get() is self:
             _innermost.set(self.outer)
         if error is None or not (lost := len(self._take())):
             return
-        error.add_note(f"taskq: pushes of the buffer that were not sent, because this exception left its block: {lost}")
-        if not isinstance(error, Exception):  # sys.exit() and the end of a generator show no note to anybody
+        error.add_note(f"taskq: this exception left the block of a buffer, which discarded {lost} unsent messages")
+        if not isinstance(error, Exception):  # the note is never printed for sys.exit() and the end of a generator
             import logging  # a slow import that few need
 
-            text = "pushes of a buffer that were not sent, because %s left its block: %d"
+            text = "%s left the block of a buffer: discarded %d unsent messages"
             logging.getLogger("taskq").warning(text, type(error).__name__, lost)
 
     def _take(self) -> list[Outgoing]:
         outs: list[Outgoing] = []
-        if self.pid == os.getpid():  # else this is a forked copy of the process: the parent sends them
+        if self.pid == os.getpid():  # in a forked copy of the process: the parent sends them
             while self._outs:
                 outs.append(self._outs.popleft())
         return outs
@@ -126,21 +127,21 @@ _innermost: ContextVar[Buffer | None] = ContextVar("taskq_buffer", default=None)
 
 
 def open_buffer(outbox: Store) -> Buffer | None:
-    """Return the buffer into which pushes of this outbox's queue go, in this thread or task; None: they are sent at once."""
+    """Return the buffer that collects this outbox's pushes in this thread or task, or None if they are sent at once."""
     buffer = _innermost.get()
-    # A forked copy of the process sends its own pushes at once: the block that would send them later is the parent's.
+    # A forked copy of the process sends its own pushes at once: the parent owns the block that would send them later.
     while buffer is not None and not (buffer.outbox is outbox and buffer.is_open and buffer.pid == os.getpid()):
         buffer = buffer.outer
     return buffer
 
 
 def withdraw(outbox: Store, identity: bytes) -> bool:
-    """Forget a message that waits in a buffer of this thread or task. False: it doesn't."""
+    """Remove a message from the open buffers of this thread or task. Return False if none holds it."""
     return any(buffer.withdraw(identity) for buffer in _buffers(outbox))
 
 
 def is_buffered(outbox: Store, identity: bytes) -> bool:
-    """Whether a message waits in a buffer of this thread or task."""
+    """Return True if a message is in an open buffer of this thread or task."""
     return any(buffer.holds(identity) for buffer in _buffers(outbox))
 
 
@@ -153,7 +154,10 @@ def _buffers(outbox: Store) -> Iterator[Buffer]:
 
 
 def drop_left_open() -> int:
-    """Close the buffers that a job has left open, so that they don't swallow the next one's pushes; returns how many pushes waited."""
+    """Close the buffers that a job left open, so that they don't collect the pushes of the next job.
+
+    Return the number of discarded messages.
+    """
     buffer, dropped = _innermost.get(), 0
     if buffer is not None:
         _innermost.set(None)

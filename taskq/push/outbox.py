@@ -1,4 +1,4 @@
-"""The outbox of a queue: takes packed messages to the stores of their channels, at once or through an open buffer."""
+"""The outbox of a queue: packs calls and pushes them, at once or through an open buffer; and answers the queries of handles."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Outbox:
         return [self._handle(out) for out in outs]
 
     def store(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
-        """Send messages now, a round trip a batch."""
+        """Send packed messages now, one round trip per batch."""
         stored: list[Handle[Any]] = []
         made = {out.identity: self._handle(out) for out in outs}
         for group in grouped(outs):
@@ -106,7 +106,7 @@ class Outbox:
         return list(made.values())
 
     async def astore(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
-        """The same from async code."""
+        """Send packed messages now, from async code; see `store`."""
         stored: list[Handle[Any]] = []
         await self.find_server()
         made = {out.identity: self._handle(out) for out in outs}
@@ -121,76 +121,80 @@ class Outbox:
         return list(made.values())
 
     def withdraw(self, channel: str, payload: bytes) -> bool:
-        """Take a message back, when it is still in a buffer, delayed or waiting."""
+        """Remove a message that is still in a buffer, delayed or waiting. Return False if it is not."""
         if self.take_back(Message(payload).hex_id):
             return True
         sender = self.sender(channel)
         return bool(sender.call(sender.driver.withdraw(payload)))
 
     def take_back(self, message_id: str) -> bool:
-        """Take a message back that is still in a buffer of this thread or task."""
+        """Remove a message that is still in a buffer of this thread or task. Return False if it is not."""
         return withdraw(self, bytes.fromhex(message_id))
 
     def check_sent(self, message_id: str) -> None:
-        """See that a message isn't still in a buffer; raises RuntimeError."""
+        """Check that a message is not in a buffer any longer.
+
+        Raises:
+            RuntimeError: the message has not been sent.
+        """
         if is_buffered(self, bytes.fromhex(message_id)):
-            raise RuntimeError(f"message {message_id} is still in the buffer: leave the block or flush() the buffer first")
+            raise RuntimeError(f"message {message_id} is still in a buffer: leave the block or flush() the buffer first")
 
     # ---- queries
 
     def handle(self, message_id: str, channel: str) -> Handle[Any]:
-        """Make the handle of a message anew; raises as `Queue.handle`."""
+        """Recreate the handle of a message; raises the errors of `Queue.handle`."""
         if not isinstance(channel, str):
-            raise ArgumentsError(f"channel is the name of a channel, not {channel!r}")
+            raise ArgumentsError(f"channel must be a string; got {channel!r}")
         self._owner.channel(channel)
         return Handle(self, channel, check_message_id(message_id))
 
-    def subject(self, channel: str, message_id: str, payload: bytes | None, keeps: bool | None) -> Subject:
-        """Return what is asked about: a message, with who verifies its result."""
+    def subject(self, channel: str, message_id: str, payload: bytes | None, stores_result: bool | None) -> Subject:
+        """Return the subject of a query: the message, and the signer that verifies its result."""
         prefix = self._owner.channel(channel).channel
         if prefix not in self._result_signers:
             self._result_signers[prefix] = result_signer(self._settings, prefix)
-        return Subject(message_id, channel, self._result_signers[prefix], payload, keeps)
+        return Subject(message_id, channel, self._result_signers[prefix], payload, stores_result)
 
     def ask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T:
-        """Ask a question that takes several commands. (The methods of a handle do it.)"""
+        """Run a query of several commands, for the methods of a handle."""
         sender = self.sender(channel)
         return run(question(sender.driver), sender)
 
     async def aask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T:
-        """The same from async code."""
+        """Run a query of several commands, from async code; see `ask`."""
         await self.find_server()
         sender = self.sender(channel)
         return await arun(question(sender.driver), sender)
 
     async def find_server(self) -> None:
-        """Learn the server's URL without holding up the event loop: the embedded server may have to be started."""
+        """Resolve the server's URL without blocking the event loop: the embedded server may have to be started."""
         if self._url is None and self._settings.url is None:
-            import asyncio  # an application that only pushes from sync code never needs it
+            import asyncio  # not needed by an application that only pushes from sync code
 
             await asyncio.to_thread(self.url)
 
-    # ---- the way there
+    # ---- connections
 
     def url(self) -> str:
-        """The server's URL; starts the embedded server when the settings name none and the extra is installed."""
+        """Return the server's URL. Starts the embedded server if no URL is set and the extra `embedded` is installed."""
         if self._url is None:
             self._url = server_url(self._settings)
         return self._url
 
     def sender(self, channel: str) -> LinkPool:
-        """The way to a channel's store."""
+        """Return the pool of connections that sends commands to a channel's server."""
         if (sender := self._senders.get(channel)) is None:
             driver = load_driver(self.url(), self._owner.channel(channel))
             sender = self._senders[channel] = LinkPool(driver, reviver(self._settings), replicas=self._settings.wait_replicas)
         return sender
 
     def lend(self, channel: str, link: Link) -> None:
-        """Let this thread push to a channel over a connection that is there already: a job over its worker's."""
+        """Let this thread push to a channel over an existing connection: a job uses the connection of its worker."""
         self.sender(channel).lend(link)
 
     def close(self) -> None:
-        """Close the connections that lie idle."""
+        """Close the idle connections."""
         for sender in list(self._senders.values()):
             sender.close()
 
@@ -200,11 +204,11 @@ class Outbox:
             await sender.aclose()
 
     def _handle(self, out: Outgoing) -> Handle[Any]:
-        return Handle(self, out.channel, out.identity.hex(), out.payload, out.keeps, out.is_stream)
+        return Handle(self, out.channel, out.identity.hex(), out.payload, out.stores_result, out.is_stream)
 
 
 def command_of(driver: Driver, group: Sequence[Outgoing]) -> Command:
-    """The command that stores messages of one group."""
+    """Return the command that stores the messages of one group."""
     first = group[0]
     if first.once:
         return driver.push_once(first.payload, first.identity.hex(), delay_ms=first.delay_ms, at_ms=first.at_ms)
@@ -215,9 +219,9 @@ def command_of(driver: Driver, group: Sequence[Outgoing]) -> Command:
 
 
 def grouped(outs: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
-    """Cut into what can travel in one command: the same channel and moment. A repeatable push travels alone.
+    """Group messages that fit into one command: those of the same channel and due time. An idempotent push travels alone.
 
-    Messages of the same channel and moment keep their order; there is none between others.
+    Messages of the same channel and due time keep their order. Other messages have no order.
     """
     groups: dict[Any, list[Outgoing]] = {}
     for out in outs:

@@ -1,4 +1,4 @@
-"""From calls to commands: what is checked and decided before anything is sent."""
+"""Pack calls into messages: all checks and decisions before anything is sent."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ from taskq.wire.signing import Signer
 __all__ = ["Outgoing", "Packer"]
 
 
-#: How many messages travel in one command.
+#: The maximum number of messages in one command.
 BATCH = 500
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
-    """A message ready to be sent. It holds nothing that the garbage collector need look at: of a large push there are very many."""
+    """A message ready to be sent.
+
+    Not tracked by the garbage collector (it refers to nothing that could refer back): a large push makes very many.
+    """
 
     channel: str
     identity: bytes
@@ -33,19 +36,19 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     delay_ms: int | None
     at_ms: int | None
     once: bool
-    #: Whether its result is kept.
-    keeps: bool
-    #: Whether its job yields parts.
+    #: True if its result is stored.
+    stores_result: bool
+    #: True if its job yields items.
     is_stream: bool
 
 
 class _Form(NamedTuple):
-    """What is the same for every call of a job."""
+    """The part of a message that is the same for every call of a job."""
 
     name: str
     serializer: Serializer
     flags: int
-    #: Names of the positional parameters, for errors.
+    #: Names of the positional parameters, for error messages.
     parameters: tuple[str, ...]
     result_ttl: float
     is_stream: bool
@@ -61,7 +64,7 @@ class Packer:
         self._forms: dict[Callee, _Form] = {}
 
     def signer(self, prefix: str) -> Signer | None:
-        """Who signs and verifies what moves under a prefix; None without a secret."""
+        """Return the signer of the messages under a key prefix, or None without a secret."""
         if not self._settings.secrets:
             return None
         if prefix not in self._signers:
@@ -72,15 +75,15 @@ class Packer:
         """Turn a call into a message.
 
         Raises:
-            DelayError, SerializationError, MessageTooLarge: as `Job.push`.
+            DelayError, SerializationError, MessageTooLarge: as in `Job.push`.
         """
         options = call.options
         form = self._forms.get(call.job) or self._form(call.job)
         label = call.label
         if label is not None and form.serializer.code:
             raise SerializationError(
-                f"{label}: objects and callables travel as pickles, and this queue's serializer is {form.serializer.name}; "
-                "push a decorated job"
+                f"{label}: objects and callables need the serializer pickle; the serializer of this queue is {form.serializer.name}. "
+                "Push a decorated job instead"
             )
         arguments = dump_arguments(form.serializer, call.args, call.kwargs, label or form.name, form.parameters)
         delay = at = extra = None
@@ -94,13 +97,13 @@ class Packer:
             extra = {**(extra or {}), "label": label}
         if CODE in arguments and not form.serializer.code:
             extra = {**(extra or {}), "python": PYTHON}
-        if result_ttl:  # said by the message, so that it's kept as promised here whatever becomes of the decorator
+        if result_ttl:  # part of the message, so that the result is stored as promised even if the decorator changes
             extra = {**(extra or {}), "result_ttl": result_ttl}
         body = make_body(form.name, arguments, form.serializer.code, extra)
         if len(body) > self._limit:
             raise MessageTooLarge(
                 f"the call of {label or form.name} takes {len(body):,} bytes, over max_message_size = {self._limit:,}: "
-                "store the data elsewhere and pass where it is"
+                "store the data elsewhere and pass a reference to it"
             )
         identity = new_id()
         signer = self.signer(prefix) if self._settings.secrets else None
@@ -110,8 +113,8 @@ class Packer:
     def _form(self, job: Callee) -> _Form:
         options = job.options_of_job
         serializer = check_serializer(options.serializer or self._settings.serializer)
-        kept = (options.result_ttl, is_generator(job.function))
-        form = _Form(job.name, serializer, loss_flag(options.on_lost), job.signature.names, *kept)
+        flags, is_stream = loss_flag(options.on_lost), is_generator(job.function)
+        form = _Form(job.name, serializer, flags, job.signature.names, options.result_ttl, is_stream)
         self._forms[job] = form
         return form
 

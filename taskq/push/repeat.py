@@ -1,4 +1,4 @@
-"""How long a push is repeated, and what is told of one whose outcome isn't known."""
+"""Retries of idempotent pushes, and the error for an unknown outcome."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from taskq.driver.pool import LinkPool, Unconfirmed
 from taskq.errors import PushOutcomeUnknown, ServerUnavailable
 from taskq.handle.handle import Handle
 
-__all__ = ["Patience", "apush", "push"]
+__all__ = ["PushRetries", "apush", "push"]
 
-#: How long a repeatable push is repeated while the server doesn't answer.
+#: For how many seconds an idempotent push is retried while the server is unreachable.
 REPEAT_SECONDS = 10.0
 
-_LEFT = (
-    "The push had left: it may or may not be stored. handle.delete() withdraws it; "
-    "with options(once=True) taskq repeats such a push without storing it twice."
+_SENT = (
+    "The connection broke after the push was sent; it may or may not have been stored. error.handle.delete() removes it. "
+    "With options(once=True), taskq retries such a push without storing it twice."
 )
 _STORED = (
-    "The push is stored on the master and may already run, but a failover now could lose it. handle.delete() withdraws it while it is "
-    "pending; pushed again without that it is a second message. With options(once=True) taskq waits for ten seconds."
+    "The push is stored on the primary and may already run, but a failover could lose it. To undo: error.handle.delete(); "
+    "pushing again without that adds a second message. With options(once=True), taskq waits ten seconds for the replicas."
 )
 
 
-class Patience:
-    """How often a push is repeated, and what is known of it when that ends."""
+class PushRetries:
+    """The retries of one push, and the error that ends them."""
 
     def __init__(self, handles: Sequence[Handle[Any]], repeatable: bool) -> None:
         self._handles = handles
@@ -37,10 +37,10 @@ class Patience:
         self._sent = False
 
     def pause_after(self, error: ServerUnavailable) -> float:
-        """Return the seconds until the push is repeated.
+        """Return the seconds until the next try.
 
         Raises:
-            PushOutcomeUnknown, ServerUnavailable: it can't be, or there is no time left.
+            PushOutcomeUnknown, ServerUnavailable: the push is not idempotent, or the time is up.
         """
         self._sent = self._sent or error.sent
         if monotonic() + self._pause < self._deadline:
@@ -49,36 +49,36 @@ class Patience:
         if not self._sent:
             raise error
         raise PushOutcomeUnknown(
-            f"{str(error).rstrip('.')}. {_STORED if isinstance(error, Unconfirmed) else _LEFT}", *self._handles
+            f"{str(error).rstrip('.')}. {_STORED if isinstance(error, Unconfirmed) else _SENT}", *self._handles
         ) from error
 
 
 def push(sender: LinkPool, command: Command, handles: Sequence[Handle[Any]], *, repeatable: bool = False) -> None:
-    """Send a push. A repeatable one is repeated until the server answers.
+    """Send a push. Retry an idempotent (`repeatable`) one until the server replies.
 
     Raises:
-        PushOutcomeUnknown: the connection broke after the push had left, or too few replicas confirmed it.
-        ServerUnavailable: the server doesn't answer; nothing was stored.
+        PushOutcomeUnknown: the connection broke after the push was sent, or too few replicas confirmed it.
+        ServerUnavailable: the server is unreachable; nothing was stored.
     """
-    patience = Patience(handles, repeatable)
+    retries = PushRetries(handles, repeatable)
     while True:
         try:
             sender.call(command, replicas=sender.replicas)
             return
         except ServerUnavailable as error:
-            pause = patience.pause_after(error)
+            pause = retries.pause_after(error)
         time.sleep(pause)
 
 
 async def apush(sender: LinkPool, command: Command, handles: Sequence[Handle[Any]], *, repeatable: bool = False) -> None:
-    """The same from async code."""
+    """Send a push from async code; see `push`."""
     import asyncio
 
-    patience = Patience(handles, repeatable)
+    retries = PushRetries(handles, repeatable)
     while True:
         try:
             await sender.acall(command, replicas=sender.replicas)
             return
         except ServerUnavailable as error:
-            pause = patience.pause_after(error)
+            pause = retries.pause_after(error)
         await asyncio.sleep(pause)

@@ -37,7 +37,7 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
     channels = app.channels
     for name in options.channels:
         if name not in channels:
-            raise UnknownChannel(f"no channel is named {name!r}; {did_you_mean(name, channels)}")
+            raise UnknownChannel(f"unknown channel {name!r}; {did_you_mean(name, channels)}")
     chosen = {name: _with_options(channels[name], options) for name in options.channels or sorted(channels)}
     url = server_url(app.settings)
     server = eviction = ""

@@ -14,7 +14,10 @@ ROOT = Path(__file__).resolve().parents[2]
 FILE_LINES = 300
 #: Files that may be longer, up to LONGEST, and why: each holds one idea that a cut would split.
 LONGEST = 350
-LONGER: dict[str, str] = {}
+LONGER: dict[str, str] = {
+    "taskq/jobs/job.py": "the docstrings of public classes are the API reference",
+    "taskq/queue.py": "the docstrings of a public class are the API reference",
+}
 FUNCTION_LINES = 40
 POSITIONAL = 6
 

@@ -51,7 +51,7 @@ def test_a_key_of_another_type_is_named(queue: Queue, type_: Type, project: Proj
 def test_a_job_that_isnt_there_is_told(queue: Queue, type_: Type, project: Project, more: list[str]) -> None:
     """Given --job with a name that the app doesn't have, then that is said, and one that it has is simply without messages."""
     ended = type_("list", project.channel, "--job", "bom", *more)
-    assert (ended.code, ended.err) == (1, "Error: no job is named 'bom'; did you mean \"boom\"?\n")
+    assert (ended.code, ended.err) == (1, "Error: unknown job 'bom'; did you mean \"boom\"?\n")
     assert type_("list", project.channel, "--job", "boom", *more).code == 0
 
 

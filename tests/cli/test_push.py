@@ -46,7 +46,7 @@ def test_push_with_everything(queue: Queue, type_: Type, project: Project) -> No
         (["boom", "1", "2"], "too many"),
         (["bom", "1"], 'did you mean "boom"'),
         (["add", "1"], "several jobs"),
-        (["taskq:call", "1"], "no job is named"),
+        (["taskq:call", "1"], "unknown job"),
     ],
 )
 def test_a_wrong_push_stores_nothing(queue: Queue, type_: Type, project: Project, args: list[str], told: str) -> None:

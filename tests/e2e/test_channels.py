@@ -72,7 +72,7 @@ def test_processes_of_the_command_line_win(start_worker: StartWorker) -> None:
 
 def test_an_unknown_channel_is_refused_at_push(url: str, store: Store) -> None:
     """Given a channel that nobody knows, then push refuses it with the nearest name, and nothing is stored."""
-    with pytest.raises(UnknownChannel, match=r"no channel is named 'bulky'.*did you mean.*bulk"):
+    with pytest.raises(UnknownChannel, match=r"unknown channel 'bulky'.*did you mean.*bulk"):
         shops.work.options(channel="bulky").push("x")
     assert store.count(State.WAITING) == 0
 
@@ -81,6 +81,6 @@ def test_an_unknown_channel_of_the_command_line_ends_the_start(start_worker: Sta
     """Given --channel with a name that nobody knows, then the worker ends with 2 and says what it may be."""
     worker = start_worker("shops", "--channel", "bukl", ready=0)
     assert worker.wait() == 2
-    assert "no channel is named 'bukl'" in worker.log
+    assert "unknown channel 'bukl'" in worker.log
     assert "bulk" in worker.log
     assert "Traceback" not in worker.log

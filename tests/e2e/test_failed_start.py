@@ -23,7 +23,7 @@ APPS = {
     "needs": ("import no_such_package", "it imports 'no_such_package', which isn't installed"),
     "twice": (
         "import taskq\nqueue = taskq.Queue()\n@queue.job(name='a')\ndef one(): ...\n@queue.job(name='a')\ndef two(): ...",
-        "two jobs are named 'a'",
+        "two jobs have the name 'a'",
     ),
     "settings": ("import taskq\nqueue = taskq.Queue(channels={'default': {'processes': 0}})", "processes"),
 }

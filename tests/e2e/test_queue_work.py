@@ -118,7 +118,7 @@ def test_work_stops_at_a_signal(program: Program, ledger: Ledger) -> None:
     [
         ("queue.work(processes=0)", "ConfigError: processes must be at least 1, not 0"),
         ("queue.work(max_messages=-1)", "ConfigError: max_messages must be 0 (no limit) or more, not -1"),
-        ("queue.work(channels=['bukl'])", "no channel is named 'bukl'"),
+        ("queue.work(channels=['bukl'])", "unknown channel 'bukl'"),
     ],
 )
 def test_wrong_calls_of_work(program: Program, call: str, error: str) -> None:

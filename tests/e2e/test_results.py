@@ -34,7 +34,7 @@ def test_one_push_may_keep_its_result(start_worker: StartWorker, store: Store) -
     handle = answering.keeps_none.options(result_ttl=30).push()
     assert handle.result(10) == 1
     assert 20_000 < store.client.pttl(store.keys.result(handle.id)) <= 30_000
-    with pytest.raises(NoResult, match=r"isn't kept: write @queue.job\(result_ttl=3600\)"):
+    with pytest.raises(NoResult, match=r"is not stored: enable it with @queue.job\(result_ttl=3600\)"):
         answering.keeps_none.push().result(10)
 
 

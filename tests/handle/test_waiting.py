@@ -130,7 +130,7 @@ def test_what_moved_during_a_search_is_not_gone() -> None:
 def test_an_unknown_id_ends_the_wait() -> None:
     """Given an id that nobody has pushed, then waiting for its result is an error at once, not a wait for ever."""
     store = Answering(_nothing)
-    with pytest.raises(NoResult, match="no message and no result has the id"):
+    with pytest.raises(NoResult, match="no message or result with the id"):
         run(await_result(DRIVER, Subject(ID, "default", None), None), store)
 
 

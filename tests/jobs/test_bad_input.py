@@ -77,7 +77,7 @@ def test_one_wrong_call_of_many_stores_none(queue: Queue) -> None:
     with pytest.raises(SerializationError):
         job.push_many([("a",)] * 1000 + [(threading.Lock(),)])
     for wrong in ("abc", [5], ["text"], [None], [{"to": "a"}]):
-        with pytest.raises(ArgumentsError, match="takes tuples of arguments or bound calls"):
+        with pytest.raises(ArgumentsError, match="needs tuples of arguments or bound calls"):
             job.push_many(wrong)  # type: ignore[arg-type]
 
 
@@ -104,9 +104,9 @@ def test_a_wrong_delay_is_refused(queue: Queue, delay: Any) -> None:
 def test_a_delay_and_a_moment_together_are_refused(queue: Queue) -> None:
     """Given both, then the error says to choose; also when they come one after the other."""
     job = queue.job(mail)
-    with pytest.raises(ConfigError, match=r"either delay .* or at"):
+    with pytest.raises(ConfigError, match=r"delay .* and at .* mutually exclusive"):
         job.options(delay=5, at=5)
-    with pytest.raises(ConfigError, match=r"either delay .* or at"):
+    with pytest.raises(ConfigError, match=r"delay .* and at .* mutually exclusive"):
         job.options(at=5).bind("a").push(delay=5)
 
 
@@ -132,7 +132,7 @@ def test_a_delay_and_a_moment_together_are_refused(queue: Queue) -> None:
         ({"result_ttl": -1}, "result_ttl"),
         ({"result_ttl": math.inf}, "result_ttl"),
         ({"result_ttl": True}, "result_ttl"),
-        ({"result_ttl": "60"}, "result_ttl is a number of seconds"),
+        ({"result_ttl": "60"}, "0.001 s to 10 years"),
     ],
 )
 def test_a_wrong_option_of_a_push_is_refused(queue: Queue, options: Any, why: str) -> None:
@@ -146,6 +146,10 @@ def test_a_wrong_option_of_a_push_is_refused(queue: Queue, options: Any, why: st
     [
         ({"chanel": "a"}, "no option 'chanel'; did you mean \"channel\""),
         ({"delay": 5}, "no option 'delay'"),
+        ({"max_retries": 3}, "no option 'max_retries'; did you mean \"max_attempts\"\\? It includes the first run"),
+        ({"timeout": 4}, 'did you mean "handle_timeout"'),
+        ({"queue": "mail"}, 'did you mean "channel"'),
+        ({"countdown": 3}, "no option 'countdown'; valid are"),
         ({"channel": "a b"}, "can't name a channel"),
         ({"channel": None}, "can't name a channel"),
         ({"max_attempts": 0}, "1 to 65535"),
@@ -154,10 +158,10 @@ def test_a_wrong_option_of_a_push_is_refused(queue: Queue, options: Any, why: st
         ({"handle_timeout": -1}, "handle_timeout"),
         ({"backoff": 2}, "backoff must be True or a taskq.Backoff"),
         ({"backoff": "yes"}, "backoff must be"),
-        ({"backoff": True, "retry_seconds": 5}, "give one of them"),
+        ({"backoff": True, "retry_seconds": 5}, "mutually exclusive"),
         ({"retry_on": "ValueError"}, "exception classes"),
-        ({"retry_on": [ValueError, 5]}, "exception classes, not 5"),
-        ({"retry_on": None}, "exception classes, not None"),
+        ({"retry_on": [ValueError, 5]}, "exception classes; got 5"),
+        ({"retry_on": None}, "exception classes; got None"),
         ({"give_up_on": int}, "exception classes"),
         ({"give_up_on": ValueError()}, "exception classes"),
         ({"on_fail": "tell"}, "on_fail must be callable"),
@@ -166,12 +170,12 @@ def test_a_wrong_option_of_a_push_is_refused(queue: Queue, options: Any, why: st
         ({"result_ttl": math.nan}, "result_ttl"),
         ({"result_ttl": 0.0001}, "result_ttl"),
         ({"serializer": "yaml"}, "unknown serializer 'yaml'"),
-        ({"name": ""}, "can't name a job"),
-        ({"name": 5}, "can't name a job"),
-        ({"name": "a\nb"}, "can't name a job"),
-        ({"name": "x" * 501}, "can't name a job"),
-        ({"name": "taskq:mine"}, "can't name a job"),
-        ({"name": "\ud800"}, "can't name a job"),
+        ({"name": ""}, "invalid job name"),
+        ({"name": 5}, "invalid job name"),
+        ({"name": "a\nb"}, "invalid job name"),
+        ({"name": "x" * 501}, "invalid job name"),
+        ({"name": "taskq:mine"}, "invalid job name"),
+        ({"name": "\ud800"}, "invalid job name"),
     ],
 )
 def test_a_wrong_option_of_a_decorator_is_refused(queue: Queue, options: Any, why: str) -> None:
@@ -179,6 +183,19 @@ def test_a_wrong_option_of_a_decorator_is_refused(queue: Queue, options: Any, wh
     with pytest.raises(JobDefinitionError, match=why):
         queue.job(**options)(mail)
     assert queue.jobs.names() == []
+
+
+def test_names_of_other_queues_lead_to_the_options_of_a_push(queue: Queue) -> None:
+    """Given the name that another job queue has for an option, or an option among the arguments, then the error names the right one."""
+    job: Any = queue.job(mail)
+    with pytest.raises(ConfigError, match="no option 'countdown'; did you mean \"delay\""):
+        job.options(countdown=3)
+    with pytest.raises(ConfigError, match="no option 'eta'; did you mean \"at\""):
+        job.options(eta=3)
+    with pytest.raises(ArgumentsError, match=r"keyword argument 'max_attempts'\. Set options of a push with job\.options\(max_attempts="):
+        job.push("a", max_attempts=4)
+    with pytest.raises(ArgumentsError, match=r"keyword argument 'subjct'$"):
+        job.push("a", subjct=4)
 
 
 def test_right_options_of_a_decorator_are_taken(queue: Queue) -> None:
@@ -209,14 +226,14 @@ def test_a_parameter_named_delay_is_refused(queue: Queue) -> None:
 def test_a_job_is_decorated_once(queue: Queue) -> None:
     """Given a job, when it is decorated again, then the error says so."""
     job = queue.job(mail)
-    with pytest.raises(JobDefinitionError, match="is a job already"):
+    with pytest.raises(JobDefinitionError, match="is already a job"):
         queue.job(job)
 
 
 def test_two_jobs_of_one_name_are_refused(queue: Queue) -> None:
     """Given two functions of one name, then the second is refused, and the error tells where both stand."""
     queue.job(name="mail")(mail)
-    with pytest.raises(JobDefinitionError, match=r"two jobs are named 'mail': .*test_bad_input\.py:\d+ and .*test_bad_input\.py:\d+"):
+    with pytest.raises(JobDefinitionError, match=r"two jobs have the name 'mail': .*test_bad_input\.py:\d+ and .*test_bad_input\.py:\d+"):
         queue.job(name="mail")(lambda: None)
 
 
@@ -227,7 +244,7 @@ def test_what_has_no_name_needs_one(queue: Queue) -> None:
         def __call__(self) -> None: ...
 
     for function in (functools.partial(mail, "a"), Callable()):
-        with pytest.raises(JobDefinitionError, match=r"give the job one with @queue\.job\(name="):
+        with pytest.raises(JobDefinitionError, match=r"name the job with @queue\.job\(name="):
             queue.job(function)
     assert queue.job(name="partly")(functools.partial(mail, "a")).name == "partly"
 
@@ -235,7 +252,7 @@ def test_what_has_no_name_needs_one(queue: Queue) -> None:
 def test_an_unknown_channel_is_refused(queue: Queue) -> None:
     """Given a channel that neither the settings nor a job names, then the push is refused, with the nearest name."""
     job = queue.job(channel="bulk")(mail)
-    with pytest.raises(UnknownChannel, match=r"no channel is named 'bulky'; did you mean \"bulk\"\? .*\[channels\.bulky\]") as caught:
+    with pytest.raises(UnknownChannel, match=r"unknown channel 'bulky'; did you mean \"bulk\"\? .*\[channels\.bulky\]") as caught:
         job.options(channel="bulky").push("a")
     assert isinstance(caught.value, PushError)
 
@@ -243,7 +260,7 @@ def test_an_unknown_channel_is_refused(queue: Queue) -> None:
 def test_an_unknown_job_is_refused(queue: Queue) -> None:
     """Given a name that no job has, or a built-in one, then the push by name is refused, with the nearest name."""
     queue.job(name="mail")(mail)
-    with pytest.raises(UnknownJob, match="no job is named 'male'"):
+    with pytest.raises(UnknownJob, match="unknown job 'male'"):
         queue.push_name("male")
     for name in ("taskq:call", "taskq:object"):
         with pytest.raises(UnknownJob):
@@ -376,7 +393,7 @@ def test_push_many_takes_a_list() -> None:
     """Given something that is no list of calls, then the error says so, and shows one."""
     job = Queue("unix:///nowhere.sock").job(name="x")(lambda a: a)
     calls: Any = 5
-    with pytest.raises(ArgumentsError, match=r"takes a list of calls, not int: push_many\(\[\(1,\), \(2,\)\]\)"):
+    with pytest.raises(ArgumentsError, match=r"needs a list of calls; got int.*push_many\(\[\(1,\), \(2,\)\]\)"):
         job.push_many(calls)
 
 
@@ -385,5 +402,5 @@ def test_a_decorator_with_a_text_or_a_class_is_helped() -> None:
     queue: Any = Queue("unix:///nowhere.sock")
     with pytest.raises(JobDefinitionError, match=r'@queue\.job\(channel="mail"\)'):
         queue.job("mail")
-    with pytest.raises(JobDefinitionError, match=r"not the class dict: .*queue\.push"):
+    with pytest.raises(JobDefinitionError, match=r"got the class dict: .*queue\.push"):
         queue.job(dict)

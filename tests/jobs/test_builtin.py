@@ -79,10 +79,10 @@ def test_an_object_that_says_nonsense_of_itself_is_refused(queue: Queue) -> None
 @pytest.mark.parametrize(
     ("target", "advice"),
     [
-        (Report, r"make an instance of it, Report\(\.\.\.\)"),
+        (Report, r"push an instance, Report\(\.\.\.\)"),
         (double, r"use queue\.call\(function"),
-        (5, "not 5"),
-        (None, "not None"),
+        (5, "got 5"),
+        (None, "got None"),
         (type("Odd", (), {"handle": 5})(), "handle"),
     ],
 )
@@ -95,7 +95,7 @@ def test_what_has_no_handle_is_refused(queue: Queue, shelf: Shelf, target: Any, 
 
 def test_a_job_is_pushed_by_itself(queue: Queue) -> None:
     """Given a job, when it is given to queue.push, then the error says how it is pushed."""
-    with pytest.raises(ArgumentsError, match=r"by its own push"):
+    with pytest.raises(ArgumentsError, match=r"with its own push"):
         queue.push(queue.job(double))  # type: ignore[arg-type]
 
 
@@ -145,8 +145,8 @@ def test_a_job_given_to_call_is_pushed_as_itself(queue: Queue, shelf: Shelf) -> 
         (double, (1, 2), "too many positional"),
         (lambda: None, (1,), "too many positional"),
         (lambda delay: None, (), "parameter named 'delay'"),
-        (5, (), "takes a callable"),
-        ("len", (), "takes a callable"),
+        (5, (), "needs a callable"),
+        ("len", (), "needs a callable"),
     ],
 )
 def test_a_call_that_can_t_be_made_is_refused_at_the_push(queue: Queue, function: Any, args: tuple[Any, ...], why: str) -> None:
@@ -170,7 +170,7 @@ def test_what_can_t_travel_is_named(queue: Queue) -> None:
 def test_data_only_queues_push_no_code(make_queue: MakeQueue, serializer: str) -> None:
     """Given a queue whose serializer carries data only, then objects and callables are refused with the reason."""
     queue = make_queue(serializer=serializer)
-    why = f"travel as pickles, and this queue's serializer is {serializer}"
+    why = f"need the serializer pickle; the serializer of this queue is {serializer}"
     with pytest.raises(PushError, match=why):
         queue.push(Report(3))
     with pytest.raises(PushError, match=why):
@@ -246,7 +246,7 @@ def test_generators_are_refused(queue: Queue, shelf: Shelf) -> None:
         yield count
 
     for function in (_Yields().handle, _Yields(), functools.partial(later, 1), functools.partial(_Yields())):
-        with pytest.raises(ArgumentsError, match=r"is a generator, and calling it would run nothing of it"):
+        with pytest.raises(ArgumentsError, match=r"is a generator function, so calling it runs nothing"):
             queue.call(function)
     with pytest.raises(ArgumentsError, match=r"_Yields.handle\(\) is a generator"):
         queue.push(_Yields())

@@ -38,9 +38,9 @@ def test_a_hook_is_left_as_it_is(hook: str) -> None:
 @pytest.mark.parametrize(
     ("function", "told"),
     [
-        (_takes, r"_takes can't be .*: it is called without arguments, and has missing a required argument: 'number'"),
-        (5, "takes a function, not 5; it has no options: write it without parentheses"),
-        (None, "takes a function; it has no options: write it without parentheses"),
+        (_takes, r"_takes can't be .*: it must be callable without arguments, but has missing a required argument: 'number'"),
+        (5, "must decorate a function; got 5. It has no options: write it without parentheses"),
+        (None, "must decorate a function. It has no options: write it without parentheses"),
     ],
 )
 def test_what_can_not_be_called_is_refused(hook: str, function: Any, told: str) -> None:
@@ -52,7 +52,7 @@ def test_what_can_not_be_called_is_refused(hook: str, function: Any, told: str) 
 @pytest.mark.parametrize("hook", ["on_start", "on_stop", "lifespan"])
 def test_a_hook_has_no_parentheses(hook: str) -> None:
     """Given a decorator with parentheses and nothing in them, then the error says to leave them away."""
-    with pytest.raises(JobDefinitionError, match=rf"@queue.{hook} takes a function; .*write it without parentheses"):
+    with pytest.raises(JobDefinitionError, match=rf"@queue.{hook} must decorate a function. .*write it without parentheses"):
         getattr(Hooks(), hook)()
 
 
@@ -67,7 +67,7 @@ def test_a_generator_function_is_a_lifespan(hook: str) -> None:
         yield
 
     for function in (opens, aopens):
-        with pytest.raises(JobDefinitionError, match=rf"opens can't be {hook}: it yields.*Write @queue.lifespan"):
+        with pytest.raises(JobDefinitionError, match=rf"opens can't be {hook}: it yields.*Use @queue.lifespan"):
             getattr(Hooks(), hook)(function)
 
 
@@ -83,7 +83,7 @@ def test_a_coroutine_function_is_no_lifespan() -> None:
 )
 def test_nothing_is_known_outside_of_a_worker(ask: Callable[[Any], object]) -> None:
     """Given no worker, if taskq.state is asked or given something, then the error says where it is known."""
-    with pytest.raises(TaskqError, match="only known in a process that runs jobs"):
+    with pytest.raises(TaskqError, match="works only in a worker process"):
         ask(taskq.state)
     assert repr(taskq.state) == "<taskq.state: closed>"
     assert not hasattr(taskq.state, "pool")
@@ -100,5 +100,5 @@ def test_what_is_open_is_found_both_ways(state: Any) -> None:
         _ = state["pol"]
     assert repr(state) == "<taskq.state: more, pool>"
     state.open({})
-    with pytest.raises(AttributeError, match="it has nothing: no lifespan has yielded"):
+    with pytest.raises(AttributeError, match="it has no values: no lifespan yielded any"):
         _ = state.pool

@@ -138,7 +138,7 @@ def test_a_method_pushed_without_its_instance_is_refused() -> None:
 
 def test_a_class_method_below_its_decorator_is_refused() -> None:
     """Given @classmethod above @queue.job, then the class can't be made, on every Python: since 3.13 the job would lose the class."""
-    with pytest.raises(JobDefinitionError, match=r"write @queue\.job above @classmethod"):
+    with pytest.raises(JobDefinitionError, match=r"put @queue\.job above @classmethod"):
 
         class Wrong:
             @classmethod
@@ -158,5 +158,5 @@ def test_a_property_or_class_is_no_job() -> None:
     """Given what can't be called by a worker, then the decorator says so."""
     things: list[Any] = [property(lambda self: 1), Account, 5, "text"]
     for wrong in things:
-        with pytest.raises(JobDefinitionError, match=r"must be a function or a method|options of a job have names"):
+        with pytest.raises(JobDefinitionError, match=r"must be a function or a method|options of @queue\.job are keyword arguments"):
             queue.job(wrong)

@@ -80,7 +80,7 @@ def test_a_function_is_a_job_of_several_names(queue: Queue) -> None:
 def test_one_name_is_one_job(queue: Queue) -> None:
     """Given a name that is taken by another function, then the error tells both places and what to do."""
     queue.job(name="mail")(first)
-    with pytest.raises(JobDefinitionError, match=r"two jobs are named 'mail': .+:\d+ and .+:\d+\. Rename one"):
+    with pytest.raises(JobDefinitionError, match=r"two jobs have the name 'mail': .+:\d+ and .+:\d+\. Rename one"):
         queue.job(name="mail")(second)
     with pytest.raises(JobDefinitionError):
         queue.job(name="mail")(len)
@@ -135,5 +135,5 @@ def test_a_printable_name_is_taken(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "\n", "a\tb", "x" * (MAX_NAME + 1), "taskq:x", "\ud800", None, 5, b"a"])
 def test_what_can_t_be_printed_is_no_name(name: Any) -> None:
     """Given what nobody could read or write, then it is refused with the rule."""
-    with pytest.raises(JobDefinitionError, match="can't name a job: use 1 to"):
+    with pytest.raises(JobDefinitionError, match="invalid job name .*: use 1 to"):
         check_job_name(name)

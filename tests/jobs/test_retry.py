@@ -108,7 +108,7 @@ def test_jitter_spreads() -> None:
 )
 def test_a_backoff_out_of_bounds_is_refused(wrong: dict[str, Any]) -> None:
     """Given numbers that make no wait (or an endless one), then the backoff can't be made."""
-    with pytest.raises(ConfigError, match="backoff needs"):
+    with pytest.raises(ConfigError, match="backoff must have"):
         Backoff(**wrong)
 
 

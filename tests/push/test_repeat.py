@@ -81,7 +81,7 @@ def test_a_lost_reply_leaves_the_outcome_unknown(far: Any, relay: Relay, shelf: 
     pushes += [lambda: far.bind(1).push()]
     for push in pushes:
         relay.lose_reply()
-        with pytest.raises(PushOutcomeUnknown, match=r"may or may not be stored.*once=True") as caught:
+        with pytest.raises(PushOutcomeUnknown, match=r"may or may not have been stored.*once=True") as caught:
             push()
         assert caught.value.handle.id in {seen.id for seen in (*shelf.waiting(), *shelf.delayed())}
         assert caught.value.handle.delete() is True

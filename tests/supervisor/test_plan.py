@@ -65,5 +65,5 @@ def test_an_unknown_channel_is_told_without_an_option() -> None:
     """Given a channel that isn't there, then the error speaks of it, and not of an option that a program doesn't have."""
     queue = Queue("unix:///nowhere.sock")
     app = AppInfo(queue.settings, ("work",), {"default": queue.channel("default")}, 0, ())
-    with pytest.raises(UnknownChannel, match=r"^no channel is named 'defalt'; did you mean \"default\"\?$"):
+    with pytest.raises(UnknownChannel, match=r"^unknown channel 'defalt'; did you mean \"default\"\?$"):
         make_plan(app, WorkerOptions(channels=("defalt",)))

@@ -10,7 +10,7 @@ import msgspec
 from taskq.channel import State
 from taskq.driver.contract import Command
 from taskq.driver.find import PAGE, Found, find
-from taskq.handle.cancel import Order
+from taskq.handle.cancel import CancelRequest
 from taskq.scoreboard.state import Running
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
@@ -59,13 +59,13 @@ class Cancels:
         self._missed &= self._notified.keys()
         for identity, raw in orders.items():
             try:
-                order = msgspec.msgpack.decode(raw, type=Order)
+                order = msgspec.msgpack.decode(raw, type=CancelRequest)
             except msgspec.MsgspecError:
                 self._forget(identity)
                 continue
             self._meet(identity, order, now)
 
-    def _meet(self, identity: bytes, order: Order, now: float) -> None:
+    def _meet(self, identity: bytes, order: CancelRequest, now: float) -> None:
         for child in self._channel.children.values():
             for one in child.slot.running():
                 if one.id == identity:
@@ -80,7 +80,7 @@ class Cancels:
         elif self._take_away(identity, order) or order.at_ms < self._server_ms() - _OLD_MS:
             self._forget(identity)
 
-    def _notify(self, child: Child, running: Running, order: Order, now: float) -> None:
+    def _notify(self, child: Child, running: Running, order: CancelRequest, now: float) -> None:
         """Tell a child that its job is cancelled; kill it when that was asked for, and the job goes on."""
         self.due = now + _SOON
         identity = running.id
@@ -100,7 +100,7 @@ class Cancels:
             if is_first:
                 _log.error("worker %s is killed: %s was cancelled by %s, and goes on", child.worker, identity.hex(), order.by)
 
-    def _is_met(self, identity: bytes, order: Order, now: float) -> bool:
+    def _is_met(self, identity: bytes, order: CancelRequest, now: float) -> bool:
         """Look where a message went whose worker was told. False: it isn't known yet that it never runs again."""
         steps = find(self._channel.driver, identity.hex())
         reply: Any = None
@@ -119,7 +119,7 @@ class Cancels:
             return False
         return found.state in (State.FAILED, State.TIMEOUT) or self._cancel(found.state, found.message, order)
 
-    def _take_back(self, child: Child, identity: bytes, order: Order) -> bool:
+    def _take_back(self, child: Child, identity: bytes, order: CancelRequest) -> bool:
         """Settle a message that was reserved with others and isn't started; the others are given back with it. False: it was started."""
         channel = self._channel
         with child.slot.taken_back() as ids:
@@ -133,7 +133,7 @@ class Cancels:
         _log.info("message %s was cancelled by %s before it was started", identity.hex(), order.by)
         return True
 
-    def _take_away(self, identity: bytes, order: Order) -> bool:
+    def _take_away(self, identity: bytes, order: CancelRequest) -> bool:
         """Cancel a message that went back to where nobody runs it, while it was ordered: its run failed, or its worker died."""
         channel = self._channel
         for state in (State.DELAYED, State.WAITING, State.PARKED):
@@ -142,7 +142,7 @@ class Cancels:
                 return True
         return False
 
-    def _cancel(self, state: State, message: bytes, order: Order) -> bool:
+    def _cancel(self, state: State, message: bytes, order: CancelRequest) -> bool:
         if not self._channel.ask(self._channel.driver.cancel(state, message, order.kept)):
             return False
         _log.info("message %s was cancelled by %s before it ran again", message[2:18].hex(), order.by)

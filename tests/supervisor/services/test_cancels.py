@@ -7,7 +7,7 @@ import pytest
 
 from taskq.channel import State
 from taskq.clock import monotonic, now_ms
-from taskq.handle.cancel import Order
+from taskq.handle.cancel import CancelRequest
 from taskq.supervisor.processes.child import Death
 from taskq.supervisor.reap import settle_dead
 from taskq.supervisor.services.cancels import CANCEL_GRACE, Cancels
@@ -168,7 +168,7 @@ def test_orders_that_nobody_can_meet_go(scene: Scene) -> None:
     """Given an order for what isn't here, then it stays for another supervisor, but not for ever; bytes that are no order go at once."""
     client, keys = scene.place.store.client, scene.place.store.keys
     for name, at_ms in ((b"n" * 16, now_ms()), (b"o" * 16, now_ms() - 7_200_000)):
-        client.hset(keys.cancels, name, msgspec.msgpack.encode(Order("ops", False, at_ms, b"x", 1000)))
+        client.hset(keys.cancels, name, msgspec.msgpack.encode(CancelRequest("ops", False, at_ms, b"x", 1000)))
     client.hset(keys.cancels, b"x" * 16, b"no order")
     scene.duty.tick(monotonic())
     assert scene.orders() == [b"n" * 16]
