@@ -135,5 +135,5 @@ def test_a_printable_name_is_taken(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "\n", "a\tb", "x" * (MAX_NAME + 1), "taskq:x", "\ud800", None, 5, b"a"])
 def test_what_can_t_be_printed_is_no_name(name: Any) -> None:
     """Given what nobody could read or write, then it is refused with the rule."""
-    with pytest.raises(JobDefinitionError, match="invalid job name .*: use 1 to"):
+    with pytest.raises(JobDefinitionError, match=r"invalid job name .*: use 1 to"):
         check_job_name(name)
