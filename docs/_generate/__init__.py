@@ -15,5 +15,6 @@ whole. Edit the code or the module below, never the text between the comments.
 | `events` | the table of events | `taskq.events` |
 | `settings` | the tables of settings and of environment variables | `taskq.config.field_docs()` |
 | `commands` | the command-line reference | the click commands of `taskq.cli` |
+| `architecture` | the drawing of the floors and of a message's walks | import-linter's contract, docstrings, a list of functions |
 | `guarantees` | the page of tests behind each guarantee | its own list, and the names of the tests |
 """

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from docs._generate.architecture import architecture_svg
 from docs._generate.commands import command_reference
 from docs._generate.errors import error_tree
 from docs._generate.events import event_table
@@ -43,6 +44,7 @@ PARTS: dict[str, dict[str, Maker]] = {
 }
 #: The files that are generated as a whole.
 FILES: dict[str, Maker] = {
+    "_static/architecture.svg": lambda: architecture_svg(DOCS.parent),
     "_static/moves.svg": lambda: moves_svg(MOVES, STATES),
     "guarantees-tested.md": lambda: guarantee_page(DOCS.parent / "tests"),
 }
