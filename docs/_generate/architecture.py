@@ -97,7 +97,7 @@ def architecture_svg(root: Path) -> str:
         for place, name in enumerate(names):
             below = y + _ROW * place + 17
             rows.append(f'<text class="name" x="56" y="{below}">{escape(name)}</text>')
-            rows.append(f'<text x="170" y="{below}">{escape(purpose(name, root))}</text>')
+            rows.append(f'<text x="170" y="{below}">{escape(purpose(name, root).replace("`", ""))}</text>')
         y += height
     for title, steps in WALKS:
         rows += _walk(title, steps, y + 14)
@@ -116,17 +116,17 @@ def _walk(title: str, steps: tuple[tuple[str, str], ...], y: int) -> list[str]:
     for place, (step, note) in enumerate(steps, 1):
         middle = y + _ROW * place + 12
         rows.append(f'<circle class="dot" cx="30" cy="{middle}" r="4"/>')
-        rows.append(f'<text class="step" x="46" y="{middle + 4}">{escape(_shown(step))}</text>')
-        rows.append(f'<text x="500" y="{middle + 4}">{escape(note)}</text>')
+        for x, kind, text in zip((46, 310, 570), ("step", "step", "note"), (*_place(step), note), strict=True):
+            rows.append(f'<text class="{kind}" x="{x}" y="{middle + 4}">{escape(text)}</text>')
     return rows
 
 
-def _shown(step: str) -> str:
-    """Return `path.py  function` of a step that exists."""
+def _place(step: str) -> tuple[str, str]:
+    """Return the file and the function of a step that exists."""
     module, _, name = step.partition(":")
     found: object = importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part, None)
     if not inspect.isfunction(found):
         raise LookupError(f"{step} doesn't exist: change its step in docs/_generate/architecture.py")
-    return f"{module.removeprefix('taskq.').replace('.', '/')}.py  {name}"
+    return f"{module.removeprefix('taskq.').replace('.', '/')}.py", name
