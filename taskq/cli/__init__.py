@@ -1,4 +1,4 @@
-"""The command line: `taskq`. Each command is a file of its own, and is imported only when it is used.
+"""The command line: `taskq`. Each command has its own file, which is imported only when the command is used.
 
 words       numbers, durations and foreign text as a person reads them
 output      standard output: tables, JSON, and text that can't harm a terminal

@@ -68,7 +68,7 @@ def _measures(text: str) -> frozenset[str]:
     """Return the names of the measures.
 
     Raises:
-        UsageError: there is no name, or one is unknown.
+        UsageError: a name is missing or unknown.
     """
     return frozenset(MEASURES if text == "all" else chosen_of("--only", text, MEASURES, "measure"))
 

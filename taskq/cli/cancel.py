@@ -22,7 +22,7 @@ def command(message_id: str, channels: tuple[str, ...], *, kill: bool, by: str |
     """Cancel the message ID. A waiting message never runs; a running job is interrupted and not retried.
 
     `taskq show ID` then shows who cancelled it and when, for a day (or as long as its result is stored).
-    Exit code 1 if it is too late: the message has finished, or there is no such message.
+    Exit code 1 if it is too late: the message has finished, or it doesn't exist.
     """
     inspector = open_inspector(app, url)
     channel, found = inspector.cancel(message_id, channels=channels, kill=kill, by=by)

@@ -88,7 +88,7 @@ def _chosen(text: str, *, own: bool) -> list[str]:
     """Return the names of the faults.
 
     Raises:
-        UsageError: there is no name, or one is unknown or needs chaos's own server.
+        UsageError: a name is missing, unknown, or needs chaos's own server.
     """
     if text == "all":
         return [name for name, kind in FAULTS.items() if own or not kind.own]

@@ -50,15 +50,15 @@ class NoView:
 
 
 class LineView(NoView):
-    """Says in a line every other second how far it is."""
+    """Prints one line of progress every two seconds."""
 
     def __init__(self) -> None:
-        self._said_at = 0.0
+        self._printed_at = 0.0
 
     def show(self, scene: Scene) -> None:
-        if monotonic() - self._said_at < _LINE_EVERY:
+        if monotonic() - self._printed_at < _LINE_EVERY:
             return
-        self._said_at = monotonic()
+        self._printed_at = monotonic()
         numbers = ", ".join(f"{number} {title.lower()}" for title, number in zip(_NUMBERS, _numbers(scene), strict=True) if number)
         last = f"; last fault: {scene.faults[-1].text}" if scene.faults else ""
         print_text(f"{scene.seconds:6.1f} s  {scene.act}: {numbers or 'nothing yet'}{last}")
@@ -82,7 +82,7 @@ class LiveView(NoView):
         if self._live is None:
             from rich.live import Live
 
-            # Without auto_refresh there is no thread: supervisors are forked from here.
+            # Without auto_refresh, rich starts no thread: supervisors are forked from here.
             self._live = Live(console=console(), auto_refresh=False, transient=True)
             self._live.start()
         self._live.update(_picture(scene), refresh=True)
@@ -115,7 +115,7 @@ def summary(report: Report) -> str:
     """Return the words at the end."""
     verdict = report.verdict
     doubtful = f"; unknown outcome: {verdict.unknown:,}; refused: {verdict.refused:,}" if verdict.unknown or verdict.refused else ""
-    rest = f"the last {report.drain_seconds:.1f} s without any, to work off the rest"
+    rest = f"the last {report.drain_seconds:.1f} s without faults, to drain the queue"
     faults = f"{count(sum(report.faults.values()), 'fault')} in {report.seconds:.0f} s, {rest}"
     lines = [
         "",
@@ -123,10 +123,10 @@ def summary(report: Report) -> str:
         f"pushed    {count(verdict.pushed, 'job')}{doubtful}",
         f"run       {verdict.runs:,} times, {verdict.retries:,} of them retries of failed attempts",
         f"answered  {verdict.answered:,} results and streams, each to its caller",
-        f"lost      {verdict.lost:,}" + (f"; not worked off: {verdict.unfinished:,}" if report.stopped else ""),
+        f"lost      {verdict.lost:,}" + (f"; not run: {verdict.unfinished:,}" if report.stopped else ""),
         f"doubled   {verdict.doubled:,}{_share(verdict)}",
         *(f"          {number:>6,}  {reason}" for reason, number in verdict.reasons.items()),
-        "recovery  seconds until an interrupted job ran again, and until the workers went on (median / longest)",
+        "recovery  seconds until an interrupted job ran again, and until the workers continued (median / longest)",
         *(f"          {kind:<15}{count(one.count, 'time'):>10}   {_times(one)}".rstrip() for kind, one in verdict.recovery.items()),
         f"left      {'nothing' if not report.leftovers else count(len(report.leftovers), 'thing')}",
         *(f"          {clean(left)}" for left in report.leftovers[:_PROBLEMS_SHOWN]),

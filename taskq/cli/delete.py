@@ -19,7 +19,7 @@ __all__ = ["command"]
 def command(message_id: str, channels: tuple[str, ...], *, app: str | None, url: str | None) -> None:
     """Delete the message ID permanently, in any state except `reserved`.
 
-    Exit code 1 if there is no such message.
+    Exit code 1 if the message doesn't exist.
     """
     inspector = open_inspector(app, url)
     with progress_bar("looking") as progress:

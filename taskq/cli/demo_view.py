@@ -26,11 +26,11 @@ _PROCESSES = [Column("PROCESS", whole=True), Column("FILES", whole=True, right=T
 
 
 class LineView:
-    """Says in a line a second how far it is."""
+    """Prints one line of progress per second."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._said_at = 0.0
+        self._printed_at = 0.0
 
     def __enter__(self) -> LineView:
         return self
@@ -39,24 +39,24 @@ class LineView:
         """Nothing has to be put back."""
 
     def show(self, scene: Scene) -> None:
-        if monotonic() - self._said_at < _LINE_EVERY:
+        if monotonic() - self._printed_at < _LINE_EVERY:
             return
-        self._said_at = monotonic()
+        self._printed_at = monotonic()
         counts = ", ".join(f"{scene.counts.of(state):,} {state.value}" for state in STATES if scene.counts.of(state))
-        self.say(
+        self.note(
             f"{scene.seconds:5.1f} s: {len(scene.tally.by_path):,} of {scene.total:,} files counted; {counts or 'nothing left'}", good=True
         )
 
-    def say(self, text: str, *, good: bool) -> None:
+    def note(self, text: str, *, good: bool) -> None:
         print_text(text)
 
     def checking(self, done: int, total: int) -> None:
         if done == 0:
-            self.say(f"Reading {count(total, 'file')} directly, to compare.", good=True)
+            self.note(f"Reading {count(total, 'file')} directly, to compare.", good=True)
 
 
 class LiveView:
-    """Redraws states, progress and processes in place; what is said stays above."""
+    """Redraws states, progress and processes in place. Notes stay above."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -73,7 +73,7 @@ class LiveView:
     def show(self, scene: Scene) -> None:
         self._started().update(_picture(scene, self._folder), refresh=True)
 
-    def say(self, text: str, *, good: bool) -> None:
+    def note(self, text: str, *, good: bool) -> None:
         from rich.text import Text
 
         self._console.print(Text(clean(text), style="green" if good else "yellow"))
@@ -85,7 +85,7 @@ class LiveView:
             self._started().update(Text(f"comparing with a direct count: {done:,} of {total:,} files"), refresh=True)
 
     def _started(self) -> Live:
-        # Begins late: its output must not stand between the lines that come before.
+        # Starts late: its output must not appear between the lines before it.
         if self._live is None:
             from rich.live import Live
 

@@ -40,7 +40,7 @@ if __name__ == "__main__":
 _HEAD = """# Settings of taskq. `taskq config` shows the value and the source of each.
 # Commented lines show the defaults: remove the "# " to change one.
 """
-#: Shown for settings whose default is no value.
+#: Shown for settings without a default.
 _EXAMPLES = {"url": '"redis://localhost:6379/0"', "channel": '"queue"', "failed_ttl": "2592000"}
 _APP = "jobs:queue"
 

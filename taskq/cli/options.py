@@ -32,7 +32,7 @@ def chosen_of(option: str, text: str, known: Iterable[str], what: str) -> list[s
     """Return the comma-separated names in a text.
 
     Raises:
-        UsageError: there is no name, or one is unknown.
+        UsageError: a name is missing or unknown.
     """
     names = list(known)
     chosen = [name.strip() for name in text.split(",") if name.strip()]

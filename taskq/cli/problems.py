@@ -65,7 +65,8 @@ def _text(error: BaseException) -> str:
         return f"{error}\n(--debug shows where)"
     if isinstance(error, (TaskqError, NotThere)):
         return str(error)
-    return f"unexpected {type(error).__name__}: {error}\nThis is a fault in taskq, or in a driver or app of yours: --debug shows where."
+    hint = "This is a bug in taskq, in a custom driver or in your app: --debug shows the traceback."
+    return f"unexpected {type(error).__name__}: {error}\n{hint}"
 
 
 def _show(error: click.ClickException) -> None:

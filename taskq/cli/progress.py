@@ -23,7 +23,7 @@ class _Bar:
         self._start = monotonic()
         self._shown: tuple[Progress, TaskID] | None = None
 
-    def tell(self, done: int, total: int) -> None:
+    def show(self, done: int, total: int) -> None:
         if self._shown is None:
             if monotonic() - self._start < _PATIENCE or not sys.stderr.isatty():
                 return
@@ -50,6 +50,6 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """Give a function that takes how much is done and how much there is. The bar is gone when the block ends."""
     bar = _Bar(what)
     try:
-        yield bar.tell
+        yield bar.show
     finally:
         bar.close()

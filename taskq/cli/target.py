@@ -38,15 +38,15 @@ def app_name(settings: Settings) -> str:
     """Return the name of the app, and make it importable.
 
     Raises:
-        ConfigError: none is given; the text says how, and names the one that was most likely meant.
+        ConfigError: no app is given; the text explains how, and names the most likely one.
     """
     if settings.app is None:
         raise ConfigError(
-            'no app is named: write it behind the command, as in "taskq worker shop.jobs:queue" (with other commands: --app), '
-            f'or as app = "shop.jobs:queue" in taskq.toml{_guess()}'
+            "no app given: pass it as an argument (taskq worker shop.jobs:queue; other commands: --app shop.jobs:queue), "
+            f'or set app = "shop.jobs:queue" in taskq.toml{_guess()}'
         )
     if settings.origins["app"] != "command line":
-        # The file's app is found from the file's place, also when taskq is run further down.
+        # The app of the settings file is imported from the file's directory, even if taskq runs in a subdirectory.
         _put_on_path(settings.directory)
     return settings.app
 
@@ -56,26 +56,26 @@ def open_queue(app: str | None, url: str | None) -> Queue:
 
     Raises:
         AppError: it can't be loaded.
-        ConfigError: none is named, or a setting is wrong.
+        ConfigError: no app is given, or a setting is wrong.
     """
     return _load(command_settings(app, url), url)
 
 
 def open_inspector(app: str | None, url: str | None) -> Inspector:
-    """Return an inspector of the app's queue, or, when there is no app or it can't be imported, of the settings alone.
+    """Return an inspector of the app's queue. Without an app, or if it can't be imported, the inspector uses the settings alone.
 
     Raises:
         ConfigError: a setting is wrong.
-        NotThere: the embedded server is meant, and has never run: looking shall not start it.
+        NotThere: the settings mean the embedded server, which has never run. Read-only commands don't start it.
     """
     inspector = known_channels(app, url)
     if is_unstarted(inspector.settings):
-        raise NotThere("the embedded server isn't running: nothing waits. The first push or worker starts it")
+        raise NotThere("the embedded server isn't running, so the queue is empty. The first push or worker starts it")
     return inspector
 
 
 def known_channels(app: str | None, url: str | None) -> Inspector:
-    """The same for who asks no server.
+    """As `open_inspector`, for commands that don't contact the server.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -87,12 +87,12 @@ def known_channels(app: str | None, url: str | None) -> Inspector:
         try:
             return Inspector(_load(settings, url))
         except AppError as error:
-            warn(f"only the settings are used, for the app can't be loaded: {error}")
+            warn(f"the app can't be loaded, so only the settings are used: {error}")
     return Inspector(settings)
 
 
 def _load(settings: Settings, url: str | None) -> Queue:
-    # What an import prints must not stand in the output of a command.
+    # The output of an import must not mix with the output of a command.
     with redirect_stdout(sys.stderr):
         queue = load_app(app_name(settings))
     if url is not None and settings.url is not None:
@@ -106,7 +106,7 @@ def _put_on_path(directory: Path) -> None:
 
 
 def _guess() -> str:
-    """Return a hint at the only queue below the working directory, when there is one."""
+    """Return a hint at the queue below the working directory, if there is exactly one."""
     found = []
     for pattern in _PLACES:
         for path in sorted(Path().glob(pattern))[:50]:

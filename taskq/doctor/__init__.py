@@ -1,7 +1,7 @@
-"""`taskq doctor`: looks at server, application and channels, and says what to change and why.
+"""`taskq doctor`: checks the server, the application and the channels, and advises what to change and why.
 
 finding    what a check has found, and how bad it is
-facts      what a server tells of itself
+facts      the facts that a server reports
 versions   the versions with known holes in their Lua
 server     the checks of a server
 channel    the checks of a channel

@@ -1,4 +1,4 @@
-"""The checks of an application: does it load, has it jobs, and may it be forked?"""
+"""The checks of an application: does it load, does it have jobs, and can it be forked safely?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Loaded", "check_app", "load"]
 
 
 class Loaded:
-    """What came of loading the application."""
+    """The outcome of loading the application."""
 
     def __init__(self, queue: Queue | None, error: Exception | None, threads: tuple[str, ...]) -> None:
         self.queue = queue
@@ -24,7 +24,7 @@ class Loaded:
 
 
 def load(open_app: Callable[[], Queue]) -> Loaded:
-    """Load the application, and see which threads that starts."""
+    """Load the application, and list the threads that its import starts."""
     before = set(threading.enumerate())
     queue: Queue | None = None
     problem: Exception | None = None
@@ -36,9 +36,9 @@ def load(open_app: Callable[[], Queue]) -> Loaded:
 
 
 def check_app(loaded: Loaded) -> Iterator[Finding]:
-    """Check an application that is named somewhere."""
+    """Check the application that the settings or the command name."""
     if loaded.queue is None:
-        yield unusable("app", "import", f"it can't be loaded: {loaded.error}", "workers don't start until it can be imported")
+        yield unusable("app", "import", f"it can't be loaded: {loaded.error}", "no worker starts until it can be imported")
         return
     yield from _jobs(loaded.queue)
     yield from _threads(loaded.threads)
@@ -50,7 +50,7 @@ def _jobs(queue: Queue) -> Iterator[Finding]:
     if count:
         yield good("app", "jobs", f"it loads, and has {count} job{'' if count == 1 else 's'}")
     else:
-        yield note("app", "jobs", "it loads, and has no jobs", "write @queue.job above a function, in a module that the app imports")
+        yield note("app", "jobs", "it loads, but defines no jobs", "decorate a function with @queue.job, in a module that the app imports")
 
 
 def _threads(names: tuple[str, ...]) -> Iterator[Finding]:
@@ -62,7 +62,7 @@ def _threads(names: tuple[str, ...]) -> Iterator[Finding]:
         "app",
         "fork",
         f"its import leaves threads running: {few}",
-        "forked workers don't have these threads, and a lock that one held at that moment stays locked for ever: "
+        "forked workers don't have these threads, and a lock that one of them held at the fork stays locked forever: "
         "start them when a job first needs them",
     )
 
@@ -74,5 +74,5 @@ def _signing(queue: Queue) -> Iterator[Finding]:
             "app",
             "signing",
             "messages are pickled and not signed",
-            'whoever can write to the server can run code in the workers: set TASKQ_SECRET, or serializer = "json"',
+            'anyone who can write to the server can run code in the workers: set TASKQ_SECRET, or serializer = "json"',
         )

@@ -1,4 +1,4 @@
-"""The checks of a channel: are its keys what they should be, does anybody work it, and does it stay behind?"""
+"""The checks of a channel: the types of its keys, its workers, and its backlog."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NEARLY = 0.9
 
 
 def check_channel(call: Call, driver: Driver, settings: ChannelSettings) -> Iterator[Finding]:
-    """Look at a channel. Reads, and changes nothing.
+    """Check a channel. Changes nothing.
 
     Args:
         call: sends a command to the channel's server.
@@ -76,12 +76,12 @@ class _Channel:
         else:
             left = counts[State.WAITING] + counts[State.DELAYED]
             advice = f"start one: taskq worker --channel {self._settings.name}" if left else ""
-            yield note(self._area, "workers", f"nobody works it; waiting or delayed: {_messages(left)}", advice)
+            yield note(self._area, "workers", f"no worker consumes it; waiting or delayed: {_messages(left)}", advice)
         held = sum(int(self._call(self._driver.held(worker))) for worker, beat in self._beats.items() if not self._is_alive(beat))
         if lost and not alive and held:
-            advice = "any worker of the channel that is started gives them back after the lease"
+            advice = "start a worker of the channel: it rescues them after the lease"
             yield note(
-                self._area, "lost", f"{_messages(held)} reserved by {lost} worker{'' if lost == 1 else 's'} without a sign of life", advice
+                self._area, "lost", f"{_messages(held)} reserved by {lost} worker{'' if lost == 1 else 's'} without heartbeats", advice
             )
 
     def _is_alive(self, beat: float) -> bool:
@@ -91,14 +91,14 @@ class _Channel:
         oldest = self._call(self._driver.page(State.WAITING, 0, 1)) if alive and waiting else []
         try:
             age = (self._now - Message(oldest[0]).pushed_at_ms) / 1000 if oldest and not Message(oldest[0]).is_foreign else 0.0
-        except MalformedMessage:  # another client's, which nobody has read yet: it doesn't tell its age
+        except MalformedMessage:  # a message of another client that no worker has read yet: it has no age
             return
         if age > _OLD:
             yield note(
                 self._area,
                 "oldest",
                 f"the oldest of {waiting} waiting messages was pushed {age:.0f} s ago",
-                "the workers don't keep up: give the channel more `processes`, or find the slow job with `taskq info --watch`",
+                "the workers can't keep up: raise the channel's `processes`, or find the slow job with `taskq info --watch`",
             )
 
     def _overdue(self, alive: int) -> Iterator[Finding]:
@@ -108,8 +108,8 @@ class _Channel:
             yield note(
                 self._area,
                 "overdue",
-                f"a delayed message is {late:.0f} s overdue although there are workers",
-                "their supervisor doesn't move what is due: look at its log, and restart it",
+                f"a delayed message is {late:.0f} s overdue although workers are running",
+                "the supervisor does not promote due messages: check its log, and restart it",
             )
 
     def _aside(self, counts: dict[State, int]) -> Iterator[Finding]:
@@ -121,13 +121,16 @@ class _Channel:
             limit = self._settings.failed_limit
             look = f"taskq list {self._settings.name} --state {state.value}"
             if count >= _NEARLY * limit:
-                advice = f"the oldest go when there are more: look at them ({look}), then reload or flush them"
+                advice = f"above the limit, the oldest are deleted: inspect them ({look}), then reload or flush them"
                 yield note(
                     self._area, state.value, f"{_messages(count)} in {state.value}, which keeps {limit}; {recent} in the last hour", advice
                 )
             elif recent:
                 yield note(
-                    self._area, state.value, f"{_messages(count)} in {state.value}, {recent} of them in the last hour", f"see why: {look}"
+                    self._area,
+                    state.value,
+                    f"{_messages(count)} in {state.value}, {recent} of them in the last hour",
+                    f"see why: {look}",
                 )
             else:
                 yield good(self._area, state.value, f"{_messages(count)} in {state.value}, none in the last hour")
@@ -137,8 +140,8 @@ class _Channel:
             yield note(
                 self._area,
                 "parked",
-                f"{_messages(parked)} parked: no worker that was here knows the job",
-                f"start a worker whose app has it; taskq list {self._settings.name} --state parked names the jobs",
+                f"{_messages(parked)} parked: no worker has had the job",
+                f"start a worker whose app has the job; taskq list {self._settings.name} --state parked names the jobs",
             )
 
     def _orphans(self) -> Iterator[Finding]:
@@ -157,8 +160,8 @@ class _Channel:
                 yield loses(
                     self._area,
                     "orphans",
-                    f"{_messages(held)} reserved by {worker}, which isn't registered: nobody's lease ends, so nobody misses it",
-                    "start a worker of the channel: it looks for such messages within a minute, and gives them back",
+                    f"{_messages(held)} reserved by {worker}, which is not registered: no lease expires for it",
+                    "start a worker of the channel: it searches for such messages within a minute, and rescues them",
                 )
 
 

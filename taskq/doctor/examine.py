@@ -25,8 +25,8 @@ def examine(settings: Settings, loaded: Loaded | None) -> Iterator[Finding]:
         loaded: what came of loading it; None: none is named.
     """
     if loaded is None:
-        advice = 'name it to have its jobs checked: --app shop.jobs:queue, or app = "shop.jobs:queue" in taskq.toml'
-        yield note("app", "import", "no app is named, so only the settings' channels are looked at", advice)
+        advice = 'to check its jobs, too: --app shop.jobs:queue, or app = "shop.jobs:queue" in taskq.toml'
+        yield note("app", "import", "no app given, so only the settings' channels are checked", advice)
     else:
         yield from check_app(loaded)
     queue = loaded.queue if loaded is not None else None
@@ -37,17 +37,17 @@ def examine(settings: Settings, loaded: Loaded | None) -> Iterator[Finding]:
 
 def _stores(settings: Settings, channels: list[ChannelSettings]) -> Iterator[Finding]:
     if is_unstarted(settings):
-        yield note("server", "reach", "the embedded server isn't running: nothing waits", "the first push or worker starts it")
+        yield note("server", "reach", "the embedded server isn't running, so the queue is empty", "the first push or worker starts it")
         return
     try:
         url = server_url(settings)
     except ServerError as error:
-        yield unusable("server", "reach", str(error), "nothing can be pushed or worked until it runs")
+        yield unusable("server", "reach", str(error), "no push and no worker can run without it")
         return
     seen: set[str] = set()
     for channel in channels:
         if channel.driver != "redis":
-            yield note(f"channel {channel.name}", "driver", f"it has a driver of its own, {channel.driver}, which can't be checked")
+            yield note(f"channel {channel.name}", "driver", f"it has a custom driver, {channel.driver}, which can't be checked")
             continue
         driver = load_driver(url, channel)
         link = driver.link(5.0)
@@ -55,7 +55,7 @@ def _stores(settings: Settings, channels: list[ChannelSettings]) -> Iterator[Fin
             yield from _server(link, seen)
             yield from check_channel(link.call, driver, channel)
         except (ServerError, QueueFull) as error:
-            # Every other channel would say the same; in a Cluster they may be elsewhere.
+            # Every other channel would report the same; in a Cluster, they may be on other nodes.
             if mask_url(url) not in seen:
                 yield unusable("server", "reach", str(error), _advice(error))
             seen.add(mask_url(url))
@@ -77,7 +77,7 @@ def _server(link: Link, seen: set[str]) -> Iterator[Finding]:
 
 def _advice(error: Exception) -> str:
     if isinstance(error, ServerRefused) and any(word in str(error) for word in ("NOAUTH", "WRONGPASS", "password")):
-        return "write the right user and password into `url`: nothing can be pushed, worked or checked before"
+        return "put the right user and password into `url`: until then, no push, worker or check can connect"
     if isinstance(error, ServerRefused):
-        return "give the user of `url` the right to INFO, CONFIG GET, TYPE and what workers need, or check with another user"
-    return "nothing can be pushed or worked until it answers: see that it runs, and that `url` is right"
+        return "grant the user of `url` INFO, CONFIG GET, TYPE and the permissions of a worker, or check with another user"
+    return "no push and no worker can run until it answers: make sure that it runs, and that `url` is right"

@@ -1,4 +1,4 @@
-"""What a server tells of itself: INFO, a part of CONFIG where that may be read, its clock, and how fast it answers."""
+"""The facts that a server reports: INFO, a part of CONFIG if readable, its clock, and its response time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ServerFacts(NamedTuple):
     ahead: float
 
     def number(self, name: str) -> int:
-        """Return a number of INFO, 0 when it isn't told."""
+        """Return a number of INFO; 0 if it is missing."""
         text = self.info.get(name, "0")
         return int(text) if text.isdigit() else 0
 
@@ -42,19 +42,19 @@ def ask_server(link: Link) -> ServerFacts:
     Raises:
         ServerError: it doesn't answer, or refuses to.
     """
-    info = _fields(_say(link, "INFO"))
+    info = _fields(_ask(link, "INFO"))
     times = []
     for _ in range(_PINGS):
         began = monotonic()
-        _say(link, "PING")
+        _ask(link, "PING")
         times.append(monotonic() - began)
     before = time.time()
-    seconds, micros = _say(link, "TIME")
+    seconds, micros = _ask(link, "TIME")
     local = (before + time.time()) / 2
     return ServerFacts(link.where, info, _config(link), median(times), max(times), int(seconds) + int(micros) / 1e6 - local)
 
 
-def _say(link: Link, *words: str) -> Any:
+def _ask(link: Link, *words: str) -> Any:
     return link.call(Command(f"answer {words[0]}", words))
 
 
@@ -66,7 +66,7 @@ def _config(link: Link) -> dict[str, str] | None:
     found: dict[str, str] = {}
     for name in _WANTED:
         try:
-            reply = _say(link, "CONFIG", "GET", name)
+            reply = _ask(link, "CONFIG", "GET", name)
         except ServerRefused:
             return None
         except ServerError:

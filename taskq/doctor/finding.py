@@ -1,4 +1,4 @@
-"""What a check has found, and how bad it is."""
+"""The finding of a check, and its severity."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     #: A word for programs: which check it is.
     check: str
     text: str
-    #: What to change, and why; "" when there is nothing to do.
+    #: The advice: a change and its reason; "" if there is nothing to do.
     advice: str = ""
 
 
@@ -55,6 +55,6 @@ def unusable(area: str, check: str, text: str, advice: str) -> Finding:
 
 
 def exit_code(findings: list[Finding]) -> int:
-    """Return 1 when something loses jobs, else 2 when something couldn't be checked, else 0."""
+    """Return 1 if a finding can lose jobs, 2 if something couldn't be checked, otherwise 0."""
     levels = {finding.level for finding in findings}
     return 1 if Level.LOSES in levels else 2 if Level.UNUSABLE in levels else 0

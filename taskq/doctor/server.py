@@ -1,4 +1,4 @@
-"""The checks of a server. Each takes what the server told of itself and returns findings; none asks anything."""
+"""The checks of a server. Each takes the facts and returns findings; no check talks to the server."""
 
 from __future__ import annotations
 
@@ -22,13 +22,11 @@ def _version(facts: ServerFacts) -> Iterator[Finding]:
     if "valkey_version" in facts.info:
         name, version = "Valkey", facts.info["valkey_version"]
     if not version:
-        yield note(_AREA, "version", "it doesn't tell its version", "taskq needs Redis 6.2 or later, or Valkey: make sure that it is")
+        yield note(_AREA, "version", "it doesn't report its version", "taskq needs Redis 6.2 or later, or Valkey: check the version")
         return
     numbers = tuple(int(part) for part in facts.info.get("redis_version", "0").split(".")[:2] if part.isdigit())
     if numbers < _OLDEST:
-        yield unusable(
-            _AREA, "version", f"{name} {version} is too old", "use Redis 6.2 or later, or Valkey: the moves are made with its commands"
-        )
+        yield unusable(_AREA, "version", f"{name} {version} is too old", "use Redis 6.2 or later, or Valkey: taskq needs its commands")
         return
     better = fixed_in(name, version)
     if better is None:
@@ -37,8 +35,8 @@ def _version(facts: ServerFacts) -> Iterator[Finding]:
     yield note(
         _AREA,
         "version",
-        f"{name} {version} lets whoever may send scripts run code on it ({HOLES})",
-        f"update to {better} or later, unless your distribution has mended this version (its changelog names the CVE numbers)",
+        f"in {name} {version}, users who may send scripts can run code on the server ({HOLES})",
+        f"update to {better} or later, unless your distribution has patched this version (its changelog names the CVE numbers)",
     )
 
 
@@ -48,21 +46,21 @@ def _role(facts: ServerFacts) -> Iterator[Finding]:
         yield unusable(
             _AREA,
             "role",
-            f"it is a replica of {master}: nothing can be pushed or worked there (READONLY)",
-            "write the master's address into `url`, or a redis+sentinel:// URL, which finds the master by itself",
+            f"it is a replica of {master}: it accepts no pushes and no workers (READONLY)",
+            "set `url` to the primary's address, or to a redis+sentinel:// URL, which finds the primary automatically",
         )
     elif facts.number("connected_slaves"):
         yield note(
             _AREA,
             "role",
-            f"it is a master; replicas: {facts.number('connected_slaves')}",
-            "replication lags behind: a failover loses what the new master hadn't received yet, also pushes that were answered",
+            f"it is a primary; replicas: {facts.number('connected_slaves')}",
+            "replication is asynchronous: a failover loses pushes that the new primary has not received",
         )
 
 
 def _persistence(facts: ServerFacts) -> Iterator[Finding]:
     if facts.info.get("loading", "0") not in ("0", ""):
-        yield unusable(_AREA, "persistence", "it is loading its data", "try again when it has: until then it serves nobody")
+        yield unusable(_AREA, "persistence", "it is loading its data", "try again later: until it has loaded them, it rejects all commands")
         return
     save = None if facts.config is None else facts.config.get("save", "")
     if facts.info.get("aof_enabled") == "1":
@@ -71,21 +69,21 @@ def _persistence(facts: ServerFacts) -> Iterator[Finding]:
         yield note(
             _AREA,
             "persistence",
-            "it has no append-only file, and doesn't tell whether it saves snapshots (CONFIG may not be read)",
-            "see that it keeps its data over a restart: with `appendonly yes`, or as its provider names it",
+            "it has no append-only file, and its snapshot settings are unknown (no permission to read CONFIG)",
+            "make sure that its data survives a restart: set `appendonly yes`, or your provider's equivalent",
         )
     elif save:
         yield note(
             _AREA,
             "persistence",
             f"it only saves snapshots (save {save})",
-            "a crash loses every job that was pushed since the last snapshot: set `appendonly yes`",
+            "a crash loses every job pushed since the last snapshot: set `appendonly yes`",
         )
     else:
         yield loses(
             _AREA,
             "persistence",
-            "it keeps nothing on disk: a restart or a crash loses every job",
+            "it stores nothing on disk: a restart or a crash loses every job",
             "set `appendonly yes` (CONFIG SET appendonly yes, and in its configuration file)",
         )
     yield from _trouble_with_disk(facts)
@@ -100,10 +98,10 @@ def _append_only(facts: ServerFacts) -> Iterator[Finding]:
         yield note(
             _AREA,
             "persistence",
-            f"append-only file, appendfsync {fsync}: a power cut can lose the jobs of {lost}; a crash of the server alone can't"
+            f"append-only file, appendfsync {fsync}: a power cut can lose the jobs of {lost}; a crash of the server alone loses none"
             if fsync == "no"
             else f"append-only file, appendfsync {fsync}: a power cut or a crash can lose the jobs of {lost}",
-            "that is enough for most; `appendfsync always` loses nothing, at about a third of the single pushes a second",
+            "that is enough for most uses; `appendfsync always` loses nothing, at about a third of the single pushes per second",
         )
 
 
@@ -114,7 +112,7 @@ def _trouble_with_disk(facts: ServerFacts) -> Iterator[Finding]:
                 _AREA,
                 "disk",
                 f"it couldn't write its {what} ({key}: {facts.info[key]})",
-                "look at its log and its disk (full? read-only?): until that is mended it may refuse every write, and a restart loses jobs",
+                "check its log and its disk (full? read-only?): until this is fixed, it may reject every write, and a restart loses jobs",
             )
 
 
@@ -122,15 +120,15 @@ def _eviction(facts: ServerFacts) -> Iterator[Finding]:
     policy = facts.info.get("maxmemory_policy", "")
     if policy in ("", "noeviction"):
         if policy:
-            yield good(_AREA, "eviction", "maxmemory-policy noeviction: when it is full, pushes are refused and nothing is dropped")
+            yield good(_AREA, "eviction", "maxmemory-policy noeviction: when memory is full, pushes fail and no data is dropped")
         return
     limit = "" if facts.number("maxmemory") else " as soon as `maxmemory` is set"
-    what = "the markers by which a repeated push is known: it is stored twice" if policy.startswith("volatile") else "whole channels"
+    what = "the markers of idempotent pushes: a repeated push is stored twice" if policy.startswith("volatile") else "whole channels"
     yield loses(
         _AREA,
         "eviction",
         f"maxmemory-policy {policy}: when its memory is full it drops {what}{limit}",
-        "set `maxmemory-policy noeviction`; if it serves as a cache too, give the jobs a server of their own",
+        "set `maxmemory-policy noeviction`; if the server is also a cache, use a separate server for jobs",
     )
 
 
@@ -142,14 +140,14 @@ def _memory(facts: ServerFacts) -> Iterator[Finding]:
             _AREA,
             "memory",
             f"{mib} of {limit >> 20} MiB (maxmemory) are used",
-            "at the limit pushes raise QueueFull, while workers go on: work off the queue, or raise `maxmemory`",
+            "at the limit, pushes raise QueueFull while workers continue: add workers to drain the queue, or raise `maxmemory`",
         )
     elif whole and used >= _FULL * whole:
         yield note(
             _AREA,
             "memory",
             f"{mib} of the machine's {whole >> 20} MiB are used",
-            "without memory left the system kills the server: work off the queue, or set `maxmemory` below what the machine has",
+            "if memory runs out, the system kills the server: add workers, or set `maxmemory` below the machine's memory",
         )
     elif used:
         yield good(_AREA, "memory", f"{mib} MiB used, {f'of {limit >> 20} MiB' if limit else 'no limit set'}")
@@ -163,7 +161,7 @@ def _clients(facts: ServerFacts) -> Iterator[Finding]:
             _AREA,
             "clients",
             f"{now} of at most {most} connections are open",
-            "beyond that workers and pushes are turned away: raise `maxclients`, or see who opens so many",
+            "above the limit, workers and pushes are rejected: raise `maxclients`, or find the client that opens so many",
         )
 
 
@@ -172,7 +170,7 @@ def _latency(facts: ServerFacts) -> Iterator[Finding]:
     if facts.latency < _SLOW:
         yield good(_AREA, "latency", text)
     else:
-        advice = "each push costs one such round trip: bring them nearer to each other, or push many at once (push_many)"
+        advice = "each push costs one round trip: move the server closer, or push in bulk (push_many)"
         yield note(_AREA, "latency", text, advice)
 
 
@@ -184,11 +182,11 @@ def _clock(facts: ServerFacts) -> Iterator[Finding]:
         _AREA,
         "clock",
         f"its clock is {abs(facts.ahead):.1f} s {'ahead of' if facts.ahead > 0 else 'behind'} this machine's",
-        "set both by NTP: moments given with `at=` are this machine's, and run earlier or later by so much (delays are not affected)",
+        "set both by NTP: times given with `at=` use this machine's clock and are off by this difference (delays are not affected)",
     )
 
 
-#: In the order in which they are told.
+#: In the order of the report.
 SERVER_CHECKS: tuple[Callable[[ServerFacts], Iterator[Finding]], ...] = (
     _version,
     _role,

@@ -11,7 +11,7 @@ HOLES = "CVE-2025-49844, CVE-2025-46817, CVE-2025-46818 and CVE-2025-46819"
 
 _Version = tuple[int, ...]
 
-#: The first good version of each line that was mended. Lines after the last are good from their beginning.
+#: The first fixed version of each line. Lines after the last are good from their beginning.
 _MENDED: dict[str, tuple[_Version, ...]] = {
     "Redis": ((6, 2, 20), (7, 2, 11), (7, 4, 6), (8, 0, 4), (8, 2, 2)),
     "Valkey": ((7, 2, 11), (8, 0, 6), (8, 1, 4)),

@@ -61,11 +61,11 @@ def test_every_measure_is_taken_and_nothing_is_left(bench: Bench, server: Server
     server.admin.set("mine", "1")
     done = bench("--jobs", "200", "--processes", "2", "--rounds", "2", "--url", server.url, "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    told = json.loads(done.stdout)
-    assert told["server"].startswith("Valkey ")
-    assert (told["url"], told["serializer"], told["signed"]) == (server.url, "json", True)
-    assert [told[name] for name in ("jobs", "rounds", "processes", "payload")] == [200, 2, 2, 10]
-    measures = told["measures"]
+    next_report = json.loads(done.stdout)
+    assert next_report["server"].startswith("Valkey ")
+    assert (next_report["url"], next_report["serializer"], next_report["signed"]) == (server.url, "json", True)
+    assert [next_report[name] for name in ("jobs", "rounds", "processes", "payload")] == [200, 2, 2, 10]
+    measures = next_report["measures"]
     assert set(measures) == LINES
     for name, one in measures.items():
         # The server counts in milliseconds: what is due may start within the one before.
@@ -118,9 +118,9 @@ def test_what_a_server_doesnt_tell_is_missing(bench: Bench, server: ServerProces
         server.admin.execute_command("ACL", "DELUSER", "worker")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "pass" not in done.stdout
-    assert "a server that doesn't tell its version" in done.stdout
+    assert "a server of unknown version" in done.stdout
     assert re.search(r"^memory_waiting is missing: .*refuses to carry out MEMORY: .*no permissions", done.stdout, re.MULTILINE)
-    assert "\ncpu_server is missing: it isn't told here\n" in done.stdout
+    assert "\ncpu_server is missing: not reported here\n" in done.stdout
     assert re.search(r"^cpu_worker +[\d.]+ .*µs/job", done.stdout, re.MULTILINE)
 
 
@@ -135,10 +135,10 @@ def test_what_a_server_doesnt_tell_is_missing(bench: Bench, server: ServerProces
         (["--payload", "-1"], "-1 is not in the range"),
         (["--rounds", "x"], "'x' is not a valid integer"),
         (["--only", "drian"], "no measure 'drian'; did you mean \"drain\"?"),
-        (["--only", ","], "name at least one of push, push_many"),
+        (["--only", ","], "must have at least one of push, push_many"),
         (
             ["--jobs", "10000000", "--payload", "1000"],
-            "would take about 32.1 GiB of the server's memory, and 2.0 GiB is the most: choose less",
+            "would use about 32.1 GiB of the server's memory; the maximum is 2.0 GiB",
         ),
         (["--url", "http://localhost"], "unknown scheme 'http'"),
         (["--url", "redis://127.0.0.1:1/0"], "127.0.0.1:1"),
@@ -157,7 +157,7 @@ def test_a_worker_that_cant_start_is_told(bench: Bench, server: ServerProcess, s
     code = "import taskq.tools.scratch.worker as worker\nworker.set_up_logging = None"
     done = bench("--jobs", "20", "--url", server.url, code=code)
     assert done.returncode == 2
-    assert "the bench's worker has ended; its log says:" in done.stderr
+    assert "the benchmark's worker has ended. Worker log:" in done.stderr
     assert "'NoneType' object is not callable" in done.stderr
     assert (server.admin.keys("*"), list(scratch.iterdir())) == ([], [])
 
@@ -167,7 +167,7 @@ def test_jobs_that_fail_are_told(bench: Bench, server: ServerProcess) -> None:
     code = "import taskq.tools.bench.app as app\ndef nothing(payload): raise ValueError(payload)\napp.nothing = nothing"
     done = bench("--jobs", "10", "--rounds", "1", "--only", "drain", "--url", server.url, code=code)
     assert done.returncode == 2, done.stdout
-    assert "of the jobs failed, and they do nothing; the worker's log says:" in done.stderr
+    assert "no-op benchmark jobs failed. Worker log:" in done.stderr
     assert server.admin.keys("*") == []
 
 

@@ -106,15 +106,15 @@ def test_on_a_given_server_no_key_is_left(chaos: Chaos, own_server: Callable[...
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--url", "redis://localhost:1/0"], "say --yes if that may be"),
+        (["--url", "redis://localhost:1/0"], "Pass --yes to confirm"),
         (["--url", "redis://localhost:1/0", "--yes", "--faults", "full"], "only possible on chaos's own server"),
         (["--faults", "chidl"], 'did you mean "child"?'),
         (["--url", "nowhere", "--yes"], "is no server URL"),
         (["--url", "redis://localhost:1/0", "--yes"], "doesn't answer"),
         (["--url", "redis+sentinel://localhost:1/master", "--yes"], "doesn't answer"),
-        (["--yes"], "without --url there are none"),
-        (["--faults", " , "], "name at least one of child, "),
-        (["--seconds", "nan"], "no number of seconds"),
+        (["--yes"], "only valid with --url"),
+        (["--faults", " , "], "must have at least one of child, "),
+        (["--seconds", "nan"], "not a number of seconds"),
         (["--seconds", "inf"], "not in the range"),
         (["--keep", "/dev/null/there"], "--keep /dev/null/there: it can't be written: Not a directory"),
     ],
@@ -193,5 +193,5 @@ def test_a_signal_ends_it_and_nothing_is_left(environment: Mapping[str, str], sc
         rest = lines.read()
     assert process.wait(20) == 128 + number
     assert "Stopped. Server and data of the chaos are removed." in rest
-    assert "\nlost      0; not worked off: " in rest
+    assert "\nlost      0; not run: " in rest
     assert list(scratch.iterdir()) == []

@@ -152,7 +152,7 @@ def test_a_report_that_never_succeeds_ends_with_code_1(demo: Demo, folder: Path)
     done = demo(str(folder), code="import taskq.tools.demo.app as app\napp.Reader = None")
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(r"^failure +not as it should have been", done.stdout, re.MULTILINE)
-    assert "the reloaded report isn't what it should be; the worker's log says:" in done.stdout
+    assert "the reloaded report is wrong. Worker log:" in done.stdout
     assert "'NoneType' object is not callable" in done.stdout
 
 
@@ -164,8 +164,8 @@ def test_a_report_that_never_succeeds_ends_with_code_1(demo: Demo, folder: Path)
     [
         (["nowhere"], "'nowhere' does not exist"),
         (["a-file"], "'a-file' is a file"),
-        (["nothing"], "nothing holds no file that can be counted: name a folder with files"),
-        (["only-links"], "holds no file that can be counted (2 symbolic link)"),
+        (["nothing"], "/nothing: choose a folder with files"),
+        (["only-links"], "/only-links (2 symbolic link): choose a folder"),
         (["texts", "--url", "http://localhost"], "unknown scheme 'http'"),
         (["texts", "--url", "redis://127.0.0.1:1/0"], "127.0.0.1:1"),
         (["texts", "--processes", "0"], "0 is not in the range"),
@@ -199,7 +199,7 @@ def test_a_worker_that_cant_start_is_told(demo: Demo, folder: Path, scratch: Pat
     """Given a worker that ends at once, then its log is shown, the exit code is 2, and nothing is left."""
     done = demo(str(folder), code="import taskq.tools.scratch.worker as worker\nworker.set_up_logging = None")
     assert done.returncode == 2
-    assert "the demo's worker has ended; its log says:" in done.stderr
+    assert "the demo's worker has ended. Worker log:" in done.stderr
     assert "'NoneType' object is not callable" in done.stderr
     assert list(scratch.iterdir()) == []
 

@@ -33,7 +33,7 @@ def test_a_sound_project(type_: Type, keeping: ServerProcess, project: Project) 
     done = type_("doctor", "--url", keeping.url)
     assert (done.code, "No problem found that loses jobs." in done.out) == (0, True)
     assert "it loads, and has 3 jobs" in done.out
-    assert "nobody works it; waiting or delayed: 0 messages\n" in done.out
+    assert "no worker consumes it; waiting or delayed: 0 messages\n" in done.out
     assert "LOSES" not in done.out
 
 
@@ -42,7 +42,7 @@ def test_a_missing_password_is_what_it_advises(type_: Type, own_server: OwnServe
     server = own_server(requirepass="s3cret")
     done = type_("doctor", "--url", f"unix://{server.socket}")
     assert done.code == 2
-    assert "-> write the right user and password into `url`" in done.out
+    assert "-> put the right user and password into `url`" in done.out
 
 
 def test_it_changes_nothing(type_: Type, keeping: ServerProcess, queue: Queue, project: Project) -> None:
@@ -80,7 +80,7 @@ def test_a_replica(type_: Type, keeping: ServerProcess, own_server: OwnServer) -
     keeping.admin.replicaof("localhost", 1)
     done = type_("doctor", "--url", keeping.url)
     assert done.code == 2
-    assert "nothing can be pushed or worked there (READONLY)" in done.out
+    assert "it accepts no pushes and no workers (READONLY)" in done.out
 
 
 def test_an_app_that_does_not_import(project: Project, keeping: ServerProcess) -> None:
@@ -157,7 +157,7 @@ def test_reserved_messages_of_nobody(channel: Channel) -> None:
     code, finding = channel.check("orphans")
     assert finding is not None
     assert (code, finding["level"]) == (1, "loses")
-    assert "1 message reserved by w1, which isn't registered" in finding["text"]
+    assert "1 message reserved by w1, which is not registered" in finding["text"]
 
 
 def test_workers_and_what_stays_behind(channel: Channel) -> None:
@@ -195,7 +195,7 @@ def test_lost_workers(channel: Channel) -> None:
     channel.admin.zadd(channel.keys.workers, {"w1": channel.server_ms() - 3_600_000})
     code, finding = channel.check("lost")
     assert finding is not None
-    assert (code, "1 message reserved by 1 worker without a sign of life" in finding["text"]) == (0, True)
+    assert (code, "1 message reserved by 1 worker without heartbeats" in finding["text"]) == (0, True)
 
 
 def test_failed_messages(channel: Channel) -> None:

@@ -56,7 +56,7 @@ def test_status_and_stop(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_who_only_looks_starts_no_server(folder: Path, capsys: pytest.CaptureFixture[str], args: str) -> None:
     """Given a project whose server has never run, if somebody looks, then it is said that nothing waits, and nothing is started or made."""
     ended = type_(capsys, *args.split())
-    assert ended == Typed(1, "", "Error: the embedded server isn't running: nothing waits. The first push or worker starts it\n")
+    assert ended == Typed(1, "", "Error: the embedded server isn't running, so the queue is empty. The first push or worker starts it\n")
     assert list(folder.iterdir()) == []
 
 
@@ -69,7 +69,7 @@ def test_the_settings_are_shown_without_a_server(folder: Path, capsys: pytest.Ca
 def test_the_doctor_starts_no_server(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Given the same, then the doctor notes it, which is no fault."""
     ended = type_(capsys, "doctor")
-    assert (ended.code, "note  the embedded server isn't running: nothing waits" in ended.out) == (0, True)
+    assert (ended.code, "note  the embedded server isn't running, so the queue is empty" in ended.out) == (0, True)
     assert list(folder.iterdir()) == []
 
 

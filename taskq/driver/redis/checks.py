@@ -78,7 +78,7 @@ def check_server(link: Link) -> str:
         reply = link.call(VERSION)
     except ServerRefused as error:
         if _lacks_right(error):
-            return "a server that doesn't tell its version"
+            return "a server of unknown version"
         raise
     return read_version(reply, link.where)
 

@@ -1,4 +1,4 @@
-"""What `taskq bench` does: measures this setup, in a place of its own that is gone at the end.
+"""`taskq bench`: measures this setup under a separate key prefix, which is removed at the end.
 
     figures     samples to one line of numbers
     cpu         how much of a processor others have used
@@ -9,5 +9,5 @@
     working     what needs one: drain, latency, lateness
     run         all measures, one after the other
 
-Each of these imports only from those above it. How it looks is said in taskq/cli.
+Each of these imports only from those above it. The views are in taskq/cli.
 """

@@ -13,24 +13,24 @@ from taskq.config import Settings
 from taskq.jobs.job import Job
 from taskq.queue import Queue
 
-__all__ = ["CHANNEL", "TOLD", "App", "make_app", "nothing", "tell_start"]
+__all__ = ["CHANNEL", "LATE", "App", "make_app", "nothing", "report_start"]
 
 CHANNEL = "bench"
-#: What a job tells: by how many seconds it was late.
-TOLD = struct.Struct("<d")
+#: The report of a job: its lateness in seconds.
+LATE = struct.Struct("<d")
 
 
 def nothing(payload: str) -> None:
     """Do nothing."""
 
 
-def tell_start(pipe: str, due: float, payload: str) -> None:
-    """Tell how long after `due`, a moment of this machine's monotonic clock, it was started."""
+def report_start(pipe: str, due: float, payload: str) -> None:
+    """Report how long after `due`, a moment of this machine's monotonic clock, the job was started."""
     late = monotonic() - due
-    with suppress(OSError):  # nobody reads any more: the bench was stopped
+    with suppress(OSError):  # the pipe has no reader: the bench was stopped
         end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
         try:
-            os.write(end, TOLD.pack(late))
+            os.write(end, LATE.pack(late))
         finally:
             os.close(end)
 
@@ -40,13 +40,13 @@ class App(NamedTuple):
 
     queue: Queue
     nothing: Job[[str], None]
-    tell_start: Job[[str, float, str], None]
+    report_start: Job[[str, float, str], None]
 
 
 def make_app(settings: Settings, url: str, scratch: Path, *, prefix: str) -> App:
-    """Make the queue: with the user's server and way to push, and a channel that is nobody's."""
+    """Return the queue: the user's server and push options, with a separate channel."""
     channel = {"channel": prefix, "driver": "redis", "stop_timeout": 3, "handle_timeout": 0, "max_messages": 0, "max_memory": "0"}
-    channel |= {"max_attempts": 1}  # what fails here is no measure of anything
+    channel |= {"max_attempts": 1}  # a failed run is not measured
     # An empty file here ends the search for settings, which goes upwards.
     (scratch / "taskq.toml").touch()
     secret = ",".join(settings.secrets) or None
@@ -58,4 +58,4 @@ def make_app(settings: Settings, url: str, scratch: Path, *, prefix: str) -> App
         wait_replicas=settings.wait_replicas,
         directory=scratch,
     )
-    return App(queue, queue.job(channel=CHANNEL)(nothing), queue.job(channel=CHANNEL)(tell_start))
+    return App(queue, queue.job(channel=CHANNEL)(nothing), queue.job(channel=CHANNEL)(report_start))

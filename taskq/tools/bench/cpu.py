@@ -17,7 +17,7 @@ _PROCESS_CLOCK = 2
 
 
 def of_processes(pids: Iterable[int]) -> float | None:
-    """Return the seconds of CPU that these processes have used so far; None where the system doesn't tell."""
+    """Return the seconds of CPU that these processes have used so far; None if the system doesn't report them."""
     if sys.platform != "linux":
         return None
     try:
@@ -27,12 +27,12 @@ def of_processes(pids: Iterable[int]) -> float | None:
 
 
 def of_server(sender: LinkPool) -> float | None:
-    """Return the seconds of CPU that the server has used so far, for whomever; None when it doesn't tell."""
+    """Return the seconds of CPU that the server has used so far, for all clients; None if it doesn't report them."""
     try:
-        told: bytes = sender.call(Command("tell its CPU", ("INFO", "cpu")))
+        next_report: bytes = sender.call(Command("report its CPU time", ("INFO", "cpu")))
     except ServerRefused:
         return None
-    fields = dict(line.split(":", 1) for line in told.decode().splitlines() if ":" in line)
+    fields = dict(line.split(":", 1) for line in next_report.decode().splitlines() if ":" in line)
     try:
         return float(fields["used_cpu_user"]) + float(fields["used_cpu_sys"])
     except (KeyError, ValueError):

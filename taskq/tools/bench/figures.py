@@ -14,7 +14,7 @@ _MANY = 100
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured. The numbers are None when it couldn't be; `note` then says why. Few samples have no `p99`."""
+    """A measurement. The numbers are None if it wasn't possible; `note` then has the reason. Few samples have no `p99`."""
 
     unit: str
     samples: int = 0
@@ -39,7 +39,7 @@ def figure(unit: str, samples: Sequence[float]) -> Figure:
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
-    """Return the sample that so many percent are not above (nearest rank). The median of an even number is the mean of the middle two."""
+    """Return a percentile of the samples (nearest rank). The median of an even number is the mean of the middle two."""
     if percent == 50 and len(ordered) % 2 == 0:
         return (ordered[len(ordered) // 2 - 1] + ordered[len(ordered) // 2]) / 2
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]

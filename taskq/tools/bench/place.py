@@ -21,7 +21,7 @@ from taskq.driver.load import DEFAULT_URL
 from taskq.errors import TaskqError
 from taskq.inspector import Inspector
 from taskq.supervisor.polling import wait_for
-from taskq.tools.bench.app import CHANNEL, TOLD, App, make_app
+from taskq.tools.bench.app import CHANNEL, LATE, App, make_app
 from taskq.tools.scratch.server import scratch_server
 from taskq.tools.scratch.signals import stop_signals, undisturbed
 from taskq.tools.scratch.worker import Worker
@@ -42,7 +42,7 @@ class Place:
         self.worker = Worker(app.queue, CHANNEL, directory / "worker.log")
         self.pipe = directory / "pipe"
         os.mkfifo(self.pipe, 0o600)
-        self._told = os.open(self.pipe, os.O_RDWR | os.O_NONBLOCK)
+        self._reports = os.open(self.pipe, os.O_RDWR | os.O_NONBLOCK)
         self._shelves: list[str] = []
 
     def ask(self, *words: str | int) -> Any:
@@ -53,7 +53,7 @@ class Place:
 
     def shelve(self) -> None:
         """Put all waiting messages aside, where no worker finds them."""
-        # Named like the marker of a push that may be repeated: in the same Cluster slot, and nobody's duty ever looks there.
+        # Named like the marker of an idempotent push: in the same Cluster slot, and no service looks there.
         shelf = self.keys.once(f"shelf-{len(self._shelves)}")
         self._shelves.append(shelf)
         self.ask("RENAME", self.keys.waiting, shelf)
@@ -61,7 +61,7 @@ class Place:
     def take_down(self) -> None:
         """Put a shelf's messages to waiting, all in one moment."""
         self.ask("RENAME", self._shelves[-1], self.keys.waiting)
-        self._shelves.pop()  # after that: what stands here is removed at the end
+        self._shelves.pop()  # from here on, this key is removed at the end
 
     def clear(self) -> None:
         """Remove what is waiting and delayed."""
@@ -103,20 +103,20 @@ class Place:
             TaskqError: it has ended, or it is.
         """
         if not self.worker.is_alive:
-            raise TaskqError(f"the bench's worker has ended; its log says:\n{self.worker.last_words()}")
+            raise TaskqError(f"the benchmark's worker has ended. Worker log:\n{self.worker.last_words()}")
         if monotonic() > deadline:
-            raise TaskqError(f"nothing moved for {PATIENCE:g} s; the worker's log says:\n{self.worker.last_words()}")
+            raise TaskqError(f"nothing moved for {PATIENCE:g} s. Worker log:\n{self.worker.last_words()}")
 
-    def told(self) -> float:
-        """Wait until a job tells by how many seconds it was late.
+    def next_report(self) -> float:
+        """Wait until a job reports its lateness, in seconds.
 
         Raises:
-            TaskqError: the worker has ended, or no job tells within 30 seconds.
+            TaskqError: the worker has ended, or no job reports within 30 seconds.
         """
         deadline = monotonic() + PATIENCE
-        while not wait_for([self._told], 1.0):
+        while not wait_for([self._reports], 1.0):
             self.check_worker(deadline)
-        late: float = TOLD.unpack(os.read(self._told, TOLD.size))[0]
+        late: float = LATE.unpack(os.read(self._reports, LATE.size))[0]
         return late
 
     # ---- the end
@@ -127,7 +127,7 @@ class Place:
             self.worker.stop()
             self._wipe()
         finally:
-            os.close(self._told)
+            os.close(self._reports)
             self.app.queue.close()
 
     def _wipe(self) -> None:
@@ -141,7 +141,7 @@ class Place:
 
 @contextmanager
 def scratch_place(settings: Settings) -> Iterator[Place]:
-    """Give a place for one bench: on the server of the settings, or, when they name none, on an embedded one of its own.
+    """Give a place for one bench: on the server of the settings, or on a separate embedded one if they name none.
 
     Raises:
         ServerError: the server can't be started or used.

@@ -1,4 +1,4 @@
-"""What is measured, and how much of it."""
+"""The options of a benchmark, and its measures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Plan(NamedTuple):
 
     @property
     def arguments(self) -> str:
-        """What each job gets."""
+        """The argument of each job."""
         return "x" * self.payload
 
     @property
@@ -40,6 +40,6 @@ class Plan(NamedTuple):
 
 
 class Viewer(Protocol):
-    """Who shows how far it is."""
+    """Protocol: shows the progress of a benchmark."""
 
     def show(self, measure: str, done: int, total: int) -> None: ...

@@ -1,4 +1,4 @@
-"""What is measured without a worker: push, push_many, and how much memory a message takes."""
+"""Measures without a worker: push, push_many, and the memory of a message."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def push(place: Place, plan: Plan, viewer: Viewer) -> Figure:
 
 
 def fill(place: Place, plan: Plan, viewer: Viewer) -> Figure:
-    """Push all jobs of every round with push_many, and put each round's on a shelf of its own."""
+    """Push all jobs of every round with push_many, and keep the jobs of each round under a separate key."""
     rates = []
     for number in range(plan.rounds):
         done, began = 0, monotonic()

@@ -13,13 +13,13 @@ __all__ = ["run", "server_version"]
 
 
 def run(place: Place, plan: Plan, viewer: Viewer) -> dict[str, Figure]:
-    """Measure what the plan says.
+    """Take the measures of the plan.
 
     Raises:
         TaskqError: the server can't be used, or the worker doesn't work.
     """
     wanted, found = plan.measures, dict[str, Figure]()
-    # The first push opens a connection and loads what that needs: that is no measure of the second.
+    # The first push opens a connection and loads modules: it says nothing about the second.
     place.app.nothing.push(plan.arguments).delete()
     if "push" in wanted:
         found["push"] = push(place, plan, viewer)
@@ -48,4 +48,4 @@ def server_version(place: Place) -> str:
     try:
         return driver.check_version(place.sender.call(driver.version()))
     except ServerRefused:
-        return "a server that doesn't tell its version"
+        return "a server of unknown version"

@@ -1,4 +1,4 @@
-"""What is measured with a worker: how fast it drains, how soon it starts a job, and what that takes of the processors."""
+"""Measures with a worker: drain rate, start latency, lateness, and processor time."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _LOOK = 0.005
 _REST = 0.01
 #: Seconds after which that ends early: the server is far away, and as many as this show it.
 _LONGEST = 30.0
-#: The first delayed job is due after so many seconds, and then so many in a second.
+#: The delay of the first delayed job in seconds, and the number of jobs due per second after that.
 _FIRST, _PER_SECOND = 0.5, 250
 
 
 def drain(place: Place, plan: Plan, viewer: Viewer) -> dict[str, Figure]:
-    """Let the worker work off shelf after shelf. All its processes are idle when the messages appear, all in one moment."""
+    """Let the worker drain one round after the other. All its processes are idle when the messages appear, all at once."""
     rates: list[float] = []
     worker: list[float | None] = []
     server: list[float | None] = []
@@ -40,7 +40,7 @@ def drain(place: Place, plan: Plan, viewer: Viewer) -> dict[str, Figure]:
         server.append(_spent(before[1], of_server(place.sender), plan.jobs))
     failed = place.sender.call(place.sender.driver.count(State.FAILED))
     if failed:
-        raise TaskqError(f"{failed} of the jobs failed, and they do nothing; the worker's log says:\n{place.worker.last_words()}")
+        raise TaskqError(f"{failed} no-op benchmark jobs failed. Worker log:\n{place.worker.last_words()}")
     return {"drain": figure("jobs/s", rates), "cpu_worker": _cpu(worker), "cpu_server": _cpu(server)}
 
 
@@ -61,28 +61,28 @@ def _spent(before: float | None, after: float | None, jobs: int) -> float | None
 
 def _cpu(spent: list[float | None]) -> Figure:
     known = [one for one in spent if one is not None]
-    return figure("µs/job", known) if len(known) == len(spent) else Figure(unit="µs/job", note="it isn't told here")
+    return figure("µs/job", known) if len(known) == len(spent) else Figure(unit="µs/job", note="not reported here")
 
 
 def latency(place: Place, plan: Plan, viewer: Viewer) -> Figure:
-    """Push one job after the other, each when the one before has long ended, and hear when it is started."""
-    job, late, began = place.app.tell_start, list[float](), monotonic()
+    """Push jobs one at a time, each long after the previous one has ended, and measure when each starts."""
+    job, late, began = place.app.report_start, list[float](), monotonic()
     while len(late) < plan.samples and (monotonic() - began < _LONGEST or not late):
         viewer.show("latency", len(late), plan.samples)
         time.sleep(_REST)
         job.push(str(place.pipe), monotonic(), plan.arguments)
-        late.append(place.told() * 1000)
+        late.append(place.next_report() * 1000)
     return figure("ms", late)
 
 
 def lateness(place: Place, plan: Plan, viewer: Viewer) -> Figure:
-    """Push delayed jobs that are due one after the other, and hear when each is started."""
-    job = place.app.tell_start
+    """Push delayed jobs that are due one after the other, and measure when each starts."""
+    job = place.app.report_start
     for index in range(plan.samples):
         delay = _FIRST + index / _PER_SECOND
         job.options(delay=delay).push(str(place.pipe), monotonic() + delay, plan.arguments)
     late = []
     for index in range(plan.samples):
         viewer.show("lateness", index, plan.samples)
-        late.append(place.told() * 1000)
+        late.append(place.next_report() * 1000)
     return figure("ms", late)

@@ -13,5 +13,5 @@ breaking  faults that hit the server and the way to it
 faults    the table of them
 facts     which runs a fault explains
 judge     from ledger and faults to the verdict
-run       the loop: push, break, mend, drain, judge
+run       the loop: push, break, repair, drain, judge
 """

@@ -26,7 +26,7 @@ RESULT_TTL = 900
 
 
 class Broken(Exception):
-    """What a job raises that is to be tried again."""
+    """Raised by a job that should be retried."""
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def _written(ledger: str, number: int, failures: int) -> Iterator[None]:
 
 
 def task(ledger: str, number: int, seconds: float = 0, failures: int = 0, payload: bytes | str = b"") -> None:
-    """Take some time; fail in the first so many attempts."""
+    """Take some time; fail in the first `failures` attempts."""
     with _written(ledger, number, failures):
         if seconds:
             time.sleep(seconds)
@@ -54,14 +54,14 @@ async def anon(ledger: str, number: int, seconds: float = 0, failures: int = 0, 
 
 
 def answer(ledger: str, number: int, seconds: float = 0, failures: int = 0) -> int:
-    """As `task`, with a result that somebody waits for."""
+    """As `task`, with a result that a caller waits for."""
     with _written(ledger, number, failures):
         time.sleep(seconds)
     return number
 
 
 def parts(ledger: str, number: int, seconds: float = 0, failures: int = 0) -> Iterator[int]:
-    """As `task`, with parts that somebody reads."""
+    """As `task`, with items that a caller reads."""
     with _written(ledger, number, failures):
         for part in range(8):
             yield part

@@ -27,7 +27,7 @@ def kill_server(stage: Stage) -> Fault | None:
 
 
 def freeze_server(stage: Stage) -> Fault | None:
-    """Stop the server's process: connections stay open, and nobody answers."""
+    """Stop the server's process: connections stay open, and no reply comes."""
     if stage.server_busy:
         return None
     seconds = stage.chance.choice([0.3, 1.0, 1.7 * LEASE])
@@ -46,30 +46,30 @@ def _busy(stage: Stage, seconds: float, fault: Fault, do: Callable[[], None]) ->
     return stage.after(seconds, fault, undo)
 
 
-def _say(stage: Stage, kind: str, text: str, *words: str | int) -> Fault | None:
+def _send(stage: Stage, kind: str, text: str, *words: str | int) -> Fault | None:
     if stage.server_busy:
         return None
     fault = at_once(kind, text)
     with contextlib.suppress(ServerError):  # it may cut the very connection that asks for it
-        stage.site.server.say(*words)
+        stage.site.server.send(*words)
     fault.end = monotonic()
     return fault
 
 
 def cut_connections(stage: Stage) -> Fault | None:
     """Have the server close every connection."""
-    return _say(stage, "connections", "CLIENT KILL of every connection", "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no")
+    return _send(stage, "connections", "CLIENT KILL of every connection", "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no")
 
 
 def flush_scripts(stage: Stage) -> Fault | None:
     """Make the server forget every script."""
-    return _say(stage, "scripts", "SCRIPT FLUSH", "SCRIPT", "FLUSH")
+    return _send(stage, "scripts", "SCRIPT FLUSH", "SCRIPT", "FLUSH")
 
 
 def pause(stage: Stage) -> Fault | None:
-    """Let the server answer nobody for a while."""
+    """Let the server answer no client for a while."""
     seconds = stage.chance.choice([0.1, 0.5, 0.4 * LEASE, 1.7 * LEASE])
-    fault = _say(stage, "pause", f"CLIENT PAUSE for {seconds:g} s", "CLIENT", "PAUSE", int(seconds * 1000), "ALL")
+    fault = _send(stage, "pause", f"CLIENT PAUSE for {seconds:g} s", "CLIENT", "PAUSE", int(seconds * 1000), "ALL")
     if fault is None:
         return None
     fault.end = None
@@ -79,7 +79,7 @@ def pause(stage: Stage) -> Fault | None:
 def fill(stage: Stage) -> Fault | None:
     """Let the server's memory be full for a while."""
     seconds = stage.chance.uniform(0.2, 1.7 * LEASE)
-    fault = _say(stage, "full", f"maxmemory reached for {seconds:.1f} s", "CONFIG", "SET", "maxmemory", 1)
+    fault = _send(stage, "full", f"maxmemory reached for {seconds:.1f} s", "CONFIG", "SET", "maxmemory", 1)
     if fault is None:
         return None
     fault.end = None
@@ -103,8 +103,8 @@ def lose_replies(stage: Stage) -> Fault | None:
 
 
 def silence(stage: Stage) -> Fault | None:
-    """Have the relay swallow everything on its connections, as a network does that has lost a cable."""
-    # Whoever waits for an answer meanwhile gives up after a third of the lease, and connects anew.
+    """Let the relay swallow everything on its connections, like a network with a pulled cable."""
+    # A client that waits for a reply gives up after a third of the lease and reconnects.
     if stage.site.relay is None or not stage.hold_up(LEASE / 3):
         return None
     seconds = stage.chance.uniform(0.5, 4 * LEASE)

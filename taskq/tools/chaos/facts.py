@@ -14,7 +14,7 @@ __all__ = ["DEADLY", "SETTLING", "TROUBLE", "Facts"]
 DEADLY = frozenset({"child", "zygote", "supervisor", "machine"})
 #: The server doesn't answer for longer than a moment.
 _AWAY = frozenset({"server", "hang", "pause", "silence", "full"})
-#: The server doesn't answer, or what it says doesn't arrive.
+#: The server doesn't answer, or its replies don't arrive.
 TROUBLE = frozenset({"server", "hang", "connections", "pause", "full", "replies", "silence"})
 _SILENT = frozenset({"freeze-long", "freeze-machine"})
 _ORDERLY = frozenset({"stop", "restart"})
@@ -27,7 +27,7 @@ _AFTER_TROUBLE = 5.5
 
 
 class Facts:
-    """What was done to whom, and when."""
+    """The faults: kind, target and time."""
 
     def __init__(self, faults: Sequence[Fault], births: Sequence[Birth], until: float) -> None:
         """`until` is the end of what hasn't been undone."""
@@ -40,12 +40,12 @@ class Facts:
         self._trouble = [fault for fault in self.faults if fault.kind in TROUBLE]
 
     def birth(self, run: Run) -> Birth | None:
-        """Whose process a run was in. Process ids come round again: the latest before the run counts."""
+        """Return the birth of the process of a run. Process ids are reused: the latest birth before the run counts."""
         found = [one for one in self._births.get(run.pid, ()) if one.at <= run.start]
         return found[-1] if found else None
 
     def hits(self, fault: Fault, birth: Birth) -> bool:
-        """Whether a fault was done to this process."""
+        """Return True if a fault hit this process."""
         if fault.child:
             return fault.child == birth.pid
         return fault.zygote == birth.zygote if fault.zygote else fault.supervisor == birth.supervisor
@@ -56,8 +56,8 @@ class Facts:
         if birth is None:
             return None
         near = [fault for fault in self._during(before.start - 2 * LEASE - _AFTER_TROUBLE, after.start) if self.hits(fault, birth)]
-        # What certainly had to end that way goes before what only may have.
-        for explain in (self._killed, self._silent, self._told_to_end):
+        # Certain explanations come before possible ones.
+        for explain in (self._killed, self._silent, self._expected_ends):
             for fault in near:
                 reason = explain(fault, birth, before, after)
                 if reason is not None:
@@ -76,23 +76,23 @@ class Facts:
             return None
         return "given up for dead" if before.end is None or self._unsettled(before.end, fault.begin) else None
 
-    def _told_to_end(self, fault: Fault, birth: Birth, before: Run, after: Run) -> str | None:
-        """Whoever can't end in time is killed, and can't settle what has ended while the server is away."""
+    def _expected_ends(self, fault: Fault, birth: Birth, before: Run, after: Run) -> str | None:
+        """A process that can't end in time is killed. It can't settle its finished jobs while the server is unreachable."""
         until = fault.begin + STOP_TIMEOUT + SETTLING
         if fault.kind not in _ORDERLY or birth.at > fault.begin or before.start > until:
             return None
         ended = fault.begin if before.end is None else max(before.end, fault.begin)
         is_away = any(one.kind in _AWAY for one in self._troubles(ended - SETTLING, until))
-        # Of those that somebody asks some yield parts: they wait for the server in the middle of their run, and can't end without it.
+        # Some jobs with a waiting caller yield items. They wait for the server in the middle of their run, and can't end without it.
         if is_away and (before.number >= FIRST_ASKED if before.end is None else self._unsettled(before.end, fault.begin)):
-            return "told to end while the server was away"
+            return "stopped while the server was unreachable"
         if before.end is not None:
             return None
         frozen = (one for one in self._during(fault.begin - 2 * LEASE, until) if one.kind == "freeze-child" and one.child == birth.pid)
-        return "told to end while it was frozen" if any(True for _ in frozen) else None
+        return "stopped while it was frozen" if any(True for _ in frozen) else None
 
     def _unsettled(self, end: float, fault: float) -> bool:
-        """Whether what ended at one moment may not have been settled at another."""
+        """Return True if a run that ended at one moment may not have been settled at another."""
         return fault - end <= SETTLING or any(True for _ in self._troubles(end - SETTLING, fault))
 
     def _troubles(self, begin: float, end: float) -> Iterator[Fault]:

@@ -18,7 +18,7 @@ class Kind(NamedTuple):
     begin: Callable[[Stage], Fault | None]
     #: How often it is chosen, beside the others.
     weight: int = 2
-    #: Only on a server of its own.
+    #: Only on chaos's own server.
     own: bool = False
 
 

@@ -32,7 +32,7 @@ class Recovery(msgspec.Struct, kw_only=True):
 
 
 class Verdict(msgspec.Struct, kw_only=True):
-    """What is to be said in the end."""
+    """The verdict of a run."""
 
     pushed: int
     unknown: int
@@ -41,7 +41,7 @@ class Verdict(msgspec.Struct, kw_only=True):
     retries: int
     lost: int
     doubled: int
-    #: What was left when the chaos was told to end: nobody knows whether it would have been lost.
+    #: Messages left when chaos was stopped early. Their fate is unknown.
     unfinished: int = 0
     #: Results and streams that arrived as they should.
     answered: int = 0
@@ -57,7 +57,7 @@ class Verdict(msgspec.Struct, kw_only=True):
         return not self.lost and not self.problems
 
 
-def judge(book: Book, faults: Sequence[Fault], seats: Mapping[int, int], until: float, *, stopped: bool = False) -> Verdict:
+def judge(book: Book, faults: Sequence[Fault], workers: Mapping[int, int], until: float, *, stopped: bool = False) -> Verdict:
     """Judge what has happened.
 
     Args:
@@ -65,19 +65,19 @@ def judge(book: Book, faults: Sequence[Fault], seats: Mapping[int, int], until: 
         faults: everything that was done.
         seats: of every supervisor's process id its seat.
         until: when it ended.
-        stopped: whether it was told to end before all was worked off.
+        stopped: True if chaos was stopped before the queue was drained.
     """
     facts = Facts(faults, book.births, until)
     outcomes = Counter(push.outcome for push in book.pushes.values())
     undone = sorted(number for number, push in book.pushes.items() if push.outcome == "accepted" and number not in book.done)
-    lost, waiting = ([], []) if stopped else (undone, sorted(book.asked - book.told.keys()))
+    lost, waiting = ([], []) if stopped else (undone, sorted(book.asked - book.answers.keys()))
     reasons: Counter[str] = Counter()
-    problems = [f"lost: {_told(book, number)}" for number in lost[:_SHOWN]]
-    problems += [f"waits for ever: {_told(book, number)}" for number in waiting[:_SHOWN]]
-    problems += [f"got {what}: {_told(book, number)}" for number, what in sorted(book.told.items()) if what != "right"][:_SHOWN]
+    problems = [f"lost: {_describe(book, number)}" for number in lost[:_SHOWN]]
+    problems += [f"waits for ever: {_describe(book, number)}" for number in waiting[:_SHOWN]]
+    problems += [f"got {what}: {_describe(book, number)}" for number, what in sorted(book.answers.items()) if what != "right"][:_SHOWN]
     retries = 0
     for number in book.runs:
-        retries += _judge_message(book, number, facts, reasons, problems)
+        retries += _check_message(book, number, facts, reasons, problems)
     return Verdict(
         pushed=outcomes["accepted"],
         unknown=outcomes["unknown"],
@@ -87,38 +87,38 @@ def judge(book: Book, faults: Sequence[Fault], seats: Mapping[int, int], until: 
         lost=len(lost),
         unfinished=len(undone) - len(lost),
         doubled=reasons.total(),
-        answered=sum(what == "right" for what in book.told.values()),
+        answered=sum(what == "right" for what in book.answers.values()),
         reasons=dict(reasons.most_common()),
         problems=problems,
-        recovery=_recovery(book, facts, seats),
+        recovery=_recovery(book, facts, workers),
     )
 
 
-def _judge_message(book: Book, number: int, facts: Facts, reasons: Counter[str], problems: list[str]) -> int:
+def _check_message(book: Book, number: int, facts: Facts, reasons: Counter[str], problems: list[str]) -> int:
     """Judge the runs of one message; returns how many were retries."""
     runs = sorted(book.runs[number], key=lambda run: run.start)
     push = book.pushes.get(number)
     if push is not None and push.outcome == "refused":
-        problems.append(f"refused, and yet it ran: {_told(book, number)}")
+        problems.append(f"refused, and yet it ran: {_describe(book, number)}")
     if len({run.id for run in runs}) > 1 and (push is None or push.kind != "foreign"):
-        problems.append(f"stored twice: {_told(book, number)}")
+        problems.append(f"stored twice: {_describe(book, number)}")
     retries = 0
     for index, run in enumerate(runs):
         before = [one for one in runs[:index] if one.attempt == run.attempt]
         if not before:
             retries += run.attempt > 1
             if run.attempt > 1 and not any(one.attempt == run.attempt - 1 and one.ending == "raised" for one in runs[:index]):
-                problems.append(f"attempt {run.attempt} without a failed one before: {_told(book, number)}")
+                problems.append(f"attempt {run.attempt} without a failed one before: {_describe(book, number)}")
             continue
         reason = facts.explain(before[-1], run)
         if reason is None:
-            problems.append(f"ran again without a fault: {_told(book, number)}")
+            problems.append(f"ran again without a fault: {_describe(book, number)}")
         else:
             reasons[reason] += 1
     return retries
 
 
-def _told(book: Book, number: int) -> str:
+def _describe(book: Book, number: int) -> str:
     """Everything that is known of one message."""
     push = book.pushes.get(number)
     runs = sorted(book.runs.get(number, ()), key=lambda run: run.start)
@@ -134,12 +134,12 @@ def _ended(run: Run) -> str:
 # ---- recovery
 
 
-def _recovery(book: Book, facts: Facts, seats: Mapping[int, int]) -> dict[str, Recovery]:
+def _recovery(book: Book, facts: Facts, workers: Mapping[int, int]) -> dict[str, Recovery]:
     by_pid: dict[int, list[Run]] = {}
     for runs in book.runs.values():
         for run in runs:
             by_pid.setdefault(run.pid, []).append(run)
-    starts = _starts(book, facts, seats)
+    starts = _starts(book, facts, workers)
     again: dict[str, list[float]] = {}
     resumed: dict[str, list[float]] = {}
     for fault in facts.faults:
@@ -159,15 +159,15 @@ def _figures(count: int, again: list[float], resumed: list[float]) -> Recovery:
     return Recovery(count=count, **figures)
 
 
-def _starts(book: Book, facts: Facts, seats: Mapping[int, int]) -> dict[int, list[float]]:
+def _starts(book: Book, facts: Facts, workers: Mapping[int, int]) -> dict[int, list[float]]:
     """When each seat's processes started jobs."""
     starts: dict[int, list[float]] = {}
     for runs in book.runs.values():
         for run in runs:
             birth = facts.birth(run)
-            if birth is not None and birth.supervisor in seats:
-                starts.setdefault(seats[birth.supervisor], []).append(run.start)
-    return {seat: sorted(times) for seat, times in starts.items()}
+            if birth is not None and birth.supervisor in workers:
+                starts.setdefault(workers[birth.supervisor], []).append(run.start)
+    return {worker: sorted(times) for worker, times in starts.items()}
 
 
 def _again(book: Book, facts: Facts, fault: Fault, by_pid: Mapping[int, Sequence[Run]]) -> Iterator[float]:
@@ -188,10 +188,10 @@ def _resumed(fault: Fault, starts: Mapping[int, Sequence[float]]) -> Iterator[fl
     """How long until the last of the seats that were hit went on; nothing when one never did before the end."""
     if fault.end is None:
         return
-    hit = [fault.seat] if fault.seat is not None else list(starts)
+    hit = [fault.worker] if fault.worker is not None else list(starts)
     waits = []
-    for seat in hit:
-        times = starts.get(seat, ())
+    for worker in hit:
+        times = starts.get(worker, ())
         index = bisect_right(times, fault.end)
         if index == len(times):
             return

@@ -1,4 +1,4 @@
-"""Faults that hit processes: killed, told to end, frozen."""
+"""Faults that hit processes: killed, stopped, frozen."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import signal
 from taskq.clock import monotonic
 from taskq.tools.chaos.app import LEASE
 from taskq.tools.chaos.ledger import Birth
-from taskq.tools.chaos.seats import Seat
 from taskq.tools.chaos.stage import Fault, Stage, at_once, is_of, session_of
+from taskq.tools.chaos.workers import ManagedWorker
 
 __all__ = [
     "freeze_child",
@@ -36,12 +36,12 @@ def _family(children: list[Birth]) -> list[tuple[int, int]]:
     return sorted({(one.zygote, one.zygote) for one in children}) + [(one.pid, one.zygote) for one in children]
 
 
-def _pick_child(stage: Stage) -> tuple[Seat, Birth] | None:
-    seat = stage.working()
-    children = stage.children(seat) if seat else []
-    if seat is None or not children:
+def _pick_child(stage: Stage) -> tuple[ManagedWorker, Birth] | None:
+    worker = stage.working()
+    children = stage.children(worker) if worker else []
+    if worker is None or not children:
         return None
-    return seat, children[0] if stage.chance.random() < 0.7 else stage.chance.choice(children)
+    return worker, children[0] if stage.chance.random() < 0.7 else stage.chance.choice(children)
 
 
 def kill_child(stage: Stage) -> Fault | None:
@@ -49,8 +49,8 @@ def kill_child(stage: Stage) -> Fault | None:
     picked = _pick_child(stage)
     if picked is None:
         return None
-    seat, child = picked
-    fault = at_once("child", f"SIGKILL child {child.pid} of {seat.pid}", child=child.pid, supervisor=seat.pid, seat=seat.index)
+    worker, child = picked
+    fault = at_once("child", f"SIGKILL child {child.pid} of {worker.pid}", child=child.pid, supervisor=worker.pid, worker=worker.index)
     stage.killed.add(child.pid)
     _kill(child.pid, signal.SIGKILL)
     return fault
@@ -61,8 +61,9 @@ def kill_zygote(stage: Stage) -> Fault | None:
     picked = _pick_child(stage)
     if picked is None:
         return None
-    seat, child = picked
-    fault = at_once("zygote", f"SIGKILL zygote {child.zygote} of {seat.pid}", zygote=child.zygote, supervisor=seat.pid, seat=seat.index)
+    worker, child = picked
+    text = f"SIGKILL zygote {child.zygote} of {worker.pid}"
+    fault = at_once("zygote", text, zygote=child.zygote, supervisor=worker.pid, worker=worker.index)
     stage.killed.add(child.zygote)
     _kill(child.zygote, signal.SIGKILL)
     return fault
@@ -70,44 +71,44 @@ def kill_zygote(stage: Stage) -> Fault | None:
 
 def kill_supervisor(stage: Stage) -> Fault | None:
     """Kill a supervisor; its processes notice."""
-    seat = stage.working()
-    if seat is None:
+    worker = stage.working()
+    if worker is None:
         return None
-    fault = at_once("supervisor", f"SIGKILL supervisor {seat.pid}", supervisor=seat.pid, seat=seat.index)
-    seat.kill()
+    fault = at_once("supervisor", f"SIGKILL supervisor {worker.pid}", supervisor=worker.pid, worker=worker.index)
+    worker.kill()
     return fault
 
 
 def kill_machine(stage: Stage) -> Fault | None:
     """Everything of a supervisor at once, as when a machine goes."""
-    seat = stage.working()
-    if seat is None:
+    worker = stage.working()
+    if worker is None:
         return None
-    children = stage.children(seat)
-    fault = at_once("machine", f"SIGKILL supervisor {seat.pid} and all its processes", supervisor=seat.pid, seat=seat.index)
-    seat.kill()
+    children = stage.children(worker)
+    fault = at_once("machine", f"SIGKILL supervisor {worker.pid} and all its processes", supervisor=worker.pid, worker=worker.index)
+    worker.kill()
     for pid, _ in _family(children):
         _kill(pid, signal.SIGKILL)
     return fault
 
 
 def stop(stage: Stage) -> Fault | None:
-    """Tell a supervisor to end in good order."""
-    seat = stage.working()
-    if seat is None:
+    """Ask a supervisor to shut down gracefully."""
+    worker = stage.working()
+    if worker is None:
         return None
-    fault = at_once("stop", f"SIGTERM supervisor {seat.pid}", supervisor=seat.pid, seat=seat.index)
-    seat.stop()
+    fault = at_once("stop", f"SIGTERM supervisor {worker.pid}", supervisor=worker.pid, worker=worker.index)
+    worker.stop()
     return fault
 
 
 def restart(stage: Stage) -> Fault | None:
     """Have a supervisor replace its processes."""
-    seat = stage.working()
-    if seat is None:
+    worker = stage.working()
+    if worker is None:
         return None
-    fault = at_once("restart", f"SIGHUP supervisor {seat.pid}: its processes are replaced", supervisor=seat.pid, seat=seat.index)
-    seat.signal(signal.SIGHUP)
+    fault = at_once("restart", f"SIGHUP supervisor {worker.pid}: its processes are replaced", supervisor=worker.pid, worker=worker.index)
+    worker.signal(signal.SIGHUP)
     return fault
 
 
@@ -116,10 +117,10 @@ def freeze_child(stage: Stage) -> Fault | None:
     picked = _pick_child(stage)
     if picked is None:
         return None
-    seat, child = picked
+    worker, child = picked
     seconds = stage.chance.uniform(0.1, 1.5 * LEASE)
-    text = f"SIGSTOP child {child.pid} of {seat.pid} for {seconds:.1f} s"
-    fault = Fault(kind="freeze-child", begin=monotonic(), end=None, text=text, child=child.pid, supervisor=seat.pid, seat=seat.index)
+    text = f"SIGSTOP child {child.pid} of {worker.pid} for {seconds:.1f} s"
+    fault = Fault(kind="freeze-child", begin=monotonic(), end=None, text=text, child=child.pid, supervisor=worker.pid, worker=worker.index)
     _kill(child.pid, signal.SIGSTOP)
 
     def resume() -> None:
@@ -130,16 +131,16 @@ def freeze_child(stage: Stage) -> Fault | None:
 
 
 def _freeze(stage: Stage, kind: str, seconds: float, *, whole: bool = False) -> Fault | None:
-    seat = stage.working()
-    # Somebody must be there to notice; who has no others to compare with gives nobody up.
-    if seat is None or (seconds > LEASE and sum(one.is_working for one in stage.seats) < 2):
+    worker = stage.working()
+    # Another worker must be there to notice. Without others to compare with, a supervisor declares none lost.
+    if worker is None or (seconds > LEASE and sum(one.is_working for one in stage.workers) < 2):
         return None
     what = "and all its processes " if whole else ""
-    text = f"SIGSTOP supervisor {seat.pid} {what}for {seconds:.1f} s"
-    children = stage.children(seat) if whole else []
-    fault = Fault(kind=kind, begin=monotonic(), end=None, text=text, supervisor=seat.pid, seat=seat.index)
-    seat.signal(signal.SIGSTOP)
-    seat.frozen = True
+    text = f"SIGSTOP supervisor {worker.pid} {what}for {seconds:.1f} s"
+    children = stage.children(worker) if whole else []
+    fault = Fault(kind=kind, begin=monotonic(), end=None, text=text, supervisor=worker.pid, worker=worker.index)
+    worker.signal(signal.SIGSTOP)
+    worker.frozen = True
     for pid, _ in (frozen := _family(children)):
         _kill(pid, signal.SIGSTOP)
 
@@ -147,14 +148,14 @@ def _freeze(stage: Stage, kind: str, seconds: float, *, whole: bool = False) -> 
         for pid, session in frozen:
             if session_of(pid) == session:
                 _kill(pid, signal.SIGCONT)
-        seat.frozen = False
-        seat.signal(signal.SIGCONT)
+        worker.frozen = False
+        worker.signal(signal.SIGCONT)
 
     return stage.after(seconds, fault, resume)
 
 
 def freeze_short(stage: Stage) -> Fault | None:
-    """Stop a supervisor for less than its lease: nobody may notice."""
+    """Freeze a supervisor for less than its lease: no other worker may notice."""
     seconds = stage.chance.uniform(0.1, 0.5 * LEASE)
     return _freeze(stage, "freeze-short", seconds) if stage.hold_up(seconds) else None
 

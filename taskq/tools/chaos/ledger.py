@@ -1,6 +1,6 @@
-"""The ledger: one file to which every process appends a line for each push, start and end. What it says happened, happened.
+"""The ledger: one file to which every process appends a line for each push, start and end. It is the truth that the verdict compares with.
 
-A line is written by a single append, which the system doesn't mix with others, before the server hears of anything: a run that
+A line is written by a single append, which the system doesn't mix with others, before the command goes to the server: a run that
 is killed has its start in the file and no end.
 """
 
@@ -16,7 +16,7 @@ from taskq.clock import monotonic
 
 __all__ = ["FIRST_ASKED", "Birth", "Book", "Ending", "Push", "Pushed", "Run", "note"]
 
-#: The numbers of the jobs that somebody asks for their results or parts begin here, above those of the pushers.
+#: The numbers of the jobs whose results or items a caller reads begin here, above those of the pushers.
 FIRST_ASKED = 1_000_000_000
 
 Pushed = Literal["accepted", "unknown", "refused"]
@@ -24,7 +24,7 @@ Ending = Literal["done", "raised"]
 
 
 class Push(msgspec.Struct, frozen=True):
-    """One push. Of an unknown one nobody knows whether the server has stored it; a refused one must not run."""
+    """One push. With an unknown outcome, the server may or may not have stored it. A refused push must not run."""
 
     number: int
     kind: str
@@ -64,7 +64,7 @@ def note(ledger: str | Path, *words: object) -> None:
 
 
 class Book:
-    """What the ledger says, read as it grows."""
+    """The contents of the ledger, read as it grows."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -76,9 +76,9 @@ class Book:
         self.parents: set[int] = set()
         #: Numbers with a run that ended well.
         self.done: set[int] = set()
-        #: Numbers whose answers somebody waits for, and what came: "right", "wrong" or the name of an error.
+        #: Numbers whose answers a caller waits for, and the answer: "right", "wrong" or the name of an error.
         self.asked: set[int] = set()
-        self.told: dict[int, str] = {}
+        self.answers: dict[int, str] = {}
         self.accepted = 0
         self.run_count = 0
         self._open: dict[tuple[int, int, int], Run] = {}
@@ -122,7 +122,7 @@ class Book:
         elif kind == "asked":
             self.asked.add(int(words[0]))
         elif kind == "told":
-            self.told[int(words[0])] = words[1]
+            self.answers[int(words[0])] = words[1]
         elif kind == "born":
             self.births.append(Birth(int(words[0]), int(words[1]), int(words[2]), at))
             self.parents.add(int(words[2]))

@@ -30,7 +30,7 @@ _LARGE = 300_000
 
 
 class Order(NamedTuple):
-    """What one pusher is to push: of all numbers below `jobs` every `step`th."""
+    """The share of one pusher: every `step`th of all numbers below `jobs`."""
 
     first: int
     step: int
@@ -73,7 +73,7 @@ def _live(app: App, order: Order, parent: int) -> None:
 
 
 class _Producer:
-    """Pushes until all is pushed or it is told to stop."""
+    """Pushes until everything is pushed or it is asked to stop."""
 
     def __init__(self, app: App, order: Order) -> None:
         self._app = app

@@ -1,6 +1,6 @@
-"""A process between the workers and the server that can do what networks do: lose a reply, or fall silent without a word.
+"""A process between the workers and the server that can fail like a network: lose a reply, or fall silent.
 
-A lost reply is the fault that costs other queues a job: the server has moved the message, and the worker never hears of it.
+A lost reply is the fault that costs other queues a job: the server has moved the message, and the worker never receives it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Relay:
         listener.close()
 
     def lose(self, replies: int) -> None:
-        """Throw away the next so many replies, and cut each one's connection."""
+        """Throw away the next `count` replies, and cut the connection of each."""
         self._orders.send(("lose", replies))
 
     def lose_each(self) -> None:
@@ -144,7 +144,7 @@ class _Switchboard:
     def _read(self, wire: _Wire, end: socket.socket) -> None:
         data = end.recv(_CHUNK)
         if not data:
-            # A server that has closed a silenced connection must not be heard either.
+            # Replies of a server that has closed a silenced connection must not arrive either.
             if wire.cut_at is None:
                 self._cut(wire)
             else:

@@ -13,15 +13,15 @@ import msgspec
 
 from taskq.clock import monotonic
 from taskq.errors import ServerError
-from taskq.tools.chaos.asker import Asker
+from taskq.tools.chaos.caller import Caller
 from taskq.tools.chaos.faults import FAULTS
 from taskq.tools.chaos.judge import Verdict, judge
 from taskq.tools.chaos.ledger import Book
 from taskq.tools.chaos.pusher import Order, Pusher
-from taskq.tools.chaos.seats import Seats
 from taskq.tools.chaos.server import Left
 from taskq.tools.chaos.site import Site
 from taskq.tools.chaos.stage import Fault, Stage
+from taskq.tools.chaos.workers import WorkerSet
 from taskq.wire.history import records
 from taskq.wire.message import Message
 
@@ -36,12 +36,12 @@ _DRAIN = 60.0
 _LONGEST_DRAIN = 600.0
 #: How long after the last job its caller may take to have its answer.
 _ANSWERS = 15.0
-#: Nothing is left when so many looks in a row say so.
+#: The queue is empty if this many looks in a row find nothing.
 _SURE = 4
 
 
 class Plan(NamedTuple):
-    """What is to be done."""
+    """The options of a run."""
 
     seconds: float
     seed: int
@@ -52,7 +52,7 @@ class Plan(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """What there is to see at one moment."""
+    """A snapshot of the run, for the view."""
 
     act: str
     seconds: float
@@ -63,7 +63,7 @@ class Scene(NamedTuple):
 
 
 class Viewer(Protocol):
-    """Who shows it."""
+    """Protocol: shows the progress of a run."""
 
     def show(self, scene: Scene) -> None: ...
 
@@ -98,8 +98,8 @@ class Run:
         self._chance = random.Random(plan.seed)
         self._book = Book(site.ledger)
         queues = [site.apps[index % len(site.apps)].queue for index in range(plan.supervisors)]
-        self._seats = Seats(queues, site.directory, plan.processes)
-        self._stage = Stage(site, self._seats, self._book, self._chance)
+        self._workers = WorkerSet(queues, site.directory, plan.processes)
+        self._stage = Stage(site, self._workers, self._book, self._chance)
         self._faults: list[Fault] = []
         self._problems: list[str] = []
         self._left: Left | None = None
@@ -107,29 +107,29 @@ class Run:
         self._began = monotonic()
 
     def play(self) -> Report:
-        """Push and break, then mend and wait, then judge."""
-        self._seats.fill(monotonic())
+        """Push and break, then repair and wait, then judge."""
+        self._workers.fill(monotonic())
         self._wait_for_workers()
         self._began = calm = monotonic()
         with ExitStack() as stack:
             stack.callback(self._end_workers)
             pushers = self._start_pushers()
-            asker = Asker(self._site.apps, self._site.ledger, self._plan.seed)
-            stack.callback(asker.join, 0.0)
+            caller = Caller(self._site.apps, self._site.ledger, self._plan.seed)
+            stack.callback(caller.join, 0.0)
             for pusher in pushers:
                 stack.callback(pusher.close)
             stack.callback(self._stage.undo, float("inf"))
             self._storm()
             self._stage.undo(float("inf"))
-            asker.stop()
+            caller.stop()
             for pusher in pushers:
                 pusher.close()
                 if pusher.code:
                     self._problems.append(f"a pusher ended with code {pusher.code}; pusher.log tells why")
             calm = monotonic()
             self._drain()
-            if not self._site.stop.wanted and (code := asker.join(_ANSWERS)) != 0:
-                text = f"ended with code {code}; asker.log tells why" if code is not None else "still waited for answers"
+            if not self._site.stop.wanted and (code := caller.join(_ANSWERS)) != 0:
+                text = f"ended with code {code}; see caller.log" if code is not None else "still waited for answers"
                 self._problems.append(f"the process that waits for answers {text}")
         return self._report(calm, monotonic())
 
@@ -143,7 +143,7 @@ class Run:
             seed=self._plan.seed,
             seconds=round(done - self._began, 1),
             drain_seconds=round(done - calm, 1),
-            verdict=judge(self._book, self._faults, self._seats.history, done, stopped=stopped),
+            verdict=judge(self._book, self._faults, self._workers.history, done, stopped=stopped),
             faults=dict(Counter(fault.kind for fault in self._faults)),
             leftovers=leftovers,
             problems=self._problems,
@@ -192,15 +192,15 @@ class Run:
             if is_stuck or now - began > _LONGEST_DRAIN:
                 self._problems.append(f"not all is done {now - began:.0f} s after the last fault")
                 return
-            idle = left is not None and not left.total and not left.supervisors - self._seats.pids
+            idle = left is not None and not left.total and not left.supervisors - self._workers.pids
             still = still + 1 if idle else 0
 
     def _end_workers(self) -> None:
-        for seat in self._seats:
-            if seat.free_until is None:
-                seat.kill() if self._site.stop.wanted else seat.stop()
-        while not self._seats.are_empty:
-            self._problems += self._seats.collect(float("inf"), self._book.parents)
+        for worker in self._workers:
+            if worker.free_until is None:
+                worker.kill() if self._site.stop.wanted else worker.stop()
+        while not self._workers.are_empty:
+            self._problems += self._workers.collect(float("inf"), self._book.parents)
             self._show("ending")
             time.sleep(_TICK)
 
@@ -214,9 +214,9 @@ class Run:
     # ---- looking
 
     def _tick(self, act: str) -> None:
-        self._problems += self._seats.collect(self._chance.choice([0.0, 0.5, 3.0]), self._book.parents)
+        self._problems += self._workers.collect(self._chance.choice([0.0, 0.5, 3.0]), self._book.parents)
         now = monotonic()
-        self._seats.fill(now)
+        self._workers.fill(now)
         self._book.read()
         # A server that is down or paused would hold up everything else here.
         if now >= self._look_at and not self._stage.server_busy:

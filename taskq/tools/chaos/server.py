@@ -1,4 +1,4 @@
-"""The server that the chaos breaks: an embedded one of its own, or one whose URL was given."""
+"""The server that chaos breaks: a separate embedded one, or the one of a URL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SCAN = 1000
 
 
 class Left:
-    """What is still to be done, in one look."""
+    """The remaining work, at one moment."""
 
     def __init__(self, waiting: int, delayed: int, reserved: int, next_ms: int, supervisors: set[int]) -> None:
         self.waiting = waiting
@@ -40,10 +40,10 @@ class Left:
 
 
 class Server:
-    """Commands that no worker sends, over a connection of its own that goes around the relay."""
+    """Commands that no worker sends, over a separate connection that bypasses the relay."""
 
     def __init__(self, queue: Queue, directory: Path | None) -> None:
-        """`directory` holds the embedded server; None: the server is somebody's."""
+        """`directory` holds the embedded server; None: the server belongs to the user."""
         self._sender: LinkPool = queue.sender(CHANNEL)
         self._keys: Keys = self._sender.driver.keys
         self._embedded = EmbeddedServer(directory) if directory is not None else None
@@ -84,11 +84,11 @@ class Server:
         if self._embedded is not None:
             self._embedded.ensure(30.0)
 
-    def say(self, *words: str | int) -> Any:
+    def send(self, *words: str | int) -> Any:
         """Send a command.
 
         Raises:
-            ServerError: it isn't carried out, or nobody knows.
+            ServerError: the command failed, or its outcome is unknown.
         """
         return self._sender.call(Command(f"carry out {words[0]}", words))
 
@@ -97,7 +97,7 @@ class Server:
         deadline = monotonic() + 10.0
         while True:
             try:
-                self.say(*words)
+                self.send(*words)
             except ServerUnavailable:
                 if monotonic() > deadline:
                     raise
@@ -107,7 +107,7 @@ class Server:
     # ---- looking
 
     def look(self) -> Left | None:
-        """What is left to do; None when the server doesn't answer."""
+        """Return the remaining work; None if the server doesn't answer."""
         driver, call = self._sender.driver, self._sender.call
         try:
             workers = [worker.decode() for worker in call(driver.workers())[::2]]
@@ -127,7 +127,7 @@ class Server:
         found: set[bytes] = set()
         cursor, done = b"0", False
         while not done:
-            cursor, page = self.say("SCAN", cursor.decode(), "MATCH", _escaped(self._keys.tag) + ":*", "COUNT", _SCAN)
+            cursor, page = self.send("SCAN", cursor.decode(), "MATCH", _escaped(self._keys.tag) + ":*", "COUNT", _SCAN)
             found.update(page)
             done = cursor == b"0"
         return sorted(key.decode() for key in found)
@@ -135,20 +135,20 @@ class Server:
     def unexpected(self) -> list[str]:
         """Keys that should no longer be there when all is done."""
         keys = self._keys
-        # The token of a wake-up that nobody slept for, and what ends by itself: markers, answers, and what is known of lost workers.
+        # A wake-up token without a reader, and keys that expire: markers, answers, and the state of lost workers.
         passing = (keys.worker(""), keys.once(""), keys.result(""), keys.parts(""), keys.reading(""))
         return [key for key in self.keys() if key != keys.wake and not (key.startswith(passing) and self._ends(key))]
 
     def _ends(self, key: str) -> bool:
-        return int(self.say("PTTL", key)) >= -2 and int(self.say("PTTL", key)) != -1
+        return int(self.send("PTTL", key)) >= -2 and int(self.send("PTTL", key)) != -1
 
     # ---- the end
 
     def wipe(self) -> None:
-        """Remove every key of the chaos from a server that is somebody's."""
+        """Remove every key of chaos from a server that it doesn't own."""
         if not self.is_own:
             for key in self.keys():
-                self.say("DEL", key)
+                self.send("DEL", key)
 
     def close(self) -> None:
         """End the embedded server, by force if it must be."""

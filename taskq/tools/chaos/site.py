@@ -36,7 +36,7 @@ class Stop:
     def __init__(self) -> None:
         #: The signal, 0: none yet.
         self.number = 0
-        # What is ignored stays ignored: with nohup a closed terminal ends nothing.
+        # An ignored signal stays ignored: with nohup, a closed terminal ends nothing.
         self._old = {number: signal.signal(number, self._note) for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -44,7 +44,7 @@ class Stop:
 
     @property
     def wanted(self) -> bool:
-        """Whether it shall end."""
+        """Return True if a stop was requested."""
         return self.number > 0
 
     def forget(self) -> None:
@@ -62,7 +62,7 @@ class Site(NamedTuple):
     server: Server
     relay: Relay | None
     stop: Stop
-    #: What couldn't be kept at the end, and why.
+    #: Warnings about files that couldn't be kept at the end.
     unkept: list[str]
 
     @property
@@ -75,7 +75,7 @@ def site(url: str | None, keep: Path | None) -> Iterator[Site]:
     """Give a place for one chaos.
 
     Args:
-        url: a server to use, with a key prefix of its own; None: an embedded one.
+        url: a server to use, with a separate key prefix; None: an embedded one.
         keep: the ledger and the logs are copied there at the end.
 
     Raises:

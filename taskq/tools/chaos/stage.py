@@ -1,4 +1,4 @@
-"""What faults act on: everybody who can be hit, and what is still to be undone."""
+"""The targets of faults: processes and the server, and the faults to undo later."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import msgspec
 from taskq.clock import monotonic
 from taskq.tools.chaos.app import LEASE
 from taskq.tools.chaos.ledger import Birth, Book
-from taskq.tools.chaos.seats import Seat, Seats
 from taskq.tools.chaos.site import Site
+from taskq.tools.chaos.workers import ManagedWorker, WorkerSet
 
 __all__ = ["Fault", "Stage", "at_once", "is_of", "session_of"]
 
 
 class Fault(msgspec.Struct, kw_only=True):
-    """Something that was done to somebody."""
+    """A fault that hit a process or the server."""
 
     kind: str
     begin: float
     #: When it was undone; None: not yet. What is done in a moment has the same begin and end.
     end: float | None
     text: str
-    #: Who was killed, frozen or told to end: process ids, 0 = not this one.
+    #: Killed, frozen or stopped processes, by id. 0: not this one.
     child: int = 0
     zygote: int = 0
     supervisor: int = 0
-    seat: int | None = None
+    worker: int | None = None
 
 
 class Later(NamedTuple):
@@ -42,17 +42,17 @@ class Later(NamedTuple):
 
 
 class Stage:
-    """What faults act on, and what is still to be undone."""
+    """The targets of faults, and the faults to undo later."""
 
-    def __init__(self, site: Site, seats: Seats, book: Book, chance: random.Random) -> None:
+    def __init__(self, site: Site, workers: WorkerSet, book: Book, chance: random.Random) -> None:
         self.site = site
-        self.seats = seats
+        self.workers = workers
         self.book = book
         self.chance = chance
         self.later: list[Later] = []
         #: True while the server is down, paused or full: one such fault at a time.
         self.server_busy = False
-        #: Until then nobody shall be held up again for a part of the lease: two parts can make a whole.
+        #: Until then, no worker may be held up again for a part of the lease: two parts can make a whole.
         self.calm_until = 0.0
         #: Process ids that were killed: they may be there as zombies for a while.
         self.killed: set[int] = set()
@@ -69,21 +69,21 @@ class Stage:
         return fault
 
     def hold_up(self, seconds: float) -> bool:
-        """Whether supervisors may be held up for so long, which is less than a lease; then nobody else may within the lease after it."""
+        """Return True if supervisors may be held up for this long (less than a lease). Then no other may be, for a lease after it."""
         now = monotonic()
         if now < self.calm_until:
             return False
         self.calm_until = now + seconds + LEASE
         return True
 
-    def working(self) -> Seat | None:
+    def working(self) -> ManagedWorker | None:
         """Any supervisor that works."""
-        found = [seat for seat in self.seats if seat.is_working]
+        found = [worker for worker in self.workers if worker.is_working]
         return self.chance.choice(found) if found else None
 
-    def children(self, seat: Seat) -> list[Birth]:
+    def children(self, worker: ManagedWorker) -> list[Birth]:
         """Its worker processes that live, those that run a job first."""
-        mine = [one for one in self.book.births if one.supervisor == seat.pid and not self.killed & {one.pid, one.zygote} and is_of(one)]
+        mine = [one for one in self.book.births if one.supervisor == worker.pid and not self.killed & {one.pid, one.zygote} and is_of(one)]
         running = self.book.running()
         return sorted(mine, key=lambda one: one.pid not in running)
 
@@ -97,7 +97,7 @@ def session_of(pid: int) -> int:
 
 
 def is_of(birth: Birth) -> bool:
-    """True when the process still lives: its session is its zygote's, so it is nobody else who got the number."""
+    """Return True if the process still lives. Its session is its zygote's, so the id was not reused."""
     return session_of(birth.pid) == birth.zygote
 
 

@@ -1,4 +1,4 @@
-"""What `taskq demo` does: counts every file of a folder with jobs, on a server and with workers of its own, and checks the sums.
+"""`taskq demo`: counts every file of a folder with jobs, on a separate server with separate workers, and checks the totals.
 
     counting    one file's hash, bytes, lines and words
     files       the files of a folder, and why some are left out
@@ -8,5 +8,5 @@
     check       do the results add up?
     run         the demo from the first push to the last check
 
-Each of these imports only from those above it. How it looks is said in taskq/cli.
+Each of these imports only from those above it. The views are in taskq/cli.
 """

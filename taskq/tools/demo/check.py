@@ -11,27 +11,27 @@ from taskq.tools.demo.results import Tally
 
 __all__ = ["Check", "check"]
 
-#: So many bytes are read again: all of a usual folder, and a part of a very large one.
+#: The most bytes to read again: all of a typical folder, and a part of a very large one.
 BUDGET = 256 << 20
 _SHOWN = 3
 
 
 class Check(NamedTuple):
-    """What the check found."""
+    """The outcome of the check."""
 
     problems: list[str]
-    #: Files read again, and files that somebody has changed since they were found.
+    #: Files read again, and files that have changed since they were found.
     read_again: int
     changed: int
 
 
-def check(files: Sequence[File], tally: Tally, tell: Callable[[int, int], None]) -> Check:
+def check(files: Sequence[File], tally: Tally, on_progress: Callable[[int, int], None]) -> Check:
     """Compare the results with the files.
 
     Args:
         files: what was pushed, one message each.
         tally: the results.
-        tell: called with how many files are read again, of how many.
+        on_progress: called with the number of files read again, and their total.
     """
     expected = {file.path for file in files}
     problems = [
@@ -39,16 +39,16 @@ def check(files: Sequence[File], tally: Tally, tell: Callable[[int, int], None])
         *_complaint("counted more than once", tally.again),
         *_complaint("counted but never pushed", (path for path in tally.by_path if path not in expected)),
     ]
-    read_again, changed, different = _read_again(_sample(files), tally, tell)
+    read_again, changed, different = _read_again(_sample(files), tally, on_progress)
     problems += _complaint("counted with another result than by reading it directly", different)
     return Check(problems, read_again, changed)
 
 
-def _read_again(sample: Sequence[File], tally: Tally, tell: Callable[[int, int], None]) -> tuple[int, int, list[str]]:
-    """Return how many files were read again, how many somebody has changed, and those with another result."""
+def _read_again(sample: Sequence[File], tally: Tally, on_progress: Callable[[int, int], None]) -> tuple[int, int, list[str]]:
+    """Return how many files were read again, how many have changed, and those with another result."""
     same, changed, different = 0, 0, []
     for number, file in enumerate(sample):
-        tell(number, len(sample))
+        on_progress(number, len(sample))
         result = tally.by_path.get(file.path)
         if result is None or result.skipped:
             continue

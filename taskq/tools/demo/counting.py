@@ -12,7 +12,7 @@ _CHUNK = 1 << 20
 
 
 class Counted(NamedTuple):
-    """What is in a file: as `sha256sum` and `wc` say it."""
+    """The contents of a file: as `sha256sum` and `wc` report them."""
 
     sha256: str
     bytes: int

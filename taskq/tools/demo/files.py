@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 __all__ = ["File", "Found", "Selection", "find_files", "python_library"]
 
-_TELL_EVERY = 500
+_REPORT_EVERY = 500
 
 
 class File(NamedTuple):
@@ -23,7 +23,7 @@ class File(NamedTuple):
     mtime_ns: int
 
     def is_unchanged(self) -> bool:
-        """Tell whether it still is as it was found."""
+        """Return True if the file has not changed since it was found."""
         try:
             now = os.stat(self.path)
         except OSError:
@@ -56,12 +56,12 @@ def python_library() -> Selection:
     return Selection(Path(sysconfig.get_path("stdlib")), frozenset({"__pycache__", "site-packages", "dist-packages"}))
 
 
-def find_files(selection: Selection, tell: Callable[[int], None]) -> Found:
+def find_files(selection: Selection, on_progress: Callable[[int], None]) -> Found:
     """Look for the files of a folder and below. Symbolic links are not followed.
 
     Args:
         selection: where, and which.
-        tell: called now and then with how many were found.
+        on_progress: called now and then with the number of files found.
     """
     files: list[File] = []
     skipped: Counter[str] = Counter()
@@ -77,8 +77,8 @@ def find_files(selection: Selection, tell: Callable[[int], None]) -> Found:
             skipped[why] += 1
             continue
         files.append(File(entry, known.st_size, known.st_mtime_ns))
-        if len(files) % _TELL_EVERY == 0:
-            tell(len(files))
+        if len(files) % _REPORT_EVERY == 0:
+            on_progress(len(files))
     return Found(files, skipped)
 
 

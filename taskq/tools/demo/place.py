@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
     @property
     def results(self) -> Path:
-        """What the jobs append to."""
+        """The file that the jobs append to."""
         return self.directory / "results.jsonl"
 
     @property
@@ -45,13 +45,13 @@ class Place(NamedTuple):
 
     @property
     def log(self) -> Path:
-        """What the worker says."""
+        """The log of the worker."""
         return self.directory / "worker.log"
 
 
 @contextmanager
 def scratch_place(url: str | None) -> Iterator[Place]:
-    """Give a place for one demo: on the embedded server, or on the server of `url` with a key prefix of its own.
+    """Give a place for one demo: on the embedded server, or on the server of `url` with a separate key prefix.
 
     Raises:
         ConfigError: no url is given and the extra `embedded` isn't installed.
@@ -77,7 +77,7 @@ def scratch_place(url: str | None) -> Iterator[Place]:
 
 
 def _clean_up(app: App, inspector: Inspector) -> None:
-    """Leave no key behind on a server that is somebody's. The worker has ended: nothing is reserved, and no worker registered."""
+    """Remove every key from a server that the demo doesn't own. The worker has ended: nothing is reserved, and no worker is registered."""
     for state in FLUSHED:
         inspector.flush(CHANNEL, state)
     sender = app.queue.sender(CHANNEL)

@@ -1,4 +1,4 @@
-"""What the jobs have found: one line a file, appended to one file by every process. No database, and nothing to lock.
+"""The results of the jobs: one line per file, appended to one file by every process. No database, and no locks.
 
 A line is written by a single append, which the system doesn't mix with others. So a job that ran twice leaves two lines, and
 one that never ran leaves none: that is what the check at the end looks for.
@@ -18,7 +18,7 @@ __all__ = ["Reader", "Result", "Tally", "append"]
 
 
 class Result(NamedTuple):
-    """One file's line. `skipped` says why it couldn't be counted, "" when it could."""
+    """The line of one file. `skipped` is the reason why it couldn't be counted, or ""."""
 
     path: str
     pid: int
@@ -28,7 +28,7 @@ class Result(NamedTuple):
 
 def append(results: str, path: str, counted: Counted | None, skipped: str = "") -> None:
     """Write one line."""
-    # json escapes what isn't ASCII, also the lone surrogates of a file name that is no UTF-8.
+    # json escapes non-ASCII characters, and the lone surrogates of a file name that is not valid UTF-8.
     line = json.dumps([path, os.getpid(), skipped, counted or ("", 0, 0, 0)]) + "\n"
     target = os.open(results, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:

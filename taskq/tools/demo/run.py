@@ -25,14 +25,14 @@ __all__ = ["Report", "Run", "Scene", "Viewer"]
 
 _LOOK = 0.1
 _CHUNK = 2_000
-#: A message can pass from state to state while the states are counted one by one: nothing is left when several looks say so.
+#: A message can change its state while the states are counted one by one: several looks must find nothing.
 _SURE, _SURE_WITHOUT_ALL = 2, 10
 #: Every tenth file is delayed, by 0.1 to 2 seconds.
 _DELAYED_EVERY, _DELAYS = 10, tuple(round(0.1 * step, 1) for step in range(1, 21))
 
 
 class Scene(NamedTuple):
-    """What there is to see at one moment."""
+    """A snapshot of the run, for the view."""
 
     counts: Counts
     total: int
@@ -41,11 +41,11 @@ class Scene(NamedTuple):
 
 
 class Viewer(Protocol):
-    """Who shows it."""
+    """Protocol: shows the progress of a demo."""
 
     def show(self, scene: Scene) -> None: ...
 
-    def say(self, text: str, *, good: bool) -> None: ...
+    def note(self, text: str, *, good: bool) -> None: ...
 
     def checking(self, done: int, total: int) -> None: ...
 
@@ -81,7 +81,7 @@ class Run:
         self._began = self._counted_at = monotonic()
 
     def play(self) -> Report:
-        """Push, watch, mend, reload, check.
+        """Push, watch, fix, reload, check.
 
         Raises:
             TaskqError: the worker or the server has ended.
@@ -139,18 +139,18 @@ class Run:
         ours = [entry for entry in failed if entry.job.endswith(":write_report")]
         self._problems += [f"{entry.job} failed: {entry.error}" for entry in failed if entry not in ours]
         if len(ours) != 1:
-            self._problems.append("the report should have failed once for good; the worker's log says:\n" + self._worker.last_words())
+            self._problems.append("the report should have failed permanently once. Worker log:\n" + self._worker.last_words())
             return 0
         entry = ours[0]
-        self._viewer.say(f"write_report failed {len(entry.history)} times and is in failed: {entry.error}", good=False)
+        self._viewer.note(f"write_report failed {len(entry.history)} times and is in failed: {entry.error}", good=False)
         target.mkdir()
         moved = inspector.reload(CHANNEL, State.FAILED, message_id=entry.id)
-        self._viewer.say(f"The folder it needs is there now; {moved} message was reloaded (as by: taskq reload {CHANNEL})", good=True)
+        self._viewer.note(f"The folder it needs is there now; {moved} message was reloaded (as by: taskq reload {CHANNEL})", good=True)
         self._watch()
         if self._written() != self._tally.sums() or self._look().total:
-            self._problems.append("the reloaded report isn't what it should be; the worker's log says:\n" + self._worker.last_words())
+            self._problems.append("the reloaded report is wrong. Worker log:\n" + self._worker.last_words())
             return 0
-        self._viewer.say("write_report succeeded", good=True)
+        self._viewer.note("write_report succeeded", good=True)
         return len(entry.history)
 
     def _written(self) -> dict[str, int]:
@@ -172,7 +172,7 @@ class Run:
 
     def _pause(self) -> None:
         if not self._worker.is_alive:
-            raise TaskqError(f"the demo's worker has ended; its log says:\n{self._worker.last_words()}")
+            raise TaskqError(f"the demo's worker has ended. Worker log:\n{self._worker.last_words()}")
         time.sleep(_LOOK)
 
 

@@ -1,4 +1,4 @@
-"""What demo and bench share: signals that end with all clean-up, a server or a place on one, and a worker in a process of its own.
+"""Shared by demo and bench: signals that end with all clean-up, a server or a place on one, and a worker as a separate process.
 
     signals     Ctrl-C, SIGTERM and SIGHUP, and a block that they don't disturb
     server      the scratch server, gone at the end

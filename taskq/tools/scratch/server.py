@@ -1,4 +1,4 @@
-"""The server of a scratch place: somebody's, or an embedded one that is gone at the end."""
+"""The server of a scratch place: the user's, or an embedded one that is removed at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["scratch_server"]
 
 @contextmanager
 def scratch_server(directory: Path, url: str | None) -> Iterator[str]:
-    """Give the URL of a server: `url`, or, when that is None, of one that lives in `directory` as long as the block.
+    """Give the URL of a server: `url`, or without one, of a server that lives in `directory` during the block.
 
     Raises:
         ServerError: it can't be started.

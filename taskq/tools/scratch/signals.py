@@ -19,7 +19,7 @@ def stop_signals() -> Iterator[None]:
     def stop(number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt(number)  # decides the exit code
 
-    # What is ignored stays ignored: with nohup a closed terminal ends nothing.
+    # An ignored signal stays ignored: with nohup, a closed terminal ends nothing.
     old = {number: signal.signal(number, stop) for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN}
     try:
         yield

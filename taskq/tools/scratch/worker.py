@@ -1,4 +1,4 @@
-"""A worker: what `taskq worker` starts, in a process of its own that ends with its parent."""
+"""A worker as a separate process that ends with its parent."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Worker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it runs."""
+        """Return True while it runs."""
         return self._process.exitcode is None
 
     def last_words(self, count: int = 8) -> str:
@@ -70,7 +70,7 @@ class Worker:
 
 def processors() -> int:
     """Return how many processors this process may use."""
-    # In a container with fewer processors than the machine has, only the first of these tells.
+    # In a container with fewer processors than the machine, only the first of these is right.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

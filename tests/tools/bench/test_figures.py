@@ -42,8 +42,8 @@ def test_the_processor_time_of_a_process_is_its_own() -> None:
     before = of_processes([os.getpid()])
     assert before is not None
     wait_until(lambda: sum(range(100_000)) and (of_processes([os.getpid()]) or 0) > before + 0.02)
-    told = of_processes([os.getpid()])
-    assert told == pytest.approx(time.process_time(), abs=0.05)
+    next_report = of_processes([os.getpid()])
+    assert next_report == pytest.approx(time.process_time(), abs=0.05)
 
 
 def test_an_ended_process_has_no_time_to_tell() -> None:

@@ -123,15 +123,15 @@ def test_whoever_waits_for_the_server_in_its_run_can_not_end_without_it() -> Non
     asked = FIRST_ASKED + 1
     runs = [_run(asked, CHILD, 5.0), _run(asked, OTHER, 10.0, 10.5)]
     faults = [_fault("stop", 6.0, supervisor=SUPERVISOR), _fault("hang", 6.5, 9.9)]
-    assert _verdict([], runs, faults).reasons == {"stop: told to end while the server was away": 1}
+    assert _verdict([], runs, faults).reasons == {"stop: stopped while the server was unreachable": 1}
     assert _verdict([], runs, faults[:1]).reasons == {}
 
 
 @pytest.mark.parametrize(
     ("before", "other", "reason"),
     [
-        (BEFORE, _fault("freeze-child", 6.5, 9.5, child=CHILD, supervisor=SUPERVISOR), "stop: told to end while it was frozen"),
-        (LATE, _fault("server", 8.0, 9.9), "stop: told to end while the server was away"),
+        (BEFORE, _fault("freeze-child", 6.5, 9.5, child=CHILD, supervisor=SUPERVISOR), "stop: stopped while it was frozen"),
+        (LATE, _fault("server", 8.0, 9.9), "stop: stopped while the server was unreachable"),
         (LATE, _fault("connections", 9.0), None),  # another connection does it
         (BEFORE, _fault("server", 6.5, 9.9), None),  # the job could end all the same
     ],
@@ -146,8 +146,8 @@ def test_recovery_is_measured_from_the_fault() -> None:
     """Given a killed child and a frozen supervisor, then the interrupted job's wait and the seat's first start are told."""
     runs = [BEFORE, AFTER, _run(2, CHILD, 31.0, 32.0)]
     faults = [
-        _fault("child", 6.0, child=CHILD, supervisor=SUPERVISOR, seat=0),
-        _fault("freeze-short", 29.0, 30.5, supervisor=SUPERVISOR, seat=0),
+        _fault("child", 6.0, child=CHILD, supervisor=SUPERVISOR, worker=0),
+        _fault("freeze-short", 29.0, 30.5, supervisor=SUPERVISOR, worker=0),
     ]
     recovery = _verdict([_push(1), _push(2)], runs, faults).recovery
     assert (recovery["child"].again_max, recovery["child"].resumed_max) == (4.0, None)
@@ -158,7 +158,7 @@ def test_every_answer_must_arrive_and_be_right() -> None:
     """Given callers of whom one waits for ever, one got another's result, and one an error, then each is told, and the rest counted."""
     book = Book(Path("/nowhere"))
     book.asked = {1, 2, 3, 4}
-    book.told = {2: "wrong", 3: "NoResult", 4: "right"}
+    book.answers = {2: "wrong", 3: "NoResult", 4: "right"}
     verdict = judge(book, [], {}, END)
     assert (verdict.answered, verdict.is_good) == (1, False)
     assert [problem.partition(":")[0] for problem in verdict.problems] == ["waits for ever", "got wrong", "got NoResult"]

@@ -1,4 +1,4 @@
-"""The supervisors. Each has a seat: whoever sits there is killed and stopped, and another takes the seat."""
+"""The workers under test. A worker that was killed or stopped is restarted."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from taskq.supervisor.processes.fork import die_with_parent, fork
 from taskq.tools.chaos.app import CHANNEL, STOP_TIMEOUT
 from taskq.tools.chaos.ledger import note
 
-__all__ = ["Seat", "Seats"]
+__all__ = ["ManagedWorker", "WorkerSet"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 #: The exit code of a supervisor that found no server when it started.
 NO_SERVER = 75
-#: A supervisor that was told to stop is given so long before that counts as a fault of its own.
+#: A supervisor that was asked to stop gets this long before that counts as its own fault.
 _PATIENCE = STOP_TIMEOUT + 10.0
 #: How many jobs a process of each seat runs at once: the first one at a time, the second several, and so on.
 _CONCURRENCY = (1, 10)
 
 
-class Seat:
+class ManagedWorker:
     """The place of one supervisor."""
 
     def __init__(self, index: int, queue: Queue, directory: Path, processes: int) -> None:
         self.index = index
         self.pid = 0
-        #: When another may sit down; None while somebody sits here.
+        #: Time of the next start; None while the worker runs.
         self.free_until: float | None = 0.0
         self.frozen = False
         self._queue = queue
@@ -49,19 +49,19 @@ class Seat:
 
     @property
     def is_working(self) -> bool:
-        """True while its supervisor runs and wasn't told to end."""
+        """Return True while its supervisor runs and was not asked to stop."""
         return self.free_until is None and not self.frozen and self._end_by is None and not self._killed
 
     def sit(self) -> None:
         """Start a supervisor."""
         log = self._directory / f"worker-{self.index}.log"
-        crowd = (self._processes, _CONCURRENCY[self.index % len(_CONCURRENCY)])
-        self._process = fork(_work, self._queue, self._directory / "ledger", log, crowd, os.getpid())
+        group = (self._processes, _CONCURRENCY[self.index % len(_CONCURRENCY)])
+        self._process = fork(_work, self._queue, self._directory / "ledger", log, group, os.getpid())
         self.pid = self._process.pid
         self.free_until, self._end_by, self._killed = None, None, False
 
     def stop(self) -> None:
-        """Tell it to end in good order."""
+        """Ask it to shut down gracefully."""
         self._end_by = monotonic() + _PATIENCE
         self.signal(signal.SIGTERM)
 
@@ -84,7 +84,7 @@ class Seat:
                 return None
             self.kill()
             return f"supervisor {self.pid} didn't end within {_PATIENCE:g} s of SIGTERM"
-        # Whoever is told to end while it starts, or finds no server then, says so and ends: its manager starts it again.
+        # A supervisor that is stopped while it starts, or finds no server then, reports that and exits: its manager restarts it.
         expected = {-signal.SIGKILL} if self._killed else {0} if self._end_by is not None else set()
         if not has_worked:
             expected |= {NO_SERVER, -signal.SIGTERM} if self._end_by is not None else {NO_SERVER}
@@ -93,20 +93,20 @@ class Seat:
         return None if code in expected else f"supervisor {pid} ended by itself with code {code}"
 
 
-class Seats(list[Seat]):
+class WorkerSet(list[ManagedWorker]):
     """All supervisors."""
 
     def __init__(self, queues: Sequence[Queue], directory: Path, processes: int) -> None:
-        super().__init__(Seat(index, queue, directory, processes) for index, queue in enumerate(queues))
+        super().__init__(ManagedWorker(index, queue, directory, processes) for index, queue in enumerate(queues))
         #: Every supervisor there was: its process id, and its seat.
         self.history: dict[int, int] = {}
 
     def fill(self, now: float) -> None:
         """Start a supervisor in every seat that may be taken."""
-        for seat in self:
-            if seat.free_until is not None and now >= seat.free_until:
-                seat.sit()
-                self.history[seat.pid] = seat.index
+        for worker in self:
+            if worker.free_until is not None and now >= worker.free_until:
+                worker.sit()
+                self.history[worker.pid] = worker.index
 
     def collect(self, pause: float, worked: set[int]) -> list[str]:
         """Notice who has ended; returns what is wrong with that.
@@ -115,19 +115,19 @@ class Seats(list[Seat]):
             pause: seconds until another takes the seat.
             worked: the supervisors that had worker processes.
         """
-        return [problem for seat in self if (problem := seat.collect(pause, has_worked=seat.pid in worked))]
+        return [problem for worker in self if (problem := worker.collect(pause, has_worked=worker.pid in worked))]
 
     @property
     def pids(self) -> set[int]:
         """The supervisors that run."""
-        return {seat.pid for seat in self if seat.free_until is None}
+        return {worker.pid for worker in self if worker.free_until is None}
 
     @property
     def are_empty(self) -> bool:
-        return all(seat.free_until is not None for seat in self)
+        return all(worker.free_until is not None for worker in self)
 
 
-def _work(queue: Queue, ledger: Path, log: Path, crowd: tuple[int, int], parent: int) -> None:
+def _work(queue: Queue, ledger: Path, log: Path, group: tuple[int, int], parent: int) -> None:
     os.setsid()  # Ctrl-C at the terminal is for the chaos, which then ends this worker
     die_with_parent(parent)
     target = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -135,18 +135,18 @@ def _work(queue: Queue, ledger: Path, log: Path, crowd: tuple[int, int], parent:
     os.dup2(target, 2)
     supervisor = os.getpid()
 
-    def tell(event: ProcessEvent) -> None:
+    def on_event(event: ProcessEvent) -> None:
         note(ledger, "born", event.pid, os.getppid(), supervisor)
 
-    events.child_start.connect(tell)
-    # Until the supervisor has its own handlers: those that the fork has copied would note the signal for nobody.
+    events.child_start.connect(on_event)
+    # Until the supervisor has its own handlers: the copied ones would swallow the signal.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     set_up_logging("INFO", "text")
     try:
-        sys.exit(queue.work(channels=[CHANNEL], processes=crowd[0], concurrency=crowd[1]))
+        sys.exit(queue.work(channels=[CHANNEL], processes=group[0], concurrency=group[1]))
     except ServerUnavailable as error:
         logging.getLogger("taskq").error("%s", error)
         sys.exit(NO_SERVER)

@@ -10,7 +10,7 @@ import pytest
 
 from taskq import Queue
 from taskq.tools.chaos.app import CHANNEL
-from taskq.tools.chaos.seats import Seat
+from taskq.tools.chaos.workers import ManagedWorker
 from tests.support.wait import wait_until
 
 
@@ -23,18 +23,18 @@ def noted() -> Iterator[list[int]]:
     signal.signal(signal.SIGTERM, before)
 
 
-def _is_free(seat: Seat) -> bool:
-    assert seat.collect(0.0, has_worked=False) is None
-    return seat.free_until is not None
+def _is_free(worker: ManagedWorker) -> bool:
+    assert worker.collect(0.0, has_worked=False) is None
+    return worker.free_until is not None
 
 
 def test_who_is_told_to_end_while_it_starts_ends(url: str, prefix: str, tmp_path: Path, noted: list[int]) -> None:
     """Given a supervisor that was just forked, if it is told to end before it has its own signal handlers, then it ends."""
     queue = Queue(url, channels={CHANNEL: {"channel": prefix}})
-    seat = Seat(0, queue, tmp_path, 1)
+    worker = ManagedWorker(0, queue, tmp_path, 1)
     for _ in range(5):
-        seat.sit()
-        seat.stop()
-        wait_until(lambda: _is_free(seat), timeout=5)
+        worker.sit()
+        worker.stop()
+        wait_until(lambda: _is_free(worker), timeout=5)
     assert noted == []
     queue.close()

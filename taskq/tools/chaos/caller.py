@@ -19,20 +19,20 @@ from taskq.supervisor.processes.fork import die_with_parent, fork
 from taskq.tools.chaos.app import App
 from taskq.tools.chaos.ledger import FIRST_ASKED, note
 
-__all__ = ["Asker"]
+__all__ = ["Caller"]
 
 _THREADS = 4
 _PARTS = 8
 
 
-class Asker:
+class Caller:
     """The process as seen by who started it."""
 
     def __init__(self, apps: Sequence[App], ledger: Path, seed: int) -> None:
         self._process: Any = fork(_live, apps, ledger, seed, os.getpid())
 
     def stop(self) -> None:
-        """Let it push no more."""
+        """Stop pushing."""
         self._process.terminate()
 
     def join(self, seconds: float) -> int | None:
@@ -50,7 +50,7 @@ class Asker:
 def _live(apps: Sequence[App], ledger: Path, seed: int, parent: int) -> None:
     os.setsid()
     die_with_parent(parent)
-    log = os.open(ledger.with_name("asker.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    log = os.open(ledger.with_name("caller.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(log, 2)
     stopping = threading.Event()
 
@@ -89,7 +89,7 @@ class _Caller:
             try:
                 handle = job.push(self._ledger, number, self._random.uniform(0, 0.05), failures)
             except (PushError, PushOutcomeUnknown, ServerUnavailable):
-                continue  # the pushers see to it that this is told truly
+                continue  # the pushers record the outcome of a push
             note(self._ledger, "asked", number)
             note(self._ledger, "told", number, self._read(handle) if is_stream else self._wait(handle, number))
 
