@@ -31,7 +31,7 @@ def test_what_is_no_order_is_refused(wrong: Any) -> None:
     handle = cancelled.queue.handle("0" * 32)
     with pytest.raises(ArgumentsError, match=r"`by` must be a string|`kill` must be True or False"):
         handle.cancel(**wrong)
-    with pytest.raises(ArgumentsError, match="channel is the name of a channel, not 3"):
+    with pytest.raises(ArgumentsError, match="channel must be a string; got 3"):
         cancelled.queue.handle("0" * 32, channel=3)  # type: ignore[arg-type]
 
 

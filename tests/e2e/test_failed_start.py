@@ -13,12 +13,12 @@ from tests.e2e.conftest import StartWorker
 from tests.support.ledger import Ledger
 
 APPS = {
-    "missing": (None, "there is no module named 'the_app'"),
-    "no queue": ("x = 1", "the_app holds no Queue: write queue = taskq.Queue() in it"),
-    "several": ("import taskq\na = taskq.Queue()\nb = taskq.Queue()", "holds several queues: name one, the_app:a or the_app:b"),
+    "missing": (None, "no module named 'the_app'"),
+    "no queue": ("x = 1", "the_app has no Queue: add queue = taskq.Queue()"),
+    "several": ("import taskq\na = taskq.Queue()\nb = taskq.Queue()", "has several queues: choose one, the_app:a or the_app:b"),
     "syntax": ("this is no python", "importing the_app failed: SyntaxError"),
     "raises": ("raise RuntimeError('no database')", "importing the_app failed: RuntimeError: no database"),
-    "exits": ("import sys\nsys.exit(0)", "importing the_app called exit()"),
+    "exits": ("import sys\nsys.exit(0)", "importing the_app called sys.exit()"),
     "dies": ("import os\nos._exit(0)", "the process that imports the app died"),
     "needs": ("import no_such_package", "it imports 'no_such_package', which isn't installed"),
     "twice": (

@@ -78,7 +78,7 @@ def test_a_failed_run_begins_anew(start_worker: StartWorker) -> None:
     handle = yielding.fails_after.push(3)
     stream = handle.stream(timeout=10)
     assert [next(stream), next(stream), next(stream)] == ["1.0", "1.1", "1.2"]
-    with pytest.raises(StreamRestarted, match="runs again"):
+    with pytest.raises(StreamRestarted, match="restarted"):
         next(stream)
     assert list(stream) == ["2.0", "2.1", "2.2"]
     assert list(handle.stream()) == ["2.0", "2.1", "2.2"]
@@ -154,7 +154,7 @@ def test_reading_what_has_no_parts(start_worker: StartWorker) -> None:
     handle = yielding.plain.push()
     with pytest.raises(NoResult, match="not a generator"):
         handle.stream()
-    with pytest.raises(NoResult, match="isn't kept"):
+    with pytest.raises(NoResult, match="is not stored"):
         yielding.count.options(result_ttl=0).push(1).stream()
     with pytest.raises(NoResult, match="no message or result with the id"):
         list(yielding.queue.handle("0" * 32).stream())
@@ -258,7 +258,7 @@ def test_nobody_reads_on_when_all_is_lost(start_worker: StartWorker, server: Ser
 
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_a_lost_stream_is_yielded_anew(start_worker: StartWorker, server: ServerProcess, ledger: Ledger, concurrency: int) -> None:
-    """Given a generator in its only attempt, when the server loses everything, then it runs again, uncounted, and all parts are there."""
+    """Given a generator in its only attempt, when the server loses everything, then it restarts without using an attempt, and all items are there."""
     start_worker("yielding", settings={"concurrency": concurrency})
     handle = yielding.count.options(max_attempts=1).push(50, 0.02)
     ledger.wait_for("yielded", 3)

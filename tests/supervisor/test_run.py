@@ -53,7 +53,7 @@ def test_another_thread_can_not_run_a_worker() -> None:
 
 def test_an_app_that_is_not_there() -> None:
     """Given the name of an app that doesn't exist, then the error comes out here, with the import's traceback as a note."""
-    with pytest.raises(AppError, match="there is no module named 'no_such_app'") as caught:
+    with pytest.raises(AppError, match="no module named 'no_such_app'") as caught:
         run_worker("no_such_app", options())
     assert "Traceback" in caught.value.__notes__[0]
 
