@@ -258,7 +258,7 @@ def test_nobody_reads_on_when_all_is_lost(start_worker: StartWorker, server: Ser
 
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_a_lost_stream_is_yielded_anew(start_worker: StartWorker, server: ServerProcess, ledger: Ledger, concurrency: int) -> None:
-    """Given a generator in its only attempt, when the server loses everything, then it restarts without using an attempt, and all items are there."""
+    """Given a generator in its only attempt, when the server loses everything, then it restarts (no attempt used) and yields all items."""
     start_worker("yielding", settings={"concurrency": concurrency})
     handle = yielding.count.options(max_attempts=1).push(50, 0.02)
     ledger.wait_for("yielded", 3)
