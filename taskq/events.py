@@ -101,9 +101,9 @@ class Signal(blinker.Signal):
 
 before = Signal("A job is about to run. Emitted in the worker process, with a JobEvent.")
 after = Signal("A job succeeded, or was dropped or requeued. Emitted in the worker process, with a JobEvent.")
-retry = Signal("An attempt failed, and the job will be retried. Emitted in the worker process, with a JobEvent.")
-failed = Signal("A job failed permanently. Emitted in the worker process, with a JobEvent.")
-timeout = Signal("A run was stopped at its handle_timeout. Emitted in the worker process, with a JobEvent.")
+retry = Signal("An attempt failed, and the job will be retried in `event.delay` seconds. Emitted in the worker process, with a JobEvent.")
+failed = Signal("A job failed permanently: its message moves to `failed` or `timeout`. Emitted in the worker process, with a JobEvent.")
+timeout = Signal("A run was stopped at its handle_timeout; `retry` or `failed` follows. Emitted in the worker process, with a JobEvent.")
 queue_length = Signal(
     "The message counts of a channel, every 500 messages or 10 seconds. Emitted in the worker's listener process, with a QueueLength."
 )
