@@ -1,7 +1,6 @@
-"""A channel's words: its states, the moves between them, and the name of every key.
+"""States of a message, the moves between them, and all Redis key names.
 
-Everything that says where a message can be lives in this file. The drawing in the docs and the tests of the driver are made
-from `MOVES`; no other file spells a key.
+The drawing in the docs and the tests of the driver are made from `MOVES`. No other file builds the name of a key.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ __all__ = ["MOVES", "STATES", "Keys", "Move", "Outcome", "State", "check_channel
 
 
 class State(str, Enum):
-    """Where a message is. It is always in exactly one of these."""
+    """State of a message. A stored message is always in exactly one state."""
 
     WAITING = "waiting"
     RESERVED = "reserved"
@@ -30,7 +29,7 @@ STATES = tuple(State)
 
 
 class Outcome(str, Enum):
-    """What a job may return to say what happens to its message."""
+    """Return values that decide what happens to a job's message."""
 
     ACK = "ack"
     RETRY = "retry"
@@ -39,7 +38,7 @@ class Outcome(str, Enum):
 
 
 class Move(NamedTuple):
-    """One way from state to state. `None` is outside: not stored yet, or no more."""
+    """A state transition. None means not stored: before the push or after the message is settled."""
 
     name: str
     sources: tuple[State | None, ...]
@@ -50,7 +49,7 @@ class Move(NamedTuple):
 _WAITING, _RESERVED, _DELAYED = State.WAITING, State.RESERVED, State.DELAYED
 _FAILED, _TIMEOUT, _PARKED = State.FAILED, State.TIMEOUT, State.PARKED
 
-#: Every move there is. Each is one atomic script or one atomic command.
+#: All moves. Each is one atomic script or one atomic command.
 MOVES = (
     Move("push", (None,), (_WAITING, _DELAYED), "application"),
     Move("promote", (_DELAYED,), (_WAITING,), "supervisor"),
@@ -77,7 +76,7 @@ def check_channel_name(name: object) -> str:
     """Return `name` if it can name a channel or a key prefix.
 
     Raises:
-        ConfigError: it is no text of 1 to 64 letters, digits, `_`, `-` and `.`, beginning with a letter or digit.
+        ConfigError: `name` is not a text of 1 to 64 letters, digits, `_`, `-` and `.` that begins with a letter or digit.
     """
     if isinstance(name, str) and _NAME.fullmatch(name):
         return name
@@ -85,7 +84,7 @@ def check_channel_name(name: object) -> str:
 
 
 class Keys:
-    """The keys of one channel. They share a hash tag, so a channel lives in one Cluster slot."""
+    """The keys of one channel. They share a hash tag, so a channel is in one Cluster slot."""
 
     __slots__ = ("cancels", "delayed", "failed", "nothing", "parked", "prefix", "tag", "timeout", "waiting", "wake", "workers")
 
@@ -100,50 +99,50 @@ class Keys:
         self.parked = f"{tag}:parked"
         self.workers = f"{tag}:workers"
         self.wake = f"{tag}:wake"
-        #: Orders to cancel what runs, by the ids of the messages.
+        #: Cancel requests for running jobs, by message id.
         self.cancels = f"{tag}:cancels"
-        #: Never exists. A script whose first write deletes it may write on when the server is at `maxmemory`.
+        #: Never exists. A script whose first write deletes this key may continue to write at `maxmemory`.
         self.nothing = f"{tag}:nothing"
 
     def kinds(self) -> dict[str, str]:
-        """The type of each key that is one for all."""
+        """Return the type of each key that all workers share."""
         lists, sets = (self.waiting, self.wake), (self.delayed, self.failed, self.timeout, self.parked, self.workers)
         return dict.fromkeys(lists, "list") | dict.fromkeys(sets, "zset") | {self.cancels: "hash"}
 
     def reserved(self, worker: str) -> str:
-        """The list of what one worker has taken and not settled."""
+        """Return the key of the list of messages that one worker process has reserved and not settled."""
         return f"{self.tag}:reserved:{worker}"
 
     def worker(self, worker: str) -> str:
-        """The short-lived hash that tells what one worker is doing."""
+        """Return the key of the short-lived hash with the activity of one worker process."""
         return f"{self.tag}:worker:{worker}"
 
     def once(self, message_id: str) -> str:
-        """The short-lived marker of a push that may be repeated."""
+        """Return the idempotency key of a push that is safe to repeat."""
         return f"{self.tag}:once:{message_id}"
 
     def result(self, message_id: str) -> str:
-        """The list whose only element tells how one message ended."""
+        """Return the key of the list whose only element is the result of one message."""
         return f"{self.tag}:result:{message_id}"
 
     def parts(self, message_id: str) -> str:
-        """The stream of what one generator job has yielded."""
+        """Return the key of the stream with the items of one generator job."""
         return f"{self.tag}:parts:{message_id}"
 
     def reading(self, message_id: str) -> str:
-        """The hash that tells how far such a stream is written and read."""
+        """Return the key of the hash with the write and read positions of such a stream."""
         return f"{self.tag}:reading:{message_id}"
 
     def progress(self, message_id: str) -> str:
-        """How far one running job says that it is; ends by itself."""
+        """Return the key of the progress report of one running job."""
         return f"{self.tag}:progress:{message_id}"
 
     def calls(self, worker: str) -> str:
-        """The token that tells the supervisor of a worker that one of its jobs is cancelled."""
+        """Return the key of the token that wakes the supervisor of a worker for a cancel request."""
         return f"{self.tag}:calls:{worker.rpartition(':')[0]}"
 
     def of(self, state: State) -> str:
-        """The key of a state that has one key for all (every state but `reserved`)."""
+        """Return the key of a state that all workers share (every state except `reserved`)."""
         if state is State.RESERVED:
-            raise ValueError("each worker has a reserved list of its own: use reserved(worker)")
+            raise ValueError("each worker process has a separate reserved list: use reserved(worker)")
         return f"{self.tag}:{state.value}"

@@ -4,36 +4,36 @@
     ├── ConfigError                 a setting is unknown, of a wrong type, or out of bounds
     ├── AppError                    the app named on the command line can't be loaded
     ├── JobDefinitionError          a decorator was used in a way that can't work
-    ├── PushError                   a push was refused; nothing was stored
+    ├── PushError                   a push was rejected; nothing was stored
     │   ├── ArgumentsError          the arguments don't fit the job's signature (also a TypeError)
     │   ├── DelayError              the delay is negative, not finite, or too long (also a ValueError)
-    │   ├── SerializationError      an argument can't be turned into bytes
+    │   ├── SerializationError      an argument can't be serialized
     │   ├── MessageTooLarge         the message is over the size limit
     │   ├── UnknownJob              no job of that name is registered
     │   ├── UnknownChannel          no channel of that name is configured
     │   └── QueueFull               the server has no memory left (maxmemory)
-    ├── PushOutcomeUnknown          the connection broke, or replicas are silent: the push may or may not be stored (or may not last)
-    ├── MessageError                stored bytes that can't become a call
-    │   ├── MalformedMessage        the bytes are no message
+    ├── PushOutcomeUnknown          the connection broke, or replicas did not confirm: the push may or may not be stored
+    ├── MessageError                stored bytes can't be decoded to a call
+    │   ├── MalformedMessage        the bytes are not a valid message
     │   ├── UnsupportedVersion      the message was written by a newer taskq
     │   └── SignatureError          the signature is missing or wrong
-    ├── ResultError                 a result can't be had
-    │   ├── JobFailed               the job has failed for good
+    ├── ResultError                 a result isn't available
+    │   ├── JobFailed               the job failed permanently
     │   ├── ResultCancelled         the job was cancelled
-    │   ├── ResultTimeout           it isn't there yet (also a TimeoutError)
-    │   ├── StreamRestarted         the job began anew: parts come again
-    │   └── NoResult                there will be none: it isn't kept, has expired, or the message is gone
-    └── ServerError                 the server can't be used
-        ├── ServerUnavailable       it doesn't answer (may come back: worth retrying)
-        ├── ServerRefused           it answers no: password, permission, wrong type of key
+    │   ├── ResultTimeout           the result isn't available yet (also a TimeoutError)
+    │   ├── StreamRestarted         the job restarted; the stream starts over
+    │   └── NoResult                no result will arrive: not stored, expired, or the message no longer exists
+    └── ServerError                 the server is unusable
+        ├── ServerUnavailable       unreachable (worth retrying)
+        ├── ServerRefused           it rejects commands: password, permission, wrong type of key
         └── ServerTooOld            older than Redis 6.2
 
     JobControl (BaseException)      raised inside a job to decide its outcome
     ├── Retry  ├── Requeue  └── Drop
-    JobTimeout (BaseException)      raised inside a job when its time is over
-    JobCancelled (BaseException)    raised inside a job that somebody cancels
+    JobTimeout (BaseException)      raised inside a job at its time limit
+    JobCancelled (BaseException)    raised inside a job that is cancelled
 
-`JobControl`, `JobTimeout` and `JobCancelled` derive from BaseException so that a job's own `except Exception` can't swallow them.
+`JobControl`, `JobTimeout` and `JobCancelled` derive from BaseException so that an `except Exception` in a job doesn't catch them.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ __all__ = [
 class TaskqError(Exception):
     """The root of every error that taskq raises.
 
-    `stored` holds the handles of what was stored before the error, when many calls were pushed at once.
+    `stored` contains the handles of the messages that were stored before the error, if several calls were pushed at once.
     """
 
     stored: tuple[Any, ...] = ()
@@ -92,15 +92,15 @@ class ConfigError(TaskqError):
 
 
 class AppError(TaskqError):
-    """The app can't be loaded: it doesn't import, or holds no queue, or several."""
+    """The app can't be loaded: its import fails, or it has no queue or several."""
 
 
 class JobDefinitionError(TaskqError):
-    """A decorator was used in a way that can't work; raised at import, never at push."""
+    """A decorator is used incorrectly. Raised at import, never at push."""
 
 
 class PushError(TaskqError):
-    """A push was refused. Nothing was stored."""
+    """A push was rejected. Nothing was stored."""
 
 
 class ArgumentsError(PushError, TypeError):
@@ -112,7 +112,7 @@ class DelayError(PushError, ValueError):
 
 
 class SerializationError(PushError):
-    """An argument can't be turned into bytes by the chosen serializer."""
+    """The chosen serializer can't serialize an argument."""
 
 
 class MessageTooLarge(PushError):
@@ -124,19 +124,19 @@ class UnknownJob(PushError):
 
 
 class UnknownChannel(PushError):
-    """No channel of that name is written in the settings."""
+    """No channel of that name is configured."""
 
 
 class QueueFull(PushError):
-    """The server has reached its `maxmemory`: it stored nothing."""
+    """The server has reached its `maxmemory`. Nothing was stored."""
 
 
 class PushOutcomeUnknown(TaskqError):
-    """The connection broke while the server may already have stored the push, or fewer than `wait_replicas` have confirmed it.
+    """The connection broke during a push that may have been stored, or fewer than `wait_replicas` replicas confirmed it.
 
-    `handle` names the message: `handle.delete()` withdraws it if it did arrive. Of a batch `handles` names every message of
-    which this isn't known. With `options(once=True)` taskq itself repeats such a push for ten seconds, without storing it twice;
-    a second push() of the application is another message.
+    `handle` refers to the message: `handle.delete()` removes it if it was stored. For a batch, `handles` has one handle for each
+    message with an unknown outcome. With `options(once=True)`, taskq repeats such a push for ten seconds without storing it twice.
+    A second push() by the application creates another message.
     """
 
     def __init__(self, text: str, *handles: Any) -> None:
@@ -146,15 +146,15 @@ class PushOutcomeUnknown(TaskqError):
 
 
 class MessageError(TaskqError):
-    """Stored bytes that can't become a call. The worker sets them aside, untouched, with the reason."""
+    """Stored bytes can't be decoded to a call. The worker moves the message to failed, unchanged, with the reason."""
 
 
 class MalformedMessage(MessageError):
-    """The bytes are no message of any known form."""
+    """The bytes are not a valid message."""
 
 
 class UnsupportedVersion(MessageError):
-    """The message was written by a newer taskq than the one that reads it."""
+    """The message was written by a newer version of taskq."""
 
 
 class SignatureError(MessageError):
@@ -162,14 +162,14 @@ class SignatureError(MessageError):
 
 
 class ResultError(TaskqError):
-    """A result can't be had. The classes below say why."""
+    """A result isn't available. The subclasses give the reason."""
 
 
 class JobFailed(ResultError):
-    """The job whose result was asked for has failed for good.
+    """The job failed permanently, so it has no result.
 
-    What it raised is told as text only, and never made again here: `type` is the class's name ("ValueError"), `error` class and text,
-    `traceback` the worker's traceback (also shown below this error's own), `attempt` the last run.
+    The original exception is available as text only: `type` is the name of its class ("ValueError"), `error` its class and text,
+    `traceback` the worker's traceback (also shown below the traceback of this error), and `attempt` the number of the last attempt.
     """
 
     def __init__(self, error: str, traceback: str = "", attempt: int = 0) -> None:
@@ -186,7 +186,7 @@ class JobFailed(ResultError):
 
 
 class ResultCancelled(ResultError):
-    """The job whose result was asked for was cancelled. `by` says who did it."""
+    """The job was cancelled, so it has no result. `by` is the user or program that cancelled it."""
 
     def __init__(self, text: str, by: str = "") -> None:
         super().__init__(text)
@@ -194,28 +194,28 @@ class ResultCancelled(ResultError):
 
 
 class ResultTimeout(ResultError, TimeoutError):
-    """The result wasn't there in time. It may come later: asking again does no harm."""
+    """No result arrived within the timeout. The job may still finish: you can ask again."""
 
 
 class StreamRestarted(ResultError):
-    """The job whose parts are read runs again, from its start: what was read so far is void.
+    """The generator job restarted: discard the items read so far.
 
-    Going on with the same stream gives the parts of the new run.
+    Reading on from the same stream returns the items of the new run.
     """
 
 
 class NoResult(ResultError):
-    """There is no result, and there will be none: the job keeps none, it has expired, or the message is gone."""
+    """No result is available and none will arrive: the job doesn't store results, the result expired, or the message no longer exists."""
 
 
 class ServerError(TaskqError):
-    """The server can't be used."""
+    """The server is unusable. The subclasses give the reason."""
 
 
 class ServerUnavailable(ServerError):
-    """The server doesn't answer now; the same request may succeed later.
+    """The server is unreachable. The same request may succeed later.
 
-    `sent` is true when the request had left: the server may have carried it out although no answer came.
+    `sent` is True if the request was sent: the server may have executed it without a reply.
     """
 
     def __init__(self, text: str, *, sent: bool = False) -> None:
@@ -224,7 +224,7 @@ class ServerUnavailable(ServerError):
 
 
 class ServerRefused(ServerError):
-    """The server answers, and its answer is no: a password, a permission, or a key of another type."""
+    """The server rejects a command: a wrong password, a missing permission, or a key of another type."""
 
 
 class ServerTooOld(ServerError):
@@ -232,7 +232,7 @@ class ServerTooOld(ServerError):
 
 
 class JobControl(BaseException):
-    """The root of what a job raises to decide its own outcome."""
+    """The root of the exceptions that a job raises to decide its own outcome."""
 
 
 class Retry(JobControl):
@@ -245,7 +245,7 @@ class Retry(JobControl):
 
 
 class Requeue(JobControl):
-    """Run the job again after `delay` seconds without counting this run."""
+    """Run the job again after `delay` seconds. No attempt is used."""
 
     def __init__(self, reason: str = "", *, delay: float | timedelta = 0) -> None:
         super().__init__(reason)
@@ -254,7 +254,7 @@ class Requeue(JobControl):
 
 
 class Drop(JobControl):
-    """Forget the message: the job is neither done nor failed."""
+    """Remove the message. The job counts neither as done nor as failed."""
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
@@ -262,8 +262,8 @@ class Drop(JobControl):
 
 
 class JobCancelled(BaseException):
-    """Somebody has cancelled the job that runs. Raised inside the job, which may clean up and let it pass."""
+    """The running job was cancelled. Raised inside the job, which can clean up and then let it propagate."""
 
 
 class JobTimeout(BaseException):
-    """The job ran longer than its `handle_timeout`. Raised inside the job."""
+    """The job exceeded its `handle_timeout`. Raised inside the job."""
