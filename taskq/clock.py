@@ -1,7 +1,7 @@
-"""Time: the one place that reads a clock, and the one place that checks a delay.
+"""Clocks, and the validation of delays and timeouts. No other module reads a clock.
 
-Waiting is measured with `monotonic` (it never jumps). Due times are made by the server (`TIME` in the scripts), so a wrong
-clock on one machine delays nothing; only an absolute moment (`at=`) is read against the producer's own clock.
+Waits are measured with `monotonic` (it never jumps). The server computes due times (`TIME` in the scripts), so a wrong
+clock on one machine delays nothing. Only an absolute moment (`at=`) depends on the producer's clock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ monotonic = time.monotonic
 
 
 def now_ms() -> int:
-    """Milliseconds since the epoch, by this machine's clock."""
+    """Return the milliseconds since the epoch, by this machine's clock."""
     return time.time_ns() // 1_000_000
 
 
@@ -29,7 +29,7 @@ def seconds_of(delay: float | timedelta) -> float:
     """Return a delay in seconds.
 
     Raises:
-        DelayError: it is negative, not finite, not a number, or longer than ten years.
+        DelayError: the delay is negative, not finite, not a number, or longer than ten years.
     """
     if isinstance(delay, timedelta):
         seconds = delay.total_seconds()
@@ -39,11 +39,11 @@ def seconds_of(delay: float | timedelta) -> float:
         except OverflowError:
             raise DelayError("delay is longer than ten years") from None
     else:
-        raise DelayError(f"delay must be seconds (int or float) or a timedelta, not {type(delay).__name__}")
+        raise DelayError(f"delay must be seconds (int or float) or a timedelta; got {type(delay).__name__}")
     if not math.isfinite(seconds):
-        raise DelayError(f"delay must be a finite number of seconds, not {seconds}")
+        raise DelayError(f"delay must be a finite number of seconds; got {seconds}")
     if seconds < 0:
-        raise DelayError(f"delay must not be negative, got {seconds:g} s")
+        raise DelayError(f"delay must not be negative; got {seconds:g} s")
     if seconds > MAX_DELAY:
         raise DelayError(f"delay of {seconds:g} s is longer than ten years; is it in milliseconds? taskq takes seconds")
     return seconds
@@ -64,7 +64,7 @@ def moment_ms(at: datetime | float) -> int:
     A datetime without a time zone is local time, as everywhere in the standard library.
 
     Raises:
-        DelayError: it is no moment, or more than ten years ahead.
+        DelayError: `at` is not a moment, or is more than ten years ahead.
     """
     seconds = _seconds_since_epoch(at)
     if seconds - time.time() > MAX_DELAY:
@@ -76,7 +76,7 @@ def _seconds_since_epoch(at: datetime | float) -> float:
     if isinstance(at, datetime):
         try:
             return at.timestamp()
-        except (ValueError, OverflowError, OSError):  # its place in local time is beyond the years 1 to 9999
+        except (ValueError, OverflowError, OSError):  # in local time beyond the years 1 to 9999
             return 0.0 if at.year < 1970 else math.inf
     if isinstance(at, (int, float)) and not isinstance(at, bool):
         try:
@@ -85,22 +85,22 @@ def _seconds_since_epoch(at: datetime | float) -> float:
             return math.inf
         if math.isfinite(seconds):
             return seconds
-    raise DelayError(f"at must be a datetime or seconds since the epoch, not {at!r}")
+    raise DelayError(f"at must be a datetime or seconds since the epoch; got {at!r}")
 
 
-#: How long somebody waits: seconds, or None for as long as it takes.
+#: A timeout: seconds or a timedelta, or None for no limit.
 Timeout = float | timedelta | None
 
 
 def seconds_to_wait(timeout: object) -> float:
-    """Return for how long somebody waits who gives this timeout: seconds or a timedelta, or None for as long as it takes.
+    """Return a timeout in seconds. None means no limit.
 
     Raises:
-        ArgumentsError: it is no number of seconds. (With "not a number" the wait would never end.)
+        ArgumentsError: the timeout is not a number of seconds. (A wait with "not a number" would never end.)
     """
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     if seconds is None:
         return math.inf
     if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and seconds >= 0:
         return math.inf if seconds > MAX_DELAY else float(seconds)
-    raise ArgumentsError(f"timeout must be None or seconds from 0 on, not {timeout!r}")
+    raise ArgumentsError(f"timeout must be None or a non-negative number of seconds; got {timeout!r}")

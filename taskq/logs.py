@@ -1,4 +1,4 @@
-"""Logging of the command line: one line a record, as text for people or JSON for machines, on standard error."""
+"""Logging of the command line: one record per line, as text or JSON, on standard error."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
 class TextFormatter(logging.Formatter):
-    """Time, level, process, text. A traceback follows on lines of its own.
+    """Time, level, process, text. A traceback follows on separate lines.
 
-    Control characters are escaped: what a job's arguments and errors hold must not steer the terminal of who reads the log.
+    Control characters are escaped, so that the arguments and errors of a job can't control the terminal of a reader.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, process, message, and traceback where there is one."""
+    """One JSON object per line: time, level, logger, process, message, and the traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, object] = {
@@ -46,7 +46,7 @@ class JsonFormatter(logging.Formatter):
 def set_up_logging(level: str, form: str) -> None:
     """Send every record of that level and above to standard error.
 
-    Handlers that the application's import has set up are replaced: a worker's log is the worker's choice.
+    Handlers installed by the import of the application are replaced: the worker decides where its log goes.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())

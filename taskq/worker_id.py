@@ -1,6 +1,6 @@
-"""What a worker's id tells of it: whoever must give it up has nothing else left of it.
+"""Worker ids: their parts, and the traits of a worker that can be read from its id after it is lost.
 
-The id ends in a random part and the traits: `44ca1a0dt15` has a lease of 15 s, `44ca1a0dt15x8` also runs up to 8 jobs at once.
+An id ends in a random part and the traits: `44ca1a0dt15` has a lease of 15 s, and `44ca1a0dt15x8` also runs up to 8 jobs at once.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _TRAITS = re.compile(r"[0-9a-f]{8}(?:t(\d{1,9}(?:\.\d{1,9})?))?(?:x(\d+))?", re.
 
 
 def pack_traits(lease: float, concurrency: int) -> str:
-    """Return what stands behind the random part of an id."""
+    """Return the traits, which follow the random part of an id."""
     seconds = f"{lease:.3f}".rstrip("0").rstrip(".")
     return f"t{seconds}{f'x{concurrency}' if concurrency > 1 else ''}"
 
 
 def runs_several(worker: str) -> bool:
-    """True when the id is of a worker that runs several jobs at once: then not only the first of its messages may have been running."""
+    """Return True if the worker runs several jobs at once. Then more than the first of its messages may have been running."""
     found = _read(worker)
     return found is not None and found[2] is not None
 
 
 def lease_of(worker: str) -> float:
-    """Seconds of the worker's own lease; 0.0 when its id doesn't tell."""
+    """Return the lease of a worker in seconds, or 0.0 if its id has none."""
     found = _read(worker)
     return float(found[1]) if found is not None and found[1] else 0.0
 
@@ -40,14 +40,14 @@ def _read(worker: str) -> re.Match[str] | None:
 
 
 def machine_name() -> str:
-    """This host's name, as operators know it."""
+    """Return the name of this host, as operators know it."""
     return socket.gethostname()
 
 
 def machine_tag() -> str:
-    """Eight hex digits for this boot and this space of process ids; empty where the system doesn't tell them.
+    """Return eight hex digits for this boot and this PID namespace, or an empty text if the system doesn't provide them.
 
-    Containers share host names and reuse process ids, so neither alone says that a process is gone.
+    Containers share host names and reuse process ids, so neither alone proves that a process has exited.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
@@ -58,13 +58,13 @@ def machine_tag() -> str:
 
 
 def new_worker_id(host: str, tag: str, *, lease: float = 15.0, concurrency: int = 1) -> str:
-    """Return an id that no other worker ever has: host, machine, supervisor's process id, and a random part with the worker's traits."""
+    """Return a unique worker id: host, machine, process id of the supervisor, and a random part with the worker's traits."""
     plain = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in host)[:40]
     return f"{plain}:{tag or 'x'}:{os.getpid()}:{secrets.token_hex(4)}{pack_traits(lease, concurrency)}"
 
 
 def is_surely_dead(worker: str, tag: str) -> bool:
-    """True when the id names a supervisor of this machine that no longer runs."""
+    """Return True if the id contains a supervisor of this machine that no longer runs."""
     parts = worker.rsplit(":", 3)
     if len(parts) != 4 or not tag or parts[1] != tag or not parts[2].isdigit():
         return False
@@ -72,6 +72,6 @@ def is_surely_dead(worker: str, tag: str) -> bool:
         os.kill(int(parts[2]), 0)
     except ProcessLookupError:
         return True
-    except (PermissionError, OverflowError):  # others' process, or no process id at all
+    except (PermissionError, OverflowError):  # another user's process, or an invalid process id
         return False
     return False

@@ -45,7 +45,7 @@ def test_a_state_names_its_key() -> None:
     keys = Keys("queue")
     assert keys.of(State.WAITING) == keys.waiting == "{queue}:waiting"
     assert keys.of(State.PARKED) == keys.parked
-    with pytest.raises(ValueError, match="reserved list of its own"):
+    with pytest.raises(ValueError, match="separate reserved list"):
         keys.of(State.RESERVED)
 
 

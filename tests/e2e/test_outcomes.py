@@ -73,7 +73,7 @@ def test_a_wrong_delay_of_retry_is_a_failure_like_others(start_worker: StartWork
     ledger.wait_for("on_fail")
     assert worker.stop() == 0
     assert ledger.values("retries") == [1, 2, 3]
-    wrong, busy = "DelayError: delay must not be negative, got -1 s", "Retry: the other side is busy"
+    wrong, busy = "DelayError: delay must not be negative; got -1 s", "Retry: the other side is busy"
     assert [record.error for record in store.history(State.FAILED)] == [wrong, wrong, busy]
 
 

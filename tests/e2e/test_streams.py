@@ -182,9 +182,9 @@ def test_what_is_no_timeout_is_refused_at_the_call(timeout: Any) -> None:
     """Given a timeout that is no number of seconds, then asking for a stream or a result is an error at the call."""
     handle = yielding.count.push(1)
     for ask in (handle.result, handle.stream, handle.astream):
-        with pytest.raises(ArgumentsError, match="timeout must be None or seconds from 0 on"):
+        with pytest.raises(ArgumentsError, match="timeout must be None or a non-negative number of seconds"):
             ask(timeout=timeout)
-    with pytest.raises(ArgumentsError, match="timeout must be None or seconds from 0 on"):
+    with pytest.raises(ArgumentsError, match="timeout must be None or a non-negative number of seconds"):
         asyncio.run(handle.aresult(timeout))
 
 
