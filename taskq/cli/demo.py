@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from taskq.cli.demo_view import LineView, LiveView, summary
+from taskq.cli.demo_view import LineView, LiveView, opening, summary
 from taskq.cli.options import debug_option
 from taskq.cli.output import console, print_text
-from taskq.cli.words import count, size
 from taskq.config.urls import check_url
 from taskq.errors import TaskqError
 from taskq.tools.demo.files import Found, Selection, find_files, python_library
@@ -43,9 +42,7 @@ def command(folder: Path | None, processes: int | None, limit: int | None, url: 
     found = _find(selection._replace(limit=limit or 0))
     number = processes or max(2, processors())
     view = (LiveView if sys.stdout.isatty() else LineView)(selection.folder)
-    what = f"{count(len(found.files), 'file')} ({size(found.size)}) of {selection.folder}"
-    less = f", without {', '.join(sorted(selection.without))}" if selection.without else ""
-    print_text(f"Counting {what}{less}\non {number} {'process' if number == 1 else 'processes'}, one message per file.\n")
+    print_text(opening(selection, found, number))
     try:
         with scratch_place(url) as place, view:
             report = Run(place, found, number, view).play()

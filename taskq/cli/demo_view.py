@@ -1,4 +1,4 @@
-"""How `taskq demo` looks: live on a terminal, line by line elsewhere, and the summary at the end."""
+"""The output of `taskq demo`: live on a terminal, line by line elsewhere, with a summary at the end."""
 
 from __future__ import annotations
 
@@ -12,17 +12,26 @@ from taskq.cli.output import Column, console, print_text, table
 from taskq.cli.words import clean, count, size
 from taskq.clock import monotonic
 from taskq.tools.demo.app import RETRY_SECONDS
+from taskq.tools.demo.files import Found, Selection
 from taskq.tools.demo.run import Report, Scene
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
+    from rich.text import Text
 
-__all__ = ["LineView", "LiveView", "summary"]
+__all__ = ["LineView", "LiveView", "comparing", "note", "opening", "picture", "summary"]
 
 _LINE_EVERY = 1.0
 _PROCESSES_SHOWN = 8
 _PROCESSES = [Column("PROCESS", whole=True), Column("FILES", whole=True, right=True), Column("LAST COUNTED")]
+
+
+def opening(selection: Selection, found: Found, processes: int) -> str:
+    """Return the lines above all others: the files and the number of processes."""
+    files = f"{count(len(found.files), 'file')} ({size(found.size)}) of {selection.folder}"
+    less = f", without {', '.join(sorted(selection.without))}" if selection.without else ""
+    return f"Counting {files}{less}\non {_processes(processes)}, one message per file.\n"
 
 
 class LineView:
@@ -36,7 +45,7 @@ class LineView:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Nothing has to be put back."""
+        """There is nothing to clean up."""
 
     def show(self, scene: Scene) -> None:
         if monotonic() - self._printed_at < _LINE_EVERY:
@@ -71,18 +80,14 @@ class LiveView:
             self._live.stop()
 
     def show(self, scene: Scene) -> None:
-        self._started().update(_picture(scene, self._folder), refresh=True)
+        self._started().update(picture(scene, self._folder), refresh=True)
 
     def note(self, text: str, *, good: bool) -> None:
-        from rich.text import Text
-
-        self._console.print(Text(clean(text), style="green" if good else "yellow"))
+        self._console.print(note(text, good=good))
 
     def checking(self, done: int, total: int) -> None:
-        from rich.text import Text
-
         if done % 100 == 0:
-            self._started().update(Text(f"comparing with a direct count: {done:,} of {total:,} files"), refresh=True)
+            self._started().update(comparing(done, total), refresh=True)
 
     def _started(self) -> Live:
         # Starts late: its output must not appear between the lines before it.
@@ -94,7 +99,8 @@ class LiveView:
         return self._live
 
 
-def _picture(scene: Scene, folder: Path) -> Group:
+def picture(scene: Scene, folder: Path) -> Group:
+    """Return the states, the progress and the processes at one moment."""
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -116,29 +122,44 @@ def _picture(scene: Scene, folder: Path) -> Group:
     return Group(states, Text(""), line, Text(""), table(_PROCESSES, rows[:_PROCESSES_SHOWN]), *more)
 
 
+def note(text: str, *, good: bool) -> Text:
+    """Return a line that stays above the live view."""
+    from rich.text import Text
+
+    return Text(clean(text), style="green" if good else "yellow")
+
+
+def comparing(done: int, total: int) -> str:
+    """Return the progress of the direct count."""
+    return f"comparing with a direct count: {done:,} of {total:,} files"
+
+
 # ---- the summary
 
 
 def summary(report: Report, processes: int) -> str:
-    """Return the words at the end."""
+    """Return the text at the end."""
     tally, checked = report.tally, report.check
     rate = f"{len(tally.by_path) / report.seconds:,.0f} files/s" if report.seconds else "at once"
-    workers = f"{processes} process{'' if processes == 1 else 'es'}"
     lines = [
         "",
         f"files     {count(tally.counted, 'file')}, {report.delayed:,} of the messages delayed by 0.1 to 2 s{_skipped(report.skipped)}",
         f"content   {size(tally.bytes)}, {count(tally.lines, 'line')}, {count(tally.words, 'word')}",
-        f"time      {report.seconds:.1f} s with {workers}, {rate}, from the first push to the last result, delays included",
+        f"time      {report.seconds:.1f} s with {_processes(processes)}, {rate}, from first push to last result, delays included",
         f"failure   {_failure(report)}",
         f"check     {_checked(report)}",
         *(f"          {clean(problem, lines=True)}" for problem in checked.problems),
         "",
         "The demo's server and data are removed. Next:",
-        "  taskq init        write a settings file and a jobs module to begin with",
+        "  taskq init        create a settings file and a jobs module",
         "  taskq worker      run its jobs",
-        "  taskq --help      everything else",
+        "  taskq --help      list all commands",
     ]
     return "\n".join(lines)
+
+
+def _processes(number: int) -> str:
+    return f"{number} process{'' if number == 1 else 'es'}"
 
 
 def _skipped(skipped: Counter[str]) -> str:
@@ -147,14 +168,14 @@ def _skipped(skipped: Counter[str]) -> str:
 
 def _failure(report: Report) -> str:
     if not report.failures:
-        return "not as it should have been"
+        return "unexpected outcome"
     waits = " and ".join(f"{seconds:g}" for seconds in RETRY_SECONDS)
-    return f"write_report failed {report.failures} times (tried again after {waits} s), landed in failed, was reloaded, and succeeded"
+    return f"write_report failed {report.failures} times (retried after {waits} s), was reloaded, and succeeded"
 
 
 def _checked(report: Report) -> str:
     found = report.check
     if found.problems:
-        return "it doesn't add up:"
+        return "the numbers differ:"
     changed = f"; {count(found.changed, 'file')} changed meanwhile" if found.changed else ""
-    return f"every file was counted exactly once; {count(found.read_again, 'file')} read again directly: the same numbers{changed}"
+    return f"every file was counted exactly once; counting {count(found.read_again, 'file')} directly gives the same numbers{changed}"

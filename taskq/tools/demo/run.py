@@ -142,10 +142,10 @@ class Run:
             self._problems.append("the report should have failed permanently once. Worker log:\n" + self._worker.last_words())
             return 0
         entry = ours[0]
-        self._viewer.note(f"write_report failed {len(entry.history)} times and is in failed: {entry.error}", good=False)
+        self._viewer.note(f"write_report failed {len(entry.history)} times and moved to failed: {entry.error}", good=False)
         target.mkdir()
         moved = inspector.reload(CHANNEL, State.FAILED, message_id=entry.id)
-        self._viewer.note(f"The folder it needs is there now; {moved} message was reloaded (as by: taskq reload {CHANNEL})", good=True)
+        self._viewer.note(f"The missing folder exists now; {moved} message was reloaded (as with: taskq reload {CHANNEL})", good=True)
         self._watch()
         if self._written() != self._tally.sums() or self._look().total:
             self._problems.append("the reloaded report is wrong. Worker log:\n" + self._worker.last_words())
