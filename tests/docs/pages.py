@@ -12,8 +12,8 @@ How a block is written says how it is tested:
 | `toml` | read as `taskq.toml` (or as what its first line names) |
 | `sh`, `ini`, `yaml`, `dockerfile` | commands of taskq in it must exist, with their options |
 
-A page with the line `% walk` is a walk: its blocks are a story, done from top to bottom in one folder. In what is printed `...`
-stands for anything, and white space doesn't count; the word ID in a command stands for the last message's id that was printed.
+A page with the line `% walk` or `<!-- walk -->` is a walk: its blocks are run from top to bottom in one folder. In the expected output,
+`...` matches anything and white space is ignored. The word ID in a command is replaced by the id of the last message that was printed.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Page(NamedTuple):
 
     @property
     def is_walk(self) -> bool:
-        return "\n% walk\n" in self.text
+        return "\n% walk\n" in self.text or "\n<!-- walk -->\n" in self.text
 
     def blocks(self, *languages: str) -> list[Block]:
         """Return the code blocks, of these languages or all, in order."""
