@@ -1,14 +1,14 @@
-"""Settings: read once from arguments, the environment and a file, into frozen, typed structures.
+"""Settings: read once from the arguments, the environment and a file, into frozen, typed structures.
 
-    problem       the words of an error: the nearest valid name, a value as it was written
-    urls          checking a server's URL, and showing it without its password
-    values        from what was written (text, number, list) to a value: sizes, intervals, secrets
-    structures    what a setting is: its type, bounds, default and help text
-    fields        one table of the fields, from which values are checked and the reference is made
-    entries       one written value and where it came from; arguments and tables become entries
-    environment   the TASKQ_* variables become entries
-    files         finding and reading taskq.toml or pyproject.toml
-    loader        all of it in order of precedence
+    problem       parts of error messages: "did you mean", and a value as the user wrote it
+    urls          check a server's URL, and mask its password
+    values        read values (text, number, list): sizes, retry delays, secrets
+    structures    the settings: types, bounds, defaults and help texts
+    fields        a table of all settings, which checks values and generates the reference
+    entries       entries: one written value and its origin; made from arguments and TOML tables
+    environment   entries from the TASKQ_* variables
+    files         find and read taskq.toml or pyproject.toml
+    loader        merge the entries of all sources, in order of precedence
 
 Each of these imports only from those above it.
 """

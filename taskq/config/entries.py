@@ -1,4 +1,4 @@
-"""One written value and where it came from. A table (of a file, or the arguments of a call) becomes entries here."""
+"""Entries: one written value and its origin. The tables of a file and the arguments of `Queue(...)` become entries here."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Entry", "Source", "table_entries"]
 
 
 class Entry(NamedTuple):
-    """One value as it was written.
+    """One value as the user wrote it.
 
-    `path` is `("url",)`, `("channels", name, key)`, or `("channels", name)` for a channel that is written at all. `place` begins
-    an error, `origin` is what the settings remember. `text` says that the value is a text whatever its setting takes.
+    `path` is `("url",)`, `("channels", name, key)`, or `("channels", name)` for the channel itself. `place` begins an error
+    message; the settings store `origin`. `text` is True if the value is text, whatever type its setting takes.
     """
 
     path: tuple[str, ...]
@@ -28,18 +28,18 @@ class Entry(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A table to be read: how errors name it, what stands before its keys, and whether it is a file."""
+    """A table to read: its label in errors, the prefix of its keys, and a flag for files."""
 
     label: str
     prefix: str = ""
     is_file: bool = False
 
     def place(self, *path: str) -> str:
-        """Return where a key of this source is, as an error says it."""
+        """Return the place of a key in this source, for an error message."""
         return f"{self.label}: {self.prefix}{'.'.join(path)}"
 
     def top_keys(self) -> list[str]:
-        """Return the keys that may stand at the top."""
+        """Return the valid top-level keys."""
         only_elsewhere = ("secret", "directory") if self.is_file else ()
         return [key for key in top_fields() if key not in only_elsewhere] + ["channels"]
 
@@ -48,7 +48,7 @@ def table_entries(table: Mapping[str, object], source: Source) -> Iterator[Entry
     """Yield the entries of a whole table.
 
     Raises:
-        ConfigError: a key is unknown, or a value stands where a table belongs.
+        ConfigError: a key is unknown, or a table is expected and the value is not one.
     """
     valid = source.top_keys()
     for key, value in table.items():
@@ -73,7 +73,7 @@ def _channel_entries(name: str, value: object, source: Source) -> Iterator[Entry
         if key not in valid:
             where = source.place("channels", name, key)
             if key in source.top_keys():
-                raise ConfigError(f'{where}: "{key}" is no setting of a channel; it stands one table higher, as {source.prefix}{key}')
+                raise ConfigError(f'{where}: "{key}" is not a channel setting; set it at the top level, as {source.prefix}{key}')
             raise ConfigError(f'{where}: unknown key "{key}"; {did_you_mean(key, valid)}')
         yield Entry(("channels", name, key), setting, source.label, source.place("channels", name, key))
 
@@ -85,18 +85,18 @@ def _subtable(value: object, source: Source, path: str, expected: str) -> Mappin
 
 
 def _unknown_key(key: str, value: object, source: Source, valid: list[str]) -> str:
-    """Return the text of the error for a key that can't stand at the top of `source`."""
+    """Return the error message for an invalid top-level key."""
     place = source.place(key)
     if source.is_file and key in ("secret", "secrets"):
-        return f"{place}: a secret does not belong in a file, which is shared and stored; set the variable TASKQ_SECRET instead"
+        return f"{place}: secrets must not be in a file that is shared and stored; set the variable TASKQ_SECRET instead"
     if source.is_file and key == "directory":
-        return f"{place}: the directory is where this file is; it can be set only as an argument"
+        return f"{place}: the directory is that of this file; it can be set only as an argument"
     if source.is_file and key == "tool" and not source.prefix:
-        return f'{place}: in this file the keys stand without "tool.taskq", as in [channels.default]'
+        return f'{place}: this file needs no "tool.taskq": write [channels.default]'
     if isinstance(value, Mapping) and key == "channel":
         return f'{place}: unknown table "channel"; did you mean [{source.prefix}channels.{next(iter(value), "default")}]?'
     if key in channel_fields():
-        return f'{place}: "{key}" is the setting of a channel; write it below [{source.prefix}channels.default]'
+        return f'{place}: "{key}" is a channel setting; set it in [{source.prefix}channels.default]'
     if isinstance(value, Mapping) and not nearest(key, valid):
-        return f'{place}: unknown table "{key}"; for a channel write [{source.prefix}channels.{key}]'
+        return f'{place}: unknown table "{key}"; to define a channel, write [{source.prefix}channels.{key}]'
     return f'{place}: unknown key "{key}"; {did_you_mean(key, valid)}'

@@ -1,4 +1,4 @@
-"""The TASKQ_* variables. No other file reads the environment."""
+"""Entries from the TASKQ_* variables. No other file reads settings from the environment."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _PREFIX = "TASKQ_"
 _CHANNELS = "TASKQ_CHANNELS__"
 _SHAPE = "TASKQ_CHANNELS__<NAME>__<KEY>, as in TASKQ_CHANNELS__DEFAULT__PROCESSES"
 
-#: Variables that are no settings: the twins of options of the command line.
+#: Variables that are not settings: they set options of the command line.
 RESERVED = frozenset({"TASKQ_LOG_LEVEL", "TASKQ_LOG_FORMAT", "TASKQ_DEBUG"})
 
-# Kubernetes puts the addresses of a service named "taskq" or "taskq-..." into every container of its namespace.
+# Kubernetes sets these variables in every container of a namespace that has a service named "taskq" or "taskq-...".
 _SERVICE_LINK = r"TASKQ_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
 
 
 def environment_entries(environ: Mapping[str, str] | None, written: Iterable[str]) -> Iterator[Entry]:
-    """Yield the entries of the environment. `written` are the channels of the other sources, whose names it may mean.
+    """Yield the entries of the environment. `written` are the channels of the other sources, which variables may refer to.
 
     Raises:
-        ConfigError: a TASKQ_* variable is unknown, or names a channel or key that can't be.
+        ConfigError: a TASKQ_* variable is unknown, or contains an invalid channel or key.
     """
     variables = os.environ if environ is None else environ
     names = {"default", *written}
@@ -39,7 +39,7 @@ def environment_entries(environ: Mapping[str, str] | None, written: Iterable[str
             continue
         path = _path(variable, names)
         if path in seen:
-            raise ConfigError(f"environment: {seen[path]} and {variable} set the same; unset one of them")
+            raise ConfigError(f"environment: {seen[path]} and {variable} set the same setting; unset one")
         seen[path] = variable
         origin = f"{variable} (environment)"
         if len(path) == 3:
@@ -52,7 +52,7 @@ def _is_foreign(variable: str) -> bool:
 
 
 def _path(variable: str, written: set[str]) -> tuple[str, ...]:
-    """Return which setting a variable means."""
+    """Return the path of the setting that a variable sets."""
     if variable.startswith(_CHANNELS):
         return _channel_path(variable, written)
     valid = {f"{_PREFIX}{key.upper()}": key for key in top_fields() if key != "directory"}
@@ -60,9 +60,9 @@ def _path(variable: str, written: set[str]) -> tuple[str, ...]:
         return (valid[variable],)
     key = variable.removeprefix(_PREFIX).lower()
     if variable.startswith("TASKQ_CHANNEL"):
-        hint = f"a channel's settings are {_SHAPE}"
+        hint = f"the form of channel settings is {_SHAPE}"
     elif key in channel_fields():
-        hint = f"it is the setting of a channel; did you mean {_CHANNELS}DEFAULT__{key.upper()}?"
+        hint = f"it is a channel setting; did you mean {_CHANNELS}DEFAULT__{key.upper()}?"
     else:
         names = (name.removeprefix(_PREFIX) for name in (*valid, *RESERVED))
         hint = did_you_mean(variable.removeprefix(_PREFIX), names, prefix=_PREFIX)
@@ -72,7 +72,7 @@ def _path(variable: str, written: set[str]) -> tuple[str, ...]:
 def _channel_path(variable: str, written: set[str]) -> tuple[str, ...]:
     name, separator, key = variable.removeprefix(_CHANNELS).rpartition("__")
     if not separator or not name:
-        raise ConfigError(f"environment: unknown variable {variable}; a channel's settings are {_SHAPE}")
+        raise ConfigError(f"environment: unknown variable {variable}; the form of channel settings is {_SHAPE}")
     if key.lower() not in channel_fields():
         hint = did_you_mean(key, [known.upper() for known in channel_fields()])
         raise ConfigError(f'environment: {variable}: unknown key "{key}"; {hint}')
@@ -80,10 +80,10 @@ def _channel_path(variable: str, written: set[str]) -> tuple[str, ...]:
 
 
 def _channel_name(variable: str, name: str, written: set[str]) -> str:
-    """Return the written channel that a part of a variable means, or that part in lower case when none is meant."""
+    """Return the written channel that a part of a variable matches, or that part in lower case if it matches none."""
     meant = sorted(channel for channel in written if _folded(channel) == _folded(name))
     if len(meant) > 1:
-        raise ConfigError(f"environment: {variable} may mean any of the channels {', '.join(meant)}; set it in a file instead")
+        raise ConfigError(f"environment: {variable} matches several channels, {', '.join(meant)}; set it in a file instead")
     if meant:
         return meant[0]
     try:

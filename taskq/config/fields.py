@@ -1,4 +1,4 @@
-"""One table of the fields, made from the structures: values are checked with it, and the settings reference is made from it."""
+"""A table of all settings, made from the structures. It checks values, and the settings reference is generated from it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ __all__ = ["CHANNEL_SECTION", "Field", "FieldDoc", "channel_fields", "field_docs
 CHANNEL_SECTION = "channels.<name>"
 
 _COMPUTED = ("name", "channels", "origins")
-#: Defaults that a value can't say.
+#: Descriptions of defaults that are not fixed values.
 _DEFAULT_TEXTS = {
-    "app": "none: named on the command line",
-    "url": "an embedded server, when the extra `embedded` is installed; else redis://localhost:6379/0",
-    "secret": "none: messages are not signed",
-    "directory": "where the settings file is, or the working directory",
-    "channel": 'the name of the channel; for `default` it is "queue"',
+    "app": "none (given on the command line)",
+    "url": "the embedded server if the extra `embedded` is installed, otherwise redis://localhost:6379/0",
+    "secret": "none (messages are not signed)",
+    "directory": "the directory of the settings file, or the working directory without one",
+    "channel": 'the name of the channel ("queue" for `default`)',
     "failed_ttl": "2592000 (30 days)",
 }
 
 
 class Field(NamedTuple):
-    """One setting: the attribute that holds it, the key that sets it, and what it takes."""
+    """One setting: its attribute, its key, and the values that it takes."""
 
     attribute: str
     key: str
@@ -46,15 +46,15 @@ class Field(NamedTuple):
     kind: Kind | None
 
     def read(self, raw: object, *, text: bool, place: str) -> Any:
-        """Return the checked value of what was written at `place`; `text` says that it is an environment variable.
+        """Return the checked value of what was written at `place`. `text` is True for an environment variable.
 
         Raises:
-            ConfigError: it is not what the setting expects.
+            ConfigError: the value is not valid for the setting.
         """
         kind = self.kind or Kind("")
         try:
             if text and raw == "":
-                raise ValueError("it is set but empty")
+                raise ValueError("the variable is empty")
             reader = (text and kind.read_text) or kind.read
             value = reader(raw) if reader else raw
             return value if isinstance(value, Path) else msgspec.convert(value, self.type, strict=not text)
@@ -62,17 +62,17 @@ class Field(NamedTuple):
             reason = f"got {_safely(raw)}"
         except ValueError as error:
             reason = f"got {_safely(raw)}: {error}" if kind.public else str(error)
-        # Raised outside the handler: the cause would repeat the value.
+        # Raised outside the handler: the cause would repeat the value, which may be secret.
         raise ConfigError(f"{place}: expected {self.expects}; {reason}")
 
 
 def _safely(raw: object) -> str:
-    # A URL may stand at the wrong key, and its password with it.
+    # A URL may be set at the wrong key, with its password.
     return shown(mask_url(raw) if isinstance(raw, str) else raw)
 
 
 class FieldDoc(NamedTuple):
-    """One line of the settings reference. `section` is "" at the top, `variable` is "" where the environment has none."""
+    """One entry of the settings reference. `section` is "" for the top level, `variable` is "" without an environment variable."""
 
     section: str
     key: str
@@ -83,7 +83,7 @@ class FieldDoc(NamedTuple):
 
 
 def _flat(annotation: Any) -> tuple[Any, dict[str, Any], Kind | None]:
-    """Return the bare type of an annotation, the bounds and texts of its Metas, and its kind."""
+    """Return the bare type of an annotation, the bounds and descriptions of its Metas, and its kind."""
     facts: dict[str, Any] = {}
     kind: Kind | None = None
     while get_origin(annotation) is Annotated:
@@ -97,10 +97,10 @@ def _flat(annotation: Any) -> tuple[Any, dict[str, Any], Kind | None]:
 
 
 def _expectation(bare: Any, facts: Mapping[str, Any], kind: Kind | None) -> str:
-    """Return in words what a field takes."""
+    """Return a description of the values that a field takes."""
     if get_origin(bare) is Literal:
         return "one of " + ", ".join(f'"{choice}"' for choice in get_args(bare))
-    words = kind.words if kind else {int: "a whole number", str: "a text"}[bare]
+    words = kind.words if kind else {int: "an integer", str: "a string"}[bare]
     low, high = facts.get("ge"), facts.get("le")
     if low is None or (kind is SIZE and low == 0):
         return words
@@ -112,7 +112,7 @@ def _expectation(bare: Any, facts: Mapping[str, Any], kind: Kind | None) -> str:
 def _field(info: msgspec.structs.FieldInfo) -> Field:
     bare, facts, kind = _flat(info.type)
     key = "secret" if info.name == "secrets" else info.name
-    # `str | None`: only the absence of the setting is None, so None is no value that can be written.
+    # `str | None`: None means that the setting is absent, so it can't be written as a value.
     if get_origin(bare) in (Union, types.UnionType) and type(None) in get_args(bare):
         info_type, bare = str, str
     else:
@@ -127,13 +127,13 @@ def _table(structure: type[msgspec.Struct]) -> dict[str, Field]:
 
 @cache
 def top_fields() -> dict[str, Field]:
-    """The settings that belong to no channel, by key."""
+    """Return the top-level settings, by key."""
     return _table(Settings)
 
 
 @cache
 def channel_fields() -> dict[str, Field]:
-    """The settings of a channel, by key."""
+    """Return the settings of a channel, by key."""
     return _table(ChannelSettings)
 
 

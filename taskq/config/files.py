@@ -1,4 +1,4 @@
-"""Finding and reading the settings file: taskq.toml, or pyproject.toml with a [tool.taskq] table."""
+"""Find and read the settings file: taskq.toml, or pyproject.toml with a [tool.taskq] table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _POSITION = r"(?s)(?P<text>.*?) *\(at (?:line (?P<line>\d+), column (?P<column>\
 
 
 class SettingsFile(NamedTuple):
-    """A settings file that was read: its directory, its table, and how errors name it."""
+    """A settings file: its directory, its table, and its label in errors."""
 
     directory: Path
     table: dict[str, Any]
@@ -25,24 +25,26 @@ class SettingsFile(NamedTuple):
 
 
 def find_settings_file(start: Path, *, bare_name: bool = False) -> SettingsFile | None:
-    """Return the settings of the nearest directory that has any, from `start` upwards.
+    """Return the settings file of the nearest directory that has one, from `start` upwards.
 
-    A pyproject.toml without a [tool.taskq] table is passed over. With `bare_name` errors call a file in `start` by its name
-    alone; any other file is called by its whole path.
+    A pyproject.toml without a [tool.taskq] table is skipped. With `bare_name`, errors show only the name of a file in `start`;
+    for other files they show the whole path.
 
     Raises:
-        ConfigError: a file can't be read, is not valid TOML, or both files of one directory hold settings.
+        ConfigError: a file can't be read or is not valid TOML, or both files of one directory contain settings.
     """
     for directory in (start, *start.parents):
         bare = bare_name and directory == start
         if os.path.isdir(directory / "taskq.toml"):
-            raise ConfigError(f"{'taskq.toml' if bare else directory / 'taskq.toml'} is a folder, and must be a file: rename or remove it")
+            raise ConfigError(
+                f"{'taskq.toml' if bare else directory / 'taskq.toml'} must be a file, but is a directory: rename or remove it"
+            )
         own = _read(directory / "taskq.toml", bare=bare)
         project = _read_project(directory / "pyproject.toml", bare=bare)
         if own and project and own.table and project.table:
             raise ConfigError(
-                f"{own.source.label} and {project.source.label} both hold settings of taskq; "
-                "move all of them to one, and take the [tool.taskq] tables out of the other"
+                f"settings found in both {own.source.label} and {project.source.label}: "
+                "keep them in one file, and remove the [tool.taskq] tables from the other"
             )
         if own or project:
             return project if project and not (own and own.table) else own
@@ -50,7 +52,7 @@ def find_settings_file(start: Path, *, bare_name: bool = False) -> SettingsFile 
 
 
 def _read_project(path: Path, *, bare: bool) -> SettingsFile | None:
-    # Without the word there is no such table: other people's files are then not parsed, which is quicker and can't fail.
+    # Without the word there is no such table. Such a file is not parsed, which is faster and can't fail.
     file = _read(path, bare=bare, only_with="taskq")
     if file is None:
         return None
@@ -64,7 +66,7 @@ def _read_project(path: Path, *, bare: bool) -> SettingsFile | None:
 
 
 def _read(path: Path, *, bare: bool, only_with: str = "") -> SettingsFile | None:
-    # Path.is_file raises where a directory may not be searched; such a one has no settings for us.
+    # Path.is_file raises if the directory is not searchable; such a directory has no settings for taskq.
     if not os.path.isfile(path):
         return None
     label = path.name if bare else str(path)
@@ -73,21 +75,21 @@ def _read(path: Path, *, bare: bool, only_with: str = "") -> SettingsFile | None
     except OSError as error:
         raise ConfigError(f"{label} can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{label} is not UTF-8, as TOML must be") from None
+        raise ConfigError(f"{label} is not valid UTF-8, which TOML requires") from None
     if only_with not in text:
         return None
     return SettingsFile(path.parent, _parse(text, label), Source(label, is_file=True))
 
 
 def _parse(text: str, label: str) -> dict[str, Any]:
-    import tomllib  # only a project with a file needs it
+    import tomllib  # needed only for a project with a settings file
 
     try:
-        # As the newlines of a file opened as text; tomllib.load does the same.
+        # Normalize newlines as for a file opened as text; tomllib.load does the same.
         return tomllib.loads(text.replace("\r\n", "\n"))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         match = re.fullmatch(_POSITION, str(error))
         problem = match["text"] if match else str(error)
         line = match["line"] if match and match["line"] else text.rstrip().count("\n") + 1
         column = f" (column {match['column']})" if match and match["column"] else " (the file ends too early)"
-        raise ConfigError(f"{label}, line {line}: this is not valid TOML: {problem}{column}") from None
+        raise ConfigError(f"{label}, line {line}: invalid TOML: {problem}{column}") from None

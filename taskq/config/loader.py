@@ -1,4 +1,4 @@
-"""All sources in order of precedence: arguments, then the environment, then a file, then the defaults."""
+"""Load the settings from all sources, in order of precedence: arguments, environment, file, defaults."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def load_settings(
     start: Path | None = None,
     argument_name: str = "Queue(...) argument",
 ) -> Settings:
-    """Read, check and merge the settings of every source.
+    """Read, check and merge the settings of all sources.
 
-    Every source is checked whole, also where another one overrides it. An argument that is None counts as not given.
+    Each source is checked completely, even where another overrides it. An argument that is None is ignored.
 
     Args:
-        arguments: the same keys as in a file, and `secret` and `directory`.
-        environ: the environment variables; by default those of this process.
-        start: the directory from which upwards a settings file is looked for; by default the working directory.
-        argument_name: what errors and `origins` call the arguments.
+        arguments: the keys of a settings file, and `secret` and `directory`.
+        environ: the environment variables. Default: those of this process.
+        start: the directory in which the search for a settings file starts, going upwards. Default: the working directory.
+        argument_name: the label of the arguments in errors and `origins`.
 
     Raises:
-        ConfigError: a key is unknown, or a value is not what its setting takes. The text names the source and the key.
+        ConfigError: a key is unknown, or a value is invalid. The message names the source and the key.
     """
     here = _working_directory() if start is None else start.absolute()
     file = find_settings_file(here, bare_name=start is None)
@@ -51,11 +51,11 @@ def _working_directory() -> Path:
     try:
         return Path.cwd()
     except FileNotFoundError:
-        raise ConfigError("the working directory no longer exists; change to one that does") from None
+        raise ConfigError("the working directory no longer exists; change to an existing directory") from None
 
 
 def _build(entries: Iterable[Entry]) -> Settings:
-    """Make the settings from entries, of which a later one overrides an earlier one of the same path."""
+    """Build the settings from entries. A later entry overrides an earlier one with the same path."""
     top: dict[str, Any] = {}
     channels: dict[str, dict[str, Any]] = {"default": {}}
     origins: dict[str, str] = {}
@@ -79,13 +79,13 @@ def _field(path: tuple[str, ...]) -> Field:
 
 
 def _all_origins(channels: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
-    """Return the origin of every value there is, in the order of the structures."""
+    """Return the origin of every value, in the order of the structures."""
     paths = [*top_fields(), *(f"channels.{name}.{key}" for name in channels for key in channel_fields())]
     return {path: known.get(path, "default") for path in paths}
 
 
 def _check_prefixes(settings: Settings) -> None:
-    """Refuse two channels with the keys of one: each would run and settle the messages of the other."""
+    """Refuse two channels with the same key prefix: each would run and settle the messages of the other."""
     owners: dict[str, str] = {}
     for name, channel in settings.channels.items():
         other = owners.setdefault(channel.channel, name)

@@ -1,4 +1,4 @@
-"""The words of a settings error: the nearest valid name, and a value as it was written."""
+"""Parts of error messages: the nearest valid name, and a value as the user wrote it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _LONGEST_SHOWN = 60
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
-    """Return the candidate that `word` was most likely meant to be, or None when none is close."""
-    import difflib  # only a mistake needs it, and it takes longer to import than the rest of the package
+    """Return the candidate closest to `word`, or None if none is close."""
+    import difflib  # needed only for errors, and slower to import than the rest of the package
 
     by_folded = {candidate.casefold(): candidate for candidate in candidates}
     close = difflib.get_close_matches(word.casefold(), by_folded, n=1)
@@ -19,9 +19,9 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, candidates: Iterable[str], *, prefix: str = "") -> str:
-    """Return the end of an error text: the nearest candidate, or all of them when none is close.
+    """Return the end of an error message: the closest candidate, or all of them if none is close.
 
-    `prefix` is shown before each and not compared: it would make all of them look alike.
+    `prefix` is shown before each candidate but not compared, because it would make all of them similar.
     """
     names = sorted(candidates)
     close = nearest(word, names)
@@ -29,7 +29,7 @@ def did_you_mean(word: str, candidates: Iterable[str], *, prefix: str = "") -> s
 
 
 def shown(value: object) -> str:
-    """Return a value as a person would have written it in TOML, cut to a readable length."""
+    """Return a value as it is written in TOML, cut to a readable length."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What a setting is: its type, its bounds, its default, and the text that the settings reference prints."""
+"""The settings: their types, bounds and defaults, and the help texts of the settings reference."""
 
 from __future__ import annotations
 
@@ -31,46 +31,40 @@ class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The settings of one channel. Durations are in seconds, sizes in bytes."""
 
     name: str
-    driver: Annotated[str, DRIVER, Meta(description='What stores the messages: "redis", or a class that meets the driver contract.')] = (
-        "redis"
-    )
-    channel: Annotated[
-        str, PREFIX, Meta(description="The prefix of the channel's keys in Redis. No two channels may have the same one.")
-    ] = ""
+    driver: Annotated[
+        str, DRIVER, Meta(description='The driver that stores the messages: "redis", or a class that implements the driver contract.')
+    ] = "redis"
+    channel: Annotated[str, PREFIX, Meta(description="Prefix of the channel's keys in Redis. Each channel needs a different one.")] = ""
     retry_seconds: Annotated[
         Intervals,
-        Meta(
-            description="Seconds from a failed attempt to the next. A list gives them one by one, and its last is used for all that follow."
-        ),
+        Meta(description="Retry delay in seconds. A list gives one delay per attempt; its last value repeats."),
     ] = 5.0
-    processes: Annotated[Count, Meta(description="How many processes of one worker run the channel's jobs.")] = 1
+    processes: Annotated[Count, Meta(description="Number of processes of one worker that run the channel's jobs.")] = 1
     concurrency: Annotated[
-        int, Meta(ge=1, le=1000, description="Jobs at once in one process: coroutine jobs on one event loop, others in threads.")
+        int, Meta(ge=1, le=1000, description="Concurrent jobs per process: async jobs on one event loop, other jobs in threads.")
     ] = 1
-    handle_timeout: Annotated[Seconds, Meta(description="Seconds a job may run. 0: no limit.")] = 0.0
-    max_attempts: Annotated[int, Meta(ge=1, le=65535, description="How often a job is run, the first time included.")] = 3
-    max_messages: Annotated[int, Meta(ge=0, description="A process is replaced after this many jobs. 0: never.")] = 0
-    max_memory: Annotated[
-        int, SIZE, Meta(ge=0, description="A process is replaced when its resident memory is above this size. 0: never.")
-    ] = 0
-    stop_timeout: Annotated[Seconds, Meta(description="Seconds a running job gets to end when the worker is stopped.")] = 30.0
+    handle_timeout: Annotated[Seconds, Meta(description="Time limit of one run in seconds. 0: no limit.")] = 0.0
+    max_attempts: Annotated[int, Meta(ge=1, le=65535, description="Maximum number of attempts, including the first run.")] = 3
+    max_messages: Annotated[int, Meta(ge=0, description="Replace a process after this many jobs. 0: never.")] = 0
+    max_memory: Annotated[int, SIZE, Meta(ge=0, description="Replace a process when its resident memory exceeds this size. 0: never.")] = 0
+    stop_timeout: Annotated[Seconds, Meta(description="Seconds that running jobs get to finish when the worker shuts down.")] = 30.0
     lease: Annotated[
         float,
         SECONDS,
-        Meta(ge=1, le=MAX_DELAY, description="Seconds without a heartbeat after which a worker counts as dead."),
+        Meta(ge=1, le=MAX_DELAY, description="Seconds without a heartbeat after which a worker is declared lost."),
     ] = 15.0
     on_lost: Annotated[
         Literal["retry", "timeout"],
-        Meta(description='A job whose worker died: "retry" runs it again, "timeout" keeps it aside for a person to decide.'),
+        Meta(description='A message whose worker crashed: "retry" runs it again, "timeout" moves it to `timeout` for someone to decide.'),
     ] = "retry"
     max_crashes: Annotated[
-        int, Meta(ge=0, le=250, description="How often a job may crash its process and still be run again. One more: failed.")
+        int, Meta(ge=0, le=250, description="Number of crashes after which a message is still retried. One more moves it to `failed`.")
     ] = 3
-    # A Redis list holds no more than this, and a script would not keep a greater number exact.
+    # The maximum length of a Redis list; a script would not represent a greater number exactly.
     failed_limit: Annotated[
-        int, Meta(ge=1, le=2**32 - 1, description="How many messages `failed` and `timeout` keep, each. The oldest go first.")
+        int, Meta(ge=1, le=2**32 - 1, description="Maximum number of messages in `failed` and in `timeout`. The oldest are deleted first.")
     ] = 10_000
-    failed_ttl: Annotated[Seconds, Meta(description="Seconds that `failed` and `timeout` keep a message. 0: for ever.")] = _MONTH
+    failed_ttl: Annotated[Seconds, Meta(description="Seconds for which `failed` and `timeout` store a message. 0: no limit.")] = _MONTH
 
     def __post_init__(self) -> None:
         if not self.channel:
@@ -82,37 +76,38 @@ def _only_default() -> dict[str, ChannelSettings]:
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All settings of one queue, read and checked."""
+    """All settings of one queue, checked."""
 
     app: Annotated[
         str | None,
         APP,
-        Meta(description='What the worker loads. "shop.jobs:queue" names a queue, "shop.jobs" finds the one in the module.'),
+        Meta(description='The app that the worker loads: a queue ("shop.jobs:queue"), or a module with one queue ("shop.jobs").'),
     ] = None
     url: Annotated[
         str | None,
         URL,
-        Meta(description="The server. Also rediss://, unix://, redis+sentinel:// and redis+cluster://."),
+        Meta(description="URL of the server. Other schemes: rediss://, unix://, redis+sentinel:// and redis+cluster://."),
     ] = None
     secrets: Annotated[
         tuple[str, ...],
         SECRETS,
         Meta(
-            description="Signs every message; unsigned ones are refused. Of several the first signs and all are accepted. Never in a file."
+            description="Secret that signs every message; unsigned messages are rejected. If there are several, the first signs and all "
+            "are accepted. Not allowed in a file."
         ),
     ] = ()
     serializer: Annotated[
         Literal["pickle", "json", "msgpack"],
-        Meta(description="How arguments are written. json and msgpack carry data only and can't execute anything."),
+        Meta(description="Serializer of arguments and results. With json and msgpack, messages hold plain data and can't run code."),
     ] = "pickle"
-    max_message_size: Annotated[int, SIZE, Meta(ge=1, description="The largest message that can be pushed.")] = 64 * _MIB
+    max_message_size: Annotated[int, SIZE, Meta(ge=1, description="Maximum size of a message.")] = 64 * _MIB
     wait_replicas: Annotated[
         int,
-        Meta(ge=0, description="How many replicas must confirm a push before it returns. 0: the answer of the master is enough."),
+        Meta(ge=0, description="Number of replicas that must confirm a push before it returns. 0: only the primary must."),
     ] = 0
-    directory: Annotated[Path, DIRECTORY, Meta(description="Where the embedded server keeps its `.taskq` folder. Only as an argument.")] = (
-        msgspec.field(default_factory=Path.cwd)
-    )
+    directory: Annotated[
+        Path, DIRECTORY, Meta(description="Directory of the embedded server's `.taskq` folder. Can be set only as an argument.")
+    ] = msgspec.field(default_factory=Path.cwd)
     channels: Mapping[str, ChannelSettings] = msgspec.field(default_factory=_only_default)
     origins: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
 
@@ -122,22 +117,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         msgspec.structs.force_setattr(self, "origins", MappingProxyType(dict(self.origins)))
 
     def channel(self, name: str) -> ChannelSettings:
-        """Return the settings of a channel that is written, or of `default`.
+        """Return the settings of `default`, or of a channel that the settings define.
 
         Raises:
-            UnknownChannel: no channel of that name is written in the settings.
+            UnknownChannel: the settings don't define the channel.
         """
         settings = self.channels.get(name)
         if settings is not None:
             return settings
         hint = did_you_mean(name, self.channels)
-        raise UnknownChannel(f'no channel "{name}" in the settings; {hint} (a new one is written in the settings, as [channels.{name}])')
+        raise UnknownChannel(f'unknown channel "{name}" in the settings; {hint} (define a new channel as [channels.{name}])')
 
     def channel_or_default(self, name: str) -> ChannelSettings:
-        """Return the settings of a channel; one that is not written has its defaults, with its name as key prefix.
+        """Return the settings of a channel. If the settings don't define it: the defaults, with its name as key prefix.
 
         Raises:
-            ConfigError: the text can't name a channel, or a written channel uses it as key prefix.
+            ConfigError: the name is not valid for a channel, or another channel uses it as key prefix.
         """
         if name in self.channels:
             return self.channels[name]
@@ -151,7 +146,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return ChannelSettings(name=name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A mapping proxy can't be pickled, and child processes may be handed their settings.
+        # A mapping proxy can't be pickled, and settings may be passed to child processes.
         fields = msgspec.structs.asdict(self)
         return _restore, ({**fields, "channels": dict(self.channels), "origins": dict(self.origins)},)
 
@@ -165,7 +160,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         )
 
     def __rich_repr__(self) -> Any:
-        # rich prints the fields of a structure by itself, in tracebacks too: there as well no secret may show.
+        # By default rich prints the fields of a structure, even in tracebacks, and would show secrets.
         yield repr(self)
 
 

@@ -1,7 +1,7 @@
-"""A server's URL: checked when it is read, and shown without its password.
+"""Check a server's URL, and mask its password.
 
-A password that holds `@`, `/`, `?` or `#` and was not percent-encoded moves every border in the URL. So the masking trusts
-nothing that it can't place: what may be part of a password is hidden, at the price of hiding a little too much.
+A password that contains `@`, `/`, `?` or `#` without percent-encoding moves every border in the URL. So the masking hides every
+part that may belong to a password, even if that hides a little too much.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
 _HOST = re.compile(r"(?P<host>\[[\w:.%]+\]|[^:\[\]]*)(?::(?P<port>.*))?", re.DOTALL)
 _EXAMPLE = "redis://localhost:6379/0"
 _EXAMPLES = {"unix": "unix:///run/redis.sock", "sentinel": "{}://host:26379/mymaster/0", "cluster": "{}://host:6379"}
-#: What may stand behind the "?". redis-py knows more, which would change how taskq and the server understand each other.
+#: Valid query options. redis-py has more, which would change the protocol between taskq and the server.
 _OPTIONS = ("client_name", "db", "password", "socket_connect_timeout", "socket_keepalive", "socket_read_size", "socket_timeout", "username")
 _SSL_OPTIONS = (
     *("ssl_ca_certs", "ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_ciphers"),
     *("ssl_exclude_verify_flags", "ssl_include_verify_flags", "ssl_keyfile", "ssl_min_version", "ssl_password", "ssl_validate_ocsp"),
 )
 _SENTINEL_OPTIONS = ("sentinel_password", "sentinel_username")
-_ENCODE = "in a user name or password, write '@', '/', '?', '#' and ',' percent-encoded (%40, %2F, %3F, %23, %2C)"
+_ENCODE = "percent-encode '@', '/', '?', '#' and ',' in a user name or password (%40, %2F, %3F, %23, %2C)"
 
 
 class _Parts(NamedTuple):
-    """A URL cut at its borders, nothing decoded. `user` is None when there is no `@` before the hosts."""
+    """A URL split into its parts, not decoded. `user` is None without an `@` before the hosts."""
 
     scheme: str
     user: str | None
@@ -58,16 +58,16 @@ def _items(query: str) -> list[tuple[str, str, str]]:
 
 
 def _is_unplaceable(parts: _Parts) -> bool:
-    """Tell whether an `@` stands where only an unencoded password could have put it."""
+    """Return True if an `@` is in a place where only an unencoded password could have put it."""
     if "@" in parts.path and (parts.hosts or parts.user is not None):
         return True
     return any("@" in key or ("@" in value and not _SECRET_KEY.search(key)) for key, _, value in _items(parts.query or ""))
 
 
 def mask_url(url: str) -> str:
-    """Return `url` with every password in it replaced by `***`.
+    """Return `url` with every password replaced by `***`.
 
-    A text that can't be parsed is hidden as a whole when it contains an `@`.
+    A text that can't be parsed is hidden completely if it contains an `@`.
     """
     parts = _split(url)
     if parts is None:
@@ -77,7 +77,7 @@ def mask_url(url: str) -> str:
     user = ""
     if parts.user is not None:
         name, colon, _ = parts.user.partition(":")
-        # Without a colon it is a user name to Redis, but most often a password whose colon was forgotten.
+        # Without a colon it is a user name to Redis, but usually a password whose colon was forgotten.
         user = f"{name}:***@" if colon else "***@"
     hosts = ",".join(map(_mask_host, parts.hosts.split(",")))
     query = "" if parts.query is None else "?" + "&".join(_mask_item(*item) for item in _items(parts.query))
@@ -85,7 +85,7 @@ def mask_url(url: str) -> str:
 
 
 def _mask_host(host: str) -> str:
-    # In "redis://:password" the "@host" was forgotten: a port that is no number is hidden.
+    # In "redis://:password" the "@host" was forgotten: a port that is not a number is hidden.
     match = _HOST.fullmatch(host)
     if match is None:
         return "***"
@@ -99,31 +99,31 @@ def _mask_item(key: str, equals: str, value: str) -> str:
 
 
 def check_url(url: str) -> str:
-    """Return a server's URL, without the white space around it, if it can be used to connect.
+    """Return a server's URL without surrounding white space, if it is valid.
 
     Raises:
-        ConfigError: it doesn't parse, or its scheme is none of taskq's. The text never holds a password.
+        ConfigError: the URL doesn't parse, or its scheme is not supported. The message never contains a password.
     """
     url = url.strip()
     problem = _problem(url)
     if problem:
-        raise ConfigError(f"{mask_url(url)!r} is no server URL: {problem}")
+        raise ConfigError(f"invalid server URL {mask_url(url)!r}: {problem}")
     return url
 
 
 def _problem(url: str) -> str | None:
-    """Return what is wrong with a URL, or None."""
+    """Return the problem of a URL, or None if it is valid."""
     if not url:
-        return f"it is empty; write one such as {_EXAMPLE}"
+        return f"it is empty. Example: {_EXAMPLE}"
     parts = _split(url)
     if parts is None:
-        return f"it has no scheme; write one such as {_EXAMPLE}"
+        return f"the scheme is missing. Example: {_EXAMPLE}"
     if not url.isprintable() or " " in url:
-        return "it holds white space or control characters"
+        return "it contains white space or control characters"
     if parts.scheme not in SCHEMES:
         return _scheme_problem(parts.scheme)
     if _is_unplaceable(parts) or "#" in url or parts.user == "":
-        return f"its user name or password can't be told from the address; {_ENCODE}"
+        return f"the user name or password can't be separated from the address; {_ENCODE}"
     query_problem = _query_problem(parts.scheme, parts.query)
     if query_problem:
         return query_problem
@@ -144,13 +144,13 @@ def _query_problem(scheme: str, query: str | None) -> str | None:
     known = _OPTIONS + (_SSL_OPTIONS if scheme.startswith("rediss") else ()) + (_SENTINEL_OPTIONS if scheme.endswith("sentinel") else ())
     for key, equals, value in _items(query or ""):
         if key and not equals:
-            return "after the '?' every option must be written name=value"
+            return "each option after the '?' must have the form name=value"
         if key and key not in known:
             if key in _SSL_OPTIONS:
-                return f"the option {key} is one of TLS, whose URLs begin with rediss"
+                return f"the option {key} needs TLS: use a URL that begins with rediss"
             return f"unknown option {key!r}; {did_you_mean(key, known)}"
         if key == "db" and scheme.endswith("cluster") and value != "0":
-            return "a Cluster has only the database 0: leave it out"
+            return "a Redis Cluster has only database 0: remove the option"
         if key == "db" and not _is_number(value):
             return "the database after db= must be a number such as 0"
     return None
@@ -158,22 +158,22 @@ def _query_problem(scheme: str, query: str | None) -> str | None:
 
 def _unix_problem(parts: _Parts) -> str | None:
     if parts.hosts:
-        return "the path of the socket needs three slashes, as in unix:///run/redis.sock"
+        return "a socket path needs three slashes. Example: unix:///run/redis.sock"
     if parts.path in ("", "/"):
-        return "it names no socket; write a path, as in unix:///run/redis.sock"
+        return "the path of the socket is missing. Example: unix:///run/redis.sock"
     return None
 
 
 def _hosts_problem(parts: _Parts) -> str | None:
     scheme, hosts = parts.scheme, parts.hosts.split(",")
     if len(hosts) > 1 and "+" not in scheme:
-        return f"only {scheme}+sentinel:// and {scheme}+cluster:// take several hosts"
+        return f"only {scheme}+sentinel:// and {scheme}+cluster:// accept several hosts"
     for host in hosts:
         match = _HOST.fullmatch(host)
         if match is None or ":" in (match["port"] or ""):
-            return f"a host or port doesn't parse; an IPv6 address stands in brackets, as in {scheme}://[::1]:6379"
+            return f"a host or port doesn't parse. Write an IPv6 address in brackets: {scheme}://[::1]:6379"
         if not match["host"]:
-            return f"a host is missing; write one such as {_example(scheme)}"
+            return f"a host is missing. Example: {_example(scheme)}"
         port = match["port"]
         if port is not None and not (_is_number(port) and 1 <= int(port) <= 65535):
             return "a port must be a number from 1 to 65535"
@@ -184,14 +184,14 @@ def _path_problem(parts: _Parts) -> str | None:
     path = parts.path.strip("/").split("/")
     if parts.scheme.endswith("+sentinel"):
         if not path[0] or _is_number(path[0]):
-            return f"the name of the master is missing after the hosts; write it as in {parts.scheme}://host:26379/mymaster/0"
+            return f"the master name is missing after the hosts. Example: {parts.scheme}://host:26379/mymaster/0"
         path = path[1:] or [""]
     if parts.scheme.endswith("+cluster"):
-        return None if path in ([""], ["0"]) else f"a Cluster has only the database 0; write it as in {_example(parts.scheme)}"
+        return None if path in ([""], ["0"]) else f"a Redis Cluster has only database 0. Example: {_example(parts.scheme)}"
     if len(path) > 1:
-        return f"it has more after the hosts than a database number; write it as in {_example(parts.scheme)}"
+        return f"only a database number may follow the host. Example: {_example(parts.scheme)}"
     if path[0] and not _is_number(path[0]):
-        return f"the database must be a number, as the 0 in {_example(parts.scheme)}"
+        return f"the database must be a number, such as 0 in {_example(parts.scheme)}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""From what was written (a text, a number, a list) to a value. Each reader raises ValueError with the reason."""
+"""Read values as the user wrote them (text, number, list). Each reader raises ValueError with the reason."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SIZE = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)"
 
 
 class Kind(NamedTuple):
-    """How a value of one kind is described and read.
+    """A kind of value: its description, and the functions that read it.
 
-    `read` gets what was written, `read_text` what an environment variable holds. Without them the value is checked by its
-    type alone. The text of a kind that is not `public` is never shown in an error.
+    `read` takes the value as written, `read_text` the text of an environment variable. Without them, only the type of the value
+    is checked. A value of a kind that is not `public` is never shown in an error.
     """
 
     words: str
@@ -38,7 +38,7 @@ def _read_size(raw: object) -> object:
         return raw
     match = re.fullmatch(_SIZE, raw.strip())
     if match is None:
-        raise ValueError("it is no size")
+        raise ValueError("not a size")
     number, unit = match[1], match[2].lower()
     if not unit:
         return int(number) if number.isdigit() else float(number)
@@ -48,7 +48,7 @@ def _read_size(raw: object) -> object:
 
 
 def size_text(size: int) -> str:
-    """Return a number of bytes in its largest whole binary unit, such as "64MiB"."""
+    """Return a number of bytes in the largest binary unit that divides it, such as "64MiB"."""
     for unit in ("TiB", "GiB", "MiB", "KiB"):
         if size and size % _UNITS[unit.lower()] == 0:
             return f"{size // _UNITS[unit.lower()]}{unit}"
@@ -63,7 +63,7 @@ def _read_intervals(raw: object) -> object:
             return msgspec.json.decode(text)
         return [float(part) for part in text.split(",")] if "," in text else float(text)
     except (ValueError, msgspec.DecodeError):
-        raise ValueError("it doesn't parse") from None
+        raise ValueError("not a number or a list of numbers") from None
 
 
 def _read_prefix(raw: object) -> object:
@@ -71,7 +71,7 @@ def _read_prefix(raw: object) -> object:
         try:
             check_channel_name(raw)
         except ConfigError:
-            raise ValueError("it can't be a key prefix") from None
+            raise ValueError("not a valid key prefix") from None
     return raw
 
 
@@ -79,13 +79,18 @@ def _is_dotted(text: str) -> bool:
     return all(part.isidentifier() for part in text.split("."))
 
 
+def _module_of(path: str) -> str:
+    """Return the name of the module in a file, as an import from the working directory."""
+    return Path(path).stem if path.startswith("/") else path.removeprefix("./").removesuffix(".py").replace("/", ".")
+
+
 def _read_app(raw: object) -> object:
     if isinstance(raw, str):
         module, colon, name = raw.partition(":")
         if module.endswith(".py") or "/" in module:
-            raise ValueError("this is the path of a file; write the module as in an import")
+            raise ValueError(f"that is a file path; give the module name instead: {_module_of(module)}")
         if not _is_dotted(module) or (colon and not _is_dotted(name)):
-            raise ValueError("it names no module")
+            raise ValueError("not a module name")
     return raw
 
 
@@ -93,13 +98,13 @@ def _read_driver(raw: object) -> object:
     if isinstance(raw, str) and raw != "redis":
         module, _, name = raw.partition(":")
         if not (_is_dotted(module) and _is_dotted(name)):
-            raise ValueError('did you mean "redis"?' if nearest(raw, ["redis"]) else "it names no class")
+            raise ValueError('did you mean "redis"?' if nearest(raw, ["redis"]) else "not a class name")
     return raw
 
 
 def _read_url(raw: object) -> object:
     if not isinstance(raw, str):
-        raise ValueError(f"it is of type {type(raw).__name__}")
+        raise ValueError(f"the value is of type {type(raw).__name__}")
     try:
         return check_url(raw)
     except ConfigError as error:
@@ -107,37 +112,37 @@ def _read_url(raw: object) -> object:
 
 
 def _read_secrets(raw: object) -> tuple[str, ...]:
-    """Read secrets from one text, cut at commas and white space, or from a list of texts."""
+    """Read secrets from one text, separated by commas or white space, or from a list of texts."""
     if isinstance(raw, str):
         secrets = tuple(re.split(r"[,\s]+", raw.strip(", \t\r\n")))
     elif isinstance(raw, Sequence) and all(isinstance(secret, str) for secret in raw):
         secrets = tuple(raw)
     else:
-        raise ValueError(f"it is of type {type(raw).__name__}")
+        raise ValueError(f"the value is of type {type(raw).__name__}")
     if not secrets or not all(secrets):
-        raise ValueError("it is empty")
+        raise ValueError("the value is empty")
     if any(re.search(r"[,\s]", secret) for secret in secrets):
-        # The same text in TASKQ_SECRET would be two secrets, and the signatures of the two would not fit.
-        raise ValueError("a secret can't hold a comma or white space")
+        # The same text in TASKQ_SECRET would be two secrets, and the signatures would not match.
+        raise ValueError("a secret must not contain a comma or white space")
     if any(not secret.isprintable() for secret in secrets):
-        raise ValueError("it holds control characters, or is not UTF-8")
+        raise ValueError("it contains control characters, or is not UTF-8")
     return secrets
 
 
 def _read_directory(raw: object) -> object:
     if not isinstance(raw, (str, Path)):
-        raise ValueError(f"it is of type {type(raw).__name__}")
+        raise ValueError(f"the value is of type {type(raw).__name__}")
     directory = Path(raw).absolute()
     if not directory.is_dir():
-        raise ValueError("there is no such directory")
+        raise ValueError("the directory does not exist")
     return directory
 
 
 SECONDS = Kind("a number of seconds")
 SIZE = Kind('a size in bytes such as 1048576, "512MiB" or "1GB"', _read_size)
-INTERVALS = Kind("a number of seconds from 0 to ten years, or a list of such with at least one", read_text=_read_intervals)
-PREFIX = Kind("a text of 1 to 64 letters, digits, '_', '-' or '.', beginning with a letter or digit", _read_prefix)
-APP = Kind('a module or a queue in it, such as "shop.jobs" or "shop.jobs:queue"', _read_app)
+INTERVALS = Kind("a number of seconds from 0 to ten years, or a non-empty list of such numbers", read_text=_read_intervals)
+PREFIX = Kind("1 to 64 letters, digits, '_', '-' or '.', beginning with a letter or digit", _read_prefix)
+APP = Kind('a module or a queue in a module, such as "shop.jobs" or "shop.jobs:queue"', _read_app)
 DRIVER = Kind('"redis", or a class such as "package.module:Class"', _read_driver)
 URL = Kind("the URL of a server, such as redis://localhost:6379/0", _read_url, public=False)
 SECRETS = Kind("one or more secrets, separated by commas or white space", _read_secrets, public=False)

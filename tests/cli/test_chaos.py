@@ -109,7 +109,7 @@ def test_on_a_given_server_no_key_is_left(chaos: Chaos, own_server: Callable[...
         (["--url", "redis://localhost:1/0"], "Pass --yes to confirm"),
         (["--url", "redis://localhost:1/0", "--yes", "--faults", "full"], "only possible on chaos's own server"),
         (["--faults", "chidl"], 'did you mean "child"?'),
-        (["--url", "nowhere", "--yes"], "is no server URL"),
+        (["--url", "nowhere", "--yes"], "invalid server URL"),
         (["--url", "redis://localhost:1/0", "--yes"], "doesn't answer"),
         (["--url", "redis+sentinel://localhost:1/master", "--yes"], "doesn't answer"),
         (["--yes"], "only valid with --url"),

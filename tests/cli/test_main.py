@@ -60,7 +60,7 @@ def test_help_needs_nothing_slow(args: list[str], tmp_path: Path) -> None:
         (["list"], "Missing argument 'CHANNEL'"),
         (["list", "default", "--state", "broken"], "'broken' is not one of"),
         (["info", "--url", "redis://:geheim@127.0.0.1:1/0"], "doesn't answer"),
-        (["info", "--url", "nonsense"], "no server URL"),
+        (["info", "--url", "nonsense"], "invalid server URL"),
         (["info", "nosuchchannel"], "nosuchchannel"),
     ],
 )

@@ -85,9 +85,9 @@ def test_the_log_can_be_chosen_by_the_environment(
         (["--concurrency", "many"], "--concurrency"),
         (["--max-messages", "-1"], "--max-messages"),
         (["--log-level", "loud"], "--log-level"),
-        (["--url", "nonsense"], "no server URL"),
+        (["--url", "nonsense"], "invalid server URL"),
         (["a:q", "--app", "b:q"], "differ: give only one"),
-        (["./jobs.py"], "path of a file"),
+        (["./jobs.py"], "file path; give the module name instead: jobs"),
     ],
 )
 def test_wrong_options_start_nothing(type_: Type, started: list[tuple[str, WorkerOptions]], args: list[str], told: str) -> None:

@@ -69,14 +69,14 @@ def test_an_ambiguous_name(project: Project) -> None:
     """Given two channels that a variable may mean, the error names both."""
     project.write('[channels.a-b]\n[channels."a.b"]\n')
     assert project.error(TASKQ_CHANNELS__A_B__PROCESSES="2") == (
-        "environment: TASKQ_CHANNELS__A_B__PROCESSES may mean any of the channels a-b, a.b; set it in a file instead"
+        "environment: TASKQ_CHANNELS__A_B__PROCESSES matches several channels, a-b, a.b; set it in a file instead"
     )
 
 
 def test_two_variables_for_one_setting(project: Project) -> None:
     """Given two spellings of one setting, the error names both: neither is the right one by itself."""
     assert project.error(TASKQ_CHANNELS__BULK__LEASE="2", TASKQ_CHANNELS__bulk__LEASE="3") == (
-        "environment: TASKQ_CHANNELS__BULK__LEASE and TASKQ_CHANNELS__bulk__LEASE set the same; unset one of them"
+        "environment: TASKQ_CHANNELS__BULK__LEASE and TASKQ_CHANNELS__bulk__LEASE set the same setting; unset one"
     )
 
 
@@ -90,17 +90,20 @@ def test_two_variables_for_one_setting(project: Project) -> None:
         ("TASKQ_url", 'unknown variable TASKQ_url; did you mean "TASKQ_URL"?'),
         (
             "TASKQ_PROCESSES",
-            "unknown variable TASKQ_PROCESSES; it is the setting of a channel; did you mean TASKQ_CHANNELS__DEFAULT__PROCESSES?",
+            "unknown variable TASKQ_PROCESSES; it is a channel setting; did you mean TASKQ_CHANNELS__DEFAULT__PROCESSES?",
         ),
         (
             "TASKQ_CHANNEL__BULK__LEASE",
-            "unknown variable TASKQ_CHANNEL__BULK__LEASE; a channel's settings are TASKQ_CHANNELS__<NAME>__<KEY>, as in ",
+            "unknown variable TASKQ_CHANNEL__BULK__LEASE; the form of channel settings is TASKQ_CHANNELS__<NAME>__<KEY>, as in ",
         ),
-        ("TASKQ_CHANNELS", "unknown variable TASKQ_CHANNELS; a channel's settings are TASKQ_CHANNELS__<NAME>__<KEY>, as in "),
-        ("TASKQ_CHANNELS__BULK", "unknown variable TASKQ_CHANNELS__BULK; a channel's settings are TASKQ_CHANNELS__<NAME>__<KEY>, as in "),
+        ("TASKQ_CHANNELS", "unknown variable TASKQ_CHANNELS; the form of channel settings is TASKQ_CHANNELS__<NAME>__<KEY>, as in "),
+        (
+            "TASKQ_CHANNELS__BULK",
+            "unknown variable TASKQ_CHANNELS__BULK; the form of channel settings is TASKQ_CHANNELS__<NAME>__<KEY>, as in ",
+        ),
         (
             "TASKQ_CHANNELS____LEASE",
-            "unknown variable TASKQ_CHANNELS____LEASE; a channel's settings are TASKQ_CHANNELS__<NAME>__<KEY>, as in ",
+            "unknown variable TASKQ_CHANNELS____LEASE; the form of channel settings is TASKQ_CHANNELS__<NAME>__<KEY>, as in ",
         ),
         ("TASKQ_CHANNELS__BULK__LEESE", 'TASKQ_CHANNELS__BULK__LEESE: unknown key "LEESE"; did you mean "LEASE"?'),
         ("TASKQ_CHANNELS__BULK__NAME", 'TASKQ_CHANNELS__BULK__NAME: unknown key "NAME"; valid are: CHANNEL, CONCURRENCY, '),
@@ -146,14 +149,18 @@ def test_a_service_link_is_no_channel(project: Project) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "problem"),
     [
-        ("TASKQ_APP", "", 'expected a module or a queue in it, such as "shop.jobs" or "shop.jobs:queue"; got "": it is set but empty'),
-        ("TASKQ_URL", "", "expected the URL of a server, such as redis://localhost:6379/0; it is set but empty"),
-        ("TASKQ_SECRET", "", "expected one or more secrets, separated by commas or white space; it is set but empty"),
-        ("TASKQ_SECRET", " , ", "expected one or more secrets, separated by commas or white space; it is empty"),
+        (
+            "TASKQ_APP",
+            "",
+            'expected a module or a queue in a module, such as "shop.jobs" or "shop.jobs:queue"; got "": the variable is empty',
+        ),
+        ("TASKQ_URL", "", "expected the URL of a server, such as redis://localhost:6379/0; the variable is empty"),
+        ("TASKQ_SECRET", "", "expected one or more secrets, separated by commas or white space; the variable is empty"),
+        ("TASKQ_SECRET", " , ", "expected one or more secrets, separated by commas or white space; the value is empty"),
         ("TASKQ_SERIALIZER", "xml", 'expected one of "pickle", "json", "msgpack"; got "xml"'),
-        ("TASKQ_CHANNELS__BULK__PROCESSES", "many", 'expected a whole number, at least 1; got "many"'),
-        ("TASKQ_CHANNELS__BULK__PROCESSES", "1.5", 'expected a whole number, at least 1; got "1.5"'),
-        ("TASKQ_CHANNELS__BULK__PROCESSES", "true", 'expected a whole number, at least 1; got "true"'),
+        ("TASKQ_CHANNELS__BULK__PROCESSES", "many", 'expected an integer, at least 1; got "many"'),
+        ("TASKQ_CHANNELS__BULK__PROCESSES", "1.5", 'expected an integer, at least 1; got "1.5"'),
+        ("TASKQ_CHANNELS__BULK__PROCESSES", "true", 'expected an integer, at least 1; got "true"'),
         ("TASKQ_CHANNELS__BULK__LEASE", "nan", 'expected a number of seconds from 1 to ten years; got "nan"'),
         ("TASKQ_CHANNELS__BULK__LEASE", "inf", 'expected a number of seconds from 1 to ten years; got "inf"'),
     ],
@@ -169,7 +176,7 @@ def test_wrong_intervals(project: Project, value: str) -> None:
     text = project.error(TASKQ_CHANNELS__BULK__RETRY_SECONDS=value)
     assert text.startswith(
         "environment: TASKQ_CHANNELS__BULK__RETRY_SECONDS: "
-        f'expected a number of seconds from 0 to ten years, or a list of such with at least one; got "{value}"'
+        f'expected a number of seconds from 0 to ten years, or a non-empty list of such numbers; got "{value}"'
     )
 
 

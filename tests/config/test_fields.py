@@ -40,9 +40,9 @@ def test_some_lines() -> None:
     assert doc("channels.<name>", "processes") == FieldDoc(
         "channels.<name>",
         "processes",
-        "a whole number, at least 1",
+        "an integer, at least 1",
         "1",
-        "How many processes of one worker run the channel's jobs.",
+        "Number of processes of one worker that run the channel's jobs.",
         "TASKQ_CHANNELS__<NAME>__PROCESSES",
     )
     assert doc("", "max_message_size").default == '"64MiB"'

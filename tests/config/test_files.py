@@ -53,7 +53,7 @@ def test_pyproject_without_table(project: Project) -> None:
 def test_a_folder_named_like_the_file(project: Project) -> None:
     """Given a folder named taskq.toml, it is an error: settings were meant, and a worker without them would do something else."""
     (project.folder / "taskq.toml").mkdir()
-    with pytest.raises(ConfigError, match=r"taskq\.toml is a folder, and must be a file"):
+    with pytest.raises(ConfigError, match=r"taskq\.toml must be a file, but is a directory"):
         project.load()
 
 
@@ -62,8 +62,7 @@ def test_both_files(project: Project) -> None:
     project.write('app = "a"')
     project.write('[tool.taskq]\nurl = "redis://h"', "pyproject.toml")
     assert project.error() == (
-        "taskq.toml and pyproject.toml both hold settings of taskq; "
-        "move all of them to one, and take the [tool.taskq] tables out of the other"
+        "settings found in both taskq.toml and pyproject.toml: keep them in one file, and remove the [tool.taskq] tables from the other"
     )
 
 
@@ -94,9 +93,9 @@ def test_byte_order_mark_and_line_ends(project: Project) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("app = 'a'\nurl redis", "taskq.toml, line 2: this is not valid TOML: Expected '=' after a key in a key/value pair (column 5)"),
-        ("app = 'a'\n\nurl =\n", "taskq.toml, line 3: this is not valid TOML: Invalid value (column 6)"),
-        ("app = 'a'\nurl = [", "taskq.toml, line 2: this is not valid TOML: Invalid value (the file ends too early)"),
+        ("app = 'a'\nurl redis", "taskq.toml, line 2: invalid TOML: Expected '=' after a key in a key/value pair (column 5)"),
+        ("app = 'a'\n\nurl =\n", "taskq.toml, line 3: invalid TOML: Invalid value (column 6)"),
+        ("app = 'a'\nurl = [", "taskq.toml, line 2: invalid TOML: Invalid value (the file ends too early)"),
     ],
 )
 def test_syntax_error(file_error: FileError, text: str, problem: str) -> None:
@@ -107,14 +106,14 @@ def test_syntax_error(file_error: FileError, text: str, problem: str) -> None:
 def test_syntax_error_in_pyproject(project: Project) -> None:
     """Given a broken pyproject.toml that may hold our table, the error names it."""
     path = project.write("[tool.taskq\n", "pyproject.toml")
-    assert project.error() == "pyproject.toml, line 1: this is not valid TOML: Expected ']' at the end of a table declaration (column 12)"
+    assert project.error() == "pyproject.toml, line 1: invalid TOML: Expected ']' at the end of a table declaration (column 12)"
     assert project.error(None, project.folder).startswith(f"{path}, line 1: ")
 
 
 def test_not_utf8(project: Project) -> None:
     """Given a file of another encoding, the error says what TOML must be."""
     (project.folder / "taskq.toml").write_bytes(b"app = '\xff'")
-    assert project.error() == "taskq.toml is not UTF-8, as TOML must be"
+    assert project.error() == "taskq.toml is not valid UTF-8, which TOML requires"
 
 
 def test_unreadable(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,8 +141,7 @@ def test_secret_in_a_file(project: Project, key: str) -> None:
     """Given a secret in a file, the error names the variable to set, and never the secret."""
     project.write(f'[tool.taskq]\n{key} = "hunter2"', "pyproject.toml")
     assert project.error() == (
-        f"pyproject.toml: tool.taskq.{key}: a secret does not belong in a file, which is shared and stored; "
-        "set the variable TASKQ_SECRET instead"
+        f"pyproject.toml: tool.taskq.{key}: secrets must not be in a file that is shared and stored; set the variable TASKQ_SECRET instead"
     )
 
 
@@ -153,12 +151,12 @@ def test_secret_in_a_file(project: Project, key: str) -> None:
         ("ulr = 'x'", 'taskq.toml: ulr: unknown key "ulr"; did you mean "url"?'),
         ("zzz = 1", 'taskq.toml: zzz: unknown key "zzz"; valid are: app, channels, max_message_size, serializer, url, wait_replicas'),
         ("channel = {}", 'taskq.toml: channel: unknown table "channel"; did you mean [channels.default]?'),
-        ('channel = "x"', 'taskq.toml: channel: "channel" is the setting of a channel; write it below [channels.default]'),
-        ("processes = 2", 'taskq.toml: processes: "processes" is the setting of a channel; write it below [channels.default]'),
-        ("[default]", 'taskq.toml: default: unknown table "default"; for a channel write [channels.default]'),
+        ('channel = "x"', 'taskq.toml: channel: "channel" is a channel setting; set it in [channels.default]'),
+        ("processes = 2", 'taskq.toml: processes: "processes" is a channel setting; set it in [channels.default]'),
+        ("[default]", 'taskq.toml: default: unknown table "default"; to define a channel, write [channels.default]'),
         ("[chanels.a]", 'taskq.toml: chanels: unknown key "chanels"; did you mean "channels"?'),
-        ("[tool.taskq]", 'taskq.toml: tool: in this file the keys stand without "tool.taskq", as in [channels.default]'),
-        ("directory = '.'", "taskq.toml: directory: the directory is where this file is; it can be set only as an argument"),
+        ("[tool.taskq]", 'taskq.toml: tool: this file needs no "tool.taskq": write [channels.default]'),
+        ("directory = '.'", "taskq.toml: directory: the directory is that of this file; it can be set only as an argument"),
         ("channels = 5", "taskq.toml: channels: expected a table of channels, as in [channels.default]; got 5"),
         ("[channels]\ndefault = 'x'", 'taskq.toml: channels.default: expected a table of the channel\'s settings; got "x"'),
         (
@@ -167,7 +165,7 @@ def test_secret_in_a_file(project: Project, key: str) -> None:
         ),
         (
             "[channels.bulk]\nurl = 'x'",
-            'taskq.toml: channels.bulk.url: "url" is no setting of a channel; it stands one table higher, as url',
+            'taskq.toml: channels.bulk.url: "url" is not a channel setting; set it at the top level, as url',
         ),
         ("[channels.bulk]\nname = 'x'", 'taskq.toml: channels.bulk.name: unknown key "name"; valid are: channel, concurrency, driver'),
         (
@@ -186,9 +184,7 @@ def test_keys_of_pyproject_have_their_prefix(project: Project) -> None:
     project.write("[tool.taskq.channels.default]\nlease = 0\n", "pyproject.toml")
     assert project.error() == ("pyproject.toml: tool.taskq.channels.default.lease: expected a number of seconds from 1 to ten years; got 0")
     project.write("[tool.taskq]\nlease = 20\n", "pyproject.toml")
-    assert project.error() == (
-        'pyproject.toml: tool.taskq.lease: "lease" is the setting of a channel; write it below [tool.taskq.channels.default]'
-    )
+    assert project.error() == ('pyproject.toml: tool.taskq.lease: "lease" is a channel setting; set it in [tool.taskq.channels.default]')
 
 
 def test_arguments_have_keys_too(project: Project) -> None:

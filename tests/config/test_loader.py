@@ -131,7 +131,7 @@ def test_argument_name(project: Project) -> None:
         load_settings({"url": "redis://h:x"}, environ={}, argument_name="--url option")
     assert str(caught.value) == (
         "--url option: url: expected the URL of a server, such as redis://localhost:6379/0; "
-        "'redis://h:***' is no server URL: a port must be a number from 1 to 65535"
+        "invalid server URL 'redis://h:***': a port must be a number from 1 to 65535"
     )
     assert load_settings({"url": "redis://h"}, environ={}, argument_name="--url option").origins["url"] == "--url option"
 
@@ -144,9 +144,11 @@ def test_directory_argument(project: Project) -> None:
     assert (settings.directory, settings.origins["directory"]) == (data, "Queue(...) argument")
     assert project.load({"directory": data}).directory == data
     assert project.error({"directory": "nowhere"}) == (
-        'Queue(...) argument: directory: expected an existing directory; got "nowhere": there is no such directory'
+        'Queue(...) argument: directory: expected an existing directory; got "nowhere": the directory does not exist'
     )
-    assert project.error({"directory": 5}) == ("Queue(...) argument: directory: expected an existing directory; got 5: it is of type int")
+    assert project.error({"directory": 5}) == (
+        "Queue(...) argument: directory: expected an existing directory; got 5: the value is of type int"
+    )
 
 
 def test_same_prefix(project: Project) -> None:
@@ -184,7 +186,7 @@ def test_deleted_working_directory(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=gone, env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True, timeout=60
     )
-    assert run.stdout == "ConfigError the working directory no longer exists; change to one that does\n", run.stderr
+    assert run.stdout == "ConfigError the working directory no longer exists; change to an existing directory\n", run.stderr
 
 
 def test_nothing_heavy_is_imported(tmp_path: Path) -> None:

@@ -41,10 +41,10 @@ def test_good_urls(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "shown", "problem"),
     [
-        ("", "", "it is empty; write one such as redis://localhost:6379/0"),
-        ("localhost:6379", "localhost:6379", "it has no scheme; write one such as redis://localhost:6379/0"),
-        ("redis:/localhost", "redis:/localhost", "it has no scheme; write one such as redis://localhost:6379/0"),
-        ("u:hunter2@h", "***", "it has no scheme; write one such as redis://localhost:6379/0"),
+        ("", "", "it is empty. Example: redis://localhost:6379/0"),
+        ("localhost:6379", "localhost:6379", "the scheme is missing. Example: redis://localhost:6379/0"),
+        ("redis:/localhost", "redis:/localhost", "the scheme is missing. Example: redis://localhost:6379/0"),
+        ("u:hunter2@h", "***", "the scheme is missing. Example: redis://localhost:6379/0"),
         ("reddis://h", "reddis://h", "unknown scheme 'reddis'; did you mean \"redis\"?"),
         ("redis+sentinal://h/m", "redis+sentinal://h/m", "unknown scheme 'redis+sentinal'; did you mean \"redis+sentinel\"?"),
         ("valkeys://h", "valkeys://h", "unknown scheme 'valkeys'; did you mean \"rediss\"?"),
@@ -53,15 +53,15 @@ def test_good_urls(url: str) -> None:
             "http://u:***@h",
             "unknown scheme 'http'; valid are: redis, redis+cluster, redis+sentinel, rediss, rediss+cluster, rediss+sentinel, unix",
         ),
-        ("redis://h h", "redis://h h", "it holds white space or control characters"),
-        ("redis:///0", "redis:///0", "a host is missing; write one such as redis://localhost:6379/0"),
-        ("redis://:hunter2@", "redis://:***@", "a host is missing; write one such as redis://localhost:6379/0"),
-        ("redis+cluster://a,", "redis+cluster://a,", "a host is missing; write one such as redis+cluster://host:6379"),
-        ("rediss:///0", "rediss:///0", "a host is missing; write one such as rediss://localhost:6379/0"),
-        ("redis+cluster://h/3", "redis+cluster://h/3", "a Cluster has only the database 0; write it as in redis+cluster://host:6379"),
-        ("redis+cluster://h?db=3", "redis+cluster://h?db=3", "a Cluster has only the database 0: leave it out"),
+        ("redis://h h", "redis://h h", "it contains white space or control characters"),
+        ("redis:///0", "redis:///0", "a host is missing. Example: redis://localhost:6379/0"),
+        ("redis://:hunter2@", "redis://:***@", "a host is missing. Example: redis://localhost:6379/0"),
+        ("redis+cluster://a,", "redis+cluster://a,", "a host is missing. Example: redis+cluster://host:6379"),
+        ("rediss:///0", "rediss:///0", "a host is missing. Example: rediss://localhost:6379/0"),
+        ("redis+cluster://h/3", "redis+cluster://h/3", "a Redis Cluster has only database 0. Example: redis+cluster://host:6379"),
+        ("redis+cluster://h?db=3", "redis+cluster://h?db=3", "a Redis Cluster has only database 0: remove the option"),
         ("redis://h?socket_timout=3", "redis://h?socket_timout=3", "unknown option 'socket_timout'; did you mean \"socket_timeout\"?"),
-        ("redis://h?ssl_ca_certs=x", "redis://h?ssl_ca_certs=x", "the option ssl_ca_certs is one of TLS, whose URLs begin with rediss"),
+        ("redis://h?ssl_ca_certs=x", "redis://h?ssl_ca_certs=x", "the option ssl_ca_certs needs TLS: use a URL that begins with rediss"),
         (
             "redis://h?protocol=3",
             "redis://h?protocol=3",
@@ -76,27 +76,27 @@ def test_good_urls(url: str) -> None:
         (
             "redis://::1:6379",
             "redis://:***",
-            "a host or port doesn't parse; an IPv6 address stands in brackets, as in redis://[::1]:6379",
+            "a host or port doesn't parse. Write an IPv6 address in brackets: redis://[::1]:6379",
         ),
-        ("redis://[::1", "redis://***", "a host or port doesn't parse; an IPv6 address stands in brackets, as in redis://[::1]:6379"),
-        ("redis://a,b", "redis://a,b", "only redis+sentinel:// and redis+cluster:// take several hosts"),
-        ("rediss://a,b", "rediss://a,b", "only rediss+sentinel:// and rediss+cluster:// take several hosts"),
-        ("redis://h/jobs", "redis://h/jobs", "the database must be a number, as the 0 in redis://localhost:6379/0"),
-        ("redis://h/-1", "redis://h/-1", "the database must be a number, as the 0 in redis://localhost:6379/0"),
+        ("redis://[::1", "redis://***", "a host or port doesn't parse. Write an IPv6 address in brackets: redis://[::1]:6379"),
+        ("redis://a,b", "redis://a,b", "only redis+sentinel:// and redis+cluster:// accept several hosts"),
+        ("rediss://a,b", "rediss://a,b", "only rediss+sentinel:// and rediss+cluster:// accept several hosts"),
+        ("redis://h/jobs", "redis://h/jobs", "the database must be a number, such as 0 in redis://localhost:6379/0"),
+        ("redis://h/-1", "redis://h/-1", "the database must be a number, such as 0 in redis://localhost:6379/0"),
         ("redis://h?db=x", "redis://h?db=x", "the database after db= must be a number such as 0"),
-        ("redis://h/0/1", "redis://h/0/1", "it has more after the hosts than a database number; write it as in redis://localhost:6379/0"),
-        ("redis://h?ssl", "redis://h?***", "after the '?' every option must be written name=value"),
-        ("unix://run/r.sock", "unix://run/r.sock", "the path of the socket needs three slashes, as in unix:///run/redis.sock"),
-        ("unix://", "unix://", "it names no socket; write a path, as in unix:///run/redis.sock"),
+        ("redis://h/0/1", "redis://h/0/1", "only a database number may follow the host. Example: redis://localhost:6379/0"),
+        ("redis://h?ssl", "redis://h?***", "each option after the '?' must have the form name=value"),
+        ("unix://run/r.sock", "unix://run/r.sock", "a socket path needs three slashes. Example: unix:///run/redis.sock"),
+        ("unix://", "unix://", "the path of the socket is missing. Example: unix:///run/redis.sock"),
         (
             "redis+sentinel://h:26379/0",
             "redis+sentinel://h:26379/0",
-            "the name of the master is missing after the hosts; write it as in redis+sentinel://host:26379/mymaster/0",
+            "the master name is missing after the hosts. Example: redis+sentinel://host:26379/mymaster/0",
         ),
         (
             "redis+sentinel://h/m/x",
             "redis+sentinel://h/m/x",
-            "the database must be a number, as the 0 in redis+sentinel://host:26379/mymaster/0",
+            "the database must be a number, such as 0 in redis+sentinel://host:26379/mymaster/0",
         ),
     ],
 )
@@ -104,7 +104,7 @@ def test_bad_urls(url: str, shown: str, problem: str) -> None:
     """Given a URL that can't be used, the error says what is wrong, and shows it without its password."""
     with pytest.raises(ConfigError) as caught:
         check_url(url)
-    assert str(caught.value) == f"{shown!r} is no server URL: {problem}"
+    assert str(caught.value) == f"invalid server URL {shown!r}: {problem}"
     assert caught.value.__context__ is None
 
 
@@ -116,7 +116,7 @@ def test_borders_that_moved(url: str) -> None:
     """Given a password that is not percent-encoded, the error says what to encode and shows no piece of it."""
     with pytest.raises(ConfigError) as caught:
         check_url(url)
-    assert "in a user name or password, write '@', '/', '?', '#' and ',' percent-encoded (%40, %2F, %3F, %23, %2C)" in str(caught.value)
+    assert "percent-encode '@', '/', '?', '#' and ',' in a user name or password (%40, %2F, %3F, %23, %2C)" in str(caught.value)
     assert not any(piece in str(caught.value) for piece in ("hun", "ter2", "123"))
 
 

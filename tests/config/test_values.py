@@ -10,9 +10,9 @@ import pytest
 from tests.config.conftest import Project
 
 SIZE = 'expected a size in bytes such as 1048576, "512MiB" or "1GB"'
-INTERVALS = "expected a number of seconds from 0 to ten years, or a list of such with at least one"
+INTERVALS = "expected a number of seconds from 0 to ten years, or a non-empty list of such numbers"
 SECONDS = "expected a number of seconds from 0 to ten years"
-PREFIX = "expected a text of 1 to 64 letters, digits, '_', '-' or '.', beginning with a letter or digit"
+PREFIX = "expected 1 to 64 letters, digits, '_', '-' or '.', beginning with a letter or digit"
 DRIVER = 'expected "redis", or a class such as "package.module:Class"'
 
 
@@ -48,10 +48,10 @@ def test_sizes(project: Project, written: object, size: int) -> None:
     ("written", "got"),
     [
         ("512M", 'got "512M": unknown unit "M": use B, kB, MB, GB, TB, KiB, MiB, GiB or TiB'),
-        ("lots", 'got "lots": it is no size'),
-        ("", 'got "": it is no size'),
-        ("-1MiB", 'got "-1MiB": it is no size'),
-        ("9" * 400 + "GB", f'got "{"9" * 56}...: it is no size'),
+        ("lots", 'got "lots": not a size'),
+        ("", 'got "": not a size'),
+        ("-1MiB", 'got "-1MiB": not a size'),
+        ("9" * 400 + "GB", f'got "{"9" * 56}...: not a size'),
         (-1, "got -1"),
         (1.5, "got 1.5"),
         ("1.5", 'got "1.5"'),
@@ -106,34 +106,34 @@ def test_wrong_intervals(project: Project, written: object, got: str) -> None:
 @pytest.mark.parametrize(
     ("key", "written", "problem"),
     [
-        ("processes", 0, "expected a whole number, at least 1; got 0"),
-        ("processes", -3, "expected a whole number, at least 1; got -3"),
-        ("processes", "4", 'expected a whole number, at least 1; got "4"'),
-        ("processes", 2.0, "expected a whole number, at least 1; got 2.0"),
-        ("processes", True, "expected a whole number, at least 1; got true"),
-        ("processes", None, "expected a whole number, at least 1; got a value of type NoneType"),
-        ("concurrency", 0, "expected a whole number from 1 to 1000; got 0"),
-        ("concurrency", 1001, "expected a whole number from 1 to 1000; got 1001"),
-        ("max_attempts", 0, "expected a whole number from 1 to 65535; got 0"),
-        ("max_attempts", 65536, "expected a whole number from 1 to 65535; got 65536"),
-        ("max_attempts", 10**30, f"expected a whole number from 1 to 65535; got {10**30}"),
-        ("max_messages", -1, "expected a whole number, at least 0; got -1"),
-        ("max_crashes", -1, "expected a whole number from 0 to 250; got -1"),
-        ("max_crashes", 251, "expected a whole number from 0 to 250; got 251"),
-        ("failed_limit", 0, "expected a whole number from 1 to 4294967295; got 0"),
+        ("processes", 0, "expected an integer, at least 1; got 0"),
+        ("processes", -3, "expected an integer, at least 1; got -3"),
+        ("processes", "4", 'expected an integer, at least 1; got "4"'),
+        ("processes", 2.0, "expected an integer, at least 1; got 2.0"),
+        ("processes", True, "expected an integer, at least 1; got true"),
+        ("processes", None, "expected an integer, at least 1; got a value of type NoneType"),
+        ("concurrency", 0, "expected an integer from 1 to 1000; got 0"),
+        ("concurrency", 1001, "expected an integer from 1 to 1000; got 1001"),
+        ("max_attempts", 0, "expected an integer from 1 to 65535; got 0"),
+        ("max_attempts", 65536, "expected an integer from 1 to 65535; got 65536"),
+        ("max_attempts", 10**30, f"expected an integer from 1 to 65535; got {10**30}"),
+        ("max_messages", -1, "expected an integer, at least 0; got -1"),
+        ("max_crashes", -1, "expected an integer from 0 to 250; got -1"),
+        ("max_crashes", 251, "expected an integer from 0 to 250; got 251"),
+        ("failed_limit", 0, "expected an integer from 1 to 4294967295; got 0"),
         ("handle_timeout", -0.5, f"{SECONDS}; got -0.5"),
         ("stop_timeout", math.nan, f"{SECONDS}; got nan"),
         ("failed_ttl", math.inf, f"{SECONDS}; got inf"),
         ("lease", 0.9, "expected a number of seconds from 1 to ten years; got 0.9"),
         ("on_lost", "drop", 'expected one of "retry", "timeout"; got "drop"'),
         ("on_lost", 5, 'expected one of "retry", "timeout"; got 5'),
-        ("channel", "a b", f'{PREFIX}; got "a b": it can\'t be a key prefix'),
-        ("channel", "", f'{PREFIX}; got "": it can\'t be a key prefix'),
-        ("channel", "{x}", f'{PREFIX}; got "{{x}}": it can\'t be a key prefix'),
+        ("channel", "a b", f'{PREFIX}; got "a b": not a valid key prefix'),
+        ("channel", "", f'{PREFIX}; got "": not a valid key prefix'),
+        ("channel", "{x}", f'{PREFIX}; got "{{x}}": not a valid key prefix'),
         ("channel", 5, f"{PREFIX}; got 5"),
         ("driver", "reddis", f'{DRIVER}; got "reddis": did you mean "redis"?'),
-        ("driver", "kafka", f'{DRIVER}; got "kafka": it names no class'),
-        ("driver", "shop.store", f'{DRIVER}; got "shop.store": it names no class'),
+        ("driver", "kafka", f'{DRIVER}; got "kafka": not a class name'),
+        ("driver", "shop.store", f'{DRIVER}; got "shop.store": not a class name'),
         ("driver", 5, f"{DRIVER}; got 5"),
     ],
 )
@@ -151,21 +151,21 @@ def test_apps(project: Project, app: str) -> None:
 @pytest.mark.parametrize(
     ("app", "got"),
     [
-        ("shop/jobs.py", 'got "shop/jobs.py": this is the path of a file; write the module as in an import'),
-        ("jobs.py:queue", 'got "jobs.py:queue": this is the path of a file; write the module as in an import'),
-        ("shop.jobs:", 'got "shop.jobs:": it names no module'),
-        (":queue", 'got ":queue": it names no module'),
-        ("shop jobs", 'got "shop jobs": it names no module'),
-        ("shop..jobs", 'got "shop..jobs": it names no module'),
-        ("a\nb", r"got 'a\nb': it names no module"),
+        ("shop/jobs.py", 'got "shop/jobs.py": that is a file path; give the module name instead: shop.jobs'),
+        ("jobs.py:queue", 'got "jobs.py:queue": that is a file path; give the module name instead: jobs'),
+        ("shop.jobs:", 'got "shop.jobs:": not a module name'),
+        (":queue", 'got ":queue": not a module name'),
+        ("shop jobs", 'got "shop jobs": not a module name'),
+        ("shop..jobs", 'got "shop..jobs": not a module name'),
+        ("a\nb", r"got 'a\nb': not a module name"),
         (5, "got 5"),
         # A URL at the wrong key must not show its password.
-        ("redis://:hunter2@h", 'got "redis://:***@h": it names no module'),
+        ("redis://:hunter2@h", 'got "redis://:***@h": not a module name'),
     ],
 )
 def test_wrong_apps(project: Project, app: object, got: str) -> None:
     """Given what is no module, the error says how one is written."""
-    expected = 'expected a module or a queue in it, such as "shop.jobs" or "shop.jobs:queue"'
+    expected = 'expected a module or a queue in a module, such as "shop.jobs" or "shop.jobs:queue"'
     assert project.error({"app": app}) == f"Queue(...) argument: app: {expected}; {got}"
 
 
@@ -178,17 +178,17 @@ def test_secrets_as_arguments(project: Project) -> None:
 @pytest.mark.parametrize(
     ("written", "reason"),
     [
-        (["hunter2", ""], "it is empty"),
+        (["hunter2", ""], "the value is empty"),
         # Signing would be off although someone asked for it.
-        ([], "it is empty"),
-        ("", "it is empty"),
-        (["hunter 2"], "a secret can't hold a comma or white space"),
-        (["hunter,2"], "a secret can't hold a comma or white space"),
-        ("hunter\x002", "it holds control characters, or is not UTF-8"),
-        ("hunter\udcff2", "it holds control characters, or is not UTF-8"),
-        (b"hunter2", "it is of type bytes"),
-        ([b"hunter2"], "it is of type list"),
-        (5, "it is of type int"),
+        ([], "the value is empty"),
+        ("", "the value is empty"),
+        (["hunter 2"], "a secret must not contain a comma or white space"),
+        (["hunter,2"], "a secret must not contain a comma or white space"),
+        ("hunter\x002", "it contains control characters, or is not UTF-8"),
+        ("hunter\udcff2", "it contains control characters, or is not UTF-8"),
+        (b"hunter2", "the value is of type bytes"),
+        ([b"hunter2"], "the value is of type list"),
+        (5, "the value is of type int"),
     ],
 )
 def test_wrong_secrets(project: Project, written: object, reason: str) -> None:
@@ -200,5 +200,5 @@ def test_wrong_secrets(project: Project, written: object, reason: str) -> None:
 def test_a_url_that_is_no_text(project: Project) -> None:
     """Given a URL of another type, the error says which."""
     assert project.error({"url": 6379}) == (
-        "Queue(...) argument: url: expected the URL of a server, such as redis://localhost:6379/0; it is of type int"
+        "Queue(...) argument: url: expected the URL of a server, such as redis://localhost:6379/0; the value is of type int"
     )
