@@ -92,7 +92,7 @@ class Settler:
             verdict: what was decided.
             message: its bytes as they were reserved.
         """
-        if verdict.action is Action.ACK and verdict.kept is None:
+        if verdict.action is Action.ACK and verdict.ending is None:
             self.keep(message_id, monotonic())
             if verdict.announce is not None:
                 verdict.announce()
@@ -153,6 +153,6 @@ class Settler:
             return driver.requeue(worker, "later" if verdict.delay_ms else "back", [message_id], verdict.delay_ms)
         if verdict.action is Action.PARK:
             return driver.park(worker, message_id, verdict.message)
-        if verdict.action is Action.ACK and verdict.kept is not None:
-            return driver.finish(worker, message_id, verdict.kept)
-        return driver.fail(worker, verdict.state, message_id, verdict.message, verdict.kept)
+        if verdict.action is Action.ACK and verdict.ending is not None:
+            return driver.finish(worker, message_id, verdict.ending)
+        return driver.fail(worker, verdict.state, message_id, verdict.message, verdict.ending)

@@ -211,12 +211,12 @@ def test_the_command_cancels(start_worker: StartWorker, ledger: Ledger, url: str
     """Given `taskq cancel`, then it cancels what waits and what runs, says which, and show tells by whom; too late is exit code 1."""
     waiting = cancelled.quick.push(delay=60)
     said = _taskq(url, "cancel", waiting.id)
-    assert (said.returncode, said.stdout) == (0, "cancelled in default: it never runs\n")
+    assert (said.returncode, said.stdout) == (0, "cancelled in default: the job never runs\n")
     start_worker("cancelled")
     running = cancelled.busy.push(30)
     ledger.wait_for("busy")
     said = _taskq(url, "cancel", running.id, "--kill", "--by", "night shift")
-    assert (said.returncode, said.stdout) == (0, "its worker in default is told to end it\n")
+    assert (said.returncode, said.stdout) == (0, "cancellation requested in default: the job is being interrupted\n")
     assert _end(running).by == "night shift"
     shown = _taskq(url, "show", running.id).stdout
     assert "state:       cancelled" in shown
@@ -224,7 +224,7 @@ def test_the_command_cancels(start_worker: StartWorker, ledger: Ledger, url: str
     assert "@" in _taskq(url, "show", waiting.id).stdout
     again = _taskq(url, "cancel", running.id)
     assert again.returncode == 1
-    assert "can't be cancelled in default: it has ended" in again.stderr
+    assert "not found in default: it has finished" in again.stderr
     assert "32 hexadecimal digits" in _taskq(url, "cancel", "nothing").stderr
 
 

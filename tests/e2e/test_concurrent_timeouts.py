@@ -73,7 +73,7 @@ def test_a_stuck_job_costs_its_process_not_its_neighbours(
     _neighbours(tmp_path)
     old = ledger.wait_for("start", 2)[0].pid
     job.push(how)
-    worker.wait_for_log("is replaced when its other jobs have ended")
+    worker.wait_for_log("replacing this process once its other jobs finish")
     stuck.quick.push(1)
     (quick,) = ledger.wait_for("quick")
     assert quick.pid != old

@@ -10,9 +10,11 @@ from typing import Any
 
 from taskq.config import ChannelSettings
 from taskq.driver.contract import Driver, Link
+from taskq.errors import MessageError
 from taskq.queue import Queue
 from taskq.scoreboard.poke import Poke
 from taskq.scoreboard.slot import Slot
+from taskq.wire.message import Message
 from taskq.worker.concurrent.completions import Completions
 from taskq.worker.concurrent.lane import Lane, Tools
 from taskq.worker.concurrent.pump import LaneControl, Pump, PumpSetup
@@ -20,7 +22,7 @@ from taskq.worker.concurrent.threads import ThreadExecutor
 from taskq.worker.concurrent.timers import Timers
 from taskq.worker.concurrent.wakeup import WakeableWait
 from taskq.worker.execute.eventloop import new_loop
-from taskq.worker.execute.unpacker import Unpacker
+from taskq.worker.execute.unpacker import Opened, UnknownHere, Unpacker
 from taskq.worker.intake import Intake
 from taskq.worker.settler import Settler
 
@@ -87,9 +89,7 @@ class ConcurrentEngine:
         tools = Tools(self._unpacker, executor, setup.slot, timers, loop, setup.worker, channel.max_crashes, wakeup.check)
         lanes = [Lane(number, tools, completions) for number in range(channel.concurrency)]
         completions.lanes.add(lanes)
-        control = LaneControl(
-            copy_context(), self._unpacker.is_async, self._begin, self._break_off, lambda lane, by: lane.cancel(by, executor)
-        )
+        control = LaneControl(copy_context(), self._open, self._begin, self._break_off, lambda lane, by: lane.cancel(by, executor))
         return Pump(setup, control, settler, intake, completions)
 
     def _pump(self, pump: Pump) -> None:
@@ -99,6 +99,12 @@ class ConcurrentEngine:
             self._error = error
         self._is_over = True
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _open(self, message: Message) -> Opened | None:
+        try:
+            return self._unpacker.open(message)
+        except (MessageError, UnknownHere):
+            return None
 
     def _begin(self, lanes: list[Lane]) -> None:
         def begin() -> None:

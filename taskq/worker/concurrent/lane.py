@@ -1,4 +1,4 @@
-"""One lane of a worker that runs several jobs at once: one message at a time, on the event loop or in a thread of its own."""
+"""One lane of a worker that runs several jobs at once: one message at a time, on the event loop or in the lane's thread."""
 
 from __future__ import annotations
 
@@ -20,34 +20,51 @@ from taskq.worker.concurrent.threads import ThreadExecutor
 from taskq.worker.concurrent.timers import Timer, Timers
 from taskq.worker.execute.async_runner import AsyncRunner
 from taskq.worker.execute.executor import Executor
-from taskq.worker.execute.unpacker import Unpacker
+from taskq.worker.execute.unpacker import Opened, Unpacker
 from taskq.worker.execute.verdict import Action, Verdict
 
-__all__ = ["ANNOUNCED", "REFUSED", "CompletionSink", "Lane", "Said", "Tools"]
+__all__ = ["Announced", "CompletionSink", "Event", "Finished", "Lane", "Refused", "Stuck", "Tools"]
 
 _log = logging.getLogger("taskq.worker")
 
 
-class Said:
-    """What a lane says beside a verdict."""
+class Finished(NamedTuple):
+    """The run of a lane has ended."""
+
+    lane: Lane
+    verdict: Verdict
 
 
-#: Its message could not be claimed: others have it, or the worker must look first.
-REFUSED = Said()
-#: Those who listen have been told of the verdict.
-ANNOUNCED = Said()
+class Refused(NamedTuple):
+    """The message of a lane could not be claimed: it was released or reassigned, or the worker must reconcile first."""
+
+    lane: Lane
+
+
+class Announced(NamedTuple):
+    """The listeners of a lane's verdict have returned."""
+
+    lane: Lane
+
+
+class Stuck(NamedTuple):
+    """A run has ignored its time limit for the grace period."""
+
+    lane: Lane
+    run: int
+
+
+Event = Finished | Refused | Announced | Stuck
 
 
 class CompletionSink(Protocol):
-    """Who hears of the end of a run, in whatever thread that is."""
+    """Protocol: receives the events of lanes, from any thread."""
 
-    def add(self, lane: Lane, event: Verdict | Said) -> None: ...
-
-    def stuck(self, lane: Lane, run: int) -> None: ...
+    def add(self, event: Event) -> None: ...
 
 
 class Tools(NamedTuple):
-    """What all lanes of a worker share."""
+    """The tools that all lanes of a worker share."""
 
     unpacker: Unpacker
     executor: Executor
@@ -56,12 +73,12 @@ class Tools(NamedTuple):
     loop: asyncio.AbstractEventLoop
     worker: str
     max_crashes: int
-    #: Called on the loop after a job: puts back the signal handlers that it may have changed.
+    #: Called on the loop after a job: restores the signal handlers that the job may have changed.
     tidy: Callable[[], None]
 
 
 class Lane:
-    """Runs what it is given, and says at the desk how it ended."""
+    """Runs one message at a time, and reports its end to the sink."""
 
     def __init__(self, number: int, tools: Tools, sink: CompletionSink) -> None:
         self.number = number
@@ -74,13 +91,15 @@ class Lane:
         self._timer: Timer | None = None
         self._context = Context()
         self._pid = os.getpid()
-        #: Which run this is: what is said late is of another.
+        #: The number of the run: a late event may belong to an earlier one.
         self.run = 0
         self.message: Message
+        self._opened: Opened | None = None
 
-    def take(self, message: Message, context: Context) -> None:
-        """Give it the next message, and the context variables that its job begins with."""
+    def take(self, message: Message, opened: Opened | None, context: Context) -> None:
+        """Give it the next message, its opened body, and the context variables that its job begins with."""
         self.message = message
+        self._opened = opened
         self._runner.cancelled = {}
         self.run += 1
         self._context = context
@@ -88,39 +107,39 @@ class Lane:
     # ---- where the job runs
 
     def begin_on_loop(self) -> None:
-        """Run it as a task. To be called on the event loop."""
+        """Run the message as a task. Call this on the event loop."""
         self._runner.must_end = False
         self._task = self._tools.loop.create_task(self._arun(), context=self._context.copy())
 
     def begin_in_thread(self) -> None:
-        """Run it in this lane's thread."""
+        """Run the message in this lane's thread."""
         self._put(self._run)
 
     def announce(self, announce: Callable[[], None]) -> None:
-        """Tell those who listen what became of the message. In this lane's thread: it may take its time."""
+        """Call the listeners of the verdict in this lane's thread: they may take their time."""
 
-        def announcing() -> None:
+        def call() -> None:
             try:
                 announce()
             finally:
-                self._quiet()
-                self._sink.add(self, ANNOUNCED)
+                self._cancel_timer()
+                self._sink.add(Announced(self))
 
-        self._put(announcing)
+        self._put(call)
 
     def break_off(self) -> None:
-        """Cancel the task, if it is one, because the worker must end. To be called on the event loop."""
+        """Cancel the task, if there is one, because the worker must end. Call this on the event loop."""
         task = self._task
         if task is None or task.done():
             return
         self._runner.must_end = True
         task.cancel()
-        if _is_unbegun(task):  # it ends without a word: the pump would wait for it
+        if _is_unbegun(task):  # it ends without reporting anything, and the pump would wait for it forever
             self._task = None
-            self._sink.add(self, REFUSED)
+            self._sink.add(Refused(self))
 
     def cancel(self, by: str, executor: ThreadExecutor) -> None:
-        """End the running job, because somebody has cancelled it."""
+        """Interrupt the running job, because of a cancel request."""
         self._runner.cancelled = {self.message.id: by}
         task = self._task
         if task is not None:
@@ -140,17 +159,17 @@ class Lane:
             try:
                 self._context.copy().run(work)
             except BaseException:
-                _log.exception("a lane of worker %s failed", self._tools.worker)
+                _log.exception("a lane of worker process %s failed", self._tools.worker)
 
     def _run(self) -> None:
         started = monotonic()
         if self._claim(started):
-            self._end(self._runner.run(self.message, started, now_ms()), started)
+            self._end(self._runner.run(self.message, started, now_ms(), self._opened), started)
 
     async def _arun(self) -> None:
         started = monotonic()
         if self._claim(started):
-            verdict = await self._runner.arun(self.message, started, now_ms())
+            verdict = await self._runner.arun(self.message, started, now_ms(), self._opened)
             self._tools.tidy()
             self._task = None
             self._end(verdict, started)
@@ -159,42 +178,42 @@ class Lane:
         if self._tools.slot.claim(self.number, now, self.message.attempts + 1):
             return True
         self._task = None
-        self._sink.add(self, REFUSED)
+        self._sink.add(Refused(self))
         return False
 
     def _end(self, verdict: Verdict, started: float) -> None:
-        if os.getpid() != self._pid:  # a process that the job forked, and that came back from it: the message isn't its own
+        if os.getpid() != self._pid:  # a process that the job forked, and that returned from it: the message isn't its own
             os._exit(0)
-        self._quiet()
-        if verdict.action is Action.ACK and verdict.kept is None:  # with a result it is settled by more than an ack
+        self._cancel_timer()
+        if verdict.action is Action.ACK and verdict.ending is None:  # a result is settled by more than an ack
             self._tools.slot.lanes.done(self.number)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s: %s in %.1f ms", self.message.hex_id, verdict.action.value, (monotonic() - started) * 1000)
-        self._sink.add(self, verdict)
+        self._sink.add(Finished(self, verdict))
 
-    # ---- what the supervisor sees, and who looks when the job ignores its limit
+    # ---- for the supervisor, and for jobs that ignore their limit
 
     def describe(self, job: str, since_ms: int, deadline: float, retry_ms: int) -> None:
-        """Tell what runs from now on, and until when it may."""
+        """Write the running job and its deadline to the scoreboard."""
         self._tools.slot.lanes.describe(self.number, job, since_ms, deadline, retry_ms)
-        self._quiet()
+        self._cancel_timer()
         if deadline:
             run, task = self.run, self._task
             self._timer = self._tools.timers.set(deadline + HARD_GRACE, lambda: self._late(run, task))
 
-    def _quiet(self) -> None:
+    def _cancel_timer(self) -> None:
         timer, self._timer = self._timer, None
         if timer is not None:
             self._tools.timers.cancel(timer)
 
     def _late(self, run: int, task: asyncio.Task[None] | None) -> None:
         if task is None:
-            self._sink.stuck(self, run)
-        else:  # said on the loop: one that is blocked says nothing, and the supervisor kills the process
-            self._tools.loop.call_soon_threadsafe(self._sink.stuck, self, run)
+            self._sink.add(Stuck(self, run))
+        else:  # reported on the loop: if the loop is blocked, the supervisor kills the process
+            self._tools.loop.call_soon_threadsafe(self._sink.add, Stuck(self, run))
 
 
 def _is_unbegun(task: asyncio.Task[None]) -> bool:
-    """True when the event loop has not come to its first step."""
+    """Return True if the event loop hasn't run the task's first step."""
     coroutine: Any = task.get_coro()
     return inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED

@@ -1,4 +1,4 @@
-"""Which lanes are free, which are at work, and which wait only for their message to be settled: the pump's bookkeeping."""
+"""The pump's bookkeeping: which lanes are free, which are busy, and which only wait for their message to be settled."""
 
 from __future__ import annotations
 
@@ -7,91 +7,92 @@ from contextvars import Context
 
 from taskq.wire.message import Message
 from taskq.worker.concurrent.lane import Lane
+from taskq.worker.execute.unpacker import Opened
 
 __all__ = ["LanePool"]
 
 
 class LanePool:
-    """The lanes of one worker, as its pump sees them."""
+    """The lanes of one worker process, as its pump sees them."""
 
     def __init__(self) -> None:
         self._free: list[Lane] = []
         self._busy: dict[int, Lane] = {}
-        #: Whose messages the server may still hold for this worker, by their ids.
+        #: Lanes whose messages the server may still have reserved for this worker, by message id.
         self._known: dict[bytes, Lane] = {}
-        #: Whose message is done, and whose ack isn't told yet.
+        #: Lanes whose run is done and whose ack is pending.
         self._done: dict[int, Lane] = {}
-        #: Whose listeners are being told.
+        #: Lanes whose listeners are running.
         self._announcing: set[int] = set()
 
     def add(self, lanes: Iterable[Lane]) -> None:
         """Add free lanes."""
-        # The last freed is used first: the fewest threads are started, and what they touched is still warm.
+        # The last freed lane is used first: this starts the fewest threads, and its data is still in the caches.
         self._free += reversed(list(lanes))
 
     @property
     def known(self) -> Collection[bytes]:
-        """The ids of the messages in lanes that aren't settled."""
+        """The ids of the unsettled messages in lanes."""
         return self._known.keys()
 
     @property
     def busy(self) -> list[Lane]:
-        """The lanes whose jobs, or their listeners, run."""
+        """The lanes whose jobs or listeners are running."""
         return [lane for lane in self._busy.values() if lane.number not in self._done or lane.number in self._announcing]
 
     @property
     def room(self) -> int:
-        """How many messages can be taken, when the acks are told with them."""
+        """The number of messages to reserve, if the pending acks are sent with the reserve."""
         return len(self._free) + len(self._done) - len(self._announcing & self._done.keys())
 
     @property
     def free(self) -> int:
-        """How many messages can be taken at once."""
+        """The number of free lanes."""
         return len(self._free)
 
     def is_idle(self) -> bool:
-        """True when nothing is in any lane."""
+        """Return True if every lane is empty."""
         return not self._busy
 
     def is_running(self, lane: Lane, run: int) -> bool:
-        """True while that run of the lane isn't over."""
+        """Return True while that run of the lane is not over."""
         return lane.run == run and self._busy.get(lane.number) is lane and lane.number not in self._done
 
     def is_announcing(self, lane: Lane) -> bool:
-        """True while the lane's listeners are being told."""
+        """Return True while the lane's listeners are running."""
         return lane.number in self._announcing
 
-    def take(self, message: Message, context: Context) -> Lane:
+    def take(self, message: Message, opened: Opened | None, context: Context) -> Lane:
         """Put a message into a free lane."""
         lane = self._free.pop()
-        lane.take(message, context)
+        lane.take(message, opened, context)
         self._busy[lane.number] = self._known[message.id] = lane
         return lane
 
     def holding(self, ids: Iterable[bytes]) -> set[Lane]:
-        """The lanes of these messages, as far as they aren't settled."""
+        """Return the lanes of these messages, except for settled ones."""
         return {self._known[identity] for identity in ids if identity in self._known}
 
     def done(self, lane: Lane) -> None:
-        """Its message is done, and its ack is kept for the next trip."""
+        """Note that the run is done and its ack is pending."""
         self._done[lane.number] = lane
 
     def announcing(self, lane: Lane) -> None:
-        """Its listeners are being told."""
+        """Note that the lane's listeners are running."""
         self._announcing.add(lane.number)
 
     def mark_settled(self, lane: Lane) -> None:
-        """Its message is settled. It may come back at once, for another lane, while the listeners of this one are still being told."""
+        """Note that the message is settled. It may be reserved again, for another lane, while this lane's listeners still run."""
         if self._known.get(lane.message.id) is lane:
             del self._known[lane.message.id]
 
     def announced(self, lane: Lane) -> list[Lane]:
-        """Its listeners have been told. Returns it, when nothing else keeps it."""
+        """Note that the lane's listeners have returned. Return the lane if it is free now."""
         self._announcing.discard(lane.number)
         return [] if lane.number in self._done else [lane]
 
     def settled(self) -> list[Lane]:
-        """The acks are told. Returns the lanes that nothing else keeps."""
+        """Note that the pending acks were sent. Return the lanes that are free now."""
         lanes = list(self._done.values())
         self._done.clear()
         for lane in lanes:
@@ -99,13 +100,13 @@ class LanePool:
         return [lane for lane in lanes if lane.number not in self._announcing]
 
     def release(self, lanes: Iterable[Lane]) -> None:
-        """These lanes are free."""
+        """Note that these lanes are free."""
         for lane in lanes:
             self.mark_settled(lane)
             del self._busy[lane.number]
             self._free.append(lane)
 
     def forget(self, lane: Lane) -> None:
-        """Wait for this lane no more. It isn't used again."""
+        """Stop waiting for this lane. It is not used again."""
         self.mark_settled(lane)
         self._busy.pop(lane.number, None)

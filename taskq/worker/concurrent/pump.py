@@ -1,6 +1,6 @@
-"""The pump of a worker that runs several jobs at once: a thread that reserves what there is room for, and settles what has ended.
+"""The pump of a worker that runs several jobs at once: a thread that reserves messages for free lanes, and settles finished ones.
 
-It talks to the server while jobs run beside it, so one that blocks the event loop keeps no other from being settled.
+It talks to the server while jobs run in other threads, so a job that blocks the event loop doesn't delay the settling of others.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from taskq.worker.concurrent.completions import Completions
 from taskq.worker.concurrent.lane import Lane
 from taskq.worker.concurrent.lane_pool import LanePool
 from taskq.worker.concurrent.wakeup import WakeableWait
+from taskq.worker.execute.unpacker import Opened
 from taskq.worker.intake import Intake
 from taskq.worker.settler import ACK_SECONDS, Reassigned, Settler
 
@@ -30,7 +31,7 @@ _log = logging.getLogger("taskq.worker")
 
 
 class PumpSetup(NamedTuple):
-    """Where the pump stands: what it works for, and with what."""
+    """The worker that the pump serves, and its connections."""
 
     driver: Driver
     link: Link
@@ -38,25 +39,26 @@ class PumpSetup(NamedTuple):
     worker: str
     channel: ChannelSettings
     wakeup: WakeableWait
-    #: Tells the supervisor to look at the record.
+    #: Makes the supervisor look at the slot.
     poke: Callable[[], None]
 
 
 class LaneControl(NamedTuple):
-    """How lanes are told to begin: those of coroutine jobs together, on the event loop."""
+    """How lanes are started and stopped: those of coroutine jobs together, on the event loop."""
 
-    #: The context variables that jobs begin with.
+    #: The context variables that each job begins with.
     context: Context
-    is_async: Callable[[Message], bool]
+    #: Opens a message; None: it can't be read, and its run will report that.
+    open: Callable[[Message], Opened | None]
     on_loop: Callable[[list[Lane]], None]
     #: Cancels the tasks of lanes.
     break_off: Callable[[list[Lane]], None]
-    #: Ends a lane's job, which somebody has cancelled.
+    #: Interrupts the job of a lane, because of a cancel request.
     cancel: Callable[[Lane, str], None]
 
 
 class Pump:
-    """Runs until told to stop, or until this process has done its share, and all jobs have ended or are stuck."""
+    """Runs until the worker is asked to stop or this process has reached its limits, and all jobs have finished or are stuck."""
 
     def __init__(self, setup: PumpSetup, control: LaneControl, settler: Settler, intake: Intake, completions: Completions) -> None:
         self._setup, self._control = setup, control
@@ -69,13 +71,13 @@ class Pump:
         self._phase = Phase.STARTING
 
     def run(self) -> None:
-        """Pump, until it is over."""
+        """Pump until there is nothing left to do."""
         try:
             while not self._is_over():
                 self._turn()
             self._completions.flush()
         except Reassigned:
-            _log.warning("stopped while the server didn't answer; what is unsettled will be rescued")
+            _log.warning("stopped while the server was unreachable; unsettled messages will be rescued")
             while not self._completions.is_empty():
                 self._sleep(1.0)
                 self._completions.write_off()
@@ -104,14 +106,14 @@ class Pump:
             self._intake.trouble(error, self._command, self._setup.wakeup.pause)
 
     def _cancel(self) -> None:
-        """Tell a lane that its job is cancelled, when the supervisor says so: its signal has ended the sleep."""
+        """Interrupt the job that the supervisor's cancel notice names. The supervisor's signal has ended the sleep."""
         if (order := self._setup.slot.notice.take()) is not None:
             for lane in self._lanes.busy:
                 if lane.message.id == order[0]:
                     self._control.cancel(lane, order[1])
 
     def _is_over(self) -> bool:
-        """True when nothing is to be done, or waited for, any more."""
+        """Return True if there is nothing left to do or to wait for."""
         if not (self._setup.wakeup.stopping or self._leaving):
             if not self._intake.is_spent(self._completions.ended):
                 return False
@@ -120,7 +122,7 @@ class Pump:
         return not self._blocking.is_open and self._completions.is_empty()
 
     def _leave(self) -> None:
-        """Reserve no more, and let another process take this one's place at once."""
+        """Stop reserving, and let another process take this one's place at once."""
         self._leaving = True
         self._set_phase(Phase.LEAVING)
         self._setup.poke()
@@ -133,13 +135,13 @@ class Pump:
     # ---- reserve
 
     def _room(self) -> int:
-        if self._completions.awaits_refusals:  # the event loop doesn't even refuse what it was given
+        if self._completions.awaits_refusals:  # the event loop hasn't even refused its messages yet
             return 0
         limit, lanes = self._setup.channel.max_messages, self._lanes
         return min(lanes.room, limit - self._completions.ended - len(lanes.busy)) if limit else lanes.room
 
     def _reserve(self) -> bool:
-        """Tell the kept acks and take the next messages. False: there are none, and the server is asked to wake us."""
+        """Send the pending acks and reserve the next messages. False: there are none, and a blocking reserve is open."""
         setup = self._setup
         self._command = command = setup.driver.reserve(setup.worker, self._room(), self._settler.done)
         _, known, batch = setup.link.call(command)
@@ -150,7 +152,7 @@ class Pump:
             self._begin(self._intake.open(batch, self._lanes.known))
             return True
         if not known:
-            # Given up for dead, or the server has forgotten everything: the next heartbeat registers this worker again.
+            # Declared lost, or unknown after a flush: the next heartbeat registers this worker again.
             self._sleep(0.2)
         elif self._room() > 0:
             self._command = self._blocking.command
@@ -165,9 +167,9 @@ class Pump:
         self._begin(self._intake.open(batch, self._lanes.known))
 
     def _reconcile(self) -> None:
-        """Ask what the reserved list really holds.
+        """Compare with the reserved list in the server.
 
-        A message that the ear has just brought isn't begun before: in the meantime it may have been given to others.
+        A message that the blocking reserve has just returned isn't begun before: it may have been reassigned in the meantime.
         """
         self._command = self._blocking.command
         received = self._blocking.close()
@@ -177,7 +179,7 @@ class Pump:
         self._begin(self._intake.reconcile(self._lanes.known))
 
     def _begin(self, messages: list[Message]) -> None:
-        """Put messages into lanes, and start those. Of copies of one message, which only other programs make, one is started."""
+        """Put messages into lanes and start them. Other programs may push copies of a message: only one copy is started."""
         if not messages:
             return
         messages = list({message.id: message for message in messages}.values())
@@ -186,15 +188,17 @@ class Pump:
             self._completions.flush()
         messages, beyond = messages[: pool.free], messages[pool.free :]
         self._settler.release("front", [message.id for message in beyond])
-        lanes = [pool.take(message, control.context) for message in messages]
-        self._setup.slot.lanes.reserve([(lane.number, lane.message.id) for lane in lanes], monotonic())
-        on_loop = [lane for lane in lanes if control.is_async(lane.message)]
+        on_loop: list[Lane] = []
+        in_threads: list[Lane] = []
+        for message in messages:
+            opened = control.open(message)
+            is_async = opened is not None and opened.spec.is_async
+            (on_loop if is_async else in_threads).append(pool.take(message, opened, control.context))
+        self._setup.slot.lanes.reserve([(lane.number, lane.message.id) for lane in (*on_loop, *in_threads)], monotonic())
         if on_loop:
             control.on_loop(on_loop)
-        chosen = {lane.number for lane in on_loop}
-        for lane in lanes:
-            if lane.number not in chosen:
-                lane.begin_in_thread()
+        for lane in in_threads:
+            lane.begin_in_thread()
 
     # ---- sleep
 
@@ -218,13 +222,13 @@ class Pump:
             self._release()
 
     def _sleep(self, timeout: float) -> bool:
-        """Sleep until a lane says something, the worker is told to stop, or time is over. True: the server has said something."""
+        """Sleep until a lane reports an event, the worker is asked to stop, or the timeout. True: the blocking reserve has a reply."""
         wakeup = self._setup.wakeup
         wakeup.prepare()
         return wakeup.wait(self._blocking.fileno(), 0.0 if self._completions.has_news() else timeout)
 
     def _release(self) -> None:
-        """Return what isn't started. The server must not give us the same again at once: it is asked for nothing meanwhile."""
+        """Release unstarted messages. No blocking reserve is open meanwhile: the server would return the same messages at once."""
         self._command = self._blocking.command
         batch = self._blocking.close()
         self._settler.release("front", [message.id for message in self._intake.open(batch, self._lanes.known)])
@@ -233,11 +237,11 @@ class Pump:
     # ---- the end
 
     def _shut_down(self) -> None:
-        """Give back what isn't started, and wait for the rest; what is stuck is left to the supervisor."""
+        """Release unstarted messages, and wait for the running jobs. Stuck jobs are left to the supervisor."""
         setup, completions = self._setup, self._completions
         try:
             self._release()
-        except TROUBLE as error:  # what the server has moved here without our hearing of it is rescued
+        except TROUBLE as error:  # messages whose reply was lost are rescued
             self._settler.uncertain = True
             self._settler.outage.failed(error, self._command)
         completions.flush()

@@ -17,14 +17,12 @@ from taskq.worker.execute.eventloop import in_time
 from taskq.worker.execute.executor import Executor
 from taskq.worker.execute.run import Run
 from taskq.worker.execute.runner import Runner, Watcher
-from taskq.worker.execute.unpacker import Unpacker
+from taskq.worker.execute.unpacker import Opened, Unpacker
 from taskq.worker.execute.verdict import Action, Verdict
 
-__all__ = ["BROKEN_OFF", "AsyncRunner"]
+__all__ = ["AsyncRunner"]
 
 _log = logging.getLogger("taskq.worker")
-#: Of a job that was cancelled because its worker must end: it runs again, uncounted.
-BROKEN_OFF = Verdict(action=Action.REQUEUE)
 
 
 class AsyncRunner(Runner):
@@ -46,9 +44,9 @@ class AsyncRunner(Runner):
 
         return self._executor.execute(call, (), {}, timeout)
 
-    async def arun(self, message: Message, started: float, since_ms: int) -> Verdict:
+    async def arun(self, message: Message, started: float, since_ms: int, opened: Opened | None = None) -> Verdict:
         """As `run`, for a job that is a coroutine function."""
-        run = self.prepare(message)
+        run = self.prepare(message, opened)
         if isinstance(run, Verdict):
             return run
         contexts.enter(run)
@@ -70,9 +68,9 @@ class AsyncRunner(Runner):
         return self._ended_with(message, run, value, started)
 
     def _broken_off(self, run: Run) -> Verdict:
-        text = "worker %s: %s %s was cancelled at its stop_timeout; it runs again elsewhere, uncounted"
+        text = "worker process %s: %s %s was interrupted at stop_timeout and will run again (no attempt used)"
         _log.warning(text, self._worker, run.context.job, run.context.id)
-        return BROKEN_OFF
+        return Verdict(action=Action.RELEASE)
 
     def _describe(self, run: Run, since_ms: int, timeout: float) -> None:
         if timeout:

@@ -35,7 +35,7 @@ from taskq.wire.message import Message
 from taskq.worker.execute.executor import Executor
 from taskq.worker.execute.results import GENERATORS, NOTHING_RAN, CannotKeep, NothingRan
 from taskq.worker.execute.run import Run
-from taskq.worker.execute.unpacker import UnknownHere, Unpacker, result_ttl_of
+from taskq.worker.execute.unpacker import Opened, UnknownHere, Unpacker, result_ttl_of
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
 
 __all__ = ["LostForGood", "Runner", "Watcher"]
@@ -72,22 +72,22 @@ class Runner:
         """What stands in the head of a foreign message for the case that its worker dies."""
         return self._unpacker.loss_flag(raw)
 
-    def run(self, message: Message, started: float, since_ms: int) -> Verdict:
+    def run(self, message: Message, started: float, since_ms: int, opened: Opened | None = None) -> Verdict:
         """Open the message, run its job, and decide what follows.
 
         Args:
             message: stamped, reserved and claimed by this worker.
             started: monotonic time of the claim.
             since_ms: the same as epoch milliseconds.
+            opened: the message, if it was opened before.
         """
-        run = self.prepare(message)
+        run = self.prepare(message, opened)
         return self._run(message, run, started, since_ms) if type(run) is Run else run  # type: ignore[return-value]
 
-    def prepare(self, message: Message) -> Run | Verdict:
+    def prepare(self, message: Message, opened: Opened | None = None) -> Run | Verdict:
         """Open a message. A verdict: its job can't run, or must not any more."""
         try:
-            body = self._unpacker.read(message)
-            spec = self._unpacker.find(body.job)
+            body, spec = opened or self._unpacker.open(message)
         except (UnsupportedVersion, UnknownHere) as error:
             return self._park(message, str(error))
         except MessageError as error:
@@ -160,8 +160,8 @@ class Runner:
         return self._returned(message, run, None, seconds)
 
     def _ended(self, message: Message, run: Run, ending: Ending, seconds: float) -> Verdict:
-        kept = self._keep(run, ending)
-        return Verdict(action=Action.ACK, kept=kept, announce=self._event(events.after, run.context, seconds))
+        stored = self._keep(run, ending)
+        return Verdict(action=Action.ACK, ending=stored, announce=self._event(events.after, run.context, seconds))
 
     def _raised(self, message: Message, run: Run, error: BaseException, seconds: float) -> Verdict:
         if isinstance(error, JobCancelled) or run.message.id in self.cancelled:
@@ -188,8 +188,8 @@ class Runner:
         _log.warning("%s %s was cancelled by %s in attempt %d", context.job, context.id, by, context.attempt)
         ending = Ending("cancelled", now_ms(), run.message.attempts + 1, by)
         ttl, is_stream = run.result_ttl, run.spec.is_stream and run.result_ttl > 0
-        kept = self._results.pack(run.message.id, ending, ttl or CANCELLED_SECONDS, is_stream=is_stream)
-        return Verdict(action=Action.ACK, kept=kept)
+        stored = self._results.pack(run.message.id, ending, ttl or CANCELLED_SECONDS, is_stream=is_stream)
+        return Verdict(action=Action.ACK, ending=stored)
 
     # ---- what follows from a failed run
 
@@ -207,8 +207,8 @@ class Runner:
         if wait is None:
             _log.error("%s %s failed in attempt %d of %d: %s", context.job, context.id, attempts, context.max_attempts, _error_text(record))
             state = State.TIMEOUT if timed_out else State.FAILED
-            kept = self._keep(run, ending_of(record))
-            return Verdict(action=Action.FAIL, message=new, state=state, kept=kept, announce=self._after_failure(run, error, seconds))
+            stored = self._keep(run, ending_of(record))
+            return Verdict(action=Action.FAIL, message=new, state=state, ending=stored, announce=self._after_failure(run, error, seconds))
         _log.error(
             "%s %s failed in attempt %d of %d and runs again in %g s: %s",
             *(context.job, context.id, attempts, context.max_attempts, wait, _error_text(record)),
@@ -245,8 +245,8 @@ class Runner:
         _log.error("%s %s failed for good: %s", context.job, context.id, last.error)
         if state is State.TIMEOUT:
             events.emit(events.timeout, JobEvent(context=context, worker=self._worker, error=error))
-        kept = self._keep(run, ending_of(last))
-        return Verdict(action=Action.FAIL, message=message.raw, state=state, kept=kept, announce=self._after_failure(run, error, 0.0))
+        stored = self._keep(run, ending_of(last))
+        return Verdict(action=Action.FAIL, message=message.raw, state=state, ending=stored, announce=self._after_failure(run, error, 0.0))
 
     # ---- what never ran
 
@@ -255,7 +255,7 @@ class Runner:
         new = message.changed(history=add_record(message.history_bytes(), record))
         level = logging.WARNING if isinstance(error, SignatureError) else logging.ERROR
         _log.log(level, "message %s can't run and was moved to failed: %s", message.hex_id, error)
-        return Verdict(action=Action.FAIL, message=new, kept=self._results.pack(message.id, ending_of(record), result_ttl))
+        return Verdict(action=Action.FAIL, message=new, ending=self._results.pack(message.id, ending_of(record), result_ttl))
 
     def _park(self, message: Message, reason: str) -> Verdict:
         _log.warning("message %s is parked until a worker comes that can run it: %s", message.hex_id, reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inspect import iscoroutinefunction
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -24,7 +24,7 @@ from taskq.worker.execute.progress import Reporter
 from taskq.worker.execute.results import ResultPacker
 from taskq.worker.execute.run import Run, RunSpec
 
-__all__ = ["UnknownHere", "Unpacker", "result_ttl_of"]
+__all__ = ["Opened", "UnknownHere", "Unpacker", "result_ttl_of"]
 
 
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=MAX_DELAY)]
@@ -45,8 +45,15 @@ class _Options(msgspec.Struct):
     python: str | None = None
 
 
+class Opened(NamedTuple):
+    """A message whose body is read and verified, and whose job is known."""
+
+    body: Body
+    spec: RunSpec
+
+
 class Unpacker:
-    """Opens the messages of one channel."""
+    """Unpacks the messages of one channel."""
 
     def __init__(self, queue: Queue, channel: ChannelSettings) -> None:
         self._queue = queue
@@ -81,12 +88,15 @@ class Unpacker:
         except (MessageError, UnknownHere):
             return 0
 
-    def is_async(self, message: Message) -> bool:
-        """True when its job is a coroutine function. False also when it can't be read: running it will tell."""
-        try:
-            return self.find(self.read(message).job).is_async
-        except (MessageError, UnknownHere):
-            return False
+    def open(self, message: Message) -> Opened:
+        """Read and verify a message, and find its job.
+
+        Raises:
+            MessageError: it can't be read, or its signature is wrong.
+            UnknownHere: its job isn't registered in this worker.
+        """
+        body = self.read(message)
+        return Opened(body, self.find(body.job))
 
     def find(self, name: str) -> RunSpec:
         """Return how the job of exactly that name runs.

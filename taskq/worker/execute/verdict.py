@@ -21,6 +21,8 @@ class Action(Enum):
     REQUEUE = "requeue"
     FAIL = "fail"
     PARK = "park"
+    #: Back to the head of waiting, no attempt used: the worker must end.
+    RELEASE = "release"
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,8 +34,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     delay_ms: int = 0
     #: failed or timeout (fail only).
     state: State = State.FAILED
-    #: What is kept of the end of it (ack, fail).
-    kept: StoredEnding | None = None
+    #: The final state to store (ack, fail).
+    ending: StoredEnding | None = None
     announce: Callable[[], None] | None = None
 
 

@@ -20,7 +20,7 @@ class StubLane:
         self.run = 0
         self.message: Any = None
 
-    def take(self, message: Message, context: Context) -> None:
+    def take(self, message: Message, opened: object, context: Context) -> None:
         self.message = message
         self.run += 1
 
@@ -43,7 +43,7 @@ def messages(bench: Bench) -> list[Message]:
 
 def test_a_lane_is_busy_until_its_ack_is_told(pool: LanePool, messages: list[Message]) -> None:
     """Given a job that ends well, then its lane gives room for the next trip, and is free when that was made."""
-    lane = pool.take(messages[0], Context())
+    lane = pool.take(messages[0], None, Context())
     assert (lane.number, pool.room, pool.free, pool.busy, set(pool.known)) == (0, 2, 2, [lane], {messages[0].id})
     pool.done(lane)
     assert (pool.room, pool.free, pool.busy) == (3, 2, [])
@@ -56,7 +56,7 @@ def test_a_lane_is_busy_until_its_ack_is_told(pool: LanePool, messages: list[Mes
 @pytest.mark.parametrize("first", ["ack", "listeners"])
 def test_a_lane_waits_for_ack_and_listeners(pool: LanePool, messages: list[Message], first: str) -> None:
     """Given a lane whose ack is kept and whose listeners are being told, then it is free after both, whichever is first."""
-    lane = pool.take(messages[0], Context())
+    lane = pool.take(messages[0], None, Context())
     pool.done(lane)
     pool.announcing(lane)
     assert (pool.room, pool.busy, pool.is_announcing(lane)) == (2, [lane], True)
@@ -70,7 +70,7 @@ def test_the_last_freed_lane_is_used_first(pool: LanePool, messages: list[Messag
     """Given lanes that were used and freed, then one job after the other uses the same one: no more threads than needed are started."""
     numbers = []
     for message in messages:
-        lane = pool.take(message, Context())
+        lane = pool.take(message, None, Context())
         numbers.append(lane.number)
         pool.release([lane])
     assert numbers == [0, 0, 0, 0]
@@ -78,23 +78,23 @@ def test_the_last_freed_lane_is_used_first(pool: LanePool, messages: list[Messag
 
 def test_a_run_is_known_until_it_is_over(pool: LanePool, messages: list[Message]) -> None:
     """Given a lane that runs one message after another, then what is said late of the first isn't believed of the second."""
-    lane = pool.take(messages[0], Context())
+    lane = pool.take(messages[0], None, Context())
     run = lane.run
     assert pool.is_running(lane, run)
     pool.release([lane])
     assert not pool.is_running(lane, run)
-    assert pool.take(messages[1], Context()) is lane
+    assert pool.take(messages[1], None, Context()) is lane
     assert (pool.is_running(lane, run), pool.is_running(lane, lane.run)) == (False, True)
 
 
 def test_what_is_settled_may_come_back_while_its_listeners_are_told(pool: LanePool, messages: list[Message]) -> None:
     """Given a settled message whose listeners are being told, then it isn't known, and each of its two lanes is freed on its own."""
-    first = pool.take(messages[0], Context())
+    first = pool.take(messages[0], None, Context())
     pool.announcing(first)
     assert pool.holding([messages[0].id, messages[1].id]) == {first}
     pool.mark_settled(first)
     assert (set(pool.known), pool.holding([messages[0].id]), pool.busy) == (set(), set(), [first])
-    second = pool.take(messages[0], Context())
+    second = pool.take(messages[0], None, Context())
     assert pool.busy == [first, second]
     pool.release(pool.announced(first))
     assert (set(pool.known), pool.busy, pool.free) == ({messages[0].id}, [second], 2)
@@ -102,7 +102,7 @@ def test_what_is_settled_may_come_back_while_its_listeners_are_told(pool: LanePo
 
 def test_an_acked_message_is_unknown_before_its_listeners_are_told(pool: LanePool, messages: list[Message]) -> None:
     """Given a lane whose ack has been told, and whose listeners are being told, then the worker doesn't take its message for its own."""
-    lane = pool.take(messages[0], Context())
+    lane = pool.take(messages[0], None, Context())
     pool.done(lane)
     pool.announcing(lane)
     assert set(pool.known) == {messages[0].id}

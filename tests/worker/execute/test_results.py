@@ -28,16 +28,16 @@ def stage() -> Stage:
 
 
 def _kept(verdict: Verdict) -> Ending:
-    assert verdict.kept is not None
-    assert verdict.kept.ttl_ms == 60_000
-    return read_ending(verdict.kept.data, b"", None)
+    assert verdict.ending is not None
+    assert verdict.ending.ttl_ms == 60_000
+    return read_ending(verdict.ending.data, b"", None)
 
 
 def test_a_job_that_keeps_none_stays_on_the_fast_path() -> None:
     """Given a job without result_ttl, then whatever it returns, its verdict is the plain one, and a failure keeps nothing either."""
     stage = Stage()
     assert stage.run(5) is ACKED
-    assert stage.run(ValueError(), attempts=2).kept is None
+    assert stage.run(ValueError(), attempts=2).ending is None
 
 
 @pytest.mark.parametrize(("value", "expected"), [(5, 5), (None, None), ({"a": [1]}, {"a": [1]}), (Outcome.ACK, None)])
@@ -59,7 +59,7 @@ def test_a_dropped_one_says_so(stage: Stage, result: Any) -> None:
 @pytest.mark.parametrize("result", [ValueError("no"), Retry("later"), Outcome.RETRY, Outcome.REQUEUE])
 def test_while_another_run_follows_nothing_is_kept(stage: Stage, result: Any) -> None:
     """Given a run that isn't the last, then who waits goes on waiting."""
-    assert stage.run(result).kept is None
+    assert stage.run(result).ending is None
 
 
 def test_the_last_failure_is_kept(stage: Stage) -> None:
@@ -118,10 +118,10 @@ def test_a_signed_queue_signs_its_results() -> None:
     executor.result = 5
     message = bench.pack(job.bind())
     verdict = Runner(bench.unpacker(), executor, FakeWatcher(), "w1", 3).run(message, 100.0, 1234)
-    assert verdict.kept is not None
-    assert value_of(read_ending(verdict.kept.data, message.id, result_signer(bench.queue.settings, "queue")), "1") == 5
+    assert verdict.ending is not None
+    assert value_of(read_ending(verdict.ending.data, message.id, result_signer(bench.queue.settings, "queue")), "1") == 5
     with pytest.raises(SignatureError):
-        read_ending(verdict.kept.data, message.id, result_signer(Bench(secret="s2").queue.settings, "queue"))
+        read_ending(verdict.ending.data, message.id, result_signer(Bench(secret="s2").queue.settings, "queue"))
 
 
 def test_a_result_over_the_limit_can_t_be_kept() -> None:

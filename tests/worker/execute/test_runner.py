@@ -63,8 +63,8 @@ def test_a_job_that_was_cancelled_just_before_its_call_is_not_called(stage: Stag
         events.before.disconnect(cancel)
     assert stage.executor.calls == []
     assert verdict.action is Action.ACK
-    assert verdict.kept is not None
-    ending = read_ending(verdict.kept.data, message.id, None)
+    assert verdict.ending is not None
+    ending = read_ending(verdict.ending.data, message.id, None)
     assert (ending.kind, ending.by) == ("cancelled", "ops")
 
 
@@ -93,13 +93,13 @@ def test_one_that_is_cancelled_on_its_way_into_the_executor_is_not_called(bench:
     runner = AsyncRunner(bench.unpacker(), Late(), FakeWatcher(), "w1", MAX_CRASHES)
     message = bench.pack(job.bind())
     verdict = runner.run(message, 100.0, 1234)
-    assert verdict.kept is not None
-    assert read_ending(verdict.kept.data, message.id, None).by == "ops"
+    assert verdict.ending is not None
+    assert read_ending(verdict.ending.data, message.id, None).by == "ops"
     message = bench.pack(ajob.bind())
     runner.cancelled = {message.id: "ops"}
     verdict = asyncio.run(runner.arun(message, 100.0, 1234))
-    assert verdict.kept is not None
-    assert read_ending(verdict.kept.data, message.id, None).by == "ops"
+    assert verdict.ending is not None
+    assert read_ending(verdict.ending.data, message.id, None).by == "ops"
     assert calls == []
 
 

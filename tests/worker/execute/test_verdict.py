@@ -134,8 +134,8 @@ def test_a_drop_may_give_any_reason(reason: Any) -> None:
     """Given a job that drops its message with whatever as the reason, and keeps its result, then that can be stored."""
     verdict = Stage(result_ttl=60).run(Drop(reason))
     assert verdict.action is Action.ACK
-    assert verdict.kept is not None
-    assert len(verdict.kept.data) < 10_000
+    assert verdict.ending is not None
+    assert len(verdict.ending.data) < 10_000
 
 
 async def _later() -> AsyncIterator[int]:
