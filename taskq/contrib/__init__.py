@@ -1,1 +1,4 @@
-"""Ready pieces that an application can add: one file each."""
+"""Optional additions for applications.
+
+listeners    listeners of queue_length: log long queues, reload timed-out messages
+"""

@@ -1,11 +1,11 @@
-"""Ready listeners of `taskq.events.queue_length`: one logs long queues, one gives timed out messages another chance.
+"""Ready-made listeners of `taskq.events.queue_length`: one logs long queues, the other reloads timed-out messages.
 
     from taskq.contrib.listeners import log_queue_lengths, reload_timeouts
 
     log_queue_lengths(warning=5_000)
     reload_timeouts(queue)
 
-Call them where the jobs are: in the module that `taskq worker` loads. The worker emits the event every 500 messages or 10 s.
+Call them in the module that `taskq worker` loads, where the jobs are. The worker emits the event every 500 messages or 10 s.
 """
 
 from __future__ import annotations
@@ -35,40 +35,40 @@ def log_queue_lengths(
     logger: logging.Logger | None = None,
     repeat: float = 60.0,
 ) -> Listener:
-    """Log a state of a channel that holds many messages, and log when it is short again.
+    """Log when a state of a channel holds many messages, and when it no longer does.
 
-    A length is logged when it crosses a threshold, and while it stays there once in `repeat` seconds: a busy worker tells the
-    lengths twice a second.
+    A length is logged when it crosses a threshold, and again every `repeat` seconds while it stays there. (A busy worker emits the
+    lengths twice a second.)
 
     Args:
-        warning: from this number on it is a warning.
-        error: from this number on it is an error.
-        states: which states are looked at.
-        logger: where to; default: the logger "taskq.contrib".
-        repeat: seconds until the same is said again.
+        warning: the number of messages from which the level is WARNING.
+        error: the number of messages from which the level is ERROR.
+        states: the states to watch (`State` members or their values).
+        logger: the logger. Default: "taskq.contrib".
+        repeat: the seconds until the same level is logged again.
 
     Returns:
-        The listener, connected. `taskq.events.queue_length.disconnect(listener)` ends it.
+        The connected listener. To disconnect it, call `taskq.events.queue_length.disconnect(listener)`.
 
     Raises:
-        ConfigError: `error` is below `warning`, or one is no positive number, or a state is none of taskq's.
+        ConfigError: `warning` is below 1, `error` is below `warning`, `repeat` is negative, or a state is unknown.
     """
     if not 1 <= warning <= error:
-        raise ConfigError(f"log_queue_lengths needs 1 <= warning <= error, not warning={warning} and error={error}")
+        raise ConfigError(f"log_queue_lengths needs 1 <= warning <= error; got warning={warning} and error={error}")
     if repeat < 0:
-        raise ConfigError(f"log_queue_lengths: repeat is a number of seconds, not {repeat}")
+        raise ConfigError(f"log_queue_lengths: repeat must be a non-negative number of seconds; got {repeat}")
     watch = _LengthLog(((error, logging.ERROR), (warning, logging.WARNING)), _states(states), logger or _log, repeat)
     return queue_length.connect(watch.listen)
 
 
 def reload_timeouts(queue: Queue) -> Listener:
-    """Put messages of the state `timeout` back to waiting whenever the lengths are told, for a fresh round of attempts.
+    """Reload the messages in `timeout`, with all their attempts, at every `queue_length` event.
 
-    Think twice: a job that never ends in time comes back for ever. Messages of jobs with `on_lost = "timeout"` (their own
-    setting, or their channel's) are left alone: these must not run twice unless a person says so.
+    Use it with care: a job that never finishes in time is reloaded forever. Messages of jobs with `on_lost = "timeout"` (set for
+    the job or its channel) are not reloaded, because they must not run twice without a decision by a person.
 
     Returns:
-        The listener, connected. `taskq.events.queue_length.disconnect(listener)` ends it.
+        The connected listener. To disconnect it, call `taskq.events.queue_length.disconnect(listener)`.
     """
     return queue_length.connect(_TimeoutReload(queue).listen)
 
@@ -84,14 +84,14 @@ def _states(states: Iterable[State | str]) -> tuple[State, ...]:
 
 
 class _LengthLog:
-    """Remembers what was said last of each state."""
+    """Stores the last logged level of each state."""
 
     def __init__(self, thresholds: tuple[tuple[int, int], ...], states: tuple[State, ...], logger: logging.Logger, repeat: float) -> None:
         self._thresholds = thresholds
         self._states = states
         self._logger = logger
         self._repeat = repeat
-        self._said: dict[tuple[str, State], tuple[int, float]] = {}
+        self._logged: dict[tuple[str, State], tuple[int, float]] = {}
 
     def listen(self, event: QueueLength) -> None:
         for state in self._states:
@@ -100,18 +100,18 @@ class _LengthLog:
     def _look(self, channel: str, state: State, length: int) -> None:
         limit, level = next(((limit, level) for limit, level in self._thresholds if length >= limit), (0, logging.INFO))
         now = monotonic()
-        last, said_at = self._said.get((channel, state), (logging.INFO, now))
-        if level == last and (level == logging.INFO or now - said_at < self._repeat):
+        last, logged_at = self._logged.get((channel, state), (logging.INFO, now))
+        if level == last and (level == logging.INFO or now - logged_at < self._repeat):
             return
-        self._said[channel, state] = (level, now)
+        self._logged[channel, state] = (level, now)
         if level == logging.INFO:
-            self._logger.info("channel %s: %d messages in %s, which is fine again", channel, length, state.value)
+            self._logger.info("channel %s: %d messages in %s, back to normal", channel, length, state.value)
         else:
             self._logger.log(level, "channel %s: %d messages in %s (limit %d)", channel, length, state.value, limit)
 
 
 class _TimeoutReload:
-    """Reloads what may be reloaded."""
+    """Reloads the timed-out messages that may run again."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -121,11 +121,11 @@ class _TimeoutReload:
         if not event.counts.get(State.TIMEOUT, 0):
             return
         channel = event.channel
-        # One by one, by id: what comes meanwhile may be a message that must be left alone.
+        # One by one, by id: a message that arrives meanwhile may be one that must not be reloaded.
         chosen = [entry.id for entry in self._inspector.entries(channel, State.TIMEOUT) if self._on_lost(entry.job, channel) == "retry"]
         count = sum(self._inspector.reload(channel, State.TIMEOUT, message_id=one) for one in chosen)
         if count:
-            _log.warning("channel %s: %d timed out messages were put back to waiting", channel, count)
+            _log.warning("channel %s: reloaded %d timed-out messages", channel, count)
 
     def _on_lost(self, name: str, channel: str) -> str:
         job = self._queue.jobs.get(name)

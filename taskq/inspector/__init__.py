@@ -1,12 +1,12 @@
-"""The read and admin side of the channels. A worker never loads it.
+"""The inspector: reads and manages the messages and workers of channels. Workers never load it.
 
-    unpickle    looking into a pickle without running it
+    unpickle    read a pickle without running any code of it
     render      values as text and as JSON data, bounded
     entry       one stored message as an operator sees it
-    report      counts and workers of a channel
-    walk        reading a state in pages while others change it
-    store       one channel's store, as it is asked
-    inspector   all of it over the channels of a queue
+    report      message counts and worker activity of a channel
+    walk        read a state in pages while others change it
+    store       the stored data of one channel
+    inspector   all of this for the channels of a queue
 
 Each of these imports only from those above it.
 """

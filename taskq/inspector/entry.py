@@ -1,4 +1,4 @@
-"""One stored message as an operator sees it. Reading it runs nothing of it, and needs neither the app nor the secret."""
+"""One stored message as an operator sees it. Reading it runs no code of it, and needs neither the app nor the secret."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ from taskq.wire.message import Body, Flag, Message, is_stamped
 
 __all__ = ["Entry", "Place", "entry_id", "job_of", "read_entry"]
 
-#: A pickle is looked into, never loaded.
+#: The code of pickle, which is inspected and never loaded.
 _PICKLE = 0
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a message was found."""
+    """The place where a message was found."""
 
     channel: str
     state: State
     #: The server's time, in milliseconds since the epoch.
     now_ms: float
-    #: Of a reserved message: who has it.
+    #: The worker process that reserved the message, or "".
     worker: str = ""
-    #: When it is due (delayed), or was set aside (failed, timeout, parked), in milliseconds since the epoch.
+    #: The time when it is due (delayed) or was moved (failed, timeout, parked), in milliseconds since the epoch.
     score_ms: float = 0.0
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One stored message."""
 
-    #: 32 hexadecimal digits; "raw-..." for bytes that another client has pushed and no worker has seen yet.
+    #: 32 hexadecimal digits; "raw-..." for bytes that another client pushed and no worker has reserved yet.
     id: str
     channel: str
     state: State
-    #: The job's name; of an object or callable the name of that. "" when the bytes can't be read.
+    #: The job's name; for an object or callable, its label. "" if the bytes can't be read.
     job: str
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
-    #: Why the arguments, or the whole message, can't be shown.
+    #: The reason why the arguments, or the whole message, can't be shown.
     unreadable: str
-    #: Failed runs so far, and how many there are in all: None when only the app knows.
+    #: The number of failed attempts, and the maximum; None if only the app defines it.
     attempts: int
     max_attempts: int | None
-    #: How often a worker died while running it.
+    #: The number of crashes of its worker process.
     crashes: int
-    #: By the producer's clock, None when the message doesn't tell.
+    #: The time of the push by the producer's clock, or None if unknown.
     pushed_at_ms: int | None
-    #: Seconds since it was set aside, or since it was pushed.
+    #: Seconds since it moved to its state (failed, timeout, parked), otherwise since the push.
     age: float | None
-    #: Seconds until it is due; None when it isn't delayed.
+    #: Seconds until it is due; None if it isn't delayed.
     due: float | None
-    #: Who has reserved it.
+    #: The worker process that reserved it, or "".
     worker: str
-    #: What its last run ended with, or why it is parked.
+    #: The error of its last run, or the reason why it is parked.
     error: str
     history: tuple[Record, ...]
     size: int
@@ -71,14 +71,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     raw: bytes
 
     def arguments(self, limit: int = 1 << 24) -> str:
-        """Return the arguments as they stand in a call, cut to `limit` characters."""
+        """Return the arguments in the form of a call, cut to `limit` characters."""
         return text_of(self.raw, limit) if self.unreadable and not self.job else call_text(self.args, self.kwargs, limit)
 
     def data(self) -> dict[str, Any]:
-        """Return everything as JSON can hold it."""
-        told = {name: getattr(self, name) for name in self.__struct_fields__ if name not in ("args", "kwargs", "history", "raw")}
+        """Return the entry as JSON data."""
+        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name not in ("args", "kwargs", "history", "raw")}
         return {
-            **told,
+            **fields,
             "state": self.state.value,
             "args": data_of(self.args),
             "kwargs": data_of(dict(self.kwargs)),
@@ -87,7 +87,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Content(msgspec.Struct, frozen=True):
-    """What the body says."""
+    """The content of a message's body."""
 
     job: str = ""
     args: tuple[Any, ...] = ()
@@ -109,7 +109,7 @@ def read_entry(raw: bytes, place: Place, attempts_of: Callable[[str], int | None
     Args:
         raw: its bytes.
         place: where they were found.
-        attempts_of: tells the `max_attempts` of a job by name, or None.
+        attempts_of: a function that returns the `max_attempts` of a job by name, or None.
     """
     message, content = _open(raw)
     pushed = message.pushed_at_ms if message and not message.is_foreign else None
@@ -140,7 +140,7 @@ def read_entry(raw: bytes, place: Place, attempts_of: Callable[[str], int | None
 
 
 def job_of(raw: bytes) -> str:
-    """Return the job's name without reading the arguments; "" when the bytes can't be read."""
+    """Return the job's name without reading the arguments; "" if the bytes can't be read."""
     try:
         message = Message(raw) if is_stamped(raw) else None
         if message is None or message.is_foreign:
@@ -169,16 +169,16 @@ def _foreign(content: bytes) -> _Content:
 def _own(message: Message) -> _Content:
     body = message.body()
     attempts = (body.options or {}).get("max_attempts")
-    told = _Content(_name(body), max_attempts=attempts if isinstance(attempts, int) else None)
+    content = _Content(_name(body), max_attempts=attempts if isinstance(attempts, int) else None)
     try:
         args, kwargs = _arguments(body.serializer, body.arguments)
-    except Exception as error:  # decoding bytes of anybody
-        return msgspec.structs.replace(told, unreadable=f"the arguments can't be shown: {error}")
-    return msgspec.structs.replace(told, args=args, kwargs=kwargs)
+    except Exception as error:  # the bytes may come from any program
+        return msgspec.structs.replace(content, unreadable=f"the arguments can't be shown: {error}")
+    return msgspec.structs.replace(content, args=args, kwargs=kwargs)
 
 
 def _name(body: Body) -> str:
-    # The built-in jobs carry objects and callables: what they carry is named beside them.
+    # Messages of the built-in jobs carry objects and callables, and have a label with their name.
     return str((body.options or {}).get("label") or body.job)
 
 

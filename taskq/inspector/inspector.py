@@ -1,4 +1,4 @@
-"""The read and admin side: counts, workers, messages of every state, reload, flush and delete."""
+"""The inspector of a queue: counts, workers and messages of every state; cancel, delete, reload and flush."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from taskq.handle.cancel import Cancelled, ask_cancel, this_user
 from taskq.handle.status import Status, ask_status
 from taskq.handle.subject import Subject
 from taskq.inspector.entry import Entry, Place, entry_id, job_of, read_entry
-from taskq.inspector.report import ChannelReport, Counts, Seen, WorkerReport, read_worker, with_progress
+from taskq.inspector.report import ChannelReport, Counts, Registration, WorkerReport, read_worker, with_progress
 from taskq.inspector.store import Store, naming
 from taskq.inspector.walk import Item, Walk
 from taskq.queue import Queue
@@ -25,29 +25,28 @@ from taskq.worker_id import lease_of
 
 __all__ = ["FLUSHED", "RELOADED", "Inspector", "Progress"]
 
-#: Called with how many messages are done, and how many there are in all.
+#: A progress callback: called with the number of messages done, and the total.
 Progress = Callable[[int, int], None]
 
-#: The states whose messages can be put back to waiting, and those that can be emptied.
+#: The states that can be reloaded, and those that can be flushed.
 RELOADED = (State.FAILED, State.TIMEOUT, State.PARKED)
 FLUSHED = tuple(state for state in STATES if state is not State.RESERVED)
 
-#: In the order in which a message passes through them, so that one that moves on during a search is met further on.
+#: In the order in which a message passes through them, so that a search still finds one that moves on.
 _SEARCHED = (State.DELAYED, State.WAITING, State.RESERVED, State.FAILED, State.TIMEOUT, State.PARKED)
 _FLUSH_PAGE = 1000
 
 
 def _no_progress(_done: int, _total: int) -> None:
-    """Tell nobody."""
+    """Ignore the progress."""
 
 
 class Inspector:
-    """Looks into the channels of a queue and puts their messages in order.
+    """Reads and manages the messages and workers of a queue's channels.
 
-    With settings alone it knows the channels written there. With a queue also those that jobs name, and the attempts that the
-    decorators give.
-
-    Raises, with everything that asks the server: ServerUnavailable, ServerRefused.
+    Made from settings alone, it knows the channels in the settings. Made from a queue, it also knows the channels and the
+    `max_attempts` that jobs define.
+    Methods that send commands raise `ServerUnavailable` or `ServerRefused`.
     """
 
     def __init__(self, source: Queue | Settings) -> None:
@@ -59,7 +58,7 @@ class Inspector:
     # ---- reading
 
     def url(self) -> str:
-        """Return the server's URL, with its password; starts the embedded server when that is in use."""
+        """Return the server's URL, including its password. Starts the embedded server if that is in use."""
         if self._url is None:
             self._url = self._queue.url() if self._queue else server_url(self.settings)
         return self._url
@@ -69,23 +68,23 @@ class Inspector:
         return self._queue.channel_names() if self._queue else sorted(self.settings.channels)
 
     def job_names(self) -> list[str]:
-        """Return the names of the app's jobs; without a queue none is known."""
+        """Return the names of the app's jobs; an empty list without a queue."""
         return self._queue.jobs.names() if self._queue else []
 
     def counts(self, channel: str) -> Counts:
-        """Return how many messages are in each state.
+        """Return the number of messages in each state.
 
         Raises:
-            UnknownChannel: it is not known, and nothing is stored under its name.
+            UnknownChannel: the channel is not defined, and no message is stored under its name.
         """
         store = self._store(channel)
         return Counts(**{state.value: store.count(state) for state in STATES})
 
     def workers(self, channel: str) -> list[WorkerReport]:
-        """Return what the workers of a channel are doing; also those whose heartbeats have ended and that nobody has rescued yet.
+        """Return the activity of a channel's worker processes, including lost ones whose messages are not rescued yet.
 
         Raises:
-            UnknownChannel: as `counts`.
+            UnknownChannel: as in `counts`.
         """
         store = self._store(channel)
         now, lease = store.now_ms(), store.settings.lease * 1000
@@ -93,27 +92,27 @@ class Inspector:
         for worker, beat in store.workers():
             held = int(store.call(store.driver.held(worker)))
             own = max(lease, lease_of(worker) * 1000)
-            seen = Seen(worker=worker, channel=channel, heartbeat_ms=beat, now_ms=now, lease_ms=own, reserved=held)
-            reports.append(read_worker(seen, store.call(store.driver.describe(worker))))
+            registration = Registration(worker=worker, channel=channel, heartbeat_ms=beat, now_ms=now, lease_ms=own, reserved=held)
+            reports.append(read_worker(registration, store.call(store.driver.describe(worker))))
         reports = with_progress(reports, lambda ids: store.call(store.driver.progress(ids)))
         return sorted(reports, key=lambda report: (report.host, report.supervisor_pid, report.pid, report.id))
 
     def report(self, channel: str) -> ChannelReport:
-        """Return counts and workers of a channel.
+        """Return the message counts and worker activity of a channel.
 
         Raises:
-            UnknownChannel: as `counts`.
+            UnknownChannel: as in `counts`.
         """
         counts, workers = self.counts(channel), tuple(self.workers(channel))
         return ChannelReport(channel=channel, prefix=self._store(channel).settings.channel, counts=counts, workers=workers)
 
     def entries(self, channel: str, state: State, *, job: str | None = None) -> Iterator[Entry]:
-        """Yield the messages of a state, the oldest (of delayed: the first due) first; with `job` only those of that job.
+        """Yield the messages of a state, oldest first (in `delayed`: first due); with `job`, only those of that job.
 
-        It reads a page at a time, and not more messages than there are at the start.
+        Reads one page at a time, and no more messages than there are at the start.
 
         Raises:
-            UnknownChannel: as `counts`.
+            UnknownChannel: as in `counts`.
         """
         store = self._store(channel)
         left, now = store.count(state), store.now_ms()
@@ -126,10 +125,10 @@ class Inspector:
                 return
 
     def find(self, message_id: str, *, channels: Sequence[str] = (), progress: Progress = _no_progress) -> Entry | None:
-        """Look for a message in every state, of the given channels or of all; None when it is in none.
+        """Search for a message in every state of the given channels, or of all. Return None if it is not found.
 
         Raises:
-            UnknownChannel: as `counts`.
+            UnknownChannel: as in `counts`.
         """
         wanted = message_id.strip().lower()
         stores = {name: self._store(name) for name in channels or self.channels()}
@@ -140,57 +139,52 @@ class Inspector:
                 for worker, page in store.pages(state):
                     for item in page:
                         if entry_id(item.raw) == wanted:
-                            return self._entry(
-                                item, Place(channel=name, state=state, now_ms=store.now_ms(), worker=worker, score_ms=item.score)
-                            )
+                            place = Place(channel=name, state=state, now_ms=store.now_ms(), worker=worker, score_ms=item.score)
+                            return self._entry(item, place)
                     done += len(page)
                     progress(min(done, total), total)
         return None
 
     def status(self, message_id: str, *, channels: Sequence[str] = ()) -> tuple[str, Status] | None:
-        """Return where a message is, or how it ended and in which channel, when that is kept; None when nothing is known of it.
+        """Return the channel of a message, and its current or final state; None if the message is unknown.
 
         Raises:
-            ArgumentsError: it is no id of a message.
-            UnknownChannel: as `counts`.
+            ArgumentsError: the id is not valid.
+            UnknownChannel: as in `counts`.
         """
-        wanted = check_message_id(message_id)
-        for name in channels or self.channels():
-            store = self._store(name)
-            signer = result_signer(self.settings, store.settings.channel)
-            status = run(ask_status(store.driver, Subject(wanted, name, signer)), self._senders[name])
+        for subject, sender in self._subjects(message_id, channels):
+            status = run(ask_status(sender.driver, subject), sender)
             if status.state != "unknown":
-                return name, status
+                return subject.channel, status
         return None
 
-    # ---- putting in order
+    # ---- managing
 
     def cancel(self, message_id: str, *, channels: Sequence[str] = (), kill: bool = False, by: str | None = None) -> tuple[str, Cancelled]:
-        """Cancel a message in whichever channel it is. Returns the channel, and what that led to: "" and TOO_LATE when it is in none.
+        """Cancel a message in any of the channels. Return its channel and the effect: "" and TOO_LATE if it is in none.
 
         Raises:
-            ArgumentsError: it is no id of a message.
-            UnknownChannel: as `counts`.
+            ArgumentsError: the id is not valid.
+            UnknownChannel: as in `counts`.
         """
-        wanted = check_message_id(message_id)
-        for name in channels or self.channels():
-            store = self._store(name)
-            subject = Subject(wanted, name, result_signer(self.settings, store.settings.channel))
-            found = run(ask_cancel(store.driver, subject, by or this_user(), kill=kill), self._senders[name])
+        for subject, sender in self._subjects(message_id, channels):
+            found = run(ask_cancel(sender.driver, subject, by or this_user(), kill=kill), sender)
             if found is not Cancelled.TOO_LATE:
-                return name, found
+                return subject.channel, found
         return "", Cancelled.TOO_LATE
 
     def delete(self, message_id: str, *, channels: Sequence[str] = (), progress: Progress = _no_progress) -> Entry | None:
-        """Find a message and delete it. Returns what was deleted, None when it is nowhere.
+        """Find a message and delete it. Return the deleted entry, or None if the message is not found.
 
         Raises:
-            TaskqError: it is reserved: a worker runs it, or is about to.
+            TaskqError: the message is reserved: a worker is running it, or is about to.
         """
         entry = self.find(message_id, channels=channels, progress=progress)
         while entry is not None:
             if entry.state is State.RESERVED:
-                raise TaskqError(f"message {entry.id} is reserved by worker {entry.worker}: it runs, or is about to, and can't be deleted")
+                raise TaskqError(
+                    f"message {entry.id} can't be deleted: it is reserved by worker {entry.worker}, which is running it or is about to"
+                )
             store = self._store(entry.channel)
             if store.call(store.driver.remove(entry.state, entry.raw)):
                 return entry
@@ -200,13 +194,13 @@ class Inspector:
     def reload(
         self, channel: str, state: State, *, job: str | None = None, message_id: str | None = None, progress: Progress = _no_progress
     ) -> int:
-        """Put failed, timed out or parked messages back to waiting, their attempts and crashes counted anew; the history stays.
+        """Move failed, timed-out or parked messages back to waiting. Their attempts and crashes are reset; the history stays.
 
-        What comes to the state meanwhile is left for the next time. Returns how many were moved.
+        Messages that reach the state meanwhile are not included. Return the number of moved messages.
 
         Raises:
             ValueError: the state can't be reloaded.
-            UnknownChannel: as `counts`.
+            UnknownChannel: as in `counts`.
         """
         if state not in RELOADED:
             raise ValueError(f"{state.value} can't be reloaded")
@@ -227,11 +221,11 @@ class Inspector:
         return moved
 
     def flush(self, channel: str, state: State, *, progress: Progress = _no_progress) -> int:
-        """Delete the messages of a state, as many as there are now, the oldest first. Returns how many were deleted.
+        """Delete the messages that are in a state now, oldest first. Return the number of deleted messages.
 
         Raises:
-            ValueError: the state is reserved: those messages run.
-            UnknownChannel: as `counts`.
+            ValueError: the state is reserved: those messages are running.
+            UnknownChannel: as in `counts`.
         """
         if state not in FLUSHED:
             raise ValueError(f"{state.value} can't be flushed")
@@ -252,24 +246,30 @@ class Inspector:
 
     # ---- channels
 
+    def _subjects(self, message_id: str, channels: Sequence[str]) -> Iterator[tuple[Subject, LinkPool]]:
+        """Yield a message as a subject of each channel, with the channel's connections."""
+        wanted = check_message_id(message_id)
+        for name in channels or self.channels():
+            signer = result_signer(self.settings, self._store(name).settings.channel)
+            yield Subject(wanted, name, signer), self._senders[name]
+
     def _store(self, channel: str) -> Store:
         settings = self._queue.channel(channel) if self._queue else self.settings.channel_or_default(channel)
-        if channel not in self._senders:
-            sender = self._queue.sender(channel) if self._queue else LinkPool(load_driver(self.url(), settings))
-            store = Store(settings, naming(sender.call, sender.driver, channel), sender.driver)
-            if channel not in self.channels():
-                self._check_used(channel, store)
-            self._senders[channel] = sender
-        sender = self._senders[channel]
-        return Store(settings, naming(sender.call, sender.driver, channel), sender.driver)
+        known = self._senders.get(channel)
+        sender = known or (self._queue.sender(channel) if self._queue else LinkPool(load_driver(self.url(), settings)))
+        store = Store(settings, naming(sender.call, sender.driver, channel), sender.driver)
+        if known is None and channel not in self.channels():
+            self._check_used(channel, store)
+        self._senders[channel] = sender
+        return store
 
     def _check_used(self, channel: str, store: Store) -> None:
-        """Refuse a name that nothing knows: without the app, a channel that only a job names can't be told from a typing mistake."""
+        """Refuse an unknown, unused channel: without the app, a channel that only a job defines looks like a typing error."""
         if not store.workers() and not any(store.count(state) for state in FLUSHED):
             known = did_you_mean(channel, self.channels())
             raise UnknownChannel(
-                f"no channel is named {channel!r} in the settings, and nothing is stored under that name; {known}. "
-                "A channel that only a job names is known with --app"
+                f"unknown channel {channel!r}: not in the settings, and no message is stored under that name; {known}. "
+                "If the channel is defined only by a job, pass --app"
             )
 
     def _entry(self, item: Item, place: Place) -> Entry:
@@ -287,7 +287,7 @@ class Inspector:
 
 
 def _fresh(raw: bytes) -> bytes:
-    """Return a message as if it had never run; bytes that are no message stay as they are."""
+    """Return a message as if it had never run; other bytes are returned unchanged."""
     try:
         return Message(raw).changed(attempts=0, crashes=0)
     except MalformedMessage:
@@ -295,6 +295,6 @@ def _fresh(raw: bytes) -> bytes:
 
 
 def _is_job(raw: bytes, wanted: str) -> bool:
-    """Tell whether a message is of a job, named in full or by the part after its module."""
+    """Return True if a message is of the given job: its full name, or the part after the module."""
     name = job_of(raw)
     return name == wanted or name.rpartition(":")[2] == wanted

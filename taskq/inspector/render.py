@@ -1,4 +1,4 @@
-"""Values as text for a person and as data for JSON. Both are bounded: a few bytes can describe a value without end."""
+"""Values as text for people and as JSON data. Both are bounded, because a few bytes can describe an endless value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from taskq.inspector.unpickle import Unknown
 __all__ = ["call_text", "data_of", "text_of"]
 
 _DEPTH = 20
-#: How many values one document may hold.
+#: The maximum number of values in one document.
 _VALUES = 100_000
 _BITS = 10_000
 _ENOUGH = 1 << 24
@@ -23,12 +23,12 @@ _LEAVES = (bool, float, complex, date, datetime, time, timedelta, timezone, Deci
 
 
 def text_of(value: Any, limit: int = _ENOUGH) -> str:
-    """Return a value as Python would write it, cut to `limit` characters. Of an unknown object: `<Name field=value>`."""
+    """Return a value in Python syntax, cut to `limit` characters. An unknown object becomes `<Name field=value>`."""
     return _cut(_pieces(value, 0, limit), limit)
 
 
 def call_text(args: tuple[Any, ...], kwargs: Mapping[Any, Any], limit: int = _ENOUGH) -> str:
-    """Return arguments as they stand in a call, cut to `limit` characters."""
+    """Return arguments in the form of a call, cut to `limit` characters."""
     return _cut(_call(args, kwargs, 0, limit), limit)
 
 
@@ -77,7 +77,7 @@ def _leaf(value: Any, limit: int) -> str:
 def _repr(value: Any) -> str:
     try:
         return repr(value)
-    except Exception:  # a time zone can be an Unknown, whose methods are missing
+    except Exception:  # a time zone can be an Unknown, which lacks its methods
         return f"<{type(value).__name__}>"
 
 
@@ -130,7 +130,7 @@ def _joined(parts: Iterator[Iterator[str]]) -> Iterator[str]:
 
 
 def data_of(value: Any) -> Any:
-    """Return a value as JSON can hold it: what JSON has no word for becomes the text of `text_of`."""
+    """Return a value as JSON data. A value that JSON can't represent becomes the text of `text_of`."""
     return _Data().of(value, 0)
 
 

@@ -1,4 +1,4 @@
-"""What the read side tells of a channel: how many messages are where, and what its workers are doing."""
+"""Inspector reports: the message counts and worker activity of a channel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["ChannelReport", "Counts", "WorkerReport", "read_worker", "with_progr
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many messages are in each state of one channel."""
+    """The number of messages in each state of one channel."""
 
     waiting: int = 0
     reserved: int = 0
@@ -30,25 +30,25 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def total(self) -> int:
-        """All messages of the channel."""
+        """The number of messages in the channel."""
         return sum(self.of(state) for state in State)
 
 
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What one process that runs jobs has told with its last heartbeat. Ages are measured by the server's clock."""
+    """The activity of one worker process as of its last heartbeat. Ages are measured with the server's clock."""
 
     id: str
     channel: str
-    #: "idle", "running", "starting" or "stopping"; "lost" when its heartbeats have ended.
+    #: "idle", "running", "starting" or "stopping"; "lost" if it sent no heartbeat for a lease.
     state: str
     host: str
     pid: int
     supervisor_pid: int
-    #: What runs, and for how many seconds; "" and 0 when it is idle.
+    #: The running job, its message, and its seconds so far; "" and 0 if idle.
     job: str
     message_id: str
     running_seconds: float
-    #: How many jobs run, of so many at most. `job` and `message_id` are those of the one that has run longest.
+    #: The number of running jobs, and the maximum. `job` and `message_id` are those of the longest-running job.
     running: int
     concurrency: int
     reserved: int
@@ -57,7 +57,7 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     uptime_seconds: float
     heartbeat_seconds: float
-    #: How far the running job says that it is.
+    #: The last progress that the running job reported.
     progress: Progress | None = None
 
 
@@ -70,13 +70,13 @@ class ChannelReport(msgspec.Struct, frozen=True, kw_only=True):
     workers: tuple[WorkerReport, ...]
 
     def data(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
-        told: dict[str, Any] = msgspec.to_builtins(self)
-        return told
+        """Return the report as JSON data."""
+        data: dict[str, Any] = msgspec.to_builtins(self)
+        return data
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What the store knows of a worker beside its own words."""
+class Registration(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts about a worker process that don't come from its own report."""
 
     worker: str
     channel: str
@@ -86,51 +86,51 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     reserved: int
 
 
-def read_worker(seen: Seen, reply: Sequence[bytes]) -> WorkerReport:
-    """Read the short-lived hash of a worker, [field, value, ...]; it may have ended already."""
-    told = {key.decode(errors="replace"): value.decode(errors="replace") for key, value in zip(reply[::2], reply[1::2], strict=True)}
-    beat = max(0.0, (seen.now_ms - seen.heartbeat_ms) / 1000)
-    since = _number(told, "since_ms")
-    running = bool(told.get("job")) and since > 0
-    lost = not told or beat * 1000 > seen.lease_ms
+def read_worker(worker: Registration, reply: Sequence[bytes]) -> WorkerReport:
+    """Read a worker's report, a hash that expires: [field, value, ...]. It may have expired already."""
+    fields = {key.decode(errors="replace"): value.decode(errors="replace") for key, value in zip(reply[::2], reply[1::2], strict=True)}
+    beat = max(0.0, (worker.now_ms - worker.heartbeat_ms) / 1000)
+    since = _number(fields, "since_ms")
+    running = bool(fields.get("job")) and since > 0
+    lost = not fields or beat * 1000 > worker.lease_ms
     return WorkerReport(
-        id=seen.worker,
-        channel=seen.channel,
-        state="lost" if lost else told.get("state", "idle"),
-        host=told.get("host", ""),
-        pid=_number(told, "pid"),
-        supervisor_pid=_number(told, "supervisor"),
-        job=told.get("job", ""),
-        message_id=told.get("message", ""),
-        running=_number(told, "running"),
-        concurrency=max(1, _number(told, "concurrency")),
-        running_seconds=max(0.0, (seen.now_ms - since) / 1000) if running else 0.0,
-        reserved=seen.reserved,
-        done=_number(told, "done"),
-        failed=_number(told, "failed"),
-        memory_bytes=_number(told, "memory"),
-        uptime_seconds=_uptime(seen, told),
+        id=worker.worker,
+        channel=worker.channel,
+        state="lost" if lost else fields.get("state", "idle"),
+        host=fields.get("host", ""),
+        pid=_number(fields, "pid"),
+        supervisor_pid=_number(fields, "supervisor"),
+        job=fields.get("job", ""),
+        message_id=fields.get("message", ""),
+        running=_number(fields, "running"),
+        concurrency=max(1, _number(fields, "concurrency")),
+        running_seconds=max(0.0, (worker.now_ms - since) / 1000) if running else 0.0,
+        reserved=worker.reserved,
+        done=_number(fields, "done"),
+        failed=_number(fields, "failed"),
+        memory_bytes=_number(fields, "memory"),
+        uptime_seconds=_uptime(worker, fields),
         heartbeat_seconds=beat,
     )
 
 
 def with_progress(reports: Sequence[WorkerReport], ask: Callable[[Sequence[str]], Sequence[bytes | None]]) -> list[WorkerReport]:
-    """Add to what runs how far it says that it is, in one question for all."""
+    """Add the progress of the running jobs, with one command for all."""
     running = [report.message_id for report in reports if report.job and report.message_id]
-    told = dict(zip(running, ask(running), strict=True)) if running else {}
+    found = dict(zip(running, ask(running), strict=True)) if running else {}
     return [
-        msgspec.structs.replace(report, progress=read_progress(raw)) if (raw := told.get(report.message_id)) else report
+        msgspec.structs.replace(report, progress=read_progress(raw)) if (raw := found.get(report.message_id)) else report
         for report in reports
     ]
 
 
-def _uptime(seen: Seen, told: Mapping[str, str]) -> float:
-    started = _number(told, "started_ms")
-    return max(0.0, (seen.now_ms - started) / 1000) if started else 0.0
+def _uptime(worker: Registration, fields: Mapping[str, str]) -> float:
+    started = _number(fields, "started_ms")
+    return max(0.0, (worker.now_ms - started) / 1000) if started else 0.0
 
 
-def _number(told: Mapping[str, str], name: str) -> int:
+def _number(fields: Mapping[str, str], name: str) -> int:
     try:
-        return int(float(told.get(name, "0")))
+        return int(float(fields.get(name, "0")))
     except (ValueError, OverflowError):
         return 0

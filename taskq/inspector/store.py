@@ -1,4 +1,4 @@
-"""The store of one channel, as the read side asks it."""
+"""The stored data of one channel, as the inspector reads it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Store"]
 
 
 def naming(call: Call, driver: Driver, channel: str) -> Call:
-    """Return `call` with errors that name the key when something else uses its name; the server doesn't tell which it is."""
+    """Wrap `call`: if another program uses a key of the channel, the error names the key, which the server's reply doesn't."""
 
     def ask(command: Command) -> Any:
         try:
@@ -32,7 +32,7 @@ def naming(call: Call, driver: Driver, channel: str) -> Call:
 
 
 class Store(NamedTuple):
-    """One channel's store."""
+    """The stored data of one channel."""
 
     settings: ChannelSettings
     call: Call
@@ -44,7 +44,7 @@ class Store(NamedTuple):
         return int(self.call(self.driver.count(state)))
 
     def workers(self) -> list[tuple[str, float]]:
-        """Each registered worker with its last heartbeat, in milliseconds since the epoch."""
+        """Return each registered worker process with the time of its last heartbeat, in milliseconds since the epoch."""
         reply = self.call(self.driver.workers())
         return [(worker.decode(errors="replace"), float(beat)) for worker, beat in zip(reply[::2], reply[1::2], strict=True)]
 
@@ -53,7 +53,7 @@ class Store(NamedTuple):
         return int(seconds) * 1000 + int(micros) / 1000
 
     def pages(self, state: State) -> Iterator[tuple[str, Sequence[Item]]]:
-        """Yield pages of messages, oldest first, with the worker that has reserved them ("" when none has)."""
+        """Yield pages of messages, oldest first, with the worker process that reserved them, or ""."""
         if state is State.RESERVED:
             for worker, _ in self.workers():
                 yield worker, [Item(0.0, raw) for raw in self.call(self.driver.holdings(worker))]

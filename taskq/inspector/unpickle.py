@@ -1,7 +1,7 @@
-"""Looking into a pickle without running anything of it.
+"""Read a pickle without running any code of it.
 
-A pickle is a program: loading one calls whatever it names. Here nothing is called and nothing imported. Containers and plain
-values are made as usual, and whatever else the pickle names becomes an `Unknown`, which only remembers what it was given.
+A pickle is a program: loading it calls the functions that it names. Here nothing is called and nothing is imported. Containers
+and plain values are made as usual. Everything else that the pickle names becomes an `Unknown`, which only stores its arguments.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ __all__ = ["Unknown", "look_into"]
 
 
 class Unknown:
-    """Stands for an object that a pickle describes. It has the name of the class, and what the object would be made from."""
+    """Placeholder for an object in a pickle. It has the name of the class and the arguments that would make the object."""
 
     name = "?"
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Unknown:
-        """Take what the real class would be called with."""
+        """Store the arguments of the real class."""
         made = super().__new__(cls)
         made.args = args
         made.fields = kwargs
@@ -30,17 +30,17 @@ class Unknown:
 
     args: tuple[Any, ...]
     fields: dict[Any, Any]
-    #: What a list, set or mapping of an unknown class would hold.
+    #: The items of a list, set or mapping of an unknown class.
     items: list[Any]
 
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:
-        """Nothing is left to do."""
+        """Do nothing: `__new__` has stored the arguments."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Unknown:
         return type(self)(*self.args, *args, **kwargs)
 
     def __setstate__(self, state: Any) -> None:
-        # An object with slots has two mappings: of its __dict__ and of its slots.
+        # The state of an object with slots is two mappings: its __dict__ and its slots.
         parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
         mappings = [part for part in parts if isinstance(part, dict)]
         if len(mappings) + sum(part is None for part in parts) != len(parts):
@@ -61,12 +61,12 @@ class Unknown:
 
 
 class _Harmless(Unknown):
-    """Stands for a class of plain values, and makes them: they are no larger than the bytes they are made from."""
+    """Placeholder for a class of plain values. It makes them, because they are not larger than the bytes they are made from."""
 
     real: Any
 
     def __new__(cls, *args: Any) -> Any:
-        """Make the value, or an Unknown when it is given one (as a time with a zone is)."""
+        """Make the value, or an Unknown if an argument is one (such as the zone of a time)."""
         try:
             return cls.real(*args)
         except Exception:
@@ -85,7 +85,7 @@ _HARMLESS = {
 
 
 class _Looker(pickle.Unpickler):
-    """Gives an Unknown for every name."""
+    """An unpickler that returns an Unknown for every name."""
 
     def find_class(self, module: str, name: str) -> Any:
         return _HARMLESS.get((module, name)) or type("Unknown", (Unknown,), {"name": name})
@@ -95,12 +95,12 @@ class _Looker(pickle.Unpickler):
 
 
 def look_into(data: bytes) -> Any:
-    """Return what a pickle holds, an `Unknown` in the place of every object that only running it would make.
+    """Return the content of a pickle, with an `Unknown` for every object that only running the pickle would make.
 
     Raises:
-        ValueError: the bytes are no pickle, or one that can't be looked into.
+        ValueError: the bytes are not a valid pickle.
     """
     try:
         return _Looker(io.BytesIO(data)).load()
     except Exception as error:  # a damaged pickle raises nearly anything
-        raise ValueError(f"no pickle that can be read: {type(error).__name__}: {error}") from None
+        raise ValueError(f"unreadable pickle: {type(error).__name__}: {error}") from None

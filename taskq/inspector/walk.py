@@ -1,4 +1,4 @@
-"""Reading a state page by page, oldest first, while workers and other operators add to it and take from it."""
+"""Read a state page by page, oldest first, while workers and other operators change it."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ Call = Callable[[Command], Any]
 
 _FIRST = 8
 _MOST = 1000
-#: About how many bytes a page may have: messages can be anything from a hundred bytes to many megabytes.
+#: The approximate maximum size of a page: messages have from a hundred bytes to many megabytes.
 _PAGE_BYTES = 4 << 20
 
 
 class Item(NamedTuple):
-    """One stored message. Items of a sorted state stand in the order of their tuples, as the server sorts them."""
+    """One stored message. In a sorted state, the server sorts items in the order of these tuples."""
 
-    #: Milliseconds since the epoch: when it is due, or was set aside. 0 in waiting.
+    #: The time when it is due or moved to the state, in milliseconds since the epoch. 0 in waiting.
     score: float
     raw: bytes
 
 
 class Walk:
-    """A place in a state. It is kept by the last item that was read, for numbers shift when others take messages away."""
+    """A position in a state. It is stored as the last item read, because indexes shift when others remove messages."""
 
     def __init__(self, call: Call, driver: Driver, state: State) -> None:
         self._call = call
         self._driver = driver
         self._state = state
-        #: Where the last item is, if nobody has taken one from before it.
+        #: The index of the last item, unless items before it were removed.
         self._position = 0
         self._last: Item | None = None
         self._count = _FIRST
         self._ended = False
 
     def page(self) -> list[Item]:
-        """Return the next items, oldest first; nothing at the end. What comes meanwhile is read too."""
+        """Return the next items, oldest first, including those added meanwhile; an empty list at the end."""
         while not self._ended:
             asked = self._count
             items = self._read(self._position, asked)
@@ -58,7 +58,7 @@ class Walk:
         return []
 
     def removed(self, count: int) -> None:
-        """Say that so many of the items read were taken away by the reader itself."""
+        """Adjust the position after the reader removed this number of the items it read."""
         self._position = max(0, self._position - count)
 
     def _read(self, start: int, count: int) -> list[Item]:
@@ -68,7 +68,7 @@ class Walk:
         return [Item(float(score), raw) for raw, score in zip(reply[::2], reply[1::2], strict=True)]
 
     def _fresh(self, items: list[Item]) -> list[Item] | None:
-        """Return what comes after the last item, or None when that must be looked for further back."""
+        """Return the items after the last item, or None if that item must be searched further back."""
         last = self._last
         if last is None:
             return items
@@ -83,5 +83,5 @@ class Walk:
 
 def _next_count(items: list[Item]) -> int:
     mean = sum(len(item.raw) for item in items) // len(items) + 1
-    # At least two: the first of a page is the last one of the page before.
+    # At least two: the first item of a page is the last one of the page before.
     return max(2, min(_MOST, len(items) * 8, _PAGE_BYTES // mean))

@@ -53,7 +53,7 @@ def test_lengths_are_logged_by_thresholds(caplog: pytest.LogCaptureFixture) -> N
         ("WARNING", "channel default: 1000 messages in waiting (limit 1000)"),
         ("ERROR", "channel default: 10000 messages in waiting (limit 10000)"),
         ("WARNING", "channel default: 1500 messages in waiting (limit 1000)"),
-        ("INFO", "channel default: 12 messages in waiting, which is fine again"),
+        ("INFO", "channel default: 12 messages in waiting, back to normal"),
     ]
 
 
@@ -90,9 +90,9 @@ def test_a_listener_can_be_disconnected(caplog: pytest.LogCaptureFixture) -> Non
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: log_queue_lengths(warning=5, error=4), "1 <= warning <= error, not warning=5 and error=4"),
-        (lambda: log_queue_lengths(warning=0), "not warning=0"),
-        (lambda: log_queue_lengths(repeat=-1), "repeat is a number of seconds, not -1"),
+        (lambda: log_queue_lengths(warning=5, error=4), "1 <= warning <= error; got warning=5 and error=4"),
+        (lambda: log_queue_lengths(warning=0), "got warning=0"),
+        (lambda: log_queue_lengths(repeat=-1), "repeat must be a non-negative number of seconds; got -1"),
         (lambda: log_queue_lengths(states=()), "at least one state"),
         (lambda: log_queue_lengths(states=("wating",)), "the states are waiting, reserved"),
     ],
@@ -166,7 +166,7 @@ def test_a_worker_reloads_what_timed_out(tmp_path: Path, url: str, prefix: str, 
     (left,) = inspector.entries(prefix, State.TIMEOUT)
     assert left.job.endswith(":never_twice")
     assert not (tmp_path / "twice").exists()
-    assert "1 timed out messages were put back to waiting" in said
+    assert "reloaded 1 timed-out messages" in said
     assert "2 messages in timeout (limit 1)" in said
     queue.close()
 
