@@ -8,6 +8,7 @@ from pathlib import Path
 
 from docs._generate.architecture import architecture_svg
 from docs._generate.commands import command_reference
+from docs._generate.comparison import comparison
 from docs._generate.errors import error_tree
 from docs._generate.events import event_table
 from docs._generate.guarantees import guarantee_page
@@ -29,6 +30,7 @@ Maker = Callable[[], str]
 
 #: The parts between comments, by the page that has them.
 PARTS: dict[str, dict[str, Maker]] = {
+    "../README.md": {"comparison": lambda: comparison((DOCS / "benchmarks.md").read_text(encoding="utf-8"))},
     "api.md": {
         "events": lambda: event_table(events),
         "errors": lambda: "\n".join(error_tree(kind) for kind in (TaskqError, JobControl, JobTimeout)),
@@ -53,13 +55,13 @@ FILES: dict[str, Maker] = {
 def current() -> Iterator[tuple[Path, str]]:
     """Yield each file that is generated, or has generated parts, with the text that it must have."""
     for name, parts in PARTS.items():
-        path = DOCS / name
+        path = (DOCS / name).resolve()
         text = path.read_text(encoding="utf-8")
         for part, make in parts.items():
             text = _replaced(text, part, make(), name)
         yield path, text
     for name, make in FILES.items():
-        yield DOCS / name, make()
+        yield (DOCS / name).resolve(), make()
 
 
 def _replaced(text: str, part: str, content: str, page: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from docs._generate import pages
 from docs._generate.__main__ import main
 from docs._generate.commands import command_reference
+from docs._generate.comparison import comparison
 from docs._generate.guarantees import guarantee_page
 from docs._generate.pages import outdated, write
 
@@ -89,3 +90,45 @@ def test_a_command_is_shown_with_its_options() -> None:
         "| `--kind KIND` | A or b \\| c. One of `a`, `b`. Default: `a`. |",
         "| `--count N` | 1 to 5. |",
     ]
+
+
+_PAGE = """
+Measured in one run of 2.2 minutes on 2026-11-24; rounds: 3; 2 cores (a processor).
+
+|  | run, jobs/s |
+| --- | --- |
+| **taskq** | 1,000 |
+{rows}
+
+|  | push to start, p50, ms | a waiting job, bytes |
+| --- | --- | --- |
+| **taskq** | 0.50 | 70.0 |
+{others}
+"""
+
+
+def _benchmarks(*libraries: str) -> str:
+    rows = "\n".join(f"| {library} | {number}00 |" for number, library in enumerate(libraries, 1))
+    return _PAGE.format(rows=rows, others="\n".join(f"| {library} | 2.00 | 300 |" for library in libraries))
+
+
+def test_the_comparison_quotes_the_benchmarks() -> None:
+    """Given the page of benchmarks, then the README's table has its figures, the fastest first, and the day of the run."""
+    lines = comparison(_benchmarks("RQ", "Celery", "arq", "Huey", "Dramatiq")).splitlines()
+    assert lines[2] == "| **taskq** | **1,000** | **0.50 ms** | **70.0 bytes** | **runs again** |"
+    assert [line.split(" | ")[0] for line in lines[3:8]] == ["| Dramatiq", "| Huey", "| arq", "| Celery", "| RQ"]
+    assert lines[7] == "| RQ | 100 | 2.00 ms | 300 bytes | fails |"
+    assert lines[-1] == "Two worker processes each, measured on 2026-11-24 on 2 cores (rounds: 3)."
+
+
+def test_a_quick_run_is_called_so() -> None:
+    """Given figures from a quick run, then the line below the table names it."""
+    page = "> **Warning:** These figures are from a quick run.\n" + _benchmarks("RQ", "Celery", "arq", "Huey", "Dramatiq")
+    assert "2 cores in a quick run (" in comparison(page)
+
+
+@pytest.mark.parametrize(("page", "text"), [(_benchmarks("RQ"), "a row for"), ("", "a table with"), ("x\n", "a table with")])
+def test_a_comparison_without_its_figures_is_an_error(page: str, text: str) -> None:
+    """Given a page that lacks a library or a table, then the table can't be made."""
+    with pytest.raises(ValueError, match=text):
+        comparison(page)
