@@ -1,10 +1,10 @@
-"""Functions of a notebook, run by a worker that has never seen them. Each cell begins with "# %%", as editors know it.
+"""Functions of a notebook, run by a worker that can't import them. Each cell begins with "# %%", as editors expect.
 
     python notebook_closures.py       pushes five calls
-    taskq worker quickstart           runs them: any worker on the same server does, whatever its app is
+    taskq worker quickstart           runs them; a worker of any app on the same server will do
 
-They travel by value (cloudpickle), with what they refer to. So the worker must run the same minor version of Python, and have the
-packages that they import.
+The functions are pickled by value (cloudpickle), with everything they refer to. The worker must run the same minor version of Python and
+have the packages that they import.
 """
 
 # %%
@@ -15,11 +15,11 @@ from taskq import Queue
 queue = Queue()
 notes = Path("notes.txt").absolute()
 
-# %% A lambda, and what it is called with
+# %% A lambda and its argument
 queue.call(lambda number: notes.open("a").write(f"the square of {number} is {number * number}\n"), 7)
 
 
-# %% A closure: `author` goes with it
+# %% A closure: `author` is pickled with it
 def writer(author):
     def write(text):
         with notes.open("a") as file:
@@ -32,7 +32,7 @@ anna = writer("Anna")
 queue.call(anna, "this was written by a worker")
 queue.call(anna, "and this a moment later", delay=0.1)
 
-# %% A function that uses other names of the notebook: they go with it, as they are now
+# %% A function that uses other names of the notebook: their current values are pickled with it
 rates = {"EUR": 1.0, "USD": 1.25}
 
 
@@ -43,7 +43,7 @@ def convert(amount, currency, *, digits=2):
 queue.call(convert, 10, "USD", digits=1)
 
 
-# %% A class of the notebook: an object with handle() is a job of its own
+# %% A class of the notebook: any object with handle() can be a job
 class Total:
     max_attempts = 2
 
@@ -56,5 +56,5 @@ class Total:
 
 queue.push(Total(1, 2, 3))
 
-# %% What the worker has written so far
+# %% The notes that the worker has written so far
 print(notes.read_text() if notes.exists() else "nothing yet: start the worker")

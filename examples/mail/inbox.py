@@ -1,7 +1,7 @@
-"""A mail server for trying things out: takes every mail, but for nobody@..., and writes it to inbox/.
+"""A mail server for experiments: it writes every mail to inbox/ and rejects those to nobody@...
 
 pip install aiosmtpd
-python inbox.py [HOST:PORT]       default: localhost:8025; Ctrl-C ends it
+python inbox.py [HOST:PORT]       default: localhost:8025; stop it with Ctrl-C
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 
 class Inbox:
-    """Keeps mails as files."""
+    """Stores mails as files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,11 +1,11 @@
-"""Sending mail in the background, over real SMTP.
+"""Mail sent in the background, over real SMTP.
 
-    pip install aiosmtpd              for inbox.py, a local server that keeps what it gets
-    python inbox.py &                 listens on localhost:8025, and writes each mail to inbox/
-    python jobs.py anna@example.org   pushes two mails, one of them for half a second later
-    taskq worker jobs                 sends them; Ctrl-C ends it
+    pip install aiosmtpd              for inbox.py, a local mail server that stores what it receives
+    python inbox.py &                 listens on localhost:8025 and writes each mail to inbox/
+    python jobs.py anna@example.org   pushes two mails, one of them with a delay of half a second
+    taskq worker jobs                 sends them; stop it with Ctrl-C
 
-Start the worker before the inbox, and see it try again until the inbox is there. MAIL_SERVER names another server (host:port).
+Start the worker before the inbox to watch retries: it succeeds once the inbox runs. MAIL_SERVER sets another server (host:port).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def give_up(error: BaseException) -> None:
     print(f"mail {taskq.current().id} was not sent: {error}", file=sys.stderr)
 
 
-# A server that is away will come back: try again, at longer and longer intervals. An address that it refuses stays refused.
+# An unreachable mail server comes back, so retry with growing delays. A rejected address stays rejected, so give up at once.
 @queue.job(
     max_attempts=10,
     backoff=taskq.Backoff(base=0.5, cap=600),
@@ -33,7 +33,7 @@ def give_up(error: BaseException) -> None:
     on_fail=give_up,
 )
 def send_mail(to: str, subject: str, text: str) -> None:
-    """Send one mail. The Message-ID is that of the taskq message: a mail that is sent twice can be told by it."""
+    """Send one mail. Its Message-ID contains the id of the message, so a mail that was sent twice can be recognized."""
     mail = EmailMessage()
     mail["From"] = "shop@example.org"
     mail["To"] = to

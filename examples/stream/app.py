@@ -1,10 +1,10 @@
-"""Answers that arrive word by word: a generator job, read through Server-Sent Events.
+"""A web app that streams answers word by word: a generator job, read through Server-Sent Events.
 
 pip install fastapi uvicorn
 uvicorn app:app                                                        the web server
-taskq worker jobs                                                      in a second terminal: the worker
-curl -N 'localhost:8000/answer?question=why'                           the words arrive as they are made
-curl -N -H 'Last-Event-ID: 7' localhost:8000/answers/ID                goes on after the seventh, as a browser does by itself
+taskq worker jobs                                                      the worker, in a second terminal
+curl -N 'localhost:8000/answer?question=why'                           prints each word as soon as the job yields it
+curl -N -H 'Last-Event-ID: 7' localhost:8000/answers/ID                continues after the seventh word, as browsers do automatically
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ app = FastAPI(lifespan=lifespan)
 
 @app.get("/answer")
 async def ask(question: str) -> StreamingResponse:
-    """Push the job, and send its parts as they come."""
+    """Push the job, and send its items as they arrive."""
     return _response(await answer.apush(question), 0)
 
 
 @app.get("/answers/{message_id}")
-async def go_on(message_id: str, last_event_id: Annotated[int, Header(ge=0, le=2**53)] = 0) -> StreamingResponse:
-    """Send the parts of an answer from where the browser left off: EventSource reconnects with the id of its last event."""
+async def resume(message_id: str, last_event_id: Annotated[int, Header(ge=0, le=2**53)] = 0) -> StreamingResponse:
+    """Send the rest of an answer: after a lost connection, EventSource sends the id of its last event."""
     try:
         handle = queue.handle(message_id)
     except taskq.ArgumentsError as error:
@@ -60,8 +60,8 @@ async def _events(handle: taskq.Handle[Any], after: int) -> AsyncIterator[str]:
                 yield f"id: {stream.position}\ndata: {json.dumps(word)}\n\n"
             yield "event: end\ndata:\n\n"
             return
-        except taskq.StreamRestarted:  # the worker died, or the job is retried: the page must clear what it shows
+        except taskq.StreamRestarted:  # the worker crashed, or the job is retried: the page must clear its text
             yield f"id: {stream.position}\nevent: restart\ndata:\n\n"
-        except (taskq.ResultError, SignatureError) as error:  # the latter: the worker has another secret
+        except (taskq.ResultError, SignatureError) as error:  # SignatureError: the worker has another secret
             yield f"event: failed\ndata: {json.dumps(str(error))}\n\n"
             return

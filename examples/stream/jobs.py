@@ -1,4 +1,4 @@
-"""The job of the app beside: see app.py for how to run them."""
+"""The job of the streaming app: app.py shows how to run both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ANSWER = "Forty-two, as you would know if you had asked the right question."
 
 @queue.job(result_ttl=600, handle_timeout=60, max_attempts=2, serializer="json")
 async def answer(question: str) -> AsyncIterator[str]:
-    """Yield an answer word by word, as a language model does. Put the call of yours in place of the loop."""
+    """Yield an answer word by word, as a language model does. Replace the loop with a call of your model."""
     words = f"You ask: {question} {_ANSWER}".split()
     for number, word in enumerate(words, 1):
         await asyncio.sleep(0.02)
