@@ -42,13 +42,14 @@ def _in_all(docs: int, strings: int, doc: int, comm: int) -> dict[str, int]:
     return {"docs": docs, "strings": strings, "doc": doc, "comm": comm}
 
 
+#: In `is-no`, Python's None is not a hit.
 ROWS = (
     Row("tell", r"\b(tells?|told|telling)\b", _in_all(2, 0, 0, 0)),
     Row("say", r"\b(says?|said|saying)\b", _in_all(10, 0, 5, 5)),
     Row("hear", r"\b(hears?|heard|hearing)\b", _in_all(0, 0, 0, 0)),
     Row("whoever", r"\b(whoever|whomever|whosever|whatever)\b", _in_all(2, 0, 0, 0)),
     Row("what", r"^(?:[#*|: -]*)(What|Who|Whose|Whether)\b(?![^\n]*\?)", _in_all(5, 0, 0, 5), re.MULTILINE),
-    Row("is-no", r"\b(is|are|was|were) (no|none)\b", _in_all(3, 0, 5, 5)),
+    Row("is-no", r"\b(is|are|was|were) (?!(?-i:None)\b)(no|none)\b", _in_all(3, 0, 5, 5)),
     Row("no-more", r"\bno more\b|\bshall\b", _in_all(0, 0, 0, 0)),
     Row("anew", r"\b(anew|so many|all the same|all the while)\b", _in_all(0, 0, 0, 0)),
     Row("stands", r"\b(stands?|stood|lies|lay)\b", _in_all(3, 0, 3, 3)),
