@@ -73,7 +73,7 @@ def test_a_path_is_no_module_name(write: Write, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["jobs_nowhere", "jobs_nowhere:queue", "shop.nowhere", "nowhere.jobs:queue", "a..b", "shop jobs"])
-def test_a_module_that_is_not_there_is_told(write: Write, name: str, tmp_path: Path) -> None:
+def test_a_missing_module_is_reported(write: Write, name: str, tmp_path: Path) -> None:
     """Given a module that doesn't exist, then the error names it and where it was looked for."""
     write("shop/__init__.py", "")
     text = str(_refused(name))
@@ -81,7 +81,7 @@ def test_a_module_that_is_not_there_is_told(write: Write, name: str, tmp_path: P
     assert str(tmp_path) in text
 
 
-def test_a_module_that_imports_what_is_missing_is_told_apart(write: Write) -> None:
+def test_a_module_with_a_missing_dependency_is_reported(write: Write) -> None:
     """Given an app that imports a package that isn't installed, then the error names that package, not the app."""
     write("jobs_needy.py", "import frobnicate.deeply\n")
     error = _refused("jobs_needy:queue")
@@ -103,7 +103,7 @@ def test_a_module_that_imports_what_is_missing_is_told_apart(write: Write) -> No
         ("x = '\\ud800'\nraise ValueError(x)", "ValueError"),
     ],
 )
-def test_an_app_that_does_not_import_is_told(write: Write, text: str, why: str) -> None:
+def test_an_app_that_does_not_import_is_reported(write: Write, text: str, why: str) -> None:
     """Given an app that raises while it is imported, then the error tells what, and its cause is the error itself."""
     write("jobs_broken.py", text)
     error = _refused("jobs_broken")
@@ -119,14 +119,14 @@ def test_ctrl_c_while_importing_is_not_swallowed(write: Write) -> None:
         load_app("jobs_stopped")
 
 
-def test_a_module_without_a_queue_is_told(write: Write) -> None:
+def test_a_module_without_a_queue_is_reported(write: Write) -> None:
     """Given a module without a queue, with a name and without, then the error shows what to write."""
     write("jobs_empty.py", "x = 1\n")
     assert "add queue = taskq.Queue()" in str(_refused("jobs_empty"))
     assert "add queue = taskq.Queue()" in str(_refused("jobs_empty:queue"))
 
 
-def test_a_module_of_the_standard_library_is_told_apart(write: Write) -> None:
+def test_a_module_of_the_standard_library_is_named_with_its_path(write: Write) -> None:
     """Given an app in a file named like a module that is loaded already, then the error tells which file was found."""
     write("json.py", QUEUE)
     text = str(_refused("json"))
@@ -140,7 +140,7 @@ def test_a_module_with_several_queues_needs_a_name(write: Write) -> None:
     assert "jobs_two:queue or jobs_two:other" in str(_refused("jobs_two"))
 
 
-def test_a_misspelt_queue_is_told_with_the_right_one(write: Write) -> None:
+def test_a_misspelled_queue_gets_the_right_name(write: Write) -> None:
     """Given a name that isn't there, then the error offers the nearest queue."""
     write("jobs_named.py", QUEUE)
     assert 'did you mean "queue"?' in str(_refused("jobs_named:queu"))
@@ -148,7 +148,7 @@ def test_a_misspelt_queue_is_told_with_the_right_one(write: Write) -> None:
 
 
 @pytest.mark.parametrize(("attribute", "kind"), [("x", "int"), ("Queue", "type"), ("f", "function"), ("mail", "Job")])
-def test_what_is_no_queue_is_told(write: Write, attribute: str, kind: str) -> None:
+def test_an_attribute_that_is_not_a_queue_is_reported(write: Write, attribute: str, kind: str) -> None:
     """Given a name of something else, then the error tells what it is."""
     write("jobs_odd.py", QUEUE + "x = 1\ndef f(): ...\n@queue.job\ndef mail(): ...\n")
     assert f"is a {kind}, not a taskq.Queue" in str(_refused(f"jobs_odd:{attribute}"))

@@ -17,7 +17,7 @@ class Entry(NamedTuple):
     """One value as the user wrote it.
 
     `path` is `("url",)`, `("channels", name, key)`, or `("channels", name)` for the channel itself. `place` begins an error
-    message; the settings store `origin`. `text` is True if the value is text, whatever type its setting takes.
+    message; the settings store `origin`. `text` is True for the text of a variable, which the setting must parse.
     """
 
     path: tuple[str, ...]

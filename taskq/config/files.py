@@ -52,7 +52,7 @@ def find_settings_file(start: Path, *, bare_name: bool = False) -> SettingsFile 
 
 
 def _read_project(path: Path, *, bare: bool) -> SettingsFile | None:
-    # Without the word there is no such table. Such a file is not parsed, which is faster and can't fail.
+    # A file without the word has no such table. It is not parsed, which is faster and can't fail.
     file = _read(path, bare=bare, only_with="taskq")
     if file is None:
         return None

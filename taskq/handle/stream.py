@@ -85,7 +85,7 @@ class _Reader:
         return None
 
     def _fetch(self, driver: Driver, left: float) -> Steps[Ending | None]:
-        """Fetch more entries. Return the final state of the job if there are none left."""
+        """Fetch more entries. Return the final state of the job if none are left."""
         if self._has_end:
             ending = yield from ask_ending(driver, self.subject)
             if ending is None:
@@ -102,7 +102,7 @@ class _Reader:
             if reply:
                 self._buffer.extend(map(_entry, reply[0][1]))
                 return None
-        # If the job is not a generator, or its stream has expired, there is no end mark.
+        # A job that is not a generator, or whose stream has expired, has no end mark.
         ending = yield from ask_ending(driver, self.subject)
         if ending is None:
             ending = yield from self._existence.check(is_last=left <= 0)
@@ -111,7 +111,7 @@ class _Reader:
         return ending
 
     def _read(self, driver: Driver) -> Steps[bool]:
-        """Read the stored entries, and store this reader's position. Return False if there are none."""
+        """Read the stored entries, and store this reader's position. Return False if nothing is stored."""
         start, entries = yield driver.read(self.subject.id, self.position, _COUNT)
         self._buffer.extend(map(_entry, entries))
         if start > self.position:

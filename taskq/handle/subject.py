@@ -45,7 +45,7 @@ class Queries(Protocol):
 
 
 def read_stored(raw: bytes | None, subject: Subject) -> Ending | None:
-    """Decode a stored result. Return None if there are no bytes."""
+    """Decode a stored result. Return None for None."""
     return None if raw is None else read_ending(raw, bytes.fromhex(subject.id), subject.signer)
 
 

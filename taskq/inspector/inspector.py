@@ -109,7 +109,7 @@ class Inspector:
     def entries(self, channel: str, state: State, *, job: str | None = None) -> Iterator[Entry]:
         """Yield the messages of a state, oldest first (in `delayed`: first due); with `job`, only those of that job.
 
-        Reads one page at a time, and no more messages than there are at the start.
+        Reads one page at a time, and stops after the number of messages at the start.
 
         Raises:
             UnknownChannel: as in `counts`.

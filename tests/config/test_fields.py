@@ -52,7 +52,7 @@ def test_some_lines() -> None:
 
 
 @pytest.mark.parametrize("one", DOCS, ids=lambda one: f"{one.section}.{one.key}")
-def test_the_default_is_what_it_says(project: Project, one: FieldDoc) -> None:
+def test_the_reference_shows_the_real_default(project: Project, one: FieldDoc) -> None:
     """Given a default in the reference, writing it into a file changes nothing."""
     try:
         value = tomllib.loads(f"x = {one.default.removesuffix(' (30 days)')}")["x"]

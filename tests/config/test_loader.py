@@ -175,8 +175,8 @@ def test_the_process_environment(project: Project, monkeypatch: pytest.MonkeyPat
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that lets go of a directory in use")
 def test_deleted_working_directory(tmp_path: Path) -> None:
     """Given a working directory that was deleted, the error says so."""
-    gone = tmp_path / "gone"
-    gone.mkdir()
+    deleted = tmp_path / "gone"
+    deleted.mkdir()
     code = (
         "import os, sys; sys.path[:] = [p for p in sys.path if p]; from taskq.config import load_settings\n"
         "os.rmdir(os.getcwd())\n"
@@ -184,7 +184,7 @@ def test_deleted_working_directory(tmp_path: Path) -> None:
     )
     root = str(Path(__file__).parents[2])
     run = subprocess.run(
-        [sys.executable, "-c", code], cwd=gone, env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], cwd=deleted, env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True, timeout=60
     )
     assert run.stdout == "ConfigError the working directory no longer exists; change to an existing directory\n", run.stderr
 

@@ -30,7 +30,7 @@ def no_listener_stays() -> Iterator[None]:
     assert set(events.queue_length.receivers) == set(before)
 
 
-def tell(channel: str = "default", **counts: int) -> None:
+def emit_lengths(channel: str = "default", **counts: int) -> None:
     events.emit(events.queue_length, QueueLength(channel=channel, counts={State(name): number for name, number in counts.items()}))
 
 
@@ -47,7 +47,7 @@ def test_lengths_are_logged_by_thresholds(caplog: pytest.LogCaptureFixture) -> N
     log_queue_lengths()
 
     for number in (0, 999, 1_000, 5_000, 10_000, 20_000, 1_500, 12, 3):
-        tell(waiting=number)
+        emit_lengths(waiting=number)
 
     assert lines(caplog) == [
         ("WARNING", "channel default: 1000 messages in waiting (limit 1000)"),
@@ -57,11 +57,11 @@ def test_lengths_are_logged_by_thresholds(caplog: pytest.LogCaptureFixture) -> N
     ]
 
 
-def test_what_stays_too_long_is_said_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_queue_that_stays_long_is_logged_again(caplog: pytest.LogCaptureFixture) -> None:
     """Given repeat=0, when a queue stays long, then every event is logged, and an event of a short queue is not."""
     log_queue_lengths(warning=10, repeat=0)
     for number in (11, 12, 1, 1):
-        tell(waiting=number)
+        emit_lengths(waiting=number)
     assert [text for level, text in lines(caplog) if level == "WARNING"] == [
         "channel default: 11 messages in waiting (limit 10)",
         "channel default: 12 messages in waiting (limit 10)",
@@ -71,8 +71,8 @@ def test_what_stays_too_long_is_said_again(caplog: pytest.LogCaptureFixture) -> 
 def test_the_states_and_the_logger_can_be_chosen(caplog: pytest.LogCaptureFixture) -> None:
     """Given other states and a logger, then only those states count, each by itself, in that logger; channels don't mix."""
     log_queue_lengths(warning=2, error=4, states=("failed", State.DELAYED), logger=logging.getLogger("shop.queues"))
-    tell(waiting=50_000, failed=3, delayed=4)
-    tell("bulk", failed=1)
+    emit_lengths(waiting=50_000, failed=3, delayed=4)
+    emit_lengths("bulk", failed=1)
     assert [(record.name, record.levelname, record.getMessage()) for record in caplog.records] == [
         ("shop.queues", "WARNING", "channel default: 3 messages in failed (limit 2)"),
         ("shop.queues", "ERROR", "channel default: 4 messages in delayed (limit 4)"),
@@ -83,7 +83,7 @@ def test_a_listener_can_be_disconnected(caplog: pytest.LogCaptureFixture) -> Non
     """Given a connected listener, when it is disconnected, then it hears nothing more."""
     listener = log_queue_lengths(warning=1)
     events.queue_length.disconnect(listener)
-    tell(waiting=5)
+    emit_lengths(waiting=5)
     assert lines(caplog) == []
 
 
@@ -161,13 +161,13 @@ def test_a_worker_reloads_what_timed_out(tmp_path: Path, url: str, prefix: str, 
             wait_until(lambda: inspector.counts(prefix).total == 1, what="the settled message")
         finally:
             worker.send_signal(signal.SIGTERM)
-            _, said = worker.communicate(timeout=20)
-    assert worker.returncode == 0, said
+            _, log = worker.communicate(timeout=20)
+    assert worker.returncode == 0, log
     (left,) = inspector.entries(prefix, State.TIMEOUT)
     assert left.job.endswith(":never_twice")
     assert not (tmp_path / "twice").exists()
-    assert "reloaded 1 timed-out messages" in said
-    assert "2 messages in timeout (limit 1)" in said
+    assert "reloaded 1 timed-out messages" in log
+    assert "2 messages in timeout (limit 1)" in log
     queue.close()
 
 
@@ -177,7 +177,7 @@ def test_without_timed_out_messages_the_server_is_left_alone() -> None:
     asked: list[str] = []
     queue.sender = asked.append  # type: ignore[assignment,method-assign]
     reload_timeouts(queue)
-    tell(waiting=5, timeout=0)
+    emit_lengths(waiting=5, timeout=0)
     assert asked == []
-    tell(timeout=1)
+    emit_lengths(timeout=1)
     assert asked == ["default"]

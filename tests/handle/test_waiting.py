@@ -113,7 +113,7 @@ def test_a_full_server_is_asked_instead_of_slept_in() -> None:
     assert [command.move for command in store.asked] == ["wait", "look"]
 
 
-def test_what_moved_during_a_search_is_not_gone() -> None:
+def test_a_message_that_moves_during_a_search_is_not_missing() -> None:
     """Given a message that ends between the search and the answer, then its result is returned, and no error raised."""
     kept = pack_ending(Ending("done", 1, 1, value=b"5", serializer=1), id_of(RAW), None)
     looks = iter([None, None, None, kept])
@@ -134,7 +134,7 @@ def test_an_unknown_id_ends_the_wait() -> None:
         run(await_result(DRIVER, Subject(ID, "default", None), None), store)
 
 
-def test_patience_ends_with_the_deadline() -> None:
+def test_retries_end_at_the_deadline() -> None:
     """Given a server that is away, then it is asked again with pauses, but not after the caller's time is over."""
     assert 0 < Patient(monotonic() + 60).pause_after(ServerUnavailable("gone")) <= 2
     with pytest.raises(ServerUnavailable):

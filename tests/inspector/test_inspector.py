@@ -115,7 +115,7 @@ def test_damaged_messages_are_shown_and_can_be_reloaded(queue: Queue, prefix: st
     assert [entry.raw for entry in inspector.entries(prefix, State.WAITING)] == [newer, cut]
 
 
-def test_delayed_messages_tell_when_they_are_due(queue: Queue, prefix: str, inspector: Inspector) -> None:
+def test_delayed_messages_show_when_they_are_due(queue: Queue, prefix: str, inspector: Inspector) -> None:
     """Given two delayed messages, then the first due comes first, with the seconds that are left."""
     late, soon = push(queue, "add", 1, delay=60), push(queue, "add", 2, delay=30)
     entries = list(inspector.entries(prefix, State.DELAYED))
@@ -240,7 +240,7 @@ def test_some_states_are_refused(inspector: Inspector, prefix: str, refused: Cal
         refused(inspector, prefix)
 
 
-def test_workers_tell_what_they_do(queue: Queue, prefix: str, worker: HandWorker, inspector: Inspector) -> None:
+def test_workers_report_their_activity(queue: Queue, prefix: str, worker: HandWorker, inspector: Inspector) -> None:
     """Given a worker's heartbeat, then its report says what it runs and for how long, by the server's clock."""
     identity = push(queue, "add", 1)
     (raw,) = worker.reserve()
@@ -257,7 +257,7 @@ def test_workers_tell_what_they_do(queue: Queue, prefix: str, worker: HandWorker
     assert (report.reserved, report.done, report.failed, report.memory_bytes) == (1, 5, 2, 1 << 20)
 
 
-def test_a_worker_that_is_gone_is_lost(queue: Queue, prefix: str, worker: HandWorker, inspector: Inspector) -> None:
+def test_a_worker_without_heartbeats_is_lost(queue: Queue, prefix: str, worker: HandWorker, inspector: Inspector) -> None:
     """Given a worker whose last heartbeat is long ago, then it is told apart from those that live."""
     worker.beat()
     keys = worker.driver.keys

@@ -60,9 +60,9 @@ def test_nothing_is_passed_over_when_others_take_the_oldest(
     sender = queue.sender(prefix)
     found = all_of(walk_of(state), lambda page: sender.call(sender.driver.flush(state, taken)))
     assert found == sorted(set(found))
-    gone_before_read = [name for name in NAMES if name not in set(found)]
+    removed_before_read = [name for name in NAMES if name not in set(found)]
     # Only what was gone before its page was read may be missing; with few takers nothing is.
-    assert not gone_before_read or taken == 400
+    assert not removed_before_read or taken == 400
     assert found[-1] == NAMES[-1]
 
 

@@ -50,7 +50,7 @@ def test_an_object_handles_itself(queue: Queue, shelf: Shelf) -> None:
     assert shelf.run() == ["report of 3"]
 
 
-def test_an_object_says_its_attempts_and_channel(make_queue: MakeQueue, server: ServerProcess, prefix: str) -> None:
+def test_an_object_sets_its_attempts_and_channel(make_queue: MakeQueue, server: ServerProcess, prefix: str) -> None:
     """Given an object with max_attempts and channel, then they count; None is as good as nothing."""
     queue = make_queue(channels={"mail": {"channel": f"{prefix}-m"}})
     assert queue.push(Report(3, max_attempts=7, channel="mail")).channel == "mail"
@@ -66,7 +66,7 @@ def test_an_object_can_be_delayed(queue: Queue, shelf: Shelf) -> None:
     assert now + 60_000 <= due <= shelf.now() + 60_000
 
 
-def test_an_object_that_says_nonsense_of_itself_is_refused(queue: Queue) -> None:
+def test_an_object_with_invalid_options_is_refused(queue: Queue) -> None:
     """Given attempts out of bounds or an unknown channel, then the push is refused."""
     with pytest.raises(ConfigError, match="max_attempts"):
         queue.push(Report(3, max_attempts=0))

@@ -195,7 +195,7 @@ def test_a_broken_connection_is_replaced(make_queue: MakeQueue, server: ServerPr
     assert [seen.args[0] for seen in shelf.waiting()] == [1, 2]
 
 
-def test_an_unknown_outcome_is_told(make_queue: MakeQueue, server: ServerProcess, shelf: Shelf) -> None:
+def test_an_unknown_outcome_is_reported(make_queue: MakeQueue, server: ServerProcess, shelf: Shelf) -> None:
     """Given a reply that is lost, then PushOutcomeUnknown names the message, which can be withdrawn."""
     with Relay(server.socket) as relay:
         queue = make_queue(relay.url)
@@ -215,7 +215,7 @@ def test_an_unknown_outcome_is_told(make_queue: MakeQueue, server: ServerProcess
     assert [seen.args[0] for seen in shelf.waiting()] == [1, 3]
 
 
-def test_a_server_that_is_not_there_is_told(make_queue: MakeQueue) -> None:
+def test_an_unreachable_server_is_reported(make_queue: MakeQueue) -> None:
     """Given no server, then the push raises ServerUnavailable, and no connection is left."""
     queue = make_queue("redis://127.0.0.1:1/0")
 
@@ -226,7 +226,7 @@ def test_a_server_that_is_not_there_is_told(make_queue: MakeQueue) -> None:
     asyncio.run(push())
 
 
-def test_a_crowd_of_tasks_leaves_few_connections(queue: Queue, server: ServerProcess) -> None:
+def test_many_tasks_leave_few_connections(queue: Queue, server: ServerProcess) -> None:
     """Given sixty pushes at once on one loop, when they are done, then the server has few connections of it."""
     job = queue.job(add)
 

@@ -53,7 +53,7 @@ def test_five_hundred_are_sent_at_once(queue: Queue, job: Any, shelf: Shelf) -> 
     assert _numbers(shelf) == list(range(501))
 
 
-def test_an_exception_discards_what_was_not_sent_and_says_so(queue: Queue, job: Any, shelf: Shelf) -> None:
+def test_an_exception_discards_unsent_messages_with_a_note(queue: Queue, job: Any, shelf: Shelf) -> None:
     """Given 502 pushes in a block, if an exception leaves it, then the two that weren't sent are dropped, and its note says so."""
 
     def fail() -> None:
@@ -85,7 +85,7 @@ def test_what_prints_no_note_is_logged(queue: Queue, job: Any, shelf: Shelf, way
     assert shelf.waiting() == []
 
 
-def test_a_wrong_push_is_told_where_it_is_made(queue: Queue, job: Any, shelf: Shelf) -> None:
+def test_an_invalid_push_raises_where_it_is_made(queue: Queue, job: Any, shelf: Shelf) -> None:
     """Given a buffer, if a push has arguments that can't be stored, then it raises at once, and the others are stored."""
     with queue.buffer():
         job.push(1)

@@ -241,7 +241,7 @@ def test_messages_are_signed_when_there_is_a_secret(make_queue: MakeQueue, serve
 
 
 @pytest.mark.parametrize(("on_lost", "flags"), [(None, 0), ("timeout", Flag.LOST_IS_TIMEOUT), ("retry", Flag.LOST_IS_RETRY)])
-def test_what_a_job_says_of_its_loss_travels_with_it(queue: Queue, shelf: Shelf, on_lost: Any, flags: int) -> None:
+def test_on_lost_travels_with_the_message(queue: Queue, shelf: Shelf, on_lost: Any, flags: int) -> None:
     """Given on_lost of a job, then the message tells it where a script can read it."""
     queue.job(on_lost=on_lost)(add).push(1)
     assert shelf.only().flags == flags

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from taskq import ConfigError, PushOutcomeUnknown, Queue, QueueFull, ServerRefused, ServerTooOld, ServerUnavailable
-from taskq.push import repeat as patience_module
+from taskq.push import repeat as repeat_module
 from tests.conftest import OwnServer
 from tests.push.conftest import MakeQueue
 from tests.push.shelf import Shelf
@@ -49,7 +49,7 @@ def test_a_restart_between_pushes_is_not_noticed(own_server: OwnServer, make_que
     assert [seen.args[0] for seen in Shelf(server, prefix).waiting()] == [0, 1, 2, 3, 4]
 
 
-def test_a_server_that_is_not_there_is_told(make_queue: MakeQueue) -> None:
+def test_an_unreachable_server_is_reported(make_queue: MakeQueue) -> None:
     """Given no server, when something is pushed, then ServerUnavailable names the address, without its password, and nothing is unknown."""
     job = make_queue("redis://user:hunter2@127.0.0.1:1/0").job(add)
     pushes: Pushes = [lambda: job.push(1), lambda: job.push(1, delay=5), lambda: job.push_many([(1,)])]
@@ -139,7 +139,7 @@ def test_a_repeatable_push_waits_for_a_server_that_comes_back(far: Any, relay: R
 
 def test_a_repeatable_push_gives_up_at_last(far: Any, relay: Relay, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given once=True and a server that stays away, then the push ends: unknown when a request had left, else unavailable."""
-    monkeypatch.setattr(patience_module, "REPEAT_SECONDS", 0.3)
+    monkeypatch.setattr(repeat_module, "REPEAT_SECONDS", 0.3)
     far.options(once=True).push(0)  # now the server knows the script
     relay.lose_reply(1_000)
     with pytest.raises(PushOutcomeUnknown) as caught:
@@ -152,7 +152,7 @@ def test_a_repeatable_push_gives_up_at_last(far: Any, relay: Relay, shelf: Shelf
         far.options(once=True).push(2)
 
 
-def test_a_break_in_the_middle_of_many_tells_everything(far: Any, relay: Relay, shelf: Shelf) -> None:
+def test_a_break_in_the_middle_of_many_reports_stored_and_unknown(far: Any, relay: Relay, shelf: Shelf) -> None:
     """Given 1,200 calls and a reply that is lost in the middle, then the error holds what is stored and every message that is unknown."""
     far.push(0)
     seen = len(relay.requests)
@@ -176,7 +176,7 @@ def test_a_break_in_the_middle_of_many_tells_everything(far: Any, relay: Relay, 
     assert {handle.id for handle in unknown} == {one.id for one in shelf.waiting()[1:]}
 
 
-def test_a_refusal_in_the_middle_of_many_tells_what_is_stored(own_server: OwnServer, make_queue: MakeQueue, prefix: str) -> None:
+def test_a_refusal_in_the_middle_of_many_reports_the_stored(own_server: OwnServer, make_queue: MakeQueue, prefix: str) -> None:
     """Given many calls for two channels of which the second is refused, then the error holds the handles of all that go to the first."""
     server = own_server()
     queue = make_queue(server.url, channels={"broken": {"channel": f"{prefix}-b"}})
@@ -188,7 +188,7 @@ def test_a_refusal_in_the_middle_of_many_tells_what_is_stored(own_server: OwnSer
     assert len(caught.value.stored) == 3
 
 
-def test_a_full_server_is_told(own_server: OwnServer, make_queue: MakeQueue) -> None:
+def test_a_full_server_is_reported(own_server: OwnServer, make_queue: MakeQueue) -> None:
     """Given a server at maxmemory, then every push raises QueueFull at once, a repeatable one too; with room it works again."""
     server = own_server(maxmemory="1mb")
     server.admin.config_set("maxmemory", 100_000)
@@ -220,7 +220,7 @@ def test_a_password_is_asked_for(own_server: OwnServer, make_queue: MakeQueue, u
     make_queue(server.url).job(add).push(1)
 
 
-def test_a_user_without_the_permission_is_told(own_server: OwnServer, make_queue: MakeQueue) -> None:
+def test_a_missing_permission_is_reported(own_server: OwnServer, make_queue: MakeQueue) -> None:
     """Given a user that may not push (nor ask for the version), then the error says what to do; one that may push only, pushes."""
     server = own_server(tcp=True)
     server.admin.execute_command("ACL", "SETUSER", "reader", "on", ">pw", "~*", "+get")
@@ -230,7 +230,7 @@ def test_a_user_without_the_permission_is_told(own_server: OwnServer, make_queue
     make_queue(f"redis://pusher:pw@127.0.0.1:{server.port}").job(add).push(1)
 
 
-def test_a_read_only_replica_is_told(own_server: OwnServer, make_queue: MakeQueue) -> None:
+def test_a_read_only_replica_is_reported(own_server: OwnServer, make_queue: MakeQueue) -> None:
     """Given a replica, then the push is unavailable, not unknown: a failover may be under way."""
     server = own_server(tcp=True)
     server.admin.execute_command("REPLICAOF", "127.0.0.1", "1")
@@ -298,7 +298,7 @@ def test_a_break_while_the_version_is_asked_leaves_nothing_unknown(far: Any, rel
     assert len(shelf.waiting()) == 1
 
 
-def test_what_is_no_redis_is_told(make_queue: MakeQueue) -> None:
+def test_a_server_that_is_not_redis_is_reported(make_queue: MakeQueue) -> None:
     """Given another kind of server behind the address, then the error says that it can't be used."""
     door = socket.create_server(("127.0.0.1", 0))
 

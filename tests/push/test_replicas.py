@@ -98,7 +98,7 @@ def test_a_push_returns_when_the_replica_has_it(job: PushJob, pair: Pair, prefix
 
 
 @pytest.mark.parametrize("push", PUSHES.values(), ids=PUSHES.keys())
-def test_a_silent_replica_is_told_of(
+def test_a_silent_replica_is_reported(
     job: PushJob, pair: Pair, frozen: ServerProcess, prefix: str, monkeypatch: pytest.MonkeyPatch, push: Callable[[PushJob], object]
 ) -> None:
     """Given a replica that doesn't confirm, then every push says so, with handles that withdraw it; repeating doesn't make it confirmed."""

@@ -220,7 +220,7 @@ def test_a_forked_child_has_no_part_in_a_lent_connection(queue: Queue, shelf: Sh
     link.close()
 
 
-def test_a_crowd_of_threads_leaves_few_connections(queue: Queue) -> None:
+def test_many_threads_leave_few_connections(queue: Queue) -> None:
     """Given sixty threads that push at once, when they are done, then few connections are kept, and the next pushes go over them."""
     job = queue.job(name="add")(lambda number: None)
     together = threading.Barrier(60)
