@@ -80,7 +80,7 @@ def _description(option: click.Option) -> str:
 
 def _range(least: float | None, most: float | None) -> str:
     if least is not None and most is not None:
-        return f"{least:g} to {most:,.10g}."
+        return f"Range: {least:g} to {most:,.10g}."
     if least is not None:
-        return f"At least {least:g}." if least else ""
-    return "" if most is None else f"At most {most:g}."
+        return f"Minimum: {least:g}." if least else ""
+    return "" if most is None else f"Maximum: {most:g}."

@@ -88,7 +88,7 @@ def test_a_command_is_shown_with_its_options() -> None:
         "| Option | Description |",
         "|---|---|",
         "| `--kind KIND` | A or b \\| c. One of `a`, `b`. Default: `a`. |",
-        "| `--count N` | 1 to 5. |",
+        "| `--count N` | Range: 1 to 5. |",
     ]
 
 
