@@ -1,4 +1,4 @@
-"""Users with few rights, as the guide tells to make them."""
+"""ACL users, as the page "ACL users" creates them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.servers import ServerProcess
 
 __all__ = ["USERS", "make_user", "rights", "url_of"]
 
-_GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "sentinel-and-cluster.md"
+_GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "acl.md"
 _PASSWORD = "a-password"
 
 #: Name in the guide → its rights.
