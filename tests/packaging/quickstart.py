@@ -1,8 +1,8 @@
-"""Reads the README's quickstart: the files it tells people to write, and the commands it tells them to type.
+"""Reads the README's quickstart: the files to write and the commands to type.
 
-It stands between `<!-- quickstart -->` and `<!-- /quickstart -->`. A code block whose first line is a comment with a file's name
-(`# jobs.py`) is that file. In a `console` block a line with `$ ` is a command, and the lines below are what it prints; `...`
-stands for anything.
+The quickstart is between `<!-- quickstart -->` and `<!-- /quickstart -->`. A code block whose first line is a comment with a file name
+(`# jobs.py`) is that file. In a `console` block, a line with `$ ` is a command, and the lines below it are its output; `...` matches
+anything.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FILE = re.compile(r"# ([\w./-]+\.\w+)")
 
 @dataclass
 class Command:
-    """One line to type, and the lines that it is said to print."""
+    """One line to type, and its expected output."""
 
     line: str
     prints: list[str] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Command:
 
 @dataclass
 class Quickstart:
-    """What a newcomer writes and types."""
+    """The files and commands of a newcomer."""
 
     files: dict[str, str] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
@@ -37,7 +37,7 @@ def read_quickstart(text: str) -> Quickstart:
     """Read the quickstart out of a page.
 
     Raises:
-        ValueError: the page has no such part, or one without a file or without a command.
+        ValueError: the page has no quickstart, or one without a file or a command.
     """
     part = _PART.search(text)
     if part is None:
@@ -64,5 +64,5 @@ def _commands(body: str) -> list[Command]:
 
 
 def missing_lines(expected: list[str], output: str) -> list[str]:
-    """Return the expected lines that the output doesn't have, whatever their order."""
+    """Return the expected lines that the output lacks, in any order."""
     return [line for line in expected if not re.search(re.escape(line).replace(re.escape("..."), ".*"), output)]

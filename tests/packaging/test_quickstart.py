@@ -30,7 +30,7 @@ $ taskq worker --burst
 
 
 def test_files_and_commands_are_found() -> None:
-    """Given a page, then its quickstart's files and commands are read, and no others."""
+    """Given a page, then only the files and commands of its quickstart are read."""
     found = read_quickstart(PAGE)
     assert found.files == {"jobs.py": "# jobs.py\nx = 1\n"}
     assert [(command.line, command.prints) for command in found.commands] == [
