@@ -21,7 +21,7 @@ from taskq.inspector import ChannelReport, Inspector, WorkerReport
 if TYPE_CHECKING:
     from rich.console import Group
 
-__all__ = ["command"]
+__all__ = ["command", "view"]
 
 _EVERY = 2.0
 _CHANNELS = [Column("CHANNEL", whole=True), *(Column(state.value.upper(), whole=True, right=True) for state in STATES)]
@@ -68,7 +68,7 @@ def command(channel: str | None, *, as_json: bool, watch: str | None, app: str |
     elif as_json:
         print_json([report.data() for report in _reports(inspector, chosen)])
     else:
-        console().print(_view(inspector, chosen))
+        console().print(view(inspector, chosen))
 
 
 def _interval(watch: str | None) -> tuple[float | None, str | None]:
@@ -88,7 +88,8 @@ def _reports(inspector: Inspector, channel: str | None) -> list[ChannelReport]:
     return [inspector.report(name) for name in ([channel] if channel else inspector.channels())]
 
 
-def _view(inspector: Inspector, channel: str | None) -> Group:
+def view(inspector: Inspector, channel: str | None) -> Group:
+    """Return the counts of the channels and the activity of their workers."""
     from rich.console import Group
     from rich.text import Text
 
@@ -120,19 +121,19 @@ def _watch(inspector: Inspector, channel: str | None, seconds: float) -> None:
     """Refresh the view until Ctrl-C: in place on a terminal, otherwise one below the other."""
     if not sys.stdout.isatty():
         while True:
-            console().print(_view(inspector, channel))
+            console().print(view(inspector, channel))
             click.echo()
             time.sleep(seconds)
     from rich.console import Group
     from rich.live import Live
     from rich.text import Text
 
-    view = _view(inspector, channel)
-    with Live(view, console=console(), auto_refresh=False, screen=True) as live:
+    shown = view(inspector, channel)
+    with Live(shown, console=console(), auto_refresh=False, screen=True) as live:
         while True:
             time.sleep(seconds)
             try:
-                view = _view(inspector, channel)
-                live.update(view, refresh=True)
+                shown = view(inspector, channel)
+                live.update(shown, refresh=True)
             except ServerUnavailable as error:  # keep watching while the server restarts
-                live.update(Group(view, Text(f"\n{clean(str(error))}", style="red")), refresh=True)
+                live.update(Group(shown, Text(f"\n{clean(str(error))}", style="red")), refresh=True)
