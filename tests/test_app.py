@@ -47,7 +47,7 @@ def test_a_queue_is_found_by_its_name(write: Write) -> None:
 
 
 def test_the_only_queue_of_a_module_is_found(write: Write) -> None:
-    """Given a module alone, then the one queue in it is loaded, whatever its name, and however many names it has."""
+    """Given a module alone, then the one queue in it is loaded, under any name, even if it has several."""
     write("jobs_one.py", QUEUE + "app = queue\nalso = queue\n")
     assert load_app("jobs_one") is load_app("jobs_one:app")
 
@@ -104,7 +104,7 @@ def test_a_module_with_a_missing_dependency_is_reported(write: Write) -> None:
     ],
 )
 def test_an_app_that_does_not_import_is_reported(write: Write, text: str, why: str) -> None:
-    """Given an app that raises while it is imported, then the error tells what, and its cause is the error itself."""
+    """Given an app that raises while it is imported, then the error describes it, and its cause is the exception itself."""
     write("jobs_broken.py", text)
     error = _refused("jobs_broken")
     assert "importing jobs_broken failed" in str(error) or "importing jobs_broken called" in str(error)
@@ -127,7 +127,7 @@ def test_a_module_without_a_queue_is_reported(write: Write) -> None:
 
 
 def test_a_module_of_the_standard_library_is_named_with_its_path(write: Write) -> None:
-    """Given an app in a file named like a module that is loaded already, then the error tells which file was found."""
+    """Given an app in a file named like a module that is loaded already, then the error names the file that was found."""
     write("json.py", QUEUE)
     text = str(_refused("json"))
     assert "json has no Queue" in text
@@ -135,7 +135,7 @@ def test_a_module_of_the_standard_library_is_named_with_its_path(write: Write) -
 
 
 def test_a_module_with_several_queues_needs_a_name(write: Write) -> None:
-    """Given a module with two queues, then the error names both ways to say which."""
+    """Given a module with two queues, then the error names both."""
     write("jobs_two.py", QUEUE + "other = Queue('redis://localhost:2')\n")
     assert "jobs_two:queue or jobs_two:other" in str(_refused("jobs_two"))
 
@@ -149,6 +149,6 @@ def test_a_misspelled_queue_gets_the_right_name(write: Write) -> None:
 
 @pytest.mark.parametrize(("attribute", "kind"), [("x", "int"), ("Queue", "type"), ("f", "function"), ("mail", "Job")])
 def test_an_attribute_that_is_not_a_queue_is_reported(write: Write, attribute: str, kind: str) -> None:
-    """Given a name of something else, then the error tells what it is."""
+    """Given the name of something else, then the error gives its type."""
     write("jobs_odd.py", QUEUE + "x = 1\ndef f(): ...\n@queue.job\ndef mail(): ...\n")
     assert f"is a {kind}, not a taskq.Queue" in str(_refused(f"jobs_odd:{attribute}"))

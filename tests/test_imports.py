@@ -18,8 +18,8 @@ SLOW = ("asyncio", "click", "cloudpickle", "hashlib", "logging", "multiprocess",
 
 
 def _loaded_by(code: str) -> list[str]:
-    told = f"import sys; before = set(sys.modules); {code}; print(*(set(sys.modules) - before))"
-    done = subprocess.run([sys.executable, "-c", told], env=clean_environment(), capture_output=True, text=True, check=True)
+    script = f"import sys; before = set(sys.modules); {code}; print(*(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", script], env=clean_environment(), capture_output=True, text=True, check=True)
     return done.stdout.split()
 
 
@@ -52,7 +52,7 @@ def test_every_public_name_is_where_type_checkers_find_it() -> None:
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
-    """Given a misspelt name, then Python says the usual, and `from taskq import` too."""
+    """Given a misspelled name, then Python raises the usual errors, and so does `from taskq import`."""
     with pytest.raises(AttributeError, match="module 'taskq' has no attribute 'Qeue'"):
         taskq.Qeue  # noqa: B018
     with pytest.raises(ImportError, match="cannot import name 'Qeue'"):

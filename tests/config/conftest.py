@@ -1,4 +1,4 @@
-"""A project folder to write settings files in, and a shorthand for what an error says."""
+"""A project folder to write settings files in, and a shorthand for an error's text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from taskq.errors import ConfigError
 
 
 class Project:
-    """A folder of its own, and what is loaded from it."""
+    """A separate folder, and the settings loaded from it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -172,7 +172,7 @@ def test_wrong_values(project: Project, variable: str, value: str, problem: str)
 
 @pytest.mark.parametrize("value", ["", "x", "1,x", "1,,2", "-1", "1,-1", "nan", "1,inf", "[]", "[1", "[true]", '["x"]', "{}", "4e8"])
 def test_wrong_intervals(project: Project, value: str) -> None:
-    """Given a text that is no list of intervals, the error says what is."""
+    """Given a text that is not a list of delays, the error describes a valid one."""
     text = project.error(TASKQ_CHANNELS__BULK__RETRY_SECONDS=value)
     assert text.startswith(
         "environment: TASKQ_CHANNELS__BULK__RETRY_SECONDS: "

@@ -111,13 +111,13 @@ def test_syntax_error_in_pyproject(project: Project) -> None:
 
 
 def test_not_utf8(project: Project) -> None:
-    """Given a file of another encoding, the error says what TOML must be."""
+    """Given a file of another encoding, the error names the encoding of TOML."""
     (project.folder / "taskq.toml").write_bytes(b"app = '\xff'")
     assert project.error() == "taskq.toml is not valid UTF-8, which TOML requires"
 
 
 def test_unreadable(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a file that may not be read, the error says why."""
+    """Given a file without read permission, the error gives the reason."""
     path = project.write("")
     if os.geteuid() == 0:
         # The administrator may read everything, so the refusal is made.
@@ -131,7 +131,7 @@ def test_unreadable(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tool_taskq_is_no_table(project: Project) -> None:
-    """Given a value in place of the table, the error says that a table was expected."""
+    """Given a value in place of the table, the error states that a table was expected."""
     project.write("[tool]\ntaskq = 5", "pyproject.toml")
     assert project.error() == "pyproject.toml: tool.taskq: expected a table; got 5"
 
@@ -175,12 +175,12 @@ def test_secret_in_a_file(project: Project, key: str) -> None:
     ],
 )
 def test_unknown_keys(file_error: FileError, text: str, problem: str) -> None:
-    """Given a key that can't stand where it is, the error names file and key, and says where it belongs or what was meant."""
+    """Given a misplaced key, the error names file and key, and where it belongs or what was meant."""
     assert file_error(text).startswith(problem)
 
 
 def test_keys_of_pyproject_have_their_prefix(project: Project) -> None:
-    """Given an error in pyproject.toml, the key is named as it stands there."""
+    """Given an error in pyproject.toml, the key is named as in the file."""
     project.write("[tool.taskq.channels.default]\nlease = 0\n", "pyproject.toml")
     assert project.error() == ("pyproject.toml: tool.taskq.channels.default.lease: expected a number of seconds from 1 to ten years; got 0")
     project.write("[tool.taskq]\nlease = 20\n", "pyproject.toml")

@@ -15,7 +15,7 @@ from tests.config.conftest import Project
 
 
 def test_defaults(project: Project) -> None:
-    """Given nothing at all, every value has its default and says so."""
+    """Given nothing at all, every value is the default, and so is its origin."""
     settings = project.load()
     assert (settings.app, settings.url, settings.secrets) == (None, None, ())
     assert (settings.serializer, settings.max_message_size, settings.directory) == ("pickle", 64 * 2**20, project.folder)
@@ -161,7 +161,7 @@ def test_same_prefix(project: Project) -> None:
 
 
 def test_a_channel_named_queue(project: Project) -> None:
-    """Given a channel "queue", it would share the prefix of `default`: an error, and with a prefix of its own none."""
+    """Given a channel "queue", it would share the prefix of `default`: an error; with a different prefix it isn't."""
     assert 'channels "default" and "queue" have the same key prefix "queue"' in project.error({"channels": {"queue": {}}})
     assert project.load({"channels": {"queue": {"channel": "queue-jobs"}}}).channel("queue").channel == "queue-jobs"
 
@@ -174,7 +174,7 @@ def test_the_process_environment(project: Project, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that lets go of a directory in use")
 def test_deleted_working_directory(tmp_path: Path) -> None:
-    """Given a working directory that was deleted, the error says so."""
+    """Given a working directory that was deleted, the error states it."""
     deleted = tmp_path / "gone"
     deleted.mkdir()
     code = (

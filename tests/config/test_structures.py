@@ -98,7 +98,7 @@ def test_pickled(project: Project) -> None:
 
 
 def test_nearest() -> None:
-    """Given a mistyped word, the nearest is found whatever its case, and none when nothing is close."""
+    """Given a mistyped word, the nearest is found in any case, and None if nothing is close."""
     assert nearest("PROCESES", ["processes", "lease"]) == "processes"
     assert nearest("zzz", ["processes", "lease"]) is None
     assert nearest("x", []) is None

@@ -70,7 +70,7 @@ def test_good_urls(url: str) -> None:
         ("redis://h:0", "redis://h:0", "a port must be a number from 1 to 65535"),
         ("redis://h:65536", "redis://h:65536", "a port must be a number from 1 to 65535"),
         ("redis://h:", "redis://h:***", "a port must be a number from 1 to 65535"),
-        # Someone forgot "@host": what stands where the port should be is the password.
+        # "@host" was forgotten: the password is in the place of the port.
         ("redis://user:hunter2", "redis://user:***", "a port must be a number from 1 to 65535"),
         ("redis+cluster://a:1,b:x", "redis+cluster://a:1,b:***", "a port must be a number from 1 to 65535"),
         (
@@ -101,7 +101,7 @@ def test_good_urls(url: str) -> None:
     ],
 )
 def test_bad_urls(url: str, shown: str, problem: str) -> None:
-    """Given a URL that can't be used, the error says what is wrong, and shows it without its password."""
+    """Given an invalid URL, the error names the problem, and shows the URL without its password."""
     with pytest.raises(ConfigError) as caught:
         check_url(url)
     assert str(caught.value) == f"invalid server URL {shown!r}: {problem}"
@@ -113,7 +113,7 @@ def test_bad_urls(url: str, shown: str, problem: str) -> None:
     ["redis://:hun/ter2@h:6379/0", "redis://:hun?ter2@h/0", "redis://:hun#ter2@h", "redis://u:123?x=ter2@h", "redis://@h", "redis://h#x"],
 )
 def test_borders_that_moved(url: str) -> None:
-    """Given a password that is not percent-encoded, the error says what to encode and shows no piece of it."""
+    """Given a password that is not percent-encoded, the error lists the characters to encode and shows no piece of the password."""
     with pytest.raises(ConfigError) as caught:
         check_url(url)
     assert "percent-encode '@', '/', '?', '#' and ',' in a user name or password (%40, %2F, %3F, %23, %2C)" in str(caught.value)

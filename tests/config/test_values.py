@@ -61,13 +61,13 @@ def test_sizes(project: Project, written: object, size: int) -> None:
     ],
 )
 def test_wrong_sizes(project: Project, written: object, got: str) -> None:
-    """Given what is no size, the error says what is, and what it got."""
+    """Given a value that is not a size, the error describes a valid one, and shows the value."""
     text = project.error({"channels": {"default": {"max_memory": written}}})
     assert text == f"Queue(...) argument: channels.default.max_memory: {SIZE}; {got}"
 
 
 def test_a_message_size_of_nothing(project: Project) -> None:
-    """Given a limit that no message can keep, it is an error."""
+    """Given a limit that is too small for any message, it is an error."""
     assert project.error({"max_message_size": 0}) == f"Queue(...) argument: max_message_size: {SIZE}, at least 1; got 0"
 
 
@@ -164,7 +164,7 @@ def test_apps(project: Project, app: str) -> None:
     ],
 )
 def test_wrong_apps(project: Project, app: object, got: str) -> None:
-    """Given what is no module, the error says how one is written."""
+    """Given a text that is not a module, the error shows how to write one."""
     expected = 'expected a module or a queue in a module, such as "shop.jobs" or "shop.jobs:queue"'
     assert project.error({"app": app}) == f"Queue(...) argument: app: {expected}; {got}"
 
@@ -192,13 +192,13 @@ def test_secrets_as_arguments(project: Project) -> None:
     ],
 )
 def test_wrong_secrets(project: Project, written: object, reason: str) -> None:
-    """Given what can't be a secret, the error says why and does not show it."""
+    """Given an invalid secret, the error gives the reason and does not show the secret."""
     text = project.error({"secret": written})
     assert text == f"Queue(...) argument: secret: expected one or more secrets, separated by commas or white space; {reason}"
 
 
 def test_a_url_that_is_no_text(project: Project) -> None:
-    """Given a URL of another type, the error says which."""
+    """Given a URL of another type, the error names the type."""
     assert project.error({"url": 6379}) == (
         "Queue(...) argument: url: expected the URL of a server, such as redis://localhost:6379/0; the value is of type int"
     )

@@ -80,7 +80,7 @@ def test_the_states_and_the_logger_can_be_chosen(caplog: pytest.LogCaptureFixtur
 
 
 def test_a_listener_can_be_disconnected(caplog: pytest.LogCaptureFixture) -> None:
-    """Given a connected listener, when it is disconnected, then it hears nothing more."""
+    """Given a connected listener, when it is disconnected, then it gets no more events."""
     listener = log_queue_lengths(warning=1)
     events.queue_length.disconnect(listener)
     emit_lengths(waiting=5)
@@ -98,7 +98,7 @@ def test_a_listener_can_be_disconnected(caplog: pytest.LogCaptureFixture) -> Non
     ],
 )
 def test_wrong_choices_are_errors(make: Callable[[], object], text: str) -> None:
-    """Given thresholds or states that can't be, then connecting is an error that says so, and nothing is connected."""
+    """Given thresholds or states that can't be, then connecting raises an error, and nothing is connected."""
     before = len(events.queue_length.receivers)
     with pytest.raises(ConfigError, match=text):
         make()
@@ -172,7 +172,7 @@ def test_a_worker_reloads_what_timed_out(tmp_path: Path, url: str, prefix: str, 
 
 
 def test_without_timed_out_messages_the_server_is_left_alone() -> None:
-    """Given no message in timeout, when lengths are told, then the listener asks no server (there is none to ask here)."""
+    """Given no message in timeout, when lengths are emitted, then the listener asks no server (there is none to ask here)."""
     queue = Queue("unix:///nowhere/redis.sock")
     asked: list[str] = []
     queue.sender = asked.append  # type: ignore[assignment,method-assign]

@@ -28,7 +28,7 @@ ID = id_of(RAW).hex()
 
 
 class Answering:
-    """Answers each command by what the test says; an exception is raised."""
+    """Replies to each command as the test defines; raises an exception."""
 
     def __init__(self, answer: Callable[[Command], Any]) -> None:
         self._answer = answer
@@ -106,17 +106,17 @@ def test_known_bytes_are_looked_for_first() -> None:
 
 
 def test_a_full_server_is_asked_instead_of_slept_in() -> None:
-    """Given a server at its memory limit, which lets nobody block, then the result is asked for, and found."""
-    kept = pack_ending(Ending("done", 1, 1, value=b"5", serializer=1), id_of(RAW), None)
-    store = Answering(lambda command: QueueFull("full") if command.move == "wait" else kept)
+    """Given a server at its memory limit, which rejects blocking commands, then the result is read, and found."""
+    stored = pack_ending(Ending("done", 1, 1, value=b"5", serializer=1), id_of(RAW), None)
+    store = Answering(lambda command: QueueFull("full") if command.move == "wait" else stored)
     assert run(await_result(DRIVER, Subject(ID, "default", None, RAW, True), 5), store) == 5
     assert [command.move for command in store.asked] == ["wait", "look"]
 
 
 def test_a_message_that_moves_during_a_search_is_not_missing() -> None:
     """Given a message that ends between the search and the answer, then its result is returned, and no error raised."""
-    kept = pack_ending(Ending("done", 1, 1, value=b"5", serializer=1), id_of(RAW), None)
-    looks = iter([None, None, None, kept])
+    stored = pack_ending(Ending("done", 1, 1, value=b"5", serializer=1), id_of(RAW), None)
+    looks = iter([None, None, None, stored])
 
     def answer(command: Command) -> Any:
         if command.move in ("wait", "look") and command.words[0] in ("BLMOVE", "LINDEX"):
@@ -128,7 +128,7 @@ def test_a_message_that_moves_during_a_search_is_not_missing() -> None:
 
 
 def test_an_unknown_id_ends_the_wait() -> None:
-    """Given an id that nobody has pushed, then waiting for its result is an error at once, not a wait for ever."""
+    """Given an id that was never pushed, then waiting for its result raises at once instead of waiting forever."""
     store = Answering(_nothing)
     with pytest.raises(NoResult, match="no message or result with the id"):
         run(await_result(DRIVER, Subject(ID, "default", None), None), store)

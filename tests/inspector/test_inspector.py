@@ -43,7 +43,7 @@ def test_every_state_is_counted(queue: Queue, prefix: str, worker: HandWorker, i
 
 
 def test_a_failed_message_is_shown_whole(queue: Queue, prefix: str, worker: HandWorker, inspector: Inspector) -> None:
-    """Given a message that failed, then its entry tells job, arguments, attempts, error and history."""
+    """Given a message that failed, then its entry shows job, arguments, attempts, error and history."""
     identity = queue.push_name("shop.jobs:add", (1,), {"b": 2}).id
     worker.set_aside(worker.reserve()[0])
     (entry,) = inspector.entries(prefix, State.FAILED)
@@ -156,7 +156,7 @@ def _state(inspector: Inspector, identity: str) -> State | None:
 
 
 def test_delete_takes_one_message(queue: Queue, prefix: str, worker: HandWorker, inspector: Inspector) -> None:
-    """Given messages in two states, then delete removes exactly the one, says so, and refuses one that runs."""
+    """Given messages in two states, then delete removes and returns exactly the one, and refuses a running one."""
     first, second = push(queue, "add", 1), push(queue, "add", 2)
     deleted = inspector.delete(second)
     assert deleted is not None
@@ -172,13 +172,13 @@ def test_delete_takes_one_message(queue: Queue, prefix: str, worker: HandWorker,
 def test_reload_counts_anew_and_keeps_the_history(
     queue: Queue, prefix: str, worker: HandWorker, inspector: Inspector, state: State
 ) -> None:
-    """Given messages set aside, then reload brings them back in order, with no attempt counted and their history kept."""
+    """Given failed messages, then reload moves them back in order, with their attempts reset and their history."""
     ids = [push(queue, "add", number) for number in range(30)]
     for raw in worker.reserve(100):
         worker.set_aside(raw, state)
-    told: list[tuple[int, int]] = []
-    assert inspector.reload(prefix, state, progress=lambda done, total: told.append((done, total))) == 30
-    assert told[-1] == (30, 30)
+    calls: list[tuple[int, int]] = []
+    assert inspector.reload(prefix, state, progress=lambda done, total: calls.append((done, total))) == 30
+    assert calls[-1] == (30, 30)
     waiting = list(inspector.entries(prefix, State.WAITING))
     assert [entry.id for entry in waiting] == ids
     assert {(entry.attempts, entry.crashes, len(entry.history)) for entry in waiting} == {(0, 0, 1)}
@@ -241,7 +241,7 @@ def test_some_states_are_refused(inspector: Inspector, prefix: str, refused: Cal
 
 
 def test_workers_report_their_activity(queue: Queue, prefix: str, worker: HandWorker, inspector: Inspector) -> None:
-    """Given a worker's heartbeat, then its report says what it runs and for how long, by the server's clock."""
+    """Given a worker's heartbeat, then its report shows the running job and for how long, by the server's clock."""
     identity = push(queue, "add", 1)
     (raw,) = worker.reserve()
     seconds, _ = worker.sender.call(worker.driver.time())
@@ -258,7 +258,7 @@ def test_workers_report_their_activity(queue: Queue, prefix: str, worker: HandWo
 
 
 def test_a_worker_without_heartbeats_is_lost(queue: Queue, prefix: str, worker: HandWorker, inspector: Inspector) -> None:
-    """Given a worker whose last heartbeat is long ago, then it is told apart from those that live."""
+    """Given a worker whose last heartbeat is long ago, then its report is lost, unlike those of others."""
     worker.beat()
     keys = worker.driver.keys
     worker.sender.call(worker.driver.time()._replace(words=("ZADD", keys.workers, 1000, "w1")))

@@ -1,4 +1,4 @@
-"""Values as text and as data, whatever they are."""
+"""Values of any kind as text and as data."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def _cycle() -> list[Any]:
     ],
 )
 def test_arguments_are_shown_as_in_a_call(args: tuple[Any, ...], kwargs: dict[str, Any], shown: str) -> None:
-    """Given arguments, then they stand as Python would write them."""
+    """Given arguments, then they are shown in Python syntax."""
     assert call_text(args, kwargs) == shown
 
 
 def test_text_is_cut_at_the_limit() -> None:
-    """Given a long value, then the text is exactly as long as asked and says that it was cut."""
+    """Given a long value, then the text is exactly as long as requested and shows that it was cut."""
     assert text_of("x" * 1000, 10) == "'xxxxxxxx…"
     assert text_of("x" * 8, 10) == repr("x" * 8)
 

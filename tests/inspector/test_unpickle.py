@@ -104,6 +104,6 @@ def test_nothing_is_run(tmp_path: Path, protocol: int) -> None:
     "data", [b"", b"\x80\x05", b"garbage", b"\x80\x05N", b"cos\nsystem\n(S'x'\nt", b"\x80\x05\x96" + b"\xff" * 8, b"\x82\x01."]
 )
 def test_a_damaged_pickle_is_an_error(data: bytes) -> None:
-    """Given bytes that are no whole pickle, then it says so and nothing else is raised."""
+    """Given bytes that are not a whole pickle, then a ValueError is raised and nothing else."""
     with pytest.raises(ValueError, match="unreadable pickle"):
         look_into(data)

@@ -23,11 +23,11 @@ def fill(queue: Queue, prefix: str, state: State, names: list[bytes]) -> None:
     """Store names, oldest first. In a sorted state three of them share each moment."""
     client, key = queue.sender(prefix), queue.sender(prefix).driver.keys.of(state)
     for start in range(0, len(names), 500):
-        part = names[start : start + 500]
+        batch = names[start : start + 500]
         if state is State.WAITING:
-            client.call(client.driver.push(part))
+            client.call(client.driver.push(batch))
         else:
-            words = [word for number, name in enumerate(part, start) for word in (1000 + number // 3, name)]
+            words = [word for number, name in enumerate(batch, start) for word in (1000 + number // 3, name)]
             client.call(client.driver.time()._replace(words=("ZADD", key, *words)))
 
 
@@ -55,7 +55,7 @@ def test_everything_is_read_oldest_first(queue: Queue, prefix: str, walk_of: Cal
 def test_nothing_is_passed_over_when_others_take_the_oldest(
     queue: Queue, prefix: str, walk_of: Callable[[State], Walk], state: State, taken: int
 ) -> None:
-    """Given others who take the oldest messages between two pages, then whatever stays is still read, once."""
+    """Given clients that remove the oldest messages between two pages, then the rest is still read, once."""
     fill(queue, prefix, state, NAMES)
     sender = queue.sender(prefix)
     found = all_of(walk_of(state), lambda page: sender.call(sender.driver.flush(state, taken)))

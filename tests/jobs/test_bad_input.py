@@ -85,7 +85,7 @@ def test_one_wrong_call_of_many_stores_none(queue: Queue) -> None:
     "delay", [-1, -0.001, math.nan, math.inf, -math.inf, 11 * 366 * 86400, timedelta(days=-1), "5", None, True, [5], 10**400, object()]
 )
 def test_a_wrong_delay_is_refused(queue: Queue, delay: Any) -> None:
-    """Given what is no delay, in every way to push, then DelayError says why; it is a ValueError."""
+    """Given an invalid delay, in every way to push, then DelayError is raised; it is a ValueError."""
     job = queue.job(mail)
     pushes: list[Callable[[], Any]] = [
         lambda: job.push("a", delay=delay),
@@ -102,7 +102,7 @@ def test_a_wrong_delay_is_refused(queue: Queue, delay: Any) -> None:
 
 
 def test_a_delay_and_a_moment_together_are_refused(queue: Queue) -> None:
-    """Given both, then the error says to choose; also when they come one after the other."""
+    """Given both, then an error is raised, even if they are given one after the other."""
     job = queue.job(mail)
     with pytest.raises(ConfigError, match=r"delay .* and at .* mutually exclusive"):
         job.options(delay=5, at=5)
@@ -164,7 +164,7 @@ def test_a_wrong_option_of_a_push_is_refused(queue: Queue, options: Any, why: st
         ({"retry_on": None}, "exception classes; got None"),
         ({"give_up_on": int}, "exception classes"),
         ({"give_up_on": ValueError()}, "exception classes"),
-        ({"on_fail": "tell"}, "on_fail must be callable"),
+        ({"on_fail": "notify"}, "on_fail must be callable"),
         ({"on_lost": "never"}, "on_lost must be 'retry' or 'timeout'"),
         ({"result_ttl": -1}, "result_ttl"),
         ({"result_ttl": math.nan}, "result_ttl"),
@@ -211,7 +211,7 @@ def test_right_options_of_a_decorator_are_taken(queue: Queue) -> None:
 
 
 def test_a_parameter_named_delay_is_refused(queue: Queue) -> None:
-    """Given a function with a parameter named delay, of any kind, then the decorator says why and what to do."""
+    """Given a function with a parameter named delay, of any kind, then the decorator's error gives the reason and the remedy."""
 
     def by_place(delay: int) -> None: ...
     def by_keyword(*, delay: int = 5) -> None: ...
@@ -224,14 +224,14 @@ def test_a_parameter_named_delay_is_refused(queue: Queue) -> None:
 
 
 def test_a_job_is_decorated_once(queue: Queue) -> None:
-    """Given a job, when it is decorated again, then the error says so."""
+    """Given a job, when it is decorated again, then an error is raised."""
     job = queue.job(mail)
     with pytest.raises(JobDefinitionError, match="is already a job"):
         queue.job(job)
 
 
 def test_two_jobs_of_one_name_are_refused(queue: Queue) -> None:
-    """Given two functions of one name, then the second is refused, and the error tells where both stand."""
+    """Given two functions of one name, then the second is refused, and the error gives the place of both."""
     queue.job(name="mail")(mail)
     with pytest.raises(JobDefinitionError, match=r"two jobs have the name 'mail': .*test_bad_input\.py:\d+ and .*test_bad_input\.py:\d+"):
         queue.job(name="mail")(lambda: None)
@@ -269,7 +269,7 @@ def test_an_unknown_job_is_refused(queue: Queue) -> None:
 
 @pytest.mark.parametrize("serializer", ["pickle", "json", "msgpack"])
 def test_a_message_over_the_limit_is_refused(make_queue: MakeQueue, serializer: Any) -> None:
-    """Given a limit, when arguments are larger, then the error tells both sizes and what to do; just below it they are stored."""
+    """Given a limit, when arguments are larger, then the error gives both sizes and the remedy; just below it they are stored."""
     queue = make_queue(serializer=serializer, max_message_size=10_000)
     job = queue.job(mail)
     with pytest.raises(MessageTooLarge, match=r"takes 1\d,\d\d\d bytes, over max_message_size = 10,000: store the data elsewhere"):
@@ -291,7 +291,7 @@ def test_an_unpicklable_argument_names_itself_and_the_job(queue: Queue) -> None:
 
 
 def test_a_call_of_another_queue_is_refused(make_queue: MakeQueue) -> None:
-    """Given a job of another queue, when this one is told to send it, then the error says so: its own server must get it."""
+    """Given a job of another queue, when this one pushes it, then an error is raised: the job's own server must get it."""
     queue, other = make_queue(), make_queue()
     job, foreign = queue.job(mail), other.job(mail)
     with pytest.raises(ArgumentsError, match="a job of another Queue"):
@@ -327,7 +327,7 @@ def test_what_is_no_id_makes_no_handle(queue: Queue, identity: Any) -> None:
 
 
 def test_a_handle_from_an_id_needs_a_known_channel(queue: Queue) -> None:
-    """Given an id and a channel that nobody knows, then the error names those that are known; delete() of such a handle is refused."""
+    """Given an id and an unknown channel, then the error names the known channels; delete() of such a handle is refused."""
     with pytest.raises(UnknownChannel, match="default"):
         queue.handle("0" * 32, "defualt")
     with pytest.raises(TypeError, match="needs the handle that push returned"):
@@ -350,7 +350,7 @@ def test_every_error_is_one_of_ours() -> None:
 
 
 def test_a_generator_that_keeps_nothing_is_refused(queue: Queue) -> None:
-    """Given a generator function, sync or async, then the decorator refuses it without result_ttl: nobody could read it."""
+    """Given a generator function, sync or async, then the decorator refuses it without result_ttl: its items could not be read."""
 
     def numbers() -> Iterator[int]:
         yield 1
@@ -390,7 +390,7 @@ def test_a_wrapper_around_a_generator_is_refused(queue: Queue) -> None:
 
 
 def test_push_many_takes_a_list() -> None:
-    """Given something that is no list of calls, then the error says so, and shows one."""
+    """Given something that is not a list of calls, then the error shows one."""
     job = Queue("unix:///nowhere.sock").job(name="x")(lambda a: a)
     calls: Any = 5
     with pytest.raises(ArgumentsError, match=r"needs a list of calls; got int.*push_many\(\[\(1,\), \(2,\)\]\)"):
@@ -398,7 +398,7 @@ def test_push_many_takes_a_list() -> None:
 
 
 def test_a_decorator_with_a_text_or_a_class_is_helped() -> None:
-    """Given @queue.job("mail"), or a decorated class, then the error says what was probably meant."""
+    """Given @queue.job("mail"), or a decorated class, then the error shows what was probably meant."""
     queue: Any = Queue("unix:///nowhere.sock")
     with pytest.raises(JobDefinitionError, match=r'@queue\.job\(channel="mail"\)'):
         queue.job("mail")

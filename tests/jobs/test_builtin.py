@@ -43,7 +43,7 @@ def double(n: int) -> int:
 
 
 def test_an_object_handles_itself(queue: Queue, shelf: Shelf) -> None:
-    """Given an object with handle(), when it is pushed, then it is stored, with a label that tells its class."""
+    """Given an object with handle(), when it is pushed, then it is stored, with its class as the label."""
     queue.push(Report(3))
     seen = shelf.only()
     assert (seen.job, seen.args[0].month, seen.options) == ("taskq:object", 3, {"label": f"{HERE}:Report"})
@@ -87,14 +87,14 @@ def test_an_object_with_invalid_options_is_refused(queue: Queue) -> None:
     ],
 )
 def test_what_has_no_handle_is_refused(queue: Queue, shelf: Shelf, target: Any, advice: str) -> None:
-    """Given what is no object with a handle() method, then the error says what to do instead."""
+    """Given something without a handle() method, then the error gives the remedy."""
     with pytest.raises(ArgumentsError, match=advice):
         queue.push(target)
     assert shelf.waiting() == []
 
 
 def test_a_job_is_pushed_by_itself(queue: Queue) -> None:
-    """Given a job, when it is given to queue.push, then the error says how it is pushed."""
+    """Given a job, when it is given to queue.push, then the error shows how to push it."""
     with pytest.raises(ArgumentsError, match=r"with its own push"):
         queue.push(queue.job(double))  # type: ignore[arg-type]
 
@@ -156,7 +156,7 @@ def test_a_call_that_can_t_be_made_is_refused_at_the_push(queue: Queue, function
 
 
 def test_what_can_t_travel_is_named(queue: Queue) -> None:
-    """Given an object or a closure that holds a lock, then the error names it and says what can't be stored."""
+    """Given an object or a closure that holds a lock, then the error names it and the argument."""
     lock = threading.Lock()
     with pytest.raises(SerializationError, match=r"argument 'target' of .*:Report .*lock"):
         queue.push(Report(3, lock=lock))
@@ -178,7 +178,7 @@ def test_data_only_queues_push_no_code(make_queue: MakeQueue, serializer: str) -
 
 
 def test_a_script_pushes_what_only_it_defines(server: ServerProcess, prefix: str, tmp_path: Path) -> None:
-    """Given a script with a class, a function and a closure of its own, when it pushes them, then another program can run them."""
+    """Given a script that defines a class, a function and a closure, when it pushes them, then another program can run them."""
     script = tmp_path / "notebook.py"
     script.write_text(
         textwrap.dedent(f"""

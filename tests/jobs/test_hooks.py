@@ -27,7 +27,7 @@ async def _coroutine() -> None: ...
 
 @pytest.mark.parametrize("hook", ["on_start", "on_stop", "lifespan"])
 def test_a_hook_is_left_as_it_is(hook: str) -> None:
-    """Given a function without parameters that have no default, then the decorator returns it, and it is kept in order."""
+    """Given a function without parameters that have no default, then the decorator returns it, and the order is preserved."""
     hooks = Hooks()
     first, second = lambda: None, lambda number=1: None
     assert [getattr(hooks, hook)(function) for function in (first, second)] == [first, second]
@@ -36,22 +36,22 @@ def test_a_hook_is_left_as_it_is(hook: str) -> None:
 
 @pytest.mark.parametrize("hook", ["on_start", "on_stop", "lifespan"])
 @pytest.mark.parametrize(
-    ("function", "told"),
+    ("function", "why"),
     [
         (_takes, r"_takes can't be .*: it must be callable without arguments, but has missing a required argument: 'number'"),
         (5, "must decorate a function; got 5. It has no options: write it without parentheses"),
         (None, "must decorate a function. It has no options: write it without parentheses"),
     ],
 )
-def test_what_can_not_be_called_is_refused(hook: str, function: Any, told: str) -> None:
-    """Given something else than a function without arguments, then the decorator says so at once."""
-    with pytest.raises(JobDefinitionError, match=told):
+def test_what_can_not_be_called_is_refused(hook: str, function: Any, why: str) -> None:
+    """Given anything but a function without arguments, then the decorator raises at once."""
+    with pytest.raises(JobDefinitionError, match=why):
         getattr(Hooks(), hook)(function)
 
 
 @pytest.mark.parametrize("hook", ["on_start", "on_stop", "lifespan"])
 def test_a_hook_has_no_parentheses(hook: str) -> None:
-    """Given a decorator with parentheses and nothing in them, then the error says to leave them away."""
+    """Given a decorator with parentheses and nothing in them, then the error asks to remove them."""
     with pytest.raises(JobDefinitionError, match=rf"@queue.{hook} must decorate a function. .*write it without parentheses"):
         getattr(Hooks(), hook)()
 
@@ -82,7 +82,7 @@ def test_a_coroutine_function_is_no_lifespan() -> None:
     [lambda state: state.pool, lambda state: state["pool"], lambda state: "pool" in state, list, lambda state: setattr(state, "pool", 1)],
 )
 def test_nothing_is_known_outside_of_a_worker(ask: Callable[[Any], object]) -> None:
-    """Given no worker, if taskq.state is asked or given something, then the error says where it is known."""
+    """Given no worker, if taskq.state is read or written, then the error explains where it works."""
     with pytest.raises(TaskqError, match="works only in a worker process"):
         ask(taskq.state)
     assert repr(taskq.state) == "<taskq.state: closed>"

@@ -129,7 +129,7 @@ def test_a_static_method_is_a_job_like_any_other(there: Shelf) -> None:
 
 
 def test_a_method_pushed_without_its_instance_is_refused() -> None:
-    """Given a method of the class, when it is pushed without an instance, then the error tells how it is done."""
+    """Given a method of the class, when it is pushed without an instance, then the error shows how to push it."""
     with pytest.raises(ArgumentsError, match=r"from its instance: instance\.method\.push"):
         Account.pay.push(5)  # type: ignore[call-overload]
     with pytest.raises(ArgumentsError, match=r"missing a required argument: 'owner'"):
@@ -155,7 +155,7 @@ def test_a_function_may_call_its_first_parameter_cls() -> None:
 
 
 def test_a_property_or_class_is_no_job() -> None:
-    """Given what can't be called by a worker, then the decorator says so."""
+    """Given something that a worker can't call, then the decorator refuses it."""
     things: list[Any] = [property(lambda self: 1), Account, 5, "text"]
     for wrong in things:
         with pytest.raises(JobDefinitionError, match=r"must be a function or a method|options of @queue\.job are keyword arguments"):

@@ -54,7 +54,7 @@ def test_a_job_is_named_by_its_place(queue: Queue) -> None:
 
 
 def test_only_exact_names_are_found(queue: Queue) -> None:
-    """Given a job, then it is found by its name alone, and what a message may say is never imported."""
+    """Given a job, then it is found by its name alone, and a name from a message is never imported."""
     job = queue.job(name="mail")(first)
     assert queue.jobs.get("mail") is job
     for name in ("Mail", "mail ", "os:system", "builtins:eval", f"{HERE}:first", "", "tests.registry_never_imported:job"):
@@ -63,7 +63,7 @@ def test_only_exact_names_are_found(queue: Queue) -> None:
 
 
 def test_the_registry_counts_its_channels(queue: Queue) -> None:
-    """Given jobs of several channels, then the registry tells them, and the queue knows them beside those of the settings."""
+    """Given jobs of several channels, then the registry returns them, and the queue knows them in addition to those of the settings."""
     queue.job(channel="bulk")(first)
     queue.job(channel="mail")(second)
     assert queue.jobs.channels() == {"default", "bulk", "mail"}
@@ -78,7 +78,7 @@ def test_a_function_is_a_job_of_several_names(queue: Queue) -> None:
 
 
 def test_one_name_is_one_job(queue: Queue) -> None:
-    """Given a name that is taken by another function, then the error tells both places and what to do."""
+    """Given a name that is taken by another function, then the error gives both places and the remedy."""
     queue.job(name="mail")(first)
     with pytest.raises(JobDefinitionError, match=r"two jobs have the name 'mail': .+:\d+ and .+:\d+\. Rename one"):
         queue.job(name="mail")(second)
@@ -134,6 +134,6 @@ def test_a_printable_name_is_taken(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "\n", "a\tb", "x" * (MAX_NAME + 1), "taskq:x", "\ud800", None, 5, b"a"])
 def test_what_can_t_be_printed_is_no_name(name: Any) -> None:
-    """Given what nobody could read or write, then it is refused with the rule."""
+    """Given an unreadable name, then it is refused, and the error gives the rule."""
     with pytest.raises(JobDefinitionError, match=r"invalid job name .*: use 1 to"):
         check_job_name(name)

@@ -63,7 +63,7 @@ def test_only_some_exceptions_are_tried_again() -> None:
 
 
 def test_giving_up_comes_before_trying_again() -> None:
-    """Given an exception that stands in both lists by its classes, then it is given up."""
+    """Given an exception that matches both lists, then it is not retried."""
     policy = RetryPolicy(retry_on=(OSError,), give_up_on=(ConnectionError,))
     assert policy.delay_after(1, ConnectionResetError()) is None
     assert policy.delay_after(1, FileNotFoundError()) == 5.0

@@ -39,5 +39,5 @@ def queue(make_queue: MakeQueue) -> Queue:
 
 @pytest.fixture
 def shelf(server: ServerProcess, prefix: str) -> Shelf:
-    """What lies in the default channel."""
+    """The messages in the default channel."""
     return Shelf(server, prefix)

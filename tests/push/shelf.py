@@ -14,7 +14,7 @@ __all__ = ["Seen", "Shelf"]
 
 
 class Seen(NamedTuple):
-    """One message that lies in the server."""
+    """One message in the server."""
 
     id: str
     job: str

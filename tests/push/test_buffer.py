@@ -1,4 +1,4 @@
-"""Pushes that are kept for a moment and sent together."""
+"""Pushes that are collected and sent together."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_five_hundred_are_sent_at_once(queue: Queue, job: Any, shelf: Shelf) -> 
 
 
 def test_an_exception_discards_unsent_messages_with_a_note(queue: Queue, job: Any, shelf: Shelf) -> None:
-    """Given 502 pushes in a block, if an exception leaves it, then the two that weren't sent are dropped, and its note says so."""
+    """Given 502 pushes in a block, if an exception leaves it, then the two unsent ones are discarded, and a note gives their number."""
 
     def fail() -> None:
         with queue.buffer():
@@ -71,7 +71,7 @@ def test_an_exception_discards_unsent_messages_with_a_note(queue: Queue, job: An
 
 @pytest.mark.parametrize("way", [SystemExit(0), KeyboardInterrupt(), GeneratorExit()])
 def test_what_prints_no_note_is_logged(queue: Queue, job: Any, shelf: Shelf, way: BaseException, caplog: pytest.LogCaptureFixture) -> None:
-    """Given pushes in a block, if sys.exit() or the end of a generator leaves it, then what was not sent is told in the log."""
+    """Given pushes in a block, if sys.exit() or the end of a generator leaves it, then the discarded messages are logged."""
 
     def leave() -> None:
         with queue.buffer():
@@ -266,14 +266,14 @@ def test_pushes_for_different_moments_are_sent_together(queue: Queue, job: Any, 
 
 
 def test_what_a_job_has_left_open_is_dropped(queue: Queue, job: Any, shelf: Shelf) -> None:
-    """Given a buffer whose block is never left, as of a generator that nobody reads on, then dropping it lets the next pushes through."""
+    """Given a buffer whose block is never left, as in an abandoned generator, then dropping it lets the next pushes through."""
 
-    def parts() -> Iterator[None]:
+    def abandoned() -> Iterator[None]:
         with queue.buffer():
             job.push(1)
             yield
 
-    left = parts()
+    left = abandoned()
     next(left)
     assert drop_left_open() == 1
     job.push(2)

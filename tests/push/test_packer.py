@@ -122,7 +122,7 @@ def test_a_job_s_channel_is_its_default(make_queue: MakeQueue, server: ServerPro
 
 
 def test_the_prefix_of_a_channel_comes_from_the_settings(make_queue: MakeQueue, server: ServerProcess, prefix: str) -> None:
-    """Given a channel with a prefix of its own, then its messages lie under that."""
+    """Given a channel with its own prefix, then its messages are stored under that."""
     queue = make_queue(channels={"mail": {"channel": f"{prefix}-m"}})
     queue.job(add).options(channel="mail").push(1)
     assert Shelf(server, f"{prefix}-m").only().args == (1,)
@@ -193,25 +193,25 @@ def test_a_repeatable_push_is_a_push(queue: Queue, shelf: Shelf) -> None:
 
 
 def test_a_pending_message_can_be_withdrawn(queue: Queue, shelf: Shelf) -> None:
-    """Given a waiting and a delayed message, when their handles delete them, then they are gone, and a second time says so."""
+    """Given a waiting and a delayed message, when their handles delete them, then they are removed, and a second delete returns False."""
     job = queue.job(add)
-    kept = job.push(0)
+    pending = job.push(0)
     for handle in (job.push(1), job.push(2, delay=60), job.options(once=True).push(3)):
         assert handle.delete() is True
         assert handle.delete() is False
-    assert [seen.id for seen in shelf.waiting()] == [kept.id]
+    assert [seen.id for seen in shelf.waiting()] == [pending.id]
     assert shelf.delayed() == []
 
 
 def test_what_a_worker_has_taken_is_too_late_to_withdraw(queue: Queue, shelf: Shelf) -> None:
-    """Given a message that has left waiting, then delete says that it was too late."""
+    """Given a message that has left waiting, then delete returns False."""
     handle = queue.job(add).push(1)
     shelf.client.delete(shelf.keys.waiting)
     assert handle.delete() is False
 
 
 def test_handles_are_compared_by_their_id(queue: Queue) -> None:
-    """Given handles, then those of one message are equal, and they can be kept in a set."""
+    """Given handles, then those of one message are equal, and they can be in a set."""
     handle, other = queue.job(add).push(1), queue.job(name="x")(add).push(1)
     assert handle != other
     assert len({handle, other, handle}) == 2
@@ -242,7 +242,7 @@ def test_messages_are_signed_when_there_is_a_secret(make_queue: MakeQueue, serve
 
 @pytest.mark.parametrize(("on_lost", "flags"), [(None, 0), ("timeout", Flag.LOST_IS_TIMEOUT), ("retry", Flag.LOST_IS_RETRY)])
 def test_on_lost_travels_with_the_message(queue: Queue, shelf: Shelf, on_lost: Any, flags: int) -> None:
-    """Given on_lost of a job, then the message tells it where a script can read it."""
+    """Given on_lost of a job, then the message has it where a script can read it."""
     queue.job(on_lost=on_lost)(add).push(1)
     assert shelf.only().flags == flags
 
@@ -314,7 +314,7 @@ def test_a_job_travels_as_an_argument(queue: Queue) -> None:
 
 
 def test_what_no_worker_could_find_is_refused(queue: Queue) -> None:
-    """Given a job that stands nowhere, or whose place holds the bare function, then pickling it is an error; so it is of a queue."""
+    """Given a job that no module holds, or whose name is the bare function, then pickling it is an error; so it is of a queue."""
     for job in (queue.job(name="x")(lambda: None), queue.job(add)):
         with pytest.raises(TypeError, match="a worker can't find it"):
             pickle.dumps(job)

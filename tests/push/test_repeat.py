@@ -1,4 +1,4 @@
-"""Pushing while the server restarts, hangs, refuses, or loses replies: what happened is always told."""
+"""Pushing while the server restarts, hangs, rejects commands, or loses replies: every outcome is reported."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_server_that_comes_back_is_used_again(own_server: OwnServer, make_queu
 
 
 def test_a_lost_reply_leaves_the_outcome_unknown(far: Any, relay: Relay, shelf: Shelf) -> None:
-    """Given a reply that is lost, when something was pushed in any way, then the error says so and names the message, which is there."""
+    """Given a reply that is lost, when something was pushed in any way, then the error names the message, which is stored."""
     far.push(0)
     far.push(0, delay=60).delete()  # now the server knows the script
     pushes: Pushes = [lambda: far.push(1), lambda: far.push(1, delay=60), lambda: far.options(max_attempts=2).push(1)]
@@ -90,7 +90,7 @@ def test_a_lost_reply_leaves_the_outcome_unknown(far: Any, relay: Relay, shelf: 
 
 
 def test_a_lost_request_leaves_it_unknown_too(far: Any, relay: Relay, shelf: Shelf) -> None:
-    """Given a request that was lost on its way, then nobody can know: the error is the same, and nothing is stored."""
+    """Given a request that was lost on its way, then the outcome is unknown: the error is the same, and nothing is stored."""
     far.push(0)
     relay.lose_request()
     with pytest.raises(PushOutcomeUnknown) as caught:
@@ -211,7 +211,7 @@ def test_a_full_server_is_reported(own_server: OwnServer, make_queue: MakeQueue)
     ],
 )
 def test_a_password_is_asked_for(own_server: OwnServer, make_queue: MakeQueue, userinfo: str, advice: str) -> None:
-    """Given a server with a password, when none or a wrong one is given, then the error says what to do, and doesn't show it."""
+    """Given a server with a password, when none or a wrong one is given, then the error gives the remedy, and doesn't show the password."""
     server = own_server(requirepass="s3cret", tcp=True)
     job = make_queue(f"redis://{userinfo}127.0.0.1:{server.port}/0").job(add)
     with pytest.raises(ServerRefused, match=advice) as caught:
@@ -221,7 +221,7 @@ def test_a_password_is_asked_for(own_server: OwnServer, make_queue: MakeQueue, u
 
 
 def test_a_missing_permission_is_reported(own_server: OwnServer, make_queue: MakeQueue) -> None:
-    """Given a user that may not push (nor ask for the version), then the error says what to do; one that may push only, pushes."""
+    """Given a user that may not push (nor ask for the version), then the error gives the remedy; one that may only push, pushes."""
     server = own_server(tcp=True)
     server.admin.execute_command("ACL", "SETUSER", "reader", "on", ">pw", "~*", "+get")
     server.admin.execute_command("ACL", "SETUSER", "pusher", "on", ">pw", "~*", "+lpush")
@@ -299,7 +299,7 @@ def test_a_break_while_the_version_is_asked_leaves_nothing_unknown(far: Any, rel
 
 
 def test_a_server_that_is_not_redis_is_reported(make_queue: MakeQueue) -> None:
-    """Given another kind of server behind the address, then the error says that it can't be used."""
+    """Given another kind of server behind the address, then the error states that it can't be used."""
     door = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:

@@ -101,7 +101,7 @@ def test_a_push_returns_when_the_replica_has_it(job: PushJob, pair: Pair, prefix
 def test_a_silent_replica_is_reported(
     job: PushJob, pair: Pair, frozen: ServerProcess, prefix: str, monkeypatch: pytest.MonkeyPatch, push: Callable[[PushJob], object]
 ) -> None:
-    """Given a replica that doesn't confirm, then every push says so, with handles that withdraw it; repeating doesn't make it confirmed."""
+    """Given a replica that doesn't confirm, then every push raises, with handles that delete it; retrying doesn't make it confirmed."""
     monkeypatch.setattr(repeat, "REPEAT_SECONDS", 0.5)
     with pytest.raises(PushOutcomeUnknown, match=r"0 of 1 replicas confirmed .* stored on the primary .* failover could lose it") as caught:
         push(job)
@@ -120,7 +120,7 @@ def test_a_repeatable_push_waits_for_the_replica(job: PushJob, pair: Pair, froze
 
 
 def test_a_server_that_refuses_to_wait_has_stored_the_push(job: PushJob, pair: Pair, prefix: str) -> None:
-    """Given a user who may not WAIT, when it pushes, then the error doesn't say that nothing was stored."""
+    """Given a user who may not WAIT, when it pushes, then the error doesn't claim that nothing was stored."""
     pair.master.admin.execute_command("ACL", "SETUSER", "default", "-wait")
     with pytest.raises(PushOutcomeUnknown, match=r"'wait'.*stored on the primary"):
         job.push(1)

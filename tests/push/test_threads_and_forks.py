@@ -204,7 +204,7 @@ def test_a_lent_connection_that_breaks_is_opened_again(queue: Queue, shelf: Shel
 
 
 def test_a_forked_child_has_no_part_in_a_lent_connection(queue: Queue, shelf: Shelf) -> None:
-    """Given a connection that is lent, if a job forks and the copy pushes, then it opens one of its own."""
+    """Given a connection that is lent, if a job forks and the copy pushes, then it opens a new one."""
     job, sender = queue.job(add), queue.sender("default")
     link = sender.driver.link()
     ours = link.call(_CLIENT_ID)
@@ -221,7 +221,7 @@ def test_a_forked_child_has_no_part_in_a_lent_connection(queue: Queue, shelf: Sh
 
 
 def test_many_threads_leave_few_connections(queue: Queue) -> None:
-    """Given sixty threads that push at once, when they are done, then few connections are kept, and the next pushes go over them."""
+    """Given sixty threads that push at once, when they are done, then few connections remain, and the next pushes use them."""
     job = queue.job(name="add")(lambda number: None)
     together = threading.Barrier(60)
 
