@@ -29,7 +29,7 @@ def load_app(name: str, directory: Path | None = None) -> Queue:
         sys.path.insert(0, path)
     module_name, _, attribute = name.partition(":")
     if not module_name or module_name.endswith(".py") or module_name.startswith(".") or "/" in module_name:
-        raise AppError(f"app {name!r}: expected a module name, such as shop.jobs:queue, not a path or a .py file")
+        raise AppError(f"app {name!r}: expected a module name such as shop.jobs:queue, not a file path")
     module = _import(name, module_name, path)
     return _named(module, attribute) if attribute else _only(module)
 
@@ -42,7 +42,7 @@ def _import(name: str, module_name: str, path: str) -> ModuleType:
             raise AppError(
                 f"app {name!r}: no module named {error.name!r} in {path} or on the Python path. Run taskq in the project's directory"
             ) from error
-        raise AppError(f"app {name!r}: importing {module_name} failed: it imports {error.name!r}, which isn't installed") from error
+        raise AppError(f"app {name!r}: importing {module_name} failed: it imports {error.name!r}, which is not installed") from error
     except Exception as error:
         raise AppError(f"app {name!r}: importing {module_name} failed: {type(error).__name__}: {error}") from error
     except SystemExit as error:

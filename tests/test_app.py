@@ -69,7 +69,7 @@ def test_another_directory_may_hold_the_app(write: Write, tmp_path: Path, monkey
 def test_a_path_is_no_module_name(write: Write, name: str) -> None:
     """Given a path instead of a module, then the error shows how it is written."""
     write("jobs.py", QUEUE)
-    assert "expected a module name, such as shop.jobs:queue" in str(_refused(name))
+    assert "expected a module name such as shop.jobs:queue" in str(_refused(name))
 
 
 @pytest.mark.parametrize("name", ["jobs_nowhere", "jobs_nowhere:queue", "shop.nowhere", "nowhere.jobs:queue", "a..b", "shop jobs"])
@@ -85,7 +85,7 @@ def test_a_module_with_a_missing_dependency_is_reported(write: Write) -> None:
     """Given an app that imports a package that isn't installed, then the error names that package, not the app."""
     write("jobs_needy.py", "import frobnicate.deeply\n")
     error = _refused("jobs_needy:queue")
-    assert "it imports 'frobnicate', which isn't installed" in str(error)
+    assert "it imports 'frobnicate', which is not installed" in str(error)
     assert isinstance(error.__cause__, ModuleNotFoundError)
 
 

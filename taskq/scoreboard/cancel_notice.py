@@ -1,4 +1,4 @@
-"""The part of the shared record in which a supervisor tells a worker that one of its jobs is cancelled."""
+"""The part of a slot in which the supervisor names a cancelled message of the worker process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIZE = _ID + _LENGTH.size + _BY
 
 
 class CancelNotice:
-    """One message at a time: the next is told when the worker has taken in the one before."""
+    """One cancelled message at a time: the next is written once the worker process has read the previous one."""
 
     __slots__ = ("_at", "_memory")
 
@@ -25,7 +25,7 @@ class CancelNotice:
         self._at = at
 
     def put(self, identity: bytes, by: str) -> bool:
-        """Tell that a message is cancelled. False: the one before isn't taken in yet."""
+        """Name a cancelled message. Return False if the previous one hasn't been read yet."""
         at, memory = self._at, self._memory
         if bytes(memory[at : at + _ID]) not in (_NONE, identity):
             return False

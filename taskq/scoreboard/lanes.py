@@ -18,7 +18,7 @@ __all__ = ["SIZE", "Lanes"]
 _ID = 16
 _NAME = 120
 _COUNT = struct.Struct("=I")  # how many lanes there are; 0: the worker runs one job at a time, and uses the batch
-# A lane: 0: state, attempt, 8: started or else reserved (monotonic), 16: since (epoch ms), 24: deadline (monotonic, 0 = none),
+# A lane: 0: state, attempt, 8: started or reserved (monotonic), 16: since (epoch ms), 24: deadline (monotonic, 0 = none),
 # 32: retry ms (-1 = none left), 40: id, 56: length of the name, then the name
 _STATE = struct.Struct("=I")
 _CLAIM = struct.Struct("=IIdqdq")
@@ -50,7 +50,7 @@ class Lanes:
         return number
 
     def open(self, count: int) -> None:
-        """Make so many lanes, all free."""
+        """Create `count` free lanes."""
         _COUNT.pack_into(self._memory, self._at, count)
 
     def clear(self) -> None:
@@ -61,7 +61,7 @@ class Lanes:
     # ---- written by the worker
 
     def reserve(self, pairs: Sequence[tuple[int, bytes]], now: float) -> None:
-        """Tell which messages are reserved, and in which lanes they will be started."""
+        """Write which messages are reserved, and in which lanes they will be started."""
         # Under the lock: who is just giving back may give back these very messages.
         with self._locked():
             for lane, identity in pairs:
@@ -78,18 +78,18 @@ class Lanes:
         return True
 
     def describe(self, lane: int, job: str, since_ms: int, deadline: float, retry_ms: int) -> None:
-        """Tell what the started message is."""
+        """Write the details of the started message."""
         at, memory = self._place(lane), self._memory
         name = job.encode()[:_NAME]
         memory[at + _AT_NAME : at + _AT_NAME + 2 + len(name)] = _TEXT.pack(len(name)) + name
         _DETAILS.pack_into(memory, at + _AT_DETAILS, since_ms, deadline, retry_ms)
 
     def done(self, lane: int) -> None:
-        """Tell that the job has ended well: whoever comes first may settle it."""
+        """Mark the job as succeeded: the worker process or the supervisor may settle it."""
         _STATE.pack_into(self._memory, self._place(lane), _DONE)
 
     def free(self, lanes: Sequence[int]) -> None:
-        """Tell that what was in these lanes is settled, or no longer the worker's."""
+        """Mark lanes as free: their messages are settled or reassigned."""
         with self._locked():
             for lane in lanes:
                 _STATE.pack_into(self._memory, self._place(lane), _FREE)

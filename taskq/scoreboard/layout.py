@@ -1,4 +1,4 @@
-"""Where each part of a worker's record stands in the shared memory."""
+"""The offsets of all fields in a slot."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ BATCH_LIMIT = 256
 ID = 16
 NAME = 240
 
-# Each part stands at the offset its comment begins with. What is read or written together stands together: a call of struct costs
-# as much as what it does.
-COUNTS = struct.Struct("=QQ")  # 0: jobs ended, jobs failed for good
+# The comment of each field begins with its offset. Fields that are read or written together are adjacent: a call of struct costs
+# as much as its work.
+COUNTS = struct.Struct("=QQ")  # 0: finished jobs, permanently failed jobs
 FLAGS = struct.Struct("=II")  # 16: phase, watched
 BEAT = struct.Struct("=d")  # 24: monotonic time of the supervisor's last good heartbeat
 LIMIT = struct.Struct("=dII")  # 24: the same, reconcile wanted, messages in the batch
@@ -22,7 +22,7 @@ BATCH = struct.Struct("=II")  # 36: messages in the batch, how many are started
 # 40: how many are started, started (monotonic), attempt, started (epoch ms), deadline (monotonic, 0 = none), retry ms (-1 = none left)
 CLAIM = struct.Struct("=IdIqdq")
 START = struct.Struct("=dIqdq")  # 44: the same without the number
-DETAILS = struct.Struct("=qdq")  # 56: what is only known when the message is opened
+DETAILS = struct.Struct("=qdq")  # 56: known once the message is opened
 SIZE = struct.Struct("=H")  # 80: length of the name, then the name
 U32 = struct.Struct("=I")
 AT_COUNTS, AT_FLAGS, AT_WATCHED, AT_BEAT, AT_RECONCILE, AT_BATCH = 0, 16, 20, 24, 32, 36

@@ -11,7 +11,7 @@ __all__ = ["peak_bytes", "resident_bytes"]
 
 
 def resident_bytes() -> int:
-    """Resident memory of this process in bytes; where the system doesn't tell (outside Linux), its peak."""
+    """Return the resident memory of this process in bytes; outside Linux, its peak."""
     try:
         return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:

@@ -1,4 +1,4 @@
-"""How a worker tells its supervisor to look at its record."""
+"""A signal from a worker process to its supervisor: look at my slot."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a worker and its supervisor both see: a small record in shared memory, and the lock that decides who starts a message.
+"""The slot of a worker process: shared memory that its supervisor can read, and the lock that decides who starts a message.
 
-The worker writes what it runs; the supervisor reads it to tell the running job from the unstarted ones when the worker dies, to
-find jobs that are too slow, and to take back what lies behind a slow one. Nobody asks the other: the interpreter of the worker
+The worker process writes what it is running. The supervisor reads it: to distinguish running from unstarted messages after a crash,
+to find slow jobs, and to release the messages prefetched behind them. Neither asks the other, because the worker's interpreter
 may be blocked for hours.
 """
 
@@ -30,7 +30,7 @@ class Slot:
         self._memory = memory
         self._at = number * layout.SLOT_SIZE
         self.lock = lock
-        #: What a worker uses instead of the batch when it runs several jobs at once.
+        #: Used instead of the batch by a worker process that runs several jobs at once.
         self.lanes = Lanes(memory, self._at + layout.AT_LANES, lock)
         #: Which of its jobs is cancelled.
         self.notice = CancelNotice(memory, self._at + layout.AT_NOTICE)
@@ -52,7 +52,7 @@ class Slot:
         layout.U32.pack_into(self._memory, self._at + layout.AT_FLAGS, phase)
 
     def begin_batch(self, ids: Sequence[bytes]) -> None:
-        """Tell which messages are reserved, in the order in which they will be started: at most `BATCH_LIMIT`."""
+        """Write which messages are reserved, in the order in which they will be started: at most `BATCH_LIMIT`."""
         if len(ids) > BATCH_LIMIT:
             raise ValueError(f"a batch of {len(ids)} messages; there is room for {BATCH_LIMIT}")
         at, memory = self._at, self._memory
@@ -69,8 +69,8 @@ class Slot:
     def start_next(self, now: float, attempt: int) -> bool:
         """Claim the next message of the batch.
 
-        False: the supervisor has taken back what isn't started, or wants the worker to look at what it has reserved; or there was no
-        heartbeat for a lease (this machine slept, the supervisor was stopped), and others have it by now.
+        False: the supervisor has released the unstarted messages, or wants the worker to reconcile; or a lease has passed without
+        a heartbeat (the machine slept, the supervisor was stopped), and the messages may be reassigned.
         """
         at, memory, lock = self._at, self._memory, self.lock
         lock.acquire()
@@ -94,7 +94,7 @@ class Slot:
             self.lock.release()
 
     def describe(self, job: str, since_ms: int, deadline: float, retry_ms: int) -> None:
-        """Tell what the claimed message is, before its job is called."""
+        """Write the details of the claimed message, before its job is called."""
         at, memory = self._at, self._memory
         if job != self._named:
             self._named = job
@@ -103,12 +103,12 @@ class Slot:
         layout.DETAILS.pack_into(memory, at + layout.AT_DETAILS, since_ms, deadline, retry_ms)
 
     def end_job(self, index: int, *, acked: bool, failed: bool) -> None:
-        """Tell that a job has ended. `acked`: it is done, and may be settled by whoever comes first."""
+        """Note the end of a job. `acked`: it succeeded, and the worker process or the supervisor may settle it."""
         at, memory = self._at, self._memory
         self._ended += 1
         self._failed += failed
         layout.COUNTS.pack_into(memory, at + layout.AT_COUNTS, self._ended, self._failed)
-        if acked:  # which also says that it runs no more
+        if acked:  # which also marks it as not running
             memory[at + layout.AT_DONE + index] = 1
         else:
             # The deadline too: the supervisor may read between the two writes that begin the next job.
@@ -121,7 +121,7 @@ class Slot:
         layout.COUNTS.pack_into(self._memory, self._at + layout.AT_COUNTS, self._ended, self._failed)
 
     def end_batch(self) -> None:
-        """Tell that nothing is reserved any more."""
+        """Note that no message is reserved any longer."""
         # Under the lock: who is just taking back would write over it, and what was started would look unstarted.
         self.lock.acquire()
         try:
@@ -151,7 +151,7 @@ class Slot:
     # ---- written by the supervisor
 
     def release_dead_lock(self) -> None:
-        """Free the lock: the worker is dead, and may have been killed with it in hand. What it has told can be read as it stands."""
+        """Free the lock of a dead worker process, which may have been killed while holding it. Its fields can be read as they are."""
         self.lock.acquire(True, 0.1)
         self.lock.release()
 
@@ -201,7 +201,7 @@ class Slot:
             self.lock.release()
 
     def stop_batch(self) -> None:
-        """Let the worker start no more of the batch: others have it."""
+        """Prevent the worker process from starting the rest of its batch: it has been reassigned."""
         with self.taken_back():
             pass
 
@@ -213,7 +213,7 @@ class Slot:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Jobs ended, jobs failed for good."""
+        """Finished jobs, permanently failed jobs."""
         done, failed = layout.COUNTS.unpack_from(self._memory, self._at + layout.AT_COUNTS)
         return done, failed
 

@@ -1,4 +1,4 @@
-"""What a worker tells of itself, in words that it and its supervisor share."""
+"""The vocabulary of a slot, shared by worker processes and their supervisor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["CANT_START", "HARD_GRACE", "LANE_LIMIT", "SLOW_SECONDS", "Lock", "Ph
 
 #: How long after its deadline a job may go on before its process is ended.
 HARD_GRACE = 1.0
-#: What is reserved and not started within this time is given back.
+#: Prefetched messages that are not started within this time are released.
 SLOW_SECONDS = 0.05
 #: Exit code of a process whose on_start, or lifespan, has raised.
 CANT_START = 75
@@ -26,13 +26,13 @@ class Lock(Protocol):
 
 
 class Phase(IntEnum):
-    """What a worker is doing."""
+    """The phase of a worker process."""
 
     STARTING = 0
     IDLE = 1
     RUNNING = 2
     STOPPING = 3
-    #: It reserves no more, and ends when its jobs have ended; another may take its place at once.
+    #: It no longer reserves, and ends when its jobs have finished. Another process may take its place at once.
     LEAVING = 4
 
 

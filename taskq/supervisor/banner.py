@@ -18,7 +18,7 @@ def log_banner(plan: Plan, app: AppInfo | None) -> None:
     """Say which server, channels and jobs were found, and warn of what loses messages, or locks that a fork copies."""
     _log.info("taskq worker on %s at %s", plan.server, mask_url(plan.url))
     if plan.eviction:
-        _log.warning("maxmemory-policy %s: when the server is full it drops keys, and jobs with them: set noeviction", plan.eviction)
+        _log.warning("maxmemory-policy %s: a full server drops keys, and jobs with them: set noeviction", plan.eviction)
     for name, settings in plan.channels.items():
         count = plan.processes[name]
         _log.info(
@@ -30,10 +30,10 @@ def log_banner(plan: Plan, app: AppInfo | None) -> None:
     if names:
         _log.info("%d %s: %s%s", len(names), "job" if len(names) == 1 else "jobs", ", ".join(names[:_NAMES_SHOWN]), more)
     else:
-        _log.warning("the app has no jobs: write @queue.job above a function")
+        _log.warning("the app defines no jobs (decorate a function with @queue.job)")
     if app is not None and app.threads:
         _log.warning(
-            "the app has started %d threads while it was imported; the forked workers won't have them, and locks they hold stay locked: "
+            "importing the app started %d threads. Forked worker processes don't have them, and locks that they hold stay locked: "
             "start threads when a job first needs them",
             app.threads,
         )

@@ -26,7 +26,7 @@ class Burst:
         """True when a channel's processes can't start. Says so."""
         for name, duties in self._crews.items():
             if duties.channel.failed_starts >= _STARTS:
-                _log.error("channel %s: %d processes in a row couldn't start: this burst ends", name, duties.channel.failed_starts)
+                _log.error("channel %s: %d processes in a row could not start; stopping the burst", name, duties.channel.failed_starts)
                 return True
         return False
 
@@ -46,5 +46,5 @@ class Burst:
             if found[3]:
                 later.append((name, found[3], found[4] / 1000))
         for name, count, seconds in later:
-            _log.info("channel %s: delayed for a later worker: %d; the next is due in %.1f s", name, count, seconds)
+            _log.info("channel %s: %d delayed messages left; next due in %.1f s", name, count, seconds)
         return True

@@ -81,7 +81,7 @@ class ChannelState:
             self._trouble(monotonic(), command.move, error)
             return None
         if self._down_since is not None and command.move == self._failed_move:
-            _log.warning("channel %s: the server answers again after %.1f s", self.name, monotonic() - self._down_since)
+            _log.warning("channel %s: the server is reachable again after %.1f s", self.name, monotonic() - self._down_since)
             self._down_since = None
             self._pause = 0.05
             self.link = self.driver.link(self._patience)
@@ -140,8 +140,7 @@ class ChannelState:
             self.link.close()
             self.link = self.driver.link(min(_PATIENCE_WHILE_DOWN, self._patience))
             self._down_since = now
-            text = "trying again until it does" if isinstance(error, ServerUnavailable) else "trying again"
-            _log.error("channel %s: %s; %s", self.name, error, text)
+            _log.error("channel %s: %s; retrying", self.name, error)
         # Full jitter: supervisors that lost the server together must not come back together.
         if self._revive is not None:
             with contextlib.suppress(ServerError):  # the next try will tell

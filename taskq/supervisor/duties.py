@@ -58,7 +58,7 @@ class Duties:
                 service.tick(now)
             except Exception:
                 # A duty that fails must not take the others, and the children, with it.
-                _log.exception("channel %s: the duty %s failed; trying again", self.channel.name, type(service).__name__)
+                _log.exception("channel %s: the service %s failed; retrying", self.channel.name, type(service).__name__)
                 service.due = now + 1.0
 
     def replace_old(self, newest: int, now: float) -> None:

@@ -120,7 +120,7 @@ class ProcessManager:
                 self._on_exit(child, Death(report.status, report.maxrss))
         elif isinstance(report, AppInfo):
             generation.app = report
-            _log.info("the app is loaded anew: %d jobs; replacing the children one by one", len(report.jobs))
+            _log.info("rolling restart: app reloaded (%d jobs), replacing processes one by one", len(report.jobs))
             self._know(report)
             generation.listen()
         elif isinstance(report, Failed):
@@ -144,7 +144,7 @@ class ProcessManager:
             if child.zygote == generation.number:
                 self._on_exit(child, Death(None))
         if generation.app is None:
-            self._on_failure(generation, "the process that imports it died meanwhile")
+            self._on_failure(generation, "the process that imports it died")
             return
         if self.generations[-1] is generation and not self._stopping:
             pause = self._respawn.died(monotonic())
@@ -155,8 +155,8 @@ class ProcessManager:
         """The app can't be loaded anew."""
         self.drop(generation)
         if not any(one.app is not None for one in self.generations):
-            raise AppError(f"the zygote died, and the app can't be loaded anew: {reason}")
-        _log.error("the app can't be loaded anew, the old one works on: %s", reason)
+            raise AppError(f"the zygote died, and the app can't be reloaded: {reason}")
+        _log.error("rolling restart failed, keeping the old code: %s", reason)
 
     # ---- children
 
@@ -188,7 +188,7 @@ class ProcessManager:
         """Want so many children more (or fewer) for every channel, at least one."""
         for duties in self.channels.values():
             duties.channel.wanted = max(1, duties.channel.wanted + by)
-            _log.info("channel %s now wants %d processes", duties.channel.name, duties.channel.wanted)
+            _log.info("channel %s: scaled to %d processes", duties.channel.name, duties.channel.wanted)
 
     def ask_to_stop(self, now: float) -> None:
         """Tell every child to end after its running job. From now on nothing is replaced."""
@@ -216,9 +216,9 @@ class ProcessManager:
         for child in dead:
             for generation in self.generations:
                 generation.is_mute = generation.is_mute or generation.number == child.zygote
-            self._on_exit(child, Death(None, unknown="is dead (its zygote stands still, and doesn't say how)"))
+            self._on_exit(child, Death(None, unknown="has exited (its zygote hangs, so the exit status is unknown)"))
         for generation in stuck:
-            _log.error("the zygote (pid %d) is killed: it has forked no child for %g s", generation.pid, ANSWER_SECONDS)
+            _log.error("killing zygote (pid %d): no fork for %g s", generation.pid, ANSWER_SECONDS)
             generation.kill()
             self._on_lost(generation)
 
@@ -238,7 +238,9 @@ class ProcessManager:
         for duties in self.channels.values():
             duties.channel.part()
             if duties.channel.pending:
-                _log.warning("channel %s: the server couldn't be told; what was reserved is rescued after the lease", duties.channel.name)
+                _log.warning(
+                    "channel %s: server unreachable at shutdown; reserved messages are rescued after the lease", duties.channel.name
+                )
             duties.close()
         for generation in list(self.generations):
             self.drop(generation)
@@ -255,7 +257,7 @@ class ProcessManager:
         used = {child.place for child in self.alive()}
         place = next((one for one in range(len(self._scoreboard)) if one not in used), None)
         if place is None:
-            _log.warning("no more than %d children at once; restart the worker with a larger processes", len(self._scoreboard))
+            _log.warning("process limit (%d) reached; restart the worker with a higher `processes`", len(self._scoreboard))
             duties.channel.wanted = len(duties.channel.children)
             return False
         slot = self._scoreboard[place]
@@ -287,9 +289,9 @@ class ProcessManager:
         self.failed = self.failed or channel.counts()[1] > 0
         pause = respawn_pause(channel.crashes, now)
         if pause:
-            _log.error("channel %s: %d crashes in a short time; the next child starts in %g s", channel.name, len(channel.crashes), pause)
+            _log.error("channel %s: %d crashes in a short time; next process starts in %g s", channel.name, len(channel.crashes), pause)
         if wait := start_pause(channel.failed_starts):
-            _log.error("channel %s: worker %s couldn't start; the next tries in %g s", channel.name, child.worker, wait)
+            _log.error("channel %s: worker process %s could not start; next attempt in %g s", channel.name, child.worker, wait)
         if pause or wait:
             channel.spawn_after = now + max(pause, wait)
 

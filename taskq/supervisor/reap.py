@@ -40,7 +40,7 @@ def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -
         blamed = _timed_out(child, running, late) if late else ()
         for one in running if child.killed_for == "stop" else ():
             if one.id not in late:
-                text = "worker %s was killed at its stop_timeout; %s %s runs again elsewhere, uncounted"
+                text = "worker process %s killed at stop_timeout; %s %s will run again (no attempt used)"
                 _log.warning(text, child.worker, one.job, one.id.hex())
     elif death.status == CANT_START and slot.phase is Phase.STARTING:
         blamed = ()

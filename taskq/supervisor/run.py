@@ -37,13 +37,13 @@ def run_worker(app: str | Queue, options: WorkerOptions) -> int:
     for name in ("processes", "concurrency", "max_messages"):
         count = getattr(options, name)
         if count is not None and type(count) is not int:
-            raise ConfigError(f"{name} must be a whole number, not {count!r}")
+            raise ConfigError(f"{name} must be an integer; got {count!r}")
     if options.processes is not None and options.processes < 1:
-        raise ConfigError(f"processes must be at least 1, not {options.processes}")
+        raise ConfigError(f"processes must be at least 1; got {options.processes}")
     if options.concurrency is not None and not 1 <= options.concurrency <= LANE_LIMIT:
-        raise ConfigError(f"concurrency must be 1 to {LANE_LIMIT}, not {options.concurrency}; for more jobs at once there is processes")
+        raise ConfigError(f"concurrency must be 1 to {LANE_LIMIT}; got {options.concurrency}: for more, raise `processes`")
     if options.max_messages is not None and options.max_messages < 0:
-        raise ConfigError(f"max_messages must be 0 (no limit) or more, not {options.max_messages}")
+        raise ConfigError(f"max_messages must be 0 (no limit) or more; got {options.max_messages}")
     return Supervisor(app, options).run()
 
 

@@ -90,7 +90,7 @@ class Supervisor:
                     error = AppError(report.text)
                     error.add_note(report.traceback)
                     raise error
-                raise AppError("the process that imports the app died while importing it: import it in python to see why")
+                raise AppError("the process that imports the app died during the import; import the app in Python to see the error")
 
     # ---- the loop
 
@@ -118,7 +118,7 @@ class Supervisor:
             self._manager.failed = True
             self._stop("processes can't start")
         elif burst.is_over(now):
-            self._stop("nothing is due any more")
+            self._stop("the queue is empty")
 
     def _may_end(self) -> bool:
         """False while a server that is away isn't told yet what was done: that would be run again."""
@@ -155,23 +155,23 @@ class Supervisor:
         if number in _STOP_SIGNALS:
             self._stop_signals += 1
             if self._stop_signals == 1:
-                self._stop(f"{number.name}: running jobs get their stop_timeout; once more ends them at once")
+                self._stop(f"{number.name}: shutting down gracefully (stop_timeout); send it again to kill running jobs")
             else:
-                _log.warning("%s again: ending running jobs; they run again elsewhere, uncounted", number.name)
+                _log.warning("%s again: killing running jobs; they will run again (no attempt used)", number.name)
                 self._manager.kill_late(float("inf"))
         elif self._stopping:
             return
         elif number is signal.SIGHUP:
             self._restart()
         else:
-            _log.info("%s: one process %s for each channel", number.name, "more" if number is signal.SIGTTIN else "fewer")
+            _log.info("%s: one process %s per channel", number.name, "more" if number is signal.SIGTTIN else "fewer")
             self._manager.change_number(1 if number is signal.SIGTTIN else -1)
 
     def _restart(self) -> None:
         if len(self._manager.generations) > 1:
-            _log.warning("SIGHUP: a restart is under way already")
+            _log.warning("SIGHUP: a rolling restart is already in progress")
             return
-        _log.info("SIGHUP: loading the app anew")
+        _log.info("SIGHUP: reloading the app")
         self._manager.new_generation()
 
     def _stop(self, why: str) -> None:

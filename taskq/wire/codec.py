@@ -147,17 +147,17 @@ def _check_plain(value: Any, keys: type | tuple[type, ...], *more: type) -> None
         return
     if isinstance(value, float):
         if not (more or math.isfinite(value)):
-            raise TypeError(f"{value} is no number in JSON")
+            raise TypeError(f"{value} is not a number in JSON")
     elif isinstance(value, (list, tuple)):
         for one in value:
             _check_plain(one, keys, *more)
     elif isinstance(value, dict):
         for key, one in value.items():
             if not isinstance(key, keys):
-                raise TypeError(f"a key of type {type(key).__name__} would arrive as another type")
+                raise TypeError(f"a key of type {type(key).__name__} would be restored as another type")
             _check_plain(one, keys, *more)
     elif not isinstance(value, more) or (isinstance(value, datetime) and value.tzinfo is None):
-        raise TypeError(f"{type(value).__name__} is no plain data and would arrive as another type")
+        raise TypeError(f"{type(value).__name__} is not plain data: it would be restored as another type")
 
 
 _by_name: dict[str, Serializer] = {
@@ -209,8 +209,8 @@ def check_python(version: str | None, did: str) -> None:
     """
     if version is not None and version != PYTHON:
         raise MalformedMessage(
-            f"{did} by Python {version} as code, which only that version can run, and this is Python {PYTHON}: "
-            "run both sides on one version, or use a function that both import"
+            f"{did} by Python {version} as code, which only that version can run, but this is Python {PYTHON}: "
+            "use the same version on both sides, or a function that both can import"
         )
 
 
@@ -245,7 +245,7 @@ def load_arguments(serializer: Serializer, data: bytes) -> Arguments:
         return value, {}
     if isinstance(value, list) and len(value) == 2 and isinstance(value[0], (list, tuple)) and isinstance(value[1], dict):
         return tuple(value[0]), value[1]
-    raise MalformedMessage(f"the arguments are no [args, kwargs] but a {type(value).__name__}")
+    raise MalformedMessage(f"the arguments must be [args, kwargs]; got a {type(value).__name__}")
 
 
 def _blame(
@@ -258,6 +258,6 @@ def _blame(
         except Exception as inner:
             return SerializationError(
                 f"argument {name!r} of {what} ({type(value).__name__}) can't be stored with {serializer.name}: "
-                f"{type(inner).__name__}: {inner}. Pass plain data (an id, a path) and open the rest inside the job."
+                f"{type(inner).__name__}: {inner}. Pass plain data (an id, a path) and open other resources inside the job."
             )
     return SerializationError(f"the arguments of {what} can't be stored with {serializer.name}: {type(error).__name__}: {error}")

@@ -69,13 +69,13 @@ def read_ending(data: bytes, identity: bytes, signer: Signer | None) -> Ending:
         try:
             signer.verify(identity, _NO_FLAGS, data, signature)
         except SignatureError:
-            text = f"the result of {identity.hex()} isn't signed with this program's secret (TASKQ_SECRET): it was refused unread"
+            text = f"the result of {identity.hex()} is not signed with this program's secret (TASKQ_SECRET): refused unread"
             raise SignatureError(text) from None
     try:
         return _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if signer is None and _is_signed(data):
-            text = f"the result of {identity.hex()} is signed, and this program has no secret: give it that of the workers (TASKQ_SECRET)"
+            text = f"the result of {identity.hex()} is signed, but this program has no secret: set the workers' secret (TASKQ_SECRET)"
             raise SignatureError(text) from None
         raise MalformedMessage(f"the result of {identity.hex()} can't be read: {error}") from None
 
@@ -128,12 +128,12 @@ def read_part(data: bytes, number: int, message_id: str, signer: Signer | None) 
         try:
             signer.verify(bytes.fromhex(message_id), _NO_FLAGS, data, signature)
         except SignatureError:
-            text = f"part {number} of {message_id} isn't signed with this program's secret (TASKQ_SECRET): it was refused unread"
+            text = f"part {number} of {message_id} is not signed with this program's secret (TASKQ_SECRET): refused unread"
             raise SignatureError(text) from None
     try:
         told, serializer = _PART.unpack_from(data)
         if told != number:
-            raise MalformedMessage(f"it says that it is number {told}")
+            raise MalformedMessage(f"it has number {told}")
         if serializer >= _CODE:
             check_python(f"3.{serializer - _CODE}", "it was yielded")
             serializer = 0

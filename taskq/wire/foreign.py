@@ -40,5 +40,5 @@ def read_foreign(content: bytes) -> ForeignCall:
             raise MalformedMessage(f"a JSON message that can't run: {error}") from None
         raise MalformedMessage(f"{describe_malformed(content)}: {error}") from None
     if call.max_attempts is not None and not 1 <= call.max_attempts <= 65535:
-        raise MalformedMessage(f"max_attempts must be 1 to 65535, not {call.max_attempts}")
+        raise MalformedMessage(f"max_attempts must be 1 to 65535; got {call.max_attempts}")
     return call

@@ -219,7 +219,7 @@ class Message:
             signature = self.raw[HEAD_SIZE + len(content) : HEAD_SIZE + self.size]
             signer.verify(self.id, self.flags, content, signature)
         if self.version == FOREIGN:
-            raise MalformedMessage("a foreign message has no body; read its content")
+            raise MalformedMessage("a plain JSON message has no body; read its content")
         try:
             return _decode_body(content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -252,4 +252,4 @@ def check_message_id(message_id: object) -> str:
         text = message_id.strip().lower()
         if len(text) == 32 and all(letter in "0123456789abcdef" for letter in text):
             return text
-    raise ArgumentsError(f"{message_id!r} is no id of a message: those have 32 hexadecimal digits")
+    raise ArgumentsError(f"invalid message id {message_id!r}: expected 32 hexadecimal digits")

@@ -44,7 +44,7 @@ class Signer:
             SignatureError: it is missing or wrong.
         """
         if not signature:
-            raise SignatureError("the message isn't signed, and this worker has a secret (TASKQ_SECRET): it was refused unread")
+            raise SignatureError("the message is not signed, but this worker has a secret (TASKQ_SECRET): refused unread")
         for key in self._keys:
             if self._equal(self._digest(key, identity, flags, body), signature):
                 return

@@ -1,4 +1,4 @@
-"""What was reserved, made ready to run: heads for foreign bytes, and what a broken connection has brought."""
+"""Prepares reserved messages to run: adds heads to plain JSON messages, and recovers messages after a broken connection."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from taskq.worker.settler import Settler
 __all__ = ["Intake"]
 
 _log = logging.getLogger("taskq.worker")
-#: Resident memory is looked at after so many jobs: the look costs more than a short job.
+#: Resident memory is checked after this many jobs: the check takes longer than a short job.
 _MEMORY_EVERY = 64
 
 
 class Judge(Protocol):
-    """Who can tell what a job says for the case that its worker dies."""
+    """Protocol: knows the `on_lost` policy of a plain JSON message's job."""
 
     def loss_flag(self, raw: bytes) -> int: ...
 
@@ -48,7 +48,7 @@ class Intake:
             return True
         if os.getppid() != self._parent:
             # The kernel ends it with its parent, but forgets that when a job changes the user.
-            _log.error("worker %s (pid %d) ends: its supervisor is gone", self._worker, os.getpid())
+            _log.error("worker process %s (pid %d) exits: its supervisor has died", self._worker, os.getpid())
             os._exit(1)
         return False
 
@@ -59,20 +59,20 @@ class Intake:
         except MalformedMessage:
             foreign = [(raw, wrap_foreign(raw, self._judge.loss_flag(raw))) for raw in batch if not _has_head(raw)]
         self._settler.insist(self._driver.stamp(self._worker, foreign))
-        # Read again: after a broken connection nobody knows which of two heads was written.
+        # Read again: after a broken connection it is unknown which of two heads was written.
         held = self._settler.insist(self._driver.holdings(self._worker))
         return [message for raw in held if _has_head(raw) and (message := Message(raw)).id not in known]
 
     def reconcile(self, known: Collection[bytes] = ()) -> list[Message]:
-        """Ask what the reserved list really holds: take over what was moved there without our hearing of it."""
+        """Compare with the reserved list in the server, and take over messages whose reply was lost."""
         settler = self._settler
-        # What befell this worker befell what it held until now. Of what it holds from here on it would be a false excuse.
+        # The recorded fate applies to messages held so far, not to the ones reserved from here on.
         settler.insist(self._driver.forget_fate(self._worker))
         batch = settler.insist(self._driver.holdings(self._worker))
         settler.uncertain = False
         found = self.open(batch, known)
         if found:
-            _log.info("took over %d messages that were reserved in a broken connection", len(found))
+            _log.info("recovered %d messages reserved before the connection broke", len(found))
         return found
 
     def trouble(self, error: Exception, command: Command, pause: Callable[[float], None]) -> None:
@@ -89,13 +89,13 @@ class Intake:
         """True when this process has done its share of jobs and is to be replaced."""
         limit, most = self._channel.max_messages, self._channel.max_memory
         if limit and ended >= limit:
-            _log.info("worker %s (pid %d) is replaced after %d jobs (max_messages)", self._worker, os.getpid(), ended)
+            _log.info("replacing worker process %s (pid %d) after %d jobs (max_messages)", self._worker, os.getpid(), ended)
             return True
         if most and ended >= self._look_at_memory:
             self._look_at_memory = ended + _MEMORY_EVERY
             used = resident_bytes()
             if used > most:
-                _log.info("worker %s (pid %d) is replaced: it uses %d MiB (max_memory)", self._worker, os.getpid(), used >> 20)
+                _log.info("replacing worker process %s (pid %d): it uses %d MiB (max_memory)", self._worker, os.getpid(), used >> 20)
                 return True
         return False
 

@@ -34,7 +34,7 @@ class Engine(Protocol):
 
 
 def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, slot: Slot, poke: Poke) -> None:
-    """Run jobs of a channel until told to stop (SIGTERM) or replaced.
+    """Run jobs of a channel until the process is asked to stop (SIGTERM) or replaced.
 
     Args:
         queue: holds the jobs.
@@ -42,7 +42,7 @@ def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, slot: Sl
         channel: what to work, and how.
         worker: this worker's id.
         record: what the supervisor sees of it.
-        poke: tells the supervisor to look at the record.
+        poke: makes the supervisor look at the slot.
     """
     driver = load_driver(url, channel)
     link: Link = driver.link(5.0)

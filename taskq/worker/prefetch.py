@@ -6,7 +6,7 @@ from taskq.scoreboard.slot import BATCH_LIMIT
 
 __all__ = ["BATCH_SECONDS", "Prefetch", "next_size"]
 
-#: What is reserved at once should be worked off in about this time.
+#: A batch should run in about this time.
 BATCH_SECONDS = 0.010
 #: How much a quicker batch counts in the mean time of a job.
 _WEIGHT = 0.3

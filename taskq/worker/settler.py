@@ -1,6 +1,6 @@
-"""Settles messages: keeps what is done until it is told to the server, and tells it again after every broken connection.
+"""Settles messages: batches acks, and sends them again after a broken connection.
 
-Every settling move is fenced by the worker's own reserved list, so saying it twice does no harm.
+Every settling move is fenced by the worker's own reserved list, so it is safe to repeat.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.worker.execute.verdict import Action, Verdict
 from taskq.worker.outage import Outage
 
-__all__ = ["ACK_SECONDS", "Reassigned", "Settler"]
+__all__ = ["ACK_SECONDS", "Settler", "StoppedUnsettled"]
 
 #: Acks are never held for longer.
 ACK_SECONDS = 0.010
@@ -26,8 +26,8 @@ _LAST_PAUSE = 0.05
 _log = logging.getLogger("taskq.worker")
 
 
-class Reassigned(Exception):
-    """The worker was told to stop while the server didn't answer. What is unsettled stays reserved, and is rescued."""
+class StoppedUnsettled(Exception):
+    """The worker was asked to stop while the server was unreachable. Unsettled messages stay reserved and are rescued."""
 
 
 class Settler:
@@ -43,7 +43,7 @@ class Settler:
         pause: Callable[[float], None],
         patience: float = 1.0,
     ) -> None:
-        """`patience` is how many seconds a worker that was told to stop goes on trying: what it can't settle any more is run again."""
+        """`patience` is how many seconds a stopping worker keeps trying. Messages that it can't settle run again."""
         self._driver = driver
         self._link = link
         self._worker = worker
@@ -53,14 +53,14 @@ class Settler:
         self.outage = Outage(worker)
         self.done: list[bytes] = []
         self._oldest = 0.0
-        #: Set by every broken connection: the server may have moved messages here that this worker never heard of.
+        #: Set by every broken connection: the server may have moved messages here whose reply was lost.
         self.uncertain = False
 
     def insist(self, command: Command) -> Any:
         """Send a command until the server answers.
 
         Raises:
-            Gone: the worker was told to stop, and its patience is over.
+            StoppedUnsettled: the worker was asked to stop, and its patience is over.
         """
         wait = 0.01
         give_up_at: float | None = None
@@ -75,8 +75,8 @@ class Settler:
                 if self._stopping():
                     give_up_at = give_up_at or monotonic() + self._patience
                     if monotonic() > give_up_at:
-                        raise Reassigned(str(error)) from error
-                    time.sleep(_LAST_PAUSE)  # `pause` keeps nobody waiting who was told to stop
+                        raise StoppedUnsettled(str(error)) from error
+                    time.sleep(_LAST_PAUSE)  # `pause` returns at once while stopping
             else:
                 self.outage.answered(command)
                 return reply
@@ -85,7 +85,7 @@ class Settler:
             wait = min(_LONGEST_PAUSE, wait * 2)
 
     def settle(self, message_id: bytes, verdict: Verdict, message: bytes) -> None:
-        """Carry out a verdict: an ack without a result is kept for the next round trip, everything else is told at once.
+        """Carry out a verdict: an ack without a result is kept for the next round trip, other verdicts are sent at once.
 
         Args:
             message_id: whose verdict it is.
@@ -103,9 +103,9 @@ class Settler:
         if standing == 0:
             self.put_back([message])
             mine = self.insist(command)
-        # After a broken connection the first try may have done it: 0 then says nothing, unless the messages are others' now.
+        # After a broken connection, the first try may have succeeded: then 0 means nothing, unless the messages were reassigned.
         if standing == -1 or not (mine or self.uncertain):
-            _log.warning("message %s is no longer this worker's: it was given up for dead, and another settles it", message_id.hex())
+            _log.warning("message %s not settled: this worker was declared lost and the message was reassigned", message_id.hex())
         elif verdict.announce is not None:
             verdict.announce()
 
@@ -113,7 +113,7 @@ class Settler:
         """Store messages again that this worker holds and the server has lost."""
         count = self.insist(self._driver.adopt(self._worker, messages))
         if count:
-            _log.warning("put back %d messages that the server had lost", count)
+            _log.warning("restored %d messages that the server had lost", count)
 
     def restore(self, messages: list[bytes]) -> None:
         """Store what this worker holds again, if the server has lost it."""
@@ -131,13 +131,13 @@ class Settler:
         return now - self._oldest > ACK_SECONDS and bool(self.done)
 
     def flush(self) -> None:
-        """Tell the server what is done."""
+        """Send the pending acks."""
         if self.done:
             self.insist(self._driver.ack(self._worker, self.done))
             self.done = []
 
     def acks_sent(self) -> None:
-        """What was kept has travelled with another command."""
+        """Note that the pending acks were sent with another command."""
         self.done = []
 
     def release(self, where: Where, ids: list[bytes]) -> None:

@@ -44,7 +44,7 @@ def test_a_key_of_another_type_is_named(queue: Queue, type_: Type, project: Proj
     server.admin.set(key, "mine")
     ended = type_(args[0], project.channel, *args[1:])
     assert ended.code == 2
-    assert f"channel {project.channel}: the key {key} should be a list, and is a string. Something else uses this name" in ended.err
+    assert f"channel {project.channel}: the key {key} should be a list, and is a string. Another program uses this key" in ended.err
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])

@@ -55,5 +55,5 @@ def test_a_worker_that_lacks_a_right_ends_with_its_name(start_worker: StartWorke
     hostile.quick.push(1)
     worker = start_worker("hostile", ready=0)
     assert worker.wait() == 2
-    assert "may not run ZADD, HSET, which a worker needs. Give the user that permission: +zadd +hset" in worker.log
+    assert "lacks permissions that a worker needs: ZADD, HSET. Grant them: ACL SETUSER <user> +zadd +hset" in worker.log
     assert Store(server).count(State.WAITING) == 1

@@ -89,7 +89,7 @@ def test_an_unknown_job_is_parked_until_a_worker_knows_it(start_worker: StartWor
     (parked,) = store.messages(State.PARKED)
     assert parked.hex_id == handle.id
     (record,) = store.history(State.PARKED)
-    assert (record.kind, record.error) == ("parked", f"no worker of this version knows the job {PLAIN!r}")
+    assert (record.kind, record.error) == ("parked", f"unknown job {PLAIN!r}: this app has no job of that name")
     assert (parked.attempts, parked.crashes) == (0, 0)
     assert run_burst(start_worker, "slow") == 0
     assert store.count(State.PARKED) == 1
@@ -124,7 +124,7 @@ def test_arguments_of_another_serializer_are_refused(
     assert start_worker("guarded", "--burst", env={"TEST_SERIALIZER": reads}, ready=0).wait() == 1
     assert ledger.lines() == []
     (record,) = store.history(State.FAILED)
-    assert record.error == f"MalformedMessage: the arguments are {wrote}, but {PLAIN} takes {reads}"
+    assert record.error == f"MalformedMessage: the arguments were serialized with {wrote}, but {PLAIN} expects {reads}"
 
 
 def test_each_job_may_have_its_serializer(start_worker: StartWorker, ledger: Ledger) -> None:

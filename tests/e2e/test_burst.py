@@ -17,7 +17,7 @@ def test_an_empty_burst_ends_at_once(start_worker: StartWorker) -> None:
     """Given nothing to do, then a burst ends with 0 and says why it stops."""
     worker = start_worker("basic", "--burst", ready=0)
     assert worker.wait(5) == 0
-    assert "stopping: nothing is due any more" in worker.log
+    assert "stopping: the queue is empty" in worker.log
 
 
 def test_a_burst_waits_for_running_jobs(start_worker: StartWorker, ledger: Ledger) -> None:
@@ -55,7 +55,7 @@ def test_what_is_delayed_for_later_is_left_and_told(start_worker: StartWorker, l
     assert worker.wait() == 0
     assert ledger.values("add") == [3]
     assert store.count(State.DELAYED) == 1
-    assert re.search(r"channel default: .*delayed.* later worker: 1; the next is due in 3[56]", worker.log)
+    assert re.search(r"channel default: 1 delayed messages left; next due in 3[56]", worker.log)
 
 
 def test_a_retry_that_is_not_due_is_left(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:

@@ -117,7 +117,7 @@ def test_a_job_that_goes_on_is_killed_when_asked(
     ledger.wait_for("swallowed")
     status = _end(handle)
     assert (status.state, status.by) == ("cancelled", "ops")
-    worker.wait_for_log("is killed: .* was cancelled by ops, and goes on")
+    worker.wait_for_log("killing worker process .* was cancelled by ops and is still running")
     cancelled.quick.push()
     ledger.wait_for("quick")  # in the next process
     assert ledger.values("refuses") == [1]

@@ -244,7 +244,7 @@ def test_the_working_directory_is_put_back(start_worker: StartWorker, ledger: Le
     """Given a job that changes the directory, then it is put back, and said once."""
     crowd.leave_directory.push(str(tmp_path))
     worker = start_worker("crowd", "--concurrency", "2")
-    worker.wait_for_log("it is put back")
+    worker.wait_for_log("it is restored after")
     crowd.where.push(1)
     ((line),) = ledger.wait_for("where")
     assert line.value == os.getcwd()

@@ -170,7 +170,7 @@ def test_many_crashes_slow_down_the_replacement(start_worker: StartWorker, ledge
     for _ in range(6):
         hostile.die.push("exit 0")
     worker = start_worker("hostile", settings={"max_crashes": 0, "stop_timeout": 1}, ready=0)
-    worker.wait_for_log("crashes in a short time; the next child starts in")
+    worker.wait_for_log("crashes in a short time; next process starts in")
     hostile.quick.push(1)
     ledger.wait_for("quick", timeout=30)
     assert worker.stop() == 0

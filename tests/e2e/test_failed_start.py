@@ -20,7 +20,7 @@ APPS = {
     "raises": ("raise RuntimeError('no database')", "importing the_app failed: RuntimeError: no database"),
     "exits": ("import sys\nsys.exit(0)", "importing the_app called sys.exit()"),
     "dies": ("import os\nos._exit(0)", "the process that imports the app died"),
-    "needs": ("import no_such_package", "it imports 'no_such_package', which isn't installed"),
+    "needs": ("import no_such_package", "it imports 'no_such_package', which is not installed"),
     "twice": (
         "import taskq\nqueue = taskq.Queue()\n@queue.job(name='a')\ndef one(): ...\n@queue.job(name='a')\ndef two(): ...",
         "two jobs have the name 'a'",
@@ -64,7 +64,7 @@ def test_a_server_that_needs_a_password(start_worker: StartWorker, own_server: O
     socket = own_server(requirepass="open-sesame").socket
     worker = start_worker("basic", "--url", f"unix://{socket}", ready=0)
     assert worker.wait() == 2
-    assert "Write the password into the URL" in worker.log
+    assert "Put the password into the URL" in worker.log
     assert "Traceback" not in worker.log
 
 

@@ -37,7 +37,7 @@ def test_the_job_of_a_dead_child_runs_again_though_its_zygote_stands_still(
     os.kill(worker.zygote().pid, signal.SIGSTOP)
     os.kill(int(told["pid"]), signal.SIGKILL)
     wait_until(lambda: runs(ledger)["hold"] == 2, timeout=5)
-    worker.wait_for_log("its zygote stands still, and doesn't say how")
+    worker.wait_for_log("its zygote hangs, so the exit status is unknown")
     (tmp_path / "go").touch()
     ledger.wait_for("held")
     assert worker.stop() == 0
@@ -51,7 +51,7 @@ def test_a_child_that_never_came_hinders_no_stop(start_worker: StartWorker, how:
     worker = start_worker("faulty", settings={"stop_timeout": 0.5 if how == "stop_timeout" else 60})
     os.kill(worker.zygote().pid, signal.SIGSTOP)
     os.kill(worker.children()[0], signal.SIGKILL)
-    worker.wait_for_log("its zygote stands still, and doesn't say how")
+    worker.wait_for_log("its zygote hangs, so the exit status is unknown")
     began = time.monotonic()
     worker.signal(signal.SIGTERM)
     if how == "second signal":

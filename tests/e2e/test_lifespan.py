@@ -77,9 +77,9 @@ def test_what_can_not_start_takes_nothing_and_tries_again_later(
     assert first.pid != second.pid
     assert second.at - first.at > 0.9
     assert worker.stop() == 0
-    assert "the worker can't start: " in worker.log
+    assert "the worker process can't start: " in worker.log
     assert told in worker.log
-    assert "couldn't start; the next tries in 1 s" in worker.log
+    assert "could not start; next attempt in 1 s" in worker.log
     assert "while it ran" not in worker.log
     (message,) = store.messages(State.WAITING)
     assert (message.attempts, message.crashes) == (0, 0)
@@ -107,7 +107,7 @@ def test_a_burst_that_can_not_start_ends(start_worker: StartWorker, ledger: Ledg
     lifespans.work.push()
     worker = start_worker("lifespans", "--burst", env={"HOOKS": "start"}, ready=0)
     assert worker.wait() == 1
-    assert "channel default: 3 processes in a row couldn't start: this burst ends" in worker.log
+    assert "channel default: 3 processes in a row could not start; stopping the burst" in worker.log
     assert len(ledger.lines("start")) == 3
     (message,) = store.messages(State.WAITING)
     assert (message.attempts, message.crashes) == (0, 0)
@@ -121,7 +121,7 @@ def test_what_can_not_close_keeps_nothing_else_open(start_worker: StartWorker, l
     worker = start_worker("lifespans", "--concurrency", concurrency, env={"HOOKS": how})
     ledger.wait_for("work")
     assert worker.stop() == 0
-    assert "raised; the worker ends all the same" in worker.log
+    assert "raised; the worker process exits anyway" in worker.log
     assert "exited with" not in worker.log
     assert _order(ledger)[-1] == "close pool"
 

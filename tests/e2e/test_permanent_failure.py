@@ -52,7 +52,7 @@ def test_failures_are_logged_with_their_traceback(start_worker: StartWorker) -> 
     handle = outcomes.fail.options(max_attempts=2).push("no")
     worker = start_worker("outcomes", settings=FAST)
     name = "tests.e2e.apps.outcomes:fail"
-    worker.wait_for_log(rf"ERROR .*{name} {handle.id} failed in attempt 1 of 2 and runs again in 0.02 s: ValueError: no\nTraceback")
+    worker.wait_for_log(rf"ERROR .*{name} {handle.id} failed in attempt 1 of 2; retries in 0.02 s: ValueError: no\nTraceback")
     worker.wait_for_log(rf"ERROR .*{name} {handle.id} failed in attempt 2 of 2: ValueError: no\nTraceback")
 
 

@@ -79,7 +79,7 @@ WRONG = {
     "unknown field": ({"job": PLAIN, "args": ["a"], "delay": 5}, "unknown field `delay`"),
     "no job": ({"args": ["a"]}, "missing required field `job`"),
     "args no list": ({"job": PLAIN, "args": "a"}, "Expected `array`, got `str`"),
-    "attempts": ({"job": PLAIN, "args": ["a"], "max_attempts": 0}, "max_attempts must be 1 to 65535, not 0"),
+    "attempts": ({"job": PLAIN, "args": ["a"], "max_attempts": 0}, "max_attempts must be 1 to 65535; got 0"),
     "too many arguments": ({"job": PLAIN, "args": ["a", "b"]}, "too many positional arguments"),
     "missing argument": ({"job": PLAIN}, "missing a required argument: 'text'"),
     "unknown keyword": ({"job": PLAIN, "args": ["a"], "kwargs": {"time": 2}}, "got an unexpected keyword argument 'time'"),

@@ -77,7 +77,7 @@ def test_a_server_that_hangs_holds_up_no_event_loop(start_worker: StartWorker, l
 def test_what_is_no_progress_fails_the_job(start_worker: StartWorker) -> None:
     """Given a job that tells something that is no number, then it fails with a text that says so."""
     start_worker("answering")
-    with pytest.raises(JobFailed, match="done must be a finite number, not nan"):
+    with pytest.raises(JobFailed, match="done must be a finite number; got nan"):
         answering.bad_progress.push().result(10)
 
 

@@ -116,8 +116,8 @@ def test_work_stops_at_a_signal(program: Program, ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     ("call", "error"),
     [
-        ("queue.work(processes=0)", "ConfigError: processes must be at least 1, not 0"),
-        ("queue.work(max_messages=-1)", "ConfigError: max_messages must be 0 (no limit) or more, not -1"),
+        ("queue.work(processes=0)", "ConfigError: processes must be at least 1; got 0"),
+        ("queue.work(max_messages=-1)", "ConfigError: max_messages must be 0 (no limit) or more; got -1"),
         ("queue.work(channels=['bukl'])", "unknown channel 'bukl'"),
     ],
 )

@@ -40,7 +40,7 @@ def test_a_restarted_worker_rescues_at_once(start_worker: StartWorker, ledger: L
     assert again.stop() == 0
     assert ledger.values("quick") == list(range(10))
     assert [line.what for line in ledger.lines()][:3] == ["hold", "hold", "held"]
-    assert "was lost (its process is gone)" in again.log
+    assert "lost (its process is gone)" in again.log
     assert store.leaks() == []
 
 
@@ -56,13 +56,13 @@ def test_another_worker_rescues_after_the_lease(start_worker: StartWorker, ledge
     first, second = ledger.wait_for("hold", 2, timeout=15)
     assert first.pid != second.pid
     assert 0.5 < time.monotonic() - began < 10
-    other.wait_for_log(r"was lost \(no heartbeat for 1 s\); 1 of its messages were rescued")
+    other.wait_for_log(r"lost \(no heartbeat for 1 s\); rescued 1 messages")
     (message,) = wait_until(store.reserved)
     assert message[1] == 1
     (tmp_path / "go").touch()
     ledger.wait_for("held", 2)
     frozen.signal(signal.SIGCONT)
-    frozen.wait_for_log("was given up for dead")
+    frozen.wait_for_log("had been declared lost")
     hostile.quick.push_many([(number,) for number in range(20)])
     ledger.wait_for("quick", 20)
     assert other.stop() == 0

@@ -62,7 +62,7 @@ def test_new_code_runs_after_sighup(start_worker: StartWorker, ledger: Ledger, c
     queue.push_name("site_app:tell", [1])
     assert [line.value for line in ledger.wait_for("tell")] == [["two", 1]]
     assert worker.stop() == 0
-    assert "loading the app anew" in worker.log
+    assert "reloading the app" in worker.log
 
 
 def test_nothing_is_lost_in_a_restart(start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue) -> None:
@@ -74,7 +74,7 @@ def test_nothing_is_lost_in_a_restart(start_worker: StartWorker, ledger: Ledger,
     ledger.wait_for("tell", 50)
     code.write_text(CODE.format(version="two"))
     worker.signal(signal.SIGHUP)
-    worker.wait_for_log("loaded anew")
+    worker.wait_for_log("app reloaded")
     job.push_many([(number,) for number in range(3000, 3500)])
     ledger.wait_for("tell", 3500, timeout=30)
     assert worker.stop() == 0
@@ -106,7 +106,7 @@ def test_the_old_code_works_on_when_the_new_does_not_load(
     old = worker.children()
     code.write_text(broken)
     worker.signal(signal.SIGHUP)
-    worker.wait_for_log("ERROR .*can't be loaded anew, the old one works on")
+    worker.wait_for_log("ERROR .*rolling restart failed, keeping the old code")
     queue.push_name("site_app:tell", [1])
     ledger.wait_for("tell")
     assert worker.children() == old
@@ -141,9 +141,9 @@ def test_a_second_sighup_waits_for_the_first(start_worker: StartWorker, code: Pa
     old = worker.children()
     code.write_text(CODE.format(version="two") + "\nimport time\ntime.sleep(0.5)\n")
     worker.signal(signal.SIGHUP)
-    worker.wait_for_log("loading the app anew")
+    worker.wait_for_log("reloading the app")
     worker.signal(signal.SIGHUP)
-    worker.wait_for_log("a restart is under way already")
+    worker.wait_for_log("a rolling restart is already in progress")
     wait_until(lambda: worker.children() not in (old, []))
     assert worker.stop() == 0
 
@@ -153,7 +153,7 @@ def test_a_worker_stops_in_the_middle_of_a_restart(start_worker: StartWorker, co
     worker = start_worker("site_app", cwd=code.parent)
     code.write_text("import time\ntime.sleep(60)\n")
     worker.signal(signal.SIGHUP)
-    worker.wait_for_log("loading the app anew")
+    worker.wait_for_log("reloading the app")
     assert worker.stop(5) == 0
 
 
@@ -163,7 +163,7 @@ def test_a_worker_that_can_not_load_its_app_again_ends(start_worker: StartWorker
     code.write_text("raise RuntimeError('broken')")
     worker.zygote().kill()
     assert worker.wait() == 2
-    assert "the zygote died, and the app can't be loaded anew" in worker.log
+    assert "the zygote died, and the app can't be reloaded" in worker.log
     assert "RuntimeError: broken" in worker.log
     assert store.workers() == {}
 

@@ -60,7 +60,7 @@ def test_unsigned_and_wrongly_signed_messages_are_refused(
     assert failed.hex_id == identity
     (record,) = store.history(State.FAILED)
     assert record.error.startswith("SignatureError: ")
-    assert ("isn't signed" if secret is None else "the signature is wrong") in record.error
+    assert ("is not signed" if secret is None else "the signature is wrong") in record.error
 
 
 def test_a_worker_without_a_secret_reads_signed_messages(start_worker: StartWorker, ledger: Ledger, push: Callable[..., str]) -> None:
@@ -75,7 +75,7 @@ def test_a_json_message_is_refused_where_signatures_count(start_worker: StartWor
     store.client.lpush(store.keys.waiting, json.dumps({"job": PLAIN, "args": ["a"]}).encode())
     run(start_worker, "correct-horse", code=1)
     assert ledger.lines() == []
-    assert "isn't signed" in store.history(State.FAILED)[0].error
+    assert "is not signed" in store.history(State.FAILED)[0].error
 
 
 def test_a_changed_message_is_refused(start_worker: StartWorker, ledger: Ledger, store: Store, push: Callable[..., str]) -> None:

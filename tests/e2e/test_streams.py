@@ -136,7 +136,7 @@ def test_parts_that_nobody_reads_end_the_job(start_worker: StartWorker, ledger: 
     handle = yielding.unread.push(UNREAD_LIMIT + 1)
     start_worker("yielding")
     wait_until(lambda: handle.status().state == "failed")
-    assert "Unread: 1000 parts are unread" in handle.status().error
+    assert "Unread: 1000 unread items in the stream" in handle.status().error
     assert ledger.values("unread") == [1]
 
 
@@ -145,7 +145,7 @@ def test_a_part_that_can_t_be_stored_fails_the_job(start_worker: StartWorker) ->
     start_worker("yielding")
     stream = yielding.yields_a_lock.push().stream(timeout=10)
     assert next(stream) == 1
-    with pytest.raises(JobFailed, match="CannotKeep: the job gave a lock"):
+    with pytest.raises(JobFailed, match="CannotKeep: the job returned a lock"):
         next(stream)
 
 

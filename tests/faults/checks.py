@@ -12,8 +12,8 @@ from tests.support.worker import WorkerProcess
 
 __all__ = ["Told", "runs", "stop_told_once", "takes_new_jobs", "told"]
 
-_BEGAN = r"(?:trying again(?: until it does)?|going on with what waits)$"
-_OVER = r"(?:answers again after .* s|has room again)$"
+_BEGAN = r"(?:retrying|continuing with waiting messages)$"
+_OVER = r"(?:reachable again after .* s|has memory again)$"
 
 
 class Told(NamedTuple):
@@ -58,7 +58,7 @@ def runs(ledger: Ledger) -> Counter[str]:
 
 def stop_told_once(worker: WorkerProcess) -> None:
     """Stop a worker, and fail unless its log tells of one outage, and of its end, by the supervisor; and by each child at most once."""
-    worker.wait_for_log(r"channel \w+: the server answers again")
+    worker.wait_for_log(r"channel \w+: the server is reachable again")
     assert worker.stop() == 0
     count = told(worker)
     is_once = (count.began, count.over) == (1, 1) and count.child_began == count.child_over <= 1

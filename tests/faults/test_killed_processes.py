@@ -121,7 +121,7 @@ def test_frozen_for_longer_than_the_lease(start_worker: StartWorker, ledger: Led
     for pid in frozen:
         os.kill(pid, signal.SIGCONT)
     if twice:
-        first.wait_for_log("was given up for dead")
+        first.wait_for_log("had been declared lost")
     (tmp_path / "go").touch()
     ledger.wait_for("held", 1 + twice)
     wait_until(lambda: _rest(store) == 0)
@@ -149,7 +149,7 @@ def test_an_idle_child_that_was_frozen_takes_nothing_with_it(start_worker: Start
     ledger.wait_for("run", 11, timeout=12)
     for process in family:
         process.resume()
-    first.wait_for_log("was given up for dead")
+    first.wait_for_log("had been declared lost")
     wait_until(lambda: _rest(store) == 0)
     assert other.stop() == 0
     takes_new_jobs(ledger)

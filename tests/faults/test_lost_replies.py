@@ -183,7 +183,7 @@ def test_what_is_put_back_twice_is_there_once(
     faulty.hold_and_fail.push(str(tmp_path / "go"), "held")
     ledger.wait_for("run")
     own.admin.flushall()
-    worker.wait_for_log("the server has lost what it knew")
+    worker.wait_for_log("is no longer registered")
     relay.lose_reply_to(_mark("adopt"))
     (tmp_path / "go").touch()
     ledger.wait_for("held")
@@ -226,5 +226,5 @@ def test_a_bad_network_only_takes_longer(
     assert worker.stop() == 0
     assert runs(ledger) == EXPECTED
     assert (store.count(State.FAILED), store.count(State.PARKED)) == (1, 1)
-    assert "trying again" not in worker.log
+    assert "retrying" not in worker.log
     assert store.leaks() == []

@@ -205,7 +205,7 @@ def test_a_full_server_is_reported(own_server: OwnServer, make_queue: MakeQueue)
 @pytest.mark.parametrize(
     ("userinfo", "advice"),
     [
-        ("", "Write the password into the URL"),
+        ("", "Put the password into the URL"),
         (":wrong@", "Check the user and the password in the URL"),
         ("nobody:wrong@", "Check the user and the password in the URL"),
     ],

@@ -63,7 +63,7 @@ def test_trouble_is_said_once_and_its_end_too(
         assert channel.ask(channel.driver.time()) == 1
     assert not channel.is_down
     assert [slot.levelname for slot in caplog.records] == ["ERROR", "WARNING"]
-    assert "the server answers again after 30.0 s" in caplog.text
+    assert "the server is reachable again after 30.0 s" in caplog.text
     assert 3 < asked < 200
 
 

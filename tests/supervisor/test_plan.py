@@ -35,7 +35,7 @@ def test_a_server_that_drops_keys_is_warned_of(
     with caplog.at_level(logging.WARNING):
         log_banner(_plan(server.url), None)
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == (
-        [f"{names}: when the server is full it drops keys, and jobs with them: set noeviction"] if names else []
+        [f"{names}: a full server drops keys, and jobs with them: set noeviction"] if names else []
     )
 
 
@@ -48,7 +48,7 @@ def test_a_key_of_another_type_ends_the_start(server: ServerProcess, prefix: str
     server.admin.set(name, "mine")
     with pytest.raises(ServerRefused) as refused:
         make_plan(app, WorkerOptions())
-    assert str(refused.value).startswith(f"channel mail: the key {name} should be a {kind}, and is a string. Something else uses this name")
+    assert str(refused.value).startswith(f"channel mail: the key {name} should be a {kind}, and is a string. Another program uses this key")
 
 
 def test_a_server_that_tells_nothing_is_no_trouble(own_server: OwnServer, caplog: pytest.LogCaptureFixture) -> None:

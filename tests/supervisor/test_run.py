@@ -18,15 +18,15 @@ def options(**chosen: Any) -> WorkerOptions:
 @pytest.mark.parametrize(
     ("chosen", "text"),
     [
-        ({"processes": 0}, "processes must be at least 1, not 0"),
-        ({"processes": -3}, "processes must be at least 1, not -3"),
-        ({"concurrency": 0}, "concurrency must be 1 to 1000, not 0; for more jobs at once there is processes"),
-        ({"concurrency": "x"}, "concurrency must be a whole number, not 'x'"),
-        ({"concurrency": 1.5}, "concurrency must be a whole number, not 1.5"),
-        ({"processes": True}, "processes must be a whole number, not True"),
-        ({"max_messages": "3"}, "max_messages must be a whole number, not '3'"),
-        ({"concurrency": 1001}, "concurrency must be 1 to 1000, not 1001"),
-        ({"max_messages": -1}, r"max_messages must be 0 \(no limit\) or more, not -1"),
+        ({"processes": 0}, "processes must be at least 1; got 0"),
+        ({"processes": -3}, "processes must be at least 1; got -3"),
+        ({"concurrency": 0}, "concurrency must be 1 to 1000; got 0: for more, raise `processes`"),
+        ({"concurrency": "x"}, "concurrency must be an integer; got 'x'"),
+        ({"concurrency": 1.5}, "concurrency must be an integer; got 1.5"),
+        ({"processes": True}, "processes must be an integer; got True"),
+        ({"max_messages": "3"}, "max_messages must be an integer; got '3'"),
+        ({"concurrency": 1001}, "concurrency must be 1 to 1000; got 1001"),
+        ({"max_messages": -1}, r"max_messages must be 0 \(no limit\) or more; got -1"),
     ],
 )
 def test_options_out_of_bounds(chosen: dict[str, Any], text: str) -> None:

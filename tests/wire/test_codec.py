@@ -280,7 +280,7 @@ def test_a_plain_call_doesn_t_import_cloudpickle() -> None:
 @pytest.mark.parametrize("data", ["5", "[]", "[1, 2]", "[[], []]", "[{}, {}]", "[[], {}, 1]", '{"args": []}', "null", '"ab"'])
 def test_arguments_in_another_form_are_malformed(data: str) -> None:
     """Given JSON that isn't [args, kwargs], then it is a malformed message."""
-    with pytest.raises(MalformedMessage, match="no \\[args, kwargs\\]"):
+    with pytest.raises(MalformedMessage, match="must be \\[args, kwargs\\]"):
         load_arguments(check_serializer("json"), data.encode())
 
 

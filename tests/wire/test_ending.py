@@ -43,7 +43,7 @@ def test_bytes_that_are_no_result_are_said_to_be_none() -> None:
 
 def test_a_signed_result_without_a_secret_is_told() -> None:
     """Given a signed result and a program without a secret, then the error says so, and which variable sets it."""
-    with pytest.raises(SignatureError, match=r"is signed, and this program has no secret.*TASKQ_SECRET"):
+    with pytest.raises(SignatureError, match=r"is signed, but this program has no secret.*TASKQ_SECRET"):
         read_ending(pack_ending(DONE, ID, SIGNER), ID, None)
 
 

@@ -27,7 +27,7 @@ def test_a_part_comes_back(signer: Signer | None) -> None:
 def test_a_part_in_another_place_is_refused() -> None:
     """Given signed parts, if one is changed, another message's, or in another's place, then it isn't read."""
     good = pack_part(3, pickle.dumps([1]), PICKLE, ID, SIGNER)
-    with pytest.raises(ResultError, match="it says that it is number 3"):
+    with pytest.raises(ResultError, match="it has number 3"):
         read_part(good, 4, ID.hex(), SIGNER)
     for data, identity in [(good[:-1] + b"x", ID), (good[:-16], ID), (good, b"o" * 16), (b"", ID)]:
         with pytest.raises(SignatureError, match="refused unread"):

@@ -33,8 +33,8 @@ def test_an_outage_is_told_once_and_its_end_too(outage: Outage, caplog: pytest.L
     for _ in range(5):
         outage.answered(OTHER)
     assert len(caplog.messages) == 2
-    assert caplog.messages[0] == "worker w1: gone; trying again until it does"
-    assert "the server answers again after" in caplog.messages[1]
+    assert caplog.messages[0] == "worker w1: gone; retrying"
+    assert "the server is reachable again after" in caplog.messages[1]
 
 
 def test_a_refusal_lasts_until_the_same_command_is_answered(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
@@ -54,4 +54,4 @@ def test_a_full_server_is_told_until_it_has_room(outage: Outage, caplog: pytest.
         outage.answered(OTHER)
     outage.has_room()
     outage.has_room()
-    assert caplog.messages == ["worker w1: full; going on with what waits", "worker w1: the server has room again"]
+    assert caplog.messages == ["worker w1: full; continuing with waiting messages", "worker w1: the server has memory again"]

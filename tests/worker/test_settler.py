@@ -13,7 +13,7 @@ from taskq.driver.contract import Command
 from taskq.driver.redis.driver import RedisDriver
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
-from taskq.worker.settler import Reassigned, Settler
+from taskq.worker.settler import Settler, StoppedUnsettled
 
 ID = bytes(range(16))
 
@@ -118,7 +118,7 @@ def test_a_message_that_is_others_now_is_not_announced(scene: Scene, caplog: pyt
     scene.link.answers = [0, 1]  # not there; this worker's standing is as before
     scene.settler.settle(ID, Verdict(action=Action.FAIL, message=b"new", announce=scene.announce("failed")), b"old")
     assert scene.acks_sent == []
-    assert "is no longer this worker's" in caplog.text
+    assert "was declared lost and the message was reassigned" in caplog.text
 
 
 def test_a_message_that_the_server_has_lost_is_put_back_and_settled(scene: Scene) -> None:
@@ -157,7 +157,7 @@ def test_it_gives_up_only_when_told_to_stop(scene: Scene, monkeypatch: pytest.Mo
     scene.settler.settle(ID, ACKED, b"")
     scene.link.answers = [ServerUnavailable("away")] * 50
     scene.stopping = True
-    with pytest.raises(Reassigned, match="away"):
+    with pytest.raises(StoppedUnsettled, match="away"):
         scene.settler.flush()
     assert scene.settler.done == [ID]
     assert 2 <= len(scene.link.sent) < 10

@@ -25,7 +25,7 @@ def run_detached(command: list[str], *, log: Path, keep: int) -> int:
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, pass_fds=(keep,), check=False
             )
         except OSError as error:
-            raise ServerUnavailable(f"the program {command[0]} can't be run: {error.strerror or error}") from error
+            raise ServerUnavailable(f"can't run the program {command[0]}: {error.strerror or error}") from error
     return done.returncode
 
 

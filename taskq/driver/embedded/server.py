@@ -264,8 +264,8 @@ class EmbeddedServer:
         except OSError as error:
             where = error.filename or self.directory
             raise ServerUnavailable(
-                f"the embedded server can't use {where}: {error.strerror or error}. It needs a directory that it can write to: "
-                f"run taskq where {self.directory} can be written, or name a server of your own in the setting `url`"
+                f"the embedded server can't write to {where}: {error.strerror or error}: "
+                f"run taskq in a directory where it can create {self.directory}, or set `url`"
             ) from error
 
 
@@ -278,7 +278,7 @@ def _binary() -> Path:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise ServerUnavailable(
-            f"the embedded server is not installed: {how_to_install('embedded')}, or set `url` or TASKQ_URL to a server that runs already"
+            f"the embedded server is not installed: {how_to_install('embedded')}, or set `url` or TASKQ_URL to a running server"
         )
     machine = os.uname()
     kinds = {("Linux", "arm64"): "aarch64", ("Darwin", "aarch64"): "arm64"}
@@ -286,8 +286,7 @@ def _binary() -> Path:
     path = Path(spec.submodule_search_locations[0], "_binaries", f"{machine.sysname.lower()}-{kind}", "valkey-server")
     if not path.is_file():
         raise ServerUnavailable(
-            f"the package {_PACKAGE} has no server for this system ({path} is missing): "
-            "set `url` or TASKQ_URL to a server that runs already"
+            f"the package {_PACKAGE} has no server for this system ({path} is missing): set `url` or TASKQ_URL to a running server"
         )
     return path
 

@@ -108,6 +108,5 @@ def _make_private(path: Path) -> None:
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise ServerUnavailable(
-            f"the embedded server won't put its socket into {path}: that must be a directory of your own, open to nobody else. "
-            "Remove it, or move the project to a shorter path"
+            f"socket directory {path} must be owned by you with mode 0700. Remove it, or move the project to a shorter path"
         )

@@ -46,7 +46,7 @@ class Address:
             self.locator, self._class, self._options = locator(url, common)
             self._class(**self._options)
         except (TypeError, ValueError) as error:  # an option after the "?" that no connection has, or of a wrong type
-            raise ConfigError(f"url {self.text}: an option behind the '?' can't be used: {str(error).rpartition('got an ')[2]}") from None
+            raise ConfigError(f"url {self.text}: invalid query option: {str(error).rpartition('got an ')[2]}") from None
 
     def connection(self, key: str, timeout: float) -> Connection:
         """Make a connection to the node of a key; it opens at first use.

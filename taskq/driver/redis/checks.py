@@ -10,7 +10,7 @@ from taskq.errors import QueueFull, ServerRefused, ServerTooOld
 
 __all__ = ["REMEDY", "VERSION", "WrongKey", "ask_eviction", "check_kinds", "check_rights", "check_server", "read_version", "wrong_keys"]
 
-REMEDY = "something else uses this name, and every move to it is refused: rename that key, or give the channel another prefix"
+REMEDY = "another program uses this key: rename it, or set a different key prefix for the channel"
 
 
 class WrongKey(NamedTuple):
@@ -121,4 +121,6 @@ def check_rights(driver: Driver, link: Link) -> None:
     if missing:
         told = ", ".join(name.upper() for name in missing)
         rights = " ".join(f"+{name}" for name in missing)
-        raise ServerRefused(f"the user at {link.where} may not run {told}, which a worker needs. Give the user that permission: {rights}")
+        raise ServerRefused(
+            f"the user at {link.where} lacks permissions that a worker needs: {told}. Grant them: ACL SETUSER <user> {rights}"
+        )

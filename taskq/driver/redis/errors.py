@@ -60,10 +60,11 @@ def translate(error: Exception, address: Address, move: str, *, sent: bool) -> E
         return ServerRefused(f"the server at {address.text} refuses to {_verb(move)}: {text.rstrip('.')}{_advice(text, address.text)}")
     if isinstance(error, wire.OutOfMemoryError) or first == "OOM":
         return QueueFull(
-            f"the server at {address.text} has reached its maxmemory and stored nothing: work off the queue or raise maxmemory"
+            f"the server at {address.text} is out of memory (maxmemory), nothing was stored: "
+            "raise maxmemory, or add workers to drain the queue"
         )
     if isinstance(error, wire.MovedError) and isinstance(address.locator, Single):
-        return ServerRefused(f"the server at {address.text} is a node of a Cluster, which the URL must say: redis+cluster://host:port")
+        return ServerRefused(f"the server at {address.text} is a Redis Cluster node: use a cluster URL, redis+cluster://host:port")
     if "non local key" in text:  # a Cluster's slot is moving: the script was stopped halfway, at a key that isn't there (any more)
         return ServerUnavailable(f"the server at {address.text} can't serve now: {text}", sent=True)
     if isinstance(error, _PASSING_TYPES) or first in _PASSING or _NO_ROOM in text:
@@ -80,18 +81,18 @@ def _verb(move: str) -> str:
 
 def _tls_hint(text: str, url: str) -> str:
     if url.startswith("rediss") and any(word in text for word in _NO_TLS):
-        return ". Does this port speak TLS? Without TLS the URL begins with redis instead of rediss"
+        return ". Does this port use TLS? Without TLS, the URL begins with redis instead of rediss"
     return ""
 
 
 def _advice(text: str, url: str) -> str:
     if "NOAUTH" in text or "Authentication required" in text:
         scheme, place = url.partition("://")[0], "/run/redis.sock" if url.startswith("unix:") else "host:6379/0"
-        return f". Write the password into the URL: {scheme}://:password@{place}, or {scheme}://user:password@{place}"
+        return f". Put the password into the URL: {scheme}://:password@{place}, or {scheme}://user:password@{place}"
     if "WRONGPASS" in text or "invalid" in text or "without any password" in text:
         return ". Check the user and the password in the URL"
     if "NOPERM" in text or "no permissions" in text:
-        return ". Give the user that permission (ACL SETUSER)"
+        return ". Grant the user that permission (ACL SETUSER)"
     if "can't run this command" in text:  # Redis before 7.2, of a command in a script
-        return ". A permission is missing (ACL SETUSER), and this server doesn't tell which: the guide names all that are needed"
+        return ". A permission is missing; this server doesn't report which one. See the page on ACL users in the docs for the full list"
     return ""

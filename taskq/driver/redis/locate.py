@@ -151,7 +151,7 @@ class Cluster:
 
 
 def _plain(node: Node, kind: str) -> OtherKindError:
-    return OtherKindError(f"is no {kind} but a plain one, which the URL must say: redis://{node.host}:{node.port}")
+    return OtherKindError(f"is not a {kind} but a plain server: use the URL redis://{node.host}:{node.port}")
 
 
 def _ask(kind: type[Connection], node: Node, login: Options, *words: str) -> Any:

@@ -220,13 +220,13 @@ class Forker:
             try:
                 os.write(self._listeners, len(data).to_bytes(4, "big") + data)
             except (BrokenPipeError, BlockingIOError):
-                _log.warning("the listeners of %s are too slow or gone: an event was left out", order.signal)
+                _log.warning("the listeners of %s are too slow or have exited: an event was dropped", order.signal)
 
     def _spawn(self, order: Spawn) -> None:
         try:
             process = fork(self._live, order, os.getpid())
         except OSError as error:  # no process or memory left: the supervisor tries again
-            _log.error("can't fork a worker: %s", error)
+            _log.error("can't fork a worker process: %s", error)
             self._orders.send(Exited(order.place, 0, None, 0))
             return
         self._children[order.place] = process

@@ -98,7 +98,7 @@ class Cancels:
             child.cancelled[identity] = order.kept
             child.kill("cancel")
             if is_first:
-                _log.error("worker %s is killed: %s was cancelled by %s, and goes on", child.worker, identity.hex(), order.by)
+                _log.error("killing worker process %s: %s was cancelled by %s and is still running", child.worker, identity.hex(), order.by)
 
     def _is_met(self, identity: bytes, order: CancelRequest, now: float) -> bool:
         """Look where a message went whose worker was told. False: it isn't known yet that it never runs again."""

@@ -69,18 +69,20 @@ class Heartbeat:
     def _note_refusal(self, worker: str, error: ServerRefused) -> None:
         if worker not in self._refused:
             self._refused.add(worker)
-            _log.error("worker %s: %s; trying again with every heartbeat", worker, error)
+            _log.error("worker process %s: %s; retrying with every heartbeat", worker, error)
 
     @staticmethod
     def _forgotten(child: Child, *, given_up: bool) -> None:
         """The server doesn't know the worker any more: say why, and tell the worker."""
         if given_up:
-            _log.warning("worker %s was given up for dead: its messages are others' now. It goes on with new ones", child.worker)
+            _log.warning(
+                "worker process %s had been declared lost; its messages were reassigned. Continuing with new messages", child.worker
+            )
             # What it hasn't started is run by others; only the running job can't be stopped from being run twice.
             child.slot.stop_batch()
         else:
             _log.error(
-                "the server has lost what it knew of worker %s (a flush, or a restart without its data): telling it again", child.worker
+                "worker process %s is no longer registered (server flushed or restarted without data): registering again", child.worker
             )
         child.slot.ask_reconcile()
 

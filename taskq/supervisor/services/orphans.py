@@ -37,7 +37,7 @@ def release_unseen(channel: ChannelState, child: Child, last_beat: float) -> Non
     with child.slot.held_still(running[0]) as is_same:
         count = channel.ask(channel.driver.requeue(child.worker, "front", unseen)) if is_same else 0
     if count:
-        _log.warning("worker %s was given %s messages that it never heard of; they are back in waiting", child.worker, count)
+        _log.warning("worker process %s: released %s messages whose delivery was lost", child.worker, count)
 
 
 class LateReservations:
@@ -60,7 +60,7 @@ class LateReservations:
                 break
             channel.exited.remove(exited)
             if count > 0:
-                _log.warning("worker %s was given %d messages when it was no more; they are back in waiting", exited[1], count)
+                _log.warning("worker process %s: released %d messages reserved after it exited", exited[1], count)
         self.due = min((at for at, _ in channel.exited), default=now + 1.0)
         self.due = max(now + 0.1, min(self.due, now + 1.0))
 
@@ -97,4 +97,4 @@ class OrphanScan:
             rescue = lost(worker, int(channel.settings.lease * 1000), f"the worker {worker} was registered nowhere")
             count = channel.ask(channel.driver.rescue(rescue))
             if count is not None and count > 0:
-                _log.warning("rescued %d messages of worker %s, which nobody knew", count, worker)
+                _log.warning("rescued %d messages of unregistered worker %s", count, worker)

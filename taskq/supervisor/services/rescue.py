@@ -50,7 +50,7 @@ class Rescuer:
         for entry, beat in zip(found[::2], found[1::2], strict=True):
             worker = _name(entry)
             if not worker:
-                _log.warning("%r stands among the workers of channel %s and is none: it is removed", entry, self._channel.name)
+                _log.warning("removed invalid entry %r from the workers of channel %s", entry, self._channel.name)
                 self._channel.ask(self._channel.driver.dismiss(entry))
                 continue
             longest = max(lease, lease_of(worker))
@@ -69,7 +69,7 @@ class Rescuer:
         rescue = lost(worker, lease_ms, f"the worker {worker} was lost: {reason}")
         count = self._channel.ask(self._channel.driver.rescue(rescue))
         if count is not None and count >= 0:
-            _log.warning("worker %s was lost (%s); %d of its messages were rescued", worker, reason, count)
+            _log.warning("worker process %s lost (%s); rescued %d messages", worker, reason, count)
 
 
 def _name(entry: bytes) -> str:

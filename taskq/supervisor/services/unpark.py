@@ -51,7 +51,7 @@ class Unpark:
         try:
             return _unparked(raw) if job_of(raw) in self.jobs else None
         except Exception as error:  # bytes that somebody has made: they must not keep the others here
-            _log.warning("channel %s: a parked message can't be read, and stays: %r", self._channel.name, error)
+            _log.warning("channel %s: a parked message can't be read and stays parked: %r", self._channel.name, error)
             return None
 
     def _page(self) -> list[bytes]:

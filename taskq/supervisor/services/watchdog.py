@@ -61,7 +61,7 @@ class Watchdog:
         child.kill("timeout")  # before the log, which may block
         if is_first:
             for one in late:
-                _log.error("worker %s is killed: %s %s ignored its handle_timeout", child.worker, one.job, one.id.hex())
+                _log.error("killing worker process %s: %s %s did not stop at its handle_timeout", child.worker, one.job, one.id.hex())
 
     def poked(self) -> None:
         """A child has reserved several messages, or leaves: look at it."""

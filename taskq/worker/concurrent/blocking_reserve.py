@@ -1,4 +1,4 @@
-"""Sleeps in the server until the next message comes, over a connection of its own: what ends meanwhile is settled over the other."""
+"""A blocking reserve (BLMOVE) on a second connection, so that the first can settle meanwhile."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from taskq.scoreboard.state import block_seconds
 
 __all__ = ["TROUBLE", "BlockingReserve"]
 
-#: What a server, or the way to it, may answer instead of a reply.
+#: Errors of the server, or of the connection to it.
 TROUBLE = (ServerUnavailable, QueueFull, ServerRefused)
 
 
 class BlockingReserve:
-    """One blocked command. What it takes is in the reserved list, whether it is heard of or not."""
+    """One blocked command. Its message is in the reserved list, even if the reply is lost."""
 
     def __init__(self, driver: Driver, link: Link, worker: str, lease: float) -> None:
         self._link = link
@@ -28,7 +28,7 @@ class BlockingReserve:
         return self._until > 0
 
     def fileno(self) -> int | None:
-        """What becomes readable when there is something to hear."""
+        """Return the descriptor that becomes readable when the reply arrives."""
         return self._link.fileno() if self._until else None
 
     def remaining(self) -> float:
@@ -50,13 +50,13 @@ class BlockingReserve:
         """The server should have answered by now: the connection leads nowhere."""
         self._until = 0.0
         self._link.close()
-        raise ServerUnavailable("the server didn't end a blocked command in time", sent=True)
+        raise ServerUnavailable("the server did not end a blocking command in time", sent=True)
 
     def close(self) -> list[bytes]:
         """End the sleep now; returns the message that it may just have brought.
 
         Raises:
-            ServerUnavailable, ServerRefused: nobody knows. The connection is closed.
+            ServerUnavailable, ServerRefused: the outcome is unknown. The connection is closed.
         """
         if not self._until:
             return []

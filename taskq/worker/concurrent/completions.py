@@ -16,7 +16,7 @@ from taskq.worker.concurrent.lane_pool import LanePool
 from taskq.worker.concurrent.wakeup import WakeableWait
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
 from taskq.worker.process.restore import ProcessState
-from taskq.worker.settler import Reassigned, Settler
+from taskq.worker.settler import Settler, StoppedUnsettled
 
 __all__ = ["Completions"]
 
@@ -142,7 +142,7 @@ class Completions:
                 return
             self._count(failed=verdict.action is Action.FAIL)
             self._settler.settle(identity, self._announced_by_lane(lane, verdict), lane.message.raw)
-        except Reassigned:
+        except StoppedUnsettled:
             self.lanes.forget(lane)
             raise
         if len(self._settler.done) > kept:

@@ -47,7 +47,7 @@ class ConcurrentEngine:
         slot.lanes.open(channel.concurrency)
 
     def is_stopping(self) -> bool:
-        """Whether SIGTERM has come."""
+        """Return True if SIGTERM has arrived."""
         return self._wakeup.stopping
 
     def wait_for(self, awaitable: Any) -> Any:
@@ -55,7 +55,7 @@ class ConcurrentEngine:
         return self._loop.run_until_complete(awaitable)
 
     def run(self) -> None:
-        """Work until told to stop, or until this process has done its share."""
+        """Run jobs until the worker is asked to stop, or this process has reached its limits."""
         pump = self._make_pump()
         threading.Thread(target=self._pump, args=(pump,), name="taskq-pump", daemon=True).start()
         # uvloop has taken the pipe of the signals for its own.
@@ -65,7 +65,7 @@ class ConcurrentEngine:
                 self._loop.run_forever()
             except (SystemExit, KeyboardInterrupt) as error:
                 # asyncio lets these through from a task that a job has left behind.
-                _log.warning("a task that a job has started on the event loop raised %r; the worker goes on", error)
+                _log.warning("a task that a job started on the event loop raised %r; the worker process continues", error)
         if self._error is not None:
             raise self._error
 

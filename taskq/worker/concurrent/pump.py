@@ -23,7 +23,7 @@ from taskq.worker.concurrent.lane_pool import LanePool
 from taskq.worker.concurrent.wakeup import WakeableWait
 from taskq.worker.execute.unpacker import Opened
 from taskq.worker.intake import Intake
-from taskq.worker.settler import ACK_SECONDS, Reassigned, Settler
+from taskq.worker.settler import ACK_SECONDS, Settler, StoppedUnsettled
 
 __all__ = ["LaneControl", "Pump", "PumpSetup"]
 
@@ -76,7 +76,7 @@ class Pump:
             while not self._is_over():
                 self._turn()
             self._completions.flush()
-        except Reassigned:
+        except StoppedUnsettled:
             _log.warning("stopped while the server was unreachable; unsettled messages will be rescued")
             while not self._completions.is_empty():
                 self._sleep(1.0)
@@ -141,7 +141,7 @@ class Pump:
         return min(lanes.room, limit - self._completions.ended - len(lanes.busy)) if limit else lanes.room
 
     def _reserve(self) -> bool:
-        """Send the pending acks and reserve the next messages. False: there are none, and a blocking reserve is open."""
+        """Send the pending acks and reserve the next messages. False: the queue is empty, and a blocking reserve is open."""
         setup = self._setup
         self._command = command = setup.driver.reserve(setup.worker, self._room(), self._settler.done)
         _, known, batch = setup.link.call(command)

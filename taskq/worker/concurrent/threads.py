@@ -27,7 +27,7 @@ _NOTHING = ctypes.py_object()  # a null pointer: takes back what wasn't raised y
 
 #: How long a thread that is in code with locks is spared, how often to look, and how often later, in seconds.
 _PATIENCE, _AGAIN, _LATER = 0.1, 0.002, 0.02
-#: Whose code takes locks that all threads need, and can't be broken off at any step. It may also sleep for ever.
+#: Modules whose code takes locks that all threads need, and can't be interrupted at every step. They may also block forever.
 _LOCKING = frozenset({"threading", "importlib", "taskq"})
 #: The functions of logging in which the lock of a handler is just got, or not given back yet.
 _LOGGING = frozenset({"acquire", "release", "_acquireLock", "_releaseLock", "handle"})
@@ -50,8 +50,8 @@ def _locks(frame: FrameType) -> bool:
 class Interrupt:
     """Raises an exception in the thread that made this, at its next bytecode, until it is closed and never after.
 
-    That thread takes no lock here: the exception may arrive between any two steps, also with the lock in hand, which would then stay
-    locked for ever. Instead each side says what it does before it looks at what the other does.
+    That thread takes no lock here. The exception may arrive between any two steps, even while it holds a lock, which would then stay
+    locked forever. Instead, each side writes its own flag before it reads the flag of the other.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Interrupt:
         """
         with self._senders:
             self._is_sending = True
-            # Who has swallowed a cancel still has a limit.
+            # A job that has swallowed a cancel still has a time limit.
             is_due = self._is_open and (self._sent is None or (kind is JobTimeout and self._sent is not JobTimeout))
             frame = sys._current_frames().get(self._thread) if is_due and spare is not None else None
             is_spared = frame is not None and spare is not None and spare(frame)
@@ -96,7 +96,7 @@ class ThreadExecutor:
         self._loop = loop
         self._timers = timers
         self._pid = os.getpid()
-        #: What runs in which thread: who may be told to end, and by what.
+        #: How to interrupt the call that runs in a thread.
         self._running: dict[int, Callable[[], object]] = {}
         #: Threads whose call was to be ended.
         self._interrupted: set[int] = set()

@@ -12,7 +12,7 @@ from taskq.clock import monotonic
 __all__ = ["Timer", "Timers"]
 
 _log = logging.getLogger("taskq.worker")
-#: So many cancelled bells are left lying in the heap; more, and it is cleaned.
+#: The heap is cleaned if it has more cancelled timers than this.
 _LITTER = 64
 
 
@@ -57,7 +57,7 @@ class Timers:
         Without a lock: in a thread in which the alarm may just raise an exception, a lock might never be released.
         """
         timer.ring = None
-        self._cancelled += 1  # roughly: it only says when to clean
+        self._cancelled += 1  # an estimate, which only decides when to clean
 
     def _clean(self) -> None:
         if self._cancelled > _LITTER and self._cancelled > len(self._bells) // 2:
@@ -71,7 +71,7 @@ class Timers:
             try:
                 ring()
             except Exception:
-                _log.exception("a limit of a job couldn't be kept")
+                _log.exception("a timer of a job's time limit failed")
 
     def _next(self) -> Callable[[], None]:
         """Wait for the next bell that isn't cancelled."""

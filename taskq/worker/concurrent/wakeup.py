@@ -1,4 +1,4 @@
-"""A waiter that another thread may wake: for the pump, which sleeps while jobs run beside it."""
+"""A wait that other threads can end: for the pump, which sleeps while jobs run in other threads."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class WakeableWait(SignalWait):
         super().__init__(others)
 
     def wake(self) -> None:
-        """End the sleep, from any thread. Cheap while nobody sleeps."""
+        """End the wait, from any thread. Cheap while the pump isn't waiting."""
         if self._is_asleep:
             self._is_asleep = False
-            with contextlib.suppress(BlockingIOError):  # it is full: whoever sleeps wakes
+            with contextlib.suppress(BlockingIOError):  # the pipe is full: the wait ends anyway
                 os.write(self._write, b"\0")
 
     def prepare(self) -> None:
@@ -31,7 +31,7 @@ class WakeableWait(SignalWait):
         self._is_asleep = True
 
     def wait(self, fileno: int | None, timeout: float) -> bool:
-        """Sleep until woken, told to stop, or `timeout` seconds are over. True: the descriptor is readable."""
+        """Wait until woken, stopped, or the timeout. Return True if the descriptor is readable."""
         watched = select.poll()
         watched.register(self._read, select.POLLIN)
         if fileno is not None:

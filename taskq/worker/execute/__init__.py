@@ -2,7 +2,7 @@
 
     verdict         what is decided about a message after its run
     progress        progress reports of running jobs
-    results         the return value, or the reason that there is none, as the bytes that are stored
+    results         the return value, or the reason for its absence, as the bytes that are stored
     generators      generator jobs: store each item
     run             a run: the parts that all messages of a job share, and the parts of one message
     unpacker        from bytes to a run: read, verify, look up, decode

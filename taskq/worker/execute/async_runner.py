@@ -26,7 +26,7 @@ _log = logging.getLogger("taskq.worker")
 
 
 class AsyncRunner(Runner):
-    """A runner that can also await. `run` is for everything else, in a thread. Whoever gives it a message empties `cancelled` first."""
+    """A runner that can also await; `run` is for all other jobs, in a thread. The lane empties `cancelled` before each message."""
 
     #: Set before the task is cancelled for the worker's end.
     must_end = False

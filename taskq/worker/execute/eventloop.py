@@ -1,4 +1,4 @@
-"""The event loop of a worker process: uvloop's when that is installed, else asyncio's own. The only file that knows uvloop."""
+"""The event loop of a worker process: uvloop's if it is installed, otherwise asyncio's. The only file that imports uvloop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["in_time", "new_loop"]
 def new_loop() -> asyncio.AbstractEventLoop:
     """Make an event loop, and make it the one of this thread."""
     try:
-        # Only here, in the process that runs the jobs: nobody else needs it.
+        # Only here, in the process that runs the jobs: no other process needs it.
         import uvloop  # pyright: ignore[reportMissingImports]
     except ImportError:
         loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()

@@ -7,7 +7,7 @@ import inspect
 import os
 import signal
 
-# As in `waiter`: signal.getsignal takes longer than a short job.
+# As in `process.signals`: signal.getsignal takes longer than a short job.
 from _signal import getsignal as _getsignal  # type: ignore[import-not-found]
 from collections.abc import Callable
 from types import FrameType
@@ -50,7 +50,7 @@ class SyncExecutor:
 
         Raises:
             JobTimeout: it took longer than `timeout` seconds (0 = no limit).
-            BaseException: whatever it raises.
+            BaseException: any exception of the function.
         """
         try:
             if timeout:
@@ -58,8 +58,8 @@ class SyncExecutor:
             result = function(*args, **kwargs)
             return self._await(result, 0) if result is not None and inspect.isawaitable(result) else result
         finally:
-            # A process that the job forked, and that came back from it: the message, and the record of it, aren't its own.
-            # Asked every time: of a fork behind Python's back (by a library in C) no hook tells.
+            # A process that the job forked, and that returned from it: the message and its slot are not its own.
+            # Checked every time: no hook reports a fork by a C library.
             if os.getpid() != self._pid:
                 os._exit(0)
             if _getsignal(_SIGALRM) is not self._handler:
@@ -114,7 +114,7 @@ class SyncExecutor:
         """End the running call: an async job is cancelled, in a sync one `JobCancelled` is raised. To be called by a signal's handler.
 
         Args:
-            frame: what the signal has interrupted. Only inside `execute` does somebody wait for the exception.
+            frame: the interrupted frame. The exception is expected only inside `execute`.
         """
         if self._task is not None and self._loop is not None:
             self._loop.call_soon_threadsafe(self._task.cancel)

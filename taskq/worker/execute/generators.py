@@ -17,7 +17,7 @@ from taskq.worker.execute.results import CannotKeep, ResultPacker
 
 __all__ = ["UNREAD_LIMIT", "Generators", "GivenUp", "PartsLost", "Unread"]
 
-#: So many parts may be stored that no reader has read; then the generator waits for one.
+#: The most items without a reader; then the generator waits for one.
 UNREAD_LIMIT = 1000
 #: Beyond the result_ttl: a generator that is silent for this long loses what it has yielded so far.
 _SILENCE_MS = 3_600_000
@@ -25,15 +25,15 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
 
 
 class Unread(CannotKeep):
-    """Nobody reads what a generator job yields. It isn't run again: nobody would read that either."""
+    """The stream of a generator job has no reader. The job is not retried: its stream would have no reader either."""
 
 
 class GivenUp(TaskqError):
-    """The message is no longer this worker's: another runs it, and what this one yields would be mixed into its parts."""
+    """The message was reassigned: another worker runs it, and the items of this run would be mixed with its items."""
 
 
 class PartsLost(Requeue):
-    """The server has lost what the generator has yielded so far. No fault of the job's: it runs again, uncounted, and yields all anew."""
+    """The server has lost the items so far. That is not the job's fault: it runs again (no attempt used), and its stream starts over."""
 
 
 class _Sender(Caller, Protocol):
@@ -49,7 +49,7 @@ class Generators:
     def __init__(self, sender: Callable[[], _Sender], results: ResultPacker) -> None:
         self._sender = sender
         self._results = results
-        #: Whose reserved list holds the messages.
+        #: The worker that has reserved the messages.
         self.worker = ""
 
     def function_of(self, generator: Callable[..., Any], serializer: Serializer) -> Callable[..., Any]:
@@ -108,8 +108,8 @@ class _Writer:
         self._number = 0
 
     def begin(self, driver: Driver) -> Steps[None]:
-        """Tell that a run begins: parts of a run before are void."""
-        if self._ttl:  # else nobody can ask for the parts
+        """Begin a run: the items of earlier runs become invalid."""
+        if self._ttl:  # otherwise no reader can ask for the items
             last = yield from self._insist(lambda: driver.begin(self._worker, self._id, self._ttl_ms))
             self._number = yield from self._check(driver, last)
 
@@ -117,7 +117,7 @@ class _Writer:
         """Store a part; wait when too many are unread.
 
         Raises:
-            Unread: nobody has read any for as long as the parts are kept.
+            Unread: no reader has read an item for as long as the items are stored.
             CannotKeep: it can't be stored.
             GivenUp: the message is another's by now.
             PartsLost: the server has lost the message and its parts.
@@ -133,13 +133,13 @@ class _Writer:
             if (yield from self._check(driver, reply)):
                 break
             if monotonic() > give_up_at:
-                raise Unread(f"{UNREAD_LIMIT} parts are unread, and nobody has read one for {self._ttl:g} s (its result_ttl)")
+                raise Unread(f"{UNREAD_LIMIT} unread items in the stream, and no reader for {self._ttl:g} s (result_ttl)")
             yield pause
             pause = min(_LONGEST_PAUSE, pause * 2)
         self._number = number
 
     def _insist(self, command: Callable[[], Any]) -> Steps[int]:
-        """Send a command until the server answers: each of them may be said twice."""
+        """Send a command until the server answers: repeating it is safe."""
         patient = Patient(float("inf"), longest=float("inf"))
         while True:
             try:
@@ -150,9 +150,9 @@ class _Writer:
                 return reply
 
     def _check(self, driver: Driver, reply: int) -> Steps[int]:
-        """Return the reply, unless it says that the message isn't this worker's."""
+        """Return the reply. Raise GivenUp if the message was reassigned."""
         if reply < 0:
             if (yield from self._insist(lambda: driver.standing(self._worker))) == 0:
                 raise PartsLost
-            raise GivenUp(f"message {self._id.hex()} is no longer this worker's: another runs it")
+            raise GivenUp(f"message {self._id.hex()} was reassigned: another worker runs it")
         return reply

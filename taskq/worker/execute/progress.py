@@ -1,4 +1,4 @@
-"""Sends what jobs tell of their progress: seldom enough to cost nothing, and never so that a job fails or waits for it."""
+"""Sends progress reports: rate-limited, and never failing or delaying the job."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from taskq.wire.progress import Progress, pack_progress
 __all__ = ["Report", "Reporter"]
 
 _log = logging.getLogger("taskq.worker")
-#: At most one in so many seconds is sent for each job; the last is always sent.
+#: At most one report per job in this many seconds; the last one is always sent.
 _EVERY = 0.1
-#: How long a server that doesn't answer isn't asked again: a job shall not wait for this.
+#: How long an unreachable server is left alone: a job must not wait for it.
 _REST = 5.0
 _PATIENCE = 1.0
-#: How long it is kept after it was told.
+#: How long a report is stored.
 STORED_MS = 3_600_000
 MESSAGE_LIMIT = 500
 
@@ -34,8 +34,8 @@ MESSAGE_LIMIT = 500
 class Reporter:
     """One connection, and one thread, for all jobs of a process.
 
-    A thread, because the newest that a job has told must be seen while it works on without a word: between two sends nothing else
-    would bring it there. What runs in the job's own thread takes no lock: a timeout may be raised in it at any moment.
+    A thread sends them, because the newest report must arrive even if the job makes no further call. Code in the job's own thread
+    takes no lock: a timeout may be raised in it at any moment.
     """
 
     def __init__(self, driver: Callable[[], Driver]) -> None:
@@ -72,7 +72,7 @@ class Reporter:
             self._lock.release()
 
     async def asend(self, report: Report) -> None:
-        """The same, beside an event loop: it must not stand still when the server does. A cancel doesn't end it, for the job has ended."""
+        """As `send`, without blocking the event loop while the server hangs. A cancel doesn't stop it, because the job has ended."""
         if self._pid != os.getpid():
             return
         if self._last is None:
@@ -89,8 +89,8 @@ class Reporter:
             if self._link is None:
                 self._link = self._driver.link(_PATIENCE)
             self._link.call(self._driver.report_progress(message_id, pack_progress(progress), STORED_MS))
-        except Exception as error:  # whatever it is, it must cost neither the job nor the thread
-            _log.debug("the progress of %s isn't told: %s", message_id, error)
+        except Exception as error:  # any exception: it must affect neither the job nor the thread
+            _log.debug("progress report of %s not sent: %s", message_id, error)
             self._rest_until = monotonic() + _REST
             if not isinstance(error, TaskqError) and self._link is not None:
                 self._link.close()
@@ -105,14 +105,14 @@ class Reporter:
             while not self._queue.empty():
                 reports.append(self._queue.get())
             for report in reports:
-                # Before the send: what is told during it must come here again.
+                # Before sending: a report that arrives meanwhile must be queued again.
                 report.is_noted = False
                 self.send(report)
             time.sleep(_EVERY)
 
 
 class Report:
-    """What one run has told of its progress."""
+    """The progress of one run."""
 
     __slots__ = ("_attempt", "_reporter", "id", "is_noted", "latest", "sent")
 
@@ -125,13 +125,13 @@ class Report:
         self.is_noted = False
 
     def update(self, done: float, total: float | None, message: str) -> None:
-        """Take in what the job tells; the newest is sent soon.
+        """Note a progress report of the job; the newest one is sent soon.
 
         Raises:
-            ValueError: it is no progress.
+            ValueError: the values are not a valid progress report.
         """
         _check(done, total, message)
-        # As text that can be stored: the name of a file may hold what is no UTF-8.
+        # Replace what can't be stored: a file name may contain invalid UTF-8.
         text = message[:MESSAGE_LIMIT].encode("utf-8", "backslashreplace").decode()
         self.latest = Progress(float(done), None if total is None else float(total), text, now_ms(), self._attempt)
         if not self.is_noted:
@@ -150,11 +150,11 @@ class Report:
 
 def _check(done: object, total: object, message: object) -> None:
     if not _is_number(done):
-        raise ValueError(f"taskq.progress(): done must be a finite number, not {done!r}")
+        raise ValueError(f"taskq.progress(): done must be a finite number; got {done!r}")
     if total is not None and not (_is_number(total) and total > 0):  # type: ignore[operator]
-        raise ValueError(f"taskq.progress(): total must be a number above 0, or None, not {total!r}")
+        raise ValueError(f"taskq.progress(): total must be a number above 0, or None; got {total!r}")
     if not isinstance(message, str):
-        raise ValueError(f"taskq.progress(): message must be text, not {message!r}")
+        raise ValueError(f"taskq.progress(): message must be a string; got {message!r}")
 
 
 def _is_number(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Turns what a job returned, or why it returned nothing, into what is kept for those who ask."""
+"""Packs the return value of a job, or the reason for its absence, for storage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CannotKeep(TaskqError):
 
 
 class NothingRan(CannotKeep):
-    """The job has returned a generator, whose code runs only when somebody iterates over it. Another attempt would return one, too."""
+    """The job has returned a generator, whose code runs only if it is iterated. Another attempt would return one, too."""
 
 
 GENERATORS = (GeneratorType, AsyncGeneratorType)
@@ -46,11 +46,11 @@ class ResultPacker:
         try:
             data = serializer.dump(value)
         except BaseException as error:  # the application's own classes may raise anything
-            text = f"the job gave a {type(value).__name__} that can't be stored with {serializer.name}: {type(error).__name__}: {error}"
+            text = f"the job returned a {type(value).__name__} that can't be stored with {serializer.name}: {type(error).__name__}: {error}"
             raise CannotKeep(text) from error
         if len(data) > self._limit:
-            text = f"the job gave {len(data):,} bytes, over max_message_size = {self._limit:,}"
-            raise CannotKeep(f"{text}: store them elsewhere and give where they are")
+            text = f"the job returned {len(data):,} bytes, over max_message_size = {self._limit:,}"
+            raise CannotKeep(f"{text}: store the data elsewhere and return its location")
         return data
 
     def part(self, identity: bytes, number: int, serializer: Serializer, value: Any) -> bytes:

@@ -24,27 +24,27 @@ _log = logging.getLogger("taskq.worker")
 
 
 class RunSpec(msgspec.Struct, frozen=True):
-    """How the messages of one job run in one channel, as far as they don't say otherwise."""
+    """How the messages of one job run in one channel, by default."""
 
     job: Callee
     policy: RetryPolicy
     timeout: float
-    #: How the arguments must be written, unless another program has written them.
+    #: The serializer of the arguments, except in messages of other programs.
     serializer: Serializer
     channel: str
-    #: Whether the job is that of any object with handle(), which may have its own fail().
+    #: True for the built-in job of objects with handle(), which may have their own fail().
     is_object: bool
     reporter: Reporter
-    #: What is called: of a generator job what runs it to its end.
+    #: The function to call; for a generator job, a wrapper that runs the generator to its end.
     function: Callable[..., Any]
-    #: Whether that is a coroutine function.
+    #: True if that is a coroutine function.
     is_async: bool
-    #: Whether the job yields parts.
+    #: True if the job yields items.
     is_stream: bool
 
 
 class Run(msgspec.Struct):
-    """A call that can run, and how. One is made for every message: what is rarely asked is made when it is."""
+    """One run of a message. It is created for every message; rarely used values are computed on demand."""
 
     spec: RunSpec
     message: Message
@@ -52,11 +52,11 @@ class Run(msgspec.Struct):
     kwargs: dict[str, Any]
     policy: RetryPolicy
     timeout: float
-    #: What operators see.
+    #: The name that operators see.
     label: str
-    #: Seconds for which the result is kept, 0: not at all.
+    #: Seconds that the result is stored; 0: not at all.
     result_ttl: float = 0.0
-    #: What the job has told of its progress, if it has.
+    #: The job's progress, if it has reported any.
     report: Report | None = None
     _context: Context | None = None
 
@@ -67,12 +67,12 @@ class Run(msgspec.Struct):
 
     @property
     def function(self) -> Callable[..., Any]:
-        """What is called: of a generator job what runs it to its end."""
+        """The function to call; for a generator job, a wrapper that runs the generator to its end."""
         return self.spec.function
 
     @property
     def on_fail(self) -> OnFail | None:
-        """Who is told when the job has failed for good."""
+        """The job's `on_fail` callback, called after the last failed attempt."""
         if self.spec.is_object and self.args:
             fail: OnFail | None = getattr(self.args[0], "fail", None)
             return fail
@@ -80,7 +80,7 @@ class Run(msgspec.Struct):
 
     @property
     def context(self) -> Context:
-        """What the job can know of its run."""
+        """The context of the run: `taskq.current()`."""
         context = self._context
         if context is None:
             message = self.message
@@ -88,7 +88,7 @@ class Run(msgspec.Struct):
                 id=message.hex_id,
                 job=self.label,
                 channel=self.spec.channel,
-                # Of a run that was counted as the last there is none after it.
+                # The last attempt is the last, even if it runs again.
                 attempt=min(message.attempts + 1, max(self.policy.max_attempts, 1)),
                 max_attempts=self.policy.max_attempts,
                 pushed_at_ms=message.pushed_at_ms,
@@ -111,15 +111,15 @@ class Run(msgspec.Struct):
         """Put back its context, and the buffers it has left open."""
         contexts.enter(None)
         if dropped := drop_left_open():
-            text = "%s %s has left a buffer open; pushes that were not sent: %d"
+            text = "%s %s left a buffer open; %d pushes were not sent"
             _log.error(text, self.label, self.message.hex_id, dropped)
 
     def report_progress(self, done: float, total: float | None, message: str) -> None:
-        """What `taskq.progress` calls inside the job."""
+        """Note a progress report: `taskq.progress` calls this inside the job."""
         if self.report is None:
             self.report = Report(self.spec.reporter, self.message.hex_id, self.message.attempts + 1)
         self.report.update(done, total, message)
 
     def stream_of(self) -> tuple[bytes, float]:
-        """What a generator job's parts belong to, and for how many seconds they are kept; 0: nobody can ask for them."""
+        """Return the id of a generator job's message, and the seconds that its items are stored; 0: they are not stored."""
         return self.message.id, self.result_ttl

@@ -44,11 +44,11 @@ _log = logging.getLogger("taskq.worker")
 
 
 class LostForGood(TaskqError):
-    """What on_fail gets when no exception is left to give: the worker died or was killed in every run."""
+    """Passed to on_fail if there is no exception: the worker process died or was killed in every run."""
 
 
 class Watcher(Protocol):
-    """Who must know what runs, and until when: the supervisor, through the record."""
+    """Protocol: receives the running job and its deadline. The supervisor reads them from the scoreboard."""
 
     def describe(self, job: str, since_ms: int, deadline: float, retry_ms: int) -> None: ...
 
@@ -69,7 +69,7 @@ class Runner:
         self._max_crashes = max_crashes
 
     def loss_flag(self, raw: bytes) -> int:
-        """What stands in the head of a foreign message for the case that its worker dies."""
+        """Return the `on_lost` flag for the head of a plain JSON message."""
         return self._unpacker.loss_flag(raw)
 
     def run(self, message: Message, started: float, since_ms: int, opened: Opened | None = None) -> Verdict:
@@ -123,12 +123,12 @@ class Runner:
         return self._ended_with(message, run, value, started)
 
     def _limit(self, run: Run, since_ms: int) -> None:
-        """Tell what runs from now on, until when it may, and what follows if it has to be killed."""
+        """Write the running job, its deadline, and the retry delay after a kill, to the scoreboard."""
         deadline = monotonic() + run.timeout
         wait = run.policy.delay_after(run.message.attempts + 1, JobTimeout())
         self._watcher.describe(run.label, since_ms, deadline, -1 if wait is None else delay_ms(wait))
 
-    # ---- what the job said
+    # ---- outcomes of a run
 
     def _ended_with(self, message: Message, run: Run, value: Any, started: float) -> Verdict:
         if type(value) is Outcome:
@@ -210,7 +210,7 @@ class Runner:
             stored = self._keep(run, ending_of(record))
             return Verdict(action=Action.FAIL, message=new, state=state, ending=stored, announce=self._after_failure(run, error, seconds))
         _log.error(
-            "%s %s failed in attempt %d of %d and runs again in %g s: %s",
+            "%s %s failed in attempt %d of %d; retries in %g s: %s",
             *(context.job, context.id, attempts, context.max_attempts, wait, _error_text(record)),
         )
         announce = self._event(events.retry, context, seconds, error, wait)
@@ -230,7 +230,7 @@ class Runner:
             return True
         if not message.attempts or policy.delay_after(message.attempts, JobTimeout()) is not None:
             return False
-        # The policy gives up on JobTimeout. A kill at the limit is one that nobody could raise.
+        # The policy gives up on JobTimeout. A kill at the limit counts as one, although it raised no exception.
         past = records(message.history_bytes())
         return bool(past) and past[-1].kind == "timeout"
 
@@ -242,7 +242,7 @@ class Runner:
         state = State.TIMEOUT if last.kind == "timeout" and not crashed else State.FAILED
         error: BaseException = JobTimeout(last.error) if state is State.TIMEOUT else LostForGood(last.error)
         context = run.context
-        _log.error("%s %s failed for good: %s", context.job, context.id, last.error)
+        _log.error("%s %s failed permanently: %s", context.job, context.id, last.error)
         if state is State.TIMEOUT:
             events.emit(events.timeout, JobEvent(context=context, worker=self._worker, error=error))
         stored = self._keep(run, ending_of(last))
@@ -254,16 +254,16 @@ class Runner:
         record = record_of("failed", self._worker, message.attempts + 1, error)
         new = message.changed(history=add_record(message.history_bytes(), record))
         level = logging.WARNING if isinstance(error, SignatureError) else logging.ERROR
-        _log.log(level, "message %s can't run and was moved to failed: %s", message.hex_id, error)
+        _log.log(level, "message %s moved to failed: %s", message.hex_id, error)
         return Verdict(action=Action.FAIL, message=new, ending=self._results.pack(message.id, ending_of(record), result_ttl))
 
     def _park(self, message: Message, reason: str) -> Verdict:
-        _log.warning("message %s is parked until a worker comes that can run it: %s", message.hex_id, reason)
+        _log.warning("message %s parked: %s", message.hex_id, reason)
         record = record_of("parked", self._worker, message.attempts, reason)
         new = message.changed(history=add_record(message.history_bytes(), record))
         return Verdict(action=Action.PARK, message=new)
 
-    # ---- who is told
+    # ---- notifications
 
     def _after_failure(self, run: Run, error: BaseException, seconds: float) -> Callable[[], None]:
         def announce() -> None:

@@ -35,7 +35,7 @@ class UnknownHere(Exception):
 
 
 class _Options(msgspec.Struct):
-    """What a message may say of its own run. A key that isn't here belongs to a newer version, and is passed over."""
+    """The options that a message may have for its own run. Unknown keys belong to newer versions, and are ignored."""
 
     label: str | None = None
     max_attempts: Annotated[int, msgspec.Meta(ge=1)] | None = None
@@ -65,7 +65,7 @@ class Unpacker:
         self.generators = Generators(lambda: queue.sender(channel.name), self.results)
 
     def read(self, message: Message) -> Body:
-        """Return what the message says, verified. Of a JSON message the arguments stay as they are.
+        """Return the verified body of a message. The arguments of a plain JSON message stay as they are.
 
         Raises:
             MessageError: it can't be read, or must not be believed.
@@ -76,13 +76,13 @@ class Unpacker:
                 _check_options(body.options)
             return body
         if self._signer is not None:
-            raise SignatureError("the message isn't signed, and this worker has a secret (TASKQ_SECRET): it was refused")
+            raise SignatureError("the message is not signed, but this worker has a secret (TASKQ_SECRET): refused")
         call = read_foreign(message.content())
         options = None if call.max_attempts is None else {"max_attempts": call.max_attempts}
         return Body(call.job, msgspec.json.encode([call.args, call.kwargs]), check_serializer("json").code, options)
 
     def loss_flag(self, raw: bytes) -> int:
-        """What the job of a foreign message says for the case that its worker dies; nothing when there is no such job."""
+        """Return the `on_lost` flag of a plain JSON message's job; 0 if there is no such job."""
         try:
             return loss_flag(self.find(read_foreign(raw).job).job.options_of_job.on_lost)
         except (MessageError, UnknownHere):
@@ -108,7 +108,7 @@ class Unpacker:
         if spec is None:
             job = self._queue.jobs.get(name)
             if job is None:
-                raise UnknownHere(f"no worker of this version knows the job {name!r}")
+                raise UnknownHere(f"unknown job {name!r}: this app has no job of that name")
             spec = self._recipes[name] = self._spec(job)
         return spec
 
@@ -126,7 +126,7 @@ class Unpacker:
 
         Raises:
             MessageError, ArgumentsError: the arguments can't be read, or don't fit.
-            Exception: whatever unpickling raises.
+            Exception: any exception of unpickling.
         """
         args, kwargs = self._arguments(message, body, spec)
         spec.job.signature.check(body.job, args, kwargs)
@@ -146,7 +146,7 @@ class Unpacker:
             if job.name in (OBJECT, CALL):
                 raise MalformedMessage(f"a JSON message can't run {job.name}")
         elif written is not expected:
-            raise MalformedMessage(f"the arguments are {written.name}, but {job.name} takes {expected.name}")
+            raise MalformedMessage(f"the arguments were serialized with {written.name}, but {job.name} expects {expected.name}")
         if body.options:
             check_python(body.options.get("python"), "it was pushed")
         try:
@@ -185,7 +185,7 @@ class Unpacker:
 
 
 def result_ttl_of(body: Body) -> float:
-    """For how many seconds the message says that its result is kept; 0: not at all."""
+    """Return the seconds that the result is stored, according to the message; 0: not at all."""
     return float((body.options or {}).get("result_ttl") or 0)
 
 

@@ -1,4 +1,4 @@
-"""What is decided about a message after its run (or instead of it)."""
+"""The decision about a message after its run, or instead of one."""
 
 from __future__ import annotations
 

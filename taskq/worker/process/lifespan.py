@@ -26,14 +26,14 @@ class Lifespan:
     def __init__(self, hooks: Hooks, wait_for: Callable[[Any], Any], is_stopping: Callable[[], bool] = lambda: False) -> None:
         self._hooks = hooks
         self._wait_for = wait_for
-        #: Whether the process was told to stop before anything was opened.
+        #: True if the process was asked to stop before anything was opened.
         self._is_stopping = is_stopping
-        #: Whether it was told so while it opened.
+        #: True if the process was asked to stop during startup.
         self.was_stopped = False
         self._closers: list[tuple[str, Callable[[], object]]] = []
 
     def open(self) -> bool:
-        """Open the lifespans, then call on_start. False: one raised, or the process was told to stop; what was open is closed again."""
+        """Open the lifespans, then call on_start. False: one raised, or the process was asked to stop; they are closed again."""
         values: dict[str, Any] = {}
         givers: dict[str, str] = {}
         state.open(values)
@@ -49,12 +49,12 @@ class Lifespan:
                     with watched(name):
                         self._call(function)
         except Stopped:
-            _log.info("told to stop while it started%s", f", in {name}" if name else "")
+            _log.info("stopped during startup%s", f", in {name}" if name else "")
             self.was_stopped = True
             self._close()
             return False
         except BaseException as error:  # also sys.exit(): it isn't this process's to decide
-            _log.exception("the worker can't start: %s %s", name, _what(error))
+            _log.exception("the worker process can't start: %s %s", name, _what(error))
             self._close()
             return False
         return True
@@ -75,7 +75,7 @@ class Lifespan:
         try:
             call()
         except BaseException as error:
-            _log.exception("%s %s; the worker ends all the same", name, _what(error))
+            _log.exception("%s %s; the worker process exits anyway", name, _what(error))
 
     def _call(self, function: Callable[[], Any]) -> None:
         result = function()
@@ -94,7 +94,7 @@ class Lifespan:
             value = manager.__enter__()
             self._closers.append((name, lambda: manager.__exit__(None, None, None)))
             return value
-        raise TaskqError(f"{name} is no context: write it as a generator function that yields once, or return a context manager")
+        raise TaskqError(f"{name} is not a context manager: write it as a generator function that yields once, or return a context manager")
 
 
 class _Held:
@@ -140,17 +140,17 @@ def _merge(values: dict[str, Any], givers: dict[str, str], more: Any, name: str)
     if more is None:
         return
     if not isinstance(more, Mapping) or not all(isinstance(key, str) for key in more):
-        raise TaskqError(f'{name} yielded {more!r}: yield a dict whose keys are names, such as {{"pool": pool}}, or nothing')
+        raise TaskqError(f'{name} yielded {more!r}: yield a dict with string keys, such as {{"pool": pool}}, or nothing')
     for key in more:
         if key in values:
-            giver = givers.get(key, "somebody else")
-            raise TaskqError(f"{name} yielded {key!r}, which is in taskq.state already: {giver} has yielded it, too; rename one")
+            giver = givers.get(key, "other code")
+            raise TaskqError(f"{name} yielded {key!r}, which is already in taskq.state: {giver} yielded it, too; rename one")
     values.update(more)
     givers.update(dict.fromkeys(more, name))
 
 
 def _what(error: BaseException) -> str:
-    """Say what a hook did that raised. What the standard library says of a generator doesn't tell what it should do."""
+    """Describe the hook that raised. The standard library's text about a generator doesn't explain the fix."""
     if isinstance(error, RuntimeError) and str(error) in ("generator didn't yield", "generator didn't stop"):
         return "must yield exactly once"
     return "raised"
@@ -166,7 +166,7 @@ def _name(function: Any) -> str:
     return f"{function.__module__}:{name}{place}"
 
 
-#: So long may a hook take before somebody is told.
+#: A hook that runs longer than this is logged.
 _SLOW = 10.0
 
 
@@ -180,7 +180,7 @@ def ended_by_sigterm(is_stopping: Callable[[], bool]) -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, before)  # once: what is open shall be closed in peace
+        signal.signal(signal.SIGTERM, before)  # only once: the lifespans must close undisturbed
         raise Stopped
 
     signal.signal(signal.SIGTERM, stop)
@@ -196,7 +196,7 @@ def ended_by_sigterm(is_stopping: Callable[[], bool]) -> Iterator[None]:
 @contextmanager
 def watched(name: str) -> Iterator[None]:
     """Warn when the block takes long, with the name of what runs in it."""
-    text = "%s is still running after %g s; this process takes no message before it has ended"
+    text = "%s is still running after %g s; this process reserves no message until it finishes"
     timer = threading.Timer(_SLOW, _log.warning, (text, name, _SLOW))
     timer.daemon = True
     timer.start()

@@ -1,8 +1,8 @@
-"""What a job may have changed around itself, put back for the next ones.
+"""Restores process-wide state that a job may have changed.
 
-The working directory and the mask of blocked signals go back after each batch (of a few milliseconds), and (in `waiter` and
-`executor`) the signal handlers after each job. The environment, sys.path and the event loop policy don't: libraries change them
-when a job first imports them, and rely on it later. `max_messages = 1` gives each job a process of its own.
+The working directory and the mask of blocked signals are restored after each batch (of a few milliseconds); the signal handlers
+(in `signals` and `executor`) after each job. The environment, sys.path and the event loop policy are not: libraries change them
+at their first import, and rely on the change later. `max_messages = 1` gives each job a separate process.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class ProcessState:
         if _folder() != self._folder:
             if not self._is_logged:
                 self._is_logged = True
-                _log.warning("a job changed the working directory of its process; it is put back after the jobs that were reserved with it")
+                _log.warning("a job changed the working directory of its process; it is restored after the current batch")
             try:
                 os.chdir(self._folder)
             except OSError as error:
-                _log.error("pid %d is replaced: it can't go back to its working directory: %s", self._pid, error)
+                _log.error("replacing worker process (pid %d): its working directory can't be restored: %s", self._pid, error)
                 return False
         if any(_identity(fd) != was for fd, was in self._files.items()):
-            _log.error("pid %d is replaced: a job has closed file descriptors that aren't its own", self._pid)
+            _log.error("replacing worker process (pid %d): a job closed file descriptors of the worker", self._pid)
             return False
         return True
 

@@ -1,4 +1,4 @@
-"""Waits for the server and for signals at once: an idle worker sleeps in Redis, and still stops the moment it is told to."""
+"""Waits for the server and for signals at once: an idle worker process sleeps in Redis, and still stops at once on SIGTERM."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ SIGTERM, _SIGINT, _SIGUSR2 = int(signal.SIGTERM), int(signal.SIGINT), int(signal
 
 
 class SignalWait:
-    """Notes the signals that stop a worker, and lets it sleep until there is something to do.
+    """Notes the signals that stop a worker process, and lets it wait for a reply or a signal.
 
-    What wakes a sleeping `wait` is the byte that Python writes into the wake-up pipe, or the handler, where a job has taken the pipe.
+    A wait ends with the byte that Python writes into the wake-up pipe. If a job has taken the pipe, the handler writes it.
     """
 
     def __init__(self, others: Iterable[int] = ()) -> None:
         """`others` are descriptors that the process needs besides."""
         self.stopping = False
         self._others = tuple(others)
-        #: What the supervisor's signal that a job is cancelled leads to, in the main thread.
+        #: Handler of SIGUSR2, the supervisor's cancel signal (main thread).
         self.on_cancel: Callable[[int, FrameType | None], None] = self._ignore
         # Kept, because each access to a method makes another object, and `check` compares.
         self._on_term, self._on_int, self._on_usr2 = self._note, self._ignore, self._on_cancel_signal
@@ -39,8 +39,8 @@ class SignalWait:
         self._is_open = True
         self.install()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # held back since the fork
-        # What a job forks (multiprocessing, pools) shall end by SIGTERM as everywhere, instead of noting it for nobody. Held back
-        # meanwhile: a SIGTERM that comes before the handler is gone would be noted all the same.
+        # Processes that a job forks (multiprocessing, pools) must end at SIGTERM as usual, instead of noting it. The signal is blocked
+        # during the fork: otherwise the old handler would swallow one that arrives before it is reset.
         os.register_at_fork(before=self._hold_back, after_in_parent=self._let_through, after_in_child=self._let_go)
 
     def _hold_back(self) -> None:
@@ -74,11 +74,11 @@ class SignalWait:
         self.install()
 
     def descriptors(self) -> list[int]:
-        """What must stay open for signals to be heard, and the others that the process needs."""
+        """Return the descriptors that must stay open: the wake-up pipe, and the others that the process needs."""
         return [self._read, self._write, *self._others]
 
     def wait(self, fileno: int | None, timeout: float) -> bool:
-        """Sleep until the descriptor is readable (True), the worker is told to stop, or `timeout` seconds are over (False)."""
+        """Wait until the descriptor is readable (True), the process is asked to stop, or the timeout (False)."""
         # poll, not select: a job that leaks descriptors makes their numbers too large for select.
         watched = select.poll()
         watched.register(self._read, select.POLLIN)
@@ -96,7 +96,7 @@ class SignalWait:
         return False
 
     def pause(self, seconds: float) -> None:
-        """Sleep, or less when the worker is told to stop."""
+        """Sleep; SIGTERM ends the sleep."""
         self.wait(None, seconds)
 
     def close(self) -> None:
@@ -123,7 +123,7 @@ class SignalWait:
     def _wake_for(self, number: int) -> None:
         """Write the byte that Python should have written: a job may have given the wake-up pipe to its event loop (add_signal_handler)."""
         if self._is_open:
-            with contextlib.suppress(OSError):  # it is full: whoever sleeps wakes; or a job has closed it, which ends the process
+            with contextlib.suppress(OSError):  # the pipe is full: the wait ends anyway; or a job has closed it, which ends the process
                 os.write(self._write, bytes([number]))
 
     def _ignore(self, number: int, frame: FrameType | None) -> None:

@@ -14,7 +14,7 @@ __all__ = ["Canceller"]
 
 
 class Canceller:
-    """What the signal of the supervisor leads to. The record says which message is meant."""
+    """Handle the supervisor's cancel signal. The slot names the message."""
 
     def __init__(self, signals: SignalWait, slot: Slot, runner: Runner, executor: SyncExecutor) -> None:
         self._slot = slot

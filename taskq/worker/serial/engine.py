@@ -30,7 +30,7 @@ class SerialEngine:
         self._loop = Loop(driver, link, runner, slot, worker=worker, channel=channel, signals=signals, poke=poke)
 
     def is_stopping(self) -> bool:
-        """Whether SIGTERM has come."""
+        """Return True if SIGTERM has arrived."""
         return self._signals.stopping
 
     def wait_for(self, awaitable: Any) -> Any:
@@ -38,7 +38,7 @@ class SerialEngine:
         return self._executor.wait_for(awaitable)
 
     def run(self) -> None:
-        """Work until told to stop, or until this process has done its share."""
+        """Run jobs until the worker is asked to stop, or this process has reached its limits."""
         self._loop.run()
 
     def close(self) -> None:

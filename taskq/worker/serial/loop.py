@@ -1,4 +1,4 @@
-"""The loop of a worker: reserve, run, settle, until told to stop."""
+"""The loop of a worker process: reserve, run, settle, until it is asked to stop."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from taskq.worker.intake import Intake
 from taskq.worker.prefetch import Prefetch
 from taskq.worker.process.restore import ProcessState
 from taskq.worker.process.signals import SignalWait
-from taskq.worker.settler import Reassigned, Settler
+from taskq.worker.settler import Settler, StoppedUnsettled
 
 __all__ = ["Loop"]
 
 _log = logging.getLogger("taskq.worker")
-#: How long a worker that was told to stop waits, at most, for a server that is away.
+#: The longest wait of a stopping worker for an unreachable server, in seconds.
 _LAST_SECONDS = 5.0
 
 
@@ -61,15 +61,15 @@ class Loop:
         slot.lease = channel.lease
 
     def run(self) -> None:
-        """Work until told to stop, or until `max_messages` or `max_memory` is reached."""
+        """Run jobs until the worker is asked to stop, or until `max_messages` or `max_memory` is reached."""
         try:
             while self._is_sound and not self._signals.stopping and not self._intake.is_spent(self._ended):
                 batch = self._reserve()
                 if batch:
                     self._work_off(batch)
             self._settler.flush()
-        except Reassigned:
-            _log.warning("stopped while the server didn't answer; what is unsettled will be rescued")
+        except StoppedUnsettled:
+            _log.warning("stopped while the server was unreachable; unsettled messages will be rescued")
 
     # ---- reserve
 
@@ -106,7 +106,7 @@ class Loop:
             return []
 
     def _sleep(self, command: Command) -> list[Message]:
-        """Sleep in the server until a message comes. Whatever it took meanwhile is in the reserved list, whether we hear of it or not."""
+        """Sleep in the server until a message comes. Its message is in the reserved list, even if the reply is lost."""
         self._slot.set_phase(Phase.IDLE)
         self._signals.install()
         self._link.send(command)
@@ -114,7 +114,7 @@ class Loop:
         if not self._signals.wait(self._link.fileno(), block_seconds(self._channel.lease) + 2.0):
             if not self._signals.stopping:
                 self._link.close()
-                raise ServerUnavailable("the server didn't end a blocked command in time", sent=True)
+                raise ServerUnavailable("the server did not end a blocking command in time", sent=True)
             self._link.unblock()
         raw = self._link.receive()
         self._settler.outage.answered(command)
@@ -122,7 +122,7 @@ class Loop:
         return [] if raw is None else self._intake.open([raw])
 
     def _reconcile(self) -> list[Message]:
-        """Ask what the reserved list really holds: take over what was moved there without our hearing of it."""
+        """Compare with the reserved list in the server, and take over messages whose reply was lost."""
         self._settler.flush()
         self._slot.end_batch()
         found = self._intake.reconcile()
@@ -160,7 +160,7 @@ class Loop:
         slot, signals, runner, settler = self._slot, self._signals, self._runner, self._settler
         start, run, check, settle = slot.start_next, runner.run, signals.check, settler.settle
         talks = _log.isEnabledFor(logging.DEBUG)
-        # By the wall clock; a step of it within a batch of milliseconds is shown to nobody.
+        # Computed once: a step of the wall clock during a batch of milliseconds doesn't matter.
         epoch = now_ms() / 1000 - now
         for index, message in enumerate(messages):
             if signals.stopping or not start(now, message.attempts + 1):
@@ -183,9 +183,9 @@ class Loop:
         return len(messages)
 
     def _reconsider(self, unstarted: list[Message]) -> None:
-        """What isn't started yet may be others' by now, or lost to the server: then what still is ours is given back.
+        """Reconcile: unstarted messages may have been reassigned, or lost by the server. Release the ones that are still reserved.
 
-        Without a heartbeat for a lease others have it; nobody needs to run it twice. The supervisor asks for a look when it learns so.
+        After a lease without a heartbeat they are reassigned, and must not run twice. The supervisor asks to reconcile when it notices.
         """
         if self._slot.take_reconcile() or monotonic() - self._slot.beat > self._channel.lease:
             self._settler.uncertain = True

@@ -87,7 +87,7 @@ def test_the_next_node_is_asked(cluster: Cluster, prefix: str) -> None:
 def test_a_plain_server_behind_another_scheme_is_named(own_server: OwnServer, prefix: str, scheme: str, path: str, kind: str) -> None:
     """Given a plain server, if the URL speaks of Sentinels or a Cluster, then the error says what it is, and how to write that."""
     place = f"127.0.0.1:{own_server(tcp=True).port}"
-    with pytest.raises(ServerRefused, match=rf"{path} is no {kind} but a plain one, which the URL must say: redis://{place}$"):
+    with pytest.raises(ServerRefused, match=rf"{path} is not a {kind} but a plain server: use the URL redis://{place}$"):
         _push(f"{scheme}://{place}{path}", prefix)
 
 
@@ -105,4 +105,4 @@ def test_a_missing_password_is_advised_for_the_kind_of_url(own_server: OwnServer
     url, example = (f"redis://127.0.0.1:{server.port}", "redis://:password@host:6379/0") if tcp else (f"unix://{server.socket}", "")
     with pytest.raises(ServerRefused) as caught:
         _push(url, prefix)
-    assert f"required. Write the password into the URL: {example or 'unix://:password@/run/redis.sock'}, or" in str(caught.value)
+    assert f"required. Put the password into the URL: {example or 'unix://:password@/run/redis.sock'}, or" in str(caught.value)

@@ -37,7 +37,7 @@ def test_a_child_that_can_not_beat_hinders_no_other(place: Channel, caplog: pyte
     assert [child.last_beat > 0 for child in children] == [False, True, True]
     assert min(admin.zscore(keys.workers, name) for name in ("w2", "w3")) > 1e12
     assert [slot.levelname for slot in caplog.records] == ["ERROR"]
-    assert "worker w1: " in caplog.text
+    assert "worker process w1: " in caplog.text
     admin.delete(keys.reserved("w1"))
     heartbeat.tick(monotonic())
     assert children[0].last_beat > 0

@@ -84,7 +84,7 @@ def test_a_job_that_ignores_its_deadline_is_killed(
     watch.tick(111.2)
     assert process.wait(5) == -9
     assert (child.killed_for, child.overdue) == ("timeout", {message.id})
-    assert caplog.text.count("is killed: work") == 1
+    assert caplog.text.count("killing worker process w1: work") == 1
 
 
 def test_the_look_comes_in_time_for_the_deadline(place: Channel) -> None:

@@ -100,7 +100,7 @@ def test_what_can_t_be_stored_fails_for_good_at_once(stage: Stage, value: Any) -
     """Given a value that can't be pickled then the message fails in its first attempt: what the job did is done."""
     verdict = stage.run(value)
     assert (verdict.action, verdict.state) == (Action.FAIL, State.FAILED)
-    assert _kept(verdict).error.startswith("CannotKeep: the job gave")
+    assert _kept(verdict).error.startswith("CannotKeep: the job returned")
 
 
 def test_a_data_only_job_keeps_data_only() -> None:

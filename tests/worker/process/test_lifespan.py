@@ -48,10 +48,10 @@ def test_values_are_merged_and_gone_at_the_end(wait_for: Callable[[Any], Any]) -
     [
         (
             [{"pool": 1}, {"pool": 2}],
-            "yielded 'pool', which is in taskq.state already: the lifespan tests.worker.process.test_lifespan:_yields",
+            "yielded 'pool', which is already in taskq.state: the lifespan tests.worker.process.test_lifespan:_yields",
         ),
-        ([5], 'yielded 5: yield a dict whose keys are names, such as {"pool": pool}, or nothing'),
-        ([{1: 2}], "yielded {1: 2}: yield a dict whose keys are names"),
+        ([5], 'yielded 5: yield a dict with string keys, such as {"pool": pool}, or nothing'),
+        ([{1: 2}], "yielded {1: 2}: yield a dict with string keys"),
     ],
 )
 def test_what_can_not_be_merged_is_an_error(
@@ -132,7 +132,7 @@ def test_what_is_no_context_is_an_error(wait_for: Callable[[Any], Any], caplog: 
     hooks = Hooks()
     hooks.lifespan(lambda: 5)
     assert not Lifespan(hooks, wait_for).open()
-    assert "is no context: write it as a generator function that yields once" in caplog.text
+    assert "is not a context manager: write it as a generator function that yields once" in caplog.text
 
 
 def test_an_async_context_that_raises_at_the_start(wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture) -> None:
@@ -175,4 +175,4 @@ def test_everything_is_closed_whatever_raises(wait_for: Callable[[Any], Any], ca
     with caplog.at_level(logging.ERROR):
         lifespan.close()
     assert order == ["stop", "two", "one"]
-    assert caplog.text.count("raised; the worker ends all the same") == 3
+    assert caplog.text.count("raised; the worker process exits anyway") == 3
