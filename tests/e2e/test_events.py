@@ -47,6 +47,7 @@ def test_a_timeout_is_told(start_worker: StartWorker, ledger: Ledger, store: Sto
 def test_starts_and_stops_are_told(start_worker: StartWorker, ledger: Ledger) -> None:
     """Given a worker with two children that starts and stops, then listeners hear of each once, those of children in the child."""
     worker = start_worker("listening", "--processes", "2", ready=2)
+    ledger.wait_for("child_start", 2)
     children = sorted(worker.children())
     assert worker.stop() == 0
     for what in ("child_start", "child_stop"):
