@@ -1,4 +1,4 @@
-"""One channel with all its duties, as the supervisor's loop drives it."""
+"""One channel with all its services, as the supervisor's loop runs them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from taskq.supervisor.services.orphans import LateReservations, OrphanScan
 from taskq.supervisor.services.promote import Promote
 from taskq.supervisor.services.rescue import Rescuer
 from taskq.supervisor.services.unpark import Unpark
+from taskq.supervisor.services.wakeup import WakeUp
 from taskq.supervisor.services.watchdog import Watchdog
 
 __all__ = ["Duties"]
@@ -23,7 +24,7 @@ _log = logging.getLogger("taskq.supervisor")
 
 
 class Duties:
-    """A team and its services."""
+    """The services of one channel."""
 
     def __init__(self, channel: ChannelState, host: str, emit: Callable[[str, Any], None]) -> None:
         self.channel = channel
@@ -33,10 +34,11 @@ class Duties:
         self.watch = Watchdog(self.channel)
         self.unpark = Unpark(self.channel)
         self.cancels = Cancels(self.channel)
-        self.promote.on_call = self.cancels.call
+        self.wakeup = WakeUp(self.channel, on_due=self.promote.wake, on_cancel=self.cancels.wake)
         self.lengths = Lengths(self.channel, emit)
         duties = (
             self.heartbeat,
+            self.wakeup,
             self.promote,
             self.rescue,
             self.watch,
@@ -50,19 +52,19 @@ class Duties:
         self._replacing: str | None = None
 
     def tick(self, now: float) -> None:
-        """Do every duty that is due."""
+        """Run every service that is due."""
         for service in self.services:
             if now < service.due:
                 continue
             try:
                 service.tick(now)
             except Exception:
-                # A duty that fails must not take the others, and the children, with it.
+                # A service that fails must not stop the others, and the worker processes with them.
                 _log.exception("channel %s: the service %s failed; retrying", self.channel.name, type(service).__name__)
                 service.due = now + 1.0
 
     def replace_old(self, newest: int, now: float) -> None:
-        """Ask one child of an older zygote to stop, then the next when that one has ended and its successor lives."""
+        """Ask one child of an older zygote to stop; ask the next one when that has exited and its successor lives."""
         children = self.channel.children
         if any(child.worker == self._replacing for child in children.values()) or any(child.pid is None for child in children.values()):
             return
@@ -73,5 +75,5 @@ class Duties:
 
     def close(self) -> None:
         """Close the connections."""
-        self.promote.close()
+        self.wakeup.close()
         self.channel.link.close()

@@ -132,7 +132,7 @@ class Supervisor:
         return max(0.0, min(1.0, due - monotonic()))
 
     def _wait(self, timeout: float) -> None:
-        wakers = {fd: duties for duties in self._manager.channels.values() if (fd := duties.promote.fileno()) is not None}
+        wakers = {fd: duties for duties in self._manager.channels.values() if (fd := duties.wakeup.fileno()) is not None}
         watched: list[Any] = [self._inbox, self._pokes, *self._manager.generations, *wakers]
         ready = wait_for(watched, timeout)
         if self._inbox in ready:
@@ -144,7 +144,7 @@ class Supervisor:
                 duties.watch.poked()
         for fd, duties in wakers.items():
             if fd in ready:
-                duties.promote.woken()
+                duties.wakeup.woken()
         for generation in list(self._manager.generations):
             if generation in ready:
                 self._manager.on_message(generation, generation.receive())

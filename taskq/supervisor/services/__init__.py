@@ -2,6 +2,7 @@
 
     base         the protocol of a service
     heartbeat    send the heartbeats of the worker processes
+    wakeup       wait for wake-up tokens of the server, for promote and cancels
     promote      move delayed messages to waiting when they are due
     rescue       rescue the messages of lost workers
     orphans      find messages that were reserved for a worker that missed the reply, or that is not registered

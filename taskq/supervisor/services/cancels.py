@@ -46,8 +46,8 @@ class Cancels:
         #: Those of them whose message was nowhere: one that moves on during a search is missed.
         self._missed: set[bytes] = set()
 
-    def call(self) -> None:
-        """An order was given to this supervisor."""
+    def wake(self) -> None:
+        """Read the requests at once: a job of this supervisor was cancelled."""
         self.due = 0.0
 
     def tick(self, now: float) -> None:
