@@ -113,6 +113,11 @@ class Keys:
         """Return the key of the list of messages that one worker process has reserved and not settled."""
         return f"{self.tag}:reserved:{worker}"
 
+    @staticmethod
+    def worker_of(reserved_key: bytes) -> str:
+        """Return the id of the worker process that a key of `reserved` belongs to."""
+        return reserved_key.decode(errors="replace").split(":reserved:", 1)[1]
+
     def worker(self, worker: str) -> str:
         """Return the key of the short-lived hash with the activity of one worker process."""
         return f"{self.tag}:worker:{worker}"

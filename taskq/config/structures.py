@@ -70,6 +70,11 @@ class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         if not self.channel:
             msgspec.structs.force_setattr(self, "channel", "queue" if self.name == "default" else self.name)
 
+    @property
+    def retry_delays(self) -> tuple[float, ...]:
+        """`retry_seconds` as a tuple of seconds, whether it was written as a number or as a list."""
+        return tuple(map(float, self.retry_seconds)) if isinstance(self.retry_seconds, tuple) else (float(self.retry_seconds),)
+
 
 def _only_default() -> dict[str, ChannelSettings]:
     return {"default": ChannelSettings(name="default")}

@@ -70,7 +70,7 @@ def find_orphan(driver: Driver, message_id: str) -> Steps[Found | None]:
         except ServerRefused:  # not everybody may walk through the keys
             return None
         for key in keys:
-            worker = key.decode(errors="replace").split(":reserved:", 1)[1]
+            worker = driver.keys.worker_of(key)
             if found := (yield from _look_through(driver, worker, message_id)):
                 return Found(State.RESERVED, found, worker)
         if not int(cursor):

@@ -15,9 +15,9 @@ from taskq.inspector.unpickle import look_into
 from taskq.wire.codec import load_arguments, serializer_of_code
 from taskq.wire.foreign import read_foreign
 from taskq.wire.history import Record, records
-from taskq.wire.message import Body, Flag, Message, is_stamped
+from taskq.wire.message import Flag, Message, is_stamped, message_id
 
-__all__ = ["Entry", "Place", "entry_id", "job_of", "read_entry"]
+__all__ = ["Entry", "Place", "entry_id", "read_entry"]
 
 #: The code of pickle, which is inspected and never loaded.
 _PICKLE = 0
@@ -99,7 +99,7 @@ class _Content(msgspec.Struct, frozen=True):
 def entry_id(raw: bytes) -> str:
     """Return the id by which an operator names a message."""
     if is_stamped(raw):
-        return raw[2:18].hex()
+        return message_id(raw).hex()
     return "raw-" + hashlib.blake2b(raw, digest_size=14).hexdigest()
 
 
@@ -139,17 +139,6 @@ def read_entry(raw: bytes, place: Place, attempts_of: Callable[[str], int | None
     )
 
 
-def job_of(raw: bytes) -> str:
-    """Return the job's name without reading the arguments; "" if the bytes can't be read."""
-    try:
-        message = Message(raw) if is_stamped(raw) else None
-        if message is None or message.is_foreign:
-            return read_foreign(message.content() if message else raw).job
-        return _name(message.body())
-    except MessageError:
-        return ""
-
-
 def _open(raw: bytes) -> tuple[Message | None, _Content]:
     message = None
     try:
@@ -169,17 +158,12 @@ def _foreign(content: bytes) -> _Content:
 def _own(message: Message) -> _Content:
     body = message.body()
     attempts = (body.options or {}).get("max_attempts")
-    content = _Content(_name(body), max_attempts=attempts if isinstance(attempts, int) else None)
+    content = _Content(body.label, max_attempts=attempts if isinstance(attempts, int) else None)
     try:
         args, kwargs = _arguments(body.serializer, body.arguments)
     except Exception as error:  # the bytes may come from any program
         return msgspec.structs.replace(content, unreadable=f"the arguments can't be shown: {error}")
     return msgspec.structs.replace(content, args=args, kwargs=kwargs)
-
-
-def _name(body: Body) -> str:
-    # Messages of the built-in jobs carry objects and callables, and have a label with their name.
-    return str((body.options or {}).get("label") or body.job)
 
 
 def _arguments(code: int, data: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:

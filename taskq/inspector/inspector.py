@@ -14,11 +14,12 @@ from taskq.errors import MalformedMessage, TaskqError, UnknownChannel
 from taskq.handle.cancel import Cancelled, ask_cancel, this_user
 from taskq.handle.status import Status, ask_status
 from taskq.handle.subject import Subject
-from taskq.inspector.entry import Entry, Place, entry_id, job_of, read_entry
+from taskq.inspector.entry import Entry, Place, entry_id, read_entry
 from taskq.inspector.report import ChannelReport, Counts, Registration, WorkerReport, read_worker, with_progress
 from taskq.inspector.store import Store, naming
 from taskq.inspector.walk import Item, Walk
 from taskq.queue import Queue
+from taskq.wire.foreign import job_of
 from taskq.wire.message import Message, check_message_id
 from taskq.wire.signing import result_signer
 from taskq.worker_id import lease_of
@@ -296,5 +297,5 @@ def _fresh(raw: bytes) -> bytes:
 
 def _is_job(raw: bytes, wanted: str) -> bool:
     """Return True if a message is of the given job: its full name, or the part after the module."""
-    name = job_of(raw)
+    name = job_of(raw, as_label=True)
     return name == wanted or name.rpartition(":")[2] == wanted

@@ -1,4 +1,4 @@
-"""Messages of other clients: a plain JSON object, pushed with LPUSH by any Redis client of any language.
+"""Plain JSON messages: pushed with LPUSH by any Redis client, in any language.
 
 {"job": "shop.jobs:send_email", "args": ["a@b.c"], "kwargs": {"subject": "hi"}, "max_attempts": 5}
 """
@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 
-from taskq.errors import MalformedMessage
-from taskq.wire.message import describe_malformed
+from taskq.errors import MalformedMessage, MessageError
+from taskq.wire.message import Message, describe_malformed, is_stamped
 
-__all__ = ["ForeignCall", "read_foreign"]
+__all__ = ["ForeignCall", "job_of", "read_foreign"]
 
 
 class ForeignCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a data-only producer may say. A key that isn't here is an error, so that a typing mistake isn't passed over."""
+    """The fields of a plain JSON message. An unknown field is an error, so that a typo doesn't go unnoticed."""
 
     job: str
     args: list[Any] = []
@@ -31,7 +31,7 @@ def read_foreign(content: bytes) -> ForeignCall:
     """Read a JSON message.
 
     Raises:
-        MalformedMessage: the bytes are no JSON object of that form.
+        MalformedMessage: the bytes are not a JSON object with these fields.
     """
     try:
         call = _decode(content)
@@ -42,3 +42,20 @@ def read_foreign(content: bytes) -> ForeignCall:
     if call.max_attempts is not None and not 1 <= call.max_attempts <= 65535:
         raise MalformedMessage(f"max_attempts must be 1 to 65535; got {call.max_attempts}")
     return call
+
+
+def job_of(raw: bytes, *, as_label: bool = False) -> str:
+    """Return the name of a message's job, unverified and without reading the arguments; "" if the bytes can't be read.
+
+    Args:
+        raw: the bytes of a message.
+        as_label: return the label of an object or a callable instead of the name of the built-in job that runs it.
+    """
+    try:
+        message = Message(raw) if is_stamped(raw) else None
+        if message is None or message.is_foreign:
+            return read_foreign(message.content() if message else raw).job
+        body = message.body()
+    except MessageError:
+        return ""
+    return body.label if as_label else body.job

@@ -9,8 +9,20 @@ from typing import Literal
 import msgspec
 
 from taskq.clock import now_ms
+from taskq.wire.message import Message
 
-__all__ = ["ERROR_LIMIT", "HISTORY_LIMIT", "TRACEBACK_LIMIT", "Record", "add_record", "pack_record", "record_of", "records", "text_of"]
+__all__ = [
+    "ERROR_LIMIT",
+    "HISTORY_LIMIT",
+    "TRACEBACK_LIMIT",
+    "Record",
+    "add_record",
+    "pack_record",
+    "record_of",
+    "records",
+    "text_of",
+    "with_record",
+]
 
 #: Bounds in characters of one record's texts, and in bytes of all records of one message.
 ERROR_LIMIT = 2_000
@@ -79,6 +91,11 @@ def add_record(data: bytes, record: Record) -> bytes:
     while len(packed) > 1 and sum(map(len, packed)) > HISTORY_LIMIT:
         del packed[0]
     return b"".join(packed)
+
+
+def with_record(message: Message, record: Record, *, attempts: int | None = None) -> bytes:
+    """Return the bytes of a message with one more record in its history, and with another number of attempts if given."""
+    return message.changed(attempts=attempts, history=add_record(message.history_bytes(), record))
 
 
 def _cut(text: str, limit: int) -> str:

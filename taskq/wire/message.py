@@ -40,6 +40,7 @@ __all__ = [
     "is_stamped",
     "loss_flag",
     "make_body",
+    "message_id",
     "new_id",
     "wrap_foreign",
 ]
@@ -64,12 +65,17 @@ class Flag(IntFlag):
 
 
 class Body(msgspec.Struct, array_like=True, frozen=True):
-    """What runs: decided at push, never changed."""
+    """The call in a message: decided at the push, never changed."""
 
     job: str
     arguments: bytes
     serializer: int = 0
     options: dict[str, Any] | None = None
+
+    @property
+    def label(self) -> str:
+        """The name that operators see: of an object or a callable, not of the built-in job that runs it."""
+        return str((self.options or {}).get("label") or self.job)
 
 
 _encode_body = msgspec.msgpack.Encoder().encode
@@ -140,20 +146,25 @@ _LOSS = {None: 0, "timeout": int(Flag.LOST_IS_TIMEOUT), "retry": int(Flag.LOST_I
 
 
 def wrap_foreign(raw: bytes, flags: int = 0) -> bytes:
-    """Put a head before bytes that another client pushed, so that they can be told apart, counted and settled."""
+    """Put a head before bytes that another client pushed, so that they have an id, can be counted and settled."""
     return _HEAD.pack(FOREIGN, 0, new_id(), 0, flags, len(raw)) + raw
 
 
 def is_stamped(raw: bytes) -> bool:
-    """True when the bytes carry a head, of whatever version, and as much behind it as it announces."""
+    """Return True if the bytes begin with a head of any version, followed by as many bytes as the head announces."""
     if len(raw) < HEAD_SIZE or raw[0] > LAST_VERSION:
         return False
-    # Of a later version only the first 18 bytes are known.
+    # In a later version, only the first 18 bytes are known.
     return raw[0] > VERSION or HEAD_SIZE + _HEAD.unpack_from(raw)[-1] <= len(raw)
 
 
+def message_id(raw: bytes) -> bytes:
+    """Return the id in the head of a message. The bytes must be stamped."""
+    return raw[2:18]
+
+
 def describe_malformed(raw: bytes) -> str:
-    """Say what bytes are that aren't stamped."""
+    """Describe bytes that are not stamped."""
     what = "a message that is cut off" if len(raw) >= HEAD_SIZE and raw[0] <= VERSION else "no message"
     return f"{len(raw)} bytes that begin with {raw[:12]!r} are {what}"
 

@@ -107,3 +107,9 @@ def test_nearest() -> None:
 def test_loading_twice(project: Project) -> None:
     """Given the same sources, loading twice gives equal settings."""
     assert load_settings(environ={}) == load_settings(environ={})
+
+
+@pytest.mark.parametrize(("written", "delays"), [(5, (5.0,)), (0.5, (0.5,)), ([1, 5], (1.0, 5.0))])
+def test_retry_delays_are_a_tuple_however_they_are_written(project: Project, written: object, delays: tuple[float, ...]) -> None:
+    """Given a number, a list or a text, then the settings show it as it was written, and workers get a tuple of seconds."""
+    assert project.load({"channels": {"default": {"retry_seconds": written}}}).channel("default").retry_delays == delays

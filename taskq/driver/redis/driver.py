@@ -13,6 +13,7 @@ from taskq.driver.redis.alink import RedisAsyncLink
 from taskq.driver.redis.checks import VERSION, read_version
 from taskq.driver.redis.link import RedisLink
 from taskq.driver.redis.scripts import load_script
+from taskq.wire.message import message_id
 
 __all__ = ["RedisDriver"]
 
@@ -187,7 +188,7 @@ class RedisDriver:
     # ---- cancelling
 
     def cancel(self, state: State, message: bytes, kept: StoredEnding) -> Command:
-        places = (self.keys.of(state), *self._aftermath(message[2:18].hex()), self.keys.nothing)
+        places = (self.keys.of(state), *self._aftermath(message_id(message).hex()), self.keys.nothing)
         return self._script("cancel", places, message, kept.ttl_ms, kept.data)
 
     def order(self, worker: str, message_id: str, order: bytes) -> Command:
@@ -250,7 +251,7 @@ class RedisDriver:
 
     def restore(self, state: State, pairs: Sequence[tuple[bytes, bytes]]) -> Command:
         # Bytes that are no message have no id, and no result: the key of what stands there is one that never exists.
-        results = chain.from_iterable(self._aftermath(raw[2:18].hex()) for raw, _ in pairs)
+        results = chain.from_iterable(self._aftermath(message_id(raw).hex()) for raw, _ in pairs)
         return self._script("restore", (self.keys.of(state), self.keys.waiting, *results), *chain.from_iterable(pairs))
 
     def page(self, state: State, start: int, count: int) -> Command:

@@ -15,6 +15,7 @@ from taskq.scoreboard.state import Running
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
 from taskq.supervisor.rules import beat_seconds
+from taskq.wire.message import message_id
 
 __all__ = ["CANCEL_GRACE", "Cancels"]
 
@@ -145,7 +146,7 @@ class Cancels:
     def _cancel(self, state: State, message: bytes, order: CancelRequest) -> bool:
         if not self._channel.ask(self._channel.driver.cancel(state, message, order.kept)):
             return False
-        _log.info("message %s was cancelled by %s before it ran again", message[2:18].hex(), order.by)
+        _log.info("message %s was cancelled by %s before it ran again", message_id(message).hex(), order.by)
         return True
 
     def _forget(self, identity: bytes) -> None:

@@ -10,6 +10,7 @@ from taskq.driver.contract import Rescue
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
 from taskq.supervisor.reap import lost
+from taskq.wire.message import is_stamped, message_id
 
 __all__ = ["LateReservations", "OrphanScan", "release_unseen"]
 
@@ -30,7 +31,7 @@ def release_unseen(channel: ChannelState, child: Child, last_beat: float) -> Non
     held = channel.ask(channel.driver.holdings(child.worker)) or ()
     known = set(child.slot.ids())
     # Foreign bytes without a head can't be named; the worker finds them itself.
-    unseen = [raw[2:18] for raw in held if len(raw) >= 25 and raw[0] <= 1 and raw[2:18] not in known]
+    unseen = [message_id(raw) for raw in held if is_stamped(raw) and message_id(raw) not in known]
     if not unseen:
         return
     # It may just have ended its job, and looked at the list itself: then it starts nothing before this is over, and looks again.
@@ -79,7 +80,7 @@ class OrphanScan:
         reply = self._channel.ask(self._channel.driver.scan_reserved(self._cursor))
         if reply is not None:
             self._cursor, keys = reply
-            self._found |= {key.decode(errors="replace").split(":reserved:", 1)[1] for key in keys}
+            self._found |= {self._channel.driver.keys.worker_of(key) for key in keys}
             if int(self._cursor):
                 self.due = now
                 return

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 
 from taskq.channel import State
-from taskq.errors import TaskqError
 from taskq.supervisor.channel import ChannelState
-from taskq.wire.foreign import read_foreign
+from taskq.wire.foreign import job_of
 from taskq.wire.history import add_record, records
 from taskq.wire.message import Message
 
-__all__ = ["Unpark", "job_of"]
+__all__ = ["Unpark"]
 
 _log = logging.getLogger("taskq.supervisor")
 _EVERY = 10.0
@@ -59,15 +58,6 @@ class Unpark:
         if not self._start and not self._moved and not channel.ask(channel.driver.count(State.PARKED)):
             return []
         return channel.ask(channel.driver.page(State.PARKED, self._start, _PAGE)) or []
-
-
-def job_of(raw: bytes) -> str | None:
-    """The job's name in a message, unverified; None when it can't be read by this version."""
-    try:
-        message = Message(raw)
-        return read_foreign(message.content()).job if message.is_foreign else message.body().job
-    except TaskqError:
-        return None
 
 
 def _unparked(raw: bytes) -> bytes:

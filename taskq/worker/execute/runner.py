@@ -30,7 +30,7 @@ from taskq.handle.cancel import CANCELLED_SECONDS
 from taskq.jobs.builtin import OBJECT
 from taskq.jobs.retry import RetryPolicy
 from taskq.wire.ending import Ending, ending_of
-from taskq.wire.history import Record, add_record, record_of, records, text_of
+from taskq.wire.history import Record, record_of, records, text_of, with_record
 from taskq.wire.message import Message
 from taskq.worker.execute.executor import Executor
 from taskq.worker.execute.results import GENERATORS, NOTHING_RAN, CannotKeep, NothingRan
@@ -197,7 +197,7 @@ class Runner:
         context, timed_out = run.context, isinstance(error, JobTimeout)
         attempts = message.attempts + 1
         record = record_of("timeout" if timed_out else "failed", self._worker, attempts, error)
-        new = message.changed(attempts=attempts, history=add_record(message.history_bytes(), record))
+        new = with_record(message, record, attempts=attempts)
         try:
             wait = self._wait(run.policy, attempts, error)
         except DelayError as wrong:
@@ -252,7 +252,7 @@ class Runner:
 
     def _unreadable(self, message: Message, error: BaseException, result_ttl: float = 0.0) -> Verdict:
         record = record_of("failed", self._worker, message.attempts + 1, error)
-        new = message.changed(history=add_record(message.history_bytes(), record))
+        new = with_record(message, record)
         level = logging.WARNING if isinstance(error, SignatureError) else logging.ERROR
         _log.log(level, "message %s moved to failed: %s", message.hex_id, error)
         return Verdict(action=Action.FAIL, message=new, ending=self._results.pack(message.id, ending_of(record), result_ttl))
@@ -260,7 +260,7 @@ class Runner:
     def _park(self, message: Message, reason: str) -> Verdict:
         _log.warning("message %s parked: %s", message.hex_id, reason)
         record = record_of("parked", self._worker, message.attempts, reason)
-        new = message.changed(history=add_record(message.history_bytes(), record))
+        new = with_record(message, record)
         return Verdict(action=Action.PARK, message=new)
 
     # ---- notifications

@@ -158,10 +158,9 @@ class Unpacker:
 
     def _spec(self, job: Callee) -> RunSpec:
         options, channel = job.options_of_job, self._channel
-        seconds = channel.retry_seconds if options.retry_seconds is None else options.retry_seconds
         policy = RetryPolicy(
             max_attempts=options.max_attempts or channel.max_attempts,
-            retry_seconds=tuple(map(float, seconds)) if isinstance(seconds, (tuple, list)) else (float(seconds),),
+            retry_seconds=channel.retry_delays if options.retry_seconds is None else options.retry_seconds,
             backoff=options.backoff if options.retry_seconds is None else None,
             retry_on=options.retry_on,
             give_up_on=options.give_up_on,

@@ -8,7 +8,8 @@ import struct
 import msgspec
 
 from taskq.channel import State
-from taskq.supervisor.services.unpark import Unpark, job_of
+from taskq.supervisor.services.unpark import Unpark
+from taskq.wire.foreign import job_of
 from taskq.wire.history import records
 from taskq.wire.message import Message, wrap_foreign
 from tests.supervisor.conftest import Channel
