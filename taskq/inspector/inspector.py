@@ -133,8 +133,7 @@ class Inspector:
         """
         wanted = message_id.strip().lower()
         stores = {name: self._store(name) for name in channels or self.channels()}
-        total = sum(store.count(state) for store in stores.values() for state in STATES)
-        done = 0
+        total, done = sum(store.count(state) for store in stores.values() for state in STATES), 0
         for name, store in stores.items():
             for state in _SEARCHED:
                 for worker, page in store.pages(state):

@@ -191,4 +191,4 @@ def test_a_zygote_that_stands_still_is_replaced(start_worker: StartWorker, ledge
     ledger.wait_for("held")
     takes_new_jobs(ledger)
     assert worker.stop() == 0
-    assert "it has forked no child for 10 s" in worker.log
+    assert "no fork for 10 s" in worker.log

@@ -40,7 +40,7 @@ def test_a_full_server_is_drained(start_worker: StartWorker, own: ServerProcess,
     (tmp_path / "go").touch()
     ledger.wait_for("run", 205)
     wait_until(lambda: store.count(State.FAILED) == 1)
-    worker.wait_for_log("has reached its maxmemory")
+    worker.wait_for_log("is out of memory")
     with pytest.raises(QueueFull, match="reached its maxmemory"):
         faulty.quick.push("refused")
     time.sleep(2.5)  # longer than the lease: a worker whose heartbeats were refused would be given up
