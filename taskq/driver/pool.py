@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any
 
 from taskq.driver.contract import AsyncLink, Command, Driver, Link
+from taskq.driver.steps import Steps, arun, run
 from taskq.errors import ServerRefused, ServerUnavailable, TaskqError
 
 if TYPE_CHECKING:
@@ -68,10 +69,10 @@ class LinkPool:
     def _call(self, link: Link, command: Command, replicas: int) -> Any:
         try:
             if not self._checked:
-                self._check(link)
+                run(self._check_version(), link.call)
             reply = link.call(command)
             if replicas:
-                self._confirm(link, replicas)
+                run(self._confirm(link.where, replicas), link.confirm)
         except ServerUnavailable:
             link.close()
             raise
@@ -100,27 +101,29 @@ class LinkPool:
         else:
             link.close()
 
-    def _confirm(self, link: Link, replicas: int) -> None:
-        """See that so many replicas have what was sent last over this connection."""
-        try:
-            count = link.confirm(self.driver.confirm(replicas, CONFIRM_MS))
-        except TaskqError as error:
-            raise Unconfirmed(str(error)) from error
-        if count < replicas:
-            raise too_few(link.where, count, replicas)
+    # ---- the same for sync and async
 
-    def _check(self, link: Link) -> None:
-        """Look at the server's version, once in a process: an old server would fail with stranger words, or not at all."""
+    def _check_version(self) -> Steps[None]:
+        """Check the server's version, once per process: an old server fails with misleading errors, or not at all."""
         try:
-            reply = link.call(self.driver.version())
+            reply = yield self.driver.version()
         except ServerRefused:
-            pass  # it may not be asked; the command itself will tell what is refused
+            pass  # this user may not ask; the command itself shows what else is rejected
         except ServerUnavailable as error:
-            error.sent = False  # the command itself had not left
+            error.sent = False  # the command itself was not sent
             raise
         else:
             self.driver.check_version(reply)
         self._checked = True
+
+    def _confirm(self, where: str, replicas: int) -> Steps[None]:
+        """Check that enough replicas have what was sent last over this connection."""
+        try:
+            count = yield self.driver.confirm(replicas, CONFIRM_MS)
+        except TaskqError as error:
+            raise Unconfirmed(str(error)) from error
+        if count < replicas:
+            raise too_few(where, count, replicas)
 
     def _take(self) -> Link:
         if self._pid != os.getpid():
@@ -154,10 +157,10 @@ class LinkPool:
     async def _acall(self, links: _LoopLinks, link: AsyncLink, command: Command, replicas: int) -> Any:
         try:
             if not self._checked:
-                await self._acheck(link)
+                await arun(self._check_version(), link.call)
             reply = await link.call(command)
             if replicas:
-                await self._aconfirm(link, replicas)
+                await arun(self._confirm(link.where, replicas), link.confirm)
         except ServerUnavailable:
             await link.close()
             raise
@@ -169,26 +172,6 @@ class LinkPool:
             raise
         await links.keep(link)
         return reply
-
-    async def _aconfirm(self, link: AsyncLink, replicas: int) -> None:
-        try:
-            count = await link.confirm(self.driver.confirm(replicas, CONFIRM_MS))
-        except TaskqError as error:
-            raise Unconfirmed(str(error)) from error
-        if count < replicas:
-            raise too_few(link.where, count, replicas)
-
-    async def _acheck(self, link: AsyncLink) -> None:
-        try:
-            reply = await link.call(self.driver.version())
-        except ServerRefused:
-            pass
-        except ServerUnavailable as error:
-            error.sent = False
-            raise
-        else:
-            self.driver.check_version(reply)
-        self._checked = True
 
     async def _links(self) -> _LoopLinks:
         if self._pid != os.getpid():

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from taskq.clock import Timeout, monotonic, seconds_to_wait
+from taskq.driver.backoff import Backoff
 from taskq.driver.contract import Driver
-from taskq.driver.steps import Patient, Steps
+from taskq.driver.steps import Steps
 from taskq.errors import NoResult, ResultTimeout, ServerUnavailable, StreamRestarted
 from taskq.handle.subject import Queries, Subject, ask_ending
-from taskq.handle.waiting import ExistenceCheck
+from taskq.handle.waiting import PATIENCE, ExistenceCheck
 from taskq.wire.ending import Ending, read_part, value_of
 
 __all__ = ["AsyncStream", "Stream"]
@@ -49,7 +50,7 @@ class _Reader:
     def next_item(self, driver: Driver) -> Steps[tuple[Any] | None]:
         """Return the next item, alone in a tuple, or None at the end. Raises the errors of `Handle.stream`."""
         deadline = monotonic() + self._seconds
-        patient = Patient(deadline)
+        backoff = Backoff(patience=PATIENCE, deadline=deadline)
         while not self._is_over:
             if self._buffer:
                 if (item := self._take()) is not None:
@@ -58,9 +59,9 @@ class _Reader:
             left = deadline - monotonic()
             try:
                 ending = yield from self._fetch(driver, left)
-                patient.answered()
+                backoff.answered()
             except ServerUnavailable as error:
-                yield patient.pause_after(error)
+                yield backoff.pause_after(error)
                 continue
             if ending is not None:
                 self._is_over = True

@@ -6,19 +6,22 @@ from typing import Any
 
 from taskq.channel import State
 from taskq.clock import Timeout, monotonic, seconds_to_wait
+from taskq.driver.backoff import Backoff
 from taskq.driver.contract import Driver
 from taskq.driver.find import Found, find, find_orphan
-from taskq.driver.steps import Patient, Steps
+from taskq.driver.steps import Steps
 from taskq.errors import MessageError, NoResult, QueueFull, ResultTimeout, ServerUnavailable
 from taskq.handle.subject import Subject, read_stored
 from taskq.wire.ending import Ending, ending_of, value_of
 from taskq.wire.history import records
 from taskq.wire.message import Message
 
-__all__ = ["SLICE", "ExistenceCheck", "await_result", "how_to_store"]
+__all__ = ["PATIENCE", "SLICE", "ExistenceCheck", "await_result", "how_to_store"]
 
 #: For how many seconds one command blocks in the server: well below a link's timeout.
 SLICE = 3.0
+#: For how many seconds a wait bears with an unreachable server, if its timeout is not shorter.
+PATIENCE = 60.0
 #: The seconds between two checks that the message still exists: at first, and at most. Each check is a search.
 _FIRST_PAUSE, _LONGEST_PAUSE = 3.0, 60.0
 
@@ -35,15 +38,15 @@ def await_result(driver: Driver, subject: Subject, timeout: Timeout) -> Steps[An
         raise NoResult(how_to_store(subject.id))
     deadline = monotonic() + seconds
     existence = ExistenceCheck(driver, subject, stores_result=subject.stores_result)
-    patient = Patient(deadline)
+    backoff = Backoff(patience=PATIENCE, deadline=deadline)
     while True:
         left = deadline - monotonic()
         try:
             raw = yield from _wait_a_slice(driver, subject, existence.slice_of(left))
-            patient.answered()
+            backoff.answered()
             ending = read_stored(raw, subject) or (yield from existence.check(is_last=left <= 0))
         except ServerUnavailable as error:
-            yield patient.pause_after(error)
+            yield backoff.pause_after(error)
             continue
         if ending is not None:
             return value_of(ending, subject.id)

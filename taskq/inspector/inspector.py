@@ -153,7 +153,7 @@ class Inspector:
             UnknownChannel: as in `counts`.
         """
         for subject, sender in self._subjects(message_id, channels):
-            status = run(ask_status(sender.driver, subject), sender)
+            status = run(ask_status(sender.driver, subject), sender.call)
             if status.state != "unknown":
                 return subject.channel, status
         return None
@@ -168,7 +168,7 @@ class Inspector:
             UnknownChannel: as in `counts`.
         """
         for subject, sender in self._subjects(message_id, channels):
-            found = run(ask_cancel(sender.driver, subject, by or this_user(), kill=kill), sender)
+            found = run(ask_cancel(sender.driver, subject, by or this_user(), kill=kill), sender.call)
             if found is not Cancelled.TOO_LATE:
                 return subject.channel, found
         return "", Cancelled.TOO_LATE

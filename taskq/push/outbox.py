@@ -159,13 +159,13 @@ class Outbox:
     def ask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T:
         """Run a query of several commands, for the methods of a handle."""
         sender = self.sender(channel)
-        return run(question(sender.driver), sender)
+        return run(question(sender.driver), sender.call)
 
     async def aask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T:
         """Run a query of several commands, from async code; see `ask`."""
         await self.find_server()
         sender = self.sender(channel)
-        return await arun(question(sender.driver), sender)
+        return await arun(question(sender.driver), sender.acall)
 
     async def find_server(self) -> None:
         """Resolve the server's URL without blocking the event loop: the embedded server may have to be started."""

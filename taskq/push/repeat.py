@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from taskq.clock import monotonic
+from taskq.driver.backoff import Backoff
 from taskq.driver.contract import Command
 from taskq.driver.pool import LinkPool, Unconfirmed
+from taskq.driver.steps import Steps, arun, run
 from taskq.errors import PushOutcomeUnknown, ServerUnavailable
 from taskq.handle.handle import Handle
 
-__all__ = ["PushRetries", "apush", "push"]
+__all__ = ["apush", "push"]
 
 #: For how many seconds an idempotent push is retried while the server is unreachable.
 REPEAT_SECONDS = 10.0
@@ -27,32 +29,6 @@ _STORED = (
 )
 
 
-class PushRetries:
-    """The retries of one push, and the error that ends them."""
-
-    def __init__(self, handles: Sequence[Handle[Any]], repeatable: bool) -> None:
-        self._handles = handles
-        self._deadline = monotonic() + REPEAT_SECONDS if repeatable else 0.0
-        self._pause = 0.05
-        self._sent = False
-
-    def pause_after(self, error: ServerUnavailable) -> float:
-        """Return the seconds until the next try.
-
-        Raises:
-            PushOutcomeUnknown, ServerUnavailable: the push is not idempotent, or the time is up.
-        """
-        self._sent = self._sent or error.sent
-        if monotonic() + self._pause < self._deadline:
-            self._pause = min(1.0, self._pause * 2)
-            return self._pause / 2
-        if not self._sent:
-            raise error
-        raise PushOutcomeUnknown(
-            f"{str(error).rstrip('.')}. {_STORED if isinstance(error, Unconfirmed) else _SENT}", *self._handles
-        ) from error
-
-
 def push(sender: LinkPool, command: Command, handles: Sequence[Handle[Any]], *, repeatable: bool = False) -> None:
     """Send a push. Retry an idempotent (`repeatable`) one until the server replies.
 
@@ -60,25 +36,38 @@ def push(sender: LinkPool, command: Command, handles: Sequence[Handle[Any]], *, 
         PushOutcomeUnknown: the connection broke after the push was sent, or too few replicas confirmed it.
         ServerUnavailable: the server is unreachable; nothing was stored.
     """
-    retries = PushRetries(handles, repeatable)
-    while True:
-        try:
-            sender.call(command, replicas=sender.replicas)
-            return
-        except ServerUnavailable as error:
-            pause = retries.pause_after(error)
-        time.sleep(pause)
+    deadline = monotonic() + REPEAT_SECONDS if repeatable else 0.0
+    try:
+        sender.call(command, replicas=sender.replicas)
+    except ServerUnavailable as error:
+        run(_repeat(command, handles, error, deadline), partial(sender.call, replicas=sender.replicas))
 
 
 async def apush(sender: LinkPool, command: Command, handles: Sequence[Handle[Any]], *, repeatable: bool = False) -> None:
     """Send a push from async code; see `push`."""
-    import asyncio
+    deadline = monotonic() + REPEAT_SECONDS if repeatable else 0.0
+    try:
+        await sender.acall(command, replicas=sender.replicas)
+    except ServerUnavailable as error:
+        await arun(_repeat(command, handles, error, deadline), partial(sender.acall, replicas=sender.replicas))
 
-    retries = PushRetries(handles, repeatable)
+
+def _repeat(command: Command, handles: Sequence[Handle[Any]], error: ServerUnavailable, deadline: float) -> Steps[None]:
+    """Repeat a push that ended with `error`, until the server replies or the deadline is reached. Raises as `push`."""
+    backoff = Backoff(0.05, 1.0, deadline=deadline)
+    sent = False
     while True:
+        sent = sent or error.sent
         try:
-            await sender.acall(command, replicas=sender.replicas)
+            pause = backoff.pause_after(error)
+        except ServerUnavailable:
+            if not sent:
+                raise
+            reason = _STORED if isinstance(error, Unconfirmed) else _SENT
+            raise PushOutcomeUnknown(f"{str(error).rstrip('.')}. {reason}", *handles) from error
+        yield pause
+        try:
+            yield command
             return
-        except ServerUnavailable as error:
-            pause = retries.pause_after(error)
-        await asyncio.sleep(pause)
+        except ServerUnavailable as failed:
+            error = failed

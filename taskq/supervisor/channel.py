@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import random
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from taskq.clock import monotonic
 from taskq.config import ChannelSettings
+from taskq.driver.backoff import Backoff
 from taskq.driver.contract import Command, Link, Rescue
 from taskq.driver.load import load_driver
 from taskq.errors import QueueFull, ServerError, ServerRefused, ServerUnavailable
@@ -52,7 +52,7 @@ class ChannelState:
         self.past_counts = [0, 0]
         self._down_since: float | None = None
         self._ask_after = 0.0
-        self._pause = 0.05
+        self._backoff = Backoff(0.05, min(_LONGEST_PAUSE, settings.lease / 8))
 
     @property
     def name(self) -> str:
@@ -83,7 +83,7 @@ class ChannelState:
         if self._down_since is not None and command.move == self._failed_move:
             _log.warning("channel %s: the server is reachable again after %.1f s", self.name, monotonic() - self._down_since)
             self._down_since = None
-            self._pause = 0.05
+            self._backoff.answered()
             self.link = self.driver.link(self._patience)
         return reply
 
@@ -141,9 +141,7 @@ class ChannelState:
             self.link = self.driver.link(min(_PATIENCE_WHILE_DOWN, self._patience))
             self._down_since = now
             _log.error("channel %s: %s; retrying", self.name, error)
-        # Full jitter: supervisors that lost the server together must not come back together.
         if self._revive is not None:
             with contextlib.suppress(ServerError):  # the next try will tell
                 self._revive()
-        self._ask_after = now + random.uniform(0.01, self._pause)
-        self._pause = min(_LONGEST_PAUSE, self.settings.lease / 8, self._pause * 2)
+        self._ask_after = now + self._backoff.pause()

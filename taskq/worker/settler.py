@@ -6,12 +6,12 @@ Every settling move is fenced by the worker's own reserved list, so it is safe t
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable
 from typing import Any
 
 from taskq.clock import monotonic
+from taskq.driver.backoff import Backoff
 from taskq.driver.contract import Command, Driver, Link, Where
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.worker.execute.verdict import Action, Verdict
@@ -62,7 +62,7 @@ class Settler:
         Raises:
             StoppedUnsettled: the worker was asked to stop, and its patience is over.
         """
-        wait = 0.01
+        backoff: Backoff | None = None
         give_up_at: float | None = None
         while True:
             try:
@@ -70,8 +70,9 @@ class Settler:
             except (ServerUnavailable, QueueFull, ServerRefused) as error:
                 self.uncertain = True
                 self.outage.failed(error, command)
+                backoff = backoff or Backoff(0.01, _LONGEST_PAUSE, least=0.005)
                 if isinstance(error, ServerRefused):
-                    wait = _LONGEST_PAUSE
+                    backoff.slow_down()
                 if self._stopping():
                     give_up_at = give_up_at or monotonic() + self._patience
                     if monotonic() > give_up_at:
@@ -80,9 +81,7 @@ class Settler:
             else:
                 self.outage.answered(command)
                 return reply
-            # Full jitter: workers that lost the server together must not come back together.
-            self._pause(random.uniform(0.005, wait))
-            wait = min(_LONGEST_PAUSE, wait * 2)
+            self._pause(backoff.pause())
 
     def settle(self, message_id: bytes, verdict: Verdict, message: bytes) -> None:
         """Carry out a verdict: an ack without a result is kept for the next round trip, other verdicts are sent at once.

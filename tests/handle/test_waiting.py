@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +9,12 @@ from typing import Any
 import pytest
 
 from taskq.channel import State
-from taskq.clock import monotonic
 from taskq.config import ChannelSettings
 from taskq.driver.contract import Command
 from taskq.driver.find import PAGE, find
 from taskq.driver.redis.driver import RedisDriver
-from taskq.driver.steps import Patient, Steps, arun, run
-from taskq.errors import ArgumentsError, NoResult, QueueFull, ServerUnavailable
+from taskq.driver.steps import run
+from taskq.errors import ArgumentsError, NoResult, QueueFull
 from taskq.handle.subject import Subject
 from taskq.handle.waiting import await_result
 from taskq.wire.ending import Ending, pack_ending
@@ -56,25 +54,6 @@ def _keys_looked_at(store: Answering) -> list[str]:
     return [str(command.words[1]) for command in store.asked if command.move == "find"]
 
 
-def test_sync_and_async_do_the_same() -> None:
-    """Given steps that ask, wait, and bear an error, then both ways send the same commands and return the same."""
-
-    def steps() -> Steps[list[Any]]:
-        found = [(yield DRIVER.time())]
-        yield 0.001
-        try:
-            yield DRIVER.version()
-        except ServerUnavailable as error:
-            found.append(str(error))
-        return found
-
-    def answer(command: Command) -> Any:
-        return 7 if command == DRIVER.time() else ServerUnavailable("gone")
-
-    assert run(steps(), Answering(answer)) == [7, "gone"]
-    assert asyncio.run(arun(steps(), Answering(answer))) == [7, "gone"]
-
-
 def test_a_search_reads_page_after_page() -> None:
     """Given a message behind a full page, then the next page is asked for; and nothing further once it is found."""
 
@@ -84,14 +63,14 @@ def test_a_search_reads_page_after_page() -> None:
         return [PAGE] if command.words[3] == 0 else [1, RAW]
 
     store = Answering(answer)
-    assert run(find(DRIVER, ID), store) == (State.DELAYED, RAW, "")
+    assert run(find(DRIVER, ID), store.call) == (State.DELAYED, RAW, "")
     assert [command.words[3] for command in store.asked] == [0, PAGE]
 
 
 def test_a_search_looks_in_every_state() -> None:
     """Given a message that is nowhere, then delayed, waiting, each worker's reserved list, failed, timeout and parked were looked at."""
     store = Answering(lambda command: [b"w1", b"5", b"w2", b"5"] if command == DRIVER.workers() else [0])
-    assert run(find(DRIVER, ID), store) is None
+    assert run(find(DRIVER, ID), store.call) is None
     keys = DRIVER.keys
     assert _keys_looked_at(store) == [
         *(keys.delayed, keys.waiting, keys.reserved("w1"), keys.reserved("w2"), keys.failed, keys.timeout, keys.parked)
@@ -101,7 +80,7 @@ def test_a_search_looks_in_every_state() -> None:
 def test_known_bytes_are_looked_for_first() -> None:
     """Given a message as it was pushed that still waits, then two quick commands find it, and no page is read."""
     store = Answering(lambda command: 5 if command.words[0] == "LPOS" else None)
-    assert run(find(DRIVER, ID, RAW), store) == (State.WAITING, RAW, "")
+    assert run(find(DRIVER, ID, RAW), store.call) == (State.WAITING, RAW, "")
     assert _keys_looked_at(store) == []
 
 
@@ -109,7 +88,7 @@ def test_a_full_server_is_asked_instead_of_slept_in() -> None:
     """Given a server at its memory limit, which rejects blocking commands, then the result is read, and found."""
     stored = pack_ending(Ending("done", 1, 1, value=b"5", serializer=1), id_of(RAW), None)
     store = Answering(lambda command: QueueFull("full") if command.move == "wait" else stored)
-    assert run(await_result(DRIVER, Subject(ID, "default", None, RAW, True), 5), store) == 5
+    assert run(await_result(DRIVER, Subject(ID, "default", None, RAW, True), 5), store.call) == 5
     assert [command.move for command in store.asked] == ["wait", "look"]
 
 
@@ -124,25 +103,18 @@ def test_a_message_that_moves_during_a_search_is_not_missing() -> None:
         return _nothing(command)
 
     store = Answering(answer)
-    assert run(await_result(DRIVER, Subject(ID, "default", None, None, None), None), store) == 5
+    assert run(await_result(DRIVER, Subject(ID, "default", None, None, None), None), store.call) == 5
 
 
 def test_an_unknown_id_ends_the_wait() -> None:
     """Given an id that was never pushed, then waiting for its result raises at once instead of waiting forever."""
     store = Answering(_nothing)
     with pytest.raises(NoResult, match="no message or result with the id"):
-        run(await_result(DRIVER, Subject(ID, "default", None), None), store)
-
-
-def test_retries_end_at_the_deadline() -> None:
-    """Given a server that is away, then it is asked again with pauses, but not after the caller's time is over."""
-    assert 0 < Patient(monotonic() + 60).pause_after(ServerUnavailable("gone")) <= 2
-    with pytest.raises(ServerUnavailable):
-        Patient(monotonic()).pause_after(ServerUnavailable("gone"))
+        run(await_result(DRIVER, Subject(ID, "default", None), None), store.call)
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan"), "5", True])
 def test_what_is_no_timeout_is_refused(timeout: Any) -> None:
     """Given a timeout that is no number of seconds, then waiting is an error at once: with "not a number" it would never end."""
     with pytest.raises(ArgumentsError, match=rf"timeout must be None or a non-negative number of seconds; got {re.escape(repr(timeout))}"):
-        run(await_result(DRIVER, Subject(ID, "default", None), timeout), Answering(lambda _: None))
+        run(await_result(DRIVER, Subject(ID, "default", None), timeout), Answering(lambda _: None).call)

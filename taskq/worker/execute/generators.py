@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 from taskq import context as contexts
 from taskq.clock import monotonic
-from taskq.driver.contract import Driver, Part
-from taskq.driver.steps import Caller, Patient, Steps, arun, run
+from taskq.driver.backoff import Backoff
+from taskq.driver.contract import Command, Driver, Part
+from taskq.driver.steps import Steps, arun, run
 from taskq.errors import QueueFull, Requeue, ServerUnavailable, TaskqError
 from taskq.wire.codec import Serializer
 from taskq.worker.execute.results import CannotKeep, ResultPacker
@@ -36,11 +37,15 @@ class PartsLost(Requeue):
     """The server has lost the items so far. That is not the job's fault: it runs again (no attempt used), and its stream starts over."""
 
 
-class _Sender(Caller, Protocol):
-    """The way to the channel's store."""
+class _Sender(Protocol):
+    """Protocol: sends commands to the server of the channel."""
 
     @property
     def driver(self) -> Driver: ...
+
+    def call(self, command: Command) -> Any: ...
+
+    async def acall(self, command: Command) -> Any: ...
 
 
 class Generators:
@@ -72,13 +77,13 @@ class Generators:
         writer = self._writer(serializer)
         sender = self._sender()
         try:
-            run(writer.begin(sender.driver), sender)
+            run(writer.begin(sender.driver), sender.call)
             while True:
                 try:
                     part = next(parts)
                 except StopIteration as end:
                     return end.value
-                run(writer.store(sender.driver, part), sender)
+                run(writer.store(sender.driver, part), sender.call)
         finally:
             parts.close()
 
@@ -86,9 +91,9 @@ class Generators:
         writer = self._writer(serializer)
         sender = self._sender()
         try:
-            await arun(writer.begin(sender.driver), sender)
+            await arun(writer.begin(sender.driver), sender.acall)
             async for part in parts:
-                await arun(writer.store(sender.driver, part), sender)
+                await arun(writer.store(sender.driver, part), sender.acall)
         finally:
             await parts.aclose()
 
@@ -140,12 +145,12 @@ class _Writer:
 
     def _insist(self, command: Callable[[], Any]) -> Steps[int]:
         """Send a command until the server answers: repeating it is safe."""
-        patient = Patient(float("inf"), longest=float("inf"))
+        backoff = Backoff()
         while True:
             try:
                 reply: int = yield command()
             except (ServerUnavailable, QueueFull) as error:
-                yield patient.pause_after(error)
+                yield backoff.pause_after(error)
             else:
                 return reply
 
