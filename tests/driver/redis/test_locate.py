@@ -94,7 +94,7 @@ def test_a_plain_server_behind_another_scheme_is_named(own_server: OwnServer, pr
 def test_tls_to_a_port_without_is_hinted_at(own_server: OwnServer, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a server without TLS, if the URL begins with rediss, then the error asks for that."""
     monkeypatch.setattr("taskq.driver.redis.address.CONNECT_TIMEOUT", 0.5)
-    with pytest.raises(ServerUnavailable, match=r"Does this port speak TLS\? Without TLS the URL begins with redis instead of rediss$"):
+    with pytest.raises(ServerUnavailable, match=r"Does this port use TLS\? Without TLS, the URL begins with redis instead of rediss$"):
         _push(f"rediss://127.0.0.1:{own_server(tcp=True).port}", prefix)
 
 

@@ -145,5 +145,5 @@ def test_a_plain_url_of_a_node_is_explained(cluster: Cluster, prefix: str) -> No
     """Given the URL of one node as if it were a single server, when the channel lives on another, then the error names the right scheme."""
     other = next(node for node in cluster.masters if node is not cluster.owner(Keys(prefix).waiting))
     driver = RedisDriver(other.url, ChannelSettings(name="tests", channel=prefix))
-    with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"node of a Cluster.* redis\+cluster://"):
+    with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"Redis Cluster node.* redis\+cluster://"):
         link.call(driver.push([message()]))
