@@ -114,7 +114,7 @@ def test_a_worker_that_may_not_ask_for_types_still_finds_a_wrong_key(driver_of: 
     """Given a worker that may not send TYPE, and a key that something else uses, then it is named."""
     driver = driver_of("shop-worker", "-type")
     place.admin.set(driver.keys.waiting, "mine")
-    with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"waiting should be a list, and is something else\. Another program"):
+    with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"waiting should be a list, and is something else\. Another"):
         check_kinds(link.call, driver, "tests")
 
 
