@@ -28,7 +28,6 @@ __all__ = ["FLUSHED", "RELOADED", "Inspector", "Progress"]
 
 #: A progress callback: called with the number of messages done, and the total.
 Progress = Callable[[int, int], None]
-
 #: The states that can be reloaded, and those that can be flushed.
 RELOADED = (State.FAILED, State.TIMEOUT, State.PARKED)
 FLUSHED = tuple(state for state in STATES if state is not State.RESERVED)

@@ -1,12 +1,12 @@
-"""Shared memory of a supervisor and its worker processes: what each process runs, has done, and should stop.
+"""The scoreboard: shared memory of a supervisor and its worker processes, with a slot for each process.
 
-    state           words that both sides share: phases, limits, the lock
+    state           the vocabulary that both sides share: phases, limits, the lock
     memory          the resident memory of a process
-    layout          where each field is in the shared bytes
-    slot            one worker process: its batch, the job that runs, what is done
-    lanes           the concurrent jobs of one process
-    cancel_notice   the messages of a process that are cancelled
-    poke            the signal that wakes a process to read its notice
+    cancel_notice   the message of a slot that is cancelled
+    lanes           the concurrent jobs of a slot
+    layout          the offsets of all fields in a slot
+    slot            one worker process: its batch, the running job, the finished ones
+    poke            the signal to the supervisor: look at my slot
 
-Each of these imports only from those above it. A process writes its own slot; the supervisor reads it, also after the process has died.
+Each of these imports only from those above it. A process writes its own slot. The supervisor reads it, even after the process has died.
 """

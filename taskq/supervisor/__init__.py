@@ -1,4 +1,24 @@
-"""The supervisor: one process without application code. It starts the workers, keeps them alive, and does the channel's duties."""
+"""The supervisor: a process without application code. It starts worker processes, keeps them alive, and runs the services.
+
+    polling       wait for descriptors of any number
+    signals       the signals of the supervisor
+    rules         decisions as pure functions
+    options       the options of a worker
+    processes/    the zygotes, and the worker processes that they fork
+    channel       one channel: its children, its connection and its pending commands
+    reap          handle the exit of a child: count crashes, settle and release its messages
+    services/     the periodic work: heartbeat, promote, rescue, watchdog, cancels, ...
+    duties        the services of one channel
+    plan          the channels, processes and server of a worker
+    banner        the log lines at the start
+    burst         the end of a burst
+    manager       the zygotes and, through them, the children of every channel
+    supervisor    the loop
+    run           start a worker
+
+Each of these imports only from those above it. A message meets the supervisor only in trouble: `services/` promotes, rescues, cancels
+and unparks messages, and `reap` settles those of a child that has exited.
+"""
 
 from __future__ import annotations
 

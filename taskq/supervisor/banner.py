@@ -1,4 +1,4 @@
-"""What a worker says when it starts."""
+"""The log lines at the start of a worker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAMES_SHOWN = 20
 
 
 def log_banner(plan: Plan, app: AppInfo | None) -> None:
-    """Say which server, channels and jobs were found, and warn of what loses messages, or locks that a fork copies."""
+    """Log the server, channels and jobs, and warn of settings that lose messages and of threads that a fork would break."""
     _log.info("taskq worker on %s at %s", plan.server, mask_url(plan.url))
     if plan.eviction:
         _log.warning("maxmemory-policy %s: a full server drops keys, and jobs with them: set noeviction", plan.eviction)

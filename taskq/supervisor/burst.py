@@ -1,4 +1,4 @@
-"""When a burst is over: nothing waits, nothing is reserved by our children, and nothing delayed is due."""
+"""The end of a burst: no message is waiting, reserved by this worker, or due."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ __all__ = ["Burst"]
 
 _log = logging.getLogger("taskq.supervisor")
 _LOOK = 0.05
-#: So many processes in a row whose on_start, or lifespan, raised, and a burst ends: nobody may be there to mend it.
+#: A burst stops after this many processes in a row whose on_start or lifespan raised: it would never end.
 _STARTS = 3
 
 
 class Burst:
-    """Looks whether anything is left to do."""
+    """Decides when `--burst` ends."""
 
     def __init__(self, channels: Mapping[str, Duties]) -> None:
         self.due = 0.0
         self._crews = channels
 
     def is_hopeless(self) -> bool:
-        """True when a channel's processes can't start. Says so."""
+        """Return True, and log it, if the processes of a channel can't start."""
         for name, duties in self._crews.items():
             if duties.channel.failed_starts >= _STARTS:
                 _log.error("channel %s: %d processes in a row could not start; stopping the burst", name, duties.channel.failed_starts)
@@ -31,7 +31,7 @@ class Burst:
         return False
 
     def is_over(self, now: float) -> bool:
-        """True when nothing is left. Says what is delayed for later."""
+        """Return True if the queue is empty, and log the messages that are delayed for later."""
         if now < self.due:
             return False
         self.due = now + _LOOK

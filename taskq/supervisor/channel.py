@@ -1,4 +1,4 @@
-"""One channel in a supervisor: its children, its connection, and what the server must still be told."""
+"""ChannelState: a channel's children, connection and pending commands."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ class ChannelState:
         self.children: dict[int, Child] = {}
         self.crashes: list[float] = []
         self.spawn_after = 0.0
-        #: Children in a row whose on_start, or lifespan, has raised.
+        #: Number of children in a row whose on_start or lifespan raised.
         self.failed_starts = 0
         self.driver = load_driver(url, settings)
         self._patience = min(_PATIENCE, settings.lease / 3)
         self._failed_move = ""
         self.link: Link = self.driver.link(self._patience)
-        #: What must be told to the server once it answers again. Each may safely be said twice.
+        #: Commands to send once the server is reachable again. Each is safe to repeat.
         self.pending: deque[Command] = deque()
-        #: Workers that are no more, and when to look once more whether anything is reserved for them.
+        #: Exited workers, and when to check again whether anything is reserved for them.
         self.exited: list[tuple[float, str]] = []
-        #: Jobs that ended, and that failed for good, in children that are no more.
+        #: Finished and permanently failed jobs of exited children.
         self.past_counts = [0, 0]
         self._down_since: float | None = None
         self._ask_after = 0.0
@@ -64,9 +64,9 @@ class ChannelState:
         return self._down_since is not None
 
     def ask(self, command: Command, on_refusal: Callable[[ServerRefused], None] | None = None) -> Any:
-        """Send a command; None when the server doesn't answer (or shall not be asked yet). Says so in the log once.
+        """Send a command. Return None if the server is unreachable (or must not be asked yet); the log reports that once.
 
-        With `on_refusal`, a refusal is only told there: it says nothing of other commands.
+        With `on_refusal`, an error reply only goes there: it concerns no other command.
         """
         now = monotonic()
         if now < self._ask_after:
@@ -77,7 +77,7 @@ class ChannelState:
             if on_refusal is not None and isinstance(error, ServerRefused):
                 on_refusal(error)
                 return None
-            # Asked anew: a server that hangs answers after the whole patience, and the pause counts from then.
+            # Read the clock again: a hanging server takes the whole patience, and the pause begins after it.
             self._trouble(monotonic(), command.move, error)
             return None
         if self._down_since is not None and command.move == self._failed_move:
@@ -88,7 +88,7 @@ class ChannelState:
         return reply
 
     def _call(self, command: Command) -> Any:
-        """Send a command; once more when its connection turns out to be broken, which is no outage yet."""
+        """Send a command; send it again if its connection turns out to be broken, which is not an outage yet."""
         began = monotonic()
         try:
             return self.link.call(command)
@@ -98,31 +98,31 @@ class ChannelState:
         return self.link.call(command)
 
     def insist(self, command: Command) -> None:
-        """Send a command now, or as soon as the server answers again. In order."""
+        """Send a command now, or once the server is reachable again. The order is kept."""
         self.pending.append(command)
         self.send_pending()
 
     def send_pending(self) -> None:
-        """Try what is still to be told."""
+        """Try to send the pending commands."""
         while self.pending:
             if self.ask(self.pending[0]) is None:
                 return
             self.pending.popleft()
 
     def remember(self, worker: str) -> None:
-        """Look again later at what a dead worker has reserved: at once for most, and when its last blocked command must have ended."""
+        """Check the reserved list of an exited worker again: soon, and once its last blocking command must have ended."""
         now = monotonic()
         self.exited += [(now + 0.5, worker), (now + block_seconds(self.settings.lease) + 1.0, worker)]
 
     def part(self) -> None:
-        """Tell the server the last that it must know: nobody will look again."""
+        """Send the last commands: this is the last attempt."""
         for worker in {worker for _, worker in self.exited}:
             self.pending.append(self.driver.rescue(Rescue(worker)))
-        self._ask_after = 0.0  # there is no later
+        self._ask_after = 0.0  # the last attempt
         self.send_pending()
 
     def counts(self) -> tuple[int, int]:
-        """Jobs ended, jobs failed for good, since the start."""
+        """Finished and permanently failed jobs since the start."""
         done, failed = self.past_counts
         for child in self.children.values():
             more_done, more_failed = child.slot.counts
@@ -130,11 +130,11 @@ class ChannelState:
         return done, failed
 
     def note_crash(self, now: float) -> None:
-        """Remember a crash of a child."""
+        """Note the crash of a child."""
         self.crashes = [at for at in self.crashes if now - at < 60.0] + [now]
 
     def _trouble(self, now: float, move: str, error: Exception) -> None:
-        # A read that succeeds says nothing of a server that refuses writes: the outage ends with what began it.
+        # A successful read proves nothing if the server rejects writes: the outage ends with the command that began it.
         self._failed_move = move
         if self._down_since is None:
             self.link.close()
@@ -142,6 +142,6 @@ class ChannelState:
             self._down_since = now
             _log.error("channel %s: %s; retrying", self.name, error)
         if self._revive is not None:
-            with contextlib.suppress(ServerError):  # the next try will tell
+            with contextlib.suppress(ServerError):  # the next try reports it
                 self._revive()
         self._ask_after = now + self._backoff.pause()

@@ -1,4 +1,4 @@
-"""Everybody a supervisor has: the zygotes, and through them the children of every channel."""
+"""The process manager: the zygotes and, through them, the children of every channel."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from taskq.worker_id import is_surely_dead, machine_name, machine_tag, new_worke
 __all__ = ["ProcessManager"]
 
 _log = logging.getLogger("taskq.supervisor")
-#: Places for children beyond those the settings ask for (for SIGTTIN). Twice as many are made: a restart has old and new ones at once.
+#: Slots for children beyond the settings (for SIGTTIN). Twice as many are created: a rolling restart has old and new children at once.
 _SPARE = 16
-#: Places for so many from the start: only more of them cost a second import of the app.
+#: Slots at the start: only a larger number costs a second import of the app.
 _USUAL = 32
 
 
 class ProcessManager:
-    """The zygotes and the children, and how their number is kept."""
+    """The zygotes and the children; keeps their number."""
 
     def __init__(self, source: str | Queue, options: WorkerOptions, poke_fd: int, forget: Callable[[], None]) -> None:
         self.host = machine_name()
         self.channels: dict[str, Duties] = {}
         self.generations: list[Generation] = []
-        #: True once a job has failed for good.
+        #: True once a job has failed permanently.
         self.failed = False
         self._source = source
         self._options = options
@@ -56,7 +56,7 @@ class ProcessManager:
         self._make_places(max(options.processes or 0, _USUAL))
 
     def make_room(self, processes: int) -> bool:
-        """Make sure that so many children have a place. False: there are too few, and they must be there before the zygote is forked."""
+        """Make sure that there is a slot for each child. False: there were too few, and the zygotes that inherit them must restart."""
         if processes <= len(self._scoreboard) // 2 - _SPARE:
             return True
         for generation in list(self.generations):
@@ -68,7 +68,7 @@ class ProcessManager:
         self._scoreboard = Scoreboard([make_lock() for _ in range(2 * (processes + _SPARE))])
 
     def start(self, plan: Plan) -> None:
-        """Set up the channels, rescue what dead workers of this machine had reserved, and start the children."""
+        """Set up the channels, rescue the messages of exited workers of this machine, and start the children."""
         self._url = plan.url
         for settings in plan.channels.values():
             channel = ChannelState(settings, plan.url, plan.processes[settings.name], reviver(plan.settings))
@@ -83,7 +83,7 @@ class ProcessManager:
     # ---- zygotes
 
     def new_generation(self) -> Generation:
-        """Fork a zygote, which loads the app."""
+        """Fork a zygote, which imports the app."""
         number = self._respawn.begin()
         inheritance = Inheritance(self._scoreboard, self._poke_fd, os.getpid(), self._forget)
         generation = Generation(number, self._source, self._options, inheritance)
@@ -91,7 +91,7 @@ class ProcessManager:
         return generation
 
     def _forget(self) -> None:
-        """In a new zygote: close what belongs to the supervisor."""
+        """In a new zygote: close the supervisor's connections."""
         for duties in self.channels.values():
             duties.close()
         for generation in self.generations:
@@ -99,24 +99,24 @@ class ProcessManager:
         self._forget_more()
 
     def drop(self, generation: Generation) -> None:
-        """End a zygote, and whoever it still has."""
+        """End a zygote and its remaining children."""
         self.generations.remove(generation)
         generation.end()
 
     def on_message(self, generation: Generation, report: Any) -> None:
-        """Take in what a zygote says.
+        """Handle a report of a zygote.
 
         Raises:
-            AppError: the app can't be loaded any more, and no zygote is left that has it.
+            AppError: the app can't be reloaded, and no zygote has the old one.
         """
         if isinstance(report, Started):
             generation.answered()
             self._on_start(report)
         elif isinstance(report, Exited):
             child = self._child(report.place)
-            if not report.pid:  # it couldn't fork
+            if not report.pid:  # it could not fork
                 generation.answered()
-            if child is not None and (child.pid or 0) == report.pid:  # else it was buried before, and another has its place
+            if child is not None and (child.pid or 0) == report.pid:  # otherwise it was settled before, and another child has its slot
                 self._on_exit(child, Death(report.status, report.maxrss))
         elif isinstance(report, AppInfo):
             generation.app = report
@@ -129,7 +129,7 @@ class ProcessManager:
             self._on_lost(generation)
 
     def _know(self, app: AppInfo | None) -> None:
-        """Tell the duties what the loaded application can run, and listens to."""
+        """Pass the jobs and listeners of the loaded application to the services."""
         if app is None:
             return
         for duties in self.channels.values():
@@ -139,7 +139,7 @@ class ProcessManager:
             duties.lengths.due = 0.0
 
     def _on_lost(self, generation: Generation) -> None:
-        """A zygote is gone, and its children with it."""
+        """A zygote has exited, and its children with it."""
         for child in self.alive():
             if child.zygote == generation.number:
                 self._on_exit(child, Death(None))
@@ -152,7 +152,7 @@ class ProcessManager:
         self.drop(generation)
 
     def _on_failure(self, generation: Generation, reason: str) -> None:
-        """The app can't be loaded anew."""
+        """The app can't be reloaded."""
         self.drop(generation)
         if not any(one.app is not None for one in self.generations):
             raise AppError(f"the zygote died, and the app can't be reloaded: {reason}")
@@ -161,11 +161,11 @@ class ProcessManager:
     # ---- children
 
     def alive(self) -> list[Child]:
-        """Every child that hasn't been reported dead."""
+        """Return every child whose exit has not been reported."""
         return [child for duties in self.channels.values() for child in duties.channel.children.values()]
 
     def keep_number(self) -> None:
-        """Bring the number of children to what is wanted, and let a new zygote's children take over."""
+        """Start or stop children to reach the wanted number, and let the children of a new zygote take over."""
         now = monotonic()
         if self._respawn.is_due(now):
             self.new_generation()
@@ -185,31 +185,31 @@ class ProcessManager:
         self._retire(one for one in ready if one is not newest)
 
     def change_number(self, by: int) -> None:
-        """Want so many children more (or fewer) for every channel, at least one."""
+        """Change the number of children of every channel by `by`; at least one remains."""
         for duties in self.channels.values():
             duties.channel.wanted = max(1, duties.channel.wanted + by)
             _log.info("channel %s: scaled to %d processes", duties.channel.name, duties.channel.wanted)
 
     def ask_to_stop(self, now: float) -> None:
-        """Tell every child to end after its running job. From now on nothing is replaced."""
+        """Ask every child to stop after its running job. From now on no child is replaced."""
         self._stopping = True
         for duties in self.channels.values():
             for child in duties.channel.children.values():
                 child.ask_to_stop(now + duties.channel.settings.stop_timeout)
 
     def kill_late(self, now: float) -> None:
-        """Kill those that were told to stop and whose time is over."""
+        """Kill the children that were asked to stop and whose time is over."""
         for child in self.alive():
             if child.kill_at is not None and now > child.kill_at and child.killed_for is None:
                 child.kill("stop")
-        # A child that has no process yet will never have one when its zygote stands still.
+        # A child without a process never gets one if its zygote hangs.
         late = {child.zygote for child in self.alive() if child.pid is None and child.kill_at is not None and now > child.kill_at}
         for generation in [one for one in self.generations if self._stopping and one.number in late]:
             generation.kill()
             self._on_lost(generation)
 
     def watch(self, now: float) -> None:
-        """Do without zygotes that stand still: bury the dead of whom they don't tell, and replace those that fork no more."""
+        """Reap children whose exit a hung zygote did not report, and replace that zygote."""
         if not self._liveness.is_due(now):
             return
         dead, stuck = self._liveness.look(self.alive(), self.generations, now)
@@ -223,18 +223,18 @@ class ProcessManager:
             self._on_lost(generation)
 
     def has_pending_acks(self) -> bool:
-        """True while the server hasn't been told of jobs that dead children had done."""
+        """Return True while acks of exited children are pending."""
         return any(command.move == "ack" for duties in self.channels.values() for command in duties.channel.pending)
 
     def emit(self, name: str, event: Any) -> None:
-        """Pass a worker-wide event to the newest zygote's listeners."""
+        """Emit a worker-wide event to the listeners of the newest zygote."""
         for generation in reversed(self.generations):
             if generation.app is not None:
                 generation.emit(name, event)
                 return
 
     def close(self) -> None:
-        """End the zygotes, and tell the server what it must still know."""
+        """End the zygotes, and send the pending commands."""
         for duties in self.channels.values():
             duties.channel.part()
             if duties.channel.pending:
@@ -249,7 +249,7 @@ class ProcessManager:
         for generation in old:
             if not any(child.zygote == generation.number for child in self.alive()):
                 self.drop(generation)
-                # What was brought back for the new code may have met a child of the old one, and been parked again.
+                # A message unparked for the new code may have reached a child with the old code, and been parked again.
                 for duties in self.channels.values():
                     duties.unpark.due = 0.0
 
@@ -266,7 +266,7 @@ class ProcessManager:
         worker = new_worker_id(self.host, self._tag, lease=settings.lease, concurrency=settings.concurrency)
         child = Child(place, worker, duties.channel.name, slot, generation.number)
         duties.channel.children[place] = child
-        # Registered before it lives: from its first moment it may reserve.
+        # Registered before it starts: it may reserve at once.
         duties.heartbeat.beat(child, monotonic())
         return generation.spawn(Spawn(place, worker, settings, self._url))
 
@@ -275,7 +275,7 @@ class ProcessManager:
         if child is None:
             return
         child.pid = report.pid
-        self.channels[child.channel].heartbeat.due = 0.0  # operators shall see its process id at once
+        self.channels[child.channel].heartbeat.due = 0.0  # show its process id to operators at once
         if child.kill_at is not None:  # it was asked to stop before it had a process
             child.ask_again()
 

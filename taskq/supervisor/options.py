@@ -1,4 +1,4 @@
-"""What a worker is started with."""
+"""The options of a worker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
         processes: children for each channel.
         concurrency: jobs at once in one child.
         burst: end when nothing is left to do.
-        max_messages: a process is replaced after so many jobs.
+        max_messages: replace a process after this many jobs.
         url: the server.
         log_level: DEBUG, INFO, WARNING or ERROR; None leaves logging as the program has set it up.
         log_format: text for people, json for machines.

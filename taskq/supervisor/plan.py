@@ -1,4 +1,4 @@
-"""What a worker will do: which channels, how many processes, which server. Decided once, when the app is loaded."""
+"""The plan of a worker: channels, processes and server. Decided once, when the app is loaded."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Plan(msgspec.Struct, frozen=True):
     channels: dict[str, ChannelSettings]
     processes: dict[str, int]
     jobs: frozenset[str]
-    #: How the server drops keys when it is full; "": not at all.
+    #: The eviction policy of the server; "" if it drops no keys.
     eviction: str = ""
 
 
 def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
-    """Decide, and see that the server can be used.
+    """Make the plan, and check the server.
 
     Raises:
         UnknownChannel: an option names a channel that the application doesn't know.
-        ServerError: the server doesn't answer, refuses, or is too old.
+        ServerError: the server is unreachable, rejects a command, or is too old.
     """
     channels = app.channels
     for name in options.channels:

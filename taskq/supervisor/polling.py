@@ -1,4 +1,4 @@
-"""Waiting for descriptors, whatever their numbers: `select` can't take one above 1,023, and an app may have opened many before."""
+"""Waiting for descriptors of any number: `select` can't handle numbers above 1,023, and an app may open many."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def wait_for(watched: Iterable[Any], timeout: float | None = None) -> list[Any]:
 
 
 def can_take(one: Any) -> bool:
-    """True when a short message can be written to it without waiting for a reader that stands still."""
+    """Return True if a short message can be written without waiting for a hung reader."""
     poll = select.poll()
     poll.register(one.fileno(), select.POLLOUT)
     return bool(poll.poll(0))

@@ -1,4 +1,4 @@
-"""What follows from a child's end: whose fault it was, and what happens to the messages it had reserved."""
+"""Handles the exit of a child: counts crashes, settles and releases its reserved messages."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _log = logging.getLogger("taskq.supervisor")
 
 
 def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -> None:
-    """Settle what a dead child had done, blame what it was running, and give back the rest in its order."""
+    """Settle the finished messages of an exited child, count a crash for its running ones, and release the rest in order."""
     slot = child.slot
     slot.release_dead_lock()
     done = slot.done_ids()
     if done:
         channel.insist(channel.driver.ack(child.worker, done))
     running = slot.running()
-    # Nobody knows how, when its zygote stands still: then what it said last counts.
+    # With a hung zygote the exit status is unknown: then the last phase counts.
     orderly = death.status in (0, None) and slot.phase is Phase.STOPPING
-    # With one job at once the supervisor kills it itself, and has noted it.
+    # With one job at a time, the supervisor killed it and has noted the message.
     late = {one.id for one in overdue(running, now)} if slot.lanes.count else set()
     if child.killed_for == "timeout":
-        # Not another job than the one it was killed for: that one had ended in the same moment.
+        # Only the job that it was killed for counts: that job may have finished in the same moment.
         blamed = _timed_out(child, running, child.overdue)
     elif child.killed_for == "cancel":
         blamed = _cancelled(channel, child, running)
@@ -56,13 +56,13 @@ def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -
 
 
 def lost(worker: str, lease_ms: int, reason: str) -> Rescue:
-    """Return the rescue of a worker of which only its id is left: what it may have been running is blamed."""
+    """Return the rescue of a worker known only by its id: a crash is counted for the messages that it may have been running."""
     who: Literal["head", "all"] = "all" if runs_several(worker) else "head"
     return Rescue(worker, lease_ms, (Blame(who, "crash", pack_record(record_of("lost", worker, 0, reason))),))
 
 
 def _timed_out(child: Child, running: list[Running], late: set[bytes]) -> tuple[Blame, ...]:
-    """Count a run of those that were late, if they still ran; the others were only in the same process."""
+    """Count an attempt of the late messages, if they were still running; the others were only in the same process."""
     blamed = [one for one in running if one.id in late]
     text = f"JobTimeout: the job ignored its handle_timeout, and its process {child.worker} was {'killed' if child.killed_for else 'ended'}"
     counted = tuple(Blame(one.id, "timeout", _attempt_record("timeout", child, one, text), one.retry_ms) for one in blamed)
@@ -74,7 +74,7 @@ def _timed_out(child: Child, running: list[Running], late: set[bytes]) -> tuple[
 
 
 def _cancelled(channel: ChannelState, child: Child, running: list[Running]) -> tuple[Blame, ...]:
-    """Settle the messages that it was killed for. The others were only in the same process."""
+    """Settle the cancelled messages. The others were only in the same process."""
     for identity, kept in child.cancelled.items():
         channel.insist(channel.driver.finish(child.worker, identity, kept))
     beside = f"the worker {child.worker} was killed while it ran this job, too: another was cancelled, and went on"

@@ -1,4 +1,4 @@
-"""Starting a worker: from the command line with an app's name, or from a program with its queue."""
+"""Starts a worker: from the command line with the app's name, or from a program with its queue."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ __all__ = ["run_worker", "work"]
 
 
 def run_worker(app: str | Queue, options: WorkerOptions) -> int:
-    """Run a worker until it is told to stop, or, with `burst`, until nothing is left to do.
+    """Run a worker until it is asked to stop or, with `burst`, until the queue is empty.
 
     Args:
         app: "package.module:queue", or the queue itself.
         options: how.
 
     Returns:
-        The exit code: 0, or 1 when `burst` and a job ended in failed.
+        The exit code: 0, or 1 with `burst` if a job failed permanently.
 
     Raises:
         AppError: the app can't be loaded.
         ConfigError, UnknownChannel: an option or a setting is wrong.
-        ServerError: the server doesn't answer, refuses, or is too old.
+        ServerError: the server is unreachable, rejects a command, or is too old.
     """
     if threading.current_thread() is not threading.main_thread():
         raise ConfigError("a worker must run in the main thread: it handles signals and forks")
@@ -50,11 +50,11 @@ def run_worker(app: str | Queue, options: WorkerOptions) -> int:
 def work(
     queue: Queue, *, burst: bool, channels: Sequence[str], processes: int | None, concurrency: int | None, max_messages: int | None
 ) -> int:
-    """What `Queue.work` calls."""
-    if isinstance(channels, str):  # its letters would be taken for names
+    """Run a worker for a queue: the implementation of `Queue.work`."""
+    if isinstance(channels, str):  # its characters would be read as names
         raise ConfigError(f'channels must be a list of names: channels=["{channels}"]')
     options = WorkerOptions(
         channels=tuple(channels), burst=burst, processes=processes, concurrency=concurrency, max_messages=max_messages, log_level=None
     )
-    queue.close()  # connections must not be shared with the processes to come
+    queue.close()  # forked processes must not share connections
     return run_worker(queue, options)

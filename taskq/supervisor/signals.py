@@ -1,4 +1,4 @@
-"""Signals of the supervisor: a handler only notes the number, the loop acts."""
+"""The signals of the supervisor: a handler only notes the number; the loop acts."""
 
 from __future__ import annotations
 

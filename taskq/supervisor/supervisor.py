@@ -1,4 +1,4 @@
-"""The supervisor's loop: waits for signals, zygotes, pokes and wake-up tokens at once, and runs the duties."""
+"""The supervisor's loop: waits for signals, zygotes, pokes and wake-up tokens at once, and runs the services."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Supervisor:
         self._settle_until = 0.0
 
     def run(self) -> int:
-        """Work until told to stop; returns the exit code. Raises as `run_worker`."""
+        """Run until the worker is asked to stop; return the exit code. Raises as `run_worker`."""
         self._inbox = SignalInbox()
-        title = setproctitle.getproctitle()  # a program that works in a burst goes on under its own name
+        title = setproctitle.getproctitle()  # a program that calls `queue.work(burst=True)` keeps its name
         try:
             plan = self._prepare()
             if plan is not None:
@@ -61,7 +61,7 @@ class Supervisor:
     # ---- start
 
     def _prepare(self) -> Plan | None:
-        """Load the app and decide what to do. None: told to stop meanwhile."""
+        """Load the app and make the plan. Return None if the worker was asked to stop meanwhile."""
         app = self._load()
         if app is None:
             return None
@@ -121,11 +121,11 @@ class Supervisor:
             self._stop("the queue is empty")
 
     def _may_end(self) -> bool:
-        """False while a server that is away isn't told yet what was done: that would be run again."""
+        """Return False while acks wait for an unreachable server: the jobs would run again."""
         return self._stop_signals > 1 or monotonic() > self._settle_until or not self._manager.has_pending_acks()
 
     def _rest(self) -> float:
-        """Seconds until the next duty is due."""
+        """Return the seconds until the next service is due."""
         due = min(service.due for duties in self._manager.channels.values() for service in duties.services)
         if self._burst is not None:
             due = min(due, self._burst.due)

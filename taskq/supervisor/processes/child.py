@@ -15,15 +15,15 @@ __all__ = ["Child", "Death"]
 
 
 class Death:
-    """How a process ended."""
+    """The end of a process."""
 
     __slots__ = ("maxrss", "status", "unknown")
 
     def __init__(self, status: int | None, maxrss: int = 0, unknown: str = "ended with its zygote") -> None:
-        #: Exit code, minus the signal's number, or None when nobody knows.
+        #: Exit code, or minus the signal's number; None if unknown.
         self.status = status
         self.maxrss = maxrss
-        #: What is said when nobody knows.
+        #: The text for an unknown exit status.
         self.unknown = unknown
 
     def __str__(self) -> str:
@@ -39,14 +39,14 @@ class Death:
 
 
 class Child:
-    """What the supervisor knows of one worker process."""
+    """One worker process, as the supervisor sees it."""
 
     def __init__(self, place: int, worker: str, channel: str, slot: Slot, zygote: int) -> None:
         self.place = place
         self.worker = worker
         self.channel = channel
         self.slot = slot
-        #: Which zygote forked it.
+        #: The number of the zygote that forked it.
         self.zygote = zygote
         self.pid: int | None = None
         self.started_ms = now_ms()
@@ -54,36 +54,36 @@ class Child:
         self.mismatches = 0
         #: Monotonic time of the last good heartbeat.
         self.last_beat = 0.0
-        #: When it is killed if it hasn't ended by then; None: it isn't asked to stop.
+        #: When to kill it if it has not exited; None: it was not asked to stop.
         self.kill_at: float | None = None
-        #: Why it was killed by the supervisor, if it was.
+        #: Why the supervisor killed it, if it did.
         self.killed_for: Literal["stop", "timeout", "cancel"] | None = None
-        #: True when it reserves no more, and another may take its place.
+        #: True if it no longer reserves, and another may take its place.
         self.leaving = False
-        #: The messages that were running too long when it was killed.
+        #: The messages that ignored their time limit when it was killed.
         self.overdue: set[bytes] = set()
-        #: The messages that were cancelled when it was killed for that, and what is kept of them.
+        #: The cancelled messages that it was killed for, and their final states to store.
         self.cancelled: dict[bytes, StoredEnding] = {}
         self._is_stopping = False
 
     def ask_to_stop(self, kill_at: float) -> None:
-        """Tell it to end after the running job; it is killed at `kill_at` (monotonic)."""
+        """Ask it to stop after the running job; kill it at `kill_at` (monotonic)."""
         if not self._is_stopping:
             self._is_stopping = True
             self.kill_at = kill_at if self.kill_at is None else min(self.kill_at, kill_at)
             self._signal(signal.SIGTERM)
 
     def ask_again(self) -> None:
-        """Tell it to end, now that it has a process."""
+        """Ask it to stop, now that it has a process."""
         self._signal(signal.SIGTERM)
 
     def leave(self, kill_at: float) -> None:
-        """Let another take its place: it reserves no more, and is killed at `kill_at` if it hasn't ended by then."""
+        """Let another take its place: it no longer reserves. Kill it at `kill_at` if it has not exited by then."""
         self.leaving = True
         self.kill_at = kill_at if self.kill_at is None else min(self.kill_at, kill_at)
 
     def kill(self, why: Literal["stop", "timeout", "cancel"]) -> None:
-        """Kill it, and what its jobs have started. One that has no process yet must be killed again when it has."""
+        """Kill it and the processes that its jobs started. A child without a process must be killed again once it has one."""
         if self.pid is None:
             return
         if self.killed_for is None:
@@ -91,11 +91,11 @@ class Child:
         self._signal(signal.SIGKILL, group=True)
 
     def interrupt(self) -> None:
-        """Let it look who has cancelled its job."""
+        """Send the cancel signal: it reads its cancel notice."""
         self._signal(signal.SIGUSR2)
 
     def end_leftovers(self) -> None:
-        """Kill what its jobs have started and left behind, unless that has a process group of its own."""
+        """Kill the processes that its jobs left behind, except for those in another process group."""
         if self.pid:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)

@@ -26,7 +26,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Connection(Protocol):
-    """One end of a pipe that carries objects."""
+    """Protocol: one end of a pipe that carries objects."""
 
     def send(self, obj: Any, /) -> None: ...
 
@@ -37,12 +37,12 @@ class Connection(Protocol):
     def close(self) -> None: ...
 
 
-#: Exit code of a child that somebody else has collected.
+#: Exit code of a child that other code has reaped.
 _UNKNOWN_STATUS = 255
 
 
 class _Popen(popen_fork.Popen):  # type: ignore[misc]
-    """Waits with wait4, which also tells the peak memory of the dead."""
+    """Waits with wait4, which also reports the peak memory of the process."""
 
     maxrss = 0
     returncode: int | None
@@ -52,7 +52,7 @@ class _Popen(popen_fork.Popen):  # type: ignore[misc]
             try:
                 pid, status, usage = os.wait4(self.pid, flag)
             except ChildProcessError:
-                # A thread of the app has collected it (waitpid(-1)): it is dead, and nobody knows how.
+                # A thread of the app has reaped it (waitpid(-1)): its exit status is unknown.
                 self.returncode = _UNKNOWN_STATUS
                 return self.returncode
             except OSError:
@@ -64,7 +64,7 @@ class _Popen(popen_fork.Popen):  # type: ignore[misc]
 
 
 class Forked(context.ForkProcess):  # type: ignore[misc]
-    """A forked process. Dead ones are collected by asking for `exitcode`."""
+    """A forked process. Reading `exitcode` reaps a process that has exited."""
 
     @staticmethod
     def _Popen(process_obj: Any) -> _Popen:  # noqa: N802 (multiprocess calls it so)
@@ -72,14 +72,14 @@ class Forked(context.ForkProcess):  # type: ignore[misc]
 
     @property
     def maxrss(self) -> int:
-        """Peak memory of the dead process, as getrusage counts it."""
+        """Peak memory of the exited process, in the unit of getrusage."""
         return int(self._popen.maxrss) if self._popen is not None else 0
 
 
 def fork(target: Callable[..., object], *args: Any) -> Any:
     """Fork a process that runs `target(*args)`.
 
-    It begins with SIGTERM held back, and must let it through when its handler is set: one that came earlier would be lost.
+    The process begins with SIGTERM blocked, and must unblock it once its handler is set: an earlier signal would be lost.
     """
     process = Forked(target=target, args=args)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
@@ -92,7 +92,7 @@ def fork(target: Callable[..., object], *args: Any) -> Any:
 
 def _start(process: Any) -> None:
     with warnings.catch_warnings():
-        # Python 3.12 warns of forking beside threads. taskq says so itself, once and with the reason, when the app starts some.
+        # Python 3.12 warns about forking with threads. taskq logs its own warning, once, if the app starts threads.
         warnings.simplefilter("ignore", DeprecationWarning)
         with _quiet_logging():
             process.start()
@@ -100,13 +100,13 @@ def _start(process: Any) -> None:
 
 @contextlib.contextmanager
 def _quiet_logging() -> Iterator[None]:
-    """Hold the locks of all log handlers, so that no thread of the app is in the middle of writing a line.
+    """Hold the locks of all log handlers, so that no thread of the app is writing a line during the fork.
 
-    logging makes its own locks anew in a forked process. Those of the files below can't be: one that was held would be held for ever.
+    logging renews its own locks in a forked process, but not those of the files below: one that was held would stay locked forever.
     """
     loggers = [logging.root, *(one for one in list(logging.root.manager.loggerDict.values()) if isinstance(one, logging.Logger))]
     locks = {id(handler): handler.lock for one in loggers for handler in one.handlers if handler.lock is not None}
-    # A thread that holds one may wait for another (a handler that hands on to a second): then fork without, as everybody does.
+    # A thread that holds one may wait for another (a handler that forwards to a second): then fork without them, as usual.
     held = [lock for lock in locks.values() if lock.acquire(timeout=0.5)]
     try:
         yield
@@ -116,13 +116,13 @@ def _quiet_logging() -> Iterator[None]:
 
 
 def make_lock() -> Lock:
-    """A lock shared with processes forked later."""
+    """Return a lock that is shared with processes forked later."""
     lock: Lock = _context.Lock()
     return lock
 
 
 def make_pipe() -> tuple[Connection, Connection]:
-    """Two connected ends; each sends and receives objects."""
+    """Return two connected ends; each sends and receives objects."""
     here: Any
     there: Any
     here, there = _context.Pipe(duplex=True)
@@ -130,7 +130,7 @@ def make_pipe() -> tuple[Connection, Connection]:
 
 
 def die_with_parent(parent: int) -> None:
-    """Make sure that this process doesn't outlive its parent: its messages will be given to others.
+    """Make sure that this process doesn't outlive its parent: its messages will be reassigned.
 
     Args:
         parent: the parent's process id, read before the fork.
@@ -146,7 +146,7 @@ def die_with_parent(parent: int) -> None:
 
 
 def _watch_parent(parent: int) -> None:
-    # Without PR_SET_PDEATHSIG nothing tells of a parent's death; a new parent id is the sign of it.
+    # Without PR_SET_PDEATHSIG, a changed parent id is the only sign of the parent's death.
     pause = threading.Event()
     while os.getppid() == parent:
         pause.wait(1.0)

@@ -1,4 +1,4 @@
-"""One zygote as the supervisor sees it. A restart makes another, and the old one ends with its last worker."""
+"""One zygote, as the supervisor sees it. A rolling restart forks another, and the old one exits with its last child."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Generation:
         self.number = number
         #: Set when the application is loaded.
         self.app: AppInfo | None = None
-        #: Orders for children that it hasn't answered yet, and for how many seconds none was.
+        #: Unanswered spawn requests, and seconds since the last answer.
         self.unanswered = 0
         self.silent = 0.0
-        #: True when it didn't report a death: it stands still, and won't hear that it shall end.
+        #: True if it did not report an exit: it hangs, and must be killed.
         self.is_mute = False
         self.connection, there = make_pipe()
 
@@ -43,36 +43,36 @@ class Generation:
         return self.connection.fileno()
 
     def receive(self) -> Any:
-        """Return what the zygote says, or None when it is gone."""
+        """Return the next report of the zygote; None if it has exited."""
         try:
             return self.connection.recv()
         except (EOFError, OSError):
             return None
 
     def spawn(self, order: Spawn) -> bool:
-        """Order a worker. False: the zygote is gone, or stands still."""
+        """Request a worker process. Return False if the zygote has exited or hangs."""
         self.unanswered += 1
         return self._send(order)
 
     def answered(self) -> None:
-        """It has obeyed an order for a worker, or has told that it can't."""
+        """Note the answer to a spawn request: done, or impossible."""
         self.unanswered -= 1
         self.silent = 0.0
 
     def listen(self) -> None:
-        """Order the process of the listeners, when anybody listens."""
+        """Request the listener process, if the app has worker-wide listeners."""
         if self.app is not None and self.app.listened:
             self._send(Listen())
 
     def emit(self, signal: str, event: Any) -> None:
-        """Pass an event to the listeners, when there are any for it."""
+        """Emit an event to the listener process, if it has listeners."""
         if self.app is not None and signal in self.app.listened:
             self._send(Emit(signal, event))
 
     def end(self) -> None:
-        """Hang up: the zygote ends, and all that it forked with it."""
+        """Close the connection: the zygote and all its children exit."""
         self.connection.close()
-        # One that is still loading the app doesn't hear of it, and has nothing to put in order.
+        # A zygote that is still importing the app doesn't read the connection, and has nothing to clean up.
         self._process.join(0.1 if self.app is None or self.is_mute else 5.0)
         if self._process.exitcode is None:
             self._process.kill()
@@ -80,14 +80,14 @@ class Generation:
         self._process.close()
 
     def kill(self) -> None:
-        """End it by force, and with it all that it forked."""
+        """Kill it, and with it all its children."""
         self.is_mute = True
         self._process.kill()
         self._process.join(5.0)
 
     def _send(self, order: Any) -> bool:
         try:
-            if not can_take(self.connection):  # nobody reads there: who writes on would stand still, too
+            if not can_take(self.connection):  # the reader hangs: writing would block
                 return False
             self.connection.send(order)
         except OSError:
@@ -96,27 +96,27 @@ class Generation:
 
 
 class RespawnPolicy:
-    """When a zygote that died is followed by the next: at once, and after a pause when many die."""
+    """Restarts a dead zygote at once, with backoff after repeated deaths."""
 
     def __init__(self) -> None:
         self._number = -1
         self._deaths: list[float] = []
-        #: When the next is forked; None: none is missing.
+        #: When to fork the next zygote; None: not needed.
         self._at: float | None = None
 
     def begin(self) -> int:
-        """One is forked; returns its number."""
+        """Note a fork and return the zygote's number."""
         self._at = None
         self._number += 1
         return self._number
 
     def died(self, now: float) -> float:
-        """The newest is no more; returns in how many seconds the next is due."""
+        """Note that the newest zygote died; return the seconds until the next fork."""
         self._deaths = [at for at in self._deaths if now - at < ZYGOTE_WINDOW] + [now]
         pause = respawn_pause(self._deaths, now, limit=ZYGOTE_LIMIT, window=ZYGOTE_WINDOW)
         self._at = now + pause
         return pause
 
     def is_due(self, now: float) -> bool:
-        """True when one is missing, and its time has come."""
+        """Return True if a zygote must be forked now."""
         return self._at is not None and now >= self._at

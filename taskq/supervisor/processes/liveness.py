@@ -1,6 +1,6 @@
-"""Sees without a zygote's word what has become of its children, and of itself: a zygote may stand still.
+"""Liveness: detects exited children and a hung zygote without relying on the zygote's reports.
 
-It was stopped (SIGSTOP), or a hook that the app runs at every fork waits for ever: then no death is reported, and no child comes.
+A zygote may be stopped (SIGSTOP), or block in a fork hook of the app: then it reports no exit and forks no child.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from taskq.supervisor.processes.generation import Generation
 __all__ = ["ANSWER_SECONDS", "Liveness", "has_exited"]
 
 _LOOK = 1.0
-#: How long a zygote gets to report a death that is seen.
+#: Seconds that a zygote gets to report an exit that was seen.
 _REPORT_SECONDS = 1.0
-#: How long a zygote gets to fork a child.
+#: Seconds that a zygote gets to fork a child.
 ANSWER_SECONDS = 10.0
 
 
 class Liveness:
-    """Looks once a second."""
+    """Looks at the processes once a second."""
 
     def __init__(self) -> None:
         self._due = self._looked = 0.0
-        #: Dead workers of which no zygote has told, and since when that is seen.
+        #: Exited worker processes that no zygote has reported, and since when.
         self._seen: dict[str, float] = {}
 
     def is_due(self, now: float) -> bool:
         return now >= self._due
 
     def look(self, children: Sequence[Child], zygotes: Sequence[Generation], now: float) -> tuple[list[Child], list[Generation]]:
-        """Return the children whose deaths nobody reports, and the zygotes that fork no more."""
-        # What this supervisor itself has slept through says nothing: the answer may lie there since then.
+        """Return the children whose exit was not reported, and the zygotes that don't fork."""
+        # Time that the supervisor itself was stopped doesn't count: the answer may have arrived since.
         passed = min(now - self._looked, 2 * _LOOK)
         self._due, self._looked = now + _LOOK, now
         self._seen = {child.worker: self._seen.get(child.worker, now) for child in children if child.pid and has_exited(child.pid)}
@@ -45,7 +45,7 @@ class Liveness:
 
 
 def has_exited(pid: int) -> bool:
-    """True when a process has ended, whether its parent has collected it or not (the latter can be seen on Linux only)."""
+    """Return True if a process has exited, reaped or not (the latter is visible on Linux only)."""
     try:
         # After the name, which may hold anything: its state.
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")

@@ -1,7 +1,7 @@
-"""The zygote: the one process that imports the application, and forks the workers from itself.
+"""The zygote: the process that imports the application once and forks the worker processes.
 
-The supervisor never runs application code; whatever an import does (threads, signal handlers, exit hooks) happens here.
-Workers share the imported application's memory and start in milliseconds. A restart is a new zygote.
+The supervisor never runs application code. All effects of an import (threads, signal handlers, exit hooks) stay here.
+Worker processes share the memory of the imported application and start in milliseconds. A rolling restart forks a new zygote.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ from taskq.worker.main import work
 __all__ = ["AppInfo", "Emit", "Exited", "Failed", "Inheritance", "Listen", "Spawn", "Started", "zygote"]
 
 _log = logging.getLogger("taskq.zygote")
-#: Seconds the listeners get to take in the last event.
+#: Seconds that the listeners get for the last event.
 _LAST_WORDS = 1.0
 
 
 class AppInfo(msgspec.Struct, frozen=True):
-    """What the supervisor must know of the application."""
+    """The facts about the application that the supervisor needs."""
 
     settings: Settings
     jobs: tuple[str, ...]
     channels: dict[str, ChannelSettings]
     threads: int
-    #: Names of the worker-wide signals that somebody listens to.
+    #: Names of the worker-wide signals that have listeners.
     listened: tuple[str, ...]
 
 
 class Inheritance(NamedTuple):
-    """What a zygote gets from its supervisor."""
+    """Inheritance: the descriptors and settings that a zygote inherits."""
 
     scoreboard: Scoreboard
-    #: Where workers tell the supervisor to look.
+    #: The pipe through which worker processes poke the supervisor.
     poke_fd: int
     #: The supervisor's process id.
     parent: int
-    #: Closes what the fork copied and the zygote must not use.
+    #: Closes copied descriptors that the zygote must not use.
     forget: Callable[[], None]
 
 
@@ -80,7 +80,7 @@ class Spawn(NamedTuple):
 
 
 class Listen(NamedTuple):
-    """Order: fork the process that runs the listeners of worker-wide events."""
+    """Request: fork the process that runs the listeners of worker-wide events."""
 
 
 class Emit(NamedTuple):
@@ -107,13 +107,13 @@ class Exited(NamedTuple):
 
 
 def zygote(orders: Connection, source: str | Queue, options: WorkerOptions, inheritance: Inheritance) -> None:
-    """Load the application, then fork workers as ordered until the supervisor hangs up.
+    """Import the application, then fork worker processes on request until the supervisor closes the connection.
 
     Args:
         orders: the connection to the supervisor.
         source: the app's name, or the queue itself when a program runs its own worker.
         options: what the worker was started with.
-        estate: what the supervisor leaves to it.
+        inheritance: the descriptors and settings from the supervisor.
     """
     inheritance.forget()
     os.setsid()  # Ctrl-C at the terminal is for the supervisor alone
@@ -131,12 +131,12 @@ def zygote(orders: Connection, source: str | Queue, options: WorkerOptions, inhe
     except (BrokenPipeError, ConnectionResetError):
         return
     gc.collect()
-    # What was imported stays where it is: the collector of a worker won't touch, and so copy, the shared pages.
+    # Freeze the imported objects: the garbage collector of a worker process then doesn't touch, and so copy, the shared pages.
     gc.freeze()
     try:
         Forker(orders, queue, inheritance.scoreboard, inheritance.poke_fd).serve()
     except Exception:
-        # Not by returning: multiprocess would wait for the workers, and nobody would look after them meanwhile.
+        # Don't return: multiprocess would wait for the worker processes, without a supervisor.
         _log.exception("the zygote failed")
         os._exit(1)
 
@@ -160,9 +160,9 @@ def _app_info(queue: Queue) -> AppInfo:
 
 
 def _import_drivers(info: AppInfo) -> None:
-    """Import once what every worker would import after its fork."""
+    """Import modules once that every worker process would import after its fork."""
     for channel in info.channels.values():
-        with contextlib.suppress(ConfigError):  # the supervisor tells of it when it works that channel
+        with contextlib.suppress(ConfigError):  # the supervisor reports it if it consumes that channel
             driver_class(channel)
 
 
@@ -248,7 +248,7 @@ class Forker:
         self._listeners = write
 
     def _end_listeners(self) -> None:
-        """Let them take in what they were told last: that the worker stops."""
+        """Let the listeners handle the last event: the worker stops."""
         if self._listeners is not None:
             os.close(self._listeners)
             self._listener_process.join(_LAST_WORDS)

@@ -1,4 +1,4 @@
-"""The duty that carries out what others have cancelled: tells the worker that runs it, and takes back what isn't started."""
+"""The service that carries out cancel requests: interrupts running jobs, and removes unstarted messages."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from taskq.wire.message import message_id
 __all__ = ["CANCEL_GRACE", "Cancels"]
 
 _log = logging.getLogger("taskq.supervisor")
-#: How long a job gets to end by itself before its process is killed, when that was asked for.
+#: Seconds that a job gets to finish before its process is killed, if the request asks for that.
 CANCEL_GRACE = 3.0
-#: How often to look at orders that are under way, and at those whose message is on its way from one state to another.
+#: How often to check requests in progress, and those whose message is moving between states.
 _SOON, _MOVING = 0.05, 0.2
-#: Orders that nobody has met for so long are of messages that have ended otherwise.
+#: Cancel requests older than this are stale: their message has finished.
 _OLD_MS = 3_600_000
 
 
 class _Notified(NamedTuple):
-    """Which run of a message was told, and when. It may run again, when its worker dies; then that run must be told."""
+    """The run that was interrupted, and when. If its worker crashes, the message may run again; then that run must be interrupted."""
 
     worker: str
     started: float
@@ -37,14 +37,14 @@ class _Notified(NamedTuple):
 
 
 class Cancels:
-    """Reads the orders with every heartbeat, and at once when it is called."""
+    """Reads the cancel requests with every heartbeat, and at once after a wake-up."""
 
     def __init__(self, channel: ChannelState) -> None:
         self.due = 0.0
         self._channel = channel
-        #: Orders that children were told of.
+        #: Requests that were passed to a child.
         self._notified: dict[bytes, _Notified] = {}
-        #: Those of them whose message was nowhere: one that moves on during a search is missed.
+        #: The ones whose message was not found: a search can miss a message that moves.
         self._missed: set[bytes] = set()
 
     def wake(self) -> None:
@@ -77,18 +77,18 @@ class Cancels:
         if identity in self._notified:
             if self._is_met(identity, order, now):
                 self._forget(identity)
-        # It isn't here: another supervisor may have it, or soon will.
+        # Not reserved here: another supervisor may have it, or will soon.
         elif self._take_away(identity, order) or order.at_ms < self._server_ms() - _OLD_MS:
             self._forget(identity)
 
     def _notify(self, child: Child, running: Running, order: CancelRequest, now: float) -> None:
-        """Tell a child that its job is cancelled; kill it when that was asked for, and the job goes on."""
+        """Interrupt the job of a child; kill the child if requested and the job is still running."""
         self.due = now + _SOON
         identity = running.id
         self._missed.discard(identity)
         names = self._notified.get(identity)
         if names is None or (names.worker, names.started) != (child.worker, running.started):
-            if child.slot.notice.put(identity, order.by):  # else it hasn't taken in the one before yet
+            if child.slot.notice.put(identity, order.by):  # otherwise it has not read the previous one yet
                 self._notified[identity] = _Notified(child.worker, running.started, now)
                 child.interrupt()
             return
@@ -102,13 +102,13 @@ class Cancels:
                 _log.error("killing worker process %s: %s was cancelled by %s and is still running", child.worker, identity.hex(), order.by)
 
     def _is_met(self, identity: bytes, order: CancelRequest, now: float) -> bool:
-        """Look where a message went whose worker was told. False: it isn't known yet that it never runs again."""
+        """Locate a message whose worker was notified. Return False while it might still run again."""
         steps = find(self._channel.driver, identity.hex())
         reply: Any = None
         try:
             while (reply := self._channel.ask(cast("Command", steps.send(reply)))) is not None:
                 pass
-            return False  # the server doesn't answer
+            return False  # the server is unreachable
         except StopIteration as end:
             found: Found | None = end.value
         self.due = min(self.due, now + _MOVING)
@@ -116,12 +116,12 @@ class Cancels:
             is_missed, self._missed = identity in self._missed, self._missed | {identity}
             return is_missed
         self._missed.discard(identity)
-        if found.state is State.RESERVED:  # its worker has died, or hasn't settled it yet; or it runs again
+        if found.state is State.RESERVED:  # its worker has crashed or not settled it yet, or it runs again
             return False
         return found.state in (State.FAILED, State.TIMEOUT) or self._cancel(found.state, found.message, order)
 
     def _take_back(self, child: Child, identity: bytes, order: CancelRequest) -> bool:
-        """Settle a message that was reserved with others and isn't started; the others are given back with it. False: it was started."""
+        """Settle an unstarted message of a batch, and release the others with it. Return False if it was started."""
         channel = self._channel
         with child.slot.taken_back() as ids:
             others = [one for one in ids if one != identity]
@@ -135,7 +135,7 @@ class Cancels:
         return True
 
     def _take_away(self, identity: bytes, order: CancelRequest) -> bool:
-        """Cancel a message that went back to where nobody runs it, while it was ordered: its run failed, or its worker died."""
+        """Cancel a message that is not reserved any longer: its run failed, or its worker crashed."""
         channel = self._channel
         for state in (State.DELAYED, State.WAITING, State.PARKED):
             reply = channel.ask(channel.driver.find(state, identity.hex(), 0, PAGE))

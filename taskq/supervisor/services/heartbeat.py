@@ -20,14 +20,14 @@ _log = logging.getLogger("taskq.supervisor")
 
 
 class Heartbeat:
-    """Says that the children live, and what they do. Finds messages that a child was given without its hearing of it."""
+    """Sends the heartbeats of the children and their activity. Finds reserved messages whose reply was lost."""
 
     def __init__(self, channel: ChannelState, machine: str) -> None:
         self.due = 0.0
         self.server_ms = 0
         self._channel = channel
         self._machine = machine
-        #: Workers whose last heartbeat was refused: something is wrong with their keys, and the others' go on.
+        #: Workers whose last heartbeat was rejected because of their keys; the heartbeats of the others continue.
         self._refused: set[str] = set()
 
     def tick(self, now: float) -> None:
@@ -38,7 +38,7 @@ class Heartbeat:
         self.due = now + (0.2 if self._channel.is_down else beat_seconds(self._channel.settings.lease))
 
     def beat(self, child: Child, now: float) -> bool:
-        """One child's heartbeat. False: the server doesn't answer."""
+        """Send the heartbeat of one child. Return False if the server is unreachable."""
         channel = self._channel
         lease_ms = int(channel.settings.lease * 1000)
         fields = self._fields(child)
@@ -50,15 +50,15 @@ class Heartbeat:
         standing, held, self.server_ms = reply
         if standing != 1 and child.registered:
             self._forgotten(child, given_up=standing == -1)
-            # The lease of what it holds begins anew; `fate` tells the child whose its messages are.
+            # The lease of its messages begins again; `fate` records whether they were reassigned.
             fields["fate"] = "given up" if standing == -1 else "lost"
             if channel.ask(channel.driver.heartbeat(child.worker, fields, lease_ms=lease_ms, register=True)) is None:
                 return False
-            # Once more: one that has looked before it was registered again has left its fate where it was.
+            # Again: a child that reconciled before it was registered again has left its fate unread.
             child.slot.ask_reconcile()
         child.registered = True
         child.slot.set_beat(now)
-        # A worker that is just reserving has more for a moment; only what stays is a loss of its hearing.
+        # A child may briefly hold more than it reported; only a persistent difference means a lost reply.
         child.mismatches = child.mismatches + 1 if held > child.slot.held else 0
         if child.mismatches >= 2:
             child.slot.ask_reconcile()
@@ -73,16 +73,16 @@ class Heartbeat:
 
     @staticmethod
     def _forgotten(child: Child, *, given_up: bool) -> None:
-        """The server doesn't know the worker any more: say why, and tell the worker."""
+        """The worker is not registered any longer: log the reason, and make the worker reconcile."""
         if given_up:
             _log.warning(
                 "worker process %s had been declared lost; its messages were reassigned. Continuing with new messages", child.worker
             )
-            # What it hasn't started is run by others; only the running job can't be stopped from being run twice.
+            # Its unstarted messages run elsewhere; only the running job can't be prevented from running twice.
             child.slot.stop_batch()
         else:
             _log.error(
-                "worker process %s is no longer registered (server flushed or restarted without data): registering again", child.worker
+                "worker process %s is not registered any longer (server flushed or restarted without data): registering again", child.worker
             )
         child.slot.ask_reconcile()
 

@@ -1,4 +1,4 @@
-"""The duty that tells listeners how long the channel's states are: every 500 messages or 10 seconds, whichever is first."""
+"""The service that emits the message counts of a channel: every 500 messages or 10 seconds, whichever is first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOOK = 0.5
 
 
 class Lengths:
-    """Counts the messages of every state. Does nothing while nobody listens."""
+    """Counts the messages of every state. Does nothing without listeners."""
 
     def __init__(self, channel: ChannelState, emit: Callable[[str, Any], None]) -> None:
         self.due = 0.0

@@ -1,4 +1,4 @@
-"""Messages that nobody would look for: reserved for a worker that never heard of it, or by one that nobody knows."""
+"""Finds messages reserved for a worker process that missed the reply, or that is not registered."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _EVERY = 600.0
 
 
 def release_unseen(channel: ChannelState, child: Child, last_beat: float) -> None:
-    """Give back what a busy worker was given in a broken connection: it would only look after its running job.
+    """Release messages whose reply a busy worker process missed: it would only notice after its running job.
 
-    Only while the same job has run since before the last heartbeat: then the worker can't be in the middle of reserving, and what is
-    reserved beyond its batch was never heard of.
+    Only if the same job has been running since before the last heartbeat: then the process can't be in the middle of a reserve, and
+    messages beyond its batch were never received.
     """
-    # With several jobs at once the worker reserves while they run: nobody else can tell what is just on its way. It looks itself.
+    # A process with several jobs reserves while they run, so replies in transit can't be distinguished. It reconciles itself.
     running = [] if child.slot.lanes.count else child.slot.running()
     if not running or running[0].started >= last_beat:
         return
     held = channel.ask(channel.driver.holdings(child.worker)) or ()
     known = set(child.slot.ids())
-    # Foreign bytes without a head can't be named; the worker finds them itself.
+    # Plain JSON messages without a head have no id; the worker process finds them itself.
     unseen = [message_id(raw) for raw in held if is_stamped(raw) and message_id(raw) not in known]
     if not unseen:
         return
-    # It may just have ended its job, and looked at the list itself: then it starts nothing before this is over, and looks again.
+    # It may just have finished its job and reconciled: then it starts nothing until this is done, and reconciles again.
     with child.slot.held_still(running[0]) as is_same:
         count = channel.ask(channel.driver.requeue(child.worker, "front", unseen)) if is_same else 0
     if count:
@@ -42,7 +42,7 @@ def release_unseen(channel: ChannelState, child: Child, last_beat: float) -> Non
 
 
 class LateReservations:
-    """Looks once more at what dead workers have reserved.
+    """LateReservations: re-checks the reserved lists of exited children.
 
     The server notices the end of a connection when it comes to it. Until then it may serve a command that blocked there, and so
     reserve a message for a worker whose messages were just given back.
@@ -54,7 +54,7 @@ class LateReservations:
 
     def tick(self, now: float) -> None:
         channel = self._channel
-        # What a dead worker had done is told first: given back before that, it would run again.
+        # Send the acks of an exited child first: finished messages would otherwise run again.
         for exited in [] if channel.pending else [one for one in channel.exited if one[0] <= now]:
             count = channel.ask(channel.driver.rescue(Rescue(exited[1])))
             if count is None:

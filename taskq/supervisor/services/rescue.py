@@ -18,12 +18,13 @@ _log = logging.getLogger("taskq.supervisor")
 
 
 class Rescuer:
-    """Brings back what dead workers had reserved.
+    """Rescues the messages of lost workers.
 
-    A heartbeat that is missing says something only when others could have arrived. So whoever hasn't looked for half a lease
-    (it has just started, it was stopped, the server was away) first gives the others a lease to make themselves heard.
+    A missing heartbeat is evidence only if others could have arrived. A supervisor that hasn't looked for half a lease (it has just
+    started, it was stopped, the server was unreachable) first gives the other workers a lease to send theirs.
 
-    Supervisors may have different leases. Nobody is given up before its own is over, which its id tells, nor before ours.
+    Supervisors may have different leases. A worker is declared lost only after the longer of its own lease, which its id carries, and
+    the rescuer's.
     """
 
     def __init__(self, channel: ChannelState, heartbeat: Heartbeat) -> None:
@@ -58,7 +59,7 @@ class Rescuer:
                 self._rescue(worker, int(longest * 1000), f"no heartbeat for {longest:g} s")
 
     def at_start(self, is_dead: Callable[[str], bool]) -> None:
-        """Rescue workers of this machine whose processes are gone, without waiting for their leases."""
+        """Rescue the messages of workers of this machine whose processes have exited, without waiting for their leases."""
         found = self._channel.ask(self._channel.driver.workers()) or ()
         for worker in map(_name, found[::2]):
             if worker and is_dead(worker):

@@ -1,4 +1,4 @@
-"""The duty that brings parked messages back when this worker can run them."""
+"""The service that moves parked messages back to waiting if this worker can run them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Unpark:
             pairs = [(raw, back) for raw in page[::2] if (back := self._back(raw)) is not None]
             moved = int(self._channel.ask(self._channel.driver.restore(State.PARKED, pairs)) or 0) if pairs else 0
             self._moved += moved
-            # What was moved is no longer in the way of the next page.
+            # Moved messages don't count for the start of the next page.
             self._start += len(page) // 2 - moved
             return
         self.due = now + _EVERY
@@ -46,10 +46,10 @@ class Unpark:
         self._start = self._moved = 0
 
     def _back(self, raw: bytes) -> bytes | None:
-        """The message as it shall wait; None when it stays."""
+        """Return the message to move back to waiting; None if it stays parked."""
         try:
             return _unparked(raw) if job_of(raw) in self.jobs else None
-        except Exception as error:  # bytes that somebody has made: they must not keep the others here
+        except Exception as error:  # forged bytes must not keep other messages parked
             _log.warning("channel %s: a parked message can't be read and stays parked: %r", self._channel.name, error)
             return None
 
@@ -61,7 +61,7 @@ class Unpark:
 
 
 def _unparked(raw: bytes) -> bytes:
-    """The message as it was before it was parked."""
+    """Return the message as it was before it was parked."""
     message = Message(raw)
     kept = b""
     for record in records(message.history_bytes()):

@@ -1,4 +1,4 @@
-"""The duty that looks at running jobs: whether one ignores its deadline, and whether messages lie behind one that is slow."""
+"""The service that watches running jobs: for ignored time limits, and for messages prefetched behind a slow job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _IDLE_POLL = 1.0
 
 
 class Watchdog:
-    """Looks at running jobs: kills those that ignore their deadline, and takes back what lies reserved behind slow ones."""
+    """Kills jobs that ignore their deadline, and releases messages prefetched behind slow ones."""
 
     def __init__(self, channel: ChannelState) -> None:
         self.due = 0.0
@@ -64,19 +64,19 @@ class Watchdog:
                 _log.error("killing worker process %s: %s %s did not stop at its handle_timeout", child.worker, one.job, one.id.hex())
 
     def poked(self) -> None:
-        """A child has reserved several messages, or leaves: look at it."""
+        """Look at the children: one has reserved several messages, or is leaving."""
         for child in self._channel.children.values():
             if child.slot.unstarted():
                 child.slot.set_watched(True)
         self.due = 0.0
 
     def _relieve(self, child: Child, running_for: float) -> float:
-        """Take back what lies behind a slow job, and settle what is done before it. Returns when to look again."""
+        """Release the messages behind a slow job, and settle the finished ones before it. Return when to look again."""
         slot, channel = child.slot, self._channel
         unstarted = slot.unstarted()
         if must_take_back(running_for, unstarted):
             with slot.taken_back() as ids:
-                # None: nobody knows. Fewer: the server has lost them, or others have them. Then the worker looks what is still its own.
+                # None: unknown. Fewer: lost by the server, or reassigned. In both cases the worker process must reconcile.
                 if ids and channel.ask(channel.driver.requeue(child.worker, "front", ids)) != len(ids):
                     slot.ask_reconcile()
         if running_for > SLOW_SECONDS and not slot.lanes.count and (done := slot.done_ids()):
@@ -91,7 +91,7 @@ class Watchdog:
         if not slot.watched:
             return _IDLE_POLL
         slot.set_watched(False)
-        # Between the look and the line above it may have begun a batch, and seen that it is watched.
+        # It may have begun a batch in the meantime, and seen that it is watched.
         if slot.unstarted():
             slot.set_watched(True)
             return SLOW_SECONDS / 2

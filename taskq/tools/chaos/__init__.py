@@ -4,7 +4,8 @@ ledger    who writes what: one line for each push, start and end
 app       the queue and its jobs, which write the ledger
 pusher    the process that pushes
 server    the server that is broken
-seats     the supervisors, each in its seat, restarted when it was killed
+workers   the workers under test, restarted when they were killed
+caller    a process that pushes jobs and waits for their answers
 relay     a process between the workers and the server, which can lose replies and fall silent
 site      the scratch directory, the server and the relay, all gone at the end
 stage     what faults act on, and what is still to be undone
