@@ -4,6 +4,7 @@
     batches     cut many messages into commands of bounded size
     redis/      the driver for Redis and Valkey: scripts, connections, checks
     embedded/   the embedded server
+    backoff     pauses between retries
     load        from the settings to a driver, and to the server's URL
     pool        keep connections, for threads and event loops, and send commands over them
     steps       questions of several commands, written once for sync and async callers
