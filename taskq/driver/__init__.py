@@ -6,8 +6,8 @@
     embedded/   the embedded server
     backoff     pauses between retries
     load        from the settings to a driver, and to the server's URL
-    pool        keep connections, for threads and event loops, and send commands over them
     steps       questions of several commands, written once for sync and async callers
+    pool        keep connections, for threads and event loops, and send commands over them
     find        find a message in all states
 
 Each of these imports only from those above it. A push walks from `pool` over a connection of `redis/link` (or `redis/alink`) to the
