@@ -1,15 +1,17 @@
-"""The driver: from a move to the server. Moves are commands without I/O; connections send them, sync or async.
+"""Access to the server: the moves of a channel as commands, connections that send them, and queries of several commands.
 
-    contract    the protocol of a driver and of its connections: every move as a command
-    batches     cut many messages into commands of bounded size
+    contract    protocols: `Driver` builds commands without I/O, `Link` and `AsyncLink` send them
+    batches     cuts many messages into commands of bounded size
     redis/      the driver for Redis and Valkey: scripts, connections, checks
     embedded/   the embedded server
-    backoff     pauses between retries
     load        from the settings to a driver, and to the server's URL
-    steps       questions of several commands, written once for sync and async callers
-    pool        keep connections, for threads and event loops, and send commands over them
-    find        find a message in all states
+    backoff     the pauses between retries, and the time to give up
+    steps       queries of several commands as generators, shared by sync and async callers
+    pool        the connections of one channel, for any thread, event loop or forked process
+    find        finds a message in every state
 
-Each of these imports only from those above it. A push walks from `pool` over a connection of `redis/link` (or `redis/alink`) to the
-server; a worker process and a supervisor own their connections.
+Each of these imports only from those above it.
+
+A push: `Driver.push` builds the command, `LinkPool.call` takes an idle link (or opens one), and `Link.call` sends the command and
+reads the reply. Worker processes and supervisors have separate links.
 """

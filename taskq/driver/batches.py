@@ -1,4 +1,4 @@
-"""NEW FILE"""
+"""Batches of bounded size."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TypeVar
 
 __all__ = ["batches"]
 
+T = TypeVar("T")
+
 
 def batches(items: Sequence[T], sizes: Sequence[int], *, count: int = 500, limit: int = 8 << 20) -> list[Sequence[T]]:
-    """Cut into batches of at most `count` items and about `limit` bytes: one request must not hold the server for long."""
+    """Cut items into batches of at most `count` items and about `limit` bytes: one request must not block the server for long."""
     cut: list[Sequence[T]] = []
     start, weight = 0, 0
     for index, size in enumerate(sizes):
@@ -20,6 +22,3 @@ def batches(items: Sequence[T], sizes: Sequence[int], *, count: int = 500, limit
     if start < len(items):
         cut.append(items[start:])
     return cut
-
-
-T = TypeVar("T")

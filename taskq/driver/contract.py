@@ -1,7 +1,7 @@
-"""The driver contract: how a channel's moves are made on a store.
+"""The driver contract: the moves of a channel on a server.
 
-A driver builds commands without doing any I/O; a link (blocking) or an async link (for asyncio) sends them. So each move is
-written once. `driver = "package.module:Class"` in the settings names another class that meets `Driver`.
+A driver builds commands without I/O. A link (blocking) or an async link (asyncio) sends them, so each move is written once.
+`driver = "package.module:Class"` in the settings names another class that implements `Driver`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ __all__ = ["AsyncLink", "Blame", "Command", "Driver", "Fault", "Link", "Part", "
 
 Word = bytes | str | int | float
 Where = Literal["front", "back", "later"]
-#: "neighbour": it ran when its worker was ended for another message's sake. It isn't counted, and on_lost decides.
-Fault = Literal["crash", "timeout", "neighbour"]
+#: "bystander": ran in a process that was killed because of another message. Not counted; `on_lost` decides.
+Fault = Literal["crash", "timeout", "bystander"]
 
 
 class Command(NamedTuple):
-    """One request to the store. Of a script, `words` begin with the number of keys (as EVALSHA wants them)."""
+    """One request to the server. For a script, `words` begin with the number of keys, as EVALSHA expects."""
 
     move: str
     words: tuple[Word, ...]
@@ -28,93 +28,93 @@ class Command(NamedTuple):
 
 
 class Blame(NamedTuple):
-    """A message that was running when its worker ended."""
+    """A message that was running when its worker process exited."""
 
-    #: Its id; "head" for the first of the list, when only the order is known; "all" when every one may have been running.
+    #: Its id; "head" for the first of the list, if only the order is known; "all" if any of them may have been running.
     who: bytes | Literal["head", "all"]
     fault: Fault = "crash"
     #: A packed history record.
     record: bytes = b""
-    #: After a timeout: milliseconds until the next run, -1 when no attempt is left.
+    #: After a timeout: milliseconds until the next run; -1 if no attempt is left.
     retry_ms: int = -1
 
 
 class StoredEnding(NamedTuple):
-    """How a message ended, as it is stored for those who ask."""
+    """The final state of a message, as it is stored: an encoded `Ending`, and for how long."""
 
     data: bytes
     ttl_ms: int
-    #: Whether the job has yielded parts, whose stream ends with it.
+    #: True if the job has yielded items: their stream ends with this.
     is_stream: bool = False
 
 
 class Part(NamedTuple):
-    """What a generator job has yielded."""
+    """An item of a stream, as it is stored."""
 
     number: int
     data: bytes
     ttl_ms: int
-    #: How many may be unread: more are refused.
+    #: The maximum number of unread items; further ones are rejected.
     limit: int
 
 
 class Rescue(NamedTuple):
-    """What a supervisor knows of a worker that is no more."""
+    """What is known about a lost worker, for the rescue script."""
 
     worker: str
-    #: Milliseconds; a younger heartbeat stops the rescue. 0: the worker is known to be dead.
+    #: Milliseconds; a more recent heartbeat stops the rescue. 0: the process has surely exited.
     lease_ms: int = 0
-    #: What was running. All else goes back uncounted.
+    #: The messages that were running. All others return to waiting, with no attempt used.
     blamed: tuple[Blame, ...] = ()
 
 
 class Link(Protocol):
-    """One connection that blocks. Not for use by two threads at once."""
+    """One blocking connection. Not thread-safe."""
 
     #: True while a reply is awaited.
     is_busy: bool
 
     @property
     def where(self) -> str:
-        """The server, as it may be shown: without its password."""
+        """The server's URL, without its password."""
         ...
 
     def call(self, command: Command) -> Any:
         """Send a command and return the server's reply.
 
         Raises:
-            ServerUnavailable: no answer; its `sent` says whether the command may have been carried out.
-            ServerRefused: the answer is no, and will be no again.
-            QueueFull: the server is at its memory limit, and carried nothing out.
+            ServerUnavailable: the server is unreachable. If `sent` is set, it may have executed the command.
+            ServerRefused: the server rejects the command, and will reject it again.
+            QueueFull: the server is at its memory limit and executed nothing.
         """
 
     def confirm(self, command: Command) -> int:
-        """Return how many replicas have what was sent last, by `Driver.confirm`. Raises as `call`."""
+        """Send a command of `Driver.confirm`: return how many replicas have what was sent last. Raises as `call`."""
         ...
 
     def send(self, command: Command) -> None:
         """Send a plain command without waiting for its reply."""
 
     def receive(self) -> Any:
-        """Return the reply to what was sent."""
+        """Return the reply to the command that was sent."""
 
     def fileno(self) -> int:
-        """The socket, to be waited for."""
+        """Return the file descriptor of the socket, to wait for."""
         ...
 
     def unblock(self) -> None:
-        """Make the server answer a blocked command at once, through a connection of its own. Best effort."""
+        """Make the server answer a blocked command at once, over a separate connection. Best effort."""
 
     def is_stale(self) -> bool:
-        """True when the server has closed the connection since its last use."""
+        """Return True if the server has closed the connection since its last use."""
         ...
 
     def close(self) -> None:
-        """Drop the connection; the next call opens another."""
+        """Close the connection; the next call opens another."""
 
 
 class AsyncLink(Protocol):
-    """The same for asyncio. Not for use by two tasks at once."""
+    """One connection for asyncio. Not for use by two tasks at once. See `Link`."""
 
     @property
     def where(self) -> str: ...
@@ -129,7 +129,7 @@ class AsyncLink(Protocol):
 
 
 class Driver(Protocol):
-    """The moves of one channel as commands. The comment tells what the reply holds."""
+    """The moves of one channel as commands. The comments describe the replies."""
 
     keys: Keys
 
@@ -137,23 +137,23 @@ class Driver(Protocol):
 
     def async_link(self, timeout: float = 5.0) -> AsyncLink: ...
 
-    def version(self) -> Command: ...  # what check_version reads
+    def version(self) -> Command: ...  # the reply is for check_version
 
     def check_version(self, reply: Any) -> str:
         """Return the server's name and version.
 
         Raises:
-            ServerTooOld: the moves need a newer one.
+            ServerTooOld: the moves need a newer server.
         """
         ...
 
-    def confirm(self, replicas: int, timeout_ms: int) -> Command: ...  # how many replicas have what this connection wrote
+    def confirm(self, replicas: int, timeout_ms: int) -> Command: ...  # how many replicas have the writes of this connection
 
-    def rights(self) -> Command: ...  # names of the commands that a worker needs and may not run
+    def rights(self) -> Command: ...  # names of the commands that a worker needs and this user lacks
 
-    def trials(self) -> dict[str, Command]: ...  # right -> what a worker sends by itself, in a form that does nothing
+    def trials(self) -> dict[str, Command]: ...  # permission -> a command outside scripts, in a form that does nothing
 
-    def kinds(self) -> Command: ...  # [key, its type or "", the right one, ...] of those that are wrong
+    def kinds(self) -> Command: ...  # [key, its type or "", the expected type, ...] of each wrong key
 
     def push(self, messages: Sequence[bytes]) -> Command: ...  # anything
 
@@ -173,9 +173,11 @@ class Driver(Protocol):
 
     def requeue(self, worker: str, where: Where, ids: Sequence[bytes], delay_ms: int = 0) -> Command: ...  # count
 
-    def finish(self, worker: str, message_id: bytes, kept: StoredEnding) -> Command: ...  # 0 or 1
+    def finish(self, worker: str, message_id: bytes, ending: StoredEnding) -> Command: ...  # 0 or 1
 
-    def fail(self, worker: str, state: State, message_id: bytes, message: bytes, kept: StoredEnding | None = None) -> Command: ...  # 0 or 1
+    def fail(  # 0 or 1
+        self, worker: str, state: State, message_id: bytes, message: bytes, ending: StoredEnding | None = None
+    ) -> Command: ...
 
     def park(self, worker: str, message_id: bytes, message: bytes) -> Command: ...  # 0 or 1
 
@@ -189,7 +191,7 @@ class Driver(Protocol):
 
     def adopt(self, worker: str, messages: Sequence[bytes]) -> Command: ...  # how many were missing
 
-    def cancel(self, state: State, message: bytes, kept: StoredEnding) -> Command: ...  # 0 or 1
+    def cancel(self, state: State, message: bytes, ending: StoredEnding) -> Command: ...  # 0 or 1
 
     def order(self, worker: str, message_id: str, order: bytes) -> Command: ...  # 0 or 1
 
@@ -199,13 +201,13 @@ class Driver(Protocol):
 
     def promote(self, limit: int = 500) -> Command: ...  # [moved, ms until the next]
 
-    def wait_for_wake(self, timeout: float, worker: str = "") -> Command: ...  # [key, anything], or None; `worker`: one of this supervisor
+    def wait_for_wake(self, timeout: float, worker: str = "") -> Command: ...  # [key, anything], or None; `worker`: any of this supervisor
 
     def heartbeat(self, worker: str, fields: dict[str, Word], *, lease_ms: int, register: bool) -> Command: ...  # [standing, held, time]
 
-    def expired(self, before_ms: int) -> Command: ...  # [id, last heartbeat, ...], the longest silent first
+    def expired(self, before_ms: int) -> Command: ...  # [id, last heartbeat, ...], the oldest heartbeat first
 
-    def dismiss(self, entry: bytes) -> Command: ...  # forgets what stands among the workers and is none
+    def dismiss(self, entry: bytes) -> Command: ...  # anything; removes an invalid entry from the workers
 
     def rescue(self, rescue: Rescue) -> Command: ...  # -1 or count
 
@@ -227,21 +229,21 @@ class Driver(Protocol):
 
     def wait_for_parts(self, message_id: str, after: int, count: int, timeout: float) -> Command: ...  # [[key, entries]], or None
 
-    def position(self, state: State, message: bytes) -> Command: ...  # None when these bytes are not in waiting or delayed
+    def position(self, state: State, message: bytes) -> Command: ...  # None if these bytes are not in waiting or delayed
 
-    def find(self, place: State | str, message_id: str, start: int, count: int) -> Command: ...  # [looked at, the message?]
+    def find(self, place: State | str, message_id: str, start: int, count: int) -> Command: ...  # [number searched, the message if found]
 
     def report_progress(self, message_id: str, data: bytes, ttl_ms: int) -> Command: ...  # anything
 
     def progress(self, message_ids: Sequence[str]) -> Command: ...  # [data or None, ...]
 
-    def page(self, state: State, start: int, count: int) -> Command: ...  # messages; of a set-aside state with scores
+    def page(self, state: State, start: int, count: int) -> Command: ...  # messages; with scores except in waiting
 
     def count(self, state: State) -> Command: ...  # a number
 
-    def remove(self, state: State, message: bytes) -> Command: ...  # how many were there
+    def remove(self, state: State, message: bytes) -> Command: ...  # number removed
 
-    def flush(self, state: State, count: int) -> Command: ...  # how many were removed
+    def flush(self, state: State, count: int) -> Command: ...  # number removed
 
     def workers(self) -> Command: ...  # [id, last heartbeat, ...]
 
@@ -253,7 +255,7 @@ class Driver(Protocol):
 
 
 class Script(NamedTuple):
-    """A script as it is sent, and the SHA-1 by which the server knows it (EVALSHA)."""
+    """A script as it is sent, and the SHA-1 that identifies it on the server (EVALSHA)."""
 
     name: str
     text: str

@@ -1,4 +1,4 @@
-"""NEW FILE"""
+"""The search for a message by its id, in every state, as steps."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from taskq.errors import ServerRefused
 __all__ = ["PAGE", "Found", "find", "find_orphan"]
 
 
-#: So many messages are looked through in one call: some tenths of a millisecond of the server's time.
+#: The number of messages searched in one call: a few tenths of a millisecond of the server's time.
 PAGE = 2000
 
 
-#: In the order in which a message passes through them, so that one that moves on during a search is met further on.
+#: In the order in which a message passes through them: one that moves during a search is found later in it.
 _PENDING = (State.DELAYED, State.WAITING)
 
 
@@ -24,16 +24,16 @@ _ASIDE = (State.FAILED, State.TIMEOUT, State.PARKED)
 
 
 class Found(NamedTuple):
-    """Where a message is."""
+    """A message that was found, and its state."""
 
     state: State
     message: bytes
-    #: Who has reserved it.
+    #: The worker process that has reserved it.
     worker: str = ""
 
 
 def find(driver: Driver, message_id: str, payload: bytes | None = None) -> Steps[Found | None]:
-    """Look for a message in every state; None when it is in none. With its bytes as they were pushed it is found sooner."""
+    """Search every state for a message. Return None if it is not stored. With its bytes as pushed, it is found sooner."""
     if payload is not None:
         for state in _PENDING:
             if (yield driver.position(state, payload)) is not None:
@@ -43,7 +43,7 @@ def find(driver: Driver, message_id: str, payload: bytes | None = None) -> Steps
             return Found(state, found)
     if found_reserved := (yield from _among_reserved(driver, message_id)):
         return found_reserved
-    # Once more for those whose bytes a retry has changed: by their ids.
+    # Again by id, for a message whose bytes a retry has changed.
     for state in (*_ASIDE, *(_PENDING if payload is not None else ())):
         if found := (yield from _look_through(driver, state, message_id)):
             return Found(state, found)
@@ -59,15 +59,15 @@ def _among_reserved(driver: Driver, message_id: str) -> Steps[Found | None]:
 
 
 def find_orphan(driver: Driver, message_id: str) -> Steps[Found | None]:
-    """Look for a message that the server has given to a worker which is no more, until a supervisor brings it back.
+    """Search the reserved lists of lost workers for a message that no supervisor has rescued yet.
 
-    It walks through all keys of the server: to be asked before somebody is told that a message is gone.
+    This scans all keys of the server. Use it before reporting that a message no longer exists.
     """
     cursor: Any = 0
     while True:
         try:
             cursor, keys = yield driver.scan_reserved(cursor)
-        except ServerRefused:  # not everybody may walk through the keys
+        except ServerRefused:  # this user may not scan the keys
             return None
         for key in keys:
             worker = driver.keys.worker_of(key)

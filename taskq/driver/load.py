@@ -1,4 +1,4 @@
-"""From the settings to a driver: by name, or a class of the user's."""
+"""From the settings to a driver: the one for Redis, or the user's class."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT_URL = "redis://localhost:6379/0"
 
 
 def server_url(settings: Settings) -> str:
-    """Return the server's URL: the one of the settings; else the embedded server, started if need be; else localhost.
+    """Return the server's URL: the setting `url`, or the embedded server (started if necessary) if installed, or localhost.
 
     Raises:
         ServerUnavailable: the embedded server can't be started.
@@ -31,7 +31,7 @@ def server_url(settings: Settings) -> str:
 
 
 def is_unstarted(settings: Settings) -> bool:
-    """Return whether the settings mean the embedded server, and that neither runs nor has any data: nothing was ever pushed."""
+    """Return True if the settings select the embedded server, and it neither runs nor has data: nothing was ever pushed."""
     if settings.url is not None:
         return False
     from taskq.driver.embedded.server import EmbeddedServer, is_available
@@ -40,12 +40,12 @@ def is_unstarted(settings: Settings) -> bool:
 
 
 def reviver(settings: Settings) -> Callable[[], object] | None:
-    """Return what starts the embedded server again after it was killed; None when the server isn't ours."""
+    """Return a function that restarts the embedded server after a crash, or None for any other server."""
     return None if settings.url is not None else lambda: server_url(settings)
 
 
 def load_driver(url: str, channel: ChannelSettings) -> Driver:
-    """Make the driver of a channel.
+    """Create the driver of a channel.
 
     Raises:
         ConfigError: the settings name a class that can't be imported.
@@ -54,7 +54,7 @@ def load_driver(url: str, channel: ChannelSettings) -> Driver:
 
 
 def driver_class(channel: ChannelSettings) -> Callable[[str, ChannelSettings], Driver]:
-    """Import the driver of a channel. A process that forks others does it for all of them: redis-py is slow to import.
+    """Import the driver of a channel. redis-py is slow to import, so a process that forks others calls this once for all.
 
     Raises:
         ConfigError: the settings name a class that can't be imported.
@@ -67,6 +67,6 @@ def driver_class(channel: ChannelSettings) -> Callable[[str, ChannelSettings], D
     try:
         factory: Callable[[str, ChannelSettings], Driver] = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        told = f"driver = {channel.driver!r} of channel {channel.name!r}: {error}"
-        raise ConfigError(f"{told}; write 'redis' or 'package.module:Class'") from None
+        setting = f"driver = {channel.driver!r} of channel {channel.name!r}"
+        raise ConfigError(f"{setting} can't be imported: {error}; use 'redis' or 'package.module:Class'") from None
     return factory

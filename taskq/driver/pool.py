@@ -1,4 +1,4 @@
-"""The way out: sends messages to channels over kept connections, from any thread, from any event loop, after any fork."""
+"""The connection pool of a channel, for use from any thread, any event loop, and after any fork."""
 
 from __future__ import annotations
 
@@ -15,27 +15,36 @@ from taskq.errors import ServerRefused, ServerUnavailable, TaskqError
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["CONFIRM_MS", "LinkPool", "Unconfirmed", "too_few"]
+__all__ = ["LinkPool", "Unconfirmed"]
 
-#: So many idle connections are kept at most, for all threads, and for each event loop: a crowd that pushed once needs them no more.
+#: The maximum number of idle connections, for all threads together, and for each event loop.
 IDLE_LIMIT = 16
-#: Event loops of a parent process, with their connections. A forked child must not even clean them up: they share their sockets.
+#: The time for replicas to confirm a push, in milliseconds. Shorter than a link's timeout.
+CONFIRM_MS = 2_000
+#: Event loops of a parent process, with their connections. A forked child must not even clean them up: the sockets are shared.
 _of_parents: list[Any] = []
 
 
+class Unconfirmed(ServerUnavailable):
+    """The push is stored, but too few replicas confirmed it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, sent=True)
+
+
 class LinkPool:
-    """Sends the commands of one channel's driver."""
+    """The connections of one channel. Sends the commands of its driver."""
 
     def __init__(self, driver: Driver, revive: Callable[[], object] | None = None, *, replicas: int = 0) -> None:
-        """Send with this driver.
+        """Connect at first use.
 
         Args:
-            driver: of the channel.
-            revive: called when the server doesn't answer; starts it again if it is ours.
-            replicas: how many must confirm a push.
+            driver: the driver of the channel.
+            revive: restarts the embedded server; called when the server is unreachable.
+            replicas: the number of replicas that must confirm a push.
         """
         self.driver = driver
-        #: How many replicas must confirm a push.
+        #: The number of replicas that must confirm a push.
         self.replicas = replicas
         self._revive = revive
         self._checked = False
@@ -51,9 +60,11 @@ class LinkPool:
         self._loops = {}
 
     def call(self, command: Command, *, replicas: int = 0) -> Any:
-        """Send a command over an idle connection, or a new one; raises as `Link.call`, and ServerTooOld.
+        """Send a command over an idle connection, or a new one. Raises as `Link.call`, and ServerTooOld.
 
-        With `replicas`, so many must confirm it, or Unconfirmed is raised.
+        Args:
+            command: the command.
+            replicas: the number of replicas that must confirm it; with fewer, Unconfirmed is raised.
         """
         link = self._take()
         try:
@@ -61,7 +72,7 @@ class LinkPool:
         except ServerUnavailable as error:
             if error.sent:
                 raise
-        # Nothing had left. The server may have been restarted: once more, over a new connection.
+        # Nothing was sent. The server may have been restarted: try again over a new connection.
         if self._revive is not None:
             self._revive()
         return self._call(self.driver.link(), command, replicas)
@@ -76,18 +87,18 @@ class LinkPool:
         except ServerUnavailable:
             link.close()
             raise
-        except TaskqError:  # an answer, if not the one hoped for: the connection is as good as before
+        except TaskqError:  # an error reply: the connection still works
             self._keep(link)
             raise
         except BaseException:
-            # Interrupted between request and reply (Ctrl-C, a job's timeout): the reply must not answer the next request.
+            # Interrupted between request and reply (Ctrl-C, a job's timeout): the next request must not get this reply.
             link.close()
             raise
         self._keep(link)
         return reply
 
     def lend(self, link: Link) -> None:
-        """Let this thread's commands use a connection of another owner, when that awaits no reply. One that breaks is closed."""
+        """Let the commands of this thread use the connection of another owner while it is idle. A broken one is closed."""
         if self._pid != os.getpid():
             self._begin()
         self._lent = link
@@ -123,11 +134,12 @@ class LinkPool:
         except TaskqError as error:
             raise Unconfirmed(str(error)) from error
         if count < replicas:
-            raise too_few(where, count, replicas)
+            text = f"only {count} of {replicas} replicas confirmed the push within {CONFIRM_MS / 1000:g} s (wait_replicas)"
+            raise Unconfirmed(f"the server at {where}: {text}")
 
     def _take(self) -> Link:
         if self._pid != os.getpid():
-            # A forked child must not share its parent's connections: replies would go astray.
+            # A forked child must not share its parent's connections: each would read the other's replies.
             self._begin()
         link = self._lent
         if link is None or link.is_busy or threading.get_ident() != self._borrower:
@@ -135,13 +147,13 @@ class LinkPool:
                 link = self._idle.pop()
             except IndexError:
                 return self.driver.link()
-        # A restarted server has closed it: a push into it would be lost, and nobody could tell. Looking costs 2 µs.
+        # A restarted server has closed it: whether a push over it was stored would remain unknown. The check costs 2 µs.
         if link.is_stale():
             link.close()
         return link
 
     async def acall(self, command: Command, *, replicas: int = 0) -> Any:
-        """The same from async code. Connections belong to the event loop that opened them."""
+        """Send a command from async code; see `call`. Connections belong to the event loop that opened them."""
         links = await self._links()
         try:
             return await self._acall(links, await links.take(), command, replicas)
@@ -181,7 +193,7 @@ class LinkPool:
         loop = asyncio.get_running_loop()
         links = self._loops.get(loop)
         if links is None:
-            # A link holds its loop, so nothing but this would ever forget a loop that has ended.
+            # A link refers to its loop, so only this removes a closed loop.
             for ended in [one for one in list(self._loops) if one.is_closed()]:
                 self._loops.pop(ended, None)
             links = self._loops[loop] = _LoopLinks(self.driver)
@@ -189,7 +201,7 @@ class LinkPool:
         return links
 
     def close(self) -> None:
-        """Close the idle connections. The sender can be used again."""
+        """Close the idle connections. The pool can be used again."""
         while self._idle:
             self._idle.pop().close()
 
@@ -203,7 +215,7 @@ class LinkPool:
 
 
 class _LoopLinks:
-    """The idle connections of one event loop. They are closed with it."""
+    """The idle connections of one event loop, closed with it."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -211,7 +223,7 @@ class _LoopLinks:
         self._end = self._close_at_the_end()
 
     async def start(self) -> None:
-        # A loop closes its async generators before it ends (asyncio.run does that): this one closes the connections.
+        # An event loop closes its async generators when it shuts down (asyncio.run does that): this one closes the connections.
         await anext(self._end)
 
     async def take(self) -> AsyncLink:
@@ -228,7 +240,7 @@ class _LoopLinks:
         return link
 
     async def keep(self, link: AsyncLink) -> None:
-        """Keep a connection for the next command, unless enough are kept."""
+        """Keep a connection for the next command, or close it if enough are idle."""
         if len(self._idle) < IDLE_LIMIT:
             self._idle.append(link)
         else:
@@ -244,19 +256,3 @@ class _LoopLinks:
         finally:
             while self._idle:
                 await self._idle.pop().close()
-
-
-#: How long replicas get to confirm a push, in milliseconds. Shorter than a link's timeout.
-CONFIRM_MS = 2_000
-
-
-class Unconfirmed(ServerUnavailable):
-    """The server has the push, and too few replicas have confirmed it."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text, sent=True)
-
-
-def too_few(where: str, count: int, wanted: int) -> Unconfirmed:
-    """Return what is raised when `count` replicas confirmed a push, and `wanted` should have."""
-    return Unconfirmed(f"the server at {where}: {count} of {wanted} replicas confirmed the push in time (wait_replicas = {wanted})")

@@ -70,7 +70,7 @@ def _timed_out(child: Child, running: list[Running], late: set[bytes]) -> tuple[
         return ()
     names = ", ".join(f"{one.job} {one.id.hex()}" for one in blamed)
     beside = f"the worker {child.worker} was ended while it ran this job, too: {names} ignored its handle_timeout"
-    return counted + tuple(Blame(one.id, "neighbour", _attempt_record("lost", child, one, beside)) for one in running if one.id not in late)
+    return counted + tuple(Blame(one.id, "bystander", _attempt_record("lost", child, one, beside)) for one in running if one.id not in late)
 
 
 def _cancelled(channel: ChannelState, child: Child, running: list[Running]) -> tuple[Blame, ...]:
@@ -79,7 +79,7 @@ def _cancelled(channel: ChannelState, child: Child, running: list[Running]) -> t
         channel.insist(channel.driver.finish(child.worker, identity, kept))
     beside = f"the worker {child.worker} was killed while it ran this job, too: another was cancelled, and went on"
     return tuple(
-        Blame(one.id, "neighbour", _attempt_record("lost", child, one, beside)) for one in running if one.id not in child.cancelled
+        Blame(one.id, "bystander", _attempt_record("lost", child, one, beside)) for one in running if one.id not in child.cancelled
     )
 
 

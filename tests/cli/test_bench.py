@@ -119,7 +119,7 @@ def test_what_a_server_doesnt_tell_is_missing(bench: Bench, server: ServerProces
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "pass" not in done.stdout
     assert "a server of unknown version" in done.stdout
-    assert re.search(r"^memory_waiting is missing: .*refuses to carry out MEMORY: .*no permissions", done.stdout, re.MULTILINE)
+    assert re.search(r"^memory_waiting is missing: .*rejected the MEMORY command: .*no permissions", done.stdout, re.MULTILINE)
     assert "\ncpu_server is missing: not reported here\n" in done.stdout
     assert re.search(r"^cpu_worker +[\d.]+ .*µs/job", done.stdout, re.MULTILINE)
 

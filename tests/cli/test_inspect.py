@@ -44,7 +44,7 @@ def test_a_key_of_another_type_is_named(queue: Queue, type_: Type, project: Proj
     server.admin.set(key, "mine")
     ended = type_(args[0], project.channel, *args[1:])
     assert ended.code == 2
-    assert f"channel {project.channel}: the key {key} should be a list, and is a string. Another program uses this key" in ended.err
+    assert f"channel {project.channel}: the key {key} must be a list; it is a string. Another program uses this key" in ended.err
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])
@@ -58,7 +58,7 @@ def test_a_job_that_isnt_there_is_told(queue: Queue, type_: Type, project: Proje
 def test_what_is_refused_is_told_as_a_sentence(type_: Type, own_server: OwnServer) -> None:
     """Given a server that refuses, then the error says in words what it was asked to do."""
     ended = type_("info", "--url", f"unix://{own_server(requirepass='s3cret').socket}")
-    assert "refuses to count messages: " in ended.err
+    assert "rejected the count command: " in ended.err
     assert ".." not in ended.err
 
 

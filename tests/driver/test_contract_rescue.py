@@ -274,22 +274,22 @@ def test_all_are_blamed_when_all_may_have_run(make_store: MakeStore, lost: str) 
     assert all(records(Message(raw).history_bytes()) for raw in found)
 
 
-def test_a_neighbour_is_not_counted(store: Store) -> None:
-    """Given a worker that was ended for one message's sake, then that one has an attempt, and its neighbour comes back as it was."""
+def test_a_bystander_is_not_counted(store: Store) -> None:
+    """Given a worker that was ended for one message's sake, then that one has an attempt, and the bystander comes back as it was."""
     late, beside, behind = message("late"), message("beside"), message("behind")
     store.reserved_by(W, late, beside, behind)
-    blamed = (Blame(id_of(late), "timeout", RECORD, -1), Blame(id_of(beside), "neighbour", RECORD))
+    blamed = (Blame(id_of(late), "timeout", RECORD, -1), Blame(id_of(beside), "bystander", RECORD))
     assert store.do(store.driver.rescue(Rescue(W, 0, blamed))) == 3
     assert store.waiting[1:] == [beside, behind]
     assert (Message(store.waiting[0]).attempts, crashes(store.waiting[0])) == (1, 0)
 
 
 @pytest.mark.parametrize("flags", [0, Flag.LOST_IS_TIMEOUT, Flag.LOST_IS_RETRY])
-def test_a_neighbour_that_may_not_run_twice_is_set_aside(make_store: MakeStore, flags: int) -> None:
-    """Given a neighbour whose job, or else whose channel, says on_lost = "timeout", then it is kept aside with the reason, uncounted."""
+def test_a_bystander_that_may_not_run_twice_is_set_aside(make_store: MakeStore, flags: int) -> None:
+    """Given a bystander whose job, or else whose channel, says on_lost = "timeout", then it is kept aside with the reason, uncounted."""
     store = make_store(on_lost="timeout")
     store.reserved_by(W, raw := message(flags=flags))
-    assert _rescue(store, id_of(raw), fault="neighbour") == 1
+    assert _rescue(store, id_of(raw), fault="bystander") == 1
     if flags == Flag.LOST_IS_RETRY:
         assert store.waiting == [raw]
         return

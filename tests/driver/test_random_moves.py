@@ -15,7 +15,7 @@ from tests.driver.store import LEASE_MS, RECORD, Store, id_of, message
 from tests.support.servers import ServerProcess
 
 WORKERS = ("worker-1", "worker-2", "worker-3")
-FAULTS = ["crash", "timeout", "neighbour"]
+FAULTS = ["crash", "timeout", "bystander"]
 ASIDE = (State.FAILED, State.TIMEOUT, State.PARKED)
 workers = st.sampled_from(WORKERS)
 places = st.integers(0, 5)

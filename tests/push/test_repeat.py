@@ -182,7 +182,7 @@ def test_a_refusal_in_the_middle_of_many_reports_the_stored(own_server: OwnServe
     queue = make_queue(server.url, channels={"broken": {"channel": f"{prefix}-b"}})
     job = queue.job(add)
     server.admin.set(f"{{{prefix}-b}}:waiting", "text")
-    with pytest.raises(ServerRefused, match="refuses to push: WRONGTYPE") as caught:
+    with pytest.raises(ServerRefused, match="rejected the push command: WRONGTYPE") as caught:
         queue.send_many([job.bind(1), job.bind(2), job.options(channel="broken").bind(3), job.bind(4)])
     assert [handle.id for handle in caught.value.stored] == [seen.id for seen in Shelf(server, prefix).waiting()]
     assert len(caught.value.stored) == 3

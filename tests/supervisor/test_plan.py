@@ -48,7 +48,7 @@ def test_a_key_of_another_type_ends_the_start(server: ServerProcess, prefix: str
     server.admin.set(name, "mine")
     with pytest.raises(ServerRefused) as refused:
         make_plan(app, WorkerOptions())
-    assert str(refused.value).startswith(f"channel mail: the key {name} should be a {kind}, and is a string. Another program uses this key")
+    assert str(refused.value).startswith(f"channel mail: the key {name} must be a {kind}; it is a string. Another program uses this key")
 
 
 def test_a_server_that_tells_nothing_is_no_trouble(own_server: OwnServer, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,7 +1,9 @@
 """The embedded server: a real Valkey from the `embedded` extra, started on demand and shared by every process of a project.
 
-filelock      a lock that a process passes on to the server it starts
-unixsocket    the socket's directory and path
-daemon        starting a process that outlives its parent
-server        find, start, stop and describe the server of a directory
+    filelock      a file lock that the server inherits from the process that starts it
+    unixsocket    the path and the directory of the socket
+    daemon        starts a process that outlives its parent
+    server        finds, starts, stops and describes the server of a project
+
+Each of these imports only from those above it.
 """

@@ -1,4 +1,4 @@
-"""Starting a program that outlives us, and reading what it wrote about itself."""
+"""Start a program that outlives this process, and read its log."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["last_lines", "run_detached"]
 
 
 def run_detached(command: list[str], *, log: Path, keep: int) -> int:
-    """Run a program that daemonizes itself and return its exit code; of our open files it gets `keep` alone.
+    """Run a program that daemonizes itself, and return its exit code. It inherits only the open file `keep`.
 
-    A session of its own and, once daemonized, another parent: neither Ctrl-C nor the end of its starter reaches it.
+    It gets a separate session and, once daemonized, another parent: neither Ctrl-C nor the exit of this process stops it.
 
     Raises:
         ServerUnavailable: the system can't run it.
@@ -30,7 +30,7 @@ def run_detached(command: list[str], *, log: Path, keep: int) -> int:
 
 
 def last_lines(log: Path, *, begin: int = 0, count: int = 12) -> list[str]:
-    """Return the last lines of a log, none from before the byte `begin`; nothing when it can't be read."""
+    """Return the last lines of a log after the byte `begin`, or an empty list if it can't be read."""
     try:
         with log.open("rb") as file:
             file.seek(max(begin, file.seek(0, os.SEEK_END) - 8192))

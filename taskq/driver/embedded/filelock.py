@@ -1,4 +1,4 @@
-"""A lock on a file that ends with the last process holding it, however that one ends."""
+"""A lock on a file. It is released when the last process that holds it exits, even by a crash."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 __all__ = ["is_locked", "try_lock"]
 
-#: What `try_lock` holds in this process now.
+#: The descriptors that `try_lock` holds in this process.
 _lock_fds: set[int] = set()
 
 
 def _drop_inherited_locks() -> None:
-    # A child forked by another thread while we hold the lock would hold it too, for as long as it lives.
+    # A child forked by another thread at this moment would hold the lock too, until it exits.
     while _lock_fds:
         os.close(_lock_fds.pop())
 
@@ -25,9 +25,9 @@ os.register_at_fork(after_in_child=_drop_inherited_locks)
 
 @contextmanager
 def try_lock(path: Path, *, shared: bool = False) -> Iterator[int | None]:
-    """Hold the lock and give its file descriptor, or None when somebody else holds it. Never waits.
+    """Hold the lock and yield its file descriptor, or None if another process holds it. Never blocks.
 
-    A process that inherits the descriptor goes on holding the lock after the `with` has ended.
+    A process that inherits the descriptor continues to hold the lock after the `with` block.
     """
     fd = os.open(path, os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT, 0o600)
     _lock_fds.add(fd)
@@ -44,7 +44,7 @@ def try_lock(path: Path, *, shared: bool = False) -> Iterator[int | None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether some process holds the lock now; changes nothing."""
+    """Return True if a process holds the lock. Changes nothing."""
     if not path.exists():
         return False
     with try_lock(path, shared=True) as lock:

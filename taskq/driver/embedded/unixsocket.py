@@ -1,4 +1,4 @@
-"""Unix sockets: a path that fits, a directory that is safe to put it in, and one question to who listens there."""
+"""The server's Unix socket: a path that is short enough, in a private directory; and single commands over it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from taskq.errors import ServerUnavailable
 
 __all__ = ["ask", "clear_socket", "find_socket", "place_socket"]
 
-#: The longest path that every system takes for a Unix socket (Linux: 107 bytes, macOS: 103).
+#: The longest path of a Unix socket that every system supports (Linux: 107 bytes, macOS: 103).
 _PATH_LIMIT = 103
 
 _NAME = "server.sock"
 
 
 def ask(path: Path, command: bytes, timeout: float) -> bytes:
-    """Send one command without arguments and return its answer, empty when the server closed the connection instead."""
+    """Send one command without arguments and return its reply, empty if the server closed the connection instead."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout)
         connection.connect(str(path))
@@ -32,10 +32,10 @@ def ask(path: Path, command: bytes, timeout: float) -> bytes:
 
 
 def find_socket(directory: Path) -> Path:
-    """Return where the socket of a server is, or will be, that has its data in `directory`.
+    """Return the path of the socket of the server that has its data in `directory`.
 
-    When the path there is too long for a socket, it is elsewhere, and a link in the directory keeps the place: so processes
-    which see another TMPDIR still find it.
+    If the path there is too long for a socket, it is elsewhere, and a symbolic link in the directory points to it. So processes
+    with another TMPDIR still find it.
     """
     inside = directory / _NAME
     if _fits(inside):
@@ -47,10 +47,10 @@ def find_socket(directory: Path) -> Path:
 
 
 def place_socket(directory: Path) -> Path:
-    """Prepare the place for the socket of a server that is about to start, and return it.
+    """Prepare the directory for the socket of a server that is about to start, and return the socket's path.
 
     Raises:
-        ServerUnavailable: the place is not safe.
+        ServerUnavailable: the directory is not private.
     """
     inside = directory / _NAME
     if _fits(inside):
@@ -63,7 +63,7 @@ def place_socket(directory: Path) -> Path:
 
 
 def clear_socket(directory: Path) -> None:
-    """Remove the folder outside of `directory` in which its socket was, when no other server has its socket there."""
+    """Remove the folder outside of `directory` that contained its socket, if no other server has a socket there."""
     place = find_socket(directory)
     if place.parent != directory:
         with suppress(OSError):
@@ -72,7 +72,7 @@ def clear_socket(directory: Path) -> None:
 
 
 def _occupy(place: Path) -> None:
-    """Make the folder of a socket and leave a mark in it: between this and the start of the server nobody may take it for empty."""
+    """Create the folder of a socket with a marker file, so that no process removes it as empty before the server starts."""
     while True:
         _make_private(place.parent)
         with suppress(FileNotFoundError):  # another project has just stopped its server, and removed the folder
@@ -88,21 +88,21 @@ def _fits(path: Path) -> bool:
     """Return whether a Unix socket can have this path, and a URL can carry it."""
     try:
         return len(str(path).encode()) <= _PATH_LIMIT
-    except UnicodeEncodeError:  # bytes that are no UTF-8
+    except UnicodeEncodeError:  # the path is not valid UTF-8
         return False
 
 
 def _short_path(directory: Path) -> Path:
-    """Return a short path for the socket of a directory whose own path is too long: always the same for the same directory."""
+    """Return a short path for the socket of a directory with a long path: always the same for the same directory."""
     name = hashlib.blake2b(os.fsencode(directory), digest_size=8).hexdigest()
     return Path(tempfile.gettempdir(), f"taskq-{os.getuid()}", f"{name}.sock")
 
 
 def _make_private(path: Path) -> None:
-    """Make the directory, or check that it is ours alone: everybody may write beside it.
+    """Create the directory, or check that it is private: every user may write to its parent.
 
     Raises:
-        ServerUnavailable: it is a link, belongs to somebody else, or is open to others.
+        ServerUnavailable: it is a link, belongs to another user, or other users have access.
     """
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()

@@ -1,13 +1,13 @@
 """The driver for Redis and Valkey. The only package that imports redis-py.
 
     lua/       one script for each move, and the steps that they share
-    scripts    load the scripts
-    locate     find the node of a key: a single server, Sentinel or Cluster
+    scripts    loads the scripts
+    locate     finds the node of a key: a single server, Sentinel or Cluster
     address    from a URL to connections
     errors     from redis-py's errors to taskq's
     link       a blocking connection
-    alink      an asyncio connection
-    checks     check the server at the start: version, permissions, types of keys
+    alink      a connection for asyncio
+    checks     checks of the server at startup: version, permissions, types of keys
     driver     each move as a command: a script with its keys and arguments
 
 Each of these imports only from those above it.

@@ -26,13 +26,13 @@ CONNECT_TIMEOUT = 5.0
 
 
 class Address:
-    """Where the server of a channel is, and how connections to it are made."""
+    """The address of a channel's server, and the options of connections to it."""
 
     def __init__(self, url: str) -> None:
         """Read a URL.
 
         Raises:
-            ConfigError: it doesn't parse, or has an option that connections don't have.
+            ConfigError: it can't be parsed, or has an unknown option.
         """
         url = check_url(url)
         self.text = mask_url(url)
@@ -45,11 +45,11 @@ class Address:
         try:
             self.locator, self._class, self._options = locator(url, common)
             self._class(**self._options)
-        except (TypeError, ValueError) as error:  # an option after the "?" that no connection has, or of a wrong type
+        except (TypeError, ValueError) as error:  # an unknown query option, or one of a wrong type
             raise ConfigError(f"url {self.text}: invalid query option: {str(error).rpartition('got an ')[2]}") from None
 
     def connection(self, key: str, timeout: float) -> Connection:
-        """Make a connection to the node of a key; it opens at first use.
+        """Return a connection to the node of a key. It opens at first use.
 
         Raises:
             redis.exceptions.ConnectionError: the node can't be found.
@@ -58,24 +58,24 @@ class Address:
         return self._class(**options)
 
     def connection_to(self, host: str, port: int, timeout: float) -> Connection:
-        """Make a connection to a node that another one named."""
+        """Return a connection to the node that another node named."""
         options: dict[str, Any] = {**self._options, "host": host, "port": port, "socket_timeout": timeout}
         return self._class(**options)
 
     def invalidate(self, key: str, error: Exception) -> None:
-        """What was known of a key's place is wrong, or may be: learn from a node that names another, else ask again next time."""
+        """Invalidate the cached node of a key: learn the new one from a MOVED reply, or ask for it at the next connect."""
         if isinstance(error, wire.MovedError):
             self.locator.learn(key, Node(error.host, error.port))
         else:
             self.locator.forget()
 
     async def async_connection(self, key: str, timeout: float) -> redis.asyncio.Connection:
-        """The same for asyncio. Finding the node may ask others, so it is done in a thread."""
+        """Return a connection for asyncio; see `connection`. Finding the node may block, so it runs in a thread."""
         place = self.locator.options(key) if isinstance(self.locator, Single) else await asyncio.to_thread(self.locator.options, key)
         return self._async(place, timeout)
 
     def async_connection_to(self, host: str, port: int, timeout: float) -> redis.asyncio.Connection:
-        """The same for asyncio."""
+        """Return a connection for asyncio; see `connection_to`."""
         return self._async({"host": host, "port": port}, timeout)
 
     def _async(self, place: dict[str, Any], timeout: float) -> redis.asyncio.Connection:
@@ -91,6 +91,6 @@ def _no_async_retry() -> Any:
 
 
 def _keepalive() -> dict[int, int]:
-    # Finds a peer that is gone without a word: after 5 s of silence 3 probes, 2 s apart; what was sent must be answered within 10 s.
+    # Detects a lost peer: after 5 s of silence 3 probes, 2 s apart. Sent data must be acknowledged within 10 s.
     wanted = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
     return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}

@@ -1,4 +1,4 @@
-"""One connection for asyncio that sends commands: the twin of `link`, for the application's side only."""
+"""One connection for asyncio that sends commands: the counterpart of `link`, for applications only."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RedisAsyncLink:
             return await self._request(command.move, ("EVAL", script.text, *command.words))
 
     async def confirm(self, command: Command) -> int:
-        # As in `link`: another node was asked.
+        # As in `link`: another node executed the command.
         return 0 if self._redirected else int(await self.call(command))
 
     async def close(self) -> None:
@@ -52,10 +52,10 @@ class RedisAsyncLink:
             await connection.disconnect()
 
     async def is_stale(self) -> bool:
-        """True when the server has closed the connection since its last use."""
+        """Return True if the server has closed the connection since its last use."""
         if self._connection is None:
             return False
-        # redis-py looks into its buffer only, which the event loop fills in its own time: the socket itself knows at once.
+        # redis-py checks only its buffer, which the event loop fills later. The socket itself is up to date.
         writer: asyncio.StreamWriter | None = self._connection._writer
         if writer is None or writer.is_closing():
             return True
@@ -77,13 +77,13 @@ class RedisAsyncLink:
             failed = await self._failed(error, move, sent=False)
             if moved or not isinstance(failed, ServerUnavailable):
                 raise failed from error
-            return await self._request(move, words, moved=True)  # the node did nothing, and named another
+            return await self._request(move, words, moved=True)  # the node did nothing, and named another one
         except wire.AskError as error:
             return await self._ask(error, move, words)
         except (wire.RedisError, OSError) as error:
             raise await self._failed(error, move, sent=sent) from error
         except BaseException:
-            # Cancelled between request and reply: the connection would give this reply to the next caller.
+            # Cancelled between request and reply: the next caller would get this reply.
             await self.close()
             raise
 
@@ -103,7 +103,7 @@ class RedisAsyncLink:
         return connection
 
     async def _ask(self, redirect: wire.AskError, move: str, words: tuple[Any, ...]) -> Any:
-        """The slot is on its way to another node: ask that one, this once (Cluster specification, ASK redirection)."""
+        """Send the command to the node that the slot is migrating to, this once (Cluster specification: ASK redirection)."""
         self._redirected = True
         connection = self._address.async_connection_to(redirect.host, redirect.port, self._timeout)
         sent = False

@@ -1,4 +1,4 @@
-"""See that each key of a channel is of the type that it should be: a server may be shared, and somebody else may use the name."""
+"""Checks of the server at startup: its version, the permissions of the user, and the types of the channel's keys."""
 
 from __future__ import annotations
 
@@ -14,48 +14,48 @@ REMEDY = "another program uses this key: rename it, or set a different key prefi
 
 
 class WrongKey(NamedTuple):
-    """A key that is something else."""
+    """A key of a wrong type."""
 
     key: str
-    #: "": this user may not ask.
+    #: "" if this user may not ask.
     found: str
     wanted: str
 
     def __str__(self) -> str:
-        return f"the key {self.key} should be a {self.wanted}, and is {f'a {self.found}' if self.found else 'something else'}"
+        return f"the key {self.key} must be a {self.wanted}; it is {f'a {self.found}' if self.found else 'something else'}"
 
 
 def wrong_keys(call: Callable[[Command], Any], driver: Driver) -> list[WrongKey]:
-    """Return the keys of a channel that are of another type than they should be.
+    """Return the keys of a channel that have a wrong type.
 
     Raises:
-        ServerUnavailable, ServerRefused: the server can't be asked.
+        ServerUnavailable, ServerRefused: the check failed.
     """
     words = [word.decode(errors="replace") for word in call(driver.kinds())]
     return [WrongKey(*words[start : start + 3]) for start in range(0, len(words), 3)]
 
 
 def check_kinds(call: Callable[[Command], Any], driver: Driver, channel: str) -> None:
-    """See that all are as they should be.
+    """Check that all keys of a channel have the right type.
 
     Raises:
-        ServerRefused: one isn't; the text names the channel, the key, and what to do.
-        ServerUnavailable: the server can't be asked.
+        ServerRefused: a key has a wrong type; the text contains the channel, the key and the remedy.
+        ServerUnavailable: the server is unreachable.
     """
     wrong = wrong_keys(call, driver)
     if wrong:
         raise ServerRefused(f"channel {channel}: {'; '.join(map(str, wrong))}. {REMEDY[0].upper()}{REMEDY[1:]}")
 
 
-#: What `read_version` reads.
-VERSION = Command("tell its version", ("INFO", "server"))
+#: Its reply is for `read_version`.
+VERSION = Command("version", ("INFO", "server"))
 
 
 def read_version(reply: bytes, where: str) -> str:
-    """Return the server's version text, such as "Valkey 9.1.2", from its answer to `VERSION`.
+    """Return the name and version of the server, such as "Valkey 9.1.2", from its reply to `VERSION`.
 
     Raises:
-        ServerTooOld: it is older than Redis 6.2, whose commands the scripts need.
+        ServerTooOld: the server is older than Redis 6.2, whose commands the scripts need.
     """
     fields = dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
     name, version = "Redis", fields.get("redis_version", "0")
@@ -68,11 +68,11 @@ def read_version(reply: bytes, where: str) -> str:
 
 
 def check_server(link: Link) -> str:
-    """Ask the server for its version and return that, such as "Valkey 9.1.2".
+    """Return the name and version of the server, such as "Valkey 9.1.2".
 
     Raises:
-        ServerTooOld: it is older than Redis 6.2.
-        ServerUnavailable, ServerRefused: it can't be asked.
+        ServerTooOld: the server is older than Redis 6.2.
+        ServerUnavailable, ServerRefused: the server is unreachable, or rejects all commands.
     """
     try:
         reply = link.call(VERSION)
@@ -88,14 +88,14 @@ def _lacks_right(error: ServerRefused) -> bool:
 
 
 def ask_eviction(link: Link) -> str:
-    """Return the policy by which the server drops keys when its memory is full, such as "allkeys-lru"; "" when it drops none.
+    """Return the server's eviction policy, such as "allkeys-lru", or "" if it never evicts keys.
 
     Raises:
-        ServerUnavailable: it can't be asked.
+        ServerUnavailable: the server is unreachable.
     """
     try:
-        reply = link.call(Command("tell its memory", ("INFO", "memory")))
-    except ServerRefused:  # it needn't tell everybody
+        reply = link.call(Command("memory", ("INFO", "memory")))
+    except ServerRefused:  # this user may not ask
         return ""
     fields = dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
     policy = fields.get("maxmemory_policy", "noeviction")
@@ -103,24 +103,24 @@ def ask_eviction(link: Link) -> str:
 
 
 def check_rights(driver: Driver, link: Link) -> None:
-    """See that this user may do all that a worker does.
+    """Check that this user has all permissions that a worker needs.
 
     Raises:
-        ServerRefused: it may not; with the names of the commands that are missing.
-        ServerUnavailable: it can't be asked.
+        ServerRefused: permissions are missing; the text contains the commands.
+        ServerUnavailable: the server is unreachable.
     """
     missing = [name.decode().lower() for name in link.call(driver.rights())]
     for name, command in driver.trials().items():
         try:
             link.call(command)
-        except ServerRefused as error:  # that its words make no sense says that it may be sent
+        except ServerRefused as error:  # an error about its arguments shows that the command is permitted
             if _lacks_right(error):
                 missing.append(name)
         except QueueFull:
             pass
     if missing:
-        told = ", ".join(name.upper() for name in missing)
+        commands = ", ".join(name.upper() for name in missing)
         rights = " ".join(f"+{name}" for name in missing)
         raise ServerRefused(
-            f"the user at {link.where} lacks permissions that a worker needs: {told}. Grant them: ACL SETUSER <user> {rights}"
+            f"the user at {link.where} lacks permissions that a worker needs: {commands}. Grant them: ACL SETUSER <user> {rights}"
         )

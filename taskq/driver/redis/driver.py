@@ -17,9 +17,9 @@ from taskq.wire.message import message_id
 
 __all__ = ["RedisDriver"]
 
-#: How long the marker of a repeatable push lives, in milliseconds.
+#: The lifetime of an idempotency key, in milliseconds.
 ONCE_MS = 3_600_000
-#: How long orders to cancel live at most, and a call for a supervisor that may be gone.
+#: The lifetime of cancel requests, and of the token that wakes a supervisor for one (it may have exited), in milliseconds.
 ORDER_MS = 86_400_000
 CALL_MS = 60_000
 
@@ -31,7 +31,7 @@ class RedisDriver:
         self.keys = Keys(settings.channel)
         self._settings = settings
         self._address = Address(url)
-        self._kept = (settings.failed_limit, int(settings.failed_ttl * 1000))
+        self._failed_bounds = (settings.failed_limit, int(settings.failed_ttl * 1000))
 
     def link(self, timeout: float = 5.0) -> RedisLink:
         return RedisLink(self._address, self.keys.waiting, timeout)
@@ -52,11 +52,11 @@ class RedisDriver:
         keys = self.keys
         places = (keys.nothing, keys.waiting, keys.delayed, keys.failed, keys.timeout, keys.parked, keys.wake, keys.workers, keys.cancels)
         others = (keys.reserved("none"), keys.worker("none"), keys.once("none"), keys.progress("none"), keys.calls("none:x"))
-        return self._script("rights", (*places, *others, *self._aftermath("none")))
+        return self._script("rights", (*places, *others, *self._result_keys("none")))
 
     def trials(self) -> dict[str, Command]:
         nothing = self.keys.nothing
-        # With a time that is none: who may send it hears of that at once, instead of waiting.
+        # Invalid timeout on purpose: a permitted user gets an error at once instead of blocking.
         words: dict[str, tuple[Word, ...]] = {
             "blmove": ("BLMOVE", nothing, nothing, "RIGHT", "RIGHT", "no time"),
             "blpop": ("BLPOP", nothing, "no time"),
@@ -65,7 +65,7 @@ class RedisDriver:
             "client|id": ("CLIENT", "ID"),
             "eval": ("EVAL", "return 1", 0),
         }
-        return {right: Command("rights", told) for right, told in words.items()}
+        return {right: Command("rights", command) for right, command in words.items()}
 
     def kinds(self) -> Command:
         kinds = self.keys.kinds()
@@ -116,15 +116,15 @@ class RedisDriver:
         places = (keys.reserved(worker), keys.waiting, keys.delayed, keys.wake)
         return self._script("requeue", places, where, delay_ms, *ids)
 
-    def finish(self, worker: str, message_id: bytes, kept: StoredEnding) -> Command:
-        places = (self.keys.reserved(worker), *self._aftermath(message_id.hex()))
-        return self._script("finish", places, message_id, kept.ttl_ms, kept.data, int(kept.is_stream))
+    def finish(self, worker: str, message_id: bytes, ending: StoredEnding) -> Command:
+        places = (self.keys.reserved(worker), *self._result_keys(message_id.hex()))
+        return self._script("finish", places, message_id, ending.ttl_ms, ending.data, int(ending.is_stream))
 
-    def fail(self, worker: str, state: State, message_id: bytes, message: bytes, kept: StoredEnding | None = None) -> Command:
+    def fail(self, worker: str, state: State, message_id: bytes, message: bytes, ending: StoredEnding | None = None) -> Command:
         keys = self.keys
-        places = (keys.reserved(worker), keys.of(state), *self._aftermath(message_id.hex()))
-        told = (kept.ttl_ms, kept.data, int(kept.is_stream)) if kept is not None else (0, b"", 0)
-        return self._script("fail", places, message_id, message, *self._kept, *told)
+        places = (keys.reserved(worker), keys.of(state), *self._result_keys(message_id.hex()))
+        stored = (ending.ttl_ms, ending.data, int(ending.is_stream)) if ending is not None else (0, b"", 0)
+        return self._script("fail", places, message_id, message, *self._failed_bounds, *stored)
 
     def park(self, worker: str, message_id: bytes, message: bytes) -> Command:
         return self._script("park", (self.keys.reserved(worker), self.keys.parked), message_id, message)
@@ -156,8 +156,7 @@ class RedisDriver:
     def heartbeat(self, worker: str, fields: dict[str, Word], *, lease_ms: int, register: bool) -> Command:
         keys = self.keys
         places = (keys.workers, keys.reserved(worker), keys.worker(worker), keys.nothing)
-        told = chain.from_iterable(fields.items())
-        return self._script("heartbeat", places, worker, 2 * lease_ms, int(register), *told)
+        return self._script("heartbeat", places, worker, 2 * lease_ms, int(register), *chain.from_iterable(fields.items()))
 
     def expired(self, before_ms: int) -> Command:
         return Command("rescue", ("ZRANGEBYSCORE", self.keys.workers, "-inf", before_ms, "WITHSCORES", "LIMIT", 0, 100))
@@ -172,7 +171,7 @@ class RedisDriver:
             *(keys.failed, keys.timeout, keys.wake, keys.nothing),
         )
         lost_is_timeout = int(self._settings.on_lost == "timeout")
-        rules = (worker, rescue.lease_ms, self._settings.max_crashes, lost_is_timeout, *self._kept)
+        rules = (worker, rescue.lease_ms, self._settings.max_crashes, lost_is_timeout, *self._failed_bounds)
         return self._script("rescue", places, *rules, *chain.from_iterable(rescue.blamed))
 
     def scan_reserved(self, cursor: Word) -> Command:
@@ -181,15 +180,15 @@ class RedisDriver:
     def look(self, workers: Sequence[str]) -> Command:
         return self._script("look", (self.keys.waiting, self.keys.delayed, *map(self.keys.reserved, workers)))
 
-    def _aftermath(self, message_id: str) -> tuple[str, str, str]:
-        """The keys of what a message's runs leave behind."""
+    def _result_keys(self, message_id: str) -> tuple[str, str, str]:
+        """Return the keys that hold the result and the stream of a message."""
         return self.keys.result(message_id), self.keys.parts(message_id), self.keys.reading(message_id)
 
     # ---- cancelling
 
-    def cancel(self, state: State, message: bytes, kept: StoredEnding) -> Command:
-        places = (self.keys.of(state), *self._aftermath(message_id(message).hex()), self.keys.nothing)
-        return self._script("cancel", places, message, kept.ttl_ms, kept.data)
+    def cancel(self, state: State, message: bytes, ending: StoredEnding) -> Command:
+        places = (self.keys.of(state), *self._result_keys(message_id(message).hex()), self.keys.nothing)
+        return self._script("cancel", places, message, ending.ttl_ms, ending.data)
 
     def order(self, worker: str, message_id: str, order: bytes) -> Command:
         keys = self.keys
@@ -202,7 +201,7 @@ class RedisDriver:
     def forget_order(self, message_id: bytes) -> Command:
         return Command("cancel", ("HDEL", self.keys.cancels, message_id))
 
-    # ---- parts
+    # ---- streams
 
     def begin(self, worker: str, message_id: bytes, ttl_ms: int) -> Command:
         return self._script("begin", self._writing(worker, message_id), message_id, ttl_ms)
@@ -222,13 +221,13 @@ class RedisDriver:
         place = self.keys.parts(message_id)
         return Command("wait", ("XREAD", "COUNT", count, "BLOCK", max(1, int(timeout * 1000)), "STREAMS", place, f"{after}-0"))
 
-    # ---- who waits for a result
+    # ---- queries
 
     def result(self, message_id: str) -> Command:
         return Command("look", ("LINDEX", self.keys.result(message_id), 0))
 
     def wait_for_result(self, message_id: str, timeout: float) -> Command:
-        # From the list to itself: it wakes every waiter, and takes nothing away.
+        # From the list to itself: this wakes every blocked client and removes nothing.
         key = self.keys.result(message_id)
         return Command("wait", ("BLMOVE", key, key, "LEFT", "LEFT", timeout))
 
@@ -242,7 +241,7 @@ class RedisDriver:
         return self._script("find", (key,), bytes.fromhex(message_id), start, count)
 
     def report_progress(self, message_id: str, data: bytes, ttl_ms: int) -> Command:
-        return Command("tell progress", ("SET", self.keys.progress(message_id), data, "PX", ttl_ms))
+        return Command("progress", ("SET", self.keys.progress(message_id), data, "PX", ttl_ms))
 
     def progress(self, message_ids: Sequence[str]) -> Command:
         return Command("look", ("MGET", *map(self.keys.progress, message_ids)))
@@ -250,17 +249,17 @@ class RedisDriver:
     # ---- the operator's moves
 
     def restore(self, state: State, pairs: Sequence[tuple[bytes, bytes]]) -> Command:
-        # Bytes that are no message have no id, and no result: the key of what stands there is one that never exists.
-        results = chain.from_iterable(self._aftermath(message_id(raw).hex()) for raw, _ in pairs)
+        # Bytes that are not a message have no id and no result: the keys built from them never exist.
+        results = chain.from_iterable(self._result_keys(message_id(raw).hex()) for raw, _ in pairs)
         return self._script("restore", (self.keys.of(state), self.keys.waiting, *results), *chain.from_iterable(pairs))
 
     def page(self, state: State, start: int, count: int) -> Command:
         if state is State.WAITING:  # the oldest is at the right end
-            return Command("list messages", ("LRANGE", self.keys.waiting, -start - count, -start - 1))
-        return Command("list messages", ("ZRANGE", self.keys.of(state), start, start + count - 1, "WITHSCORES"))
+            return Command("list", ("LRANGE", self.keys.waiting, -start - count, -start - 1))
+        return Command("list", ("ZRANGE", self.keys.of(state), start, start + count - 1, "WITHSCORES"))
 
     def count(self, state: State) -> Command:
-        return Command("count messages", ("LLEN" if state is State.WAITING else "ZCARD", self.keys.of(state)))
+        return Command("count", ("LLEN" if state is State.WAITING else "ZCARD", self.keys.of(state)))
 
     def remove(self, state: State, message: bytes) -> Command:
         if state is State.WAITING:
@@ -271,16 +270,16 @@ class RedisDriver:
         return self._script("flush", (self.keys.of(state),), count)
 
     def workers(self) -> Command:
-        return Command("tell its workers", ("ZRANGE", self.keys.workers, 0, -1, "WITHSCORES"))
+        return Command("workers", ("ZRANGE", self.keys.workers, 0, -1, "WITHSCORES"))
 
     def describe(self, worker: str) -> Command:
-        return Command("tell its workers", ("HGETALL", self.keys.worker(worker)))
+        return Command("workers", ("HGETALL", self.keys.worker(worker)))
 
     def held(self, worker: str) -> Command:
-        return Command("count messages", ("LLEN", self.keys.reserved(worker)))
+        return Command("count", ("LLEN", self.keys.reserved(worker)))
 
     def time(self) -> Command:
-        return Command("tell the time", ("TIME",))
+        return Command("time", ("TIME",))
 
     @staticmethod
     def _script(name: str, keys: tuple[str, ...], *args: Word) -> Command:

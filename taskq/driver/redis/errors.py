@@ -1,4 +1,4 @@
-"""NEW FILE"""
+"""From redis-py's errors to taskq's."""
 
 from __future__ import annotations
 
@@ -12,52 +12,28 @@ from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 
 __all__ = ["translate"]
 
-
-#: The server answers with one of these when it can't serve now but will: connect anew and ask again.
+#: First words of replies of a server that can't serve now, but will: reconnect and retry.
 _PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "MOVED", "ASK", "BUSY", "NOREPLICAS", "MISCONF")
-
-
 _PASSING_TYPES = (wire.BusyLoadingError, wire.ReadOnlyError, wire.TryAgainError, wire.ClusterDownError, wire.MovedError, wire.AskError)
-
-
-#: What a server says before it closes a new connection. It has read nothing.
+#: The server's last reply before it closes a new connection. It has read nothing.
 _NO_ROOM = "max number of clients reached"
-
-
-#: Moves whose names are no verbs.
-_VERBS = {
-    "holdings": "tell what a worker holds",
-    "heartbeat": "take a heartbeat",
-    "kinds": "tell the types of its keys",
-    "order": "take an order to cancel",
-    "part": "take a part",
-    "rights": "tell what this user may do",
-    "standing": "tell which workers it knows",
-}
-
-
-#: What OpenSSL says of a peer that doesn't speak TLS; most servers wait for more of what they don't understand.
+#: OpenSSL's errors for a server without TLS. Most such servers wait for more input, so a timeout is among them.
 _NO_TLS = ("Timeout connecting", "WRONG_VERSION_NUMBER", "RECORD_LAYER", "UNEXPECTED_EOF", "PACKET_LENGTH_TOO_LONG")
-
-
 _SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?(?=[A-Z]+ )")
-
-
 _REFUSING = ("NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE")
-
-
 _REFUSING_TYPES = (wire.AuthenticationError, wire.AuthorizationError, wire.NoPermissionError)
 
 
 def translate(error: Exception, address: Address, move: str, *, sent: bool) -> Exception:
-    """From redis-py's error to taskq's."""
-    # Redis 6.2 puts words of its own before the answer of a command in a script.
+    """Return taskq's error for one of redis-py."""
+    # Redis 6.2 adds a prefix to the reply of a command in a script.
     text = _SCRIPT.sub("", str(error))
     first = text.split(" ", 1)[0]
+    rejected = ServerRefused(f"the server at {address.text} rejected the {move} command: {text.rstrip('.')}{_advice(text, address.text)}")
     if isinstance(error, OtherKindError):
         return ServerRefused(f"the server at {address.text} {text}")
     if isinstance(error, _REFUSING_TYPES) or first in _REFUSING:
-        return ServerRefused(f"the server at {address.text} refuses to {_verb(move)}: {text.rstrip('.')}{_advice(text, address.text)}")
+        return rejected
     if isinstance(error, wire.OutOfMemoryError) or first == "OOM":
         return QueueFull(
             f"the server at {address.text} is out of memory (maxmemory), nothing was stored: "
@@ -65,18 +41,13 @@ def translate(error: Exception, address: Address, move: str, *, sent: bool) -> E
         )
     if isinstance(error, wire.MovedError) and isinstance(address.locator, Single):
         return ServerRefused(f"the server at {address.text} is a Redis Cluster node: use a cluster URL, redis+cluster://host:port")
-    if "non local key" in text:  # a Cluster's slot is moving: the script was stopped halfway, at a key that isn't there (any more)
+    if "non local key" in text:  # the slot is migrating: the script stopped halfway, at a key that has moved
         return ServerUnavailable(f"the server at {address.text} can't serve now: {text}", sent=True)
     if isinstance(error, _PASSING_TYPES) or first in _PASSING or _NO_ROOM in text:
         return ServerUnavailable(f"the server at {address.text} can't serve now: {text}")
     if isinstance(error, wire.ResponseError):
-        return ServerRefused(f"the server at {address.text} refuses to {_verb(move)}: {text.rstrip('.')}{_advice(text, address.text)}")
+        return rejected
     return ServerUnavailable(f"the server at {address.text} doesn't answer: {text.rstrip('.')}{_tls_hint(text, address.text)}", sent=sent)
-
-
-def _verb(move: str) -> str:
-    """What the server was asked to do, in words that follow "refuses to"."""
-    return _VERBS.get(move, move)
 
 
 def _tls_hint(text: str, url: str) -> str:
@@ -93,6 +64,6 @@ def _advice(text: str, url: str) -> str:
         return ". Check the user and the password in the URL"
     if "NOPERM" in text or "no permissions" in text:
         return ". Grant the user that permission (ACL SETUSER)"
-    if "can't run this command" in text:  # Redis before 7.2, of a command in a script
+    if "can't run this command" in text:  # Redis before 7.2, for a command in a script
         return ". A permission is missing; this server doesn't report which one. See the page on ACL users in the docs for the full list"
     return ""

@@ -18,7 +18,7 @@ __all__ = ["RedisLink"]
 
 
 class RedisLink:
-    """One blocking connection to the node that holds a channel. Opens at first use, and again after it broke."""
+    """One blocking connection to the node that holds a channel. Opens at first use, and again after a break."""
 
     def __init__(self, address: Address, key: str, timeout: float) -> None:
         self._address = address
@@ -50,7 +50,7 @@ class RedisLink:
             self.is_busy = False
 
     def confirm(self, command: Command) -> int:
-        # What another node was asked to do, this one's replicas will never have: the slot is moving, and nobody can tell.
+        # The slot is migrating and another node executed the command: this node's replicas will never confirm it.
         return 0 if self._redirected else int(self.call(command))
 
     def send(self, command: Command) -> None:
@@ -63,12 +63,12 @@ class RedisLink:
         try:
             return self._open().read_response()
         except (wire.RedisError, OSError) as error:
-            raise self._failed(error, "answer", sent=True) from error
+            raise self._failed(error, "blocked", sent=True) from error
         finally:
             self.is_busy = False
 
     def fileno(self) -> int:
-        # redis-py tells the socket nowhere in public; the worker must wait for it together with signals.
+        # redis-py has no public access to the socket, and the worker must wait for it together with signals.
         sock: socket.socket = self._open()._sock  # type: ignore[assignment]
         return sock.fileno()
 
@@ -77,7 +77,7 @@ class RedisLink:
             return
         other = RedisLink(self._address, self._key, 1.0)
         try:
-            # When it can't be told, the blocked command ends by its own timeout.
+            # If this fails, the blocked command ends at its timeout.
             with contextlib.suppress(ServerError):
                 other.call(Command("unblock", ("CLIENT", "UNBLOCK", self._id)))
         finally:
@@ -117,7 +117,7 @@ class RedisLink:
             failed = self._failed(error, move, sent=False)
             if moved or not isinstance(failed, ServerUnavailable):
                 raise failed from error
-            return self._request(move, words, moved=True)  # the node did nothing, and named another
+            return self._request(move, words, moved=True)  # the node did nothing, and named another one
         except wire.AskError as error:
             return self._ask(error, move, words)
         except (wire.RedisError, OSError) as error:
@@ -126,23 +126,23 @@ class RedisLink:
     def _send(self, move: str, words: tuple[Any, ...]) -> None:
         try:
             connection = self._open()
-            if connection._sock is None:  # redis-py has closed it, as it does after NOAUTH
+            if connection._sock is None:  # closed by redis-py, as after NOAUTH
                 connection.connect()
             sock: socket.socket = connection._sock  # type: ignore[assignment]
             try:
-                # A command that isn't written whole isn't carried out: the server can't have all of it.
-                # Written here because redis-py closes a socket that can't be written, with the server's last words in it.
+                # A command that is not written completely is not executed. Written here, because redis-py closes a socket
+                # that can't be written, and the server's last reply is lost.
                 for piece in connection.pack_command(*words):
                     sock.sendall(piece)
             except ConnectionError:
                 if connection.can_read(timeout=0):
-                    connection.read_response()  # raises them: "max number of clients reached"
+                    connection.read_response()  # raises it: "max number of clients reached"
                 raise
         except (wire.RedisError, OSError) as error:
             raise self._failed(error, move, sent=False) from error
 
     def _ask(self, redirect: wire.AskError, move: str, words: tuple[Any, ...]) -> Any:
-        """The slot is on its way to another node: ask that one, this once (Cluster specification, ASK redirection)."""
+        """Send the command to the node that the slot is migrating to, this once (Cluster specification: ASK redirection)."""
         self._redirected = True
         connection = self._address.connection_to(redirect.host, redirect.port, self._timeout)
         sent = False

@@ -1,7 +1,7 @@
-"""Where the server of a key is: one server, the master that Sentinels name, or the Cluster node that holds the key's slot.
+"""The node of a key: a single server, the primary that Sentinel reports, or the Cluster node that holds the key's slot.
 
-A channel's keys share one hash tag, so a link needs one node only, and finding it anew after every broken connection is all
-there is to a failover.
+The keys of a channel share one hash tag, so a link needs one node only. After a broken connection it finds the node again: that
+is all that a failover needs.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ _SENTINEL_TIMEOUT = 1.0
 
 
 class Node(NamedTuple):
-    """A server's place."""
+    """The address of a server."""
 
     host: str
     port: int
 
 
 class OtherKindError(wire.ResponseError):
-    """The server is of another kind than the URL says; the text ends a sentence that begins with the server."""
+    """The server is not of the kind that the URL requires. The text continues a sentence that begins with the server."""
 
 
 class Locator(Protocol):
-    """Finds the server of a key."""
+    """Protocol: finds the server of a key."""
 
     def options(self, key: str) -> Options:
-        """Return what redis-py's connection class wants to know: host, port or path.
+        """Return the options of redis-py's connection class that locate the server: host and port, or path.
 
         Raises:
-            redis.exceptions.ConnectionError: nobody can be asked, or nobody knows.
+            redis.exceptions.ConnectionError: the server can't be located.
         """
         ...
 
     def learn(self, key: str, node: Node) -> None:
-        """A node has said that another holds the key (MOVED)."""
+        """Remember the node that a MOVED reply names for the key."""
 
     def forget(self) -> None:
-        """What was known may be wrong: ask again next time."""
+        """Discard the known nodes: ask for them at the next connect."""
 
 
 class Single:
-    """One server at a fixed place."""
+    """One server at a fixed address."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -67,7 +67,7 @@ class Single:
 
 
 class Sentinels:
-    """The master of a name, as the Sentinels see it. Asked at every connect: connects are rare, and masters change."""
+    """The primary that Sentinel reports for a name. Asked at every connect: connects are rare, and the primary may change."""
 
     def __init__(self, nodes: Sequence[Node], master: str, login: Options, asked: type[Connection]) -> None:
         self._nodes = list(nodes)
@@ -76,17 +76,17 @@ class Sentinels:
         self._class = asked
 
     def options(self, key: str) -> Options:
-        problem = f"no sentinel knows the master {self._master!r}"
+        problem = f"no Sentinel knows the master name {self._master!r}"
         for node in list(self._nodes):
             try:
                 reply = _ask(self._class, node, self._login, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._master)
             except (wire.RedisError, OSError) as error:
                 if "unknown command" in str(error).lower():
                     raise _plain(node, "Sentinel") from None
-                problem = f"no sentinel answers; the last one said: {error}"
+                problem = f"no Sentinel answers; the last error: {error}"
                 continue
             if reply:
-                # The one that answered is asked first the next time.
+                # Ask this one first the next time.
                 self._nodes.remove(node)
                 self._nodes.insert(0, node)
                 return {"host": reply[0].decode(), "port": int(reply[1])}
@@ -100,7 +100,7 @@ class Sentinels:
 
 
 class Cluster:
-    """The node that holds a key's slot. The map is kept until a connection breaks or a node says MOVED."""
+    """The node that holds a key's slot. The slot map is cached until a connection breaks or a node replies MOVED."""
 
     def __init__(self, nodes: Sequence[Node], login: Options, asked: type[Connection]) -> None:
         self._seeds = list(nodes)
@@ -118,23 +118,23 @@ class Cluster:
                 if first <= slot <= last:
                     return {"host": node.host, "port": node.port}
             self._slots = []
-        raise wire.ConnectionError(f"no node of the cluster holds slot {slot}")
+        raise wire.ConnectionError(f"no node of the Cluster holds slot {slot}")
 
     def learn(self, key: str, node: Node) -> None:
         slot = key_slot(key.encode())
         with self._lock:
-            # Before the map: whoever is asked for it next may not have heard of this yet.
+            # In front of the slot map: the node that is asked for the map next may not know of the migration yet.
             self._slots.insert(0, (slot, slot, node))
 
     def forget(self) -> None:
         with self._lock:
-            # The nodes known now are asked too: the ones of the URL may be gone for good.
+            # Later, ask the nodes known now too: those of the URL may have left the Cluster.
             known = [node for _, _, node in self._slots if node not in self._seeds]
             self._seeds.extend(known)
             self._slots = []
 
     def _map(self) -> list[tuple[int, int, Node]]:
-        problem: Exception = wire.ConnectionError("no node of the cluster answers")
+        problem: Exception = wire.ConnectionError("no node of the Cluster answers")
         for node in self._seeds:
             try:
                 reply = _ask(self._class, node, self._login, "CLUSTER", "SLOTS")
@@ -143,11 +143,11 @@ class Cluster:
                     raise _plain(node, "node of a Cluster") from None
                 problem = error
                 continue
-            # An empty host means: the one that was asked.
+            # An empty host means the node that was asked.
             return [
                 (int(first), int(last), Node((master[0] or b"").decode() or node.host, int(master[1]))) for first, last, master, *_ in reply
             ]
-        raise wire.ConnectionError(f"no node of the cluster answers; the last one said: {problem}")
+        raise wire.ConnectionError(f"no node of the Cluster answers; the last error: {problem}")
 
 
 def _plain(node: Node, kind: str) -> OtherKindError:
@@ -165,14 +165,14 @@ def _ask(kind: type[Connection], node: Node, login: Options, *words: str) -> Any
 
 
 def locator(url: str, common: Mapping[str, Any]) -> tuple[Locator, type[Connection], Options]:
-    """Read a checked URL.
+    """Parse a checked URL.
 
     Args:
-        url: as `check_url` returns it.
+        url: a URL as returned by `check_url`.
         common: options of every connection.
 
     Returns:
-        Who finds the server, the connection class, and the options for connections to it (without its place).
+        The locator of the server, the connection class, and the options of connections to it (without its address).
     """
     scheme, _, rest = url.partition("://")
     base, _, kind = scheme.partition("+")
@@ -182,7 +182,7 @@ def locator(url: str, common: Mapping[str, Any]) -> tuple[Locator, type[Connecti
         place: Options = {name: options.pop(name) for name in ("host", "port", "path") if name in options}
         return Single(place), found, {**common, **options}
     hosts, path, query = _split(rest)
-    # Options are read by redis-py itself, from the same URL with one host.
+    # redis-py parses the options, from the same URL with one host.
     options = dict(parse_url(f"{base}://{_login(rest)}localhost/{_database(kind, path)}{query}"))
     found = options.pop("connection_class", Connection)
     options.pop("host", None)

@@ -1,4 +1,4 @@
-"""The Lua scripts: one file a move in `lua/`, shared steps in `lua/_<step>.lua`, put together by their `-- include:` line."""
+"""The Lua scripts: one file per move in `lua/`. The shared steps in `lua/_<step>.lua` are added by the `-- include:` line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from taskq.driver.contract import Script
 
 __all__ = ["load_script", "script_names"]
 
-#: A path and not importlib.resources, which takes longer to import than most of taskq.
+#: A path, because importlib.resources takes longer to import than most of taskq.
 _FOLDER = Path(__file__).with_name("lua")
 _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
 
@@ -20,14 +20,14 @@ def _read(name: str) -> str:
 
 
 def script_names() -> list[str]:
-    """The names of all scripts, shared steps left out."""
+    """Return the names of all scripts, without the shared steps."""
     return sorted(path.stem for path in _FOLDER.glob("*.lua") if not path.name.startswith("_"))
 
 
 @cache
 def load_script(name: str) -> Script:
-    """Read a script and the steps it includes. Comments are left out of what is sent."""
-    import hashlib  # with it comes OpenSSL, which a process that sends nothing doesn't need
+    """Return a script with the steps that it includes, without comments."""
+    import hashlib  # imports OpenSSL, which a process that sends nothing doesn't need
 
     text = _read(name)
     found = _INCLUDE.search(text)

@@ -46,8 +46,8 @@ class Place:
         self._shelves: list[str] = []
 
     def ask(self, *words: str | int) -> Any:
-        """Send a command to the server. Raises as `Sender.call`."""
-        return self.sender.call(Command(f"carry out {words[0]}", words))
+        """Send a command to the server. Raises as `LinkPool.call`."""
+        return self.sender.call(Command(str(words[0]), words))
 
     # ---- messages
 

@@ -386,7 +386,7 @@ def test_a_frozen_server(embedded_server: EmbeddedServer) -> None:
     try:
         with pytest.raises(ServerUnavailable, match=f"doesn't answer.*process {pid}"):
             embedded_server.ensure(timeout=0.2)
-        with pytest.raises(ServerUnavailable, match="still runs"):
+        with pytest.raises(ServerUnavailable, match="still running"):
             embedded_server.stop(timeout=0.2)
         assert embedded_server.status().running
         assert embedded_server.status().pid == pid

@@ -114,7 +114,10 @@ def test_a_worker_that_may_not_ask_for_types_still_finds_a_wrong_key(driver_of: 
     """Given a worker that may not send TYPE, and a key that something else uses, then it is named."""
     driver = driver_of("shop-worker", "-type")
     place.admin.set(driver.keys.waiting, "mine")
-    with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"waiting should be a list, and is something else\. Another"):
+    with (
+        closing(driver.link()) as link,
+        pytest.raises(ServerRefused, match=r"waiting must be a list; it is something else\. Another program uses this key"),
+    ):
         check_kinds(link.call, driver, "tests")
 
 
@@ -122,14 +125,14 @@ def test_a_worker_that_may_not_send_scripts_says_so_though_the_server_knows_them
     """Given a worker without EVAL and a server that knows all scripts, which it may forget at any time, when it begins, then it says so."""
     driver = driver_of("shop-worker", "-eval")
     place.admin.script_load(load_script("rights").text)
-    with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"a worker needs: EVAL\. .*\+eval$"):
+    with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"permissions that a worker needs: EVAL\. .*\+eval$"):
         check_rights(driver, link)
 
 
 def test_a_worker_that_may_not_ask_for_its_connection_says_so(driver_of: MakeDriver) -> None:
     """Given a worker without CLIENT ID, which nobody else could end a blocked command for, when it begins, then the error names it."""
     driver = driver_of("shop-worker", "-client")
-    with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"a worker needs: CLIENT\|ID\. .*\+client\|id$"):
+    with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"permissions that a worker needs: CLIENT\|ID.*\+client\|id$"):
         check_rights(driver, link)
 
 
@@ -167,7 +170,7 @@ def test_a_push_names_the_right_that_is_missing(place: ServerProcess, prefix: st
     queue = Queue(make_user(place, "shop-push", prefix), channels={"default": {"channel": prefix}})
     job = queue.job(name="tests:job")(print)
     job.push(1)
-    with pytest.raises(ServerRefused, match=r"refuses to push: .*permission.*evalsha.*ACL SETUSER"):
+    with pytest.raises(ServerRefused, match=r"rejected the push command: .*permission.*evalsha.*ACL SETUSER"):
         job.push(1, delay=5)
     queue.close()
     assert place.admin.llen(Keys(prefix).waiting) == 1

@@ -53,7 +53,7 @@ def test_sentinels_may_have_a_password_of_their_own(sentinel: SentinelGroup, gua
     make_user(sentinel.master, "shop-worker", prefix)
     place = f"127.0.0.1:{guarded.port}/mymaster/0"
     assert _push(f"redis+sentinel://{USER}{place}?sentinel_password=watch-word", prefix) == 2
-    with pytest.raises(ServerUnavailable, match=r"no sentinel answers; the last one said: .*Authentication required"):
+    with pytest.raises(ServerUnavailable, match=r"no Sentinel answers; the last error: .*Authentication required"):
         _push(f"redis+sentinel://{USER}{place}", prefix)
 
 
@@ -61,9 +61,9 @@ def test_the_next_sentinel_is_asked(sentinel: SentinelGroup, prefix: str) -> Non
     """Given a Sentinel that is gone and one that isn't, then the other is asked; given none, then the error says so."""
     gone, there = f"127.0.0.1:{free_port()}", f"127.0.0.1:{sentinel.sentinel.port}"
     assert _push(f"redis+sentinel://{gone},{there}/mymaster/0", prefix) == 2
-    with pytest.raises(ServerUnavailable, match="no sentinel answers"):
+    with pytest.raises(ServerUnavailable, match="no Sentinel answers"):
         _push(f"redis+sentinel://{gone}/mymaster/0", prefix)
-    with pytest.raises(ServerUnavailable, match="no sentinel knows the master 'other'"):
+    with pytest.raises(ServerUnavailable, match="no Sentinel knows the master name 'other'"):
         _push(f"redis+sentinel://{there}/other/0", prefix)
 
 
@@ -77,7 +77,7 @@ def test_the_next_node_is_asked(cluster: Cluster, prefix: str) -> None:
     """Given the URL of a Cluster whose first node is gone, then the other is asked; given none, then the error says so."""
     gone, there = f"127.0.0.1:{free_port()}", f"127.0.0.1:{cluster.masters[2].port}"
     assert _push(f"redis+cluster://{gone},{there}", prefix) == 2
-    with pytest.raises(ServerUnavailable, match="no node of the cluster answers"):
+    with pytest.raises(ServerUnavailable, match="no node of the Cluster answers"):
         _push(f"redis+cluster://{gone}", prefix)
 
 

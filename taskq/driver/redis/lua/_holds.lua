@@ -1,4 +1,4 @@
--- holds(list, id): whether the message with this id is in a reserved list. Nearly always it is the first.
+-- holds(list, id): return true if the message with this id is in a reserved list. It is nearly always the first.
 local function holds(list, id)
   local first = redis.call('LINDEX', list, 0)
   if not first then return false end

@@ -1,5 +1,5 @@
--- settle(list, ids): remove each message; returns how many were there. Jobs end in the order they were
--- reserved, so nearly always the ids are just the first ones of the list.
+-- settle(list, ids): remove each message, and return how many were there. Jobs finish in the order in which they were
+-- reserved, so the ids are nearly always the first of the list.
 local function settle(list, ids)
   if #ids == 0 then return 0 end
   local first = redis.call('LRANGE', list, 0, #ids - 1)

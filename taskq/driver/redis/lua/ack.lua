@@ -1,6 +1,6 @@
--- ack: forget messages that are done (or dropped).
+-- ack: remove finished (or dropped) messages.
 -- KEYS: 1 reserved list of this worker
 -- ARGV: 1.. ids
--- Returns: how many were still this worker's.
+-- Returns: how many of them this worker still had.
 -- include: take, settle
 return settle(KEYS[1], ARGV)

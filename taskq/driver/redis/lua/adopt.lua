@@ -1,4 +1,4 @@
--- adopt: a worker puts back what it holds into its reserved list, after the server has lost it.
+-- adopt: restore the reserved list of a worker after the server has lost it.
 -- KEYS: 1 reserved list of this worker, 2 a key that never exists
 -- ARGV: 1.. messages
 -- Returns: how many were missing.

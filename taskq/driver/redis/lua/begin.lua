@@ -1,7 +1,7 @@
--- begin: a run of a generator job begins. After an earlier run its stream begins anew, which readers learn from a mark.
+-- begin: start the stream of a generator job. After an earlier run, a mark shows readers that the stream starts over.
 -- KEYS: 1 reserved list of this worker, 2 parts of the message, 3 reading of the message, 4 a key that never exists
--- ARGV: 1 id, 2 milliseconds the parts live
--- Returns: the number of the last entry of the stream; -1 when the message is no longer this worker's.
+-- ARGV: 1 id, 2 lifetime of the items in milliseconds
+-- Returns: the number of the last entry of the stream; -1 if this worker no longer has the message.
 -- include: holds, append
 redis.call('DEL', KEYS[4])
 if not holds(KEYS[1], ARGV[1]) then return -1 end

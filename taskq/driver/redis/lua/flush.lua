@@ -1,6 +1,6 @@
--- flush: forget the oldest messages of a state, some at a time so that the server is never held for long.
+-- flush: remove the oldest messages of a state, a limited number at a time, so that the server is never blocked for long.
 -- KEYS: 1 waiting (a list), delayed, failed, timeout or parked (sorted sets)
--- ARGV: 1 how many at most
+-- ARGV: 1 maximum number
 -- Returns: how many were removed.
 local key, count = KEYS[1], tonumber(ARGV[1])
 if count <= 0 then return 0 end

@@ -1,7 +1,7 @@
--- heartbeat: a supervisor says that one of its workers lives, and what it is doing.
+-- heartbeat: record that a worker process lives, and what it is doing.
 -- KEYS: 1 workers, 2 reserved list of the worker, 3 hash of the worker, 4 a key that never exists
--- ARGV: 1 worker, 2 milliseconds the hash lives, 3 "1" to register a worker that isn't known; 4.. fields and values of the hash
--- Returns: 1 = the worker was registered before; 0 = it wasn't; -1 = it was given up for dead, and its messages were given to others;
+-- ARGV: 1 worker, 2 lifetime of the hash in milliseconds, 3 "1" to register an unknown worker; 4.. fields and values of the hash
+-- Returns: 1 = the worker was registered before; 0 = it wasn't; -1 = it was declared lost, and its messages were reassigned;
 --          how many messages it has reserved; the server's time in milliseconds.
 -- include: now
 local workers, reserved, hash, nothing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -9,7 +9,7 @@ redis.call('DEL', nothing)
 local time = now()
 local known = redis.call('ZSCORE', workers, ARGV[1]) and 1 or 0
 local fate = redis.pcall('HGET', hash, 'fate')
-if type(fate) == 'table' then -- an error: only a key of another type in this place is no harm, for the hash is only for show
+if type(fate) == 'table' then -- an error; only a key of another type is harmless, because the hash is only informative
   if not string.find(fate.err, 'WRONGTYPE', 1, true) then return fate end
   redis.call('DEL', hash)
 end

@@ -1,8 +1,8 @@
--- kinds: which keys are of another type than they should be? Every move to them would be refused.
+-- kinds: find the keys of a wrong type. The server would reject every move to them.
 -- KEYS: 1.. keys of the channel
 -- ARGV: 1.. the type of each
--- Returns: of each wrong one its key, the type it is ("" when this user may not ask), and the type it should be.
-local function probe(key, kind) -- every worker may do this, but not TYPE
+-- Returns: for each wrong key: the key, its type ("" if this user may not ask), and the expected type.
+local function probe(key, kind) -- every worker may send these commands, but not TYPE
   if kind == 'list' then return redis.pcall('LLEN', key) end
   if kind == 'zset' then return redis.pcall('ZCARD', key) end
   return redis.pcall('HGET', key, 'x')

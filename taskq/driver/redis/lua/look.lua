@@ -1,6 +1,6 @@
--- look: is there anything left to do? One atomic look, so that nothing is missed between two states.
+-- look: count the messages that are left, atomically, so that none is missed on its way from one state to another.
 -- KEYS: 1 waiting, 2 delayed, 3.. reserved lists
--- Returns: how many wait; how many are delayed and due; how many are reserved; how many are delayed and not due yet;
+-- Returns: the numbers of messages that are waiting; delayed and due; reserved; delayed and not due;
 --          milliseconds until the next is due, -1 = none is delayed.
 -- include: now
 local time, reserved = now(), 0

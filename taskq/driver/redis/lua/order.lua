@@ -1,7 +1,7 @@
--- order: ask for the end of a message that a worker has reserved: its supervisor is woken, and finds the order.
--- KEYS: 1 reserved list of the worker, 2 cancels, 3 calls of the supervisor, 4 a key that never exists
--- ARGV: 1 id, 2 the order, 3 milliseconds that orders live, 4 milliseconds that a call lives
--- Returns: 1, or 0 when the message is no longer that worker's.
+-- order: store a cancel request for a message that a worker has reserved, and wake its supervisor.
+-- KEYS: 1 reserved list of the worker, 2 cancel requests, 3 wake-up key of the supervisor, 4 a key that never exists
+-- ARGV: 1 id, 2 the request, 3 lifetime of the requests in milliseconds, 4 lifetime of the wake-up token in milliseconds
+-- Returns: 1, or 0 if that worker no longer has the message.
 -- include: holds
 redis.call('DEL', KEYS[4])
 if not holds(KEYS[1], ARGV[1]) then return 0 end

@@ -1,7 +1,7 @@
--- part: store what a generator job has yielded. Saying it twice stores it once.
+-- part: store an item of a stream. Safe to repeat: a number that is stored already is ignored.
 -- KEYS: 1 reserved list of this worker, 2 parts of the message, 3 reading of the message, 4 a key that never exists
--- ARGV: 1 id, 2 number of the part, 3 the part, 4 milliseconds the parts live, 5 how many may be unread
--- Returns: 1 when it is stored; 0 when too many are unread; -1 when the message is no longer this worker's.
+-- ARGV: 1 id, 2 number of the item, 3 the item, 4 lifetime of the items in milliseconds, 5 maximum number of unread items
+-- Returns: 1 if it is stored; 0 if too many are unread; -1 if this worker no longer has the message.
 -- include: holds, append
 local parts, reading, number = KEYS[2], KEYS[3], tonumber(ARGV[2])
 redis.call('DEL', KEYS[4])

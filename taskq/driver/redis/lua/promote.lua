@@ -1,6 +1,6 @@
--- promote: move messages that are due from delayed to waiting, the first due first.
+-- promote: move due messages from delayed to waiting, the earliest first.
 -- KEYS: 1 delayed, 2 waiting
--- ARGV: 1 how many at most (a call must not hold the server for long: 500 take half a millisecond, 1000 three times as long)
+-- ARGV: 1 maximum number (a call must not block the server for long: 500 take half a millisecond, 1000 three times as long)
 -- Returns: how many were moved; milliseconds until the next is due, 0 = more are due now, -1 = none is left.
 -- include: now
 local delayed, waiting = KEYS[1], KEYS[2]

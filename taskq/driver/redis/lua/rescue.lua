@@ -1,11 +1,11 @@
--- rescue: bring back what a worker that is no more had reserved.
+-- rescue: return the reserved messages of a lost worker.
 -- KEYS: 1 workers, 2 its reserved list, 3 its hash, 4 waiting, 5 delayed, 6 failed, 7 timeout, 8 wake, 9 a key that never exists
--- ARGV: 1 worker; 2 lease in ms: a younger heartbeat stops the rescue, 0 = it is known to be dead; 3 max_crashes; 4 "1" = the channel's
---       lost messages go to timeout; 5 how many failed or timeout keep; 6 how many ms they keep them; 7.. for each message that was
---       running: its id ("head" = the first, "all" = any may have run), "crash", "timeout" or "neighbour", a record for its history,
+-- ARGV: 1 worker; 2 lease in ms: a more recent heartbeat stops the rescue, 0 = it has surely exited; 3 max_crashes; 4 "1" = the
+--       channel's on_lost is "timeout"; 5 maximum number of messages in failed or timeout; 6 their lifetime in ms; 7.. for each message
+--       that was running: its id ("head" = the first, "all" = any of them), "crash", "timeout" or "bystander", a record for its history,
 --       and milliseconds until it runs again after a timeout, -1 = no attempt is left
--- Returns: -1 when the worker lives, else how many messages were brought back.
--- include: now, schedule, set_aside, give_up, blame
+-- Returns: -1 if the worker lives, otherwise how many messages were rescued.
+-- include: now, schedule, dead_letter, declare_lost, blame
 local waiting, time = KEYS[4], now()
 local beat = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if tonumber(ARGV[2]) > 0 and beat and tonumber(beat) > time - tonumber(ARGV[2]) then return -1 end
@@ -15,18 +15,18 @@ redis.call('LLEN', waiting)
 for i = 5, 7 do redis.call('ZCARD', KEYS[i]) end
 redis.call('DEL', KEYS[9])
 local at = {waiting = waiting, delayed = KEYS[5], failed = KEYS[6], timeout = KEYS[7], wake = KEYS[8], time = time}
-at.crashes, at.aside, at.keep, at.keep_ms = tonumber(ARGV[3]), ARGV[4] == '1', tonumber(ARGV[5]), tonumber(ARGV[6])
+at.crashes, at.lost_is_timeout, at.limit, at.ttl_ms = tonumber(ARGV[3]), ARGV[4] == '1', tonumber(ARGV[5]), tonumber(ARGV[6])
 local blamed = {}
 for i = 7, #ARGV, 4 do blamed[ARGV[i]] = {fault = ARGV[i + 1], record = ARGV[i + 2], wait = tonumber(ARGV[i + 3])} end
 for i = #messages, 1, -1 do
   local message = messages[i]
-  -- Only a message with a head can have been started; foreign bytes get theirs before that.
+  -- Only a message with a head can have been started; plain JSON messages get one before that.
   local headed = #message >= 25 and string.byte(message, 1) <= 1
-  local told = headed and (blamed[string.sub(message, 3, 18)] or (i == 1 and blamed.head) or blamed.all)
-  if told then blame(message, told, at) else redis.call('RPUSH', waiting, message) end
+  local found = headed and (blamed[string.sub(message, 3, 18)] or (i == 1 and blamed.head) or blamed.all)
+  if found then blame(message, found, at) else redis.call('RPUSH', waiting, message) end
 end
--- Last, so that an error above doubles a message rather than losing it: a script is not rolled back.
+-- Last, so that an error above duplicates a message instead of losing it: scripts are not rolled back.
 redis.call('DEL', KEYS[2], KEYS[3])
 redis.call('ZREM', KEYS[1], ARGV[1])
-if tonumber(ARGV[2]) > 0 then give_up(KEYS[3]) end
+if tonumber(ARGV[2]) > 0 then declare_lost(KEYS[3]) end
 return #messages

@@ -1,17 +1,17 @@
--- restore: bring messages that were set aside back to waiting (the moves reload and unpark).
+-- restore: move messages from failed, timeout or parked to waiting (the moves reload and unpark).
 -- KEYS: 1 failed, timeout or parked, 2 waiting, 3.. result, parts and reading of each message
--- ARGV: pairs: the message as it lies there, the message as it shall wait
+-- ARGV: pairs: the stored message, the message to store in waiting
 -- Returns: how many were still there.
--- Removes nothing, but ends the script here when the user may not remove, or the key is of another type. As the first write it also
--- lets the script write on when the server is at maxmemory.
+-- Removes nothing, but ends the script here if the user lacks the permission, or the key has another type. As the first write it also
+-- allows the script to continue to write at maxmemory.
 redis.call('ZREM', KEYS[1], '')
 local moved = 0
 for i = 1, #ARGV, 2 do
-  -- In this order a user who may not push, or a key of another type, loses nothing.
+  -- In this order, a missing permission to push or a key of another type loses nothing.
   if redis.call('ZSCORE', KEYS[1], ARGV[i]) then
     redis.call('LPUSH', KEYS[2], ARGV[i + 1])
     local place = 3 + (i - 1) / 2 * 3
-    redis.call('DEL', KEYS[place], KEYS[place + 1], KEYS[place + 2]) -- they tell of the runs before
+    redis.call('DEL', KEYS[place], KEYS[place + 1], KEYS[place + 2]) -- they belong to the earlier runs
     redis.call('ZREM', KEYS[1], ARGV[i])
     moved = moved + 1
   end

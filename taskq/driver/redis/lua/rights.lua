@@ -1,18 +1,18 @@
--- rights: which commands of the scripts may this user not run? A script that is stopped halfway isn't rolled back and could lose a
---         message, so a worker asks before it begins.
--- KEYS: 1 a key that never exists, 2.. all other keys of the channel: the server itself looks whether they may be used
+-- rights: find the commands in scripts that this user lacks permission for. A script that is stopped halfway isn't rolled back and
+--         could lose a message, so a worker checks this at startup.
+-- KEYS: 1 a key that never exists, 2.. all other keys of the channel: the server checks the permission for them
 -- Returns: the names of the commands.
 local key, missing = KEYS[1], {}
 local function note(command, reply)
   local text = type(reply) == 'table' and reply.err or ''
-  -- Redis 6.2 says the second.
+  -- The second text is that of Redis 6.2.
   if string.find(text, 'no permissions', 1, true) or string.find(text, "can't run this command", 1, true) then
     missing[#missing + 1] = command
   end
 end
 local function try(command, place, ...) note(command, redis.pcall(command, place, ...)) end
-try('DEL', key) -- also lets the script write on when the server is at maxmemory
-if #missing > 0 then return missing end -- what follows could not be cleaned up
+try('DEL', key) -- also allows the script to continue to write at maxmemory
+if #missing > 0 then return missing end -- the keys written below could not be removed
 note('TIME', redis.pcall('TIME'))
 try('LPUSH', key, 'x')
 try('RPUSH', key, 'x')

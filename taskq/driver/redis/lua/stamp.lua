@@ -1,7 +1,7 @@
--- stamp: put a head before foreign messages that this worker has reserved, so that they can be told apart and counted.
+-- stamp: put a head before the plain JSON messages that this worker has reserved, so that they have an id and counters.
 -- KEYS: 1 reserved list of this worker, 2 a key that never exists
--- ARGV: pairs: the bytes as they lie there, the bytes with a head
--- Returns: for each pair 1, or 0 when the bytes were no longer there.
+-- ARGV: pairs: the stored bytes, the bytes with a head
+-- Returns: for each pair 1, or 0 if the bytes weren't there.
 redis.call('DEL', KEYS[2])
 local stamped = {}
 for i = 1, #ARGV, 2 do
