@@ -20,11 +20,11 @@ class Burst:
 
     def __init__(self, channels: Mapping[str, Duties]) -> None:
         self.due = 0.0
-        self._crews = channels
+        self._channels = channels
 
-    def is_hopeless(self) -> bool:
+    def cannot_start(self) -> bool:
         """Return True, and log it, if the processes of a channel can't start."""
-        for name, duties in self._crews.items():
+        for name, duties in self._channels.items():
             if duties.channel.failed_starts >= _STARTS:
                 _log.error("channel %s: %d processes in a row could not start; stopping the burst", name, duties.channel.failed_starts)
                 return True
@@ -36,7 +36,7 @@ class Burst:
             return False
         self.due = now + _LOOK
         later = []
-        for name, duties in self._crews.items():
+        for name, duties in self._channels.items():
             channel = duties.channel
             if any(child.pid is None for child in channel.children.values()):
                 return False

@@ -21,11 +21,11 @@ __all__ = ["ChannelState"]
 
 _log = logging.getLogger("taskq.supervisor")
 #: How long to wait for an answer, and between two tries, at most: both together must leave time for a heartbeat in a lease.
-_PATIENCE, _LONGEST_PAUSE = 5.0, 5.0
+_TIMEOUT, _LONGEST_PAUSE = 5.0, 5.0
 #: The same while the server is known not to answer: signals and the other channels must not wait for it.
-_PATIENCE_WHILE_DOWN = 0.5
+_TIMEOUT_WHILE_DOWN = 0.5
 #: A server that doesn't answer takes longer to find than a connection that is broken.
-_BROKEN = 0.1
+_AT_ONCE = 0.1
 
 
 class ChannelState:
@@ -41,9 +41,9 @@ class ChannelState:
         #: Number of children in a row whose on_start or lifespan raised.
         self.failed_starts = 0
         self.driver = load_driver(url, settings)
-        self._patience = min(_PATIENCE, settings.lease / 3)
+        self._timeout = min(_TIMEOUT, settings.lease / 3)
         self._failed_move = ""
-        self.link: Link = self.driver.link(self._patience)
+        self.link: Link = self.driver.link(self._timeout)
         #: Commands to send once the server is reachable again. Each is safe to repeat.
         self.pending: deque[Command] = deque()
         #: Exited workers, and when to check again whether anything is reserved for them.
@@ -84,7 +84,7 @@ class ChannelState:
             _log.warning("channel %s: the server is reachable again after %.1f s", self.name, monotonic() - self._down_since)
             self._down_since = None
             self._backoff.answered()
-            self.link = self.driver.link(self._patience)
+            self.link = self.driver.link(self._timeout)
         return reply
 
     def _call(self, command: Command) -> Any:
@@ -93,7 +93,7 @@ class ChannelState:
         try:
             return self.link.call(command)
         except ServerUnavailable:
-            if self.is_down or monotonic() - began > _BROKEN:
+            if self.is_down or monotonic() - began > _AT_ONCE:
                 raise
         return self.link.call(command)
 
@@ -114,7 +114,7 @@ class ChannelState:
         now = monotonic()
         self.exited += [(now + 0.5, worker), (now + block_seconds(self.settings.lease) + 1.0, worker)]
 
-    def part(self) -> None:
+    def send_last(self) -> None:
         """Send the last commands: this is the last attempt."""
         for worker in {worker for _, worker in self.exited}:
             self.pending.append(self.driver.rescue(Rescue(worker)))
@@ -138,7 +138,7 @@ class ChannelState:
         self._failed_move = move
         if self._down_since is None:
             self.link.close()
-            self.link = self.driver.link(min(_PATIENCE_WHILE_DOWN, self._patience))
+            self.link = self.driver.link(min(_TIMEOUT_WHILE_DOWN, self._timeout))
             self._down_since = now
             _log.error("channel %s: %s; retrying", self.name, error)
         if self._revive is not None:

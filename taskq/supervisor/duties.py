@@ -31,7 +31,7 @@ class Duties:
         self.heartbeat = Heartbeat(self.channel, host)
         self.promote = Promote(self.channel)
         self.rescue = Rescuer(self.channel, self.heartbeat)
-        self.watch = Watchdog(self.channel)
+        self.watchdog = Watchdog(self.channel)
         self.unpark = Unpark(self.channel)
         self.cancels = Cancels(self.channel)
         self.wakeup = WakeUp(self.channel, on_due=self.promote.wake, on_cancel=self.cancels.wake)
@@ -41,7 +41,7 @@ class Duties:
             self.wakeup,
             self.promote,
             self.rescue,
-            self.watch,
+            self.watchdog,
             self.unpark,
             self.lengths,
             LateReservations(channel),

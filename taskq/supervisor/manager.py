@@ -53,7 +53,7 @@ class ProcessManager:
         self._liveness = Liveness()
         self._stopping = False
         self._respawn = RespawnPolicy()
-        self._make_places(max(options.processes or 0, _USUAL))
+        self._make_scoreboard(max(options.processes or 0, _USUAL))
 
     def make_room(self, processes: int) -> bool:
         """Make sure that there is a slot for each child. False: there were too few, and the zygotes that inherit them must restart."""
@@ -61,10 +61,10 @@ class ProcessManager:
             return True
         for generation in list(self.generations):
             self.drop(generation)
-        self._make_places(processes)
+        self._make_scoreboard(processes)
         return False
 
-    def _make_places(self, processes: int) -> None:
+    def _make_scoreboard(self, processes: int) -> None:
         self._scoreboard = Scoreboard([make_lock() for _ in range(2 * (processes + _SPARE))])
 
     def start(self, plan: Plan) -> None:
@@ -76,9 +76,9 @@ class ProcessManager:
         for duties in self.channels.values():
             duties.rescue.at_start(lambda worker: is_surely_dead(worker, self._tag))
         newest = self.generations[-1]
-        self._know(newest.app)
+        self._pass_on(newest.app)
         newest.listen()
-        self.keep_number()
+        self.keep_wanted()
 
     # ---- zygotes
 
@@ -113,7 +113,7 @@ class ProcessManager:
             generation.answered()
             self._on_start(report)
         elif isinstance(report, Exited):
-            child = self._child(report.place)
+            child = self._child(report.slot_index)
             if not report.pid:  # it could not fork
                 generation.answered()
             if child is not None and (child.pid or 0) == report.pid:  # otherwise it was settled before, and another child has its slot
@@ -121,14 +121,14 @@ class ProcessManager:
         elif isinstance(report, AppInfo):
             generation.app = report
             _log.info("rolling restart: app reloaded (%d jobs), replacing processes one by one", len(report.jobs))
-            self._know(report)
+            self._pass_on(report)
             generation.listen()
         elif isinstance(report, Failed):
             self._on_failure(generation, report.text)
         elif report is None:
             self._on_lost(generation)
 
-    def _know(self, app: AppInfo | None) -> None:
+    def _pass_on(self, app: AppInfo | None) -> None:
         """Pass the jobs and listeners of the loaded application to the services."""
         if app is None:
             return
@@ -164,7 +164,7 @@ class ProcessManager:
         """Return every child whose exit has not been reported."""
         return [child for duties in self.channels.values() for child in duties.channel.children.values()]
 
-    def keep_number(self) -> None:
+    def keep_wanted(self) -> None:
         """Start or stop children to reach the wanted number, and let the children of a new zygote take over."""
         now = monotonic()
         if self._respawn.is_due(now):
@@ -184,7 +184,7 @@ class ProcessManager:
             duties.replace_old(newest.number, now)
         self._retire(one for one in ready if one is not newest)
 
-    def change_number(self, by: int) -> None:
+    def scale(self, by: int) -> None:
         """Change the number of children of every channel by `by`; at least one remains."""
         for duties in self.channels.values():
             duties.channel.wanted = max(1, duties.channel.wanted + by)
@@ -197,7 +197,7 @@ class ProcessManager:
             for child in duties.channel.children.values():
                 child.ask_to_stop(now + duties.channel.settings.stop_timeout)
 
-    def kill_late(self, now: float) -> None:
+    def kill_overdue(self, now: float) -> None:
         """Kill the children that were asked to stop and whose time is over."""
         for child in self.alive():
             if child.kill_at is not None and now > child.kill_at and child.killed_for is None:
@@ -236,7 +236,7 @@ class ProcessManager:
     def close(self) -> None:
         """End the zygotes, and send the pending commands."""
         for duties in self.channels.values():
-            duties.channel.part()
+            duties.channel.send_last()
             if duties.channel.pending:
                 _log.warning(
                     "channel %s: server unreachable at shutdown; reserved messages are rescued after the lease", duties.channel.name
@@ -254,24 +254,24 @@ class ProcessManager:
                     duties.unpark.due = 0.0
 
     def _spawn(self, generation: Generation, duties: Duties) -> bool:
-        used = {child.place for child in self.alive()}
-        place = next((one for one in range(len(self._scoreboard)) if one not in used), None)
-        if place is None:
+        used = {child.slot_index for child in self.alive()}
+        slot_index = next((one for one in range(len(self._scoreboard)) if one not in used), None)
+        if slot_index is None:
             _log.warning("process limit (%d) reached; restart the worker with a higher `processes`", len(self._scoreboard))
             duties.channel.wanted = len(duties.channel.children)
             return False
-        slot = self._scoreboard[place]
+        slot = self._scoreboard[slot_index]
         slot.clear()
         settings = duties.channel.settings
         worker = new_worker_id(self.host, self._tag, lease=settings.lease, concurrency=settings.concurrency)
-        child = Child(place, worker, duties.channel.name, slot, generation.number)
-        duties.channel.children[place] = child
+        child = Child(slot_index, worker, duties.channel.name, slot, generation.number)
+        duties.channel.children[slot_index] = child
         # Registered before it starts: it may reserve at once.
-        duties.heartbeat.beat(child, monotonic())
-        return generation.spawn(Spawn(place, worker, settings, self._url))
+        duties.heartbeat.send(child, monotonic())
+        return generation.spawn(Spawn(slot_index, worker, settings, self._url))
 
     def _on_start(self, report: Started) -> None:
-        child = self._child(report.place)
+        child = self._child(report.slot_index)
         if child is None:
             return
         child.pid = report.pid
@@ -285,7 +285,7 @@ class ProcessManager:
         child.end_leftovers()
         settle_dead(channel, child, death, now)
         channel.remember(child.worker)
-        del channel.children[child.place]
+        del channel.children[child.slot_index]
         self.failed = self.failed or channel.counts()[1] > 0
         pause = respawn_pause(channel.crashes, now)
         if pause:
@@ -295,5 +295,5 @@ class ProcessManager:
         if pause or wait:
             channel.spawn_after = now + max(pause, wait)
 
-    def _child(self, place: int) -> Child | None:
-        return next((child for child in self.alive() if child.place == place), None)
+    def _child(self, slot_index: int) -> Child | None:
+        return next((child for child in self.alive() if child.slot_index == slot_index), None)

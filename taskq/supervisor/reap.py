@@ -14,7 +14,7 @@ from taskq.supervisor.rules import overdue
 from taskq.wire.history import pack_record, record_of
 from taskq.worker_id import runs_several
 
-__all__ = ["lost", "settle_dead"]
+__all__ = ["rescue_of_lost", "settle_dead"]
 
 _log = logging.getLogger("taskq.supervisor")
 
@@ -55,7 +55,7 @@ def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -
     channel.past_counts = [channel.past_counts[0] + ended, channel.past_counts[1] + failed]
 
 
-def lost(worker: str, lease_ms: int, reason: str) -> Rescue:
+def rescue_of_lost(worker: str, lease_ms: int, reason: str) -> Rescue:
     """Return the rescue of a worker known only by its id: a crash is counted for the messages that it may have been running."""
     who: Literal["head", "all"] = "all" if runs_several(worker) else "head"
     return Rescue(worker, lease_ms, (Blame(who, "crash", pack_record(record_of("lost", worker, 0, reason))),))

@@ -16,7 +16,7 @@ __all__ = [
     "is_helpless",
     "leave_until",
     "must_kill",
-    "must_take_back",
+    "must_release",
     "overdue",
     "respawn_pause",
     "start_pause",
@@ -37,7 +37,7 @@ def beat_seconds(lease: float) -> float:
     return lease / 5 * random.uniform(0.8, 1.0)
 
 
-def must_take_back(running_for: float, unstarted: int) -> bool:
+def must_release(running_for: float, unstarted: int) -> bool:
     """Return True if prefetched messages wait behind a slow job."""
     return unstarted > 0 and running_for > SLOW_SECONDS
 

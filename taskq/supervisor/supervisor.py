@@ -100,31 +100,31 @@ class Supervisor:
         event = ProcessEvent(worker=f"{manager.host}:{os.getpid()}", pid=os.getpid(), channels=tuple(plan.channels))
         manager.emit("worker_start", event)
         self._burst = Burst(manager.channels) if self._options.burst else None
-        while not (self._stopping and not manager.alive() and self._may_end()):
-            self._wait(self._rest())
+        while not (self._stopping and not manager.alive() and self._can_exit()):
+            self._wait(self._seconds_to_next())
             now = monotonic()
             for duties in manager.channels.values():
                 duties.tick(now)
             manager.watch(now)
-            manager.kill_late(now)
+            manager.kill_overdue(now)
             if not self._stopping:
-                manager.keep_number()
+                manager.keep_wanted()
                 if self._burst is not None:
-                    self._look_for_the_end(self._burst, now)
+                    self._end_burst(self._burst, now)
         manager.emit("worker_stop", event)
 
-    def _look_for_the_end(self, burst: Burst, now: float) -> None:
-        if burst.is_hopeless():
+    def _end_burst(self, burst: Burst, now: float) -> None:
+        if burst.cannot_start():
             self._manager.failed = True
             self._stop("processes can't start")
         elif burst.is_over(now):
             self._stop("the queue is empty")
 
-    def _may_end(self) -> bool:
+    def _can_exit(self) -> bool:
         """Return False while acks wait for an unreachable server: the jobs would run again."""
         return self._stop_signals > 1 or monotonic() > self._settle_until or not self._manager.has_pending_acks()
 
-    def _rest(self) -> float:
+    def _seconds_to_next(self) -> float:
         """Return the seconds until the next service is due."""
         due = min(service.due for duties in self._manager.channels.values() for service in duties.services)
         if self._burst is not None:
@@ -141,7 +141,7 @@ class Supervisor:
         if self._pokes in ready:
             os.read(self._pokes, 4096)
             for duties in self._manager.channels.values():
-                duties.watch.poked()
+                duties.watchdog.poked()
         for fd, duties in wakers.items():
             if fd in ready:
                 duties.wakeup.woken()
@@ -158,14 +158,14 @@ class Supervisor:
                 self._stop(f"{number.name}: shutting down gracefully (stop_timeout); send it again to kill running jobs")
             else:
                 _log.warning("%s again: killing running jobs; they will run again (no attempt used)", number.name)
-                self._manager.kill_late(float("inf"))
+                self._manager.kill_overdue(float("inf"))
         elif self._stopping:
             return
         elif number is signal.SIGHUP:
             self._restart()
         else:
             _log.info("%s: one process %s per channel", number.name, "more" if number is signal.SIGTTIN else "fewer")
-            self._manager.change_number(1 if number is signal.SIGTTIN else -1)
+            self._manager.scale(1 if number is signal.SIGTTIN else -1)
 
     def _restart(self) -> None:
         if len(self._manager.generations) > 1:

@@ -11,7 +11,7 @@ from taskq.supervisor.rules import (
     is_helpless,
     leave_until,
     must_kill,
-    must_take_back,
+    must_release,
     overdue,
     respawn_pause,
     start_pause,
@@ -30,7 +30,7 @@ def test_five_heartbeats_fit_into_a_lease() -> None:
 )
 def test_what_lies_behind_a_slow_job_is_taken_back(running_for: float, unstarted: int, expected: bool) -> None:
     """Given a running job and messages behind it, then they are taken back after 50 ms."""
-    assert must_take_back(running_for, unstarted) is expected
+    assert must_release(running_for, unstarted) is expected
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,8 @@ class Death:
 class Child:
     """One worker process, as the supervisor sees it."""
 
-    def __init__(self, place: int, worker: str, channel: str, slot: Slot, zygote: int) -> None:
-        self.place = place
+    def __init__(self, slot_index: int, worker: str, channel: str, slot: Slot, zygote: int) -> None:
+        self.slot_index = slot_index
         self.worker = worker
         self.channel = channel
         self.slot = slot

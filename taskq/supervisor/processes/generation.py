@@ -49,10 +49,10 @@ class Generation:
         except (EOFError, OSError):
             return None
 
-    def spawn(self, order: Spawn) -> bool:
+    def spawn(self, request: Spawn) -> bool:
         """Request a worker process. Return False if the zygote has exited or hangs."""
         self.unanswered += 1
-        return self._send(order)
+        return self._send(request)
 
     def answered(self) -> None:
         """Note the answer to a spawn request: done, or impossible."""
@@ -85,11 +85,11 @@ class Generation:
         self._process.kill()
         self._process.join(5.0)
 
-    def _send(self, order: Any) -> bool:
+    def _send(self, request: Any) -> bool:
         try:
             if not can_take(self.connection):  # the reader hangs: writing would block
                 return False
-            self.connection.send(order)
+            self.connection.send(request)
         except OSError:
             return False
         return True

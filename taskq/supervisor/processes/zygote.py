@@ -37,7 +37,7 @@ __all__ = ["AppInfo", "Emit", "Exited", "Failed", "Inheritance", "Listen", "Spaw
 
 _log = logging.getLogger("taskq.zygote")
 #: Seconds that the listeners get for the last event.
-_LAST_WORDS = 1.0
+_LAST_EVENT_SECONDS = 1.0
 
 
 class AppInfo(msgspec.Struct, frozen=True):
@@ -73,7 +73,7 @@ class Failed(NamedTuple):
 class Spawn(NamedTuple):
     """Order: fork a worker."""
 
-    place: int
+    slot_index: int
     worker: str
     channel: ChannelSettings
     url: str
@@ -93,20 +93,20 @@ class Emit(NamedTuple):
 class Started(NamedTuple):
     """A worker was forked."""
 
-    place: int
+    slot_index: int
     pid: int
 
 
 class Exited(NamedTuple):
     """A worker has ended."""
 
-    place: int
+    slot_index: int
     pid: int
     status: int | None
     maxrss: int
 
 
-def zygote(orders: Connection, source: str | Queue, options: WorkerOptions, inheritance: Inheritance) -> None:
+def zygote(requests: Connection, source: str | Queue, options: WorkerOptions, inheritance: Inheritance) -> None:
     """Import the application, then fork worker processes on request until the supervisor closes the connection.
 
     Args:
@@ -124,9 +124,9 @@ def zygote(orders: Connection, source: str | Queue, options: WorkerOptions, inhe
         queue = _load(source, options)
         info = _app_info(queue)
         _import_drivers(info)
-        orders.send(info)
+        requests.send(info)
     except TaskqError as error:
-        orders.send(Failed(str(error), traceback.format_exc()))
+        requests.send(Failed(str(error), traceback.format_exc()))
         return
     except (BrokenPipeError, ConnectionResetError):
         return
@@ -134,7 +134,7 @@ def zygote(orders: Connection, source: str | Queue, options: WorkerOptions, inhe
     # Freeze the imported objects: the garbage collector of a worker process then doesn't touch, and so copy, the shared pages.
     gc.freeze()
     try:
-        Forker(orders, queue, inheritance.scoreboard, inheritance.poke_fd).serve()
+        Forker(requests, queue, inheritance.scoreboard, inheritance.poke_fd).serve()
     except Exception:
         # Don't return: multiprocess would wait for the worker processes, without a supervisor.
         _log.exception("the zygote failed")
@@ -181,8 +181,8 @@ def _ignore(number: int, frame: object) -> None:
 class Forker:
     """Forks workers, and reports their deaths."""
 
-    def __init__(self, orders: Connection, queue: Queue, scoreboard: Scoreboard, poke_fd: int) -> None:
-        self._orders = orders
+    def __init__(self, requests: Connection, queue: Queue, scoreboard: Scoreboard, poke_fd: int) -> None:
+        self._requests = requests
         self._queue = queue
         self._scoreboard = scoreboard
         self._poke_fd = poke_fd
@@ -198,46 +198,46 @@ class Forker:
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _ignore)
         while True:
-            ready = wait_for([self._orders, self._wake_read])
+            ready = wait_for([self._requests, self._wake_read])
             if self._wake_read in ready:
                 _drain(self._wake_read)
             self._report_deaths()
-            if self._orders in ready:
+            if self._requests in ready:
                 try:
-                    order = self._orders.recv()
+                    request = self._requests.recv()
                 except (EOFError, ConnectionResetError):
                     self._end_listeners()
                     os._exit(0)  # with it go the workers: they die with their parent
-                self._obey(order)
+                self._handle(request)
 
-    def _obey(self, order: Any) -> None:
-        if isinstance(order, Spawn):
-            self._spawn(order)
-        elif isinstance(order, Listen):
+    def _handle(self, request: Any) -> None:
+        if isinstance(request, Spawn):
+            self._spawn(request)
+        elif isinstance(request, Listen):
             self._start_listeners()
-        elif isinstance(order, Emit) and self._listeners is not None:
-            data = msgspec.msgpack.encode([order.signal, order.event])
+        elif isinstance(request, Emit) and self._listeners is not None:
+            data = msgspec.msgpack.encode([request.signal, request.event])
             try:
                 os.write(self._listeners, len(data).to_bytes(4, "big") + data)
             except (BrokenPipeError, BlockingIOError):
-                _log.warning("the listeners of %s are too slow or have exited: an event was dropped", order.signal)
+                _log.warning("the listeners of %s are too slow or have exited: an event was dropped", request.signal)
 
-    def _spawn(self, order: Spawn) -> None:
+    def _spawn(self, request: Spawn) -> None:
         try:
-            process = fork(self._live, order, os.getpid())
+            process = fork(self._run_worker, request, os.getpid())
         except OSError as error:  # no process or memory left: the supervisor tries again
             _log.error("can't fork a worker process: %s", error)
-            self._orders.send(Exited(order.place, 0, None, 0))
+            self._requests.send(Exited(request.slot_index, 0, None, 0))
             return
-        self._children[order.place] = process
-        self._orders.send(Started(order.place, process.pid))
+        self._children[request.slot_index] = process
+        self._requests.send(Started(request.slot_index, process.pid))
 
     def _report_deaths(self) -> None:
-        for place, process in list(self._children.items()):
+        for slot_index, process in list(self._children.items()):
             status = process.exitcode
             if status is not None:
-                del self._children[place]
-                self._orders.send(Exited(place, process.pid, status, process.maxrss))
+                del self._children[slot_index]
+                self._requests.send(Exited(slot_index, process.pid, status, process.maxrss))
                 process.close()
 
     def _start_listeners(self) -> None:
@@ -251,35 +251,35 @@ class Forker:
         """Let the listeners handle the last event: the worker stops."""
         if self._listeners is not None:
             os.close(self._listeners)
-            self._listener_process.join(_LAST_WORDS)
+            self._listener_process.join(_LAST_EVENT_SECONDS)
 
     # ---- in the forked process
 
-    def _settle_in(self, parent: int, title: str) -> None:
+    def _detach(self, parent: int, title: str) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setpgid(0, 0)  # so that killing it also ends what its jobs have started
         die_with_parent(parent)
-        self._orders.close()
+        self._requests.close()
         if self._listeners is not None:
             os.close(self._listeners)
         os.close(self._wake_read)
         os.close(self._wake_write)
         setproctitle.setproctitle(title)
 
-    def _live(self, order: Spawn, parent: int) -> None:
-        self._settle_in(parent, f"taskq: {order.channel.name}")
-        work(self._queue, order.url, order.channel, order.worker, self._scoreboard[order.place], Poke(self._poke_fd))
+    def _run_worker(self, request: Spawn, parent: int) -> None:
+        self._detach(parent, f"taskq: {request.channel.name}")
+        work(self._queue, request.url, request.channel, request.worker, self._scoreboard[request.slot_index], Poke(self._poke_fd))
 
     def _listen(self, read: int, write: int, parent: int) -> None:
-        self._settle_in(parent, "taskq: listeners")
+        self._detach(parent, "taskq: listeners")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         os.close(write)
         with os.fdopen(read, "rb") as stream:
             while head := stream.read(4):
-                name, names = msgspec.msgpack.decode(stream.read(int.from_bytes(head, "big")))
+                name, fields = msgspec.msgpack.decode(stream.read(int.from_bytes(head, "big")))
                 kind = events.QueueLength if name == "queue_length" else events.ProcessEvent
-                events.emit(events.WORKER_SIGNALS[name], msgspec.convert(names, kind))
+                events.emit(events.WORKER_SIGNALS[name], msgspec.convert(fields, kind))
 
 
 def _drain(fd: int) -> None:

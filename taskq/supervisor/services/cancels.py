@@ -54,54 +54,56 @@ class Cancels:
     def tick(self, now: float) -> None:
         self.due = now + beat_seconds(self._channel.settings.lease)
         reply = self._channel.ask(self._channel.driver.orders()) or ()
-        orders = dict(zip(reply[::2], reply[1::2], strict=True))
-        for identity in self._notified.keys() - orders.keys():
+        requests = dict(zip(reply[::2], reply[1::2], strict=True))
+        for identity in self._notified.keys() - requests.keys():
             del self._notified[identity]
         self._missed &= self._notified.keys()
-        for identity, raw in orders.items():
+        for identity, raw in requests.items():
             try:
-                order = msgspec.msgpack.decode(raw, type=CancelRequest)
+                request = msgspec.msgpack.decode(raw, type=CancelRequest)
             except msgspec.MsgspecError:
                 self._forget(identity)
                 continue
-            self._meet(identity, order, now)
+            self._carry_out(identity, request, now)
 
-    def _meet(self, identity: bytes, order: CancelRequest, now: float) -> None:
+    def _carry_out(self, identity: bytes, request: CancelRequest, now: float) -> None:
         for child in self._channel.children.values():
             for one in child.slot.running():
                 if one.id == identity:
-                    self._notify(child, one, order, now)
+                    self._notify(child, one, request, now)
                     return
-            if identity in child.slot.ids() and self._take_back(child, identity, order):
+            if identity in child.slot.ids() and self._release(child, identity, request):
                 return
         if identity in self._notified:
-            if self._is_met(identity, order, now):
+            if self._is_done(identity, request, now):
                 self._forget(identity)
         # Not reserved here: another supervisor may have it, or will soon.
-        elif self._take_away(identity, order) or order.at_ms < self._server_ms() - _OLD_MS:
+        elif self._remove(identity, request) or request.at_ms < self._server_ms() - _OLD_MS:
             self._forget(identity)
 
-    def _notify(self, child: Child, running: Running, order: CancelRequest, now: float) -> None:
+    def _notify(self, child: Child, running: Running, request: CancelRequest, now: float) -> None:
         """Interrupt the job of a child; kill the child if requested and the job is still running."""
         self.due = now + _SOON
         identity = running.id
         self._missed.discard(identity)
-        names = self._notified.get(identity)
-        if names is None or (names.worker, names.started) != (child.worker, running.started):
-            if child.slot.notice.put(identity, order.by):  # otherwise it has not read the previous one yet
+        notified = self._notified.get(identity)
+        if notified is None or (notified.worker, notified.started) != (child.worker, running.started):
+            if child.slot.notice.put(identity, request.by):  # otherwise it has not read the previous one yet
                 self._notified[identity] = _Notified(child.worker, running.started, now)
                 child.interrupt()
             return
-        if not order.kill:
+        if not request.kill:
             self.due = now + 1.0
-        elif now > names.at + CANCEL_GRACE:
+        elif now > notified.at + CANCEL_GRACE:
             is_first = child.killed_for is None
-            child.cancelled[identity] = order.kept
+            child.cancelled[identity] = request.kept
             child.kill("cancel")
             if is_first:
-                _log.error("killing worker process %s: %s was cancelled by %s and is still running", child.worker, identity.hex(), order.by)
+                _log.error(
+                    "killing worker process %s: %s was cancelled by %s and is still running", child.worker, identity.hex(), request.by
+                )
 
-    def _is_met(self, identity: bytes, order: CancelRequest, now: float) -> bool:
+    def _is_done(self, identity: bytes, request: CancelRequest, now: float) -> bool:
         """Locate a message whose worker was notified. Return False while it might still run again."""
         steps = find(self._channel.driver, identity.hex())
         reply: Any = None
@@ -118,9 +120,9 @@ class Cancels:
         self._missed.discard(identity)
         if found.state is State.RESERVED:  # its worker has crashed or not settled it yet, or it runs again
             return False
-        return found.state in (State.FAILED, State.TIMEOUT) or self._cancel(found.state, found.message, order)
+        return found.state in (State.FAILED, State.TIMEOUT) or self._cancel(found.state, found.message, request)
 
-    def _take_back(self, child: Child, identity: bytes, order: CancelRequest) -> bool:
+    def _release(self, child: Child, identity: bytes, request: CancelRequest) -> bool:
         """Settle an unstarted message of a batch, and release the others with it. Return False if it was started."""
         channel = self._channel
         with child.slot.taken_back() as ids:
@@ -129,24 +131,24 @@ class Cancels:
                 child.slot.ask_reconcile()
             if identity not in ids:
                 return False
-            channel.insist(channel.driver.finish(child.worker, identity, order.kept))
+            channel.insist(channel.driver.finish(child.worker, identity, request.kept))
         self._forget(identity)
-        _log.info("message %s was cancelled by %s before it was started", identity.hex(), order.by)
+        _log.info("message %s was cancelled by %s before it was started", identity.hex(), request.by)
         return True
 
-    def _take_away(self, identity: bytes, order: CancelRequest) -> bool:
+    def _remove(self, identity: bytes, request: CancelRequest) -> bool:
         """Cancel a message that is not reserved any longer: its run failed, or its worker crashed."""
         channel = self._channel
         for state in (State.DELAYED, State.WAITING, State.PARKED):
             reply = channel.ask(channel.driver.find(state, identity.hex(), 0, PAGE))
-            if reply and len(reply) > 1 and self._cancel(state, reply[1], order):
+            if reply and len(reply) > 1 and self._cancel(state, reply[1], request):
                 return True
         return False
 
-    def _cancel(self, state: State, message: bytes, order: CancelRequest) -> bool:
-        if not self._channel.ask(self._channel.driver.cancel(state, message, order.kept)):
+    def _cancel(self, state: State, message: bytes, request: CancelRequest) -> bool:
+        if not self._channel.ask(self._channel.driver.cancel(state, message, request.kept)):
             return False
-        _log.info("message %s was cancelled by %s before it ran again", message_id(message).hex(), order.by)
+        _log.info("message %s was cancelled by %s before it ran again", message_id(message).hex(), request.by)
         return True
 
     def _forget(self, identity: bytes) -> None:

@@ -33,11 +33,11 @@ class Heartbeat:
     def tick(self, now: float) -> None:
         self._channel.send_pending()
         for child in list(self._channel.children.values()):
-            if not self.beat(child, now):
+            if not self.send(child, now):
                 break
         self.due = now + (0.2 if self._channel.is_down else beat_seconds(self._channel.settings.lease))
 
-    def beat(self, child: Child, now: float) -> bool:
+    def send(self, child: Child, now: float) -> bool:
         """Send the heartbeat of one child. Return False if the server is unreachable."""
         channel = self._channel
         lease_ms = int(channel.settings.lease * 1000)
@@ -47,11 +47,11 @@ class Heartbeat:
         if reply is None:
             return child.worker in self._refused
         self._refused.discard(child.worker)
-        standing, held, self.server_ms = reply
-        if standing != 1 and child.registered:
-            self._forgotten(child, given_up=standing == -1)
+        registration, held, self.server_ms = reply
+        if registration != 1 and child.registered:
+            self._on_unregistered(child, given_up=registration == -1)
             # The lease of its messages begins again; `fate` records whether they were reassigned.
-            fields["fate"] = "given up" if standing == -1 else "lost"
+            fields["fate"] = "given up" if registration == -1 else "lost"
             if channel.ask(channel.driver.heartbeat(child.worker, fields, lease_ms=lease_ms, register=True)) is None:
                 return False
             # Again: a child that reconciled before it was registered again has left its fate unread.
@@ -72,7 +72,7 @@ class Heartbeat:
             _log.error("worker process %s: %s; retrying with every heartbeat", worker, error)
 
     @staticmethod
-    def _forgotten(child: Child, *, given_up: bool) -> None:
+    def _on_unregistered(child: Child, *, given_up: bool) -> None:
         """The worker is not registered any longer: log the reason, and make the worker reconcile."""
         if given_up:
             _log.warning(

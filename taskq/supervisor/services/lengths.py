@@ -23,7 +23,7 @@ class Lengths:
         self.due = 0.0
         self.listened = False
         self._channel = channel
-        self._notify = emit
+        self._emit = emit
         self._last = -EVERY_SECONDS
         self._ended = 0
 
@@ -43,4 +43,4 @@ class Lengths:
             if state is not State.RESERVED:
                 counts[state] = int(ask(driver.count(state)) or 0)
         if not self._channel.is_down:
-            self._notify("queue_length", QueueLength(channel=self._channel.name, counts=counts))
+            self._emit("queue_length", QueueLength(channel=self._channel.name, counts=counts))

@@ -9,7 +9,7 @@ from taskq.clock import monotonic
 from taskq.driver.contract import Rescue
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
-from taskq.supervisor.reap import lost
+from taskq.supervisor.reap import rescue_of_lost
 from taskq.wire.message import is_stamped, message_id
 
 __all__ = ["LateReservations", "OrphanScan", "release_unseen"]
@@ -95,7 +95,7 @@ class OrphanScan:
         if reply is None:
             return
         for worker in self._found - {worker.decode(errors="replace") for worker in reply[::2]}:
-            rescue = lost(worker, int(channel.settings.lease * 1000), f"the worker {worker} was registered nowhere")
+            rescue = rescue_of_lost(worker, int(channel.settings.lease * 1000), f"the worker {worker} was registered nowhere")
             count = channel.ask(channel.driver.rescue(rescue))
             if count is not None and count > 0:
                 _log.warning("rescued %d messages of unregistered worker %s", count, worker)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from taskq.clock import monotonic
 from taskq.supervisor.channel import ChannelState
-from taskq.supervisor.reap import lost
+from taskq.supervisor.reap import rescue_of_lost
 from taskq.supervisor.rules import beat_seconds
 from taskq.supervisor.services.heartbeat import Heartbeat
 from taskq.worker_id import lease_of
@@ -67,7 +67,7 @@ class Rescuer:
                 self._channel.remember(worker)
 
     def _rescue(self, worker: str, lease_ms: int, reason: str) -> None:
-        rescue = lost(worker, lease_ms, f"the worker {worker} was lost: {reason}")
+        rescue = rescue_of_lost(worker, lease_ms, f"the worker {worker} was lost: {reason}")
         count = self._channel.ask(self._channel.driver.rescue(rescue))
         if count is not None and count >= 0:
             _log.warning("worker process %s lost (%s); rescued %d messages", worker, reason, count)

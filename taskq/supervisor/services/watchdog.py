@@ -7,7 +7,7 @@ import logging
 from taskq.scoreboard.state import SLOW_SECONDS, Phase, Running
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
-from taskq.supervisor.rules import is_helpless, leave_until, must_take_back, overdue
+from taskq.supervisor.rules import is_helpless, leave_until, must_release, overdue
 
 __all__ = ["Watchdog"]
 
@@ -74,7 +74,7 @@ class Watchdog:
         """Release the messages behind a slow job, and settle the finished ones before it. Return when to look again."""
         slot, channel = child.slot, self._channel
         unstarted = slot.unstarted()
-        if must_take_back(running_for, unstarted):
+        if must_release(running_for, unstarted):
             with slot.taken_back() as ids:
                 # None: unknown. Fewer: lost by the server, or reassigned. In both cases the worker process must reconcile.
                 if ids and channel.ask(channel.driver.requeue(child.worker, "front", ids)) != len(ids):

@@ -109,11 +109,11 @@ def test_workers_are_forked_and_their_ends_told(orders: Orders, server: ServerPr
     for _ in range(2):
         report = receive(generation)
         assert isinstance(report, Started)
-        pids[report.place] = report.pid
+        pids[report.slot_index] = report.pid
     os.kill(pids[0], signal.SIGTERM)
     os.kill(pids[1], signal.SIGKILL)
-    ends = {report.place: report for report in (receive(generation), receive(generation))}
-    assert all(isinstance(report, Exited) and report.pid == pids[report.place] and report.maxrss > 1000 for report in ends.values())
+    ends = {report.slot_index: report for report in (receive(generation), receive(generation))}
+    assert all(isinstance(report, Exited) and report.pid == pids[report.slot_index] and report.maxrss > 1000 for report in ends.values())
     assert (ends[0].status, ends[1].status) == (0, -signal.SIGKILL)
     assert orders.scoreboard[0].phase is Phase.STOPPING
     queue.close()

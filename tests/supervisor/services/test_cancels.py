@@ -81,7 +81,7 @@ def test_a_told_job_whose_worker_dies_never_runs_to_its_end(scene: Scene, how: s
     now, channel = monotonic(), scene.place.channel
     scene.duty.tick(now)
     raw = scene.place.store.client.lindex(scene.place.store.keys.reserved(scene.child.worker), 0)
-    del channel.children[scene.child.place]
+    del channel.children[scene.child.slot_index]
     for later in (1.0, 2.0, 3.0):  # until its messages are brought back
         scene.duty.tick(now + later)
     assert scene.orders() == [identity]

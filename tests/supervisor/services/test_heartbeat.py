@@ -19,7 +19,7 @@ def test_a_key_of_another_type_in_the_place_of_the_hash_is_replaced(place: Chann
     admin.delete(key)
     _ = admin.set(key, "x") if kind == "string" else admin.lpush(key, "x")
     heartbeat = Heartbeat(place.channel, "box")
-    assert heartbeat.beat(child, monotonic())
+    assert heartbeat.send(child, monotonic())
     assert admin.hget(key, "host") == b"box"
     assert not place.channel.is_down
 

@@ -83,7 +83,7 @@ def test_a_supervisor_that_ends_looks_once_more(queue: Queue, channel: ChannelSt
     channel.remember(dead.name)
     queue.push_name("noop")
     server.admin.lmove(keys.waiting, keys.reserved(dead.name), "RIGHT", "RIGHT")
-    channel.part()
+    channel.send_last()
     assert server.admin.llen(keys.waiting) == 1
 
 
