@@ -1,6 +1,6 @@
 """States of a message, the moves between them, and all Redis key names.
 
-The drawing in the docs and the tests of the driver are made from `MOVES`. No other file builds the name of a key.
+The drawing in the docs and the tests of the driver are made from `MOVES`. No other file builds or parses the name of a key.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Part(NamedTuple):
 
 
 class Rescue(NamedTuple):
-    """What is known about a lost worker, for the rescue script."""
+    """A lost worker and its messages that were running, for the rescue script."""
 
     worker: str
     #: Milliseconds; a more recent heartbeat stops the rescue. 0: the process has surely exited.

@@ -5,7 +5,7 @@
     message     a message: head, body, history, signature
     history     the attempts of a message
     foreign     plain JSON messages, pushed by clients of other languages
-    ending      a stored result: the return value, or the reason that there is none
+    ending      a stored result: the return value, or the reason why it is missing
     progress    a progress report
 
 Each of these imports only from those above it.

@@ -1,4 +1,4 @@
-"""Arguments to bytes and back. The only file that makes and runs pickles, and that knows cloudpickle and the serializers' codes."""
+"""Arguments to bytes and back. The only file that writes and loads pickles, uses cloudpickle, and knows the codes of the serializers."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ __all__ = [
 SerializerName = Literal["pickle", "json", "msgpack"]
 SERIALIZERS: tuple[str, ...] = get_args(SerializerName)
 
-#: Stands in every pickle that holds code by value. Bytecode is another one in every minor version of Python, and running a foreign
-#: one crashes the interpreter, so what was pickled like this says by which version.
+#: Part of every pickle that contains code by value. Each minor version of Python has different bytecode, and running that of another
+#: version crashes the interpreter, so such data is stored with the version that wrote it.
 CODE = b"cloudpickle.cloudpickle"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -43,7 +43,7 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class Serializer(NamedTuple):
-    """One way to turn arguments into bytes. `code` stands in the message and never changes its meaning."""
+    """A way to turn arguments into bytes. `code` is part of the message, and its meaning never changes."""
 
     name: SerializerName
     code: int
@@ -56,8 +56,8 @@ def _dump_pickle(value: Any) -> bytes:
         data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
     except (pickle.PicklingError, AttributeError, TypeError):
         return _dump_by_value(value)
-    # pickle stores what `__main__` defines as a name, and the worker's `__main__` is another program: send it by value. The test
-    # also hits an argument that only mentions the word, which costs time and nothing else.
+    # pickle stores objects defined in `__main__` by name, and the worker's `__main__` is another program: send them by value.
+    # The test also matches an argument that only contains the word, which costs time and has no other effect.
     if b"__main__" in data:
         return _dump_by_value(value)
     return data
@@ -71,13 +71,13 @@ def _dump_by_value(value: Any) -> bytes:
 
 @cache
 def _by_value_pickler() -> Any:
-    import cloudpickle  # a slow import that most producers never need
+    import cloudpickle  # a slow import, which most producers never need
 
     table: Any = cloudpickle.Pickler.dispatch_table
     of_file = table[io.TextIOWrapper]
 
     def reduce_file(file: io.TextIOWrapper) -> Any:
-        # cloudpickle would store all that the file holds, and the job would get something that is no file.
+        # cloudpickle would store the whole content, and the job would get an object that is not a file.
         if file not in (sys.stdout, sys.stderr):
             raise TypeError("cannot pickle an open file")
         return of_file(file)
@@ -85,7 +85,7 @@ def _by_value_pickler() -> Any:
     changed: Any = ChainMap({io.TextIOWrapper: reduce_file}, table)
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-        """cloudpickle's, without open files."""
+        """cloudpickle's pickler, without open files."""
 
         dispatch_table = changed
 
@@ -133,15 +133,15 @@ def _dump_msgpack(value: Any) -> bytes:
 
 
 def _check_plain(value: Any, keys: type | tuple[type, ...], *more: type) -> None:
-    """Refuse what would arrive as something else: msgspec writes a date as text, and in JSON a NaN as null.
+    """Reject values that would be restored as another type: msgspec writes a date as text, and in JSON a NaN as null.
 
     Args:
-        value: what shall be stored.
-        keys: what the keys of a dict may be.
-        more: what may be stored beside text, numbers, lists and dicts.
+        value: the value to store.
+        keys: the types allowed as keys of a dict.
+        more: the types allowed in addition to text, numbers, lists and dicts.
 
     Raises:
-        TypeError: it would arrive changed.
+        TypeError: the value would be changed.
     """
     if value is None or isinstance(value, (str, bool, int)):
         return
@@ -172,7 +172,7 @@ def check_serializer(name: str) -> Serializer:
     """Return the serializer of that name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: the name is unknown.
     """
     try:
         return _by_name[name]
@@ -193,19 +193,19 @@ def serializer_of_code(code: int) -> Serializer:
 
 
 def python_of(serializer: Serializer, data: bytes) -> str | None:
-    """Return the version of this Python when `data`, just written, holds code that only this version can run; else None."""
+    """Return the version of this Python if `data`, just written, contains code that only this version can run, otherwise None."""
     return PYTHON if CODE in data and serializer.code == 0 else None
 
 
 def check_python(version: str | None, did: str) -> None:
-    """See that code can run here. Before it is unpickled: that alone may crash.
+    """Check that code can run here, before it is unpickled: loading alone may crash.
 
     Args:
-        version: the Python that has written it; None: there is no code.
-        did: what that one did, for the error.
+        version: the version of Python that wrote the code, or None without code.
+        did: the action of that Python, for the error.
 
     Raises:
-        MalformedMessage: it is another version.
+        MalformedMessage: this is another version.
     """
     if version is not None and version != PYTHON:
         raise MalformedMessage(
@@ -218,14 +218,14 @@ def dump_arguments(serializer: Serializer, args: tuple[Any, ...], kwargs: Mappin
     """Turn the arguments of one call into bytes.
 
     Args:
-        serializer: which one.
-        args: by position. A pickle without keywords holds them alone, which saves bytes in every message.
-        kwargs: by keyword.
+        serializer: the serializer.
+        args: the positional arguments. A pickle without keyword arguments contains only these, which saves bytes in every message.
+        kwargs: the keyword arguments.
         what: the job's name, for the error.
         names: names of the positional parameters, for the error.
 
     Raises:
-        SerializationError: an argument can't be stored; the text names it and the job.
+        SerializationError: an argument can't be stored; the text contains its name and the job.
     """
     try:
         return serializer.dump(args if serializer.code == 0 and not kwargs else [args, dict(kwargs)])
@@ -237,8 +237,8 @@ def load_arguments(serializer: Serializer, data: bytes) -> Arguments:
     """Turn bytes back into (args, kwargs).
 
     Raises:
-        MalformedMessage: the bytes aren't what `dump_arguments` writes.
-        Exception: whatever unpickling an argument raises (its class can't be imported, for example).
+        MalformedMessage: the bytes were not written by `dump_arguments`.
+        Exception: any exception that unpickling an argument raises (for example, its class can't be imported).
     """
     value = serializer.load(data)
     if type(value) is tuple:

@@ -1,4 +1,4 @@
-"""How a message ended, as the bytes that are kept for those who wait for it: what the job returned, or why it returned nothing."""
+"""Encoding of a stored result: the return value, or the reason why it is missing. And of the items of a stream."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from taskq.wire.signing import SIGNATURE_SIZE, Signer
 __all__ = ["Ending", "ending_of", "pack_ending", "pack_part", "read_ending", "read_part", "value_of"]
 
 _PART = struct.Struct(">QB")
-#: In the serializer's place of a part: a pickle with code by value, and above this the minor version of the Python that can run it.
+#: Added to the minor version of Python, in place of the serializer of an item: a pickle with code that only this version can run.
 _CODE = 128
-#: Where the flags of a message stand in what is signed.
+#: In place of the flags of a message in the signed data.
 _NO_FLAGS = 0
 
 
 class Ending(msgspec.Struct, array_like=True, frozen=True):
-    """How a message ended, and when."""
+    """The final state of a message."""
 
     kind: Literal["done", "failed", "timeout", "cancelled", "dropped"]
     at_ms: int
-    #: Which run it was, the first is 1; 0: it never ran.
+    #: The number of the last attempt, from 1; 0 if the job never ran.
     attempt: int
-    #: The worker, or who cancelled.
+    #: The worker, or the user or program that cancelled the message.
     by: str = ""
     error: str = ""
     traceback: str = ""
-    #: What the job returned, and the code of the serializer that wrote it.
+    #: The encoded return value, and the code of its serializer.
     value: bytes = b""
     serializer: int = 0
-    #: Whether the job was a generator.
+    #: True if the job is a generator.
     is_stream: bool = False
-    #: The version of Python that alone can run the code in the value, if there is code in it.
+    #: The only version of Python that can run the code in the value, or None without code.
     python: str | None = None
 
 
@@ -46,23 +46,23 @@ _decode = msgspec.msgpack.Decoder(Ending).decode
 
 
 def ending_of(record: Record) -> Ending:
-    """Return the ending of a message whose last record this is."""
+    """Return the final state of a message with this last record."""
     kind: Literal["failed", "timeout"] = "timeout" if record.kind == "timeout" else "failed"
     return Ending(kind, record.at_ms, record.attempt, record.worker, record.error, record.traceback)
 
 
 def pack_ending(ending: Ending, identity: bytes, signer: Signer | None) -> bytes:
-    """Return the bytes of an ending, signed when there is a signer."""
+    """Encode a final state, and sign it if there is a signer."""
     data = _encode(ending)
     return data if signer is None else data + signer.sign(identity, _NO_FLAGS, data)
 
 
 def read_ending(data: bytes, identity: bytes, signer: Signer | None) -> Ending:
-    """Verify and decode an ending. With a signer nothing is decoded before the signature was found right.
+    """Verify and decode a final state. With a signer, nothing is decoded before the signature is verified.
 
     Raises:
-        SignatureError: there is a signer, and the signature is missing or wrong; or there is none, and it is signed.
-        MalformedMessage: the bytes can't be read.
+        SignatureError: the signature is missing or wrong, or the bytes are signed without a signer to verify them.
+        MalformedMessage: the bytes can't be decoded.
     """
     if signer is not None:
         data, signature = data[:-SIGNATURE_SIZE], data[-SIGNATURE_SIZE:]
@@ -81,7 +81,7 @@ def read_ending(data: bytes, identity: bytes, signer: Signer | None) -> Ending:
 
 
 def _is_signed(data: bytes) -> bool:
-    """Whether an ending stands before what may be a signature."""
+    """Return True if the bytes before a possible signature are a final state."""
     try:
         _decode(data[:-SIGNATURE_SIZE])
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -90,11 +90,11 @@ def _is_signed(data: bytes) -> bool:
 
 
 def value_of(ending: Ending, message_id: str) -> Any:
-    """Return what the job returned.
+    """Return the job's return value.
 
     Raises:
-        JobFailed, ResultCancelled, NoResult: it returned nothing.
-        ResultError: this program can't read what it returned.
+        JobFailed, ResultCancelled, NoResult: the job returned nothing.
+        ResultError: this program can't read it.
     """
     if ending.kind in ("failed", "timeout"):
         raise JobFailed(ending.error, ending.traceback, ending.attempt)
@@ -105,19 +105,19 @@ def value_of(ending: Ending, message_id: str) -> Any:
     try:
         check_python(ending.python, "it was returned")
         return serializer_of_code(ending.serializer).load(ending.value)
-    except Exception as error:  # unpickling raises whatever a class likes
+    except Exception as error:  # unpickling may raise any exception
         raise ResultError(f"the result of {message_id} can't be read here: {type(error).__name__}: {error}") from error
 
 
 def pack_part(number: int, value: bytes, serializer: Serializer, identity: bytes, signer: Signer | None) -> bytes:
-    """Return the bytes of what a job has yielded. Its number is signed too: parts can't change places."""
+    """Encode an item of a stream, and sign it if there is a signer. The signature includes the number: items can't be reordered."""
     python = python_of(serializer, value)
     data = _PART.pack(number, serializer.code if python is None else _CODE + int(python.partition(".")[2])) + value
     return data if signer is None else data + signer.sign(identity, _NO_FLAGS, data)
 
 
 def read_part(data: bytes, number: int, message_id: str, signer: Signer | None) -> Any:
-    """Verify a part and return what the job has yielded.
+    """Verify and decode an item of a stream.
 
     Raises:
         SignatureError: there is a signer, and the signature is missing or wrong.
@@ -131,9 +131,9 @@ def read_part(data: bytes, number: int, message_id: str, signer: Signer | None) 
             text = f"part {number} of {message_id} is not signed with this program's secret (TASKQ_SECRET): refused unread"
             raise SignatureError(text) from None
     try:
-        told, serializer = _PART.unpack_from(data)
-        if told != number:
-            raise MalformedMessage(f"it has number {told}")
+        found, serializer = _PART.unpack_from(data)
+        if found != number:
+            raise MalformedMessage(f"it has number {found}")
         if serializer >= _CODE:
             check_python(f"3.{serializer - _CODE}", "it was yielded")
             serializer = 0

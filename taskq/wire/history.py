@@ -24,7 +24,7 @@ __all__ = [
     "with_record",
 ]
 
-#: Bounds in characters of one record's texts, and in bytes of all records of one message.
+#: Limits: characters of the texts of one record, and bytes of all records of one message.
 ERROR_LIMIT = 2_000
 WORKER_LIMIT = 200
 TRACEBACK_LIMIT = 12_000
@@ -35,7 +35,7 @@ _SIZE = struct.Struct(">I")
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True):
-    """What happened to a message once."""
+    """One event in the history of a message."""
 
     kind: Kind
     at_ms: int
@@ -50,7 +50,7 @@ _decode = msgspec.msgpack.Decoder(Record).decode
 
 
 def record_of(kind: Kind, worker: str, attempt: int, error: BaseException | str) -> Record:
-    """Make a record of an exception or a reason, cut to the bounds."""
+    """Return a record of an exception or a reason, cut to the limits."""
     if isinstance(error, BaseException):
         text = f"{type(error).__name__}: {_text(error)}"
         trace = _cut(_trace(error), TRACEBACK_LIMIT)
@@ -60,13 +60,13 @@ def record_of(kind: Kind, worker: str, attempt: int, error: BaseException | str)
 
 
 def pack_record(record: Record) -> bytes:
-    """Return a record with its size before it, as it stands behind a message's body."""
+    """Encode a record with its size in front, as it follows the body of a message."""
     data = _encode(record)
     return _SIZE.pack(len(data)) + data
 
 
 def records(data: bytes) -> list[Record]:
-    """Decode the records behind a body. What can't be read ends the list: a history never hinders a message."""
+    """Decode the records after a body. Unreadable bytes end the list: a damaged history never stops a message."""
     found = []
     position = 0
     while position + _SIZE.size <= len(data):
@@ -81,7 +81,7 @@ def records(data: bytes) -> list[Record]:
 
 
 def add_record(data: bytes, record: Record) -> bytes:
-    """Return the history with a record more. A former parking is forgotten; the oldest tracebacks go when there is no room."""
+    """Return the history with one more record. Earlier parkings are removed, and the oldest tracebacks if it gets too large."""
     kept = [old for old in records(data) if old.kind != "parked"] + [record]
     packed = [pack_record(old) for old in kept]
     for index, old in enumerate(kept[:-1]):
@@ -99,25 +99,25 @@ def with_record(message: Message, record: Record, *, attempts: int | None = None
 
 
 def _cut(text: str, limit: int) -> str:
-    # msgpack holds UTF-8 only: a lone surrogate in an exception's text must not hinder the record of it.
+    # msgpack requires valid UTF-8: a lone surrogate in the text of an exception must not prevent its record.
     text = text.encode("utf-8", "backslashreplace").decode()
     if len(text) <= limit:
         return text
     head = limit // 4
     tail = limit - head
-    # Both ends matter: what was called is at the start, what went wrong at the end.
+    # Both ends matter: the call is at the start, the error at the end.
     return f"{text[:head]}\n... {len(text) - limit} characters left out ...\n{text[-tail:]}"
 
 
 def text_of(value: object) -> str:
-    """Return what somebody gave as a reason, as text that can be stored: cut to its bound, whatever its class says of itself."""
+    """Return a reason of any class as text that can be stored, cut to the limit."""
     return _cut(_text(value), ERROR_LIMIT)
 
 
 def _text(value: object) -> str:
     try:
         return str(value)
-    except BaseException as inner:  # an exception's own __str__ may raise anything
+    except BaseException as inner:  # the __str__ of an exception may raise any exception
         return f"(its __str__ raised {type(inner).__name__})"
 
 

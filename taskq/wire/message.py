@@ -1,18 +1,18 @@
-"""A message: the bytes that one pushed call becomes. The layout is also told in docs (wire format).
+"""The bytes of a message. docs/wire-format.md describes the layout, too.
 
 A fixed head of 25 bytes, big-endian:
 
-    0   version   u8    1; 0 = a wrapped foreign message; 2 to 8 = written by a newer taskq
-    1   crashes   u8    how often a worker died while running it
+    0   version   u8    1; 0 = a plain JSON message with a head; 2 to 8 = written by a newer taskq
+    1   crashes   u8    number of crashes while it ran
     2   id        16    time-ordered: 48 bits of milliseconds, 32 bits of counter, 48 random bits of the producer
-    18  attempts  u16   failed runs so far
+    18  attempts  u16   number of failed attempts
     20  flags     u8    see `Flag`
-    21  size      u32   bytes of the body, its signature included
-    25  body      msgpack [job, arguments, serializer?, options?], then the signature when flagged (16 bytes)
+    21  size      u32   size of the body in bytes, including the signature
+    25  body      msgpack [job, arguments, serializer?, options?], then the signature if flagged (16 bytes)
     ..  history   records, each a u32 size and msgpack: one for each failed attempt, crash or parking
 
-Head and history change as the message moves; body and flags never do, so a script can count a crash and add a record
-without decoding, and the signature stays valid. Version, crashes and id keep their place in every version to come.
+Head and history change as the message moves; body and flags never do. So a script can count a crash and add a record without
+decoding, and the signature remains valid. Version, crashes and id have the same place in every future version.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ _ID = struct.Struct(">QI6s")
 HEAD_SIZE = _HEAD.size
 VERSION = 1
 FOREIGN = 0
-#: First bytes up to this one belong to taskq; text and pickles begin above it.
+#: The first byte of a message is at most this; text and pickles begin with a higher one.
 LAST_VERSION = 8
 MAX_COUNT = 65535
 
 
 class Flag(IntFlag):
-    """What the head says of a message. Signed."""
+    """Flags in the head of a message. Signed."""
 
     SIGNED = 1
-    #: What the job says for the case that a worker dies while it runs: keep the message aside, or run it again. Else the channel says it.
+    #: The job's `on_lost` policy. Without either flag, the channel's policy applies.
     LOST_IS_TIMEOUT = 2
     LOST_IS_RETRY = 4
 
@@ -81,15 +81,15 @@ class Body(msgspec.Struct, array_like=True, frozen=True):
 _encode_body = msgspec.msgpack.Encoder().encode
 _decode_body = msgspec.msgpack.Decoder(Body).decode
 _read_head = _HEAD.unpack_from
-#: Combining members of `Flag` takes longer than decoding a body.
+#: An int, because an operation on members of `Flag` takes longer than decoding a body.
 _SIGNED = int(Flag.SIGNED)
 
 
 class _Ids:
-    """Makes ids that grow within a process and never meet those of another.
+    """Generates ids that increase within a process and are unique across processes.
 
-    Without a lock: a signal's handler or a destructor may push in the middle of a push of the same thread. What makes an id its
-    own is the count, and taking the next number is one step.
+    Without a lock: a signal handler or a destructor may push in the middle of a push of the same thread. The counter makes an id
+    unique, and taking the next number is atomic.
     """
 
     def __init__(self) -> None:
@@ -102,13 +102,13 @@ class _Ids:
 
     def next(self) -> bytes:
         count = next(self._count)
-        # Never backwards, even when the wall clock steps back: ids order the messages of one producer.
+        # Never decreasing, even if the wall clock steps back: ids order the messages of one producer.
         stamp = self._last = max(now_ms(), self._last)
         return _ID.pack(stamp + (count >> 32), count & 0xFFFFFFFF, self._producer)[2:]
 
 
 _ids = _Ids()
-# A forked child that kept its parent's random part could make the same ids.
+# A forked child with its parent's random part could generate the same ids.
 os.register_at_fork(after_in_child=_ids.restart)
 new_id = _ids.next
 
@@ -119,8 +119,8 @@ def encode(identity: bytes, body: bytes, flags: int = 0, signer: Signer | None =
     Args:
         identity: 16 bytes from `new_id`.
         body: from `make_body`.
-        flags: `Flag` values; SIGNED is added when there is a signer.
-        signer: signs id, flags and body; None leaves the message unsigned.
+        flags: `Flag` values; SIGNED is added if there is a signer.
+        signer: signs id, flags and body; None: the message is not signed.
     """
     if signer is not None:
         flags |= Flag.SIGNED
@@ -129,7 +129,7 @@ def encode(identity: bytes, body: bytes, flags: int = 0, signer: Signer | None =
 
 
 def make_body(job: str, arguments: bytes, serializer: int = 0, options: dict[str, Any] | None = None) -> bytes:
-    """Return the msgpack bytes of a body; what has its default value is left out."""
+    """Encode a body. Default values are left out."""
     if options:
         return _encode_body((job, arguments, serializer, options))
     if serializer:
@@ -138,7 +138,7 @@ def make_body(job: str, arguments: bytes, serializer: int = 0, options: dict[str
 
 
 def loss_flag(on_lost: str | None) -> int:
-    """Return the flag of a job's on_lost."""
+    """Return the flag of a job's `on_lost` policy."""
     return _LOSS[on_lost]
 
 
@@ -165,12 +165,12 @@ def message_id(raw: bytes) -> bytes:
 
 def describe_malformed(raw: bytes) -> str:
     """Describe bytes that are not stamped."""
-    what = "a message that is cut off" if len(raw) >= HEAD_SIZE and raw[0] <= VERSION else "no message"
+    what = "a message that is cut off" if len(raw) >= HEAD_SIZE and raw[0] <= VERSION else "not a message"
     return f"{len(raw)} bytes that begin with {raw[:12]!r} are {what}"
 
 
 class Message:
-    """One message as it was read. The head is decoded at once, body and history when asked for."""
+    """A message with a decoded head. Body and history are decoded on request."""
 
     __slots__ = ("attempts", "crashes", "flags", "id", "raw", "size", "version")
     version: int
@@ -182,10 +182,10 @@ class Message:
     size: int
 
     def __init__(self, raw: bytes) -> None:
-        """Read the head.
+        """Decode the head.
 
         Raises:
-            MalformedMessage: there is none, or the body is cut off.
+            MalformedMessage: the head is missing, or the body is cut off.
         """
         try:
             self.version, self.crashes, self.id, self.attempts, self.flags, self.size = _read_head(raw)
@@ -201,7 +201,7 @@ class Message:
 
     @property
     def pushed_at_ms(self) -> int:
-        """When it was pushed, by the producer's clock: milliseconds since the epoch, read from the id."""
+        """The time of the push by the producer's clock, in milliseconds since the epoch; part of the id."""
         return int.from_bytes(self.id[:6], "big")
 
     @property
@@ -209,19 +209,19 @@ class Message:
         return self.version == FOREIGN
 
     def content(self) -> bytes:
-        """The body's bytes: of a foreign message, what the other client pushed."""
+        """Return the bytes of the body, without its signature. For a plain JSON message, the bytes that the other client pushed."""
         end = HEAD_SIZE + self.size
         if self.flags & _SIGNED and self.version != FOREIGN:
             end -= SIGNATURE_SIZE
         return self.raw[HEAD_SIZE:end]
 
     def body(self, signer: Signer | None = None) -> Body:
-        """Verify and decode the body. With a signer nothing is decoded before the signature was found right.
+        """Verify and decode the body. With a signer, nothing is decoded before the signature is verified.
 
         Raises:
             SignatureError: there is a signer, and the signature is missing or wrong.
-            UnsupportedVersion: a newer taskq wrote it.
-            MalformedMessage: the body can't be read.
+            UnsupportedVersion: a newer taskq wrote the message.
+            MalformedMessage: the body can't be decoded.
         """
         if self.version > VERSION:
             raise UnsupportedVersion(f"the message has version {self.version}; this taskq reads up to version {VERSION}: update it")
@@ -237,13 +237,13 @@ class Message:
             raise MalformedMessage(f"the body can't be read: {error}") from None
 
     def history_bytes(self) -> bytes:
-        """The records behind the body, still encoded."""
+        """Return the encoded records after the body."""
         if self.version > VERSION:
             return b""
         return self.raw[HEAD_SIZE + self.size :]
 
     def changed(self, *, attempts: int | None = None, crashes: int | None = None, history: bytes | None = None) -> bytes:
-        """Return the bytes of this message with other counts or another history. The body stays as it is."""
+        """Return the bytes of this message with other counters or another history. The body is unchanged."""
         if self.version > VERSION:
             return self.raw
         attempts = min(self.attempts if attempts is None else attempts, MAX_COUNT)
@@ -254,10 +254,10 @@ class Message:
 
 
 def check_message_id(message_id: object) -> str:
-    """Return an id of a message as it is written everywhere.
+    """Return a message id in lower case, without surrounding spaces.
 
     Raises:
-        ArgumentsError: it is none.
+        ArgumentsError: it is not 32 hexadecimal digits.
     """
     if isinstance(message_id, str):
         text = message_id.strip().lower()

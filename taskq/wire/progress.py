@@ -1,4 +1,4 @@
-"""NEW FILE"""
+"""Encoding of a progress report."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ __all__ = ["Progress", "pack_progress", "read_progress"]
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far a running job says that it is."""
+    """Progress reported by a running job."""
 
     done: float
     total: float | None = None
     message: str = ""
-    #: When it said so.
+    #: The time of the report, in milliseconds since the epoch.
     at_ms: int = 0
     attempt: int = 1
 
     @property
     def share(self) -> float | None:
-        """From 0 to 1; None when the job hasn't told a total."""
+        """The completed fraction from 0 to 1, or None if the job reported no total."""
         return min(1.0, max(0.0, self.done / self.total)) if self.total else None
 
 
@@ -27,12 +27,12 @@ _decode_progress = msgspec.msgpack.Decoder(tuple[float, float | None, str, int, 
 
 
 def pack_progress(progress: Progress) -> bytes:
-    """Return the bytes of what a job has told."""
+    """Encode a progress report."""
     return msgspec.msgpack.encode(msgspec.structs.astuple(progress))
 
 
 def read_progress(raw: bytes) -> Progress | None:
-    """Read what a job has told; None when the bytes are something else."""
+    """Decode a progress report. Return None for other bytes."""
     try:
         return Progress(*_decode_progress(raw))
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -1,7 +1,8 @@
-"""Signatures: who may say what a worker runs.
+"""Signatures: only producers that know the secret can make a worker run a job.
 
-Keyed BLAKE2b (RFC 7693) over the channel's prefix, the id, the flags and the body. The counts in the head and the history are
-left out: the scripts change them, and they don't decide what runs. With the channel in it, a message can't be moved to another.
+Keyed BLAKE2b (RFC 7693) over the channel's prefix, the id, the flags and the body. The counters in the head and the history are
+not signed: the scripts change them, and they don't decide which job runs. Because the prefix is signed, a message can't be moved
+to another channel.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ SIGNATURE_SIZE = 16
 
 
 class Signer:
-    """Signs with the first of several secrets and accepts all of them, so that a secret can be replaced without a stop."""
+    """Signs with the first of several secrets and accepts all of them, so that a secret can be changed without downtime."""
 
     __slots__ = ("_context", "_equal", "_hash", "_keys")
 
     def __init__(self, secrets: Sequence[str], prefix: str, what: str = "message") -> None:
-        """`what` is signed goes into the signature: a result can't be passed off as a message."""
+        """`what` is part of the signed data, so that a result can't be used as a message."""
         if not secrets:
             raise ValueError("a signer needs at least one secret")
-        import hmac  # with both comes OpenSSL, which only who has a secret needs
+        import hmac  # both import OpenSSL, which is needed only with a secret
         from hashlib import blake2b
 
         self._equal, self._hash = hmac.compare_digest, blake2b
@@ -34,14 +35,14 @@ class Signer:
         self._context = b"taskq " + what.encode() + b"\0" + prefix.encode() + b"\0"
 
     def sign(self, identity: bytes, flags: int, body: bytes) -> bytes:
-        """Return the 16 bytes of signature by the first secret."""
+        """Return the signature by the first secret: 16 bytes."""
         return self._digest(self._keys[0], identity, flags, body)
 
     def verify(self, identity: bytes, flags: int, body: bytes, signature: bytes) -> None:
         """Check a signature against every secret.
 
         Raises:
-            SignatureError: it is missing or wrong.
+            SignatureError: the signature is missing or wrong.
         """
         if not signature:
             raise SignatureError("the message is not signed, but this worker has a secret (TASKQ_SECRET): refused unread")
@@ -57,5 +58,5 @@ class Signer:
 
 
 def result_signer(settings: Settings, prefix: str) -> Signer | None:
-    """Who signs and verifies the results of what moves under a prefix; None without a secret."""
+    """Return the signer of the results under a key prefix, or None without a secret."""
     return Signer(settings.secrets, prefix, "result") if settings.secrets else None

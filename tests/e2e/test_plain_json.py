@@ -84,12 +84,12 @@ WRONG = {
     "missing argument": ({"job": PLAIN}, "missing a required argument: 'text'"),
     "unknown keyword": ({"job": PLAIN, "args": ["a"], "kwargs": {"time": 2}}, "got an unexpected keyword argument 'time'"),
     "builtin": ({"job": "taskq:call", "args": ["os.system", "true"]}, "a JSON message can't run taskq:call"),
-    "text": (b"hello", "5 bytes that begin with b'hello' are no message"),
+    "text": (b"hello", "5 bytes that begin with b'hello' are not a message"),
     "empty": (b"", "0 bytes"),
-    "list": (b"[1, 2]", "are no message"),
+    "list": (b"[1, 2]", "are not a message"),
     "cut": (b'{"job": "x', "a JSON message that can't run"),
-    "pickle": (b"\x80\x05K\x01.", "are no message"),
-    "high bytes": (b"\xff" * 300, "are no message"),
+    "pickle": (b"\x80\x05K\x01.", "are not a message"),
+    "high bytes": (b"\xff" * 300, "are not a message"),
     "deep": (b'{"job": "x", "args": ' + b"[" * 100_000, "can't run"),
 }
 

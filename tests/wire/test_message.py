@@ -82,7 +82,7 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
 def test_what_has_no_head_is_no_message(raw: bytes) -> None:
     """Given text, pickles and JSON, then they carry no head, and the error shows how they begin."""
     assert not is_stamped(raw)
-    with pytest.raises(MalformedMessage, match="are no message"):
+    with pytest.raises(MalformedMessage, match="are not a message"):
         Message(raw)
 
 

@@ -111,7 +111,7 @@ class EmbeddedServer:
 
     @property
     def is_new(self) -> bool:
-        """True if there is no running server and no data; read-only commands then don't start one."""
+        """True if the server does not run and has no data; read-only commands then don't start one."""
         return not (self.directory / _DATA).exists() and not is_locked(self._lock)
 
     def ensure(self, timeout: float = 10.0) -> str:
