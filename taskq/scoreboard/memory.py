@@ -1,4 +1,4 @@
-"""How much memory this process holds."""
+"""The resident memory of a process."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ import resource
 import sys
 from pathlib import Path
 
-__all__ = ["peak_bytes", "resident_bytes"]
+__all__ = ["memory_of", "peak_bytes", "resident_bytes"]
 
 
 def resident_bytes() -> int:
     """Return the resident memory of this process in bytes; outside Linux, its peak."""
+    return memory_of("self") or peak_bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def memory_of(pid: int | str | None) -> int:
+    """Return the resident memory of a process in bytes; 0 if it has exited, and outside Linux."""
     try:
-        return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return peak_bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def peak_bytes(maxrss: int) -> int:
-    """ru_maxrss in bytes: Linux counts KiB, macOS bytes."""
+    """Return `ru_maxrss` in bytes: Linux reports KiB, macOS bytes."""
     return maxrss if sys.platform == "darwin" else maxrss * 1024

@@ -1,13 +1,13 @@
-"""The service that sends the heartbeats of the worker processes, with what each is doing."""
+"""The service that sends the heartbeats of the worker processes, each with its current activity."""
 
 from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 
 from taskq.driver.contract import Word
 from taskq.errors import ServerRefused
+from taskq.scoreboard.memory import memory_of
 from taskq.scoreboard.state import Phase
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
@@ -22,11 +22,11 @@ _log = logging.getLogger("taskq.supervisor")
 class Heartbeat:
     """Sends the heartbeats of the children and their activity. Finds reserved messages whose reply was lost."""
 
-    def __init__(self, channel: ChannelState, machine: str) -> None:
+    def __init__(self, channel: ChannelState, host: str) -> None:
         self.due = 0.0
         self.server_ms = 0
         self._channel = channel
-        self._machine = machine
+        self._host = host
         #: Workers whose last heartbeat was rejected because of their keys; the heartbeats of the others continue.
         self._refused: set[str] = set()
 
@@ -50,7 +50,7 @@ class Heartbeat:
         registration, held, self.server_ms = reply
         if registration != 1 and child.registered:
             self._on_unregistered(child, given_up=registration == -1)
-            # The lease of its messages begins again; `fate` records whether they were reassigned.
+            # A new lease of its messages begins; `fate` records whether they were reassigned.
             fields["fate"] = "given up" if registration == -1 else "lost"
             if channel.ask(channel.driver.heartbeat(child.worker, fields, lease_ms=lease_ms, register=True)) is None:
                 return False
@@ -73,16 +73,16 @@ class Heartbeat:
 
     @staticmethod
     def _on_unregistered(child: Child, *, given_up: bool) -> None:
-        """The worker is not registered any longer: log the reason, and make the worker reconcile."""
+        """Log why a worker process is no longer registered, and make it reconcile."""
         if given_up:
             _log.warning(
                 "worker process %s had been declared lost; its messages were reassigned. Continuing with new messages", child.worker
             )
-            # Its unstarted messages run elsewhere; only the running job can't be prevented from running twice.
+            # Other workers run its unstarted messages; only the running job can't be prevented from running twice.
             child.slot.stop_batch()
         else:
             _log.error(
-                "worker process %s is not registered any longer (server flushed or restarted without data): registering again", child.worker
+                "worker process %s is no longer registered (server flushed or restarted without data): registering again", child.worker
             )
         child.slot.ask_reconcile()
 
@@ -91,7 +91,7 @@ class Heartbeat:
         first = running[0] if running else None
         done, failed = child.slot.counts
         return {
-            "host": self._machine,
+            "host": self._host,
             "pid": child.pid or 0,
             "supervisor": os.getpid(),
             "channel": self._channel.name,
@@ -104,16 +104,9 @@ class Heartbeat:
             "started_ms": child.started_ms,
             "done": done,
             "failed": failed,
-            "memory": _memory_of(child.pid),
+            "memory": memory_of(child.pid),
         }
 
 
 def _state(phase: Phase) -> str:
     return (Phase.STOPPING if phase is Phase.LEAVING else phase).name.lower()
-
-
-def _memory_of(pid: int | None) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        return 0
