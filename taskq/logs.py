@@ -8,7 +8,7 @@ import time
 
 import msgspec
 
-__all__ = ["JsonFormatter", "TextFormatter", "set_up_logging"]
+__all__ = ["JsonFormatter", "TextFormatter", "count_of", "set_up_logging"]
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
@@ -53,3 +53,8 @@ def set_up_logging(level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun, in the singular or plural: "1 message", "3 processes"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}{'es' if noun.endswith('s') else 's'}"

@@ -1,4 +1,4 @@
-"""The end of a burst: no message is waiting, reserved by this worker, or due."""
+"""Decides when `--burst` ends: when no message is waiting, reserved by this worker, or due."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Burst"]
 
 _log = logging.getLogger("taskq.supervisor")
 _LOOK = 0.05
-#: A burst stops after this many processes in a row whose on_start or lifespan raised: it would never end.
+#: A burst ends after this many processes in a row whose on_start or lifespan raised: otherwise it would never end.
 _STARTS = 3
 
 
 class Burst:
-    """Decides when `--burst` ends."""
+    """The condition that ends a worker in burst mode."""
 
     def __init__(self, channels: Mapping[str, Duties]) -> None:
         self.due = 0.0
@@ -30,21 +30,19 @@ class Burst:
                 return True
         return False
 
-    def is_over(self, now: float) -> bool:
-        """Return True if the queue is empty, and log the messages that are delayed for later."""
+    def end_reason(self, now: float) -> str | None:
+        """Return a text for the log if no message is left to run now; otherwise None."""
         if now < self.due:
-            return False
+            return None
         self.due = now + _LOOK
-        later = []
+        delayed = []
         for name, duties in self._channels.items():
             channel = duties.channel
             if any(child.pid is None for child in channel.children.values()):
-                return False
+                return None
             found = channel.ask(channel.driver.look([child.worker for child in channel.children.values()]))
             if found is None or any(found[:3]):
-                return False
+                return None
             if found[3]:
-                later.append((name, found[3], found[4] / 1000))
-        for name, count, seconds in later:
-            _log.info("channel %s: %d delayed messages left; next due in %.1f s", name, count, seconds)
-        return True
+                delayed.append(f"{found[3]} in channel {name} (next due in {found[4] / 1000:.1f} s)")
+        return f"only delayed messages are left: {', '.join(delayed)}" if delayed else "the queue is empty"

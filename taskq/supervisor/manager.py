@@ -11,6 +11,7 @@ from taskq.clock import monotonic
 from taskq.driver.load import reviver
 from taskq.errors import AppError
 from taskq.jobs.builtin import CALL, OBJECT
+from taskq.logs import count_of
 from taskq.queue import Queue
 from taskq.scoreboard.slot import Scoreboard
 from taskq.supervisor.channel import ChannelState
@@ -36,7 +37,7 @@ _USUAL = 32
 
 
 class ProcessManager:
-    """The zygotes and the children; keeps their number."""
+    """The zygotes of a worker and the children of its channels. Keeps the wanted number of children running."""
 
     def __init__(self, source: str | Queue, options: WorkerOptions, poke_fd: int, forget: Callable[[], None]) -> None:
         self.host = machine_name()
@@ -56,7 +57,7 @@ class ProcessManager:
         self._make_scoreboard(max(options.processes or 0, _USUAL))
 
     def make_room(self, processes: int) -> bool:
-        """Make sure that there is a slot for each child. False: there were too few, and the zygotes that inherit them must restart."""
+        """Provide a slot for each child. Return False if there were too few: the zygotes, which inherit the slots, were ended."""
         if processes <= len(self._scoreboard) // 2 - _SPARE:
             return True
         for generation in list(self.generations):
@@ -91,7 +92,7 @@ class ProcessManager:
         return generation
 
     def _forget(self) -> None:
-        """In a new zygote: close the supervisor's connections."""
+        """Close the supervisor's connections, in a new zygote."""
         for duties in self.channels.values():
             duties.close()
         for generation in self.generations:
@@ -116,11 +117,11 @@ class ProcessManager:
             child = self._child(report.slot_index)
             if not report.pid:  # it could not fork
                 generation.answered()
-            if child is not None and (child.pid or 0) == report.pid:  # otherwise it was settled before, and another child has its slot
+            if child is not None and (child.pid or 0) == report.pid:  # otherwise it was settled before, and its slot reused
                 self._on_exit(child, Death(report.status, report.maxrss))
         elif isinstance(report, AppInfo):
             generation.app = report
-            _log.info("rolling restart: app reloaded (%d jobs), replacing processes one by one", len(report.jobs))
+            _log.info("rolling restart: app reloaded (%s), replacing processes one by one", count_of(len(report.jobs), "job"))
             self._pass_on(report)
             generation.listen()
         elif isinstance(report, Failed):
@@ -139,7 +140,7 @@ class ProcessManager:
             duties.lengths.due = 0.0
 
     def _on_lost(self, generation: Generation) -> None:
-        """A zygote has exited, and its children with it."""
+        """Handle the exit of a zygote, and of its children with it."""
         for child in self.alive():
             if child.zygote == generation.number:
                 self._on_exit(child, Death(None))
@@ -152,7 +153,7 @@ class ProcessManager:
         self.drop(generation)
 
     def _on_failure(self, generation: Generation, reason: str) -> None:
-        """The app can't be reloaded."""
+        """Handle an app that can't be reloaded."""
         self.drop(generation)
         if not any(one.app is not None for one in self.generations):
             raise AppError(f"the zygote died, and the app can't be reloaded: {reason}")
@@ -188,7 +189,7 @@ class ProcessManager:
         """Change the number of children of every channel by `by`; at least one remains."""
         for duties in self.channels.values():
             duties.channel.wanted = max(1, duties.channel.wanted + by)
-            _log.info("channel %s: scaled to %d processes", duties.channel.name, duties.channel.wanted)
+            _log.info("channel %s: scaled to %s", duties.channel.name, count_of(duties.channel.wanted, "process"))
 
     def ask_to_stop(self, now: float) -> None:
         """Ask every child to stop after its running job. From now on no child is replaced."""
@@ -197,10 +198,11 @@ class ProcessManager:
             for child in duties.channel.children.values():
                 child.ask_to_stop(now + duties.channel.settings.stop_timeout)
 
-    def kill_overdue(self, now: float) -> None:
-        """Kill the children that were asked to stop and whose time is over."""
+    def kill_overdue(self, now: float, cause: str = "at stop_timeout") -> None:
+        """Kill the children that were asked to stop and whose time is over. The log reports the cause."""
         for child in self.alive():
             if child.kill_at is not None and now > child.kill_at and child.killed_for is None:
+                child.stop_cause = cause
                 child.kill("stop")
         # A child without a process never gets one if its zygote hangs.
         late = {child.zygote for child in self.alive() if child.pid is None and child.kill_at is not None and now > child.kill_at}
@@ -235,12 +237,10 @@ class ProcessManager:
 
     def close(self) -> None:
         """End the zygotes, and send the pending commands."""
-        for duties in self.channels.values():
+        for name, duties in self.channels.items():
             duties.channel.send_last()
             if duties.channel.pending:
-                _log.warning(
-                    "channel %s: server unreachable at shutdown; reserved messages are rescued after the lease", duties.channel.name
-                )
+                _log.warning("channel %s: server unreachable at shutdown; reserved messages are rescued after the lease", name)
             duties.close()
         for generation in list(self.generations):
             self.drop(generation)

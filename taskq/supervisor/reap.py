@@ -27,7 +27,7 @@ def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -
     if done:
         channel.insist(channel.driver.ack(child.worker, done))
     running = slot.running()
-    # With a hung zygote the exit status is unknown: then the last phase counts.
+    # With a hung zygote the exit status is unknown: then the last phase decides.
     orderly = death.status in (0, None) and slot.phase is Phase.STOPPING
     # With one job at a time, the supervisor killed it and has noted the message.
     late = {one.id for one in overdue(running, now)} if slot.lanes.count else set()
@@ -40,8 +40,8 @@ def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -
         blamed = _timed_out(child, running, late) if late else ()
         for one in running if child.killed_for == "stop" else ():
             if one.id not in late:
-                text = "worker process %s killed at stop_timeout; %s %s will run again (no attempt used)"
-                _log.warning(text, child.worker, one.job, one.id.hex())
+                text = "worker process %s killed %s; %s %s will run again (no attempt used)"
+                _log.warning(text, child.worker, child.stop_cause, one.job, one.id.hex())
     elif death.status == CANT_START and slot.phase is Phase.STARTING:
         blamed = ()
         channel.failed_starts += 1
@@ -56,28 +56,29 @@ def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -
 
 
 def rescue_of_lost(worker: str, lease_ms: int, reason: str) -> Rescue:
-    """Return the rescue of a worker known only by its id: a crash is counted for the messages that it may have been running."""
+    """Return the rescue of a lost worker, known only by its id. A crash is counted for the messages that it may have been running."""
     who: Literal["head", "all"] = "all" if runs_several(worker) else "head"
     return Rescue(worker, lease_ms, (Blame(who, "crash", pack_record(record_of("lost", worker, 0, reason))),))
 
 
 def _timed_out(child: Child, running: list[Running], late: set[bytes]) -> tuple[Blame, ...]:
-    """Count an attempt of the late messages, if they were still running; the others were only in the same process."""
+    """Count an attempt of the late messages, if they were still running. The other jobs only shared their process."""
     blamed = [one for one in running if one.id in late]
-    text = f"JobTimeout: the job ignored its handle_timeout, and its process {child.worker} was {'killed' if child.killed_for else 'ended'}"
+    ended = "killed" if child.killed_for else "ended"
+    text = f"JobTimeout: the job did not stop at its handle_timeout; its worker process {child.worker} was {ended}"
     counted = tuple(Blame(one.id, "timeout", _attempt_record("timeout", child, one, text), one.retry_ms) for one in blamed)
     if not blamed:
         return ()
     names = ", ".join(f"{one.job} {one.id.hex()}" for one in blamed)
-    beside = f"the worker {child.worker} was ended while it ran this job, too: {names} ignored its handle_timeout"
+    beside = f"worker process {child.worker} was {ended} while it also ran this job: {names} did not stop at its handle_timeout"
     return counted + tuple(Blame(one.id, "bystander", _attempt_record("lost", child, one, beside)) for one in running if one.id not in late)
 
 
 def _cancelled(channel: ChannelState, child: Child, running: list[Running]) -> tuple[Blame, ...]:
-    """Settle the cancelled messages. The others were only in the same process."""
+    """Settle the cancelled messages. The other jobs only shared their process."""
     for identity, kept in child.cancelled.items():
         channel.insist(channel.driver.finish(child.worker, identity, kept))
-    beside = f"the worker {child.worker} was killed while it ran this job, too: another was cancelled, and went on"
+    beside = f"worker process {child.worker} was killed while it also ran this job: another job was cancelled and did not stop"
     return tuple(
         Blame(one.id, "bystander", _attempt_record("lost", child, one, beside)) for one in running if one.id not in child.cancelled
     )
@@ -85,12 +86,12 @@ def _cancelled(channel: ChannelState, child: Child, running: list[Running]) -> t
 
 def _crashed(child: Child, running: list[Running], death: Death) -> tuple[Blame, ...]:
     peak = f", peak memory {peak_bytes(death.maxrss) >> 20} MiB" if death.maxrss else ""
-    what = f"worker {child.worker} (pid {child.pid}) {death}{peak}"
+    what = f"worker process {child.worker} (pid {child.pid}) {death}{peak}"
     if running:
-        _log.error("%s while it ran %s", what, ", ".join(f"{one.job} {one.id.hex()}" for one in running))
+        _log.error("%s while running %s", what, ", ".join(f"{one.job} {one.id.hex()}" for one in running))
     else:
-        _log.error("%s while it ran no job", what)
-    beside = f", while it ran {len(running)} jobs" if len(running) > 1 else ""
+        _log.error("%s while idle", what)
+    beside = f", while running {len(running)} jobs" if len(running) > 1 else ""
     return tuple(Blame(one.id, "crash", _attempt_record("crashed", child, one, what + beside)) for one in running)
 
 

@@ -29,7 +29,7 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Supervisor:
-    """One `taskq worker`."""
+    """The parent process of a worker, started by `taskq worker` or `Queue.work`."""
 
     def __init__(self, source: str | Queue, options: WorkerOptions) -> None:
         self._options = options
@@ -117,8 +117,8 @@ class Supervisor:
         if burst.cannot_start():
             self._manager.failed = True
             self._stop("processes can't start")
-        elif burst.is_over(now):
-            self._stop("the queue is empty")
+        elif reason := burst.end_reason(now):
+            self._stop(reason)
 
     def _can_exit(self) -> bool:
         """Return False while acks wait for an unreachable server: the jobs would run again."""
@@ -158,13 +158,13 @@ class Supervisor:
                 self._stop(f"{number.name}: shutting down gracefully (stop_timeout); send it again to kill running jobs")
             else:
                 _log.warning("%s again: killing running jobs; they will run again (no attempt used)", number.name)
-                self._manager.kill_overdue(float("inf"))
+                self._manager.kill_overdue(float("inf"), f"by a second stop signal ({number.name})")
         elif self._stopping:
             return
         elif number is signal.SIGHUP:
             self._restart()
         else:
-            _log.info("%s: one process %s per channel", number.name, "more" if number is signal.SIGTTIN else "fewer")
+            _log.info("%s: one %s process per channel", number.name, "more" if number is signal.SIGTTIN else "fewer")
             self._manager.scale(1 if number is signal.SIGTTIN else -1)
 
     def _restart(self) -> None:

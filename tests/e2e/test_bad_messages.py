@@ -98,7 +98,7 @@ def test_an_unknown_job_is_parked_until_a_worker_knows_it(start_worker: StartWor
     assert worker.stop() == 0
     assert ledger.values("plain") == [["here", 1, 1, 3]]
     assert store.count(State.PARKED) == 0
-    assert "1 parked messages can run now" in worker.log or "parked" in worker.log
+    assert "1 parked message can run now" in worker.log or "parked" in worker.log
 
 
 def test_a_worker_that_runs_on_brings_back_parked_messages(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:

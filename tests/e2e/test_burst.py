@@ -1,4 +1,4 @@
-"""A burst: work off what there is, and end."""
+"""Burst mode: run the jobs in the queue, then exit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.store import Store
 
 
 def test_an_empty_burst_ends_at_once(start_worker: StartWorker) -> None:
-    """Given nothing to do, then a burst ends with 0 and says why it stops."""
+    """Given an empty queue, then a burst ends with 0 and logs the reason."""
     worker = start_worker("basic", "--burst", ready=0)
     assert worker.wait(5) == 0
     assert "stopping: the queue is empty" in worker.log
@@ -47,15 +47,15 @@ def test_an_old_failure_does_not_count(start_worker: StartWorker, store: Store) 
     assert store.count(State.FAILED) == 1
 
 
-def test_what_is_delayed_for_later_is_left_and_told(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
-    """Given a message that is due now and one that is due in an hour, then the first runs, and the other is told and left."""
+def test_delayed_messages_are_left_and_logged(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given a message that is due now and one that is due in an hour, then the first runs, and the other is left and logged."""
     basic.add.options(at=1.0).push(1)
     basic.add.push(2, delay=3600)
     worker = start_worker("basic", "--burst", ready=0)
     assert worker.wait() == 0
     assert ledger.values("add") == [3]
     assert store.count(State.DELAYED) == 1
-    assert re.search(r"channel default: 1 delayed messages left; next due in 3[56]", worker.log)
+    assert re.search(r"stopping: only delayed messages are left: 1 in channel default \(next due in 3[56]", worker.log)
 
 
 def test_a_retry_that_is_not_due_is_left(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:

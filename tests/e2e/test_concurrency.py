@@ -135,7 +135,7 @@ def test_a_child_that_dies_blames_all_that_it_ran(start_worker: StartWorker, led
     assert sorted(line.value for line in again) == [[str(number), 1] for number in range(5)]
     assert {raw[2:18].hex(): raw[1] for raw in store.reserved()} == {handle.id: 1 for handle in running}
     assert [(message.hex_id, message.crashes) for message in store.messages(State.WAITING)] == [(handle.id, 0) for handle in waiting]
-    assert "while it ran 5 jobs" in store.records(Message(store.reserved()[0]))[0].error
+    assert "while running 5 jobs" in store.records(Message(store.reserved()[0]))[0].error
     (tmp_path / "go").touch()
     ledger.wait_for("end", 7)
     assert worker.stop() == 0

@@ -81,7 +81,7 @@ def test_a_stuck_job_costs_its_process_not_its_neighbours(
     assert {line.pid for line in ledger.wait_for("end", 2)} == {old}
     ((kind, text, name),) = [line.value for line in ledger.wait_for("on_fail")]
     assert (kind, name) == ("JobTimeout", _name(job))
-    assert "ignored its handle_timeout" in text
+    assert "did not stop at its handle_timeout" in text
     assert worker.stop() == 0
     assert len(ledger.lines("start")) == 2
     (record,) = store.history(State.TIMEOUT)
@@ -141,7 +141,7 @@ def test_a_helpless_process_is_killed_and_only_the_late_job_counted(
     job.push(how)
     ((kind, text, name),) = [line.value for line in ledger.wait_for("on_fail")]
     assert (kind, name) == ("JobTimeout", _name(job))
-    assert "ignored its handle_timeout, and its process" in text
+    assert "did not stop at its handle_timeout; its worker process" in text
     again = ledger.wait_for("start", 3)[2]
     assert again.value == ["a", 1]
     (tmp_path / "go").touch()
@@ -151,4 +151,4 @@ def test_a_helpless_process_is_killed_and_only_the_late_job_counted(
     aside = {message.hex_id: message for message in store.messages(State.TIMEOUT)}
     assert len(aside) == 2
     assert (aside[kept.id].attempts, aside[kept.id].crashes) == (0, 0)
-    assert "was ended while it ran this job, too" in store.records(aside[kept.id])[0].error
+    assert "was killed while it also ran this job" in store.records(aside[kept.id])[0].error

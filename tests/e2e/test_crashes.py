@@ -39,7 +39,7 @@ def test_a_job_that_kills_its_process_runs_again_within_a_second(start_worker: S
     assert (first.value, second.value) == ([how, 1], [how, 1])
     assert ledger.values("quick") == list(range(30))
     assert len(ledger.lines("lived")) == 1
-    assert re.search(rf"ERROR .*{DEATHS[how]}.*while it ran tests.e2e.apps.hostile:die", worker.log)
+    assert re.search(rf"ERROR .*{DEATHS[how]}.*while running tests.e2e.apps.hostile:die", worker.log)
 
 
 def test_a_child_killed_from_outside(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_an_idle_child_that_is_killed_is_replaced(start_worker: StartWorker, led
     ledger.wait_for("quick")
     assert worker.stop() == 0
     assert "was killed by SIGKILL (signal 9)" in worker.log
-    assert "while it ran no job" in worker.log
+    assert "while idle" in worker.log
 
 
 @pytest.mark.parametrize("how", ["sys.exit", "interrupt", "base"])

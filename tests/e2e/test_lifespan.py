@@ -80,7 +80,7 @@ def test_what_can_not_start_takes_nothing_and_tries_again_later(
     assert "the worker process can't start: " in worker.log
     assert told in worker.log
     assert "could not start; next attempt in 1 s" in worker.log
-    assert "while it ran" not in worker.log
+    assert "while running" not in worker.log
     (message,) = store.messages(State.WAITING)
     assert (message.attempts, message.crashes) == (0, 0)
 

@@ -40,7 +40,7 @@ def test_a_restarted_worker_rescues_at_once(start_worker: StartWorker, ledger: L
     assert again.stop() == 0
     assert ledger.values("quick") == list(range(10))
     assert [line.what for line in ledger.lines()][:3] == ["hold", "hold", "held"]
-    assert "lost (its process is gone)" in again.log
+    assert "lost (its process has exited)" in again.log
     assert store.leaks() == []
 
 
@@ -56,7 +56,7 @@ def test_another_worker_rescues_after_the_lease(start_worker: StartWorker, ledge
     first, second = ledger.wait_for("hold", 2, timeout=15)
     assert first.pid != second.pid
     assert 0.5 < time.monotonic() - began < 10
-    other.wait_for_log(r"lost \(no heartbeat for 1 s\); rescued 1 messages")
+    other.wait_for_log(r"lost \(no heartbeat for 1 s\); rescued 1 message")
     (message,) = wait_until(store.reserved)
     assert message[1] == 1
     (tmp_path / "go").touch()

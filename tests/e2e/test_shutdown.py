@@ -86,6 +86,7 @@ def test_a_second_signal_stops_at_once(
     worker.signal(second)
     assert worker.wait(3) == 0
     assert f"{second.name} again" in worker.log
+    assert f"killed by a second stop signal ({second.name}); tests.e2e.apps.slow:nap" in worker.log
     assert store.count(State.WAITING) == 1
     assert ledger.lines("end") == []
 

@@ -57,7 +57,7 @@ def test_a_job_that_does_not_listen_is_killed(start_worker: StartWorker, ledger:
     assert begins[0].pid != begins[1].pid
     ((kind, text),) = ledger.values("on_fail")
     assert kind == "JobTimeout"
-    assert "ignored its handle_timeout" in text
+    assert "did not stop at its handle_timeout" in text
     assert ledger.values("quick") == list(range(5))
     assert [(record.kind, record.attempt) for record in store.history(State.TIMEOUT)] == [("timeout", 1), ("timeout", 2)]
     (message,) = store.messages(State.TIMEOUT)

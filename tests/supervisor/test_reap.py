@@ -41,9 +41,9 @@ def test_a_crash_blames_the_running_job_alone(place: Channel) -> None:
     blamed, *rest = place.store.messages(State.WAITING)
     assert [blamed.id, *(message.id for message in rest)] == [message.id for message in messages[2:]]
     assert (blamed.crashes, blamed.attempts) == (1, 0)
-    (slot,) = records(blamed.history_bytes())
-    assert (slot.kind, slot.attempt) == ("crashed", 1)
-    assert slot.error == "worker w1 (pid None) was killed by SIGKILL (signal 9), peak memory 48 MiB"
+    (record,) = records(blamed.history_bytes())
+    assert (record.kind, record.attempt) == ("crashed", 1)
+    assert record.error == "worker process w1 (pid None) was killed by SIGKILL (signal 9), peak memory 48 MiB"
     assert [message.raw for message in rest] == [message.raw for message in messages[3:]]
     assert place.store.leaks() == []
     assert place.channel.crashes == [10.0]
@@ -109,9 +109,9 @@ def test_a_kill_at_the_limit_is_a_failed_attempt(place: Channel, retry_ms: int, 
     settle_dead(place.channel, child, KILLED, 10.0)
     found = [message for message in place.store.messages(state) if message.id == messages[0].id]
     assert [(message.attempts, message.crashes) for message in found] == [(1, 0)]
-    (slot,) = records(found[0].history_bytes())
-    assert (slot.kind, slot.attempt) == ("timeout", 1)
-    assert "ignored its handle_timeout" in slot.error
+    (record,) = records(found[0].history_bytes())
+    assert (record.kind, record.attempt) == ("timeout", 1)
+    assert "did not stop at its handle_timeout" in record.error
     assert messages[1].id in waiting(place)
     assert place.channel.crashes == []
 
@@ -140,6 +140,17 @@ def test_a_kill_at_the_stop_counts_nothing(place: Channel, caplog: pytest.LogCap
     assert place.channel.crashes == []
 
 
+def test_the_log_names_the_second_signal(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a child killed by a second stop signal, then the log names the signal instead of stop_timeout."""
+    child = place.child()
+    place.reserve(child, 1)
+    start(child)
+    child.killed_for, child.stop_cause = "stop", "by a second stop signal (SIGINT)"
+    settle_dead(place.channel, child, KILLED, 10.0)
+    assert "killed by a second stop signal (SIGINT); work" in caplog.text
+    assert "stop_timeout" not in caplog.text
+
+
 def test_an_orderly_end_is_no_crash(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
     """Given a child that ends as told, then nothing is said, and what it still had comes back."""
     child = place.child()
@@ -160,7 +171,7 @@ def test_exit_code_0_in_the_midst_is_a_crash(place: Channel, caplog: pytest.LogC
     child.slot.set_phase(phase)
     settle_dead(place.channel, child, Death(0), 10.0)
     assert place.store.raw(State.WAITING) == [message.raw for message in messages]
-    assert "exited with code 0 while it ran no job" in caplog.text
+    assert "exited with code 0 while idle" in caplog.text
     assert place.channel.crashes == [10.0]
 
 
@@ -203,9 +214,9 @@ def test_all_that_ran_are_blamed_for_a_crash(place: Channel, caplog: pytest.LogC
     settle_dead(place.channel, child, KILLED, 10.0)
     back = place.store.messages(State.WAITING)
     assert [(message.id, message.crashes) for message in back] == [(messages[1].id, 1), (messages[2].id, 1), (messages[3].id, 0)]
-    (slot,) = records(back[0].history_bytes())
-    assert slot.error.endswith("peak memory 48 MiB, while it ran 2 jobs")
-    assert f"while it ran work {messages[1].hex_id}, work {messages[2].hex_id}" in caplog.text
+    (record,) = records(back[0].history_bytes())
+    assert record.error.endswith("peak memory 48 MiB, while running 2 jobs")
+    assert f"while running work {messages[1].hex_id}, work {messages[2].hex_id}" in caplog.text
     assert place.channel.crashes == [10.0]
 
 
@@ -223,8 +234,8 @@ def test_only_the_late_one_is_counted_when_its_process_had_to_end(place: Channel
     settle_dead(place.channel, child, death, 10.0)
     (delayed,) = place.store.messages(State.DELAYED)
     assert (delayed.id, delayed.attempts, delayed.crashes) == (late.id, 1, 0)
-    (slot,) = records(delayed.history_bytes())
-    assert slot.error.endswith(f"was {'killed' if end == 'killed' else 'ended'}")
+    (record,) = records(delayed.history_bytes())
+    assert record.error.endswith(f"was {'killed' if end == 'killed' else 'ended'}")
     assert place.store.raw(State.WAITING) == [beside.raw]
     assert place.channel.crashes == []
 

@@ -1,4 +1,4 @@
-"""Processes: how they are forked, how they die, and what is known of each."""
+"""A worker process, as the supervisor sees it: its identity, state and signals, and how it ended."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ class Death:
 
 
 class Child:
-    """One worker process, as the supervisor sees it."""
+    """One worker process. It has no process id until its zygote has forked it."""
 
     def __init__(self, slot_index: int, worker: str, channel: str, slot: Slot, zygote: int) -> None:
+        #: The index of its slot in the scoreboard.
         self.slot_index = slot_index
         self.worker = worker
         self.channel = channel
@@ -56,9 +57,11 @@ class Child:
         self.last_beat = 0.0
         #: When to kill it if it has not exited; None: it was not asked to stop.
         self.kill_at: float | None = None
+        #: When a stop becomes a kill, for the log.
+        self.stop_cause = "at stop_timeout"
         #: Why the supervisor killed it, if it did.
         self.killed_for: Literal["stop", "timeout", "cancel"] | None = None
-        #: True if it no longer reserves, and another may take its place.
+        #: True if it no longer reserves, and another process may replace it.
         self.leaving = False
         #: The messages that ignored their time limit when it was killed.
         self.overdue: set[bytes] = set()
@@ -78,7 +81,7 @@ class Child:
         self._signal(signal.SIGTERM)
 
     def leave(self, kill_at: float) -> None:
-        """Let another take its place: it no longer reserves. Kill it at `kill_at` if it has not exited by then."""
+        """Let another process replace it: it no longer reserves. Kill it at `kill_at` if it has not exited by then."""
         self.leaving = True
         self.kill_at = kill_at if self.kill_at is None else min(self.kill_at, kill_at)
 

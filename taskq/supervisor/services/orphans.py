@@ -7,6 +7,7 @@ import random
 
 from taskq.clock import monotonic
 from taskq.driver.contract import Rescue
+from taskq.logs import count_of
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
 from taskq.supervisor.reap import rescue_of_lost
@@ -38,14 +39,14 @@ def release_unseen(channel: ChannelState, child: Child, last_beat: float) -> Non
     with child.slot.held_still(running[0]) as is_same:
         count = channel.ask(channel.driver.requeue(child.worker, "front", unseen)) if is_same else 0
     if count:
-        _log.warning("worker process %s: released %s messages whose delivery was lost", child.worker, count)
+        _log.warning("worker process %s: released %s whose delivery was lost", child.worker, count_of(count, "message"))
 
 
 class LateReservations:
-    """LateReservations: re-checks the reserved lists of exited children.
+    """Re-checks the reserved lists of exited children.
 
-    The server notices the end of a connection when it comes to it. Until then it may serve a command that blocked there, and so
-    reserve a message for a worker whose messages were just given back.
+    The server notices a closed connection late. Until then it may serve a command that blocked there, and so reserve a message for a
+    worker process whose messages were just released.
     """
 
     def __init__(self, channel: ChannelState) -> None:
@@ -61,19 +62,19 @@ class LateReservations:
                 break
             channel.exited.remove(exited)
             if count > 0:
-                _log.warning("worker process %s: released %d messages reserved after it exited", exited[1], count)
+                _log.warning("worker process %s: released %s reserved after it exited", exited[1], count_of(count, "message"))
         self.due = min((at for at, _ in channel.exited), default=now + 1.0)
         self.due = max(now + 0.1, min(self.due, now + 1.0))
 
 
 class OrphanScan:
-    """Looks every ten minutes for reserved lists whose worker isn't registered, and rescues them. A part of the keys a tick."""
+    """Looks every ten minutes for reserved lists of unregistered workers, and rescues their messages. Each tick scans some of the keys."""
 
     def __init__(self, channel: ChannelState) -> None:
         self._channel = channel
         self._cursor: bytes | int = 0
         self._found: set[str] = set()
-        # The first walk comes within a minute of the start.
+        # The first scan begins within a minute of the start.
         self.due = monotonic() + random.uniform(0.5, 1.0) * 60.0
 
     def tick(self, now: float) -> None:
@@ -86,7 +87,7 @@ class OrphanScan:
                 return
             self._rescue_unknown()
         self._cursor, self._found = 0, set()
-        # Spread, so that many supervisors don't walk through the keys at once.
+        # Spread, so that supervisors don't all scan the keys at once.
         self.due = now + random.uniform(0.5, 1.0) * _EVERY
 
     def _rescue_unknown(self) -> None:
@@ -95,7 +96,7 @@ class OrphanScan:
         if reply is None:
             return
         for worker in self._found - {worker.decode(errors="replace") for worker in reply[::2]}:
-            rescue = rescue_of_lost(worker, int(channel.settings.lease * 1000), f"the worker {worker} was registered nowhere")
+            rescue = rescue_of_lost(worker, int(channel.settings.lease * 1000), f"worker process {worker} was not registered")
             count = channel.ask(channel.driver.rescue(rescue))
             if count is not None and count > 0:
-                _log.warning("rescued %d messages of unregistered worker %s", count, worker)
+                _log.warning("rescued %s of unregistered worker %s", count_of(count, "message"), worker)

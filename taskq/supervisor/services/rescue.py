@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from taskq.clock import monotonic
+from taskq.logs import count_of
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.reap import rescue_of_lost
 from taskq.supervisor.rules import beat_seconds
@@ -23,8 +24,8 @@ class Rescuer:
     A missing heartbeat is evidence only if others could have arrived. A supervisor that hasn't looked for half a lease (it has just
     started, it was stopped, the server was unreachable) first gives the other workers a lease to send theirs.
 
-    Supervisors may have different leases. A worker is declared lost only after the longer of its own lease, which its id carries, and
-    the rescuer's.
+    Supervisors may have different leases. A worker is declared lost only after the longer of two leases: the one in its id, and the
+    rescuer's.
     """
 
     def __init__(self, channel: ChannelState, heartbeat: Heartbeat) -> None:
@@ -63,18 +64,18 @@ class Rescuer:
         found = self._channel.ask(self._channel.driver.workers()) or ()
         for worker in map(_name, found[::2]):
             if worker and is_dead(worker):
-                self._rescue(worker, 0, "its process is gone")
+                self._rescue(worker, 0, "its process has exited")
                 self._channel.remember(worker)
 
     def _rescue(self, worker: str, lease_ms: int, reason: str) -> None:
-        rescue = rescue_of_lost(worker, lease_ms, f"the worker {worker} was lost: {reason}")
+        rescue = rescue_of_lost(worker, lease_ms, f"worker process {worker} was lost: {reason}")
         count = self._channel.ask(self._channel.driver.rescue(rescue))
         if count is not None and count >= 0:
-            _log.warning("worker process %s lost (%s); rescued %d messages", worker, reason, count)
+            _log.warning("worker process %s lost (%s); rescued %s", worker, reason, count_of(count, "message"))
 
 
 def _name(entry: bytes) -> str:
-    """The id of a worker; "" for bytes that can't be one."""
+    """Return the id of a worker; "" for bytes that can't be one."""
     try:
         return entry.decode()
     except UnicodeDecodeError:

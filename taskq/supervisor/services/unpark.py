@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from taskq.channel import State
+from taskq.logs import count_of
 from taskq.supervisor.channel import ChannelState
 from taskq.wire.foreign import job_of
 from taskq.wire.history import add_record, records
@@ -18,23 +19,23 @@ _PAGE = 500
 
 
 class Unpark:
-    """Looks through the parked messages at the start, after a restart, and every ten seconds while there are some.
+    """Checks the parked messages at the start, after a rolling restart, and every ten seconds while there are any.
 
-    A page a tick: the other duties must not wait for a walk through very many.
+    Each tick reads one page: a large number of parked messages must not delay the other services.
     """
 
     def __init__(self, channel: ChannelState) -> None:
         self.due = 0.0
         self.jobs: frozenset[str] = frozenset()
         self._channel = channel
-        #: Where the walk goes on, and what it has brought back.
+        #: The start of the next page, and the number of messages moved in this walk.
         self._start = self._moved = 0
 
     def tick(self, now: float) -> None:
         page = self._page()
         if page:
             self.due = now
-            pairs = [(raw, back) for raw in page[::2] if (back := self._back(raw)) is not None]
+            pairs = [(raw, back) for raw in page[::2] if (back := self._to_waiting(raw)) is not None]
             moved = int(self._channel.ask(self._channel.driver.restore(State.PARKED, pairs)) or 0) if pairs else 0
             self._moved += moved
             # Moved messages don't count for the start of the next page.
@@ -42,10 +43,10 @@ class Unpark:
             return
         self.due = now + _EVERY
         if self._moved:
-            _log.info("channel %s: %d parked messages can run now", self._channel.name, self._moved)
+            _log.info("channel %s: %s can run now", self._channel.name, count_of(self._moved, "parked message"))
         self._start = self._moved = 0
 
-    def _back(self, raw: bytes) -> bytes | None:
+    def _to_waiting(self, raw: bytes) -> bytes | None:
         """Return the message to move back to waiting; None if it stays parked."""
         try:
             return _unparked(raw) if job_of(raw) in self.jobs else None
