@@ -20,16 +20,16 @@ from taskq.supervisor.processes.child import Child
 __all__ = ["ChannelState"]
 
 _log = logging.getLogger("taskq.supervisor")
-#: How long to wait for an answer, and between two tries, at most: both together must leave time for a heartbeat in a lease.
+#: The longest waits for a reply and between two attempts: together they must leave time for a heartbeat in a lease.
 _TIMEOUT, _LONGEST_PAUSE = 5.0, 5.0
-#: The same while the server is known not to answer: signals and the other channels must not wait for it.
+#: The longest wait for a reply during an outage: signals and the other channels must not wait for it.
 _TIMEOUT_WHILE_DOWN = 0.5
-#: A server that doesn't answer takes longer to find than a connection that is broken.
+#: A call that fails sooner than this, in seconds, failed at a broken connection, not at an unresponsive server.
 _AT_ONCE = 0.1
 
 
 class ChannelState:
-    """The children that work one channel."""
+    """The children of one channel, its connection, and the commands to send once the server is reachable."""
 
     def __init__(self, settings: ChannelSettings, url: str, processes: int, revive: Callable[[], object] | None = None) -> None:
         self.settings = settings
@@ -60,13 +60,13 @@ class ChannelState:
 
     @property
     def is_down(self) -> bool:
-        """True while the server doesn't answer."""
+        """True while the server is unreachable or rejects commands."""
         return self._down_since is not None
 
     def ask(self, command: Command, on_refusal: Callable[[ServerRefused], None] | None = None) -> Any:
-        """Send a command. Return None if the server is unreachable (or must not be asked yet); the log reports that once.
+        """Send a command. Return None if the server is unreachable (or must not be called yet); the log reports that once.
 
-        With `on_refusal`, an error reply only goes there: it concerns no other command.
+        With `on_refusal`, an error reply is passed to it and doesn't begin an outage.
         """
         now = monotonic()
         if now < self._ask_after:
@@ -77,7 +77,7 @@ class ChannelState:
             if on_refusal is not None and isinstance(error, ServerRefused):
                 on_refusal(error)
                 return None
-            # Read the clock again: a hanging server takes the whole patience, and the pause begins after it.
+            # Read the clock again: a hanging server takes the whole timeout, and the pause begins after it.
             self._trouble(monotonic(), command.move, error)
             return None
         if self._down_since is not None and command.move == self._failed_move:
@@ -115,14 +115,14 @@ class ChannelState:
         self.exited += [(now + 0.5, worker), (now + block_seconds(self.settings.lease) + 1.0, worker)]
 
     def send_last(self) -> None:
-        """Send the last commands: this is the last attempt."""
+        """Send the pending commands and the last rescues, with one attempt."""
         for worker in {worker for _, worker in self.exited}:
             self.pending.append(self.driver.rescue(Rescue(worker)))
-        self._ask_after = 0.0  # the last attempt
+        self._ask_after = 0.0
         self.send_pending()
 
     def counts(self) -> tuple[int, int]:
-        """Finished and permanently failed jobs since the start."""
+        """Return the numbers of finished and of permanently failed jobs since the start."""
         done, failed = self.past_counts
         for child in self.children.values():
             more_done, more_failed = child.slot.counts
@@ -142,6 +142,6 @@ class ChannelState:
             self._down_since = now
             _log.error("channel %s: %s; retrying", self.name, error)
         if self._revive is not None:
-            with contextlib.suppress(ServerError):  # the next try reports it
+            with contextlib.suppress(ServerError):  # the next attempt reports it
                 self._revive()
         self._ask_after = now + self._backoff.pause()

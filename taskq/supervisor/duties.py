@@ -1,4 +1,4 @@
-"""One channel with all its services, as the supervisor's loop runs them."""
+"""The services of one channel, as the supervisor's loop runs them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _log = logging.getLogger("taskq.supervisor")
 
 
 class Duties:
-    """The services of one channel."""
+    """The services of one channel, and the children that a rolling restart replaces one by one."""
 
     def __init__(self, channel: ChannelState, host: str, emit: Callable[[str, Any], None]) -> None:
         self.channel = channel
@@ -64,7 +64,7 @@ class Duties:
                 service.due = now + 1.0
 
     def replace_old(self, newest: int, now: float) -> None:
-        """Ask one child of an older zygote to stop; ask the next one when that has exited and its successor lives."""
+        """Ask one child of an older zygote to stop. Ask the next one once that has exited and its replacement runs."""
         children = self.channel.children
         if any(child.worker == self._replacing for child in children.values()) or any(child.pid is None for child in children.values()):
             return

@@ -10,17 +10,17 @@ __all__ = ["WorkerOptions"]
 
 
 class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The choices of one `taskq worker`. They win over the settings.
+    """The options of one worker. They override the settings.
 
     Args:
-        channels: which to work; none: all that the application knows.
-        processes: children for each channel.
-        concurrency: jobs at once in one child.
-        burst: end when nothing is left to do.
-        max_messages: replace a process after this many jobs.
-        url: the server.
-        log_level: DEBUG, INFO, WARNING or ERROR; None leaves logging as the program has set it up.
-        log_format: text for people, json for machines.
+        channels: the channels to consume. Default: all that the app defines.
+        processes: worker processes per channel.
+        concurrency: concurrent jobs per process.
+        burst: exit when the queue is empty.
+        max_messages: replace a process after this many jobs. 0: never.
+        url: the URL of the server.
+        log_level: DEBUG, INFO, WARNING or ERROR; None keeps the logging set-up of the program.
+        log_format: "text", or "json" for one JSON object per line.
     """
 
     channels: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ __all__ = ["Plan", "make_plan"]
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """The decisions."""
+    """The channels of a worker with their settings and processes, and facts about its server."""
 
     settings: Settings
     url: str

@@ -10,11 +10,11 @@ __all__ = ["can_take", "wait_for"]
 
 
 def wait_for(watched: Iterable[Any], timeout: float | None = None) -> list[Any]:
-    """Return those that are readable, or broken. None are when `timeout` seconds are over.
+    """Return the descriptors that are readable or broken; an empty list after the timeout.
 
     Args:
-        watched: descriptors, or what has a `fileno()`.
-        timeout: None waits for ever.
+        watched: descriptors, or objects with a `fileno()`.
+        timeout: seconds; None waits without a limit.
     """
     poll = select.poll()
     known = {one if isinstance(one, int) else one.fileno(): one for one in watched}

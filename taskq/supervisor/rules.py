@@ -27,7 +27,7 @@ _OWN_TIME = 0.25
 #: This many crashes of a channel's children within the window slow down their replacement.
 CRASH_LIMIT = 5
 CRASH_WINDOW = 10.0
-#: The same for zygotes, each of which imports the app first.
+#: The same limit for zygotes, each of which imports the app first.
 ZYGOTE_LIMIT = 3
 ZYGOTE_WINDOW = 60.0
 
@@ -53,12 +53,12 @@ def overdue(running: Sequence[Running], now: float) -> list[Running]:
 
 
 def is_helpless(late: Sequence[Running], now: float) -> bool:
-    """Return True if a process with several jobs should have detected a stuck job by now: it can't, and must be killed."""
+    """Return True if a process with several jobs must be killed: it should have detected a stuck job itself by now."""
     return any(now > one.deadline + HARD_GRACE + _OWN_TIME for one in late)
 
 
 def leave_until(running: Sequence[Running], now: float, stop_timeout: float) -> float:
-    """Return when to kill a process that leaves because of a stuck job: the others get their own limits, or `stop_timeout` without one."""
+    """Return when to kill a process that leaves because of a stuck job: other jobs get their own limits, or `stop_timeout` without one."""
     others = [one for one in running if not must_kill(one.deadline, now)]
     return max((one.deadline + HARD_GRACE if one.deadline else now + stop_timeout for one in others), default=now) + HARD_GRACE
 

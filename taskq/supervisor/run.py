@@ -20,7 +20,7 @@ def run_worker(app: str | Queue, options: WorkerOptions) -> int:
 
     Args:
         app: "package.module:queue", or the queue itself.
-        options: how.
+        options: the options of the worker.
 
     Returns:
         The exit code: 0, or 1 with `burst` if a job failed permanently.

@@ -14,7 +14,7 @@ _NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal
 
 
 class SignalInbox:
-    """Collects signals while it is open, and restores what was set before."""
+    """Collects signals while it is open; `close` restores the earlier handlers."""
 
     def __init__(self) -> None:
         self._noted: deque[int] = deque()
@@ -28,7 +28,7 @@ class SignalInbox:
         return self._read
 
     def take(self) -> list[signal.Signals]:
-        """Return what came since the last call."""
+        """Return the signals received since the last call."""
         try:
             while os.read(self._read, 512):
                 pass

@@ -125,7 +125,7 @@ class Supervisor:
         return self._stop_signals > 1 or monotonic() > self._settle_until or not self._manager.has_pending_acks()
 
     def _seconds_to_next(self) -> float:
-        """Return the seconds until the next service is due."""
+        """Return the seconds until the next service is due, at most 1."""
         due = min(service.due for duties in self._manager.channels.values() for service in duties.services)
         if self._burst is not None:
             due = min(due, self._burst.due)

@@ -18,7 +18,7 @@ def test_the_memory_of_this_process() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_memory_of_another_process() -> None:
     """Given the parent of this process, and a process id that isn't in use, then the memory of the second is 0."""
-    assert memory_of(os.getppid()) > 1 << 20
+    assert memory_of(os.getppid()) > 0
     assert memory_of(None) == memory_of(2**31 - 1) == 0
 
 

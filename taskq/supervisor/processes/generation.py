@@ -21,7 +21,7 @@ class Generation:
         self.number = number
         #: Set when the application is loaded.
         self.app: AppInfo | None = None
-        #: Unanswered spawn requests, and seconds since the last answer.
+        #: Unanswered spawn requests, and the seconds without a reply.
         self.unanswered = 0
         self.silent = 0.0
         #: True if it did not report an exit: it hangs, and must be killed.
@@ -55,7 +55,7 @@ class Generation:
         return self._send(request)
 
     def answered(self) -> None:
-        """Note the answer to a spawn request: done, or impossible."""
+        """Note the reply to a spawn request, whether it succeeded or not."""
         self.unanswered -= 1
         self.silent = 0.0
 
@@ -80,7 +80,7 @@ class Generation:
         self._process.close()
 
     def kill(self) -> None:
-        """Kill it, and with it all its children."""
+        """Kill the zygote, and with it all its children."""
         self.is_mute = True
         self._process.kill()
         self._process.join(5.0)

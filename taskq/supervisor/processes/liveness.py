@@ -1,4 +1,4 @@
-"""Liveness: detects exited children and a hung zygote without relying on the zygote's reports.
+"""Detects exited children and a hung zygote without relying on the zygote's reports.
 
 A zygote may be stopped (SIGSTOP), or block in a fork hook of the app: then it reports no exit and forks no child.
 """
@@ -22,7 +22,7 @@ ANSWER_SECONDS = 10.0
 
 
 class Liveness:
-    """Looks at the processes once a second."""
+    """Checks the children and zygotes once a second."""
 
     def __init__(self) -> None:
         self._due = self._looked = 0.0
@@ -47,7 +47,7 @@ class Liveness:
 def has_exited(pid: int) -> bool:
     """Return True if a process has exited, reaped or not (the latter is visible on Linux only)."""
     try:
-        # After the name, which may hold anything: its state.
+        # The state follows the name, which may contain anything.
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
     except (OSError, IndexError):
         pass

@@ -41,7 +41,7 @@ _LAST_EVENT_SECONDS = 1.0
 
 
 class AppInfo(msgspec.Struct, frozen=True):
-    """The facts about the application that the supervisor needs."""
+    """Report: the app is loaded. The facts about it that the supervisor needs."""
 
     settings: Settings
     jobs: tuple[str, ...]
@@ -52,7 +52,7 @@ class AppInfo(msgspec.Struct, frozen=True):
 
 
 class Inheritance(NamedTuple):
-    """Inheritance: the descriptors and settings that a zygote inherits."""
+    """The descriptors and settings that a zygote inherits."""
 
     scoreboard: Scoreboard
     #: The pipe through which worker processes poke the supervisor.
@@ -64,14 +64,14 @@ class Inheritance(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """The application can't be loaded."""
+    """Report: the app can't be loaded."""
 
     text: str
     traceback: str
 
 
 class Spawn(NamedTuple):
-    """Order: fork a worker."""
+    """Request: fork a worker process."""
 
     slot_index: int
     worker: str
@@ -84,21 +84,21 @@ class Listen(NamedTuple):
 
 
 class Emit(NamedTuple):
-    """Order: pass an event to the listeners."""
+    """Request: pass an event to the listeners."""
 
     signal: str
     event: Any
 
 
 class Started(NamedTuple):
-    """A worker was forked."""
+    """Report: a worker process was forked."""
 
     slot_index: int
     pid: int
 
 
 class Exited(NamedTuple):
-    """A worker has ended."""
+    """Report: a worker process has exited, or (pid 0) could not be forked."""
 
     slot_index: int
     pid: int
@@ -112,11 +112,11 @@ def zygote(requests: Connection, source: str | Queue, options: WorkerOptions, in
     Args:
         orders: the connection to the supervisor.
         source: the app's name, or the queue itself when a program runs its own worker.
-        options: what the worker was started with.
+        options: the options of the worker.
         inheritance: the descriptors and settings from the supervisor.
     """
     inheritance.forget()
-    os.setsid()  # Ctrl-C at the terminal is for the supervisor alone
+    os.setsid()  # Ctrl-C at the terminal must reach the supervisor only
     _reset_signals()
     die_with_parent(inheritance.parent)
     setproctitle.setproctitle("taskq: zygote")
@@ -179,7 +179,7 @@ def _ignore(number: int, frame: object) -> None:
 
 
 class Forker:
-    """Forks workers, and reports their deaths."""
+    """Forks worker processes on request, and reports their exits."""
 
     def __init__(self, requests: Connection, queue: Queue, scoreboard: Scoreboard, poke_fd: int) -> None:
         self._requests = requests
@@ -191,7 +191,7 @@ class Forker:
         self._listener_process: Any = None
 
     def serve(self) -> None:
-        """Obey until the supervisor hangs up."""
+        """Handle the supervisor's requests until it closes the connection."""
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -201,13 +201,13 @@ class Forker:
             ready = wait_for([self._requests, self._wake_read])
             if self._wake_read in ready:
                 _drain(self._wake_read)
-            self._report_deaths()
+            self._report_exits()
             if self._requests in ready:
                 try:
                     request = self._requests.recv()
                 except (EOFError, ConnectionResetError):
                     self._end_listeners()
-                    os._exit(0)  # with it go the workers: they die with their parent
+                    os._exit(0)  # the worker processes die with their parent
                 self._handle(request)
 
     def _handle(self, request: Any) -> None:
@@ -225,14 +225,14 @@ class Forker:
     def _spawn(self, request: Spawn) -> None:
         try:
             process = fork(self._run_worker, request, os.getpid())
-        except OSError as error:  # no process or memory left: the supervisor tries again
+        except OSError as error:  # no process or memory left: the supervisor retries
             _log.error("can't fork a worker process: %s", error)
             self._requests.send(Exited(request.slot_index, 0, None, 0))
             return
         self._children[request.slot_index] = process
         self._requests.send(Started(request.slot_index, process.pid))
 
-    def _report_deaths(self) -> None:
+    def _report_exits(self) -> None:
         for slot_index, process in list(self._children.items()):
             status = process.exitcode
             if status is not None:
@@ -248,7 +248,7 @@ class Forker:
         self._listeners = write
 
     def _end_listeners(self) -> None:
-        """Let the listeners handle the last event: the worker stops."""
+        """Let the listeners handle the last event before the worker exits."""
         if self._listeners is not None:
             os.close(self._listeners)
             self._listener_process.join(_LAST_EVENT_SECONDS)
@@ -258,7 +258,7 @@ class Forker:
     def _detach(self, parent: int, title: str) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.setpgid(0, 0)  # so that killing it also ends what its jobs have started
+        os.setpgid(0, 0)  # killing the group also ends the processes that its jobs started
         die_with_parent(parent)
         self._requests.close()
         if self._listeners is not None:

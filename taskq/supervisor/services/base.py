@@ -8,7 +8,7 @@ __all__ = ["Service"]
 
 
 class Service(Protocol):
-    """One duty."""
+    """Periodic work: `tick` does it, and sets `due` to the time of the next tick."""
 
     due: float
 

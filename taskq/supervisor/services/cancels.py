@@ -29,7 +29,7 @@ _OLD_MS = 3_600_000
 
 
 class _Notified(NamedTuple):
-    """The run that was interrupted, and when. If its worker crashes, the message may run again; then that run must be interrupted."""
+    """A run that was interrupted, and when. If its worker crashes, the message may run again; then that run is interrupted, too."""
 
     worker: str
     started: float
@@ -88,7 +88,7 @@ class Cancels:
         self._missed.discard(identity)
         notified = self._notified.get(identity)
         if notified is None or (notified.worker, notified.started) != (child.worker, running.started):
-            if child.slot.notice.put(identity, request.by):  # otherwise it has not read the previous one yet
+            if child.slot.notice.put(identity, request.by):  # otherwise the child has not read the previous notice yet
                 self._notified[identity] = _Notified(child.worker, running.started, now)
                 child.interrupt()
             return

@@ -6,7 +6,7 @@ from taskq.supervisor.channel import ChannelState
 
 __all__ = ["Promote"]
 
-#: How often to look without a wake-up, in seconds: only a safety net.
+#: Seconds between checks without a wake-up: only a safety net.
 _IDLE_POLL = 1.0
 
 
@@ -18,7 +18,7 @@ class Promote:
         self._channel = channel
 
     def wake(self) -> None:
-        """Look at once: a message is due earlier than expected."""
+        """Check at once: a message is due earlier than expected."""
         self.due = 0.0
 
     def tick(self, now: float) -> None:

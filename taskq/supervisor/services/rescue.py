@@ -21,8 +21,8 @@ _log = logging.getLogger("taskq.supervisor")
 class Rescuer:
     """Rescues the messages of lost workers.
 
-    A missing heartbeat is evidence only if others could have arrived. A supervisor that hasn't looked for half a lease (it has just
-    started, it was stopped, the server was unreachable) first gives the other workers a lease to send theirs.
+    A missing heartbeat is evidence only if heartbeats could have arrived. A supervisor that hasn't checked for half a lease (it has just
+    started, it was stopped, or the server was unreachable) first gives the other workers a lease to send theirs.
 
     Supervisors may have different leases. A worker is declared lost only after the longer of two leases: the one in its id, and the
     rescuer's.

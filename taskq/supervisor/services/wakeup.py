@@ -73,6 +73,6 @@ class WakeUp:
             self._stop_listening()
 
     def _stop_listening(self) -> None:
-        """Don't listen for about a second: a server that refuses at once must not be asked again at once."""
+        """Don't listen for about a second: a server that rejects the command must not get it again at once."""
         self._link.close()
         self._listen_after = monotonic() + random.uniform(0.5, 1.5)

@@ -29,11 +29,11 @@ class Watchdog:
         self.due = now + wait
 
     def _look(self, child: Child, now: float) -> float:
-        """Look at one child. Returns in how many seconds to look again."""
+        """Check one child. Return the seconds until the next check."""
         slot, wait = child.slot, _IDLE_POLL
         phase = slot.phase
         if phase is Phase.STOPPING:
-            # It ends by itself, unless a thread that a job has left behind keeps it.
+            # It exits by itself, unless a thread that a job left behind keeps it alive.
             child.ask_to_stop(now + self._channel.settings.stop_timeout)
         running = slot.running()
         if late := overdue(running, now):
@@ -47,7 +47,7 @@ class Watchdog:
         return min([wait, *(max(0.05, one.deadline - now) for one in running if one.deadline)])
 
     def _end(self, child: Child, running: list[Running], late: list[Running], now: float) -> None:
-        """End a child of which jobs have ignored their deadlines: at once, or with several jobs when the others have ended."""
+        """Kill a child whose jobs ignored their deadlines. A child with several jobs gets time to finish the others."""
         if child.slot.lanes.count:
             if child.slot.phase in (Phase.LEAVING, Phase.STOPPING):
                 if not child.leaving:
@@ -64,19 +64,19 @@ class Watchdog:
                 _log.error("killing worker process %s: %s %s did not stop at its handle_timeout", child.worker, one.job, one.id.hex())
 
     def poked(self) -> None:
-        """Look at the children: one has reserved several messages, or is leaving."""
+        """Handle a poke: a child has reserved several messages, or is leaving."""
         for child in self._channel.children.values():
             if child.slot.unstarted():
                 child.slot.set_watched(True)
         self.due = 0.0
 
     def _relieve(self, child: Child, running_for: float) -> float:
-        """Release the messages behind a slow job, and settle the finished ones before it. Return when to look again."""
+        """Release the messages behind a slow job, and settle the finished ones before it. Return the seconds until the next check."""
         slot, channel = child.slot, self._channel
         unstarted = slot.unstarted()
         if must_release(running_for, unstarted):
             with slot.taken_back() as ids:
-                # None: unknown. Fewer: lost by the server, or reassigned. In both cases the worker process must reconcile.
+                # None: unknown. Fewer: lost by the server, or reassigned. In each case the worker process must reconcile.
                 if ids and channel.ask(channel.driver.requeue(child.worker, "front", ids)) != len(ids):
                     slot.ask_reconcile()
         if running_for > SLOW_SECONDS and not slot.lanes.count and (done := slot.done_ids()):
