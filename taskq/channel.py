@@ -142,7 +142,7 @@ class Keys:
         """Return the key of the progress report of one running job."""
         return f"{self.tag}:progress:{message_id}"
 
-    def calls(self, worker: str) -> str:
+    def cancel_wake(self, worker: str) -> str:
         """Return the key of the token that wakes the supervisor of a worker for a cancel request."""
         return f"{self.tag}:calls:{worker.rpartition(':')[0]}"
 

@@ -26,7 +26,7 @@ def key_table(keys: Keys) -> str:
         (keys.reading(_MESSAGE), "hash", "how far that stream is written and read", "yes"),
         (keys.progress(_MESSAGE), "string", "the progress that one running job has reported", "yes"),
         (keys.cancels, "hash", "cancel requests for running jobs, by message", "yes"),
-        (keys.calls("<supervisor>:x"), "list", "a token that notifies a supervisor of a cancel request", "yes"),
+        (keys.cancel_wake("<supervisor>:x"), "list", "a token that notifies a supervisor of a cancel request", "yes"),
         (keys.once(_MESSAGE), "string", "the idempotency key of a push with `once=True`", "yes"),
     ]
     lines = [f"| `{name}` | {kind} | {content} | {expires} |" for name, kind, content, expires in rows]

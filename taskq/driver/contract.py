@@ -149,9 +149,9 @@ class Driver(Protocol):
 
     def confirm(self, replicas: int, timeout_ms: int) -> Command: ...  # how many replicas have the writes of this connection
 
-    def rights(self) -> Command: ...  # names of the commands that a worker needs and this user lacks
+    def permissions(self) -> Command: ...  # names of the commands that a worker needs and this user lacks
 
-    def trials(self) -> dict[str, Command]: ...  # permission -> a command outside scripts, in a form that does nothing
+    def permission_trials(self) -> dict[str, Command]: ...  # permission -> a command outside scripts, in a form that does nothing
 
     def kinds(self) -> Command: ...  # [key, its type or "", the expected type, ...] of each wrong key
 
@@ -193,11 +193,11 @@ class Driver(Protocol):
 
     def cancel(self, state: State, message: bytes, ending: StoredEnding) -> Command: ...  # 0 or 1
 
-    def order(self, worker: str, message_id: str, order: bytes) -> Command: ...  # 0 or 1
+    def request_cancel(self, worker: str, message_id: str, request: bytes) -> Command: ...  # 0 or 1
 
-    def orders(self) -> Command: ...  # [id, order, ...]
+    def cancel_requests(self) -> Command: ...  # [id, request, ...]
 
-    def forget_order(self, message_id: bytes) -> Command: ...  # anything
+    def forget_cancel_request(self, message_id: bytes) -> Command: ...  # anything
 
     def promote(self, limit: int = 500) -> Command: ...  # [moved, ms until the next]
 

@@ -6,7 +6,7 @@ import msgspec
 
 from taskq.config import ChannelSettings, Settings, did_you_mean
 from taskq.driver.load import load_driver, server_url
-from taskq.driver.redis.checks import ask_eviction, check_kinds, check_rights, check_server
+from taskq.driver.redis.checks import ask_eviction, check_kinds, check_permissions, check_server
 from taskq.errors import UnknownChannel
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.processes.zygote import AppInfo
@@ -46,7 +46,7 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
         link = driver.link(5.0)
         try:
             server = check_server(link)
-            check_rights(driver, link)
+            check_permissions(driver, link)
             check_kinds(link.call, driver, settings.name)
             eviction = ask_eviction(link) if settings.driver == "redis" else ""
         finally:

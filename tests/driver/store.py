@@ -152,7 +152,7 @@ class GuardedStore(Store):
             return "shop-producer" if script else "shop-push"
         if script == "delete":
             return "shop-producer"
-        if command.move in ("look", "wait", "find", "read", "order") or script == "cancel":
+        if command.move in ("look", "wait", "find", "read", "request_cancel") or script == "cancel":
             return "shop-caller"
         if command.move in ("list", "info", "delete", "flush"):
             return "shop-operator"

@@ -38,20 +38,20 @@ def test_what_has_moved_on_is_not_cancelled(store: Store) -> None:
 def test_an_order_calls_the_supervisor(store: Store) -> None:
     """Given a reserved message, when its end is ordered, then its supervisor is called, and finds the order until it forgets it."""
     store.reserved_by(W, message(), raw := message())
-    assert store.do(store.driver.order(W, id_of(raw).hex(), b"order")) == 1
-    assert store.do(store.driver.wait_for_wake(1.0, "box:tag:7:another child"))[0] == store.keys.calls(W).encode()
-    assert store.do(store.driver.orders()) == [id_of(raw), b"order"]
+    assert store.do(store.driver.request_cancel(W, id_of(raw).hex(), b"order")) == 1
+    assert store.do(store.driver.wait_for_wake(1.0, "box:tag:7:another child"))[0] == store.keys.cancel_wake(W).encode()
+    assert store.do(store.driver.cancel_requests()) == [id_of(raw), b"order"]
     assert 0 < store.client.pttl(store.keys.cancels) <= 86_400_000
-    store.do(store.driver.forget_order(id_of(raw)))
-    assert store.do(store.driver.orders()) == []
+    store.do(store.driver.forget_cancel_request(id_of(raw)))
+    assert store.do(store.driver.cancel_requests()) == []
 
 
 def test_an_order_for_what_is_another_s_is_refused(store: Store) -> None:
     """Given a message that the worker no longer has, then no order is left, and nobody is called."""
     store.reserved_by("another", raw := message())
-    assert store.do(store.driver.order(W, id_of(raw).hex(), b"order")) == 0
-    assert store.do(store.driver.orders()) == []
-    assert store.client.exists(store.keys.calls(W)) == 0
+    assert store.do(store.driver.request_cancel(W, id_of(raw).hex(), b"order")) == 0
+    assert store.do(store.driver.cancel_requests()) == []
+    assert store.client.exists(store.keys.cancel_wake(W)) == 0
 
 
 def test_many_orders_are_one_call(store: Store) -> None:
@@ -59,9 +59,9 @@ def test_many_orders_are_one_call(store: Store) -> None:
     messages = [message() for _ in range(5)]
     store.reserved_by(W, *messages)
     for raw in messages:
-        store.do(store.driver.order(W, id_of(raw).hex(), b"order"))
-    assert store.client.llen(store.keys.calls(W)) == 1
-    assert store.client.pttl(store.keys.calls(W)) > 0
+        store.do(store.driver.request_cancel(W, id_of(raw).hex(), b"order"))
+    assert store.client.llen(store.keys.cancel_wake(W)) == 1
+    assert store.client.pttl(store.keys.cancel_wake(W)) > 0
 
 
 def test_a_full_server_cancels(own_server: OwnServer, prefix: str) -> None:
@@ -73,6 +73,6 @@ def test_a_full_server_cancels(own_server: OwnServer, prefix: str) -> None:
         store.push(waiting := message())
         server.admin.config_set("maxmemory", "1")
         assert store.do(store.driver.cancel(State.WAITING, waiting, KEPT)) == 1
-        assert store.do(store.driver.order(W, id_of(running).hex(), b"order")) == 1
+        assert store.do(store.driver.request_cancel(W, id_of(running).hex(), b"order")) == 1
     finally:
         store.close()

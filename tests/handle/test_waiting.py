@@ -1,23 +1,21 @@
-"""Questions of several commands, without a server: a store is a function that answers."""
+"""Waiting for a result, without a server: a test defines the replies."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from taskq.channel import State
 from taskq.config import ChannelSettings
 from taskq.driver.contract import Command
-from taskq.driver.find import PAGE, find
 from taskq.driver.redis.driver import RedisDriver
 from taskq.driver.steps import run
 from taskq.errors import ArgumentsError, NoResult, QueueFull
 from taskq.handle.subject import Subject
 from taskq.handle.waiting import await_result
 from taskq.wire.ending import Ending, pack_ending
+from tests.driver.answering import Answering
 from tests.driver.store import id_of, message
 
 DRIVER = RedisDriver("unix:///nowhere.sock", ChannelSettings(name="default"))
@@ -25,63 +23,11 @@ RAW = message()
 ID = id_of(RAW).hex()
 
 
-class Answering:
-    """Replies to each command as the test defines; raises an exception."""
-
-    def __init__(self, answer: Callable[[Command], Any]) -> None:
-        self._answer = answer
-        self.asked: list[Command] = []
-
-    def call(self, command: Command) -> Any:
-        self.asked.append(command)
-        reply = self._answer(command)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
-
-    async def acall(self, command: Command) -> Any:
-        return self.call(command)
-
-
 def _nothing(command: Command) -> Any:
     """The answer of a store that is empty."""
     if command.words[0] == "SCAN":
         return [b"0", []]
     return [] if command == DRIVER.workers() else [0] if command.move == "find" else None
-
-
-def _keys_looked_at(store: Answering) -> list[str]:
-    return [str(command.words[1]) for command in store.asked if command.move == "find"]
-
-
-def test_a_search_reads_page_after_page() -> None:
-    """Given a message behind a full page, then the next page is asked for; and nothing further once it is found."""
-
-    def answer(command: Command) -> Any:
-        if command.move != "find":
-            return []
-        return [PAGE] if command.words[3] == 0 else [1, RAW]
-
-    store = Answering(answer)
-    assert run(find(DRIVER, ID), store.call) == (State.DELAYED, RAW, "")
-    assert [command.words[3] for command in store.asked] == [0, PAGE]
-
-
-def test_a_search_looks_in_every_state() -> None:
-    """Given a message that is nowhere, then delayed, waiting, each worker's reserved list, failed, timeout and parked were looked at."""
-    store = Answering(lambda command: [b"w1", b"5", b"w2", b"5"] if command == DRIVER.workers() else [0])
-    assert run(find(DRIVER, ID), store.call) is None
-    keys = DRIVER.keys
-    assert _keys_looked_at(store) == [
-        *(keys.delayed, keys.waiting, keys.reserved("w1"), keys.reserved("w2"), keys.failed, keys.timeout, keys.parked)
-    ]
-
-
-def test_known_bytes_are_looked_for_first() -> None:
-    """Given a message as it was pushed that still waits, then two quick commands find it, and no page is read."""
-    store = Answering(lambda command: 5 if command.words[0] == "LPOS" else None)
-    assert run(find(DRIVER, ID, RAW), store.call) == (State.WAITING, RAW, "")
-    assert _keys_looked_at(store) == []
 
 
 def test_a_full_server_is_asked_instead_of_slept_in() -> None:

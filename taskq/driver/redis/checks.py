@@ -8,7 +8,17 @@ from typing import Any, NamedTuple
 from taskq.driver.contract import Command, Driver, Link
 from taskq.errors import QueueFull, ServerRefused, ServerTooOld
 
-__all__ = ["REMEDY", "VERSION", "WrongKey", "ask_eviction", "check_kinds", "check_rights", "check_server", "read_version", "wrong_keys"]
+__all__ = [
+    "REMEDY",
+    "VERSION",
+    "WrongKey",
+    "ask_eviction",
+    "check_kinds",
+    "check_permissions",
+    "check_server",
+    "read_version",
+    "wrong_keys",
+]
 
 REMEDY = "another program uses this key: rename it, or set a different key prefix for the channel"
 
@@ -77,13 +87,13 @@ def check_server(link: Link) -> str:
     try:
         reply = link.call(VERSION)
     except ServerRefused as error:
-        if _lacks_right(error):
+        if _lacks_permission(error):
             return "a server of unknown version"
         raise
     return read_version(reply, link.where)
 
 
-def _lacks_right(error: ServerRefused) -> bool:
+def _lacks_permission(error: ServerRefused) -> bool:
     return "NOPERM" in str(error) or "no permissions" in str(error)
 
 
@@ -102,25 +112,25 @@ def ask_eviction(link: Link) -> str:
     return "" if policy == "noeviction" or fields.get("maxmemory") == "0" else policy
 
 
-def check_rights(driver: Driver, link: Link) -> None:
+def check_permissions(driver: Driver, link: Link) -> None:
     """Check that this user has all permissions that a worker needs.
 
     Raises:
         ServerRefused: permissions are missing; the text contains the commands.
         ServerUnavailable: the server is unreachable.
     """
-    missing = [name.decode().lower() for name in link.call(driver.rights())]
-    for name, command in driver.trials().items():
+    missing = [name.decode().lower() for name in link.call(driver.permissions())]
+    for name, command in driver.permission_trials().items():
         try:
             link.call(command)
         except ServerRefused as error:  # an error about its arguments shows that the command is permitted
-            if _lacks_right(error):
+            if _lacks_permission(error):
                 missing.append(name)
         except QueueFull:
             pass
     if missing:
         commands = ", ".join(name.upper() for name in missing)
-        rights = " ".join(f"+{name}" for name in missing)
+        grants = " ".join(f"+{name}" for name in missing)
         raise ServerRefused(
-            f"the user at {link.where} lacks permissions that a worker needs: {commands}. Grant them: ACL SETUSER <user> {rights}"
+            f"the user at {link.where} lacks permissions that a worker needs: {commands}. Grant them: ACL SETUSER <user> {grants}"
         )

@@ -20,8 +20,8 @@ __all__ = ["RedisDriver"]
 #: The lifetime of an idempotency key, in milliseconds.
 ONCE_MS = 3_600_000
 #: The lifetime of cancel requests, and of the token that wakes a supervisor for one (it may have exited), in milliseconds.
-ORDER_MS = 86_400_000
-CALL_MS = 60_000
+CANCEL_MS = 86_400_000
+CANCEL_WAKE_MS = 60_000
 
 
 class RedisDriver:
@@ -48,13 +48,13 @@ class RedisDriver:
     def confirm(self, replicas: int, timeout_ms: int) -> Command:
         return Command("confirm", ("WAIT", replicas, timeout_ms))
 
-    def rights(self) -> Command:
+    def permissions(self) -> Command:
         keys = self.keys
         places = (keys.nothing, keys.waiting, keys.delayed, keys.failed, keys.timeout, keys.parked, keys.wake, keys.workers, keys.cancels)
-        others = (keys.reserved("none"), keys.worker("none"), keys.once("none"), keys.progress("none"), keys.calls("none:x"))
-        return self._script("rights", (*places, *others, *self._result_keys("none")))
+        others = (keys.reserved("none"), keys.worker("none"), keys.once("none"), keys.progress("none"), keys.cancel_wake("none:x"))
+        return self._script("permissions", (*places, *others, *self._result_keys("none")))
 
-    def trials(self) -> dict[str, Command]:
+    def permission_trials(self) -> dict[str, Command]:
         nothing = self.keys.nothing
         # Invalid timeout on purpose: a permitted user gets an error at once instead of blocking.
         words: dict[str, tuple[Word, ...]] = {
@@ -65,7 +65,7 @@ class RedisDriver:
             "client|id": ("CLIENT", "ID"),
             "eval": ("EVAL", "return 1", 0),
         }
-        return {right: Command("rights", command) for right, command in words.items()}
+        return {permission: Command("permissions", command) for permission, command in words.items()}
 
     def kinds(self) -> Command:
         kinds = self.keys.kinds()
@@ -150,8 +150,8 @@ class RedisDriver:
         return self._script("promote", (self.keys.delayed, self.keys.waiting), limit)
 
     def wait_for_wake(self, timeout: float, worker: str = "") -> Command:
-        calls = (self.keys.calls(worker),) if worker else ()
-        return Command("promote", ("BLPOP", *calls, self.keys.wake, timeout))
+        wakes = (self.keys.cancel_wake(worker),) if worker else ()
+        return Command("promote", ("BLPOP", *wakes, self.keys.wake, timeout))
 
     def heartbeat(self, worker: str, fields: dict[str, Word], *, lease_ms: int, register: bool) -> Command:
         keys = self.keys
@@ -190,15 +190,15 @@ class RedisDriver:
         places = (self.keys.of(state), *self._result_keys(message_id(message).hex()), self.keys.nothing)
         return self._script("cancel", places, message, ending.ttl_ms, ending.data)
 
-    def order(self, worker: str, message_id: str, order: bytes) -> Command:
+    def request_cancel(self, worker: str, message_id: str, request: bytes) -> Command:
         keys = self.keys
-        places = (keys.reserved(worker), keys.cancels, keys.calls(worker), keys.nothing)
-        return self._script("order", places, bytes.fromhex(message_id), order, ORDER_MS, CALL_MS)
+        places = (keys.reserved(worker), keys.cancels, keys.cancel_wake(worker), keys.nothing)
+        return self._script("request_cancel", places, bytes.fromhex(message_id), request, CANCEL_MS, CANCEL_WAKE_MS)
 
-    def orders(self) -> Command:
+    def cancel_requests(self) -> Command:
         return Command("cancel", ("HGETALL", self.keys.cancels))
 
-    def forget_order(self, message_id: bytes) -> Command:
+    def forget_cancel_request(self, message_id: bytes) -> Command:
         return Command("cancel", ("HDEL", self.keys.cancels, message_id))
 
     # ---- streams

@@ -53,7 +53,7 @@ class Cancels:
 
     def tick(self, now: float) -> None:
         self.due = now + beat_seconds(self._channel.settings.lease)
-        reply = self._channel.ask(self._channel.driver.orders()) or ()
+        reply = self._channel.ask(self._channel.driver.cancel_requests()) or ()
         requests = dict(zip(reply[::2], reply[1::2], strict=True))
         for identity in self._notified.keys() - requests.keys():
             del self._notified[identity]
@@ -154,7 +154,7 @@ class Cancels:
     def _forget(self, identity: bytes) -> None:
         self._notified.pop(identity, None)
         self._missed.discard(identity)
-        self._channel.ask(self._channel.driver.forget_order(identity))
+        self._channel.ask(self._channel.driver.forget_cancel_request(identity))
 
     def _server_ms(self) -> float:
         reply = self._channel.ask(self._channel.driver.time())

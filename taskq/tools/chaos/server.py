@@ -12,7 +12,7 @@ from taskq.clock import monotonic
 from taskq.driver.contract import Command
 from taskq.driver.embedded.server import EmbeddedServer
 from taskq.driver.pool import LinkPool
-from taskq.driver.redis.checks import check_rights, check_server
+from taskq.driver.redis.checks import check_permissions, check_server
 from taskq.errors import ServerError, ServerUnavailable
 from taskq.queue import Queue
 from taskq.tools.chaos.app import CHANNEL
@@ -63,7 +63,7 @@ class Server:
         link = driver.link()
         try:
             check_server(link)
-            check_rights(driver, link)
+            check_permissions(driver, link)
         finally:
             link.close()
 

@@ -11,7 +11,7 @@ from taskq import Queue
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
 from taskq.driver.contract import Command, Word
-from taskq.driver.redis.checks import check_kinds, check_rights
+from taskq.driver.redis.checks import check_kinds, check_permissions
 from taskq.driver.redis.driver import RedisDriver
 from taskq.driver.redis.scripts import load_script
 from taskq.errors import ServerRefused
@@ -91,7 +91,7 @@ def test_a_worker_has_all_rights_it_asks_for(driver_of: MakeDriver) -> None:
     """Given the worker of the guide, when it looks whether a right is missing, then none is, and no key is left by that."""
     driver = driver_of("shop-worker")
     with closing(driver.link()) as link:
-        check_rights(driver, link)
+        check_permissions(driver, link)
         assert link.call(driver.scan_reserved(0))[1] == []
 
 
@@ -102,10 +102,10 @@ def test_a_worker_names_the_right_that_is_missing(driver_of: MakeDriver, place: 
     place.admin.script_flush()
     with closing(driver.link()) as link:
         if command == "info":  # it needn't know the version
-            check_rights(driver, link)
+            check_permissions(driver, link)
             return
         with pytest.raises(ServerRefused, match=f"(?i){command}") as caught:
-            check_rights(driver, link)
+            check_permissions(driver, link)
         if command not in ("evalsha", "eval"):
             assert str(caught.value).endswith(f" +{command}")
 
@@ -124,16 +124,16 @@ def test_a_worker_that_may_not_ask_for_types_still_finds_a_wrong_key(driver_of: 
 def test_a_worker_that_may_not_send_scripts_says_so_though_the_server_knows_them(driver_of: MakeDriver, place: ServerProcess) -> None:
     """Given a worker without EVAL and a server that knows all scripts, which it may forget at any time, when it begins, then it says so."""
     driver = driver_of("shop-worker", "-eval")
-    place.admin.script_load(load_script("rights").text)
+    place.admin.script_load(load_script("permissions").text)
     with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"permissions that a worker needs: EVAL\. .*\+eval$"):
-        check_rights(driver, link)
+        check_permissions(driver, link)
 
 
 def test_a_worker_that_may_not_ask_for_its_connection_says_so(driver_of: MakeDriver) -> None:
     """Given a worker without CLIENT ID, which nobody else could end a blocked command for, when it begins, then the error names it."""
     driver = driver_of("shop-worker", "-client")
     with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"permissions that a worker needs: CLIENT\|ID.*\+client\|id$"):
-        check_rights(driver, link)
+        check_permissions(driver, link)
 
 
 def test_a_full_server_takes_nothing_for_a_missing_right(server: ServerProcess, prefix: str) -> None:
@@ -142,7 +142,7 @@ def test_a_full_server_takes_nothing_for_a_missing_right(server: ServerProcess, 
     server.admin.config_set("maxmemory", 1)
     try:
         with closing(driver.link()) as link:
-            check_rights(driver, link)
+            check_permissions(driver, link)
     finally:
         server.admin.config_set("maxmemory", 0)
 
@@ -151,7 +151,7 @@ def test_a_worker_names_a_key_that_it_may_not_touch(driver_of: MakeDriver, prefi
     """Given a worker whose pattern leaves out a state, when it begins, then it is told that a key is closed to it."""
     driver = driver_of("shop-worker", "resetkeys", "~{" + prefix + "}:[!t]*")  # all but timeout
     with closing(driver.link()) as link, pytest.raises(ServerRefused, match="key"):
-        check_rights(driver, link)
+        check_permissions(driver, link)
 
 
 @pytest.mark.parametrize("missing", ["lpush", "zrem"])
@@ -194,7 +194,7 @@ def test_users_of_a_cluster_need_two_rights_more(cluster: Cluster, prefix: str) 
     settings = ChannelSettings(name="tests", channel=prefix)
     producer, worker = (RedisDriver(url_of(cluster.url, user), settings) for user in ("shop-producer", "shop-worker"))
     with closing(producer.link()) as pushing, closing(worker.link()) as working:
-        check_rights(worker, working)
+        check_permissions(worker, working)
         pushing.call(producer.push([raw := message()]))
         pushing.call(producer.push_later([message()], delay_ms=60_000))
         working.call(worker.heartbeat(W, {"pid": 1}, lease_ms=5000, register=True))

@@ -41,7 +41,7 @@ CALLS: list[Command] = [
     DRIVER.finish(W, ID, StoredEnding(b"result", 5)),
     DRIVER.finish(W, ID, StoredEnding(b"result", 5, is_stream=True)),
     DRIVER.cancel(State.DELAYED, RAW, StoredEnding(b"result", 5)),
-    DRIVER.order(W, ID.hex(), b"order"),
+    DRIVER.request_cancel(W, ID.hex(), b"request_cancel"),
     DRIVER.begin(W, ID, 5),
     DRIVER.part(W, ID, Part(1, b"part", 5, 10)),
     DRIVER.read(ID.hex(), 0, 5),
@@ -66,12 +66,26 @@ CALLS: list[Command] = [
     DRIVER.forget_fate(W),
     DRIVER.adopt(W, [RAW]),
     DRIVER.adopt(W, [RAW, RAW]),
-    DRIVER.rights(),
+    DRIVER.permissions(),
     DRIVER.kinds(),
 ]
 
 #: Scripts that change nothing about where a message is, or (adopt) put it back to where it was.
-NO_MOVE = {"adopt", "begin", "find", "forget", "heartbeat", "kinds", "look", "order", "part", "read", "rights", "stamp", "standing"}
+NO_MOVE = {
+    "adopt",
+    "begin",
+    "find",
+    "forget",
+    "heartbeat",
+    "kinds",
+    "look",
+    "request_cancel",
+    "part",
+    "read",
+    "permissions",
+    "stamp",
+    "standing",
+}
 #: Moves that another move's script makes.
 SERVED_BY = {"drop": "ack", "reload": "restore", "unpark": "restore"}
 
@@ -184,11 +198,11 @@ def test_every_script_belongs_to_a_move() -> None:
 
 
 def test_a_worker_asks_for_the_right_to_run_every_command() -> None:
-    """Given the script that looks for missing rights, then it tries every command of the scripts that a worker sends."""
-    others = {"flush", "order", "read", "rights", "kinds"}  # the last does without TYPE where it may not send it
+    """Given the script that looks for missing permissions, then it tries every command of the scripts that a worker sends."""
+    others = {"flush", "request_cancel", "read", "permissions", "kinds"}  # the last does without TYPE where it may not send it
     sent = "".join(load_script(name).text for name in script_names() if name not in others)
     needed = set(re.findall(r"redis\.p?call\('(\w+)'", sent)) | {"RPUSH", "ZREVRANGE"}  # by the step push_all, and by find
-    assert set(re.findall(r"(?:try|note)\('(\w+)'", load_script("rights").text)) == needed
+    assert set(re.findall(r"(?:try|note)\('(\w+)'", load_script("permissions").text)) == needed
 
 
 def test_a_script_is_known_by_the_digest_of_what_is_sent() -> None:

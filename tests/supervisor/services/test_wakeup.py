@@ -50,7 +50,7 @@ def test_an_earlier_message_wakes_promote(place: Channel, listening: Listening, 
 def test_a_cancel_request_wakes_cancels(place: Channel, listening: Listening, server: ServerProcess) -> None:
     """Given a wait, if the token of a cancel request for this supervisor arrives, then only cancels is woken."""
     worker = new_worker_id(machine_name(), machine_tag())
-    server.admin.lpush(place.store.keys.calls(worker), "1")
+    server.admin.lpush(place.store.keys.cancel_wake(worker), "1")
     assert listening.take() == ["cancel"]
 
 

@@ -1,5 +1,5 @@
--- rights: find the commands in scripts that this user lacks permission for. A script that is stopped halfway isn't rolled back and
---         could lose a message, so a worker checks this at startup.
+-- permissions: find the commands in scripts that this user lacks permission for. A script that is stopped halfway isn't rolled back and
+--              could lose a message, so a worker checks this at startup.
 -- KEYS: 1 a key that never exists, 2.. all other keys of the channel: the server checks the permission for them
 -- Returns: the names of the commands.
 local key, missing = KEYS[1], {}

@@ -1,4 +1,4 @@
--- order: store a cancel request for a message that a worker has reserved, and wake its supervisor.
+-- request_cancel: store a cancel request for a message that a worker has reserved, and wake its supervisor.
 -- KEYS: 1 reserved list of the worker, 2 cancel requests, 3 wake-up key of the supervisor, 4 a key that never exists
 -- ARGV: 1 id, 2 the request, 3 lifetime of the requests in milliseconds, 4 lifetime of the wake-up token in milliseconds
 -- Returns: 1, or 0 if that worker no longer has the message.
