@@ -102,8 +102,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "No caller reads": ("test_parts_that_nobody_reads_end_the_job",),
     "The job is [cancelled](guide/cancel.md) while its run fails or its worker is lost": (
-        "test_what_went_back_meanwhile_never_runs_again",
-        "test_a_told_job_whose_worker_dies_never_runs_to_its_end",
+        "test_a_message_that_moved_meanwhile_never_runs_again",
+        "test_an_interrupted_job_whose_worker_dies_never_finishes",
     ),
     "It restarts, or is killed, with its data": (
         "test_a_restart_with_its_data_loses_nothing",
@@ -125,8 +125,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "A permission is missing, or a key has another type": (
         "test_a_worker_that_lacks_a_right_ends_with_its_name",
         "test_a_refusal_says_what_to_do_and_is_outlived",
-        "test_a_child_that_can_not_beat_hinders_no_other",
-        "test_what_is_no_worker_is_removed_from_among_them",
+        "test_a_rejected_heartbeat_hinders_no_other",
+        "test_an_invalid_worker_entry_is_removed",
     ),
     "Sentinels or a Cluster promote a replica": (
         "test_a_failover_loses_nothing_that_a_replica_confirmed",

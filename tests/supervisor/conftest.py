@@ -1,4 +1,4 @@
-"""One channel as a supervisor has it, on a real server, with children that are no processes."""
+"""One channel of a supervisor, on a real server, with children that have no process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.store import Store
 
 
 class Channel:
-    """A team, its producer, and its children's hands."""
+    """A channel's state, its producer, and its children's hands."""
 
     def __init__(self, server: ServerProcess, prefix: str, **settings: Any) -> None:
         self.queue = Queue(server.url, channels={prefix: settings})
@@ -75,7 +75,7 @@ class Channel:
 
 @pytest.fixture
 def place(server: ServerProcess, prefix: str) -> Iterator[Channel]:
-    """One with the default settings but for quick retries."""
+    """A channel with the default settings except for quick retries."""
     place = Channel(server, prefix, max_crashes=1)
     yield place
     place.close()

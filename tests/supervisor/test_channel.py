@@ -1,4 +1,4 @@
-"""A channel's line to the server: what is asked, what is insisted on, and what is said when nobody answers."""
+"""A channel's connection to the server: commands that are sent once, commands that are repeated, and the log of an outage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.supervisor.conftest import Channel
 
 
 class BrokenLink:
-    """Answers as the test says."""
+    """Replies as the test decides."""
 
     def __init__(self) -> None:
         self.error: Exception | None = ServerUnavailable("nobody there")
@@ -29,7 +29,7 @@ class BrokenLink:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, to be set by the test."""
+    """The time, set by the test."""
     now = [100.0]
     monkeypatch.setattr("taskq.supervisor.channel.monotonic", lambda: now[0])
     return now
@@ -46,10 +46,10 @@ def channel(place: Channel) -> ChannelState:
 
 
 @pytest.mark.parametrize("error", [ServerUnavailable("away"), ServerRefused("no"), QueueFull("full")])
-def test_trouble_is_said_once_and_its_end_too(
+def test_an_outage_and_its_end_are_logged_once(
     channel: ChannelState, clock: list[float], caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    """Given a server in trouble for a while, then the log says so once, and once that it is back; it is asked ever less."""
+    """Given a server in trouble for a while, then the log reports the start and the end once; the pauses between attempts grow."""
     link: BrokenLink = channel.link  # type: ignore[assignment]
     link.error = error
     with caplog.at_level(logging.WARNING):
@@ -67,8 +67,8 @@ def test_trouble_is_said_once_and_its_end_too(
     assert 3 < asked < 200
 
 
-def test_what_is_insisted_on_comes_later_in_order(channel: ChannelState, clock: list[float]) -> None:
-    """Given a server that is away, then what must be told is kept in order, and told when it is back."""
+def test_insisted_commands_are_sent_later_in_order(channel: ChannelState, clock: list[float]) -> None:
+    """Given an unreachable server, then insisted commands are kept in order, and sent once it is reachable again."""
     link: BrokenLink = channel.link  # type: ignore[assignment]
     channel.insist(channel.driver.ack("w1", [b"1"]))
     channel.insist(channel.driver.ack("w1", [b"2"]))
@@ -80,7 +80,7 @@ def test_what_is_insisted_on_comes_later_in_order(channel: ChannelState, clock: 
 
 
 def test_counts_outlive_the_children(place: Channel) -> None:
-    """Given living children and those that are no more, then all their jobs are counted."""
+    """Given living and exited children, then all their jobs are counted."""
     child = place.child()
     child.slot.begin_batch([b"1" * 16])
     child.slot.start_next(1.0, 1)

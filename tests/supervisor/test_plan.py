@@ -1,4 +1,4 @@
-"""What a worker finds out of its server before it starts."""
+"""The checks of the server before a worker starts."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def _plan(url: str) -> Plan:
     ("policy", "maxmemory", "names"),
     [("allkeys-lru", "100mb", "maxmemory-policy allkeys-lru"), ("allkeys-lru", "0", ""), ("noeviction", "100mb", "")],
 )
-def test_a_server_that_drops_keys_is_warned_of(
+def test_a_server_that_drops_keys_causes_a_warning(
     own_server: OwnServer, caplog: pytest.LogCaptureFixture, policy: str, maxmemory: str, names: str
 ) -> None:
-    """Given a server that drops keys when it is full, then the worker says so at its start, and of no other server."""
+    """Given a server that drops keys when it is full, then the worker warns of it at the start, and of no other server."""
     server = own_server(maxmemory=maxmemory, extra=("--maxmemory-policy", policy))
     with caplog.at_level(logging.WARNING):
         log_banner(_plan(server.url), None)
@@ -41,7 +41,7 @@ def test_a_server_that_drops_keys_is_warned_of(
 
 @pytest.mark.parametrize(("key", "kind"), [("waiting", "list"), ("failed", "zset"), ("cancels", "hash")])
 def test_a_key_of_another_type_ends_the_start(server: ServerProcess, prefix: str, key: str, kind: str) -> None:
-    """Given a key of the channel that something else uses, then the start ends with channel, key, both types, and what to do."""
+    """Given a key of the channel that another program uses, then the start fails, and the error names channel, key, types and remedy."""
     queue = Queue(server.url, channels={"mail": {"channel": prefix}})
     app = AppInfo(queue.settings, ("work",), {"mail": queue.channel("mail")}, 0, ())
     name = getattr(Keys(prefix), key)
@@ -51,8 +51,8 @@ def test_a_key_of_another_type_ends_the_start(server: ServerProcess, prefix: str
     assert str(refused.value).startswith(f"channel mail: the key {name} must be a {kind}; it is a string. Another program uses this key")
 
 
-def test_a_server_that_tells_nothing_is_no_trouble(own_server: OwnServer, caplog: pytest.LogCaptureFixture) -> None:
-    """Given a user who may not read INFO, then the worker starts without a word of it."""
+def test_a_server_without_info_causes_no_warning(own_server: OwnServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a user without permission for INFO, then the worker starts without a warning."""
     server = own_server()
     server.admin.execute_command("ACL", "SETUSER", "quiet", "on", ">pw", "~*", "+@all", "-info")
     with caplog.at_level(logging.WARNING):
@@ -61,8 +61,8 @@ def test_a_server_that_tells_nothing_is_no_trouble(own_server: OwnServer, caplog
     assert (plan.eviction, caplog.records) == ("", [])
 
 
-def test_an_unknown_channel_is_told_without_an_option() -> None:
-    """Given a channel that isn't there, then the error speaks of it, and not of an option that a program doesn't have."""
+def test_an_unknown_channel_is_named_without_an_option() -> None:
+    """Given an unknown channel, then the error names it, and no option that a program doesn't have."""
     queue = Queue("unix:///nowhere.sock")
     app = AppInfo(queue.settings, ("work",), {"default": queue.channel("default")}, 0, ())
     with pytest.raises(UnknownChannel, match=r"^unknown channel 'defalt'; did you mean \"default\"\?$"):

@@ -15,7 +15,7 @@ from taskq.supervisor.polling import can_take, wait_for
 
 @pytest.fixture
 def high() -> Iterator[tuple[int, int]]:
-    """A pipe whose reading end has a number that `select` can't take."""
+    """A pipe whose reading end has a number that `select` can't handle."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1200), hard))
     read, write = os.pipe()
@@ -26,8 +26,8 @@ def high() -> Iterator[tuple[int, int]]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_what_is_readable_is_found_whatever_its_number(high: tuple[int, int]) -> None:
-    """Given descriptors of which one is above 1,023, then those that are readable are returned, and nothing after the time is over."""
+def test_readable_descriptors_of_any_number_are_found(high: tuple[int, int]) -> None:
+    """Given descriptors of which one is above 1,023, then the readable ones are returned, and none after the timeout."""
     here, there = socket.socketpair()
     with here, there:
         assert wait_for([high[0], here], 0.001) == []
@@ -38,7 +38,7 @@ def test_what_is_readable_is_found_whatever_its_number(high: tuple[int, int]) ->
 
 
 def test_a_full_pipe_takes_nothing() -> None:
-    """Given a reader that stands still, then its pipe takes messages only while there is room."""
+    """Given a reader that hangs, then its pipe takes messages only while there is room."""
     here, there = socket.socketpair()
     with here, there:
         assert can_take(here)

@@ -1,4 +1,4 @@
-"""What follows from a child's end."""
+"""Handling the exit of a child: crashes counted, messages settled and released."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KILLED = Death(-9, maxrss=50_000)
 
 
 def start(child: Child, done: int = 0, *, retry_ms: int = -1) -> None:
-    """Let a child end so many jobs, and begin the next."""
+    """Let a child finish some jobs, and start the next one."""
     for place in range(done):
         child.slot.start_next(1.0, 1)
         child.slot.end_job(place, acked=True, failed=False)
@@ -32,7 +32,7 @@ def waiting(place: Channel) -> list[bytes]:
     return [message.id for message in place.store.messages(State.WAITING)]
 
 
-def test_a_crash_blames_the_running_job_alone(place: Channel) -> None:
+def test_a_crash_is_counted_for_the_running_job_only(place: Channel) -> None:
     """Given five messages of which two are done and one runs, if the child is killed, then the running one is counted, and comes first."""
     child = place.child()
     messages = place.reserve(child, 5)
@@ -51,7 +51,7 @@ def test_a_crash_blames_the_running_job_alone(place: Channel) -> None:
 
 
 def test_done_jobs_are_settled_not_run_again(place: Channel) -> None:
-    """Given a child that dies between jobs with acks in its hands, then those jobs don't come back."""
+    """Given a child that dies between jobs with pending acks, then those jobs don't run again."""
     child = place.child()
     messages = place.reserve(child, 3)
     start(child, done=1)
@@ -65,8 +65,8 @@ def _die_with_the_lock(child: Child) -> None:
     os._exit(1)
 
 
-def test_a_death_with_the_lock_in_hand_runs_nothing_again_that_was_done(place: Channel) -> None:
-    """Given a child that is killed just while it holds the lock of its record, then what it had done is settled all the same."""
+def test_a_death_with_the_lock_held_repeats_no_finished_job(place: Channel) -> None:
+    """Given a child that is killed while it holds the lock of its slot, then its finished messages are settled anyway."""
     child = place.child()
     messages = place.reserve(child, 4)
     start(child, done=2)
@@ -77,8 +77,8 @@ def test_a_death_with_the_lock_in_hand_runs_nothing_again_that_was_done(place: C
     assert waiting(place) == [message.id for message in messages[2:]]
 
 
-def test_one_crash_too_many_comes_back_to_be_settled(place: Channel) -> None:
-    """Given max_crashes = 1 and a message that has crashed once, if it crashes again, then the next worker gets it, to settle it."""
+def test_one_crash_too_many_returns_to_be_settled(place: Channel) -> None:
+    """Given max_crashes = 1 and a message that has crashed once, if it crashes again, then the next worker reserves it, to settle it."""
     child = place.child()
     (message,) = place.reserve(child, 1)
     place.store.client.lset(place.store.keys.reserved("w1"), 0, message.changed(crashes=1))
@@ -88,8 +88,8 @@ def test_one_crash_too_many_comes_back_to_be_settled(place: Channel) -> None:
     assert again.crashes == 2
 
 
-def test_a_message_that_kills_even_the_settling_is_set_aside(place: Channel) -> None:
-    """Given a message over the limit that kills the worker which was to settle it, then no worker touches it again."""
+def test_a_message_that_crashes_while_it_is_settled_moves_to_failed(place: Channel) -> None:
+    """Given a message over the limit that crashes the worker which was to settle it, then no worker runs it again."""
     child = place.child()
     (message,) = place.reserve(child, 1)
     place.store.client.lset(place.store.keys.reserved("w1"), 0, message.changed(crashes=2))
@@ -101,7 +101,7 @@ def test_a_message_that_kills_even_the_settling_is_set_aside(place: Channel) -> 
 
 @pytest.mark.parametrize(("retry_ms", "state"), [(20, State.DELAYED), (-1, State.WAITING)])
 def test_a_kill_at_the_limit_is_a_failed_attempt(place: Channel, retry_ms: int, state: State) -> None:
-    """Given a child killed for its job's timeout, then that is an attempt and no crash; it comes after its interval, or to be settled."""
+    """Given a child killed for its job's timeout, then that is an attempt and no crash; the message is retried later, or settled."""
     child = place.child()
     messages = place.reserve(child, 2)
     start(child, retry_ms=retry_ms)
@@ -116,8 +116,8 @@ def test_a_kill_at_the_limit_is_a_failed_attempt(place: Channel, retry_ms: int, 
     assert place.channel.crashes == []
 
 
-def test_a_kill_that_came_too_late_blames_nobody(place: Channel) -> None:
-    """Given a child killed for a job that had just ended, then the job that runs by now isn't blamed, and nothing counts as a crash."""
+def test_a_kill_that_came_too_late_counts_nothing(place: Channel) -> None:
+    """Given a child killed for a job that had just finished, then the job that runs now isn't counted, and nothing counts as a crash."""
     child = place.child()
     messages = place.reserve(child, 2)
     start(child, done=1)
@@ -129,7 +129,7 @@ def test_a_kill_that_came_too_late_blames_nobody(place: Channel) -> None:
 
 
 def test_a_kill_at_the_stop_counts_nothing(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
-    """Given a child killed at its stop_timeout, then all its messages come back unchanged and in order, and the log names the job."""
+    """Given a child killed at its stop_timeout, then all its messages return unchanged and in order, and the log names the job."""
     child = place.child()
     messages = place.reserve(child, 3)
     start(child)
@@ -152,7 +152,7 @@ def test_the_log_names_the_second_signal(place: Channel, caplog: pytest.LogCaptu
 
 
 def test_an_orderly_end_is_no_crash(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
-    """Given a child that ends as told, then nothing is said, and what it still had comes back."""
+    """Given a child that exits as requested, then nothing is logged, and its remaining messages return."""
     child = place.child()
     (message,) = place.reserve(child, 1)
     child.slot.set_phase(Phase.STOPPING)
@@ -164,8 +164,8 @@ def test_an_orderly_end_is_no_crash(place: Channel, caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.IDLE, Phase.RUNNING])
-def test_exit_code_0_in_the_midst_is_a_crash(place: Channel, caplog: pytest.LogCaptureFixture, phase: Phase) -> None:
-    """Given a child that leaves with code 0 without being told to, then that is a crash; without a running job nobody is blamed."""
+def test_exit_code_0_without_a_request_is_a_crash(place: Channel, caplog: pytest.LogCaptureFixture, phase: Phase) -> None:
+    """Given a child that exits with code 0 without a request, then that is a crash; without a running job no message counts it."""
     child = place.child()
     messages = place.reserve(child, 2)
     child.slot.set_phase(phase)
@@ -175,8 +175,8 @@ def test_exit_code_0_in_the_midst_is_a_crash(place: Channel, caplog: pytest.LogC
     assert place.channel.crashes == [10.0]
 
 
-def test_a_job_that_may_not_run_twice_is_kept_aside(place: Channel) -> None:
-    """Given on_lost = "timeout" at the job, if its process dies, then the message is in timeout, and the others come back."""
+def test_a_job_that_must_not_run_twice_moves_to_timeout(place: Channel) -> None:
+    """Given on_lost = "timeout" at the job, if its process dies, then the message is in timeout, and the others return."""
     job = place.queue.job(channel=place.prefix, name="careful", on_lost="timeout")(lambda: None)
     careful = job.push()
     child = place.child()
@@ -189,8 +189,8 @@ def test_a_job_that_may_not_run_twice_is_kept_aside(place: Channel) -> None:
     assert waiting(place) == []
 
 
-def test_what_can_not_be_told_now_is_told_later(place: Channel) -> None:
-    """Given a server that doesn't answer, then the burial is kept in mind, in order, and done when it answers again."""
+def test_commands_are_sent_once_the_server_is_reachable(place: Channel) -> None:
+    """Given an unreachable server, then the commands for an exited child are kept in order, and sent once it is reachable."""
     child = place.child()
     messages = place.reserve(child, 2)
     start(child, done=1)
@@ -206,7 +206,7 @@ def test_what_can_not_be_told_now_is_told_later(place: Channel) -> None:
 # ---- children with several jobs at once
 
 
-def test_all_that_ran_are_blamed_for_a_crash(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_crash_is_counted_for_all_running_jobs(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
     """Given four lanes of which one is done, two run and one is unstarted, if the child is killed, then exactly the two are counted."""
     child = place.child()
     messages = place.crowd(child, 4, deadlines=(0.0, 0.0, 0.0))
@@ -241,7 +241,7 @@ def test_only_the_late_one_is_counted_when_its_process_had_to_end(place: Channel
 
 
 def test_a_stop_counts_a_job_that_is_past_its_grace(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
-    """Given a child killed at its stop_timeout, then a job past its limit has used an attempt, and the other runs again uncounted."""
+    """Given a child killed at its stop_timeout, then a job past its limit has used an attempt, and the other one has not."""
     child = place.child()
     late, beside = place.crowd(child, 2, deadlines=(8.0, 0.0))
     child.killed_for = "stop"
@@ -251,8 +251,8 @@ def test_a_stop_counts_a_job_that_is_past_its_grace(place: Channel, caplog: pyte
     assert caplog.text.count("killed at stop_timeout; work") == 1
 
 
-def test_a_child_that_could_not_start_blames_nobody(place: Channel) -> None:
-    """Given children whose on_start raised, then that is no crash; it is counted until one starts."""
+def test_a_child_that_could_not_start_counts_no_crash(place: Channel) -> None:
+    """Given children whose on_start raised, then that is not a crash; they are counted until one starts."""
     for number in (1, 2):
         child = place.child(f"s{number}")
         settle_dead(place.channel, child, Death(CANT_START), 10.0)

@@ -1,4 +1,4 @@
-"""The supervisor's decisions as numbers."""
+"""The supervisor's decisions as pure functions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from taskq.supervisor.rules import (
 
 
 def test_five_heartbeats_fit_into_a_lease() -> None:
-    """Given a lease, then heartbeats are a fifth of it apart or less, and not all the same."""
+    """Given a lease, then heartbeats are at most a fifth of it apart, and vary."""
     beats = {beat_seconds(15.0) for _ in range(50)}
     assert all(2.4 <= beat <= 3.0 for beat in beats)
     assert len(beats) > 10
@@ -28,8 +28,8 @@ def test_five_heartbeats_fit_into_a_lease() -> None:
 @pytest.mark.parametrize(
     ("running_for", "unstarted", "expected"), [(0.01, 5, False), (0.06, 5, True), (0.06, 0, False), (3600.0, 1, True), (0.0, 0, False)]
 )
-def test_what_lies_behind_a_slow_job_is_taken_back(running_for: float, unstarted: int, expected: bool) -> None:
-    """Given a running job and messages behind it, then they are taken back after 50 ms."""
+def test_messages_behind_a_slow_job_are_released(running_for: float, unstarted: int, expected: bool) -> None:
+    """Given a running job and messages behind it, then they are released after 50 ms."""
     assert must_release(running_for, unstarted) is expected
 
 
@@ -70,12 +70,12 @@ def test_only_jobs_past_their_grace_are_overdue() -> None:
         ([98.0, 0.0, 105.0], 131.0),
     ],
 )
-def test_neighbours_of_a_stuck_job_get_their_own_limits(deadlines: list[float], expected: float) -> None:
+def test_other_jobs_of_a_stuck_process_keep_their_limits(deadlines: list[float], expected: float) -> None:
     """Given a stuck job beside others, then the process is killed when the last of them must have ended; stop_timeout without a limit."""
     running = [_running(number, deadline) for number, deadline in enumerate(deadlines)]
     assert leave_until(running, 100.0, 30.0) == expected
 
 
 def test_failing_starts_wait_longer_and_longer() -> None:
-    """Given children in a row that can't start, then the next tries after 1 s, 2 s, 4 s, at most half a minute."""
+    """Given children in a row that can't start, then the next attempt comes after 1 s, 2 s, 4 s, at most half a minute."""
     assert [start_pause(failures) for failures in (0, 1, 2, 3, 5, 6, 50)] == [0, 1, 2, 4, 16, 30, 30]

@@ -1,4 +1,4 @@
-"""Starting a worker: what is refused before anything is forked."""
+"""Starting a worker: options that are rejected before any fork."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def options(**chosen: Any) -> WorkerOptions:
     ],
 )
 def test_options_out_of_bounds(chosen: dict[str, Any], text: str) -> None:
-    """Given an option that can't be, then starting is an error that names it."""
+    """Given an invalid option, then starting raises an error that names it."""
     with pytest.raises(ConfigError, match=text):
         run_worker(Queue("unix:///nowhere.sock"), options(**chosen))
 
 
 def test_another_thread_can_not_run_a_worker() -> None:
-    """Given a thread that isn't the main one, then starting is an error."""
+    """Given a thread that isn't the main thread, then starting raises an error."""
     errors: list[Exception] = []
 
     def run() -> None:
@@ -51,20 +51,20 @@ def test_another_thread_can_not_run_a_worker() -> None:
     assert "must run in the main thread" in str(errors[0])
 
 
-def test_an_app_that_is_not_there() -> None:
-    """Given the name of an app that doesn't exist, then the error comes out here, with the import's traceback as a note."""
+def test_an_app_that_does_not_exist() -> None:
+    """Given the name of an app that doesn't exist, then the error is raised here, with the import's traceback as a note."""
     with pytest.raises(AppError, match="no module named 'no_such_app'") as caught:
         run_worker("no_such_app", options())
     assert "Traceback" in caught.value.__notes__[0]
 
 
-def test_a_server_that_is_not_there() -> None:
-    """Given a server that doesn't answer, then the error comes out here, and no process is left (the fixture `no_leak` looks)."""
+def test_an_unreachable_server_at_the_start() -> None:
+    """Given an unreachable server, then the error is raised here, and no process is left (the fixture `no_leak` checks)."""
     with pytest.raises(ServerUnavailable, match=r"nowhere\.sock"):
         run_worker(Queue("unix:///nowhere.sock"), options())
 
 
-def test_one_name_is_no_list_of_channels() -> None:
-    """Given a text instead of a list, then the error shows the list: a text's letters would be taken for names."""
+def test_a_single_name_is_not_a_list_of_channels() -> None:
+    """Given a text instead of a list, then the error shows the list: the characters would be taken for names."""
     with pytest.raises(ConfigError, match=r'channels must be a list of names: channels=\["default"\]'):
         Queue("unix:///nowhere.sock").work(channels="default")

@@ -1,4 +1,4 @@
-"""Processes: how they are forked, how they die, and what is known of each."""
+"""Worker processes: how they are forked, stopped and killed, and how they end."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def slot() -> Slot:
         (None, "ended with its zygote"),
     ],
 )
-def test_a_death_is_told_in_words(status: int | None, text: str) -> None:
-    """Given an exit status, then its words are for people."""
+def test_a_death_is_described(status: int | None, text: str) -> None:
+    """Given an exit status, then its description is readable."""
     assert str(Death(status)) == text
 
 
@@ -50,7 +50,7 @@ ENDS: dict[str, tuple[Callable[[], object], int]] = {
 
 
 @pytest.mark.parametrize("kind", ENDS)
-def test_a_forked_process_tells_how_it_ended(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_end_of_a_forked_process_is_known(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Given processes that end in every way, then their exit code and their peak memory are known."""
     work, code = ENDS[kind]
     process = fork(work)
@@ -61,7 +61,7 @@ def test_a_forked_process_tells_how_it_ended(kind: str, capfd: pytest.CaptureFix
     capfd.readouterr()
 
 
-def test_a_forked_process_hears_no_sigterm_before_it_lets_it_through() -> None:
+def test_sigterm_is_blocked_until_the_process_unblocks_it() -> None:
     """Given SIGTERM right after the fork, then it is held back until the process has its own handler; the parent isn't affected."""
     here, there = make_pipe()
 
@@ -84,7 +84,7 @@ def test_a_forked_process_hears_no_sigterm_before_it_lets_it_through() -> None:
     here.close()
 
 
-def test_nobody_outlives_a_parent_that_is_killed() -> None:
+def test_no_process_outlives_a_killed_parent() -> None:
     """Given a process that must die with its parent, if the parent is killed, then it ends at once."""
     here, there = make_pipe()
 
@@ -109,7 +109,7 @@ def test_nobody_outlives_a_parent_that_is_killed() -> None:
     there.close()
 
 
-def test_a_parent_that_is_gone_already() -> None:
+def test_a_parent_that_has_exited_already() -> None:
     """Given a parent that died before the child could ask to die with it, then the child ends."""
     process = fork(die_with_parent, 1_999_999)
     process.join(5)
@@ -117,29 +117,29 @@ def test_a_parent_that_is_gone_already() -> None:
     process.close()
 
 
-def _sleeper() -> subprocess.Popen[bytes]:
+def _sleeping_process() -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
 
 
 def test_a_child_is_asked_once(slot: Slot) -> None:
-    """Given a child that is asked to stop twice, then the first moment counts."""
-    process = _sleeper()
+    """Given a child that is asked to stop twice, then the earlier time counts."""
+    process = _sleeping_process()
     child = Child(0, "w1", "default", slot, 0)
     child.pid = process.pid
     child.ask_to_stop(50.0)
     child.ask_to_stop(10.0)
     assert process.wait(5) == -signal.SIGTERM
     assert child.kill_at == 50.0
-    child.kill("stop")  # it is gone: nothing happens
+    child.kill("stop")  # it has exited: nothing happens
 
 
 def test_a_child_without_a_process_can_still_be_killed_later(slot: Slot) -> None:
-    """Given a child that is to be killed before it has a process, then the next try, when it has one, kills it."""
+    """Given a child that is killed before it has a process, then the next attempt, when it has one, kills it."""
     child = Child(0, "w1", "default", slot, 0)
     child.ask_to_stop(1.0)
     child.kill("stop")
     assert child.killed_for is None
-    process = _sleeper()
+    process = _sleeping_process()
     child.pid = process.pid
     child.kill("stop")
     assert process.wait(5) == -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""A zygote as the supervisor sees it: it loads the app, forks workers as ordered, and reports how they ended."""
+"""A zygote as the supervisor sees it: it loads the app, forks workers on request, and reports how they ended."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.wait import wait_until
 
 
 class Orders:
-    """The supervisor's end of things."""
+    """The supervisor's end of the connection."""
 
     def __init__(self) -> None:
         self.scoreboard = Scoreboard([make_lock() for _ in range(2)])
@@ -55,7 +55,7 @@ def orders() -> Iterator[Orders]:
 
 
 def receive(generation: Generation) -> Any:
-    """Wait for what the zygote says next."""
+    """Wait for the next report of the zygote."""
     ready, _, _ = select.select([generation], [], [], 20)
     assert ready, "the zygote says nothing"
     return generation.receive()
@@ -68,8 +68,8 @@ def load(orders: Orders, queue: Queue) -> Generation:
     return generation
 
 
-def test_it_tells_what_the_app_has(orders: Orders, url: str) -> None:
-    """Given a queue with jobs in two channels, then the zygote tells their names and settings, without the built-in jobs."""
+def test_it_reports_the_jobs_and_channels(orders: Orders, url: str) -> None:
+    """Given a queue with jobs in two channels, then the zygote reports their names and settings, without the built-in jobs."""
     queue = Queue(url, channels={"bulk": {"processes": 3}})
     queue.job(name="one")(lambda: None)
     queue.job(name="two", channel="extra")(lambda: None)
@@ -81,8 +81,8 @@ def test_it_tells_what_the_app_has(orders: Orders, url: str) -> None:
     assert app.threads == 0
 
 
-def test_an_app_that_does_not_load_is_told(orders: Orders) -> None:
-    """Given a name without a module, then the zygote says why, with the traceback, and ends."""
+def test_an_app_that_does_not_load_is_reported(orders: Orders) -> None:
+    """Given a name without a module, then the zygote reports the reason, with the traceback, and exits."""
     generation = orders.start("no_such_app")
     report = receive(generation)
     assert isinstance(report, Failed)
@@ -91,15 +91,15 @@ def test_an_app_that_does_not_load_is_told(orders: Orders) -> None:
     assert receive(generation) is None
 
 
-def test_a_zygote_that_dies_is_heard(orders: Orders) -> None:
-    """Given a zygote that is killed while it loads, then the supervisor hears that nothing more will come."""
+def test_a_zygote_that_dies_is_noticed(orders: Orders) -> None:
+    """Given a zygote that is killed while it loads, then the supervisor gets the end of its reports."""
     generation = orders.start("no_such_app")
     os.kill(generation.pid, signal.SIGKILL)
     wait_until(lambda: receive(generation) is None)
 
 
-def test_workers_are_forked_and_their_ends_told(orders: Orders, server: ServerProcess) -> None:
-    """Given orders for two workers, then each is a process with a record, and the end of each is told with its status and memory."""
+def test_workers_are_forked_and_their_ends_reported(orders: Orders, server: ServerProcess) -> None:
+    """Given requests for two workers, then each is a process with a slot, and the end of each is reported with its status and memory."""
     queue = Queue(server.url)
     generation = load(orders, queue)
     settings = queue.channel("default")
@@ -120,7 +120,7 @@ def test_workers_are_forked_and_their_ends_told(orders: Orders, server: ServerPr
 
 
 def test_workers_end_with_their_zygote(orders: Orders, server: ServerProcess) -> None:
-    """Given a worker, if the supervisor hangs up, then zygote and worker are gone."""
+    """Given a worker, if the supervisor closes the connection, then zygote and worker exit."""
     queue = Queue(server.url)
     generation = load(orders, queue)
     generation.spawn(Spawn(0, new_worker_id("box", "x"), queue.channel("default"), server.url))
@@ -133,7 +133,7 @@ def test_workers_end_with_their_zygote(orders: Orders, server: ServerProcess) ->
 
 
 def test_a_zygote_that_still_loads_is_not_waited_for(orders: Orders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given an app that takes for ever to load, if the supervisor hangs up, then the zygote is gone at once."""
+    """Given an app that never finishes loading, if the supervisor closes the connection, then the zygote exits at once."""
     (tmp_path / "endless.py").write_text("import time\ntime.sleep(60)\n")
     monkeypatch.chdir(tmp_path)
     generation = orders.start("endless")
@@ -144,8 +144,8 @@ def test_a_zygote_that_still_loads_is_not_waited_for(orders: Orders, tmp_path: P
     assert time.monotonic() - began < 3
 
 
-def test_orders_to_the_dead_are_refused(orders: Orders, url: str) -> None:
-    """Given a zygote that is gone, then an order isn't taken for given, and events are dropped."""
+def test_requests_to_a_dead_zygote_fail(orders: Orders, url: str) -> None:
+    """Given a zygote that has exited, then a request fails, and events are dropped."""
     queue = Queue(url)
     generation = load(orders, queue)
     os.kill(generation.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What a supervisor sees of processes whose zygote stands still."""
+"""Detecting exited processes whose zygote hangs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.support.wait import wait_until
 
 
 class Zygote:
-    """One that forks when the test says so."""
+    """A zygote that forks when the test decides."""
 
     unanswered = 0
     silent = 0.0
 
 
-def test_a_dead_process_is_seen_before_and_after_its_parent_collects_it() -> None:
-    """Given a process, then it isn't gone; killed it is, as a zombie and later."""
+def test_an_exit_is_detected_before_and_after_the_parent_reaps() -> None:
+    """Given a process, then it has exited only once it was killed, as a zombie and later."""
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     assert not has_exited(process.pid)
     assert not has_exited(os.getpid())
@@ -33,7 +33,7 @@ def test_a_dead_process_is_seen_before_and_after_its_parent_collects_it() -> Non
 
 
 def test_a_zygote_gets_a_second_to_report_a_death(place: Channel) -> None:
-    """Given two children of which one is dead, if nobody reports that for a second, then it is to be buried; the other isn't."""
+    """Given two children of which one is dead, if its exit isn't reported for a second, then it is returned as dead; the other isn't."""
     dead, alive, starting = place.child("w1"), place.child("w2"), place.child("w3")
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait(30)
@@ -45,8 +45,8 @@ def test_a_zygote_gets_a_second_to_report_a_death(place: Channel) -> None:
     assert liveness.look(children, [], 101.0) == ([dead], [])
 
 
-def test_a_zygote_that_forks_no_more_is_seen() -> None:
-    """Given an order that isn't answered, then after ten seconds its zygote is to be replaced; a sleep of the supervisor is no sign."""
+def test_a_zygote_that_stops_forking_is_detected() -> None:
+    """Given an unanswered request, then its zygote counts as hung after ten seconds; a pause of the supervisor doesn't count."""
     liveness, zygote = Liveness(), Zygote()
     for second in range(20):
         assert liveness.look([], [zygote], 100.0 + second) == ([], [])  # type: ignore[list-item]
@@ -56,8 +56,8 @@ def test_a_zygote_that_forks_no_more_is_seen() -> None:
     assert ANSWER_SECONDS - 2 <= seconds <= ANSWER_SECONDS
 
 
-def test_zygotes_that_die_again_and_again_are_replaced_ever_later() -> None:
-    """Given zygotes that die, then the first three are replaced at once, each further one later; a calm minute forgives all."""
+def test_zygotes_that_die_repeatedly_are_replaced_later_each_time() -> None:
+    """Given zygotes that die, then the first three are replaced at once, each further one later; a quiet minute resets the count."""
     respawn = RespawnPolicy()
     assert not respawn.is_due(1e9)
     assert [respawn.begin() for _ in range(2)] == [0, 1]

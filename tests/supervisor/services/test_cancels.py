@@ -1,4 +1,4 @@
-"""The duty that carries out cancels: what it does with each order, whatever was lost on the way."""
+"""The service that carries out cancel requests, whichever command or process is lost on the way."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.supervisor.conftest import Channel
 
 
 class Scene:
-    """An office, the duty, and a child of which the test sees the signals and kills."""
+    """A channel, the service, and a child whose signals and kills the test records."""
 
     def __init__(self, place: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
         self.place = place
         self.child = place.child()
-        self.duty = Cancels(place.channel)
+        self.service = Cancels(place.channel)
         self.done: list[str] = []
         monkeypatch.setattr(self.child, "interrupt", lambda: self.done.append("interrupt"))
         monkeypatch.setattr(self.child, "kill", self._kill)
@@ -40,7 +40,7 @@ class Scene:
     def cancel(self, identity: bytes, *, kill: bool = False) -> None:
         self.place.queue.cancel(identity.hex(), self.place.prefix, kill=kill, by="ops")
 
-    def orders(self) -> list[bytes]:
+    def requests(self) -> list[bytes]:
         return list(self.place.store.client.hkeys(self.place.store.keys.cancels))
 
     def ending(self, identity: bytes) -> str:
@@ -54,37 +54,37 @@ def scene(place: Channel, monkeypatch: pytest.MonkeyPatch) -> Scene:
     return Scene(place, monkeypatch)
 
 
-def test_a_running_job_is_told_once(scene: Scene) -> None:
-    """Given an order whose call was lost, when the duty looks by itself, then the child is told once, until the job's end."""
+def test_a_running_job_is_interrupted_once(scene: Scene) -> None:
+    """Given a request whose wake-up was lost, when the service ticks, then the child is interrupted once, until the job has ended."""
     (identity,) = scene.run()
     scene.cancel(identity)
     now = monotonic()
     for later in (0.0, 0.1, 10.0):
-        scene.duty.tick(now + later)
+        scene.service.tick(now + later)
     assert scene.done == ["interrupt"]
     assert scene.child.slot.notice.take() == (identity, "ops")
-    assert scene.orders() == [identity]
+    assert scene.requests() == [identity]
     scene.child.slot.end_job(0, acked=True, failed=False)
     scene.child.slot.end_batch()
     channel = scene.place.channel
     assert channel.ask(channel.driver.ack(scene.child.worker, [identity])) == 1
     for later in (11.0, 12.0):
-        scene.duty.tick(now + later)
-    assert scene.orders() == []
+        scene.service.tick(now + later)
+    assert scene.requests() == []
 
 
 @pytest.mark.parametrize("how", ["again", "waiting", "delayed"])
-def test_a_told_job_whose_worker_dies_never_runs_to_its_end(scene: Scene, how: str) -> None:
-    """Given a told job whose worker dies before it has ended, then it is taken away where it went, or its next run is told."""
+def test_an_interrupted_job_whose_worker_dies_never_finishes(scene: Scene, how: str) -> None:
+    """Given an interrupted job whose worker crashes first, then its message is removed where it went, or its next run is interrupted."""
     (identity,) = scene.run()
     scene.cancel(identity)
     now, channel = monotonic(), scene.place.channel
-    scene.duty.tick(now)
+    scene.service.tick(now)
     raw = scene.place.store.client.lindex(scene.place.store.keys.reserved(scene.child.worker), 0)
     del channel.children[scene.child.slot_index]
     for later in (1.0, 2.0, 3.0):  # until its messages are brought back
-        scene.duty.tick(now + later)
-    assert scene.orders() == [identity]
+        scene.service.tick(now + later)
+    assert scene.requests() == [identity]
     if how == "delayed":
         assert channel.ask(channel.driver.retry(scene.child.worker, identity, 60_000, raw)) == 1
     else:
@@ -95,41 +95,41 @@ def test_a_told_job_whose_worker_dies_never_runs_to_its_end(scene: Scene, how: s
         assert len(scene.place.hand(scene.child.worker).reserve(1)) == 1
         scene.child.slot.begin_batch([identity])
         assert scene.child.slot.start_next(monotonic(), 1)
-        scene.duty.tick(now + 4.0)
-        scene.duty.tick(now + 5.0)
+        scene.service.tick(now + 4.0)
+        scene.service.tick(now + 5.0)
         assert scene.done == ["interrupt", "interrupt"]
         assert scene.child.slot.notice.take() == (identity, "ops")
     else:
-        scene.duty.tick(now + 4.0)
+        scene.service.tick(now + 4.0)
         assert scene.ending(identity) == "cancelled by ops"
-        assert scene.orders() == []
+        assert scene.requests() == []
         assert scene.place.store.count(State.WAITING) + scene.place.store.count(State.DELAYED) == 0
 
 
-def test_what_isn_t_started_is_settled_and_the_rest_given_back(scene: Scene) -> None:
-    """Given messages reserved behind a running one, when one of them is cancelled, then it is settled, and the others wait again."""
+def test_an_unstarted_message_is_settled_and_the_rest_released(scene: Scene) -> None:
+    """Given prefetched messages, when one of them is cancelled, then it is settled, and the others wait again."""
     first, second, third = scene.run(3)
     scene.cancel(second)
-    scene.duty.tick(monotonic())
+    scene.service.tick(monotonic())
     assert scene.ending(second) == "cancelled by ops"
     assert [message.id for message in scene.place.store.messages(State.WAITING)] == [third]
     assert scene.place.hand(scene.child.worker).sender.call(scene.place.channel.driver.held(scene.child.worker)) == 1
-    assert (scene.done, scene.orders()) == ([], [])
+    assert (scene.done, scene.requests()) == ([], [])
     assert scene.child.slot.running()[0].id == first
 
 
-def test_who_goes_on_is_killed_only_when_asked_and_after_the_grace(scene: Scene) -> None:
-    """Given orders with and without kill, then the process is killed for the first, when the grace is over, and the message is settled."""
+def test_a_job_that_goes_on_is_killed_on_request_after_the_grace(scene: Scene) -> None:
+    """Given requests with and without kill, then the first kills the process after the grace period, and the message is settled."""
     (identity,) = scene.run()
     scene.cancel(identity)
     now = monotonic()
-    scene.duty.tick(now)
-    scene.duty.tick(now + CANCEL_GRACE + 1)
+    scene.service.tick(now)
+    scene.service.tick(now + CANCEL_GRACE + 1)
     assert scene.done == ["interrupt"]
     scene.cancel(identity, kill=True)
-    scene.duty.tick(now + CANCEL_GRACE - 0.5)
+    scene.service.tick(now + CANCEL_GRACE - 0.5)
     assert scene.done == ["interrupt"]
-    scene.duty.tick(now + CANCEL_GRACE + 1)
+    scene.service.tick(now + CANCEL_GRACE + 1)
     assert scene.done == ["interrupt", "kill for cancel"]
     settle_dead(scene.place.channel, scene.child, Death(-9), monotonic())
     assert scene.ending(identity) == "cancelled by ops"
@@ -137,12 +137,12 @@ def test_who_goes_on_is_killed_only_when_asked_and_after_the_grace(scene: Scene)
 
 
 def test_a_kill_for_one_job_counts_nothing_for_those_beside_it(scene: Scene) -> None:
-    """Given two jobs in one process, when it is killed because one was cancelled and goes on, then the other waits again, with no crash."""
+    """Given two jobs in one process, if it is killed because a cancelled one goes on, then the other waits again, with no crash."""
     first, second = (message.id for message in scene.place.crowd(scene.child, 2, deadlines=(0.0, 0.0), now=monotonic()))
     scene.cancel(first, kill=True)
     now = monotonic()
-    scene.duty.tick(now)
-    scene.duty.tick(now + CANCEL_GRACE + 1)
+    scene.service.tick(now)
+    scene.service.tick(now + CANCEL_GRACE + 1)
     assert scene.done == ["interrupt", "kill for cancel"]
     settle_dead(scene.place.channel, scene.child, Death(-9), monotonic())
     assert scene.ending(first) == "cancelled by ops"
@@ -150,8 +150,8 @@ def test_a_kill_for_one_job_counts_nothing_for_those_beside_it(scene: Scene) -> 
     assert (message.id, message.attempts, message.crashes) == (second, 0, 0)
 
 
-def test_one_order_after_the_other(scene: Scene) -> None:
-    """Given a child that hasn't taken in an order yet, when another comes, then that one waits until it has."""
+def test_one_request_after_the_other(scene: Scene) -> None:
+    """Given a child that hasn't read a cancel notice yet, when another request comes, then that one waits until it has."""
     slot = scene.child.slot
     assert slot.notice.put(b"a" * 16, "ops")
     assert slot.notice.put(b"a" * 16, "ops again")
@@ -164,20 +164,20 @@ def test_one_order_after_the_other(scene: Scene) -> None:
     assert set(taken[1]) <= {"ö", "\ufffd"}
 
 
-def test_orders_that_nobody_can_meet_go(scene: Scene) -> None:
-    """Given an order for what isn't here, then it stays for another supervisor, but not for ever; bytes that are no order go at once."""
+def test_stale_requests_are_removed(scene: Scene) -> None:
+    """Given a request for an unknown message, then it stays for another supervisor until it is stale; invalid bytes are removed at once."""
     client, keys = scene.place.store.client, scene.place.store.keys
     for name, at_ms in ((b"n" * 16, now_ms()), (b"o" * 16, now_ms() - 7_200_000)):
         client.hset(keys.cancels, name, msgspec.msgpack.encode(CancelRequest("ops", False, at_ms, b"x", 1000)))
     client.hset(keys.cancels, b"x" * 16, b"no order")
-    scene.duty.tick(monotonic())
-    assert scene.orders() == [b"n" * 16]
+    scene.service.tick(monotonic())
+    assert scene.requests() == [b"n" * 16]
     client.delete(keys.cancels)
 
 
 @pytest.mark.parametrize("delay", [0, 60])
-def test_what_went_back_meanwhile_never_runs_again(scene: Scene, delay: float) -> None:
-    """Given a job that fails, or whose worker dies, in the moment of its cancel, then its message is taken away where it went."""
+def test_a_message_that_moved_meanwhile_never_runs_again(scene: Scene, delay: float) -> None:
+    """Given a job that fails, or whose worker crashes, at the moment of its cancel, then its message is removed where it went."""
     (identity,) = scene.run()
     scene.cancel(identity)
     channel = scene.place.channel
@@ -185,7 +185,7 @@ def test_what_went_back_meanwhile_never_runs_again(scene: Scene, delay: float) -
     driver, worker = channel.driver, scene.child.worker
     assert channel.ask(driver.retry(worker, identity, 60_000, raw) if delay else driver.requeue(worker, "back", [identity])) == 1
     scene.child.slot.end_batch()
-    scene.duty.tick(monotonic())
+    scene.service.tick(monotonic())
     assert scene.ending(identity) == "cancelled by ops"
-    assert scene.orders() == []
+    assert scene.requests() == []
     assert scene.place.store.count(State.WAITING) + scene.place.store.count(State.DELAYED) == 0

@@ -1,4 +1,4 @@
-"""Heartbeats: what becomes of one child's keys must not cost another its life."""
+"""Heartbeats: a rejected heartbeat of one child must not cost another its lease."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.supervisor.conftest import Channel
 
 
 @pytest.mark.parametrize("kind", ["string", "list"])
-def test_a_key_of_another_type_in_the_place_of_the_hash_is_replaced(place: Channel, kind: str) -> None:
-    """Given another key where a child tells what it does, when it beats, then it lives, and tells it again."""
+def test_a_key_of_another_type_is_replaced_by_the_hash(place: Channel, kind: str) -> None:
+    """Given another type of key in place of a child's activity, if it sends a heartbeat, then the key is replaced."""
     child = place.child("w1")
     admin, key = place.store.client, place.store.keys.worker("w1")
     admin.delete(key)
@@ -24,8 +24,8 @@ def test_a_key_of_another_type_in_the_place_of_the_hash_is_replaced(place: Chann
     assert not place.channel.is_down
 
 
-def test_a_child_that_can_not_beat_hinders_no_other(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
-    """Given three children of which the first's reserved list is another key, then the others beat, and the log says it once."""
+def test_a_rejected_heartbeat_hinders_no_other(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
+    """Given three children of which the first has a reserved list of another type, then the others send heartbeats; one line is logged."""
     children = [place.child(name) for name in ("w1", "w2", "w3")]
     admin, keys = place.store.client, place.store.keys
     admin.set(keys.reserved("w1"), "x")

@@ -1,4 +1,4 @@
-"""Telling listeners how long a channel's states are."""
+"""Reporting the number of messages in each state to listeners."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.supervisor.conftest import Channel
 
 
 def listening(place: Channel) -> tuple[Lengths, list[Any]]:
-    """Return the duty, and what it tells."""
+    """Return the service, and the events that it emits."""
     names: list[Any] = []
     lengths = Lengths(place.channel, lambda name, event: names.append((name, event)))
     lengths.listened = True
@@ -18,7 +18,7 @@ def listening(place: Channel) -> tuple[Lengths, list[Any]]:
 
 
 def test_every_state_is_counted(place: Channel) -> None:
-    """Given messages in every state, then listeners are told how many are in each."""
+    """Given messages in every state, then listeners get the count of each."""
     hand = place.hand()
     for state in (State.FAILED, State.FAILED, State.TIMEOUT, State.PARKED):
         place.job.push()
@@ -41,8 +41,8 @@ def test_every_state_is_counted(place: Channel) -> None:
     }
 
 
-def test_it_tells_after_ten_seconds_or_500_messages(place: Channel) -> None:
-    """Given looks at a busy channel, then listeners are told after ten seconds, and earlier when 500 jobs have ended."""
+def test_it_emits_after_ten_seconds_or_500_messages(place: Channel) -> None:
+    """Given checks of a busy channel, then an event is emitted after ten seconds, and earlier when 500 jobs have finished."""
     lengths, names = listening(place)
     lengths.tick(100.0)
     lengths.tick(100.0 + EVERY_SECONDS - 0.1)
@@ -57,8 +57,8 @@ def test_it_tells_after_ten_seconds_or_500_messages(place: Channel) -> None:
     assert len(names) == 3
 
 
-def test_without_listeners_nobody_is_asked(place: Channel) -> None:
-    """Given no listeners, then nothing is counted and nothing told."""
+def test_without_listeners_nothing_is_counted(place: Channel) -> None:
+    """Given no listeners, then nothing is counted or emitted."""
     lengths, names = listening(place)
     lengths.listened = False
     place.channel._ask_after = float("inf")  # any question would make the team believe the server is away
@@ -67,8 +67,8 @@ def test_without_listeners_nobody_is_asked(place: Channel) -> None:
     assert lengths.due == 100.0 + EVERY_SECONDS
 
 
-def test_a_server_that_is_away_is_not_told_as_empty(place: Channel) -> None:
-    """Given a server that doesn't answer, then listeners aren't told of zeros."""
+def test_an_unreachable_server_is_not_reported_as_empty(place: Channel) -> None:
+    """Given an unreachable server, then listeners don't get zeros."""
     lengths, names = listening(place)
     place.channel._down_since = 1.0
     place.channel._ask_after = float("inf")

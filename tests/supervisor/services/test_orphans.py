@@ -1,4 +1,4 @@
-"""Messages that nobody would look for."""
+"""Messages reserved for a worker process that missed the reply, or that is not registered."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def queue(url: str, prefix: str) -> Iterator[Queue]:
 
 @pytest.fixture
 def channel(queue: Queue, url: str, prefix: str) -> Iterator[ChannelState]:
-    """A supervisor's side of the channel, without children."""
+    """The supervisor's state of the channel, without children."""
     channel = ChannelState(queue.channel(prefix), url, 0)
     yield channel
     channel.link.close()
 
 
-def test_what_a_dead_worker_is_given_comes_back(queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str) -> None:
+def test_messages_reserved_after_an_exit_are_released(queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str) -> None:
     """Given a worker whose messages were rescued, if its blocked command is served after that, then the message soon waits again."""
     dead = HandWorker(queue, prefix)
     channel.insist(channel.driver.rescue(Rescue(dead.name)))
@@ -46,10 +46,8 @@ def test_what_a_dead_worker_is_given_comes_back(queue: Queue, channel: ChannelSt
     assert monotonic() - began < 1.0
 
 
-def test_the_last_look_comes_when_no_command_can_block_any_more(
-    queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str
-) -> None:
-    """Given a dead worker, if it is given a message after the first look, then a later look brings it back, and that is the last."""
+def test_the_last_check_comes_when_no_command_can_block(queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str) -> None:
+    """Given an exited worker, if it gets a message after the first check, then a later check releases it, and that is the last check."""
     dead = HandWorker(queue, prefix)
     channel.remember(dead.name)
     exited, keys = LateReservations(channel), channel.driver.keys
@@ -60,10 +58,10 @@ def test_the_last_look_comes_when_no_command_can_block_any_more(
     assert server.admin.llen(keys.waiting) == 1
 
 
-def test_what_it_had_done_is_told_before_anything_is_given_back(
+def test_finished_messages_are_settled_before_any_is_released(
     queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str
 ) -> None:
-    """Given a dead worker's ack that waits for the server, if it is looked at again, then the message is settled, not given back."""
+    """Given the pending ack of an exited worker, if its list is checked again, then the message is settled, not released."""
     dead, keys = HandWorker(queue, prefix), channel.driver.keys
     queue.push_name("noop")
     (raw,) = dead.reserve()
@@ -77,8 +75,8 @@ def test_what_it_had_done_is_told_before_anything_is_given_back(
     assert (server.admin.exists(keys.reserved(dead.name)), server.admin.llen(keys.waiting), channel.exited) == (0, 0, [])
 
 
-def test_a_supervisor_that_ends_looks_once_more(queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str) -> None:
-    """Given a dead worker that nobody has looked at again, if the supervisor ends, then what the worker was given waits again."""
+def test_a_supervisor_checks_once_more_at_its_exit(queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str) -> None:
+    """Given an exited worker that was not checked again, if the supervisor exits, then the messages reserved for it wait again."""
     dead, keys = HandWorker(queue, prefix), channel.driver.keys
     channel.remember(dead.name)
     queue.push_name("noop")
@@ -88,7 +86,7 @@ def test_a_supervisor_that_ends_looks_once_more(queue: Queue, channel: ChannelSt
 
 
 def _sweep(channel: ChannelState) -> int:
-    """Sweep once; returns how many ticks it took."""
+    """Scan once; returns the number of ticks."""
     sweep, ticks = OrphanScan(channel), 1
     sweep.tick(0.0)
     while sweep.due <= 0.0:
@@ -97,10 +95,10 @@ def _sweep(channel: ChannelState) -> int:
     return ticks
 
 
-def test_the_messages_of_a_worker_that_nobody_knows_are_rescued(
+def test_the_messages_of_an_unregistered_worker_are_rescued(
     queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str
 ) -> None:
-    """Given a reserved list whose worker isn't registered, and one whose worker is, then only the first comes back."""
+    """Given the reserved lists of an unregistered and of a registered worker, then only the messages of the first return."""
     known, unknown, keys = HandWorker(queue, prefix, "known"), HandWorker(queue, prefix, "unknown"), channel.driver.keys
     known.beat()
     for hand in (known, unknown):
@@ -111,8 +109,8 @@ def test_the_messages_of_a_worker_that_nobody_knows_are_rescued(
     assert server.admin.exists(keys.reserved("unknown")) == 0
 
 
-def test_a_sweep_goes_through_the_keys_in_parts(queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str) -> None:
-    """Given several thousand keys of others, then a sweep takes several ticks, and finds the one list all the same."""
+def test_a_scan_reads_the_keys_in_parts(queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str) -> None:
+    """Given several thousand keys of other channels, then a scan takes several ticks, and still finds the one list."""
     keys = channel.driver.keys
     server.admin.mset({f"other:{number}": 1 for number in range(5000)})
     queue.push_name("noop")

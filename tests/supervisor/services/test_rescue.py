@@ -1,4 +1,4 @@
-"""Who brings back the messages of dead workers, and when a missing heartbeat is believed."""
+"""The rescue of lost workers, and when a missing heartbeat is evidence."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def queue(url: str, prefix: str) -> Iterator[Queue]:
 
 @pytest.fixture
 def rescuer(queue: Queue, url: str, prefix: str) -> Iterator[Rescuer]:
-    """The duty of a supervisor that has just started and has no children."""
+    """The service of a supervisor that has just started and has no children."""
     channel = ChannelState(queue.channel(prefix), url, 0)
     heartbeat = Heartbeat(channel, "box")
     seconds, micros = channel.ask(channel.driver.time())
@@ -41,7 +41,7 @@ def rescuer(queue: Queue, url: str, prefix: str) -> Iterator[Rescuer]:
 
 @pytest.fixture
 def silent(queue: Queue, server: ServerProcess, prefix: str) -> str:
-    """A worker that holds a message and whose last heartbeat is an hour old. Returns the key of what it holds."""
+    """A worker that has reserved a message and whose last heartbeat is an hour old. Returns the key of its reserved list."""
     queue.push_name("noop")
     worker = HandWorker(queue, prefix)
     assert len(worker.reserve()) == 1
@@ -49,7 +49,7 @@ def silent(queue: Queue, server: ServerProcess, prefix: str) -> str:
     return worker.driver.keys.reserved(worker.name)
 
 
-def test_whoever_has_just_started_gives_the_others_a_lease(rescuer: Rescuer, silent: str, server: ServerProcess) -> None:
+def test_a_new_supervisor_gives_the_others_a_lease(rescuer: Rescuer, silent: str, server: ServerProcess) -> None:
     """Given a worker without heartbeats, if a supervisor starts (after an outage, say), then it rescues after a lease, not before."""
     began = monotonic()
     while monotonic() < began + 0.8 * LEASE:
@@ -60,8 +60,8 @@ def test_whoever_has_just_started_gives_the_others_a_lease(rescuer: Rescuer, sil
     assert monotonic() > began + LEASE
 
 
-def test_after_a_gap_the_others_get_a_lease_anew(rescuer: Rescuer, silent: str, server: ServerProcess) -> None:
-    """Given a supervisor that has looked for long, if it couldn't look for a while, then the next look rescues nobody."""
+def test_after_a_gap_the_others_get_another_lease(rescuer: Rescuer, silent: str, server: ServerProcess) -> None:
+    """Given a supervisor that could not check for a while, then its next check rescues no worker."""
     began = monotonic()
     while monotonic() < began + 0.8 * LEASE:
         rescuer.tick(monotonic())
@@ -72,7 +72,7 @@ def test_after_a_gap_the_others_get_a_lease_anew(rescuer: Rescuer, silent: str, 
 
 
 def _fall_silent(queue: Queue, server: ServerProcess, prefix: str, name: str, seconds: float) -> str:
-    """Let a worker hold a message, and its last heartbeat be so long ago. Returns the key of what it holds."""
+    """Let a worker reserve a message, with a last heartbeat of that age. Returns the key of its reserved list."""
     queue.push_name("noop")
     worker = HandWorker(queue, prefix, name)
     assert len(worker.reserve()) == 1
@@ -83,7 +83,7 @@ def _fall_silent(queue: Queue, server: ServerProcess, prefix: str, name: str, se
 def test_the_longer_of_two_leases_counts(
     rescuer: Rescuer, queue: Queue, server: ServerProcess, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Given a supervisor with a lease of 1 s, then a worker that has one of 60 s is given up after 60 s, and one of 0.5 s after 1 s."""
+    """Given a supervisor with a lease of 1 s, then a worker with one of 60 s is lost after 60 s, and one with 0.5 s after 1 s."""
     long, longer, short = (f"box:cafe0123:1:0123abcd{traits}" for traits in ("t60", "t60x4", "t0.5"))
     kept = _fall_silent(queue, server, prefix, long, 50.0)
     over = _fall_silent(queue, server, prefix, longer, 70.0)
@@ -95,15 +95,15 @@ def test_the_longer_of_two_leases_counts(
         rescuer.tick(clock[0])
         seen.append((round(clock[0] - 100.0, 1), *(bool(server.admin.exists(key)) for key in (kept, over, quick))))
         clock[0] += 0.4
-    gone = [next((at for at, *there in seen if not there[number]), None) for number in range(3)]
-    assert gone[0] is None
+    lost_at = [next((at for at, *there in seen if not there[number]), None) for number in range(3)]
+    assert lost_at[0] is None
     # Whoever hasn't looked gives each a lease to make itself heard: the longer one, too.
-    assert 60.0 <= gone[1] <= 60.4
-    assert 1.0 <= gone[2] <= 1.4
+    assert 60.0 <= lost_at[1] <= 60.4
+    assert 1.0 <= lost_at[2] <= 1.4
 
 
-def test_what_is_no_worker_is_removed_from_among_them(rescuer: Rescuer, silent: str, queue: Queue, server: ServerProcess) -> None:
-    """Given bytes among the workers that can't be an id, then a start survives them, and soon they are gone, and the dead rescued."""
+def test_an_invalid_worker_entry_is_removed(rescuer: Rescuer, silent: str, queue: Queue, server: ServerProcess) -> None:
+    """Given bytes among the workers that can't be an id, then a start survives them, they are removed, and the lost worker is rescued."""
     workers = queue.sender(rescuer._channel.name).driver.keys.workers
     server.admin.zadd(workers, {b"\xff\xfe": 1, b"": 2})
     rescuer.at_start(lambda worker: False)

@@ -1,4 +1,4 @@
-"""Bringing parked messages back when this worker can run them."""
+"""Moving parked messages back to waiting when this worker can run them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.supervisor.conftest import Channel
 
 
 def park(place: Channel, count: int, name: str = "work") -> list[str]:
-    """Park so many messages of a job."""
+    """Park a number of messages of a job."""
     hand = place.hand()
     job = place.queue.jobs.get(name) or place.queue.job(channel=place.prefix, name=name)(lambda number=0: None)
     ids = [handle.id for handle in job.push_many([(number,) for number in range(count)])]
@@ -27,7 +27,7 @@ def park(place: Channel, count: int, name: str = "work") -> list[str]:
 
 
 def walk(unpark: Unpark, now: float = 0.0) -> int:
-    """Tick until the walk is over; returns how many ticks it took."""
+    """Tick until the walk is over; returns the number of ticks."""
     ticks = 1
     unpark.tick(now)
     while unpark.due <= now:
@@ -36,8 +36,8 @@ def walk(unpark: Unpark, now: float = 0.0) -> int:
     return ticks
 
 
-def test_only_what_this_worker_knows_comes_back(place: Channel) -> None:
-    """Given parked messages of two jobs of which one is known, then those come back in their order, and the others stay."""
+def test_only_messages_of_known_jobs_return(place: Channel) -> None:
+    """Given parked messages of two jobs of which one is known, then those return in order, and the others stay."""
     known = park(place, 5)
     other = park(place, 3, "elsewhere")
     unpark = Unpark(place.channel)
@@ -49,7 +49,7 @@ def test_only_what_this_worker_knows_comes_back(place: Channel) -> None:
 
 
 def test_the_parking_leaves_no_trace(place: Channel) -> None:
-    """Given a message that had failed once and was parked, then it comes back with its attempts, and without the parking in its history."""
+    """Given a message that had failed once and was parked, then it returns with its attempts, and without the parking in its history."""
     park(place, 1)
     unpark = Unpark(place.channel)
     unpark.jobs = frozenset({"work"})
@@ -60,7 +60,7 @@ def test_the_parking_leaves_no_trace(place: Channel) -> None:
 
 
 def test_many_pages_are_walked(place: Channel) -> None:
-    """Given more messages than fit into a page, known and unknown ones in turn, then all known ones come back, a page a tick."""
+    """Given more messages than fit into a page, known and unknown ones in turn, then all known ones return, a page per tick."""
     pairs = {}
     for number in range(1300):
         call = place.queue.jobs.get("work")
@@ -77,8 +77,8 @@ def test_many_pages_are_walked(place: Channel) -> None:
     assert {job_of(raw) for raw in place.store.raw(State.PARKED)} == {"worm"}
 
 
-def test_what_can_not_be_read_stays(place: Channel) -> None:
-    """Given parked bytes of a newer version, and broken ones, then they stay, and a JSON message of a known job comes back."""
+def test_unreadable_messages_stay_parked(place: Channel) -> None:
+    """Given parked bytes of a newer version, and broken ones, then they stay, and a JSON message of a known job returns."""
     newer = b"\x02" + place.queue.outbox.packer.pack(place.job.bind(1), place.prefix, place.prefix).payload[1:]
     foreign = wrap_foreign(json.dumps({"job": "work", "args": [1]}).encode())
     place.store.client.zadd(place.store.keys.parked, {newer: 1, b"\x01garbage" * 9: 2, b"short": 3, foreign: 4})
@@ -89,8 +89,8 @@ def test_what_can_not_be_read_stays(place: Channel) -> None:
     assert place.store.count(State.PARKED) == 3
 
 
-def test_a_forged_history_keeps_nobody_here(place: Channel) -> None:
-    """Given a parked message whose history is nested 100,000 deep, then it hinders none of the others, before it or behind it."""
+def test_a_forged_history_hinders_no_other_message(place: Channel) -> None:
+    """Given a parked message whose history is nested 100,000 deep, then it hinders no other message, before or after it."""
     ids = park(place, 3)
     # A record with one field more than there are, which is passed over: all the way down.
     slot = b"\x97" + b"".join(map(msgspec.msgpack.encode, ("failed", 1, "w", 1, "e", "t"))) + b"\x91" * 100_000 + b"\x00"
@@ -105,8 +105,8 @@ def test_a_forged_history_keeps_nobody_here(place: Channel) -> None:
     assert set(ids) < {message.hex_id for message in place.store.messages(State.WAITING)}
 
 
-def test_nothing_parked_costs_one_look(place: Channel) -> None:
-    """Given nothing parked, then the duty asks once and is due again in ten seconds."""
+def test_an_empty_state_costs_one_command(place: Channel) -> None:
+    """Given nothing parked, then the service asks once and is due again in ten seconds."""
     unpark = Unpark(place.channel)
     unpark.tick(5.0)
     assert unpark.due == 15.0

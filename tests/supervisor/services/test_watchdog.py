@@ -1,4 +1,4 @@
-"""Looking at running jobs: killing those that ignore their deadline, relieving those that are slow."""
+"""Watching running jobs: killing those that ignore their deadline, releasing messages behind slow ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def test_messages_behind_a_slow_job_go_back(place: Channel) -> None:
+def test_messages_behind_a_slow_job_wait_again(place: Channel) -> None:
     """Given a job that runs for 60 ms with one done and three behind it, then those wait again, in order, and the done one is settled."""
     child = place.child()
     messages = place.reserve(child, 5)
@@ -41,7 +41,7 @@ def test_messages_behind_a_slow_job_go_back(place: Channel) -> None:
 
 
 def test_quick_jobs_are_left_alone(place: Channel) -> None:
-    """Given a job that has just begun, then nothing is taken from behind it, and the next look comes soon."""
+    """Given a job that has just begun, then no message behind it is released, and the next check comes soon."""
     child = place.child()
     place.reserve(child, 3)
     child.slot.start_next(monotonic(), 1)
@@ -55,7 +55,7 @@ def test_quick_jobs_are_left_alone(place: Channel) -> None:
 
 
 def test_a_worker_with_nothing_behind_it_is_not_watched_for_long(place: Channel) -> None:
-    """Given a child that was watched and has only its running job, then the looks become rare again."""
+    """Given a watched child with nothing but its running job, then the checks become rare again."""
     child = place.child()
     place.reserve(child, 1)
     watch = Watchdog(place.channel)
@@ -70,7 +70,7 @@ def test_a_worker_with_nothing_behind_it_is_not_watched_for_long(place: Channel)
 def test_a_job_that_ignores_its_deadline_is_killed(
     place: Channel, process: subprocess.Popen[bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Given a job over its deadline, then nothing happens within the grace, and after it the process is killed, told once."""
+    """Given a job over its deadline, then nothing happens within the grace period; then the process is killed, and that is logged once."""
     child = place.child()
     (message,) = place.reserve(child, 1)
     child.pid = process.pid
@@ -87,8 +87,8 @@ def test_a_job_that_ignores_its_deadline_is_killed(
     assert caplog.text.count("killing worker process w1: work") == 1
 
 
-def test_the_look_comes_in_time_for_the_deadline(place: Channel) -> None:
-    """Given a job with a deadline in 300 ms, then the next look isn't later than that."""
+def test_the_check_comes_in_time_for_the_deadline(place: Channel) -> None:
+    """Given a job with a deadline in 300 ms, then the next check isn't later than that."""
     child = place.child()
     place.reserve(child, 1)
     child.slot.start_next(100.0, 1)
@@ -98,8 +98,8 @@ def test_the_look_comes_in_time_for_the_deadline(place: Channel) -> None:
     assert watch.due == pytest.approx(100.3)
 
 
-def test_a_child_that_is_ending_is_given_its_time(place: Channel) -> None:
-    """Given a child that ends by itself, then it is noted when it must have ended, once."""
+def test_a_stopping_child_gets_its_stop_timeout(place: Channel) -> None:
+    """Given a child that exits by itself, then the time by which it must have exited is noted, once."""
     child = place.child()
     child.slot.set_phase(Phase.STOPPING)
     watch = Watchdog(place.channel)
@@ -108,8 +108,8 @@ def test_a_child_that_is_ending_is_given_its_time(place: Channel) -> None:
     assert child.kill_at == 100.0 + place.channel.settings.stop_timeout
 
 
-def test_what_can_not_be_returned_is_looked_for_by_the_worker(place: Channel) -> None:
-    """Given a server that doesn't answer, if messages are taken back meanwhile, then the worker is asked to look itself."""
+def test_a_worker_reconciles_when_the_release_failed(place: Channel) -> None:
+    """Given an unreachable server, if messages are released meanwhile, then the worker process is asked to reconcile."""
     child = place.child()
     place.reserve(child, 3)
     child.slot.start_next(monotonic() - 1, 1)
@@ -119,8 +119,8 @@ def test_what_can_not_be_returned_is_looked_for_by_the_worker(place: Channel) ->
     assert len(place.store.reserved()) == 3
 
 
-def test_what_the_server_has_lost_is_looked_for_by_the_worker(place: Channel, server: ServerProcess) -> None:
-    """Given a server that has lost everything, if messages are taken back, then the worker, which still holds them, is asked to look."""
+def test_a_worker_reconciles_when_the_server_lost_data(place: Channel, server: ServerProcess) -> None:
+    """Given a server that has lost its data, if messages are released, then the worker process is asked to reconcile."""
     child = place.child()
     place.reserve(child, 3)
     child.slot.start_next(monotonic() - 1, 1)
@@ -129,8 +129,8 @@ def test_what_the_server_has_lost_is_looked_for_by_the_worker(place: Channel, se
     assert child.slot.take_reconcile()
 
 
-def test_what_was_returned_needs_no_look(place: Channel) -> None:
-    """Given messages behind a slow job, if all are returned, then the worker isn't asked to look."""
+def test_a_complete_release_needs_no_reconcile(place: Channel) -> None:
+    """Given messages behind a slow job, if all are released, then the worker process isn't asked to reconcile."""
     child = place.child()
     place.reserve(child, 3)
     child.slot.start_next(monotonic() - 1, 1)
@@ -142,8 +142,8 @@ def test_what_was_returned_needs_no_look(place: Channel) -> None:
 # ---- children with several jobs at once
 
 
-def test_a_child_that_leaves_is_given_what_the_others_need(place: Channel, process: subprocess.Popen[bytes]) -> None:
-    """Given a stuck job in a child that says that it leaves, then its place is free, and it has until the others must end."""
+def test_a_leaving_child_gets_the_time_of_its_other_jobs(place: Channel, process: subprocess.Popen[bytes]) -> None:
+    """Given a stuck job in a child that reports that it leaves, then it can be replaced, and has until the others must have finished."""
     child = place.child()
     place.crowd(child, 3, deadlines=(98.5, 0.0, 120.0), now=monotonic())
     child.pid = process.pid
@@ -157,7 +157,7 @@ def test_a_child_that_leaves_is_given_what_the_others_need(place: Channel, proce
 
 
 def test_a_child_that_does_not_notice_is_killed(place: Channel, process: subprocess.Popen[bytes]) -> None:
-    """Given a stuck job in a child that says nothing, then it gets a moment more than the grace, and is killed for that job alone."""
+    """Given a stuck job in a child that doesn't react, then it is killed shortly after the grace period, for that job alone."""
     child = place.child()
     late, _ = place.crowd(child, 2, deadlines=(98.9, 0.0), now=monotonic())
     child.pid = process.pid
@@ -170,8 +170,8 @@ def test_a_child_that_does_not_notice_is_killed(place: Channel, process: subproc
     assert process.wait(5) == -9
 
 
-def test_a_child_that_has_done_its_share_only_leaves(place: Channel) -> None:
-    """Given a child that leaves with a job that isn't late, then its place is free, and nobody kills it."""
+def test_a_child_that_leaves_on_time_is_not_killed(place: Channel) -> None:
+    """Given a child that leaves with a job that isn't late, then it can be replaced, and isn't killed."""
     child = place.child()
     place.crowd(child, 1, deadlines=(0.0,))
     child.slot.set_phase(Phase.LEAVING)
@@ -179,8 +179,8 @@ def test_a_child_that_has_done_its_share_only_leaves(place: Channel) -> None:
     assert (child.leaving, child.kill_at) == (True, None)
 
 
-def test_what_a_blocked_child_does_not_start_goes_back(place: Channel) -> None:
-    """Given a job that runs for a second and two lanes that aren't started, then those two wait again, in order."""
+def test_unstarted_lanes_of_a_blocked_child_are_released(place: Channel) -> None:
+    """Given a job that runs for a second and two unstarted lanes, then those two wait again, in order."""
     child = place.child()
     messages = place.crowd(child, 3, deadlines=(0.0,), now=monotonic() - 1)
     Watchdog(place.channel).tick(monotonic())
@@ -189,7 +189,7 @@ def test_what_a_blocked_child_does_not_start_goes_back(place: Channel) -> None:
 
 
 def test_a_stop_after_leaving_still_reaches_the_child(place: Channel, process: subprocess.Popen[bytes]) -> None:
-    """Given a child that leaves and may take an hour, if the worker stops, then it is told, and gets no more than the stop_timeout."""
+    """Given a child that leaves and may take an hour, if the worker stops, then it is asked to stop, and gets only the stop_timeout."""
     child = place.child()
     child.pid = process.pid
     child.leave(4000.0)
