@@ -24,7 +24,7 @@ def test_a_good_name_is_returned(name: str) -> None:
     "name", ["", " ", "a b", "{a}", "a:b", "-a", ".a", "_a", "a\n", "a\x00", "é", "x" * 65, "a*", "a/b", None, 5, b"a", ["a"], True]
 )
 def test_a_bad_name_is_refused_with_the_rule(name: object) -> None:
-    """Given what would break a key or a shell, then the error shows it and says what can name a channel."""
+    """Given a name that would break a key or a shell, then the error shows it and describes valid names."""
     with pytest.raises(ConfigError, match="1 to 64 letters"):
         check_channel_name(name)
 
@@ -57,7 +57,7 @@ def test_every_state_can_be_entered_and_left() -> None:
 
 
 def test_moves_have_one_name_each() -> None:
-    """Given the table of moves, then a name means one move, and each says who makes it."""
+    """Given the table of moves, then each move has a unique name, and the programs that make it."""
     names = [move.name for move in MOVES]
     assert len(set(names)) == len(names)
     assert all(move.who and move.sources and move.targets for move in MOVES)

@@ -70,7 +70,7 @@ def test_nothing_starts_early(delay: float) -> None:
     ],
 )
 def test_what_is_no_delay_is_refused(delay: Any, why: str) -> None:
-    """Given what is no delay, then the error says why; it is a PushError and a ValueError."""
+    """Given an invalid delay, then the error gives the reason; it is a PushError and a ValueError."""
     with pytest.raises(DelayError, match=why) as caught:
         seconds_of(delay)
     assert isinstance(caught.value, PushError)
@@ -111,13 +111,13 @@ def test_a_moment_in_the_past_is_due_at_once() -> None:
     ],
 )
 def test_what_is_no_moment_is_refused(at: Any, why: str) -> None:
-    """Given what is no moment, or one too far ahead, then the error says so."""
+    """Given an invalid moment, or one too far ahead, then the error gives the reason."""
     with pytest.raises(DelayError, match=why):
         moment_ms(at)
 
 
 def test_the_earliest_datetime_is_a_moment() -> None:
-    """Given the earliest datetime there is, then it is due at once: reading it is no error."""
+    """Given the earliest datetime there is, then it is due at once, without an error."""
     assert moment_ms(datetime.min) == 0  # noqa: DTZ901  (no time zone on purpose)
     assert moment_ms(datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))) == 0
 

@@ -1,4 +1,4 @@
-"""Worker ids, and what they tell of the living and the dead."""
+"""Worker ids: their origin, the traits of a worker, and whether it has exited."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from taskq.worker_id import is_surely_dead, lease_of, machine_tag, new_worker_id, runs_several
 
 
-def test_ids_never_repeat_and_tell_who_made_them() -> None:
+def test_ids_never_repeat_and_contain_their_origin() -> None:
     """Given many ids, then all differ, and each holds host, machine, process and a random part."""
     ids = [new_worker_id("box-1.example", "cafe0123") for _ in range(1000)]
     assert len(set(ids)) == 1000
@@ -61,8 +61,8 @@ def test_other_ids_are_never_surely_dead(worker: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["box", "x20", "a:b", "abcdef01x20"])
-def test_an_id_tells_whether_several_jobs_run_at_once(host: str) -> None:
-    """Given ids of workers with one job and with several, whatever the host's name, then they can be told apart."""
+def test_an_id_shows_whether_several_jobs_run_at_once(host: str) -> None:
+    """Given ids of workers with one job and with several, with any host name, then the ids show the difference."""
     one, several = new_worker_id(host, "cafe0123"), new_worker_id(host, "cafe0123", concurrency=20)
     assert (runs_several(one), runs_several(several)) == (False, True)
     assert several.endswith("x20")
@@ -72,7 +72,7 @@ def test_an_id_tells_whether_several_jobs_run_at_once(host: str) -> None:
 
 @pytest.mark.parametrize("lease", [0.5, 1.5, 15, 60, 3600, 0.125, 86_400])
 @pytest.mark.parametrize("concurrency", [1, 20])
-def test_an_id_tells_the_lease_of_its_worker(lease: float, concurrency: int) -> None:
+def test_an_id_contains_the_lease_of_its_worker(lease: float, concurrency: int) -> None:
     """Given ids of workers with any lease, then it can be read from them; ids that no taskq made have none."""
     worker = new_worker_id("box", "cafe0123", lease=lease, concurrency=concurrency)
     assert (lease_of(worker), runs_several(worker)) == (lease, concurrency > 1)

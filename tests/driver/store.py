@@ -129,7 +129,7 @@ class Store:
 
 
 class GuardedStore(Store):
-    """A channel whose moves are made by whom they belong to: users that may do no more than the guide says."""
+    """A channel whose moves are made by ACL users with only the permissions of the guide."""
 
     def __init__(self, server: ServerProcess, prefix: str, **settings: Any) -> None:
         super().__init__(server, prefix, **settings)

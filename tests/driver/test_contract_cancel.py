@@ -15,7 +15,7 @@ KEPT = StoredEnding(b"cancelled", 60_000)
 
 @pytest.mark.parametrize("state", [State.WAITING, State.DELAYED, State.PARKED])
 def test_what_nobody_runs_is_taken_away_once(store: Store, state: State) -> None:
-    """Given a message that nobody runs, when it is cancelled twice, then it is gone, and that is kept, once and with an expiry."""
+    """Given a message that is not running, when it is cancelled twice, then it is removed, and one result is stored, with an expiry."""
     raw, other = message(), message()
     if state is State.WAITING:
         store.push(raw, other)
@@ -47,7 +47,7 @@ def test_an_order_calls_the_supervisor(store: Store) -> None:
 
 
 def test_an_order_for_what_is_another_s_is_refused(store: Store) -> None:
-    """Given a message that the worker no longer has, then no order is left, and nobody is called."""
+    """Given a message that the worker no longer has, then no request is stored, and no supervisor is woken."""
     store.reserved_by("another", raw := message())
     assert store.do(store.driver.request_cancel(W, id_of(raw).hex(), b"order")) == 0
     assert store.do(store.driver.cancel_requests()) == []

@@ -15,7 +15,7 @@ W = "worker-1"
 
 @pytest.mark.parametrize("state", [State.FAILED, State.TIMEOUT, State.PARKED])
 def test_a_reload_brings_messages_back_once(store: Store, state: State) -> None:
-    """Given set-aside messages, when two operators reload the same, then each comes back once, as it shall wait."""
+    """Given failed messages, when two operators reload the same ones, then each returns to waiting once, with its new bytes."""
     aside = message(attempts=3)
     fresh = Message(aside).changed(attempts=0)
     store.client.zadd(store.keys.of(state), {aside: 5})

@@ -41,8 +41,8 @@ def test_parts_are_read_in_their_order_from_anywhere(store: Store) -> None:
     assert all(0 < store.client.pttl(key) <= TTL for key in (keys.parts(id_of(raw).hex()), keys.reading(id_of(raw).hex())))
 
 
-def test_a_part_said_twice_is_stored_once(store: Store) -> None:
-    """Given a part whose answer was lost, when the worker says it again, then it is there once."""
+def test_an_item_sent_twice_is_stored_once(store: Store) -> None:
+    """Given an item whose reply was lost, when the worker sends it again, then it is stored once."""
     store.reserved_by(W, raw := message())
     assert _write(store, raw, 1, 1, 2, 1) == [1, 1, 1, 1]
     assert [number for number, _, _ in _read(store, raw)[1]] == [1, 2]
@@ -63,7 +63,7 @@ def test_a_message_behind_others_may_write(store: Store) -> None:
 
 
 def test_a_new_run_begins_anew(store: Store) -> None:
-    """Given parts of a run that failed, when the next run begins, then new readers get that run's, and a mark tells the others."""
+    """Given parts of a run that failed, when the next run begins, then new readers get the items of that run, and the others get a mark."""
     store.reserved_by(W, raw := message())
     _write(store, raw, 1, 2)
     assert store.do(store.driver.begin(W, id_of(raw), TTL)) == 3
@@ -92,7 +92,7 @@ def test_who_reads_from_beyond_the_end_has_not_read_what_is_to_come(store: Store
     assert _write(store, raw, 3, 4, 5, limit=2) == [1, 1, 0]
 
 
-def test_a_new_run_owes_nothing_for_the_parts_before(store: Store) -> None:
+def test_a_new_run_does_not_wait_for_readers_of_earlier_items(store: Store) -> None:
     """Given unread parts of a run before, when a new run begins, then they don't count."""
     store.reserved_by(W, raw := message())
     assert _write(store, raw, 1, 2, limit=2) == [1, 1]
@@ -131,7 +131,7 @@ def test_every_reader_is_woken(store: Store) -> None:
 
 
 def test_a_reload_forgets_the_parts(store: Store) -> None:
-    """Given a failed message with parts, when it is reloaded, then they are gone with its result."""
+    """Given a failed message with parts, when it is reloaded, then they are removed with its result."""
     store.reserved_by(W, raw := message())
     _write(store, raw, 1)
     store.do(store.driver.fail(W, State.FAILED, id_of(raw), raw, END))

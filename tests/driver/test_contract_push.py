@@ -126,7 +126,7 @@ def test_messages_due_at_once_wait_in_the_order_of_their_pushes(store: Store) ->
 
 
 def test_promote_moves_no_more_than_its_limit(store: Store) -> None:
-    """Given more due messages than the limit, then some are moved, and the reply says that more are due now."""
+    """Given more due messages than the limit, then that many are moved, and the reply shows that more are due now."""
     messages = [message(str(number)) for number in range(5)]
     store.do(store.driver.push_later(messages, at_ms=7))
     assert store.do(store.driver.promote(2)) == [2, 0]
@@ -142,8 +142,8 @@ def test_promote_takes_a_thousand_at_once(store: Store) -> None:
     assert store.do(store.driver.promote(1000)) == [200, -1]
 
 
-def test_promote_says_when_the_next_is_due(store: Store) -> None:
-    """Given nothing due yet, then nothing is moved, and the reply tells the milliseconds until the next."""
+def test_promote_returns_when_the_next_is_due(store: Store) -> None:
+    """Given nothing due yet, then nothing is moved, and the reply contains the milliseconds until the next."""
     assert store.do(store.driver.promote()) == [0, -1]
     raw = message()
     store.do(store.driver.push_later([raw], delay_ms=60_000))
@@ -164,7 +164,7 @@ def test_a_fraction_of_a_second_counts(store: Store) -> None:
 
 
 def test_a_pending_message_can_be_withdrawn(store: Store) -> None:
-    """Given a waiting and a delayed message, when they are withdrawn, then they are gone, and a second time says that they were."""
+    """Given a waiting and a delayed message, when they are withdrawn, then they are removed, and a second try finds nothing."""
     waiting, delayed, other = message("same"), message("same"), message("same")
     store.push(other, waiting)
     store.do(store.driver.push_later([delayed], delay_ms=60_000))

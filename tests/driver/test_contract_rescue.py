@@ -45,7 +45,7 @@ def test_a_worker_is_rescued_when_its_lease_is_over(store: Store) -> None:
 
 
 def test_unstarted_messages_come_back_uncounted_in_order(store: Store) -> None:
-    """Given a dead worker and nobody to blame, then its messages come before all others, in their order, unchanged."""
+    """Given a worker that exited without a running message, then its messages are the next in waiting, in their order, unchanged."""
     messages = [message(str(number), attempts=number, crashes=number) for number in range(4)]
     store.reserved_by(W, *messages)
     store.push(other := message("other"))
@@ -69,7 +69,7 @@ def test_only_the_running_message_is_blamed(store: Store, blame: str) -> None:
 
 
 def test_an_id_that_isn_t_there_blames_nobody(store: Store) -> None:
-    """Given a running message that was settled just before its worker died, then all others come back uncounted."""
+    """Given a running message that was settled just before its worker died, then all others return to waiting, with no attempt used."""
     messages = [message(str(number)) for number in range(2)]
     store.reserved_by(W, *messages)
     assert _rescue(store, new_id()) == 2
@@ -142,8 +142,8 @@ def test_crashes_are_counted_to_255(make_store: MakeStore) -> None:
 
 
 @pytest.mark.parametrize("where", ["channel", "message"])
-def test_a_lost_message_is_kept_aside_when_it_must_not_run_twice(make_store: MakeStore, where: str) -> None:
-    """Given on_lost = "timeout", by the channel or by the job, when its worker dies, then it lies in timeout; unstarted ones come back."""
+def test_a_lost_message_that_must_not_run_twice_moves_to_timeout(make_store: MakeStore, where: str) -> None:
+    """Given on_lost = "timeout", by the channel or by the job, when its process exits, then it is in timeout; others return to waiting."""
     store = make_store(on_lost="timeout" if where == "channel" else "retry")
     lost = message(flags=Flag.LOST_IS_TIMEOUT if where == "message" else 0)
     unstarted = message(flags=Flag.LOST_IS_TIMEOUT)
@@ -223,7 +223,7 @@ def test_a_worker_that_was_only_slow_learns_that_it_was_given_up(store: Store) -
 
 
 def test_a_worker_that_looks_early_does_not_forget_its_fate(store: Store) -> None:
-    """Given a worker that was given up, if it looks at what it holds before its next heartbeat, then that still tells why."""
+    """Given a worker that was declared lost, if it reads its reserved list before its next heartbeat, then that still reports it."""
     store.reserved_by(W, message())
     store.client.zadd(store.keys.workers, {W: store.now() - LEASE_MS - 1})
     _rescue(store, "head", lease_ms=LEASE_MS)
@@ -234,7 +234,7 @@ def test_a_worker_that_looks_early_does_not_forget_its_fate(store: Store) -> Non
     assert store.do(store.driver.standing(W)) == 1
 
 
-def test_a_worker_that_was_known_to_be_dead_is_told_nothing(store: Store) -> None:
+def test_a_worker_that_surely_exited_is_not_declared_lost(store: Store) -> None:
     """Given a rescue of a worker that its own supervisor saw die, then its name is free again."""
     store.reserved_by(W, message())
     _rescue(store, "head")
@@ -265,7 +265,7 @@ def test_several_that_ran_are_each_counted(store: Store) -> None:
 
 @pytest.mark.parametrize("lost", ["retry", "timeout"])
 def test_all_are_blamed_when_all_may_have_run(make_store: MakeStore, lost: str) -> None:
-    """Given a lost worker that ran several at once, then everything it had is counted; with on_lost = "timeout" all is set aside."""
+    """Given a lost worker that ran several at once, then each has a crash; with on_lost = "timeout", all move to timeout."""
     store = make_store(on_lost=lost)
     store.reserved_by(W, *(message(str(number)) for number in range(3)))
     assert _rescue(store, "all") == 3
@@ -286,7 +286,7 @@ def test_a_bystander_is_not_counted(store: Store) -> None:
 
 @pytest.mark.parametrize("flags", [0, Flag.LOST_IS_TIMEOUT, Flag.LOST_IS_RETRY])
 def test_a_bystander_that_may_not_run_twice_is_set_aside(make_store: MakeStore, flags: int) -> None:
-    """Given a bystander whose job, or else whose channel, says on_lost = "timeout", then it is kept aside with the reason, uncounted."""
+    """Given a bystander with on_lost = "timeout", by its job or its channel, then it moves to timeout with the reason, not counted."""
     store = make_store(on_lost="timeout")
     store.reserved_by(W, raw := message(flags=flags))
     assert _rescue(store, id_of(raw), fault="bystander") == 1

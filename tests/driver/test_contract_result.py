@@ -20,8 +20,8 @@ def _result(store: Store, raw: bytes) -> bytes | None:
     return found
 
 
-def test_a_result_is_kept_with_the_settling_and_ends_by_itself(store: Store) -> None:
-    """Given a reserved message, when it is finished, then it is gone, its result is there, and the result's key has an expiry."""
+def test_a_result_is_stored_when_the_message_is_settled_and_expires(store: Store) -> None:
+    """Given a reserved message, when it is finished, then it is removed, and its result is stored with an expiry."""
     store.reserved_by(W, raw := message(), other := message())
     assert store.do(store.driver.finish(W, id_of(raw), KEPT)) == 1
     assert store.everything() == [other]
@@ -39,8 +39,8 @@ def test_who_lost_a_message_leaves_no_result(store: Store) -> None:
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.TIMEOUT])
-def test_a_failure_is_kept_beside_the_message(store: Store, state: State) -> None:
-    """Given a message that fails for good, then it lies in its state, and the failure is kept for who waits for the result."""
+def test_a_failure_is_stored_beside_the_message(store: Store, state: State) -> None:
+    """Given a message that fails permanently, then it is in its state, and the failure is stored as its result."""
     store.reserved_by(W, raw := message())
     assert store.do(store.driver.fail(W, state, id_of(raw), raw, KEPT)) == 1
     assert store.in_state(state) == [raw]
@@ -48,7 +48,7 @@ def test_a_failure_is_kept_beside_the_message(store: Store, state: State) -> Non
 
 
 def test_a_failure_without_a_result_leaves_no_key(store: Store) -> None:
-    """Given a job that keeps no results, when it fails, then there is no key of its result."""
+    """Given a job that doesn't store results, when it fails, then no key of a result exists."""
     store.reserved_by(W, raw := message())
     store.do(store.driver.fail(W, State.FAILED, id_of(raw), raw))
     assert not store.client.exists(store.keys.result(id_of(raw).hex()))
@@ -62,7 +62,7 @@ def test_a_reload_forgets_how_the_run_before_ended(store: Store) -> None:
     assert _result(store, raw) is None
 
 
-def test_a_result_wakes_every_waiter_and_stays(store: Store) -> None:
+def test_a_result_wakes_every_blocked_client_and_stays(store: Store) -> None:
     """Given three who wait in the server before there is a result, when it comes, then all have it, and it keeps its expiry."""
     store.reserved_by(W, raw := message())
     links = [store.driver.link() for _ in range(3)]
@@ -78,7 +78,7 @@ def test_a_result_wakes_every_waiter_and_stays(store: Store) -> None:
 
 
 def test_a_wait_without_a_result_ends(store: Store) -> None:
-    """Given nothing to wait for, when the time is over, then the answer is none, and no key was made."""
+    """Given no result, when the timeout is over, then the reply is empty, and no key was created."""
     assert store.do(store.driver.wait_for_result(id_of(message()).hex(), 0.05)) is None
     assert store.client.keys(store.keys.tag + ":result:*") == []
 
@@ -128,7 +128,7 @@ def test_a_reserved_message_is_found_with_its_worker(store: Store) -> None:
 
 
 def test_pending_bytes_are_found_at_once(store: Store) -> None:
-    """Given a message as it was pushed, then one command tells whether it is still in waiting, or delayed."""
+    """Given a message as it was pushed, then one command finds it in waiting or delayed."""
     store.push(raw := message())
     store.do(store.driver.push_later([later := message()], delay_ms=60_000))
     assert store.do(store.driver.position(State.WAITING, raw)) == 0
@@ -137,8 +137,8 @@ def test_pending_bytes_are_found_at_once(store: Store) -> None:
     assert store.do(store.driver.position(State.DELAYED, raw)) is None
 
 
-def test_progress_is_told_and_ends_by_itself(store: Store) -> None:
-    """Given two messages of which one has told how far it is, then both are asked for at once, and the key has an expiry."""
+def test_progress_is_reported_and_expires(store: Store) -> None:
+    """Given two messages of which one has reported progress, then one command reads both, and the key has an expiry."""
     first, second = id_of(message()).hex(), id_of(message()).hex()
     store.do(store.driver.report_progress(second, b"half", 60_000))
     assert store.do(store.driver.progress([first, second])) == [None, b"half"]

@@ -14,14 +14,14 @@ W = "worker-1"
 
 
 def test_a_worker_that_isn_t_registered_gets_nothing(store: Store) -> None:
-    """Given a worker that was given up for dead, when it reserves, then it learns that, and nothing moves."""
+    """Given a worker that was declared lost, when it reserves, then the reply reports that, and nothing moves."""
     store.push(raw := message())
     assert store.do(store.driver.reserve(W, 5, [])) == [0, 0, []]
     assert store.waiting == [raw]
 
 
 def test_settling_works_in_the_same_round_trip(store: Store) -> None:
-    """Given done messages, when more are reserved, then the done ones are gone and the new ones reserved, at once."""
+    """Given done messages, when more are reserved, then one command removes the done ones and reserves the new ones."""
     messages = [message(str(number)) for number in range(4)]
     store.reserved_by(W, *messages[:2])
     store.push(*messages[2:])
@@ -49,7 +49,7 @@ def test_nobody_takes_more_than_a_fair_share(store: Store, workers: int, waiting
 
 
 def test_a_batch_is_no_larger_than_asked_for(store: Store) -> None:
-    """Given more waiting than asked for, then so many come, the oldest first; none asked for is none."""
+    """Given more waiting messages than requested, then that many are reserved, the oldest first; for 0, none."""
     messages = [message(str(number)) for number in range(10)]
     store.push(*messages)
     store.register(W)
@@ -82,7 +82,7 @@ def test_a_blocked_reserve_takes_the_oldest(store: Store) -> None:
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1], [2, 0], [1, 1, 1], [0, 0]])
 def test_messages_are_settled_in_any_order(store: Store, order: list[int]) -> None:
-    """Given reserved messages, when some are acknowledged in any order, some twice, then those are gone, each counted once."""
+    """Given reserved messages, when some are acknowledged in any order, some twice, then those are removed, each counted once."""
     messages = [message("same") for _ in range(3)]
     store.reserved_by(W, *messages)
     assert store.do(store.driver.ack(W, [id_of(messages[number]) for number in order])) == len(set(order))
@@ -125,7 +125,7 @@ def _settlements(store: Store, worker: str, raw: bytes) -> list[Command]:
 
 @pytest.mark.parametrize("number", range(8))
 def test_every_settlement_is_one_step_and_works_once(store: Store, number: int) -> None:
-    """Given three reserved messages, when the middle one is settled twice, then once does it, and it is in exactly one place, or gone."""
+    """Given three reserved messages, when the middle one is settled twice, then once takes effect, and it is in one state at most."""
     messages = [message(str(place)) for place in range(3)]
     store.reserved_by(W, *messages)
     command = _settlements(store, W, messages[1])[number]
@@ -136,7 +136,7 @@ def test_every_settlement_is_one_step_and_works_once(store: Store, number: int) 
 
 
 def test_a_settlement_after_a_rescue_does_nothing(store: Store) -> None:
-    """Given a worker that was given up for dead and comes back, when it settles what was its own, then nothing happens: another has it."""
+    """Given a worker that was declared lost, when it settles its former message, then nothing happens: another worker has it."""
     store.reserved_by(W, raw := message())
     store.do(store.driver.rescue(Rescue(W)))
     store.register("worker-2")
@@ -187,7 +187,7 @@ def test_what_is_requeued_for_later_is_delayed(store: Store) -> None:
 
 
 def test_only_what_is_still_there_is_given_back(store: Store) -> None:
-    """Given ids of which some are gone, then the others are given back, and their number told."""
+    """Given ids of which some were settled, then the others are released, and their number returned."""
     first, gone, last = message(), message(), message()
     store.reserved_by(W, first, last)
     assert store.do(store.driver.requeue(W, "front", [id_of(first), id_of(gone), id_of(last)])) == 2
@@ -196,7 +196,7 @@ def test_only_what_is_still_there_is_given_back(store: Store) -> None:
 
 @pytest.mark.parametrize("state", [State.FAILED, State.TIMEOUT])
 def test_a_failed_message_is_kept_with_its_time(store: Store, state: State) -> None:
-    """Given a message that failed for good, then it lies in its state with its history, by the server's time."""
+    """Given a message that failed permanently, then it is in its state with its history, at the server's time."""
     store.reserved_by(W, raw := message())
     changed = Message(raw).changed(attempts=3, history=RECORD)
     before = store.now()
@@ -226,7 +226,7 @@ def test_failed_is_capped_in_age(make_store: MakeStore) -> None:
     assert store.in_state(State.FAILED) == [young, raw]
 
 
-def test_failed_is_kept_for_ever_when_the_settings_say_so(make_store: MakeStore) -> None:
+def test_failed_is_kept_forever_if_the_settings_ask_for_it(make_store: MakeStore) -> None:
     """Given no limit of age, then even the oldest stays."""
     store = make_store(failed_ttl=0)
     old, raw = message("old"), message()
@@ -255,7 +255,7 @@ def test_foreign_bytes_get_a_head_where_they_lie(store: Store) -> None:
     assert store.reserved(W) == [before, first, second, after]
 
 
-def test_a_heartbeat_tells_what_the_server_knows(store: Store) -> None:
+def test_a_heartbeat_returns_what_the_server_knows(store: Store) -> None:
     """Given a worker that registers and beats, then it learns whether it was known, how many messages it has, and the server's time."""
     beat = store.driver.heartbeat(W, {"pid": 5, "job": "x:y"}, lease_ms=LEASE_MS, register=True)
     known, held, time = store.do(beat)
@@ -271,13 +271,13 @@ def test_a_heartbeat_tells_what_the_server_knows(store: Store) -> None:
 
 
 def test_a_heartbeat_alone_doesn_t_register(store: Store) -> None:
-    """Given a worker that was given up for dead, when it only beats, then it learns that and stays unknown."""
+    """Given a worker that was declared lost, when it only sends a heartbeat, then the reply reports that, and it stays unregistered."""
     assert store.do(store.driver.heartbeat(W, {"pid": 5}, lease_ms=LEASE_MS, register=False))[0] == 0
     assert store.do(store.driver.workers()) == []
     assert store.do(store.driver.describe(W)) == []
 
 
-def test_a_heartbeat_may_have_nothing_to_tell(store: Store) -> None:
+def test_a_heartbeat_may_have_no_fields(store: Store) -> None:
     """Given no fields, then the beat counts all the same."""
     store.do(store.driver.heartbeat(W, {}, lease_ms=LEASE_MS, register=True))
     assert store.do(store.driver.heartbeat(W, {}, lease_ms=LEASE_MS, register=False))[0] == 1

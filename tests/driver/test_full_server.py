@@ -42,7 +42,7 @@ def fill(store: Store) -> None:
 
 
 def test_every_push_is_refused_and_stores_nothing(store: Store) -> None:
-    """Given a full server, when something is pushed in any way, then QueueFull says what to do, and nothing is stored, no marker either."""
+    """Given a full server, when a call is pushed in any way, then QueueFull is raised, and nothing is stored, not even a key."""
     fill(store)
     driver = store.driver
     for command in (
@@ -181,7 +181,7 @@ def test_pushes_work_again_when_there_is_room(store: Store) -> None:
 
 
 def test_a_worker_puts_back_what_the_server_lost(store: Store) -> None:
-    """Given a server that lost a worker's list and is full, then the worker can put back what it holds."""
+    """Given a server that lost a worker's list and is full, then the worker can restore it."""
     held = [message(), message()]
     store.register(W)
     fill(store)

@@ -128,7 +128,7 @@ NO_JSON = [
 @pytest.mark.parametrize("value", NO_JSON, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("wrap", [lambda value: value, lambda value: [{"deep": (1, value)}]], ids=["bare", "deep"])
 def test_what_would_arrive_changed_is_refused_as_json(value: Any, wrap: Any) -> None:
-    """Given what JSON would turn into something else, however deep, then the push is refused: the job must get what the call says."""
+    """Given values that JSON would restore as another type, at any depth, then the push is rejected: the job must get equal arguments."""
     with pytest.raises(SerializationError, match=r"argument 'when' of shop:mail .* can't be stored with json"):
         dump_arguments(check_serializer("json"), (1,), {"when": wrap(value)}, "shop:mail")
 
@@ -215,7 +215,7 @@ def _with_lock() -> Any:
     ],
 )
 def test_an_unpicklable_argument_is_named(make: Any, why: str) -> None:
-    """Given an argument that can't be pickled, then the error names it and the job, and says why and what to pass instead."""
+    """Given an argument that can't be pickled, then the error contains its name, the job, the reason and the remedy."""
     value = make()
     try:
         with pytest.raises(SerializationError) as by_place:
@@ -228,10 +228,10 @@ def test_an_unpicklable_argument_is_named(make: Any, why: str) -> None:
         if hasattr(value, "close"):
             value.close()
     for caught, name in ((by_place, "'attachment'"), (by_keyword, "'extra'"), (beyond, "'number 3'")):
-        told = str(caught.value)
-        assert f"argument {name} of shop:mail" in told
-        assert why in told
-        assert "Pass plain data" in told
+        text = str(caught.value)
+        assert f"argument {name} of shop:mail" in text
+        assert why in text
+        assert "Pass plain data" in text
         assert isinstance(caught.value, PushError)
         assert caught.value.__cause__ is not None
 
@@ -284,8 +284,8 @@ def test_arguments_in_another_form_are_malformed(data: str) -> None:
         load_arguments(check_serializer("json"), data.encode())
 
 
-def test_a_class_that_is_gone_raises_what_pickle_raises() -> None:
-    """Given a pickle of what can't be imported any more, then the import's own error says what is missing."""
+def test_a_class_that_no_longer_exists_raises_what_pickle_raises() -> None:
+    """Given a pickle of a class that can't be imported, then the error of the import names it."""
     data = b"cshop_that_is_gone\nOrder\n."
     with pytest.raises(ModuleNotFoundError, match="shop_that_is_gone"):
         load_arguments(check_serializer("pickle"), data)

@@ -34,15 +34,15 @@ def test_a_result_of_somebody_else_is_refused_unread() -> None:
             read_ending(data, identity, SIGNER)
 
 
-def test_bytes_that_are_no_result_are_said_to_be_none() -> None:
-    """Given other bytes, then the error says that they can't be read."""
+def test_bytes_that_are_not_a_result_are_rejected() -> None:
+    """Given other bytes, then the error reports that they can't be read."""
     for data in (b"", b"\xc1"):
         with pytest.raises(MalformedMessage, match="can't be read"):
             read_ending(data, ID, None)
 
 
-def test_a_signed_result_without_a_secret_is_told() -> None:
-    """Given a signed result and a program without a secret, then the error says so, and which variable sets it."""
+def test_a_signed_result_without_a_secret_is_reported() -> None:
+    """Given a signed result and a program without a secret, then the error reports that, and names the variable that sets it."""
     with pytest.raises(SignatureError, match=r"is signed, but this program has no secret.*TASKQ_SECRET"):
         read_ending(pack_ending(DONE, ID, SIGNER), ID, None)
 
@@ -54,15 +54,15 @@ def test_each_other_end_is_an_error_of_its_own() -> None:
         value_of(failed, "1")
     again = pickle.loads(pickle.dumps(caught.value))
     assert (again.type, again.attempt, again.traceback) == ("ValueError", 2, caught.value.traceback)
-    with pytest.raises(ResultCancelled, match="cancelled by ops@box") as told:
+    with pytest.raises(ResultCancelled, match="cancelled by ops@box") as caught:
         value_of(Ending("cancelled", 5, 0, "ops@box"), "1")
-    assert told.value.by == "ops@box"
+    assert caught.value.by == "ops@box"
     with pytest.raises(NoResult, match="dropped it: too old"):
         value_of(Ending("dropped", 5, 1, "w1", "too old"), "1")
 
 
 def test_a_value_that_can_t_be_read_here_is_an_error() -> None:
-    """Given a pickle of a class that this program doesn't have, then the error says so instead of raising whatever unpickling does."""
+    """Given a pickle of a class that this program doesn't have, then the error reports that instead of the exception of unpickling."""
     with pytest.raises(ResultError, match="can't be read here: ModuleNotFoundError"):
         value_of(Ending("done", 5, 1, value=b"cnowhere_at_all\nThing\n."), "1")
     with pytest.raises(ResultError, match="unknown serializer code 9"):

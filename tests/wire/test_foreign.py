@@ -72,7 +72,7 @@ def test_arguments_may_be_left_out() -> None:
     ],
 )
 def test_what_is_not_in_that_form_is_refused_with_the_reason(content: bytes, why: str) -> None:
-    """Given a mistake, then the error tells what is wrong, so that the producer can be mended."""
+    """Given a mistake, then the error describes it, so that the producer can be fixed."""
     with pytest.raises(MalformedMessage, match=why):
         read_foreign(content)
 

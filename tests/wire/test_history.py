@@ -46,13 +46,13 @@ def test_records_are_read_back(given_records: list[Record]) -> None:
 
 @given(st.binary(max_size=100))
 def test_any_bytes_are_a_history(garbage: bytes) -> None:
-    """Given any bytes behind a body, then they are read without error, and what stands before them is kept."""
+    """Given any bytes behind a body, then they are read without error, and the records before them remain."""
     record = record_of("failed", "w", 1, "it failed")
     assert records(pack_record(record) + garbage)[0] == record
     records(garbage)
 
 
-def test_an_exception_is_told_with_its_traceback() -> None:
+def test_an_exception_is_recorded_with_its_traceback() -> None:
     """Given an exception that was raised, then its type, its text and where it came from are kept."""
     record = _packed(record_of("failed", "host:1", 2, _raised(ValueError("no such user"))))
     assert (record.kind, record.worker, record.attempt, record.error) == ("failed", "host:1", 2, "ValueError: no such user")
@@ -61,7 +61,7 @@ def test_an_exception_is_told_with_its_traceback() -> None:
 
 
 def test_a_reason_has_no_traceback() -> None:
-    """Given a reason in words, then it stands alone."""
+    """Given a reason in words, then the record has no traceback."""
     record = record_of("parked", "w", 0, "no job of that name")
     assert (record.error, record.traceback) == ("no job of that name", "")
 
@@ -86,15 +86,15 @@ def _recurse() -> Any:
     ("text", "why"),
     [(_return_no_text, "TypeError"), (_raise_exit, "SystemExit"), (_raise_interrupt, "KeyboardInterrupt"), (_recurse, "RecursionError")],
 )
-def test_an_exception_that_can_t_tell_its_text(text: Any, why: str) -> None:
-    """Given an exception whose __str__ raises whatever it likes, then the record says that, and there is a record."""
+def test_an_exception_without_a_readable_text(text: Any, why: str) -> None:
+    """Given an exception whose __str__ raises any exception, then the record contains that."""
     record = _packed(record_of("failed", "w", 1, _raised(_Odd(text))))
     assert record.error == f"_Odd: (its __str__ raised {why})"
     assert record.traceback
 
 
 def test_surrogates_can_be_stored() -> None:
-    """Given a text that is no UTF-8 (a file name of raw bytes), then it is kept with escapes."""
+    """Given a text that is not valid UTF-8 (a file name of raw bytes), then it is stored with escapes."""
     record = _packed(record_of("failed", "w", 1, _raised(ValueError("file \udcff\ud800 is missing"))))
     assert record.error == "ValueError: file \\udcff\\ud800 is missing"
     assert "\\udcff" in record.traceback
@@ -113,7 +113,7 @@ def test_ten_megabytes_of_text_are_cut(letter: str) -> None:
     assert len(pack_record(record)) < HISTORY_LIMIT
 
 
-def test_a_deep_recursion_is_told_shortly() -> None:
+def test_a_deep_recursion_is_recorded_briefly() -> None:
     """Given a RecursionError, then its traceback is within the bounds."""
 
     def again(depth: int) -> int:
@@ -126,8 +126,8 @@ def test_a_deep_recursion_is_told_shortly() -> None:
     assert len(record.traceback) < TRACEBACK_LIMIT + 100
 
 
-def test_causes_and_groups_are_told() -> None:
-    """Given an exception with a cause, a context and inner ones, then the traceback tells them all."""
+def test_causes_and_groups_are_recorded() -> None:
+    """Given an exception with a cause, a context and inner ones, then the traceback contains them all."""
     inner = _raised(KeyError("the inner one"))
     error = ExceptionGroup("several", [_raised(ValueError("first")), _raised(OSError("second"))])
     error.__cause__ = inner
@@ -146,15 +146,15 @@ def test_a_long_chain_of_causes_is_cut() -> None:
 
 
 def test_a_traceback_that_can_t_be_printed() -> None:
-    """Given an exception that breaks the printing of its traceback, then the record says so."""
+    """Given an exception that breaks the printing of its traceback, then the record contains that."""
 
     class Broken(Exception):
         @property
         def __cause__(self) -> Any:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
             raise ZeroDivisionError
 
-    record = _packed(record_of("failed", "w", 1, _raised(Broken("told"))))
-    assert record.error == "Broken: told"
+    record = _packed(record_of("failed", "w", 1, _raised(Broken("text"))))
+    assert record.error == "Broken: text"
     assert record.traceback
 
 
@@ -163,14 +163,14 @@ def test_a_history_never_grows_beyond_its_bound(sizes: list[int]) -> None:
     """Given any number of failed attempts with tracebacks of any size, then the history is bounded and its last record is whole."""
     data = b""
     for attempt, size in enumerate(sizes, 1):
-        data = add_record(data, record_of("failed", "w", attempt, _Told("x" * size)))
+        data = add_record(data, record_of("failed", "w", attempt, _Failure("x" * size)))
         assert len(data) <= HISTORY_LIMIT
         last = records(data)[-1]
         assert last.attempt == attempt
         assert last.traceback
 
 
-class _Told(Exception):
+class _Failure(Exception):
     """An exception with a text."""
 
 
@@ -187,7 +187,7 @@ def test_the_oldest_tracebacks_go_first() -> None:
 
 
 def test_thousands_of_attempts_keep_the_last_ones() -> None:
-    """Given a job that is tried for ever, then the oldest records are lost at last, and the order stays."""
+    """Given a job that is retried forever, then the oldest records are removed, and the order stays."""
     data = b""
     for attempt in range(1, 400):
         data = add_record(data, record_of("failed", "w", attempt, "e" * 1500))
@@ -205,7 +205,7 @@ def test_the_largest_record_there_can_be_has_room() -> None:
 
 
 def test_a_former_parking_is_forgotten() -> None:
-    """Given a message that was parked once, when it fails later, then its history tells the failures only."""
+    """Given a message that was parked once, when it fails later, then its history has the failures only."""
     data = add_record(b"", record_of("failed", "w", 1, "first"))
     data = add_record(data, record_of("parked", "w", 1, "unknown"))
     assert [record.kind for record in records(data)] == ["failed", "parked"]
@@ -220,5 +220,5 @@ def test_a_record_of_a_script_is_read_with_the_others() -> None:
 
 
 def test_a_worker_with_an_odd_name_can_be_recorded() -> None:
-    """Given a worker whose name is no UTF-8, then there is a record all the same."""
+    """Given a worker whose name is not valid UTF-8, then there is a record."""
     assert _packed(record_of("failed", "host\udcff", 1, "x")).worker.startswith("host")

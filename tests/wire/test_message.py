@@ -105,8 +105,8 @@ def test_a_history_that_is_cut_off_never_hinders_the_message() -> None:
 
 
 @pytest.mark.parametrize("version", range(2, 9))
-def test_a_newer_message_is_told_from_garbage(version: int) -> None:
-    """Given a message of a newer taskq, then it has an id and is kept untouched, and the error says to update."""
+def test_a_newer_message_is_distinguished_from_garbage(version: int) -> None:
+    """Given a message of a newer taskq, then it has an id and is unchanged, and the error asks for an update."""
     raw = bytes([version]) + encode(new_id(), BODY)[1:] + b"something new"
     message = Message(raw)
     assert message.id == raw[2:18]
@@ -171,7 +171,7 @@ def test_bytes_can_be_neither_added_to_a_signed_body_nor_taken() -> None:
 
 
 def test_a_foreign_message_keeps_its_bytes() -> None:
-    """Given bytes of another client, when they get a head, then they can be told apart, counted and read back whole."""
+    """Given bytes of another client, when they get a head, then they have an id and counters, and can be read back completely."""
     raw = b'{"job": "x:y", "args": [1]}'
     first, second = Message(wrap_foreign(raw)), Message(wrap_foreign(raw))
     assert first.id != second.id
@@ -193,7 +193,7 @@ def test_a_foreign_message_is_refused_where_messages_are_signed() -> None:
             Message(bytes(wrapped)).body(signer)
 
 
-def test_ids_grow_and_tell_the_time() -> None:
+def test_ids_grow_and_contain_the_time() -> None:
     """Given many ids made one after another, then they are unique and ordered as bytes, and hold the time of the push."""
     before = time.time_ns() // 1_000_000
     ids = [new_id() for _ in range(20_000)]
@@ -212,7 +212,7 @@ def test_ids_grow_when_the_clock_steps_back(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_ids_grow_when_the_counter_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a counter at its end and a clock that stands, then the ids after it still are greater."""
+    """Given a counter at its end and a clock that has stopped, then the next ids are still greater."""
     now = time.time_ns() // 1_000_000
     monkeypatch.setattr(module, "now_ms", lambda: now)
     monkeypatch.setattr(module._ids, "_count", itertools.count(0xFFFFFFFD))

@@ -35,7 +35,7 @@ def test_a_part_in_another_place_is_refused() -> None:
 
 
 def test_a_part_that_can_t_be_read_here_is_an_error() -> None:
-    """Given bytes that are no part, or a pickle of a class that this program doesn't have, then the error says which part it was."""
+    """Given bytes that are not an item, or a pickle of an unknown class, then the error contains the number of the item."""
     for data in (b"", b"short", pack_part(1, b"cnowhere_at_all\nThing\n.", PICKLE, ID, None), UNKNOWN):
         with pytest.raises(ResultError, match=f"part 1 of {ID.hex()} can't be read here"):
             read_part(data, 1, ID.hex(), None)

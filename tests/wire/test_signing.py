@@ -1,4 +1,4 @@
-"""Signatures: who may say what a worker runs."""
+"""Signatures: only producers that know the secret can make a worker run a job."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_secret_is_replaced_without_a_stop() -> None:
         Message(by_both).body(old)
 
 
-def test_an_unsigned_message_is_refused_and_says_so() -> None:
+def test_an_unsigned_message_is_rejected_with_the_reason() -> None:
     """Given a worker with a secret, when a message isn't signed, then the error names the setting, and is a MessageError."""
     raw = encode(new_id(), make_body("x:y", b""))
     with pytest.raises(SignatureError, match="TASKQ_SECRET") as caught:
@@ -93,7 +93,7 @@ def test_a_signature_of_another_length_is_wrong(length: int) -> None:
 
 
 def test_a_signer_needs_a_secret() -> None:
-    """Given no secret at all, then there is no signer: nothing is signed with an empty key by mistake."""
+    """Given no secret at all, then no signer exists: nothing is signed with an empty key by mistake."""
     with pytest.raises(ValueError, match="at least one secret"):
         Signer([], "q")
 

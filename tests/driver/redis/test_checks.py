@@ -1,4 +1,4 @@
-"""Users with few rights: the ones of the guide can do nothing but their work, and what is missing is said by name."""
+"""ACL users: those of the guide can do their work and nothing else, and the error names missing permissions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def driver_of(place: ServerProcess, prefix: str) -> MakeDriver:
-    """Makes the driver of a user of the guide, with more or fewer rights."""
+    """Makes the driver of a user of the guide, with more or fewer permissions."""
     return lambda user, *more: RedisDriver(make_user(place, user, prefix, *more), ChannelSettings(name="tests", channel=prefix))
 
 
@@ -97,7 +97,7 @@ def test_a_worker_has_all_rights_it_asks_for(driver_of: MakeDriver) -> None:
 
 @pytest.mark.parametrize("command", [right[1:] for right in rights("shop-worker", "x") if right[0] == "+" and "|" not in right])
 def test_a_worker_names_the_right_that_is_missing(driver_of: MakeDriver, place: ServerProcess, command: str) -> None:
-    """Given a worker without one of its rights, when it begins, then the error names it, unless taskq does without, or stops safely."""
+    """Given a worker without one of its permissions, at startup, then the error names it, unless taskq does without, or stops safely."""
     driver = driver_of("shop-worker", f"-{command}")
     place.admin.script_flush()
     with closing(driver.link()) as link:
@@ -121,16 +121,16 @@ def test_a_worker_that_may_not_ask_for_types_still_finds_a_wrong_key(driver_of: 
         check_kinds(link.call, driver, "tests")
 
 
-def test_a_worker_that_may_not_send_scripts_says_so_though_the_server_knows_them(driver_of: MakeDriver, place: ServerProcess) -> None:
-    """Given a worker without EVAL and a server that knows all scripts, which it may forget at any time, when it begins, then it says so."""
+def test_a_missing_permission_to_send_scripts_is_reported_though_the_server_has_them(driver_of: MakeDriver, place: ServerProcess) -> None:
+    """Given a worker without EVAL and a server with all scripts cached (until it restarts), then the check at startup reports it."""
     driver = driver_of("shop-worker", "-eval")
     place.admin.script_load(load_script("permissions").text)
     with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"permissions that a worker needs: EVAL\. .*\+eval$"):
         check_permissions(driver, link)
 
 
-def test_a_worker_that_may_not_ask_for_its_connection_says_so(driver_of: MakeDriver) -> None:
-    """Given a worker without CLIENT ID, which nobody else could end a blocked command for, when it begins, then the error names it."""
+def test_a_missing_permission_to_unblock_is_reported(driver_of: MakeDriver) -> None:
+    """Given a worker without CLIENT ID, which is needed to end a blocked command, at startup, then the error names it."""
     driver = driver_of("shop-worker", "-client")
     with closing(driver.link()) as link, pytest.raises(ServerRefused, match=r"permissions that a worker needs: CLIENT\|ID.*\+client\|id$"):
         check_permissions(driver, link)
@@ -148,7 +148,7 @@ def test_a_full_server_takes_nothing_for_a_missing_right(server: ServerProcess, 
 
 
 def test_a_worker_names_a_key_that_it_may_not_touch(driver_of: MakeDriver, prefix: str) -> None:
-    """Given a worker whose pattern leaves out a state, when it begins, then it is told that a key is closed to it."""
+    """Given a worker whose pattern leaves out a state, at startup, then the error reports that it lacks permission for a key."""
     driver = driver_of("shop-worker", "resetkeys", "~{" + prefix + "}:[!t]*")  # all but timeout
     with closing(driver.link()) as link, pytest.raises(ServerRefused, match="key"):
         check_permissions(driver, link)
@@ -187,7 +187,7 @@ def test_a_write_only_pattern_is_enough_to_push(server: ServerProcess, prefix: s
 
 
 def test_users_of_a_cluster_need_two_rights_more(cluster: Cluster, prefix: str) -> None:
-    """Given the users of the guide with the rights that it names for a Cluster, when they push and reserve, then they can."""
+    """Given the users of the guide with the permissions for a Cluster, when they push and reserve, then they can."""
     for node in cluster.nodes:
         for user in ("shop-producer", "shop-worker"):
             make_user(node, user, prefix, "+cluster|slots", "+asking")

@@ -1,4 +1,4 @@
-"""From a URL to the server that holds a channel: Sentinels with and without passwords, and addresses that nobody answers at."""
+"""From a URL to the server that holds a channel: Sentinels with and without passwords, and addresses where no server answers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_sentinels_may_have_a_password_of_their_own(sentinel: SentinelGroup, gua
 
 
 def test_the_next_sentinel_is_asked(sentinel: SentinelGroup, prefix: str) -> None:
-    """Given a Sentinel that is gone and one that isn't, then the other is asked; given none, then the error says so."""
+    """Given two Sentinels of which one is unreachable, then the other is asked; without any, the error reports that."""
     gone, there = f"127.0.0.1:{free_port()}", f"127.0.0.1:{sentinel.sentinel.port}"
     assert _push(f"redis+sentinel://{gone},{there}/mymaster/0", prefix) == 2
     with pytest.raises(ServerUnavailable, match="no Sentinel answers"):
@@ -74,7 +74,7 @@ def test_a_database_of_its_own(sentinel: SentinelGroup, prefix: str) -> None:
 
 
 def test_the_next_node_is_asked(cluster: Cluster, prefix: str) -> None:
-    """Given the URL of a Cluster whose first node is gone, then the other is asked; given none, then the error says so."""
+    """Given the URL of a Cluster whose first node is unreachable, then the other is asked; without any, the error reports that."""
     gone, there = f"127.0.0.1:{free_port()}", f"127.0.0.1:{cluster.masters[2].port}"
     assert _push(f"redis+cluster://{gone},{there}", prefix) == 2
     with pytest.raises(ServerUnavailable, match="no node of the Cluster answers"):
@@ -85,7 +85,7 @@ def test_the_next_node_is_asked(cluster: Cluster, prefix: str) -> None:
     ("scheme", "path", "kind"), [("redis+sentinel", "/mymaster", "Sentinel"), ("redis+cluster", "", "node of a Cluster")]
 )
 def test_a_plain_server_behind_another_scheme_is_named(own_server: OwnServer, prefix: str, scheme: str, path: str, kind: str) -> None:
-    """Given a plain server, if the URL speaks of Sentinels or a Cluster, then the error says what it is, and how to write that."""
+    """Given a plain server, if the URL is of Sentinels or a Cluster, then the error gives the right URL."""
     place = f"127.0.0.1:{own_server(tcp=True).port}"
     with pytest.raises(ServerRefused, match=rf"{path} is not a {kind} but a plain server: use the URL redis://{place}$"):
         _push(f"{scheme}://{place}{path}", prefix)
@@ -100,7 +100,7 @@ def test_tls_to_a_port_without_is_hinted_at(own_server: OwnServer, prefix: str, 
 
 @pytest.mark.parametrize("tcp", [True, False])
 def test_a_missing_password_is_advised_for_the_kind_of_url(own_server: OwnServer, prefix: str, tcp: bool) -> None:
-    """Given a server with a password, if the URL has none, then the error shows where it stands in such a URL, in whole sentences."""
+    """Given a server with a password, if the URL has none, then the error shows its place in such a URL, in complete sentences."""
     server = own_server(requirepass="s3cret", tcp=tcp)
     url, example = (f"redis://127.0.0.1:{server.port}", "redis://:password@host:6379/0") if tcp else (f"unix://{server.socket}", "")
     with pytest.raises(ServerRefused) as caught:

@@ -52,7 +52,7 @@ def channel(store: Store) -> Channel:
 
 @pytest.fixture
 def moving(cluster: Cluster, channel: Channel) -> Iterator[Channel]:
-    """The same while its slot is on the way to another node, and no key has gone yet."""
+    """The same while its slot is migrating, and no key has moved yet."""
     key = channel.store.keys.waiting
     source = cluster.owner(key)
     target = next(node for node in cluster.masters if node is not source)
@@ -100,7 +100,7 @@ def test_a_move_in_a_moving_slot_loses_nothing(cluster: Cluster, moving: Channel
 
 
 def test_a_move_that_was_stopped_is_tried_again(moving: Channel) -> None:
-    """Given a worker whose list is empty after what it settles, if its slot is on the way, then it hears that it may ask again."""
+    """Given a worker whose list is empty after what it settles, if its slot is migrating, then the error allows a retry."""
     with pytest.raises(ServerUnavailable):
         moving.store.do(moving.store.driver.reserve(W, 5, [id_of(moving.reserved)]))
     assert moving.store.waiting == [moving.waiting]

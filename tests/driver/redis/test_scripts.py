@@ -1,4 +1,4 @@
-"""The Lua files: each says what it takes, and the driver gives exactly that."""
+"""The Lua files: the header of each describes its arguments, and the driver sends exactly these."""
 
 from __future__ import annotations
 
@@ -109,19 +109,19 @@ def _header(name: str) -> dict[str, str]:
     return parts
 
 
-def _numbered(told: str) -> list[int]:
+def _numbered(text: str) -> list[int]:
     """The places that a header describes: 1, 2, 3 of "1 worker, 2 count; 3.. ids"."""
     found: list[int] = []
-    for number in re.findall(r"(?:^|[,;]\s*)(\d+)(?:\.\.)?(?=\s)", told):
+    for number in re.findall(r"(?:^|[,;]\s*)(\d+)(?:\.\.)?(?=\s)", text):
         if int(number) == len(found) + 1:  # others are values, as in "0 = for ever"
             found.append(int(number))
     return found
 
 
-def _fits(told: str, count: int) -> bool:
-    """Whether a header describes so many: the last one described may stand for any number."""
-    described = len(_numbered(told))
-    return count >= described - 1 if ".. " in told else count == described
+def _fits(text: str, count: int) -> bool:
+    """Return True if a header describes this number of arguments. The last one may repeat."""
+    described = len(_numbered(text))
+    return count >= described - 1 if ".. " in text else count == described
 
 
 def _call_id(command: Command) -> str:
@@ -130,7 +130,7 @@ def _call_id(command: Command) -> str:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_script_is_short_and_begins_with_what_it_does(name: str) -> None:
-    """Given a Lua file, then it has at most 50 lines, and its first says "name: purpose" (of a shared step, how it is called)."""
+    """Given a Lua file, then it has at most 50 lines, and the first is "name: purpose" (for a shared step, its call)."""
     lines = _text(name).splitlines()
     assert len(lines) <= LINES
     step = name.removesuffix(".lua").removeprefix("_")
@@ -138,7 +138,7 @@ def test_a_script_is_short_and_begins_with_what_it_does(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", script_names())
-def test_a_header_tells_everything(name: str) -> None:
+def test_a_header_is_complete(name: str) -> None:
     """Given a script, then its header has purpose, KEYS, Returns, and ARGV when it reads any."""
     header = _header(name)
     assert set(header) >= {"purpose", "KEYS", "Returns"}
@@ -148,7 +148,7 @@ def test_a_header_tells_everything(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", script_names())
-def test_a_script_uses_what_its_header_tells(name: str) -> None:
+def test_a_script_uses_what_its_header_describes(name: str) -> None:
     """Given a script, then every KEYS and ARGV it reads by number is described, and every described key is used."""
     header = _header(name)
     code = load_script(name).text
@@ -169,7 +169,7 @@ def test_no_script_makes_a_key(name: str) -> None:
 
 
 @pytest.mark.parametrize("command", CALLS, ids=_call_id)
-def test_the_driver_gives_what_the_header_tells(command: Command) -> None:
+def test_the_driver_sends_what_the_header_describes(command: Command) -> None:
     """Given a call of the driver, then its KEYS and ARGV have the numbers of the script's header, and all keys lie in one slot."""
     script: Any = command.script
     header = _header(script.name)
@@ -177,13 +177,13 @@ def test_the_driver_gives_what_the_header_tells(command: Command) -> None:
     keys, arguments = command.words[1 : count + 1], command.words[count + 1 :]
     assert _fits(header["KEYS"], count)
     assert all(str(key).startswith(Keys("p").tag + ":") for key in keys)
-    told = header.get("ARGV", "")
-    if told.startswith("pairs:"):
+    text = header.get("ARGV", "")
+    if text.startswith("pairs:"):
         assert len(arguments) % 2 == 0
         return
-    assert _fits(told, len(arguments))
-    if "fields and values" in told:
-        assert (len(arguments) - len(_numbered(told)) + 1) % 2 == 0
+    assert _fits(text, len(arguments))
+    if "fields and values" in text:
+        assert (len(arguments) - len(_numbered(text)) + 1) % 2 == 0
 
 
 def test_every_script_is_called() -> None:
