@@ -24,7 +24,7 @@ Another test searches for an order of moves, by several workers, that loses or d
 
 #: The tests of each row of docs/guarantees.md, by the text of its first cell.
 TESTS: dict[str, tuple[str, ...]] = {
-    "It raises any exception, including `SystemExit` and `KeyboardInterrupt`": ("test_whatever_a_job_raises_is_an_ordinary_failure",),
+    "It raises any exception, including `SystemExit` and `KeyboardInterrupt`": ("test_any_exception_of_a_job_is_an_ordinary_failure",),
     "It runs out of memory (`MemoryError`)": ("test_a_job_without_memory_fails_alone",),
     "It ignores its `handle_timeout` (in C code, in a loop, or by catching the exception)": ("test_a_job_that_does_not_listen_is_killed",),
     "It leaves a mess (directory, signal handlers, closed descriptors, forks)": (
@@ -36,14 +36,14 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_forks_that_never_return_end_at_last",
     ),
     "Its exception is huge or can't be shown": ("test_awkward_exceptions_are_kept_all_the_same",),
-    "Threads of the app log while a process is forked": ("test_forks_beside_threads_that_log_come_to_life",),
+    "Threads of the app log while a process is forked": ("test_forks_next_to_logging_threads_do_not_hang",),
     "It pushes hundreds of thousands of messages": ("test_a_job_that_pushes_half_a_million",),
     "Thousands of jobs fail": ("test_a_storm_of_failures_fills_no_server",),
     "A worker process is killed, crashes, runs out of memory, or calls `os._exit`": (
         "test_a_job_that_kills_its_process_runs_again_within_a_second",
         "test_a_child_killed_from_outside",
         "test_the_second_crash_waits_before_the_next_run",
-        "test_on_lost_timeout_keeps_the_message_aside",
+        "test_on_lost_timeout_moves_the_message_to_timeout",
     ),
     "… while it runs several jobs (`concurrency`)": (
         "test_a_child_that_dies_blames_all_that_it_ran",
@@ -60,13 +60,13 @@ TESTS: dict[str, tuple[str, ...]] = {
     "The zygote, the supervisor or a whole worker is killed": (
         "test_killed_in_the_middle_of_a_job",
         "test_a_restarted_worker_rescues_at_once",
-        "test_a_lost_message_that_may_not_run_twice_is_kept_aside",
+        "test_a_lost_message_that_must_not_run_twice_moves_to_timeout",
         "test_a_process_that_has_forgotten_its_parent_ends_with_it",
     ),
     "The zygote hangs: stopped, or in a fork hook of the app": (
-        "test_the_job_of_a_dead_child_runs_again_though_its_zygote_stands_still",
+        "test_the_job_of_a_dead_child_runs_again_though_its_zygote_hangs",
         "test_a_zygote_that_stands_still_is_replaced",
-        "test_a_child_that_never_came_hinders_no_stop",
+        "test_a_child_that_was_never_forked_hinders_no_stop",
     ),
     "The machine is lost": ("test_killed_in_the_middle_of_a_job",),
     "The supervisor, or a whole worker, hangs for longer than the lease, then continues": (

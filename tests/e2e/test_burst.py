@@ -30,7 +30,7 @@ def test_a_burst_waits_for_running_jobs(start_worker: StartWorker, ledger: Ledge
 
 
 def test_a_failed_job_makes_the_exit_code_1(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given one job that fails for good among others that don't, then all are run, and the exit code is 1."""
+    """Given one job that fails permanently among others that don't, then all are run, and the exit code is 1."""
     outcomes.fail.push(succeed_at=1)
     outcomes.fail.options(max_attempts=1).push()
     outcomes.fail.push(succeed_at=1)
@@ -59,14 +59,14 @@ def test_delayed_messages_are_left_and_logged(start_worker: StartWorker, ledger:
 
 
 def test_a_retry_that_is_not_due_is_left(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
-    """Given a job that fails and may run again in a minute, then the burst ends with 0: nothing has failed for good."""
+    """Given a job that fails and is due again in a minute, then the burst exits with 0: nothing has failed permanently."""
     outcomes.fail.push()
     assert run_burst(start_worker, "outcomes", settings={"retry_seconds": 60}) == 0
     assert ledger.values("fail") == [1]
     assert store.count(State.DELAYED) == 1
 
 
-def test_a_burst_works_every_channel(start_worker: StartWorker, ledger: Ledger) -> None:
+def test_a_burst_consumes_every_channel(start_worker: StartWorker, ledger: Ledger) -> None:
     """Given many messages in two channels, then the burst ends after the last of either."""
     shops.bulk.push_many([()] * 50)
     shops.work.push_many([("plain",)] * 50)
@@ -76,7 +76,7 @@ def test_a_burst_works_every_channel(start_worker: StartWorker, ledger: Ledger) 
 
 @pytest.mark.parametrize("count", [1, 7])
 def test_max_messages_in_a_burst(start_worker: StartWorker, ledger: Ledger, count: int) -> None:
-    """Given --max-messages, then processes are replaced after so many jobs, and each job runs once, in order."""
+    """Given --max-messages, then processes are replaced after that many jobs, and each job runs once, in order."""
     basic.add.push_many([(number, 0) for number in range(15)])
     assert run_burst(start_worker, "basic", "--max-messages", str(count)) == 0
     lines = ledger.lines("add")

@@ -13,8 +13,8 @@ from tests.support.processes import is_alive
 from tests.support.wait import wait_until
 
 
-def test_a_fork_that_fails_is_tried_again(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a system that refuses two forks, then the worker says so, forks later, and the job runs."""
+def test_a_failed_fork_is_retried(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a system that fails two forks, then the worker logs that, forks later, and the job runs."""
     forking.plain.push()
     worker = start_worker("forking", "--burst", ready=0, env={"TEST_FORK_FAILS": "2"})
     assert worker.wait() == 0
@@ -22,15 +22,15 @@ def test_a_fork_that_fails_is_tried_again(start_worker: StartWorker, ledger: Led
     assert worker.log.count("can't fork a worker") == 2
 
 
-def test_what_a_job_forks_ends_when_it_is_told_to(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a job that starts a process and terminates it, then SIGTERM ends that, as it does outside a worker."""
+def test_a_process_of_a_job_ends_at_sigterm(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a job that starts a process and terminates it, then SIGTERM ends that process, as it does outside a worker."""
     forking.terminate.push()
     assert run_burst(start_worker, "forking") == 0
     assert ledger.values("terminated") == [-signal.SIGTERM]
 
 
-def test_what_a_job_leaves_behind_ends_with_its_worker(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a job whose process dies and leaves one behind, then that is ended too."""
+def test_processes_that_a_job_leaves_behind_end_with_its_worker(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a job whose process dies and leaves another process behind, then that is killed, too."""
     forking.leave.push()
     worker = start_worker("forking")
     (pid, *_) = wait_until(lambda: ledger.values("left"), what="the job to run")
@@ -39,8 +39,8 @@ def test_what_a_job_leaves_behind_ends_with_its_worker(start_worker: StartWorker
 
 
 @pytest.mark.fork_beside_threads
-def test_forks_beside_threads_that_log_come_to_life(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given an app whose threads log without end, if its process is replaced after each of 60 jobs, then none hangs in a lock."""
+def test_forks_next_to_logging_threads_do_not_hang(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given an app whose threads log all the time, if its process is replaced after each of 60 jobs, then none hangs in a lock."""
     threaded.log_and_note.push_many([(number,) for number in range(60)])
     worker = start_worker("threaded", "--processes", "2", settings={"max_messages": 1}, env={"TEST_CHATTER": "1"}, ready=0)
     ledger.wait_for("ran", 60, timeout=40)
