@@ -6,6 +6,7 @@
     lanes           the concurrent jobs of a slot
     layout          the offsets of all fields in a slot
     slot            one worker process: its batch, the running job, the finished ones
+    pipe            pipes that wake a process
     poke            the signal to the supervisor: look at my slot
 
 Each of these imports only from those above it. A process writes its own slot. The supervisor reads it, even after the process has died.

@@ -8,6 +8,8 @@ from collections import deque
 from types import FrameType
 from typing import Any
 
+from taskq.scoreboard.pipe import drain, wake_pipe
+
 __all__ = ["SignalInbox"]
 
 _NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU)
@@ -18,9 +20,7 @@ class SignalInbox:
 
     def __init__(self) -> None:
         self._noted: deque[int] = deque()
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._read, False)
-        os.set_blocking(self._write, False)
+        self._read, self._write = wake_pipe()
         self._old_handlers: dict[int, Any] = {number: signal.signal(number, self._note) for number in _NUMBERS}
         self._old_fd = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
 
@@ -29,11 +29,7 @@ class SignalInbox:
 
     def take(self) -> list[signal.Signals]:
         """Return the signals received since the last call."""
-        try:
-            while os.read(self._read, 512):
-                pass
-        except BlockingIOError:
-            pass
+        drain(self._read)
         taken = []
         while self._noted:
             taken.append(signal.Signals(self._noted.popleft()))

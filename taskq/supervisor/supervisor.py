@@ -13,6 +13,7 @@ from taskq.clock import monotonic
 from taskq.errors import AppError
 from taskq.events import ProcessEvent
 from taskq.queue import Queue
+from taskq.scoreboard.pipe import drain, wake_pipe
 from taskq.supervisor.banner import log_banner
 from taskq.supervisor.burst import Burst
 from taskq.supervisor.manager import ProcessManager
@@ -33,9 +34,7 @@ class Supervisor:
 
     def __init__(self, source: str | Queue, options: WorkerOptions) -> None:
         self._options = options
-        self._pokes, self._poke_fd = os.pipe()
-        for fd in (self._pokes, self._poke_fd):
-            os.set_blocking(fd, False)
+        self._pokes, self._poke_fd = wake_pipe()
         self._manager = ProcessManager(source, options, self._poke_fd, lambda: os.close(self._pokes))
         self._burst: Burst | None = None
         self._stopping = False
@@ -139,7 +138,7 @@ class Supervisor:
             for number in self._inbox.take():
                 self._on_signal(number)
         if self._pokes in ready:
-            os.read(self._pokes, 4096)
+            drain(self._pokes)
             for duties in self._manager.channels.values():
                 duties.watchdog.poked()
         for fd, duties in wakers.items():

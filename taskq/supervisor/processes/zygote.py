@@ -26,6 +26,7 @@ from taskq.driver.load import driver_class
 from taskq.errors import ConfigError, TaskqError
 from taskq.logs import set_up_logging
 from taskq.queue import Queue
+from taskq.scoreboard.pipe import drain, wake_pipe
 from taskq.scoreboard.poke import Poke
 from taskq.scoreboard.slot import Scoreboard
 from taskq.supervisor.options import WorkerOptions
@@ -192,15 +193,13 @@ class Forker:
 
     def serve(self) -> None:
         """Handle the supervisor's requests until it closes the connection."""
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_read, False)
-        os.set_blocking(self._wake_write, False)
+        self._wake_read, self._wake_write = wake_pipe()
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _ignore)
         while True:
             ready = wait_for([self._requests, self._wake_read])
             if self._wake_read in ready:
-                _drain(self._wake_read)
+                drain(self._wake_read)
             self._report_exits()
             if self._requests in ready:
                 try:
@@ -280,11 +279,3 @@ class Forker:
                 name, fields = msgspec.msgpack.decode(stream.read(int.from_bytes(head, "big")))
                 kind = events.QueueLength if name == "queue_length" else events.ProcessEvent
                 events.emit(events.WORKER_SIGNALS[name], msgspec.convert(fields, kind))
-
-
-def _drain(fd: int) -> None:
-    try:
-        while os.read(fd, 512):
-            pass
-    except BlockingIOError:
-        pass

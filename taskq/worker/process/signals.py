@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 
 from taskq.clock import monotonic
+from taskq.scoreboard.pipe import drain, wake_pipe
 
 __all__ = ["SIGTERM", "SignalWait"]
 
@@ -33,9 +34,7 @@ class SignalWait:
         self.on_cancel: Callable[[int, FrameType | None], None] = self._ignore
         # Kept, because each access to a method makes another object, and `check` compares.
         self._on_term, self._on_int, self._on_usr2 = self._note, self._ignore, self._on_cancel_signal
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._read, False)
-        os.set_blocking(self._write, False)
+        self._read, self._write = wake_pipe()
         self._is_open = True
         self.install()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # held back since the fork
@@ -88,7 +87,7 @@ class SignalWait:
         while not self.stopping:
             ready = {fd for fd, _ in watched.poll(max(0.0, deadline - monotonic()) * 1000)}
             if self._read in ready:  # a signal, which need not be one that stops
-                self._drain()
+                drain(self._read)
             if fileno in ready:
                 return True
             if not ready:
@@ -104,13 +103,6 @@ class SignalWait:
         signal.set_wakeup_fd(-1)
         os.close(self._read)
         os.close(self._write)
-
-    def _drain(self) -> None:
-        try:
-            while os.read(self._read, 512):
-                pass
-        except BlockingIOError:
-            pass
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
