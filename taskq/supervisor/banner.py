@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from taskq.config import mask_url
+from taskq.logs import count_of
 from taskq.supervisor.plan import Plan
 from taskq.supervisor.processes.zygote import AppInfo
 
@@ -22,18 +23,18 @@ def log_banner(plan: Plan, app: AppInfo | None) -> None:
     for name, settings in plan.channels.items():
         count = plan.processes[name]
         _log.info(
-            "channel %s: %d %s, keys {%s}, %d attempts, retry after %s s",
-            *(name, count, "process" if count == 1 else "processes", settings.channel, settings.max_attempts, settings.retry_seconds),
+            "channel %s: %s, keys {%s}, %d attempts, retry after %s s",
+            *(name, count_of(count, "process"), settings.channel, settings.max_attempts, settings.retry_seconds),
         )
     names = sorted(plan.jobs)
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
     if names:
-        _log.info("%d %s: %s%s", len(names), "job" if len(names) == 1 else "jobs", ", ".join(names[:_NAMES_SHOWN]), more)
+        _log.info("%s: %s%s", count_of(len(names), "job"), ", ".join(names[:_NAMES_SHOWN]), more)
     else:
         _log.warning("the app defines no jobs (decorate a function with @queue.job)")
     if app is not None and app.threads:
         _log.warning(
-            "importing the app started %d threads. Forked worker processes don't have them, and locks that they hold stay locked: "
+            "importing the app started %s. Forked worker processes don't have them, and locks that they hold stay locked: "
             "start threads when a job first needs them",
-            app.threads,
+            count_of(app.threads, "thread"),
         )

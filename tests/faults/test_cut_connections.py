@@ -114,7 +114,7 @@ def test_everything_is_deleted_again_and_again(start_worker: StartWorker, own: S
     assert set(worker.children()) == children
     takes_new_jobs(ledger)
     assert worker.stop() == 0
-    lost = worker.log.count("is no longer registered")
+    lost = worker.log.count("lost its registration")
     assert 0 < lost <= 2 * 12, worker.log  # once for each child and flush
     assert len(worker.log.splitlines()) < 100
     assert sum(store.count(state) for state in (State.WAITING, State.DELAYED, State.FAILED)) == 0

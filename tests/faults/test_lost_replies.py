@@ -183,7 +183,7 @@ def test_what_is_put_back_twice_is_there_once(
     faulty.hold_and_fail.push(str(tmp_path / "go"), "held")
     ledger.wait_for("run")
     own.admin.flushall()
-    worker.wait_for_log("is no longer registered")
+    worker.wait_for_log("lost its registration")
     relay.lose_reply_to(_mark("adopt"))
     (tmp_path / "go").touch()
     ledger.wait_for("held")

@@ -73,14 +73,14 @@ class TestWithoutItsData:
         faulty.quick.push_many([("lost",)] * 5)
         own.kill()
         own.start()
-        worker.wait_for_log("is no longer registered", count=2)
+        worker.wait_for_log("lost its registration", count=2)
         (tmp_path / "go").touch()
         ledger.wait_for("held", 2)
         takes_new_jobs(ledger)
         assert worker.stop() == 0
         assert runs(ledger) == {"ends": 1, "fails once": 2, "new 3": 1}
         assert "restored 1 messages that the server had lost" in worker.log
-        assert worker.log.count("is no longer registered") == 2
+        assert worker.log.count("lost its registration") == 2
         assert sum(store.count(state) for state in (State.WAITING, State.DELAYED, State.FAILED)) == 0
 
 

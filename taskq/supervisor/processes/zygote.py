@@ -111,7 +111,7 @@ def zygote(requests: Connection, source: str | Queue, options: WorkerOptions, in
     """Import the application, then fork worker processes on request until the supervisor closes the connection.
 
     Args:
-        orders: the connection to the supervisor.
+        requests: the connection to the supervisor.
         source: the app's name, or the queue itself when a program runs its own worker.
         options: the options of the worker.
         inheritance: the descriptors and settings from the supervisor.

@@ -73,7 +73,7 @@ class Heartbeat:
 
     @staticmethod
     def _on_unregistered(child: Child, *, given_up: bool) -> None:
-        """Log why a worker process is no longer registered, and make it reconcile."""
+        """Log why a worker process lost its registration, and make it reconcile."""
         if given_up:
             _log.warning(
                 "worker process %s had been declared lost; its messages were reassigned. Continuing with new messages", child.worker
@@ -82,7 +82,7 @@ class Heartbeat:
             child.slot.stop_batch()
         else:
             _log.error(
-                "worker process %s is no longer registered (server flushed or restarted without data): registering again", child.worker
+                "worker process %s lost its registration (server flushed or restarted without data): registering again", child.worker
             )
         child.slot.ask_reconcile()
 
