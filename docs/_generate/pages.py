@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from docs._generate.architecture import architecture_svg
+from docs._generate.behaviours import behaviour_table
 from docs._generate.commands import command_reference
 from docs._generate.comparison import comparison
 from docs._generate.errors import error_tree
@@ -31,6 +32,10 @@ Maker = Callable[[], str]
 #: The parts between comments, by the page that has them.
 PARTS: dict[str, dict[str, Maker]] = {
     "../README.md": {"comparison": lambda: comparison((DOCS / "benchmarks.md").read_text(encoding="utf-8"))},
+    "../tests/README.md": {
+        "e2e": lambda: behaviour_table(DOCS.parent / "tests" / "e2e"),
+        "faults": lambda: behaviour_table(DOCS.parent / "tests" / "faults"),
+    },
     "api.md": {
         "events": lambda: event_table(events),
         "errors": lambda: "\n".join(error_tree(kind) for kind in (TaskqError, JobControl, JobTimeout)),

@@ -161,7 +161,7 @@ def _clients(facts: ServerFacts) -> Iterator[Finding]:
             _AREA,
             "clients",
             f"{now} of at most {most} connections are open",
-            "above the limit, workers and pushes are rejected: raise `maxclients`, or find the client that opens so many",
+            "above the limit, workers and pushes are rejected: raise `maxclients`, or find the client that opens most of them",
         )
 
 

@@ -14,7 +14,7 @@ _log = logging.getLogger("taskq.worker")
 
 
 class Outage:
-    """What has been logged about the server."""
+    """Remembers which outage has been logged."""
 
     def __init__(self, worker: str) -> None:
         self._worker = worker

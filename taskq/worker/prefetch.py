@@ -10,8 +10,8 @@ __all__ = ["BATCH_SECONDS", "Prefetch", "next_size"]
 BATCH_SECONDS = 0.010
 #: How much a quicker batch counts in the mean time of a job.
 _WEIGHT = 0.3
-#: A batch that took longer was slow, and counts alone. What took less may have been interrupted (the kernel lets another process run
-#: for some milliseconds), which says little of jobs when there were few: so many of them count alone.
+#: A longer batch was slow, and counts alone. A shorter one may have been interrupted by the kernel for some milliseconds. With few
+#: jobs, that distorts the mean: it counts alone only if it has at least `_MANY` jobs.
 _SLOW_SECONDS = 2 * BATCH_SECONDS
 _MANY = 64
 

@@ -1,4 +1,4 @@
-"""Workers, producers and operators that may do no more than the guide says."""
+"""Workers, producers and operators run with the permissions that the guide lists, and no others."""
 
 from __future__ import annotations
 

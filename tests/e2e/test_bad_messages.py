@@ -1,4 +1,4 @@
-"""Messages that can't run here: broken, of a newer version, of an unknown job, or in another serializer's bytes."""
+"""Messages that can't run: damaged, of a newer version, of an unknown job, or from another serializer."""
 
 from __future__ import annotations
 

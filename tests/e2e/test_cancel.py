@@ -1,4 +1,4 @@
-"""Cancelling: what waits never runs, what runs is told, and afterwards it is known by whom and when."""
+"""Cancellation: a waiting job never runs, a running job is cancelled, and the record shows by whom and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Channels: each with its own keys, processes and limits."""
+"""Channels: separate keys, processes and limits."""
 
 from __future__ import annotations
 

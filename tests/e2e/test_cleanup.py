@@ -1,4 +1,4 @@
-"""Jobs that leave a mess: the worker stays sound, and the next job runs."""
+"""Jobs that damage their process: the worker recovers, and the next job runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several jobs at once in one process: sync ones in threads, async ones on one event loop, in any mixture."""
+"""Concurrent jobs in one process: sync jobs in threads, async jobs on one event loop."""
 
 from __future__ import annotations
 

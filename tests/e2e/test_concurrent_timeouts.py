@@ -1,4 +1,4 @@
-"""handle_timeout beside other jobs: who is over the limit is ended, and nobody else."""
+"""handle_timeout of concurrent jobs: only the job over its limit ends."""
 
 from __future__ import annotations
 

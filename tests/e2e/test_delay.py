@@ -1,4 +1,4 @@
-"""Delayed messages: to the millisecond, in due order, each for itself."""
+"""Delayed messages run when they are due, to the millisecond, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that an earlier version of taskq has pushed."""
+"""Messages that an earlier version of taskq pushed still run."""
 
 from __future__ import annotations
 

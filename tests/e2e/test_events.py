@@ -1,4 +1,4 @@
-"""Events reach the application's listeners, and a listener that raises harms nothing."""
+"""Events reach the listeners, and a listener that raises does no harm."""
 
 from __future__ import annotations
 

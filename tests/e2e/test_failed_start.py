@@ -1,4 +1,4 @@
-"""Starts that fail: a text that a newcomer understands, exit code 2, and no traceback."""
+"""Failed starts: a clear message, exit code 2, and no traceback."""
 
 from __future__ import annotations
 

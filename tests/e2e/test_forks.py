@@ -1,4 +1,4 @@
-"""Forks: those of the zygote that fail, and those of jobs."""
+"""Forks that fail in the zygote, and forks that jobs make."""
 
 from __future__ import annotations
 

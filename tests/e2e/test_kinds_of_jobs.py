@@ -1,4 +1,4 @@
-"""From push to run, for everything that can be pushed."""
+"""Every kind of function and object that can be pushed runs."""
 
 from __future__ import annotations
 

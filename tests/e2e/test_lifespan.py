@@ -1,4 +1,4 @@
-"""What is opened before the first job of a process and closed after its last."""
+"""Lifespans: opened before the first job of a process, closed after its last."""
 
 from __future__ import annotations
 

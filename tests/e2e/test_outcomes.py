@@ -1,4 +1,4 @@
-"""What a job says of its own message, by what it returns or raises."""
+"""Jobs that decide how their message is settled, by their return value or an exception."""
 
 from __future__ import annotations
 

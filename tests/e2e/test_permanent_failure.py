@@ -1,4 +1,4 @@
-"""Jobs that failed for good: who is told, what is kept, and how they come back."""
+"""Permanent failures: on_fail, the failed message, and its return to waiting."""
 
 from __future__ import annotations
 

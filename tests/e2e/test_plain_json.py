@@ -1,4 +1,4 @@
-"""Messages of other clients: a JSON object, pushed with LPUSH."""
+"""Messages that other clients push as JSON objects with LPUSH."""
 
 from __future__ import annotations
 

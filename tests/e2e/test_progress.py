@@ -1,4 +1,4 @@
-"""Progress: what a running job tells, read by its handle, by `taskq info` and by `taskq show`."""
+"""Progress that a running job reports, read by its handle, `taskq info` and `taskq show`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker started by a program: queue.work()."""
+"""A worker that a program starts: queue.work()."""
 
 from __future__ import annotations
 

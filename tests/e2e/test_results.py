@@ -1,4 +1,4 @@
-"""Results: what jobs returned, or why they returned nothing, waited for from sync and async code."""
+"""Results and failures of jobs, awaited from sync and async code."""
 
 from __future__ import annotations
 

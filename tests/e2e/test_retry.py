@@ -1,4 +1,4 @@
-"""When a job that failed runs again, and when it doesn't."""
+"""Whether and when a failed job is retried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a worker stops: in good order, at once, or when its jobs take too long."""
+"""Shutdown: graceful, immediate, or at the end of stop_timeout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signed messages: what a worker with a secret runs, and what it refuses."""
+"""Signed messages: a worker with a secret runs only messages with a valid signature."""
 
 from __future__ import annotations
 

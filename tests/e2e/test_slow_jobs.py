@@ -1,4 +1,4 @@
-"""A slow job holds up nothing: what was reserved with it is taken back, and what was done before it is settled."""
+"""A slow job delays no other: prefetched messages are released, and finished jobs are settled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generator jobs: what they yield is read while they run."""
+"""Streams: the items of generator jobs are read while they run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""handle_timeout: first asked, then killed; a failed attempt either way."""
+"""handle_timeout: JobTimeout is raised, then the process is killed; both use an attempt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Machines whose clocks are an hour off: leases and delays are the server's affair."""
+"""Machines whose clocks are an hour off: only the server's clock counts."""
 
 from __future__ import annotations
 

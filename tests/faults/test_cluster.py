@@ -1,4 +1,4 @@
-"""A Cluster whose slots move and whose nodes die, while an application pushes and a worker works."""
+"""A Cluster moves slots and loses nodes, while an application pushes and a worker runs jobs."""
 
 from __future__ import annotations
 

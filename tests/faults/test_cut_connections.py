@@ -1,4 +1,4 @@
-"""Connections that are cut, again and again, or that lead nowhere while both ends believe in them."""
+"""Connections are cut repeatedly, or are dead without an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes of a worker that end or stand still: told to, killed one by one or together, frozen for longer than the lease."""
+"""Processes of a worker are stopped, killed alone or together, or frozen for longer than the lease."""
 
 from __future__ import annotations
 

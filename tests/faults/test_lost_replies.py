@@ -1,4 +1,4 @@
-"""Every reply of the server lost in turn, on its way to whoever asked: a worker, its supervisor, an application."""
+"""Each reply of the server is lost in turn: to a worker, its supervisor, or an application."""
 
 from __future__ import annotations
 

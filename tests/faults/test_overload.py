@@ -1,4 +1,4 @@
-"""Too much at once: pushes by the million, jobs that all fail, messages that kill, workers that all come back together."""
+"""Overload: millions of pushes, jobs that all fail, messages that kill their process, workers that reconnect together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that refuses: it is full, has no connection to spare, is busy, paused, or denies what is asked."""
+"""A server that refuses: full, out of connections, busy, paused, or without a permission."""
 
 from __future__ import annotations
 

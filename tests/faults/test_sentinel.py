@@ -1,4 +1,4 @@
-"""A failover behind a Sentinel, while an application pushes and a worker works."""
+"""A Sentinel failover, while an application pushes and a worker runs jobs."""
 
 from __future__ import annotations
 

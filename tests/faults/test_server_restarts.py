@@ -1,4 +1,4 @@
-"""A server that goes away and comes back: with its data, without it, loading for a while, or as another's replica."""
+"""The server restarts: with its data, without it, slow to load, or as a replica."""
 
 from __future__ import annotations
 
