@@ -16,8 +16,10 @@ def wake_pipe() -> tuple[int, int]:
     return read, write
 
 
-def drain(read: int) -> None:
-    """Read and discard all bytes of a pipe."""
+def drain(read: int) -> bytes:
+    """Return the bytes that a pipe holds."""
+    content = b""
     with contextlib.suppress(BlockingIOError):
-        while os.read(read, 4096):
-            pass
+        while part := os.read(read, 4096):
+            content += part
+    return content

@@ -1,6 +1,5 @@
 """The supervisor: a process without application code. It starts worker processes, keeps them alive, and runs the services.
 
-    polling       wait for descriptors of any number
     signals       the signals of the supervisor
     rules         decisions as pure functions
     options       the options of a worker

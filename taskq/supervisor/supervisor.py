@@ -12,6 +12,7 @@ import setproctitle
 from taskq.clock import monotonic
 from taskq.errors import AppError
 from taskq.events import ProcessEvent
+from taskq.polling import wait_for
 from taskq.queue import Queue
 from taskq.scoreboard.pipe import drain, wake_pipe
 from taskq.supervisor.banner import log_banner
@@ -19,7 +20,6 @@ from taskq.supervisor.burst import Burst
 from taskq.supervisor.manager import ProcessManager
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, make_plan
-from taskq.supervisor.polling import wait_for
 from taskq.supervisor.processes.zygote import AppInfo, Failed
 from taskq.supervisor.signals import SignalInbox
 

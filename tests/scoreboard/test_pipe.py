@@ -14,7 +14,7 @@ def test_a_pipe_is_emptied() -> None:
     """Given more bytes than one read takes, if the pipe is drained, then it is empty; a second time, and with a closed writer, too."""
     read, write = wake_pipe()
     os.write(write, b"!" * 10_000)
-    drain(read)
+    assert drain(read) == b"!" * 10_000
     drain(read)
     with pytest.raises(BlockingIOError):
         os.read(read, 1)

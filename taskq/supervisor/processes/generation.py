@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from taskq.polling import can_take
 from taskq.queue import Queue
 from taskq.supervisor.options import WorkerOptions
-from taskq.supervisor.polling import can_take
 from taskq.supervisor.processes.fork import fork, make_pipe
 from taskq.supervisor.processes.zygote import AppInfo, Emit, Inheritance, Listen, Spawn, zygote
 from taskq.supervisor.rules import ZYGOTE_LIMIT, ZYGOTE_WINDOW, respawn_pause

@@ -20,7 +20,7 @@ from taskq.driver.embedded.server import is_available
 from taskq.driver.load import DEFAULT_URL
 from taskq.errors import TaskqError
 from taskq.inspector import Inspector
-from taskq.supervisor.polling import wait_for
+from taskq.polling import wait_for
 from taskq.tools.bench.app import CHANNEL, LATE, App, make_app
 from taskq.tools.scratch.server import scratch_server
 from taskq.tools.scratch.signals import stop_signals, undisturbed

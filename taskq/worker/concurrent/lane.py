@@ -20,6 +20,7 @@ from taskq.worker.concurrent.threads import ThreadExecutor
 from taskq.worker.concurrent.timers import Timer, Timers
 from taskq.worker.execute.async_runner import AsyncRunner
 from taskq.worker.execute.executor import Executor
+from taskq.worker.execute.fork_guard import exit_if_forked
 from taskq.worker.execute.unpacker import Opened, Unpacker
 from taskq.worker.execute.verdict import Action, Verdict
 
@@ -182,8 +183,7 @@ class Lane:
         return False
 
     def _end(self, verdict: Verdict, started: float) -> None:
-        if os.getpid() != self._pid:  # a process that the job forked, and that returned from it: the message isn't its own
-            os._exit(0)
+        exit_if_forked(self._pid)
         self._cancel_timer()
         if verdict.action is Action.ACK and verdict.ending is None:  # a result is settled by more than an ack
             self._tools.slot.lanes.done(self.number)

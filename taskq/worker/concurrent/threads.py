@@ -17,6 +17,7 @@ from taskq.clock import monotonic
 from taskq.errors import JobCancelled, JobTimeout
 from taskq.worker.concurrent.timers import Timers
 from taskq.worker.execute.eventloop import in_time
+from taskq.worker.execute.fork_guard import exit_if_forked
 
 __all__ = ["Interrupt", "ThreadExecutor"]
 
@@ -122,9 +123,7 @@ class ThreadExecutor:
             return future.result()
         finally:
             self._running.pop(thread, None)
-            # A process that the job forked, and that came back from it: the message, and the record of it, aren't its own.
-            if os.getpid() != self._pid:
-                os._exit(0)
+            exit_if_forked(self._pid)
 
     def close(self) -> None:
         """Nothing is left open: threads end with their process."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 from collections.abc import Iterable
 
+from taskq.polling import wait_for
+from taskq.scoreboard.pipe import drain
 from taskq.worker.process.signals import SIGTERM, SignalWait
 
 __all__ = ["WakeableWait"]
@@ -32,18 +33,10 @@ class WakeableWait(SignalWait):
 
     def wait(self, fileno: int | None, timeout: float) -> bool:
         """Wait until woken, stopped, or the timeout. Return True if the descriptor is readable."""
-        watched = select.poll()
-        watched.register(self._read, select.POLLIN)
-        if fileno is not None:
-            watched.register(fileno, select.POLLIN)
-        ready = {fd for fd, _ in watched.poll(max(0.0, timeout) * 1000)} if not self.stopping else set()
+        ready = wait_for(self._watched(fileno), max(0.0, timeout)) if not self.stopping else []
         self._is_asleep = False
         if self._read in ready:
-            self._drain()
+            # The bytes are the numbers of the signals. A job may block the main thread, and delay its handler.
+            self.stopping = SIGTERM in drain(self._read) or self.stopping
+            self._let_through()
         return fileno in ready
-
-    def _drain(self) -> None:
-        # The main thread may be blocked by a job, and its handler wait: the bytes are the numbers of the signals.
-        with contextlib.suppress(BlockingIOError):
-            while numbers := os.read(self._read, 512):
-                self.stopping = self.stopping or SIGTERM in numbers

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from taskq.errors import JobCancelled, JobTimeout
 from taskq.worker.execute.eventloop import in_time, new_loop
+from taskq.worker.execute.fork_guard import exit_if_forked
 
 __all__ = ["Executor", "SyncExecutor"]
 
@@ -58,10 +59,7 @@ class SyncExecutor:
             result = function(*args, **kwargs)
             return self._await(result, 0) if result is not None and inspect.isawaitable(result) else result
         finally:
-            # A process that the job forked, and that returned from it: the message and its slot are not its own.
-            # Checked every time: no hook reports a fork by a C library.
-            if os.getpid() != self._pid:
-                os._exit(0)
+            exit_if_forked(self._pid)
             if _getsignal(_SIGALRM) is not self._handler:
                 self._silence()
 

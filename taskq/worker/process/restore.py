@@ -13,6 +13,8 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+from taskq.worker.execute.fork_guard import exit_if_forked
+
 __all__ = ["ProcessState"]
 
 _log = logging.getLogger("taskq.worker")
@@ -32,8 +34,7 @@ class ProcessState:
 
     def restore(self) -> bool:
         """Put back what was changed. False: the process can't be trusted any more, and must be replaced."""
-        if os.getpid() != self._pid:  # forked without Python's knowledge, and come back: the messages aren't its own
-            os._exit(0)
+        exit_if_forked(self._pid)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         if _folder() != self._folder:
             if not self._is_logged:

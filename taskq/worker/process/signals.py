@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 
 # signal.getsignal turns what this returns into enum members, which takes longer than a short job; it is called after every job.
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 
 from taskq.clock import monotonic
+from taskq.polling import wait_for
 from taskq.scoreboard.pipe import drain, wake_pipe
 
 __all__ = ["SIGTERM", "SignalWait"]
@@ -78,14 +78,10 @@ class SignalWait:
 
     def wait(self, fileno: int | None, timeout: float) -> bool:
         """Wait until the descriptor is readable (True), the process is asked to stop, or the timeout (False)."""
-        # poll, not select: a job that leaks descriptors makes their numbers too large for select.
-        watched = select.poll()
-        watched.register(self._read, select.POLLIN)
-        if fileno is not None:
-            watched.register(fileno, select.POLLIN)
+        watched = self._watched(fileno)
         deadline = monotonic() + timeout
         while not self.stopping:
-            ready = {fd for fd, _ in watched.poll(max(0.0, deadline - monotonic()) * 1000)}
+            ready = wait_for(watched, max(0.0, deadline - monotonic()))
             if self._read in ready:  # a signal, which need not be one that stops
                 drain(self._read)
             if fileno in ready:
@@ -103,6 +99,9 @@ class SignalWait:
         signal.set_wakeup_fd(-1)
         os.close(self._read)
         os.close(self._write)
+
+    def _watched(self, fileno: int | None) -> list[int]:
+        return [self._read] if fileno is None else [self._read, fileno]
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from taskq.clock import monotonic
-from taskq.supervisor.polling import wait_for
+from taskq.polling import wait_for
 from taskq.supervisor.services.wakeup import WakeUp
 from taskq.worker_id import machine_name, machine_tag, new_worker_id
 from tests.supervisor.conftest import Channel

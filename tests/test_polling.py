@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from taskq.supervisor.polling import can_take, wait_for
+from taskq.polling import can_take, wait_for
 
 
 @pytest.fixture
