@@ -62,7 +62,7 @@ def test_a_child_killed_from_outside(start_worker: StartWorker, ledger: Ledger, 
 
 
 def test_an_idle_child_that_is_killed_is_replaced(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given an idle child that is killed, then no message is blamed, and another child is there at once."""
+    """Given an idle child that is killed, then no message counts a crash, and another child starts at once."""
     worker = start_worker("hostile")
     (child,) = worker.children()
     os.kill(child, signal.SIGKILL)
@@ -76,7 +76,7 @@ def test_an_idle_child_that_is_killed_is_replaced(start_worker: StartWorker, led
 
 @pytest.mark.parametrize("how", ["sys.exit", "interrupt", "base"])
 @pytest.mark.parametrize("job", [hostile.die, hostile.adie], ids=["sync", "async"])
-def test_whatever_a_job_raises_is_an_ordinary_failure(
+def test_any_exception_of_a_job_is_an_ordinary_failure(
     start_worker: StartWorker, ledger: Ledger, store: Store, how: str, job: object
 ) -> None:
     """Given a job that raises SystemExit, KeyboardInterrupt or BaseException, then it is retried and fails, and its process lives."""
@@ -97,7 +97,7 @@ def test_whatever_a_job_raises_is_an_ordinary_failure(
 
 
 def test_a_job_that_always_kills_goes_to_failed(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
-    """Given max_crashes = 1 and a job that always kills its process, then the second time it fails, with signal and memory told."""
+    """Given max_crashes = 1 and a job that always kills its process, then it fails the second time; the record has signal and memory."""
     hostile.die.push("sigkill")
     hostile.quick.push(1)
     worker = start_worker("hostile", settings={"max_crashes": 1})
@@ -119,7 +119,7 @@ def test_a_job_that_always_kills_goes_to_failed(start_worker: StartWorker, ledge
 
 
 def test_exit_codes_are_kept_in_the_history(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
-    """Given max_crashes = 0 and a job that leaves with os._exit(3), then its history tells the code, and a burst ends with 1."""
+    """Given max_crashes = 0 and a job that calls os._exit(3), then its history has the code, and a burst exits with 1."""
     hostile.die.push("exit 3")
     assert run_burst(start_worker, "hostile", settings={"max_crashes": 0}) == 1
     (record,) = store.history(State.FAILED)
@@ -128,7 +128,7 @@ def test_exit_codes_are_kept_in_the_history(start_worker: StartWorker, ledger: L
 
 
 def test_the_second_crash_waits_before_the_next_run(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a job that crashes twice, then the first crash is run again at once, and the second after a back-off of a second."""
+    """Given a job that crashes twice, then the first crash is retried at once, and the second after a back-off of a second."""
     worker = start_worker("hostile")
     hostile.die.push("sigkill", times=2)
     first, second, third = ledger.wait_for("die", 3)
@@ -148,8 +148,8 @@ def test_crashes_and_attempts_are_counted_apart(start_worker: StartWorker, ledge
 
 
 @pytest.mark.parametrize("by", ["job", "channel"])
-def test_on_lost_timeout_keeps_the_message_aside(start_worker: StartWorker, ledger: Ledger, store: Store, by: str) -> None:
-    """Given on_lost = "timeout", of the job or of the channel, if its process dies, then it isn't run again but kept in timeout."""
+def test_on_lost_timeout_moves_the_message_to_timeout(start_worker: StartWorker, ledger: Ledger, store: Store, by: str) -> None:
+    """Given on_lost = "timeout", of the job or of the channel, if its process dies, then the message moves to timeout."""
     handle = (hostile.once_only if by == "job" else hostile.die).push("sigkill")
     hostile.quick.push(1)
     settings = {} if by == "job" else {"on_lost": "timeout"}
@@ -166,7 +166,7 @@ def test_on_lost_timeout_keeps_the_message_aside(start_worker: StartWorker, ledg
 
 
 def test_many_crashes_slow_down_the_replacement(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given six jobs that kill their process, then the worker says that it waits before it starts another child, and works on."""
+    """Given six jobs that kill their process, then the worker logs that it waits before it starts another child, and continues."""
     for _ in range(6):
         hostile.die.push("exit 0")
     worker = start_worker("hostile", settings={"max_crashes": 0, "stop_timeout": 1}, ready=0)

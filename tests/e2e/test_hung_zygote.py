@@ -26,10 +26,10 @@ from tests.e2e.apps.faulty import *
 """
 
 
-def test_the_job_of_a_dead_child_runs_again_though_its_zygote_stands_still(
+def test_the_job_of_a_dead_child_runs_again_though_its_zygote_hangs(
     start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path
 ) -> None:
-    """Given two children and a zygote that is stopped, if one child is killed, then the other soon runs its job, and a stop is obeyed."""
+    """Given two children and a stopped zygote, if one child is killed, then the other soon runs its job, and a stop signal works."""
     worker = start_worker("faulty", "--processes", "2", ready=2)
     faulty.hold.push(str(tmp_path / "go"))
     ledger.wait_for("run")
@@ -46,8 +46,8 @@ def test_the_job_of_a_dead_child_runs_again_though_its_zygote_stands_still(
 
 
 @pytest.mark.parametrize("how", ["stop_timeout", "second signal"])
-def test_a_child_that_never_came_hinders_no_stop(start_worker: StartWorker, how: str) -> None:
-    """Given a zygote that stands still and owes a child, if the worker is told to stop, then it ends in time, or at a second signal."""
+def test_a_child_that_was_never_forked_hinders_no_stop(start_worker: StartWorker, how: str) -> None:
+    """Given a hung zygote with an unanswered request, if the worker is asked to stop, then it exits in time, or at a second signal."""
     worker = start_worker("faulty", settings={"stop_timeout": 0.5 if how == "stop_timeout" else 60})
     os.kill(worker.zygote().pid, signal.SIGSTOP)
     os.kill(worker.children()[0], signal.SIGKILL)

@@ -13,8 +13,8 @@ from tests.e2e.conftest import StartWorker
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (DEBUG|INFO|WARNING|ERROR) +\[\d+\] .+")
 
 
-def test_the_start_is_told(start_worker: StartWorker) -> None:
-    """Given a worker that starts, then its log tells server, channels with their processes, and the jobs found."""
+def test_the_start_is_logged(start_worker: StartWorker) -> None:
+    """Given a worker that starts, then its log names the server, the channels with their processes, and the jobs."""
     worker = start_worker("shops", "--burst", ready=0)
     assert worker.wait() == 0
     assert re.search(r"taskq worker on Valkey 9\.\d+\.\d+ at unix://", worker.log)
@@ -23,8 +23,8 @@ def test_the_start_is_told(start_worker: StartWorker) -> None:
     assert "3 jobs: tests.e2e.apps.shops:bulk, tests.e2e.apps.shops:elsewhere, tests.e2e.apps.shops:work" in worker.log
 
 
-def test_text_has_one_line_a_record(start_worker: StartWorker) -> None:
-    """Given the default format, then each line has time, level and process, and there is no line a job."""
+def test_text_has_one_line_per_record(start_worker: StartWorker) -> None:
+    """Given the default format, then each line has time, level and process, and no line is for a single job."""
     basic.add.push_many([(number,) for number in range(20)])
     worker = start_worker("basic", "--burst", ready=0)
     assert worker.wait() == 0
@@ -33,8 +33,8 @@ def test_text_has_one_line_a_record(start_worker: StartWorker) -> None:
     assert len(lines) < 20
 
 
-def test_debug_tells_every_job(start_worker: StartWorker) -> None:
-    """Given DEBUG, then each job has a line with its id, what became of it, and how long it took."""
+def test_debug_logs_every_job(start_worker: StartWorker) -> None:
+    """Given DEBUG, then each job has a line with its id, its outcome and its duration."""
     handles = basic.add.push_many([(number,) for number in range(3)])
     worker = start_worker("basic", "--burst", "--log-level", "debug", ready=0)
     assert worker.wait() == 0
@@ -42,8 +42,8 @@ def test_debug_tells_every_job(start_worker: StartWorker) -> None:
         assert re.search(rf"DEBUG .*{handle.id}.*: ack in \d+\.\d ms", worker.log)
 
 
-def test_errors_alone(start_worker: StartWorker) -> None:
-    """Given ERROR, then a failure is told and nothing else."""
+def test_only_errors(start_worker: StartWorker) -> None:
+    """Given ERROR, then only a failure is logged."""
     outcomes.fail.options(max_attempts=1).push("no")
     worker = start_worker("outcomes", "--burst", "--log-level", "ERROR", ready=0)
     assert worker.wait() == 1
@@ -51,7 +51,7 @@ def test_errors_alone(start_worker: StartWorker) -> None:
     assert "INFO" not in worker.log
 
 
-def test_json_has_one_object_a_line(start_worker: StartWorker) -> None:
+def test_json_has_one_object_per_line(start_worker: StartWorker) -> None:
     """Given the format json, then every line is an object with time, level, logger, process and message, tracebacks inside."""
     outcomes.fail.options(max_attempts=1).push("no")
     outcomes.broken_twice.push()
@@ -64,8 +64,8 @@ def test_json_has_one_object_a_line(start_worker: StartWorker) -> None:
     assert "RuntimeError: on_fail is broken too" in broken["traceback"]
 
 
-def test_threads_at_the_import_are_warned_of(start_worker: StartWorker, tmp_path: Path) -> None:
-    """Given an app that starts a thread while it is imported, then the log warns of what a fork does to it."""
+def test_threads_at_the_import_cause_a_warning(start_worker: StartWorker, tmp_path: Path) -> None:
+    """Given an app that starts a thread while it is imported, then the log warns of the effect of a fork."""
     code = "import threading, taskq\nqueue = taskq.Queue()\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
     (tmp_path / "threaded.py").write_text(code)
     worker = start_worker("threaded", "--burst", cwd=tmp_path, ready=0)
@@ -74,7 +74,7 @@ def test_threads_at_the_import_are_warned_of(start_worker: StartWorker, tmp_path
 
 
 def test_a_password_is_never_shown(own_server: OwnServer, start_worker: StartWorker) -> None:
-    """Given a server's URL with a password, then the log tells the server without it."""
+    """Given a server URL with a password, then the log shows the server without it."""
     url = own_server(requirepass="open-sesame").url
     worker = start_worker("basic", "--burst", "--url", url, ready=0)
     assert worker.wait() == 0

@@ -21,7 +21,7 @@ LEASE = 1.0
 
 @pytest.fixture
 def own(own_server: OwnServer) -> ServerProcess:
-    """A server that a test may kill. It loses nothing by that."""
+    """A server that a test may kill without losing data."""
     return own_server(appendonly=True)
 
 
@@ -39,7 +39,7 @@ def store(own: ServerProcess) -> Store:
 def test_an_outage_longer_than_the_lease_runs_nothing_twice(
     start_worker: StartWorker, own: ServerProcess, ledger: Ledger, store: Store, tmp_path: Path, concurrency: int
 ) -> None:
-    """Given a running job and another worker, if the server is away for two leases and the other is heard first, then the job runs once."""
+    """Given a running job and another worker, if the server is down for two leases and the other connects first, then the job runs once."""
     busy = start_worker("hostile", settings={"lease": LEASE, "concurrency": concurrency})
     hostile.hold.push(str(tmp_path / "go"))
     ledger.wait_for("hold")
@@ -67,10 +67,10 @@ def test_an_outage_longer_than_the_lease_runs_nothing_twice(
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize(("outage", "who"), [(1.0, "the child"), (3.5, "the supervisor")])
-def test_what_was_done_in_an_outage_is_settled_before_the_end(
+def test_jobs_finished_in_an_outage_are_settled_before_the_exit(
     start_worker: StartWorker, own: ServerProcess, ledger: Ledger, store: Store, tmp_path: Path, outage: float, who: str, concurrency: int
 ) -> None:
-    """Given a job that ends while the server is away, if the worker is told to end and the server comes back in time, then it ran once."""
+    """Given a job that ends in an outage, if the worker is asked to stop and the server returns in time, then the job ran once."""
     worker = start_worker("hostile", settings={"stop_timeout": 6, "concurrency": concurrency})
     hostile.hold.push(str(tmp_path / "go"))
     ledger.wait_for("hold")

@@ -19,7 +19,7 @@ with open(os.environ["IMPORTS"], "a") as file:
 
 
 def test_a_driver_is_imported_before_the_processes_are_forked(start_worker: StartWorker, tmp_path: Path) -> None:
-    """Given a channel with a driver class of the user's and two processes, then only supervisor and zygote have imported it."""
+    """Given a channel with a custom driver class and two processes, then only supervisor and zygote have imported it."""
     (tmp_path / "own.py").write_text(DRIVER)
     (tmp_path / "jobs.py").write_text("import taskq\nqueue = taskq.Queue()\n")
     imports = tmp_path / "imports"

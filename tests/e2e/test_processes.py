@@ -14,8 +14,8 @@ from tests.support.store import Store
 from tests.support.wait import wait_until
 
 
-def test_titles_tell_who_is_who(start_worker: StartWorker) -> None:
-    """Given a worker, then ps names its supervisor, its zygote and its children."""
+def test_titles_name_the_processes(start_worker: StartWorker) -> None:
+    """Given a worker, then ps shows its supervisor, its zygote and its children."""
     worker = start_worker("slow", settings={"processes": 2}, ready=2)
     assert psutil.Process(worker.pid).cmdline()[0] == "taskq: supervisor of default"
     wait_until(lambda: len(worker.children()) == 2)
@@ -33,8 +33,8 @@ def test_the_server_knows_every_child(start_worker: StartWorker, store: Store) -
         assert 0 < store.client.pttl(store.keys.worker(name)) <= 30_000
 
 
-def test_the_server_is_told_what_runs(start_worker: StartWorker, store: Store, ledger: Ledger) -> None:
-    """Given a running job, then the next heartbeat tells its name, its id and since when."""
+def test_heartbeats_contain_the_running_job(start_worker: StartWorker, store: Store, ledger: Ledger) -> None:
+    """Given a running job, then the next heartbeat contains its name, its id and its start."""
     start_worker("slow", settings={"lease": 1, "stop_timeout": 0.1})
     handle = slow.nap.push(60)
     ledger.wait_for("start")
@@ -43,8 +43,8 @@ def test_the_server_is_told_what_runs(start_worker: StartWorker, store: Store, l
     assert abs(int(told["since_ms"]) - store.client.time()[0] * 1000) < 5000
 
 
-def test_a_process_more_and_fewer(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given SIGTTIN and SIGTTOU, then there is a process more, and one fewer again, but never none."""
+def test_one_process_more_and_fewer(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given SIGTTIN and SIGTTOU, then there is one more process, and one fewer again, but never zero."""
     worker = start_worker("slow")
     wait_until(lambda: len(worker.children()) == 1)
     for _ in range(2):
@@ -62,7 +62,7 @@ def test_a_process_more_and_fewer(start_worker: StartWorker, ledger: Ledger) -> 
 
 
 def test_fewer_processes_lose_nothing(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given jobs under way in three processes, if two of them are taken away, then every job runs exactly once."""
+    """Given running jobs in three processes, if two of them are removed, then every job runs exactly once."""
     worker = start_worker("slow", "--processes", "3", ready=3)
     slow.quick.push_many([(number,) for number in range(3000)])
     ledger.wait_for("quick", 20)
@@ -75,7 +75,7 @@ def test_fewer_processes_lose_nothing(start_worker: StartWorker, ledger: Ledger)
 
 
 def test_max_messages_replaces_a_process(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given max_messages = 10 and two processes, then no process runs more, each job runs once, and the log tells why."""
+    """Given max_messages = 10 and two processes, then no process runs more, each job runs once, and the log has the reason."""
     slow.quick.push_many([(number,) for number in range(100)])
     worker = start_worker("slow", settings={"max_messages": 10, "processes": 2}, ready=0)
     lines = ledger.wait_for("quick", 100)
@@ -88,7 +88,7 @@ def test_max_messages_replaces_a_process(start_worker: StartWorker, ledger: Ledg
 
 
 def test_max_memory_replaces_a_process(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a job that keeps memory, then its process is replaced soon after it is above max_memory, and nothing is lost."""
+    """Given a job that keeps memory, then its process is replaced soon after it exceeds max_memory, and nothing is lost."""
     slow.eat.push(150)
     slow.quick.push_many([(number,) for number in range(300)])
     worker = start_worker("slow", settings={"max_memory": "120MiB"}, ready=0)
@@ -102,8 +102,8 @@ def test_max_memory_replaces_a_process(start_worker: StartWorker, ledger: Ledger
     assert "ERROR" not in worker.log
 
 
-def test_a_process_that_does_not_end_is_replaced_all_the_same(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a job that leaves a thread behind which never ends, if its process is to be replaced, then it doesn't hold up the channel."""
+def test_a_process_that_does_not_exit_is_replaced_anyway(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a job that leaves an endless thread behind, if its process is replaced, then it doesn't hold up the channel."""
     slow.start_thread.push()
     worker = start_worker("slow", settings={"max_messages": 1, "stop_timeout": 0.3})
     ((_, stuck, *_),) = ledger.wait_for("start_thread")

@@ -16,7 +16,7 @@ from tests.support.wait import wait_until
 
 
 def test_the_children_end_with_their_supervisor(start_worker: StartWorker, ledger: Ledger, tmp_path: Path) -> None:
-    """Given a supervisor that is killed while a job runs, then no process of the worker lives on."""
+    """Given a supervisor that is killed while a job runs, then no process of the worker survives."""
     worker = start_worker("hostile", "--processes", "2", ready=2)
     hostile.hold.push(str(tmp_path / "never"))
     ledger.wait_for("hold")
@@ -45,7 +45,7 @@ def test_a_restarted_worker_rescues_at_once(start_worker: StartWorker, ledger: L
 
 
 def test_another_worker_rescues_after_the_lease(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
-    """Given two workers and a lease of a second, if one is frozen for longer, then the other takes over what it had reserved."""
+    """Given two workers and a lease of a second, if one is frozen for longer, then the other rescues its reserved messages."""
     settings = {"lease": 1}
     frozen = start_worker("hostile", settings=settings)
     hostile.hold.push(str(tmp_path / "go"))
@@ -72,7 +72,7 @@ def test_another_worker_rescues_after_the_lease(start_worker: StartWorker, ledge
     assert sorted(ledger.values("quick")) == list(range(20))
 
 
-def test_a_lost_message_that_may_not_run_twice_is_kept_aside(
+def test_a_lost_message_that_must_not_run_twice_moves_to_timeout(
     start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path
 ) -> None:
     """Given on_lost = "timeout" and a supervisor that was killed, then the running message is in timeout, and the rest is run."""

@@ -66,7 +66,7 @@ def test_new_code_runs_after_sighup(start_worker: StartWorker, ledger: Ledger, c
 
 
 def test_nothing_is_lost_in_a_restart(start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue) -> None:
-    """Given many jobs under way, if SIGHUP comes among them, then each runs exactly once."""
+    """Given many running jobs, if SIGHUP comes among them, then each runs exactly once."""
     worker = start_worker("site_app", "--processes", "2", cwd=code.parent, ready=2)
     job = queue.jobs.get("site_app:tell")
     assert job is not None
@@ -82,7 +82,7 @@ def test_nothing_is_lost_in_a_restart(start_worker: StartWorker, ledger: Ledger,
 
 
 def test_a_running_job_ends_in_the_old_code(start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue, tmp_path: Path) -> None:
-    """Given a job that runs while SIGHUP comes, then the new code doesn't wait for it, and it ends in its own process."""
+    """Given a job that runs while SIGHUP comes, then the new code doesn't wait for it, and it finishes in its old process."""
     worker = start_worker("site_app", cwd=code.parent)
     queue.push_name("site_app:hold", [str(tmp_path / "go")])
     ledger.wait_for("hold")
@@ -98,10 +98,10 @@ def test_a_running_job_ends_in_the_old_code(start_worker: StartWorker, ledger: L
 
 
 @pytest.mark.parametrize("broken", ["this is no python", "raise RuntimeError('broken')", "import os\nos._exit(3)", "x = 1\n"])
-def test_the_old_code_works_on_when_the_new_does_not_load(
+def test_the_old_code_stays_when_the_new_does_not_load(
     start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue, broken: str
 ) -> None:
-    """Given an app that no longer loads, if SIGHUP comes, then that is logged, and the old children work on; a mended one is taken."""
+    """Given an app that no longer loads, if SIGHUP comes, then that is logged, and the old code stays; a fixed app is loaded."""
     worker = start_worker("site_app", cwd=code.parent)
     old = worker.children()
     code.write_text(broken)
@@ -119,9 +119,7 @@ def test_the_old_code_works_on_when_the_new_does_not_load(
     assert worker.stop() == 0
 
 
-def test_a_job_of_the_new_code_is_taken_from_parked(
-    start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue, store: Store
-) -> None:
+def test_a_job_of_the_new_code_is_unparked(start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue, store: Store) -> None:
     """Given a message of a job that only the new code has, then it is parked, and runs after SIGHUP, in its first attempt."""
     worker = start_worker("site_app", cwd=code.parent)
     queue.push_name("site_app:fresh")
@@ -136,7 +134,7 @@ def test_a_job_of_the_new_code_is_taken_from_parked(
 
 
 def test_a_second_sighup_waits_for_the_first(start_worker: StartWorker, code: Path) -> None:
-    """Given a restart under way, if another SIGHUP comes, then it is refused in the log, and the worker is sound."""
+    """Given a restart in progress, if another SIGHUP comes, then the log rejects it, and the worker continues."""
     worker = start_worker("site_app", cwd=code.parent)
     old = worker.children()
     code.write_text(CODE.format(version="two") + "\nimport time\ntime.sleep(0.5)\n")
@@ -149,7 +147,7 @@ def test_a_second_sighup_waits_for_the_first(start_worker: StartWorker, code: Pa
 
 
 def test_a_worker_stops_in_the_middle_of_a_restart(start_worker: StartWorker, code: Path) -> None:
-    """Given a restart whose app takes long to load, if the worker is told to stop, then it does."""
+    """Given a restart whose app loads slowly, if the worker is asked to stop, then it does."""
     worker = start_worker("site_app", cwd=code.parent)
     code.write_text("import time\ntime.sleep(60)\n")
     worker.signal(signal.SIGHUP)
@@ -157,8 +155,8 @@ def test_a_worker_stops_in_the_middle_of_a_restart(start_worker: StartWorker, co
     assert worker.stop(5) == 0
 
 
-def test_a_worker_that_can_not_load_its_app_again_ends(start_worker: StartWorker, code: Path, store: Store) -> None:
-    """Given an app that no longer loads, if the zygote is killed, then the worker ends with 2 and says why."""
+def test_a_worker_that_can_not_reload_its_app_exits(start_worker: StartWorker, code: Path, store: Store) -> None:
+    """Given an app that no longer loads, if the zygote is killed, then the worker exits with 2 and reports the reason."""
     worker = start_worker("site_app", cwd=code.parent)
     code.write_text("raise RuntimeError('broken')")
     worker.zygote().kill()
@@ -169,7 +167,7 @@ def test_a_worker_that_can_not_load_its_app_again_ends(start_worker: StartWorker
 
 
 def test_a_killed_zygote_is_replaced(start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue) -> None:
-    """Given a zygote that is killed, and with it its children, then another takes its place, and what was running runs again."""
+    """Given a zygote that is killed, and its children with it, then another replaces it, and the interrupted jobs run again."""
     worker = start_worker("site_app", cwd=code.parent)
     queue.push_name("site_app:hold", [str(code.parent / "go")])
     queue.push_name("site_app:tell", [1])
