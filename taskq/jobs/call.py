@@ -68,6 +68,12 @@ class Call(Generic[R]):
         self.options = options
         self.label = label
 
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        """Restore a pickled call. One that was pickled before calls had labels has none."""
+        self.label = None
+        for name, value in state[1].items():
+            setattr(self, name, value)
+
     def push(self, *, delay: Delay | None = None) -> Handle[R]:
         """Push the call; raises the errors of `Job.push`.
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+from typing import Any
+
+from taskq import Call
+from tests.e2e.apps.earlier import leaf
 from tests.e2e.conftest import StartWorker, run_burst
 from tests.support.ledger import Ledger
 from tests.support.store import Store
@@ -26,3 +31,22 @@ def test_a_pickle_that_names_former_modules_runs(start_worker: StartWorker, ledg
     store.client.lpush(store.keys.waiting, FLAT_MODULES)
     assert run_burst(start_worker, "earlier") == 0
     assert ledger.values("leaf") == [7]
+
+
+class _Unlabelled(Call[Any]):
+    """A call whose pickle is that of a call before calls had labels."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> Any:
+        slots = {"args": self.args, "job": self.job, "kwargs": self.kwargs, "options": self.options}
+        return object.__new__, (Call,), (None, slots)
+
+
+def test_a_call_that_was_pickled_without_a_label_can_be_pushed(store: Store) -> None:
+    """Given the pickle of a call from before calls had labels, when it is loaded, then it can be changed and packed as any other."""
+    bound = leaf.bind(7)
+    call: Call[None] = pickle.loads(pickle.dumps(_Unlabelled(bound.job, bound.args, bound.kwargs, bound.options)))
+    assert type(call) is Call
+    assert call.label is None
+    assert call.with_options(delay=1).args == (7,)
