@@ -104,11 +104,15 @@ def _load_pickle(data: bytes) -> Any:
 #: Modules that pickles of taskq 0.1 name, and the modules that have their contents now.
 _MOVED = {
     "taskq.awaiting": ("taskq.handle.status", "taskq.wire.progress"),
+    "taskq.buffer": ("taskq.push.buffer",),
     "taskq.call": ("taskq.jobs.call",),
     "taskq.cancelling": ("taskq.handle.cancel",),
     "taskq.job": ("taskq.jobs.job",),
+    "taskq.lifespan": ("taskq.jobs.hooks",),
     "taskq.options": ("taskq.jobs.options",),
+    "taskq.result": ("taskq.handle.handle",),
     "taskq.retry": ("taskq.jobs.retry",),
+    "taskq.stream": ("taskq.handle.stream",),
 }
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
+import pytest
+
+import taskq
 from taskq import Call
+from taskq.wire.codec import check_serializer
 from tests.e2e.apps.earlier import leaf
 from tests.e2e.conftest import StartWorker, run_burst
 from tests.support.ledger import Ledger
@@ -50,3 +54,28 @@ def test_a_call_that_was_pickled_without_a_label_can_be_pushed(store: Store) -> 
     assert type(call) is Call
     assert call.label is None
     assert call.with_options(delay=1).args == (7,)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("awaiting", "Progress"),
+        ("awaiting", "Status"),
+        ("buffer", "Buffer"),
+        ("call", "Call"),
+        ("cancelling", "Cancelled"),
+        ("job", "Job"),
+        ("result", "Handle"),
+        ("retry", "Backoff"),
+        ("stream", "AsyncStream"),
+        ("stream", "Stream"),
+    ],
+)
+def test_every_public_name_is_found_by_its_former_module(module: str, name: str) -> None:
+    """Given a pickle that names a public class by its module in 0.1, as functions by value do, then it is loaded."""
+    assert check_serializer("pickle").load(f"ctaskq.{module}\n{name}\n.".encode()) is getattr(taskq, name)
+
+
+def test_a_function_by_value_that_uses_the_state_is_loaded() -> None:
+    """Given the pickle of `taskq.state` from 0.1, which every lambda that uses it contains, then it is loaded."""
+    assert type(check_serializer("pickle").load(b"ctaskq.lifespan\nResources\n)\x81.")) is type(taskq.state)
