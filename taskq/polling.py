@@ -1,4 +1,4 @@
-"""Waiting for descriptors of any number: `select` can't handle numbers above 1,023, and an app may open many."""
+"""Wait for descriptors of any number: `select` can't handle numbers above 1,023, and an app or a job may open many."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def wait_for(watched: Iterable[Any], timeout: float | None = None) -> list[Any]:
 
     Args:
         watched: descriptors, or objects with a `fileno()`.
-        timeout: seconds; None waits without a limit.
+        timeout: seconds, none if negative; None waits without a limit.
     """
     poll = select.poll()
     known = {one if isinstance(one, int) else one.fileno(): one for one in watched}
     for fd in known:
         poll.register(fd, select.POLLIN)
-    return [known[fd] for fd, _ in poll.poll(None if timeout is None else timeout * 1000)]
+    return [known[fd] for fd, _ in poll.poll(None if timeout is None else max(0.0, timeout) * 1000)]
 
 
 def can_take(one: Any) -> bool:

@@ -112,7 +112,7 @@ def test_a_job_that_always_kills_goes_to_failed(start_worker: StartWorker, ledge
         assert re.search(r"pid \d+\) was killed by SIGKILL \(signal 9\), peak memory \d+ MiB", record.error)
         assert record.at_ms > 0
     ((kind, text),) = ledger.values("on_fail")
-    assert kind == "LostForGood"
+    assert kind == "AttemptsExhausted"
     assert "was killed by SIGKILL" in text
     (message,) = store.messages(State.FAILED)
     assert (message.crashes, message.attempts) == (2, 0)

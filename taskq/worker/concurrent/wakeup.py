@@ -33,10 +33,11 @@ class WakeableWait(SignalWait):
 
     def wait(self, fileno: int | None, timeout: float) -> bool:
         """Wait until woken, stopped, or the timeout. Return True if the descriptor is readable."""
-        ready = wait_for(self._watched(fileno), max(0.0, timeout)) if not self.stopping else []
+        ready = [] if self.stopping else wait_for(self._watched(fileno), timeout)
         self._is_asleep = False
         if self._read in ready:
             # The bytes are the numbers of the signals. A job may block the main thread, and delay its handler.
-            self.stopping = SIGTERM in drain(self._read) or self.stopping
-            self._let_through()
+            numbers = drain(self._read)
+            if SIGTERM in numbers:  # no other assignment: the handler may have set it meanwhile
+                self.stopping = True
         return fileno in ready

@@ -38,13 +38,13 @@ from taskq.worker.execute.run import Run
 from taskq.worker.execute.unpacker import Opened, UnknownHere, Unpacker, result_ttl_of
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
 
-__all__ = ["LostForGood", "Runner", "Watcher"]
+__all__ = ["AttemptsExhausted", "Runner", "Watcher"]
 
 _log = logging.getLogger("taskq.worker")
 
 
-class LostForGood(TaskqError):
-    """Passed to on_fail if there is no exception: the worker process died or was killed in every run."""
+class AttemptsExhausted(TaskqError):
+    """Passed to on_fail if no exception is known: the worker process died or was killed in every run."""
 
 
 class Watcher(Protocol):
@@ -87,11 +87,11 @@ class Runner:
     def prepare(self, message: Message, opened: Opened | None = None) -> Run | Verdict:
         """Open a message. A verdict: its job can't run, or must not any more."""
         try:
-            if opened is None:  # spelled out: this is the fast path, on which one more call and one more object count
+            if opened is not None:
+                body, spec = opened
+            else:  # without `open`: on the fast path, one more call and one more object count
                 body = self._unpacker.read(message)
                 spec = self._unpacker.find(body.job)
-            else:
-                body, spec = opened
         except (UnsupportedVersion, UnknownHere) as error:
             return self._park(message, str(error))
         except MessageError as error:
@@ -164,8 +164,7 @@ class Runner:
         return self._returned(message, run, None, seconds)
 
     def _ended(self, message: Message, run: Run, ending: Ending, seconds: float) -> Verdict:
-        stored = self._keep(run, ending)
-        return Verdict(action=Action.ACK, ending=stored, announce=self._event(events.after, run.context, seconds))
+        return Verdict(action=Action.ACK, ending=self._pack(run, ending), announce=self._event(events.after, run.context, seconds))
 
     def _raised(self, message: Message, run: Run, error: BaseException, seconds: float) -> Verdict:
         if isinstance(error, JobCancelled) or run.message.id in self.cancelled:
@@ -173,8 +172,7 @@ class Runner:
         if isinstance(error, Drop):
             reason = text_of(error.reason)
             _log.info("%s %s was dropped: %s", run.context.job, run.context.id, reason or "no reason given")
-            ending = Ending("dropped", now_ms(), message.attempts + 1, self._worker, reason)
-            return self._ended(message, run, ending, seconds)
+            return self._ended(message, run, Ending("dropped", now_ms(), message.attempts + 1, self._worker, reason), seconds)
         if isinstance(error, Requeue):
             try:
                 wait = delay_ms(error.delay)
@@ -183,7 +181,7 @@ class Runner:
             return Verdict(action=Action.REQUEUE, delay_ms=wait, announce=self._event(events.after, run.context, seconds))
         return self._failed_run(message, run, error, seconds)
 
-    def _keep(self, run: Run, ending: Ending) -> StoredEnding | None:
+    def _pack(self, run: Run, ending: Ending) -> StoredEnding | None:
         return self._results.pack(run.message.id, ending, run.result_ttl, is_stream=run.spec.is_stream)
 
     def _was_cancelled(self, run: Run) -> Verdict:
@@ -191,8 +189,8 @@ class Runner:
         context = run.context
         _log.warning("%s %s was cancelled by %s in attempt %d", context.job, context.id, by, context.attempt)
         ending = Ending("cancelled", now_ms(), run.message.attempts + 1, by)
-        ttl, is_stream = run.result_ttl, run.spec.is_stream and run.result_ttl > 0
-        stored = self._results.pack(run.message.id, ending, ttl or CANCELLED_SECONDS, is_stream=is_stream)
+        is_stream = run.spec.is_stream and run.result_ttl > 0
+        stored = self._results.pack(run.message.id, ending, run.result_ttl or CANCELLED_SECONDS, is_stream=is_stream)
         return Verdict(action=Action.ACK, ending=stored)
 
     # ---- what follows from a failed run
@@ -211,7 +209,7 @@ class Runner:
         if wait is None:
             _log.error("%s %s failed in attempt %d of %d: %s", context.job, context.id, attempts, context.max_attempts, _error_text(record))
             state = State.TIMEOUT if timed_out else State.FAILED
-            stored = self._keep(run, ending_of(record))
+            stored = self._pack(run, ending_of(record))
             return Verdict(action=Action.FAIL, message=new, state=state, ending=stored, announce=self._after_failure(run, error, seconds))
         _log.error(
             "%s %s failed in attempt %d of %d; retries in %g s: %s",
@@ -242,29 +240,27 @@ class Runner:
         """The supervisor counted the last attempt (a kill, a crash); only the settling is left."""
         past = records(message.history_bytes())
         last = past[-1] if past else record_of("failed", self._worker, message.attempts, "no attempt is left")
-        crashed = message.crashes > self._max_crashes
-        state = State.TIMEOUT if last.kind == "timeout" and not crashed else State.FAILED
-        error: BaseException = JobTimeout(last.error) if state is State.TIMEOUT else LostForGood(last.error)
+        state = State.TIMEOUT if last.kind == "timeout" and message.crashes <= self._max_crashes else State.FAILED
+        error: BaseException = JobTimeout(last.error) if state is State.TIMEOUT else AttemptsExhausted(last.error)
         context = run.context
         _log.error("%s %s failed permanently: %s", context.job, context.id, last.error)
         if state is State.TIMEOUT:
             events.emit(events.timeout, JobEvent(context=context, worker=self._worker, error=error))
-        stored = self._keep(run, ending_of(last))
+        stored = self._pack(run, ending_of(last))
         return Verdict(action=Action.FAIL, message=message.raw, state=state, ending=stored, announce=self._after_failure(run, error, 0.0))
 
     # ---- what never ran
 
     def _unreadable(self, message: Message, error: BaseException, result_ttl: float = 0.0) -> Verdict:
         record = record_of("failed", self._worker, message.attempts + 1, error)
-        new = with_record(message, record)
-        level = logging.WARNING if isinstance(error, SignatureError) else logging.ERROR
-        _log.log(level, "message %s moved to failed: %s", message.hex_id, error)
-        return Verdict(action=Action.FAIL, message=new, ending=self._results.pack(message.id, ending_of(record), result_ttl))
+        log = _log.warning if isinstance(error, SignatureError) else _log.error
+        log("message %s moved to failed: %s", message.hex_id, error)
+        ending = self._results.pack(message.id, ending_of(record), result_ttl)
+        return Verdict(action=Action.FAIL, message=with_record(message, record), ending=ending)
 
     def _park(self, message: Message, reason: str) -> Verdict:
         _log.warning("message %s parked: %s", message.hex_id, reason)
-        record = record_of("parked", self._worker, message.attempts, reason)
-        new = with_record(message, record)
+        new = with_record(message, record_of("parked", self._worker, message.attempts, reason))
         return Verdict(action=Action.PARK, message=new)
 
     # ---- notifications

@@ -81,7 +81,7 @@ class SignalWait:
         watched = self._watched(fileno)
         deadline = monotonic() + timeout
         while not self.stopping:
-            ready = wait_for(watched, max(0.0, deadline - monotonic()))
+            ready = wait_for(watched, deadline - monotonic())
             if self._read in ready:  # a signal, which need not be one that stops
                 drain(self._read)
             if fileno in ready:

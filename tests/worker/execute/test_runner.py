@@ -16,7 +16,7 @@ from taskq.wire.ending import read_ending
 from taskq.wire.history import pack_record, record_of, records
 from taskq.wire.message import Message, encode, make_body, new_id, wrap_foreign
 from taskq.worker.execute.async_runner import AsyncRunner
-from taskq.worker.execute.runner import LostForGood
+from taskq.worker.execute.runner import AttemptsExhausted
 from taskq.worker.execute.verdict import ACKED, Action
 from tests.worker.conftest import Bench
 from tests.worker.stage import MAX_CRASHES, FakeExecutor, FakeWatcher, Stage
@@ -151,10 +151,10 @@ def test_on_fail_has_a_deadline_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     ("kind", "head", "state", "error"),
     [
         ("timeout", {"attempts": 3}, State.TIMEOUT, JobTimeout),
-        ("crashed", {"crashes": 4}, State.FAILED, LostForGood),
-        ("lost", {"crashes": 4}, State.FAILED, LostForGood),
-        ("timeout", {"attempts": 1, "crashes": 4}, State.FAILED, LostForGood),
-        ("failed", {"attempts": 3}, State.FAILED, LostForGood),
+        ("crashed", {"crashes": 4}, State.FAILED, AttemptsExhausted),
+        ("lost", {"crashes": 4}, State.FAILED, AttemptsExhausted),
+        ("timeout", {"attempts": 1, "crashes": 4}, State.FAILED, AttemptsExhausted),
+        ("failed", {"attempts": 3}, State.FAILED, AttemptsExhausted),
     ],
 )
 def test_an_exhausted_message_is_settled_without_a_run(
