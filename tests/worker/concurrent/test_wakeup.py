@@ -1,0 +1,42 @@
+"""The wait of the pump: ended by other threads, signals and the server."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from taskq.worker.concurrent.wakeup import WakeableWait
+
+
+@pytest.fixture
+def wakeup() -> Iterator[WakeableWait]:
+    """A wait, with the signal handlers of this process put back at the end."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+    before = {number: signal.getsignal(number) for number in numbers}
+    made = WakeableWait()
+    yield made
+    made.close()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_wake_before_the_wait_ends_it(wakeup: WakeableWait) -> None:
+    """Given a wake between the preparation and the wait, then the wait returns, and the process isn't asked to stop."""
+    wakeup.prepare()
+    wakeup.wake()
+    assert wakeup.wait(None, 60.0) is False
+    assert not wakeup.stopping
+
+
+def test_a_wait_leaves_the_signal_mask_alone(wakeup: WakeableWait) -> None:
+    """Given a thread that holds SIGTERM back, when its wait is ended, then the signal is still held back."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        wakeup.prepare()
+        wakeup.wake()
+        wakeup.wait(None, 60.0)
+        assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
