@@ -98,7 +98,7 @@ class Lanes:
 
     @contextmanager
     def taken_back(self) -> Iterator[list[bytes]]:
-        """Take what isn't started, oldest first, to be returned to the server. As `Record.taken_back`."""
+        """Take what isn't started, oldest first, to be returned to the server. As `Slot.taken_back`."""
         if not self._lock.acquire(True, 0.1):
             yield []  # it died, or was stopped, with the lock in hand
             return
