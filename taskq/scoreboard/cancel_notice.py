@@ -11,7 +11,7 @@ _ID = 16
 _BY = 480
 _LENGTH = struct.Struct("=H")
 _NONE = bytes(_ID)
-#: The id of the message (zeros: none is cancelled), then the length of who did it, and that as text.
+#: The id of the message (zeros: no cancel request), then the length of the requester's name, then the name.
 SIZE = _ID + _LENGTH.size + _BY
 
 
@@ -35,7 +35,7 @@ class CancelNotice:
         return True
 
     def take(self) -> tuple[bytes, str] | None:
-        """Return once the message that is cancelled, and who did it."""
+        """Return the cancelled message and the requester, once; None if there is no cancel request."""
         at, memory = self._at, self._memory
         identity = bytes(memory[at : at + _ID])
         if identity == _NONE:

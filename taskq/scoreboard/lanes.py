@@ -1,7 +1,7 @@
-"""The part of the shared record that a worker with several jobs at once uses: a lane for each of them.
+"""The lanes of a slot: one for each concurrent job of a worker process.
 
-A lane runs one job at a time. The worker writes into it, the supervisor reads; the lock of the record decides who starts a message,
-or takes it back unstarted.
+A lane runs one job at a time. The worker process writes it and the supervisor reads it. Under the lock of the slot, one of them starts
+a message, or releases it unstarted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["SIZE", "Lanes"]
 
 _ID = 16
 _NAME = 120
-_COUNT = struct.Struct("=I")  # how many lanes there are; 0: the worker runs one job at a time, and uses the batch
+_COUNT = struct.Struct("=I")  # number of lanes; 0: the worker process runs one job at a time, and uses the batch
 # A lane: 0: state, attempt, 8: started or reserved (monotonic), 16: since (epoch ms), 24: deadline (monotonic, 0 = none),
 # 32: retry ms (-1 = none left), 40: id, 56: length of the name, then the name
 _STATE = struct.Struct("=I")
@@ -34,7 +34,7 @@ _FREE, _RESERVED, _RUNS, _DONE = range(4)
 
 
 class Lanes:
-    """The lanes of one worker, in its place in the shared memory."""
+    """The lanes of one slot."""
 
     __slots__ = ("_at", "_lock", "_memory")
 
@@ -45,7 +45,7 @@ class Lanes:
 
     @property
     def count(self) -> int:
-        """How many there are; none in a worker that runs one job at a time."""
+        """Number of lanes; 0 in a worker process that runs one job at a time."""
         number: int = _COUNT.unpack_from(self._memory, self._at)[0]
         return number
 
@@ -54,15 +54,15 @@ class Lanes:
         _COUNT.pack_into(self._memory, self._at, count)
 
     def clear(self) -> None:
-        """Forget what the worker before has left. Pages that none has used stay untouched, and cost no memory."""
+        """Erase the lanes of the previous worker process. Pages that were never used stay untouched, and cost no memory."""
         size = _AT_LANES + self.count * _LANE
         self._memory[self._at : self._at + size] = bytes(size)
 
     # ---- written by the worker
 
     def reserve(self, pairs: Sequence[tuple[int, bytes]], now: float) -> None:
-        """Write which messages are reserved, and in which lanes they will be started."""
-        # Under the lock: who is just giving back may give back these very messages.
+        """Write the reserved messages, and the lanes in which they will start."""
+        # Under the lock: the supervisor may be releasing these very messages.
         with self._locked():
             for lane, identity in pairs:
                 at = self._place(lane)
@@ -70,7 +70,7 @@ class Lanes:
                 self._memory[at + _AT_ID : at + _AT_ID + _ID] = identity
 
     def claim(self, lane: int, now: float, attempt: int) -> bool:
-        """Mark a lane's message as started. To be called with the lock in hand. False: it was taken back."""
+        """Mark a lane's message as started. Call this under the lock. Return False if the message was released."""
         at = self._place(lane)
         if _STATE.unpack_from(self._memory, at)[0] != _RESERVED:
             return False
@@ -98,9 +98,9 @@ class Lanes:
 
     @contextmanager
     def taken_back(self) -> Iterator[list[bytes]]:
-        """Take what isn't started, oldest first, to be returned to the server. As `Slot.taken_back`."""
+        """Take the unstarted messages, oldest first, to release them; as `Slot.taken_back`."""
         if not self._lock.acquire(True, 0.1):
-            yield []  # it died, or was stopped, with the lock in hand
+            yield []  # it died, or was stopped, while holding the lock
             return
         try:
             lanes = sorted(self._in(_RESERVED), key=self._since)
@@ -111,30 +111,30 @@ class Lanes:
             self._lock.release()
 
     def ids(self) -> list[bytes]:
-        """Every message that the worker knows it has reserved and not settled."""
+        """Return the messages that are reserved and not settled, as far as the worker process knows."""
         return [self._id(lane) for lane in self._in(_RESERVED, _RUNS, _DONE)]
 
     def unstarted(self) -> int:
-        """How many messages are reserved and not started."""
+        """Return the number of messages that are reserved and not started."""
         return len(self._in(_RESERVED))
 
     def last_start(self) -> float:
-        """Monotonic time at which the youngest job of all was started; of those that still run."""
+        """Return the monotonic time at which the youngest of the running jobs started; 0 if no job is running."""
         return max((self._since(lane) for lane in self._in(_RUNS)), default=0.0)
 
     def oldest_unstarted(self) -> float:
-        """Monotonic time since when the first of the unstarted waits; 0 when none does."""
+        """Return the monotonic time since when the oldest unstarted message has waited; 0 if there is none."""
         return min((self._since(lane) for lane in self._in(_RESERVED)), default=0.0)
 
     def running(self) -> list[Running]:
-        """The jobs that run now, the oldest first."""
+        """Return the running jobs, the oldest first."""
         found = [self._running(lane) for lane in self._in(_RUNS)]
         return sorted(found, key=lambda one: one.started)
 
     def done_ids(self) -> list[bytes]:
-        """Messages whose jobs ended well: safe to settle again."""
+        """Return the messages whose jobs succeeded: it is safe to settle them again."""
         if not self._lock.acquire(True, 0.1):
-            return []  # it died, or was stopped, with the lock in hand
+            return []  # it died, or was stopped, while holding the lock
         try:
             return [self._id(lane) for lane in self._in(_DONE)]
         finally:

@@ -7,7 +7,7 @@ import struct
 from taskq.scoreboard.cancel_notice import SIZE as NOTICE_SIZE
 from taskq.scoreboard.lanes import SIZE as LANES_SIZE
 
-#: The most messages that a worker reserves at once.
+#: The maximum number of messages of one reserve.
 BATCH_LIMIT = 256
 ID = 16
 NAME = 240
@@ -18,8 +18,8 @@ COUNTS = struct.Struct("=QQ")  # 0: finished jobs, permanently failed jobs
 FLAGS = struct.Struct("=II")  # 16: phase, watched
 BEAT = struct.Struct("=d")  # 24: monotonic time of the supervisor's last good heartbeat
 LIMIT = struct.Struct("=dII")  # 24: the same, reconcile wanted, messages in the batch
-BATCH = struct.Struct("=II")  # 36: messages in the batch, how many are started
-# 40: how many are started, started (monotonic), attempt, started (epoch ms), deadline (monotonic, 0 = none), retry ms (-1 = none left)
+BATCH = struct.Struct("=II")  # 36: messages in the batch, number of started ones
+# 40: number of started ones, started (monotonic), attempt, started (epoch ms), deadline (monotonic, 0 = none), retry ms (-1 = none left)
 CLAIM = struct.Struct("=IdIqdq")
 START = struct.Struct("=dIqdq")  # 44: the same without the number
 DETAILS = struct.Struct("=qdq")  # 56: known once the message is opened

@@ -15,6 +15,6 @@ class Poke:
         self.descriptor = descriptor
 
     def __call__(self) -> None:
-        # It may be full of pokes, or closed by a job: the supervisor looks once a second anyway.
+        # The pipe may be full, or a job may have closed it: the supervisor checks once a second anyway.
         with contextlib.suppress(OSError):
             os.write(self.descriptor, b"!")

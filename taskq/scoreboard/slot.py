@@ -22,7 +22,7 @@ __all__ = ["BATCH_LIMIT", "Scoreboard", "Slot"]
 
 
 class Slot:
-    """One worker's place in the shared memory."""
+    """The shared memory of one worker process."""
 
     __slots__ = ("_at", "_ended", "_failed", "_memory", "_named", "_started", "lanes", "lease", "lock", "notice")
 
@@ -32,16 +32,16 @@ class Slot:
         self.lock = lock
         #: Used instead of the batch by a worker process that runs several jobs at once.
         self.lanes = Lanes(memory, self._at + layout.AT_LANES, lock)
-        #: Which of its jobs is cancelled.
+        #: The cancelled message of the worker process.
         self.notice = CancelNotice(memory, self._at + layout.AT_NOTICE)
-        #: Seconds without a heartbeat after which the worker starts nothing.
+        #: Seconds without a heartbeat after which the worker process starts no message.
         self.lease = math.inf
-        # The worker's own knowledge: only it changes these.
+        # Known to the worker process alone: only it changes these.
         self._ended = self._failed = self._started = 0
         self._named: str | None = None
 
     def clear(self) -> None:
-        """Make the place ready for another worker."""
+        """Prepare the slot for another worker process."""
         self.release_dead_lock()
         self._memory[self._at : self._at + layout.AT_LANES] = bytes(layout.AT_LANES)
         self.lanes.clear()
@@ -52,9 +52,9 @@ class Slot:
         layout.U32.pack_into(self._memory, self._at + layout.AT_FLAGS, phase)
 
     def begin_batch(self, ids: Sequence[bytes]) -> None:
-        """Write which messages are reserved, in the order in which they will be started: at most `BATCH_LIMIT`."""
+        """Write the reserved messages in the order in which they will start: at most `BATCH_LIMIT`."""
         if len(ids) > BATCH_LIMIT:
-            raise ValueError(f"a batch of {len(ids)} messages; there is room for {BATCH_LIMIT}")
+            raise ValueError(f"a batch must have at most {BATCH_LIMIT} messages; got {len(ids)}")
         at, memory = self._at, self._memory
         self.lock.acquire()
         try:
@@ -69,8 +69,8 @@ class Slot:
     def start_next(self, now: float, attempt: int) -> bool:
         """Claim the next message of the batch.
 
-        False: the supervisor has released the unstarted messages, or wants the worker to reconcile; or a lease has passed without
-        a heartbeat (the machine slept, the supervisor was stopped), and the messages may be reassigned.
+        Return False if the supervisor has released the unstarted messages or wants the worker process to reconcile, or if a lease has
+        passed without a heartbeat (the machine slept, the supervisor was stopped): then the messages may be reassigned.
         """
         at, memory, lock = self._at, self._memory, self.lock
         lock.acquire()
@@ -85,7 +85,7 @@ class Slot:
         return True
 
     def claim(self, lane: int, now: float, attempt: int) -> bool:
-        """Claim the message of a lane. False: as for `start_next`."""
+        """Claim the message of a lane. Return False as `start_next` does."""
         self.lock.acquire()
         try:
             beat, reconcile, _ = layout.LIMIT.unpack_from(self._memory, self._at + layout.AT_BEAT)
@@ -122,7 +122,7 @@ class Slot:
 
     def end_batch(self) -> None:
         """Note that no message is reserved any longer."""
-        # Under the lock: who is just taking back would write over it, and what was started would look unstarted.
+        # Under the lock: a release by the supervisor would overwrite it, and started messages would look unstarted.
         self.lock.acquire()
         try:
             layout.BATCH.pack_into(self._memory, self._at + layout.AT_BATCH, 0, 0)
@@ -130,7 +130,7 @@ class Slot:
             self.lock.release()
 
     def take_reconcile(self) -> bool:
-        """True once after the supervisor has asked for a look at the reserved list."""
+        """Return True once after the supervisor has asked the worker process to reconcile."""
         at = self._at + layout.AT_RECONCILE
         if not layout.U32.unpack_from(self._memory, at)[0]:
             return False
@@ -139,13 +139,13 @@ class Slot:
 
     @property
     def beat(self) -> float:
-        """Monotonic time of the supervisor's last good heartbeat for this worker; 0 before the first."""
+        """Monotonic time of the last successful heartbeat for this worker process; 0 before the first."""
         value: float = layout.BEAT.unpack_from(self._memory, self._at + layout.AT_BEAT)[0]
         return value
 
     @property
     def watched(self) -> bool:
-        """True while the supervisor looks at this worker every few milliseconds."""
+        """True while the supervisor checks this worker process every few milliseconds."""
         return bool(layout.U32.unpack_from(self._memory, self._at + layout.AT_WATCHED)[0])
 
     # ---- written by the supervisor
@@ -166,17 +166,17 @@ class Slot:
 
     @contextmanager
     def taken_back(self) -> Iterator[list[bytes]]:
-        """Take from the batch what isn't started, and give those ids in order, to be returned to the server.
+        """Take the unstarted messages from the batch, and yield their ids in order, to release them.
 
-        The worker begins no other batch before the block ends: it may have reserved the same messages again by then, and
-        returning them late would take them out of its hands while it runs them.
+        The worker process begins no other batch before the block ends: it may have reserved the same messages again by then, and
+        a late release would give them away while they run.
         """
         if self.lanes.count:
             with self.lanes.taken_back() as ids:
                 yield ids
             return
         if not self.lock.acquire(True, 0.1):
-            yield []  # it died, or was stopped, with the lock in hand
+            yield []  # it died, or was stopped, while holding the lock
             return
         try:
             count, started = layout.BATCH.unpack_from(self._memory, self._at + layout.AT_BATCH)
@@ -187,9 +187,9 @@ class Slot:
 
     @contextmanager
     def held_still(self, running: Running) -> Iterator[bool]:
-        """Let the worker start nothing during the block, and then look at its reserved list first. False: it has gone on already."""
+        """Let the worker process start nothing during the block, and reconcile after it. Yield False if that job has already ended."""
         if not self.lock.acquire(True, 0.1):
-            yield False  # it died, or was stopped, with the lock in hand
+            yield False  # it died, or was stopped, while holding the lock
             return
         try:
             again = self.running()
@@ -219,25 +219,25 @@ class Slot:
 
     @property
     def held(self) -> int:
-        """How many messages the worker knows that it has reserved and not settled, at most."""
+        """The greatest number of messages that may be reserved and not settled, as far as the worker process knows."""
         if self.lanes.count:
             return len(self.lanes.ids())
         count: int = layout.BATCH.unpack_from(self._memory, self._at + layout.AT_BATCH)[0]
         return count
 
     def ids(self) -> list[bytes]:
-        """The messages that it knows of."""
+        """Return the messages that the worker process knows it has reserved."""
         return self.lanes.ids() if self.lanes.count else self._ids(0, self.held)
 
     def unstarted(self) -> int:
-        """How many messages are reserved and not started."""
+        """Return the number of messages that are reserved and not started."""
         if self.lanes.count:
             return self.lanes.unstarted()
         count, started = layout.BATCH.unpack_from(self._memory, self._at + layout.AT_BATCH)
         return max(0, int(count) - int(started))
 
     def running(self) -> list[Running]:
-        """The jobs that run now, the oldest first."""
+        """Return the running jobs, the oldest first."""
         if self.lanes.count:
             return self.lanes.running()
         count, started, attempt, since_ms, deadline, retry_ms = layout.CLAIM.unpack_from(self._memory, self._at + layout.AT_CLAIM)
@@ -249,21 +249,21 @@ class Slot:
         return [Running(self._ids(count - 1, count)[0], name, attempt, started, since_ms, deadline, retry_ms)]
 
     def began(self, now: float) -> float:
-        """Monotonic time since when nothing was started, although something could be; `now` when nothing runs or waits."""
+        """Return the monotonic time since when no message was started, although one waits; `now` if none runs or waits."""
         if self.lanes.count:
             return max(self.lanes.last_start(), self.lanes.oldest_unstarted()) or now
         running = self.running()
         return running[0].started if running else now
 
     def done_ids(self) -> list[bytes]:
-        """Messages of the batch whose jobs ended well: safe to settle again.
+        """Return the messages of the batch whose jobs succeeded: it is safe to settle them again.
 
-        Read under the lock: the marks of one batch beside the ids of the next would settle what was never run.
+        Read under the lock: the marks of one batch with the ids of the next would settle messages that never ran.
         """
         if self.lanes.count:
             return self.lanes.done_ids()
         if not self.lock.acquire(True, 0.1):
-            return []  # it died, or was stopped, with the lock in hand
+            return []  # it died, or was stopped, while holding the lock
         try:
             count = self.held
             marks = self._memory[self._at + layout.AT_DONE : self._at + layout.AT_DONE + count]
@@ -277,7 +277,7 @@ class Slot:
 
 
 class Scoreboard:
-    """The shared memory of all workers of a supervisor. Made before the first fork."""
+    """The shared memory of a supervisor and its worker processes. Created before the first fork."""
 
     def __init__(self, locks: Sequence[Lock]) -> None:
         self._memory = mmap.mmap(-1, layout.SLOT_SIZE * len(locks))

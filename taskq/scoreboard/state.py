@@ -7,13 +7,13 @@ from typing import NamedTuple, Protocol
 
 __all__ = ["CANT_START", "HARD_GRACE", "LANE_LIMIT", "SLOW_SECONDS", "Lock", "Phase", "Running", "block_seconds"]
 
-#: How long after its deadline a job may go on before its process is ended.
+#: Seconds after its deadline that a job may continue before its process is killed.
 HARD_GRACE = 1.0
 #: Prefetched messages that are not started within this time are released.
 SLOW_SECONDS = 0.05
-#: Exit code of a process whose on_start, or lifespan, has raised.
+#: Exit code of a process whose on_start hook or lifespan raised.
 CANT_START = 75
-#: The most jobs that one process runs at once.
+#: The maximum number of concurrent jobs of one process.
 LANE_LIMIT = 1000
 
 
@@ -37,7 +37,7 @@ class Phase(IntEnum):
 
 
 class Running(NamedTuple):
-    """A job that a worker runs."""
+    """A running job."""
 
     id: bytes
     job: str
@@ -49,5 +49,5 @@ class Running(NamedTuple):
 
 
 def block_seconds(lease: float) -> float:
-    """How long to block in the server: ends well before the lease does, so that a forgotten block can't take a message."""
+    """Return how long to block in the server: well below the lease, so that a forgotten blocking command can't reserve a message."""
     return min(5.0, lease / 3)

@@ -30,7 +30,7 @@ class Judge(Protocol):
 
 
 class Intake:
-    """The side of a worker that takes messages in."""
+    """Prepares the reserved messages of one worker process."""
 
     def __init__(self, driver: Driver, settler: Settler, judge: Judge, slot: Slot, *, worker: str, channel: ChannelSettings) -> None:
         self._driver = driver
@@ -43,23 +43,23 @@ class Intake:
         self._parent = os.getppid()
 
     def may_reserve(self) -> bool:
-        """False while the supervisor's heartbeats don't get through: a message taken now might be rescued while it runs."""
+        """Return False while heartbeats don't reach the server: a message reserved now might be rescued while it runs."""
         if monotonic() - self._slot.beat <= self._channel.lease / 2:
             return True
         if os.getppid() != self._parent:
-            # The kernel ends it with its parent, but forgets that when a job changes the user.
+            # The kernel ends this process with its parent, except after a job has changed the user.
             _log.error("worker process %s (pid %d) exits: its supervisor has died", self._worker, os.getpid())
             os._exit(1)
         return False
 
     def open(self, batch: list[bytes], known: Collection[bytes] = ()) -> list[Message]:
-        """Read the heads. What has none, or a broken one, gets one before it can be started. Ids in `known` are left out."""
+        """Read the heads, and add missing ones: a message without a head can't start. Ids in `known` are left out."""
         try:
             return [message for raw in batch if (message := Message(raw)).id not in known]
         except MalformedMessage:
             foreign = [(raw, wrap_foreign(raw, self._judge.loss_flag(raw))) for raw in batch if not _has_head(raw)]
         self._settler.insist(self._driver.stamp(self._worker, foreign))
-        # Read again: after a broken connection it is unknown which of two heads was written.
+        # Read again: after a broken connection, either of two heads may have been written.
         held = self._settler.insist(self._driver.holdings(self._worker))
         return [message for raw in held if _has_head(raw) and (message := Message(raw)).id not in known]
 
@@ -76,17 +76,17 @@ class Intake:
         return found
 
     def trouble(self, error: Exception, command: Command, pause: Callable[[float], None]) -> None:
-        """A command failed: look at what is reserved before the next, and wait where it would only fail again."""
+        """Note that a command failed: reconcile before the next reserve, and wait if it would only fail again."""
         self._settler.uncertain = True
         self._settler.outage.failed(error, command)
         if isinstance(error, ServerRefused):
             pause(5.0)
         elif isinstance(error, QueueFull):
-            # A blocked reserve is refused by a full server; the script isn't. No wake-up then: look again soon.
+            # A full server rejects the blocking reserve, but not the script. Without a wake-up, try again soon.
             pause(0.2)
 
     def is_spent(self, ended: int) -> bool:
-        """True when this process has done its share of jobs and is to be replaced."""
+        """Return True if this process has reached `max_messages` or `max_memory`, and must be replaced."""
         limit, most = self._channel.max_messages, self._channel.max_memory
         if limit and ended >= limit:
             _log.info("replacing worker process %s (pid %d) after %d jobs (max_messages)", self._worker, os.getpid(), ended)

@@ -38,10 +38,10 @@ def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, slot: Sl
 
     Args:
         queue: holds the jobs.
-        url: the server, as the supervisor knows it.
-        channel: what to work, and how.
-        worker: this worker's id.
-        record: what the supervisor sees of it.
+        url: the URL of the server, as the supervisor uses it.
+        channel: the channel to consume.
+        worker: the id of this worker process.
+        slot: its slot in the scoreboard.
         poke: makes the supervisor look at the slot.
     """
     driver = load_driver(url, channel)
@@ -49,7 +49,7 @@ def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, slot: Sl
     engine: Engine
     if channel.concurrency > 1:
         from taskq.worker.concurrent.engine import (
-            ConcurrentEngine,  # with it come asyncio and threads, which a worker of one job at a time doesn't need
+            ConcurrentEngine,  # it imports asyncio and threads, which the serial engine doesn't need
         )
 
         engine = ConcurrentEngine(queue, driver, link, slot, worker=worker, channel=channel, poke=poke)
@@ -74,7 +74,7 @@ def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, slot: Sl
 
 
 def _lend(queue: Queue, url: str, channel: ChannelSettings, link: Link) -> None:
-    """Let jobs push over the worker's own connection, which rests while they run. In a Cluster it leads to one channel's node only."""
+    """Let jobs push over the worker's own connection, which is idle while they run. In a Cluster, it reaches only one channel's node."""
     is_alone = channel.driver != "redis" or "+cluster" in url
     for name in [channel.name] if is_alone else queue.channel_names():
         if queue.channel(name).driver == channel.driver:

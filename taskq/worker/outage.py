@@ -49,7 +49,7 @@ class Outage:
         self._since, self._is_logged, self._refused = None, False, None
 
     def has_room(self) -> None:
-        """Note that a command that a full server refuses was answered."""
+        """Note that the server answered a command that it rejects while its memory is full."""
         if self._is_full:
             self._is_full = False
             _log.warning("worker %s: the server has memory again", self._worker)

@@ -1,4 +1,4 @@
-"""How many messages to reserve at once: pure rules. The fair share between workers is the script's."""
+"""How many messages to reserve at once: pure rules. The reserve script ensures fair shares between workers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["BATCH_SECONDS", "Prefetch", "next_size"]
 
 #: A batch should run in about this time.
 BATCH_SECONDS = 0.010
-#: How much a quicker batch counts in the mean time of a job.
+#: The weight of a faster batch in the mean time per job.
 _WEIGHT = 0.3
 #: A longer batch was slow, and counts alone. A shorter one may have been interrupted by the kernel for some milliseconds. With few
 #: jobs, that distorts the mean: it counts alone only if it has at least `_MANY` jobs.
@@ -17,18 +17,18 @@ _MANY = 64
 
 
 def next_size(size: int, mean: float) -> int:
-    """Return the next batch's size: at most doubled, at most what takes `BATCH_SECONDS`, at most `BATCH_LIMIT`.
+    """Return the size of the next batch: at most double, at most `BATCH_SECONDS` of work, at most `BATCH_LIMIT`.
 
     Args:
-        size: of the last batch.
-        mean: seconds a job takes.
+        size: the size of the last batch.
+        mean: the mean seconds per job.
     """
     affordable = BATCH_LIMIT if mean * BATCH_LIMIT <= BATCH_SECONDS else int(BATCH_SECONDS / mean)
     return max(1, min(2 * size, affordable, BATCH_LIMIT))
 
 
 class Prefetch:
-    """Follows the mean time of a job. Starts at one message: nothing is known of the jobs yet."""
+    """Follows the mean time per job. Starts at one message, because the jobs are still unknown."""
 
     def __init__(self) -> None:
         self.size = 1
@@ -45,7 +45,7 @@ class Prefetch:
 
 
 def _weight(jobs: int, seconds: float, *, slower: bool) -> float:
-    """How much a batch counts beside those before it."""
+    """Return the weight of a batch in the mean."""
     if not slower:
         return _WEIGHT
     return 1.0 if seconds > _SLOW_SECONDS else min(1.0, jobs / _MANY)

@@ -19,7 +19,7 @@ from taskq.worker.outage import Outage
 
 __all__ = ["ACK_SECONDS", "Settler", "StoppedUnsettled"]
 
-#: Acks are never held for longer.
+#: The longest time that an ack stays pending.
 ACK_SECONDS = 0.010
 _LONGEST_PAUSE = 5.0
 _LAST_PAUSE = 0.05
@@ -84,11 +84,11 @@ class Settler:
             self._pause(backoff.pause())
 
     def settle(self, message_id: bytes, verdict: Verdict, message: bytes) -> None:
-        """Carry out a verdict: an ack without a result is kept for the next round trip, other verdicts are sent at once.
+        """Carry out a verdict: an ack without a result stays pending until the next round trip, other verdicts are sent at once.
 
         Args:
-            message_id: whose verdict it is.
-            verdict: what was decided.
+            message_id: the message.
+            verdict: the decision.
             message: its bytes as they were reserved.
         """
         if verdict.action is Action.ACK and verdict.ending is None:
@@ -109,24 +109,24 @@ class Settler:
             verdict.announce()
 
     def put_back(self, messages: list[bytes]) -> None:
-        """Store messages again that this worker holds and the server has lost."""
+        """Store reserved messages again that the server has lost."""
         count = self.insist(self._driver.adopt(self._worker, messages))
         if count:
             _log.warning("restored %d messages that the server had lost", count)
 
     def restore(self, messages: list[bytes]) -> None:
-        """Store what this worker holds again, if the server has lost it."""
+        """Store these reserved messages again if the server has lost them."""
         if self.insist(self._driver.standing(self._worker)) == 0:
             self.put_back(messages)
 
     def keep(self, message_id: bytes, now: float) -> None:
-        """Keep an ack for the next round trip."""
+        """Add a pending ack, for the next round trip."""
         if not self.done:
             self._oldest = now
         self.done.append(message_id)
 
     def is_due(self, now: float) -> bool:
-        """True when the oldest kept ack has waited long enough."""
+        """Return True if the oldest pending ack has waited long enough."""
         return now - self._oldest > ACK_SECONDS and bool(self.done)
 
     def flush(self) -> None:

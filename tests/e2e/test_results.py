@@ -117,7 +117,7 @@ def test_what_the_supervisor_sets_aside_is_a_failure(start_worker: StartWorker) 
 def test_what_cant_be_stored_fails_once(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
     """Given a job that returns what no serializer can write, then it has failed for good after one run, with that reason."""
     start_worker("answering")
-    with pytest.raises(JobFailed, match=r"CannotKeep: the job returned a lock that can't be stored with pickle"):
+    with pytest.raises(JobFailed, match=r"CannotStore: the job returned a lock that can't be stored with pickle"):
         answering.unstorable.push().result(10)
     assert ledger.values("unstorable") == [1]
     assert store.count(State.FAILED) == 1

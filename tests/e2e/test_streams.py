@@ -145,7 +145,7 @@ def test_a_part_that_can_t_be_stored_fails_the_job(start_worker: StartWorker) ->
     start_worker("yielding")
     stream = yielding.yields_a_lock.push().stream(timeout=10)
     assert next(stream) == 1
-    with pytest.raises(JobFailed, match="CannotKeep: the job returned a lock"):
+    with pytest.raises(JobFailed, match="CannotStore: the job returned a lock"):
         next(stream)
 
 

@@ -138,7 +138,7 @@ def test_nothing_is_started_after_a_lease_without_a_heartbeat(slot: Slot) -> Non
 
 def test_a_batch_that_has_no_room_is_refused(slot: Slot) -> None:
     """Given more messages than there are places, then the worker is told so, and nothing beside them is overwritten."""
-    with pytest.raises(ValueError, match="257 messages"):
+    with pytest.raises(ValueError, match="at most 256 messages; got 257"):
         slot.begin_batch(ids_of(BATCH_LIMIT + 1))
     assert (slot.held, slot.running()) == (0, [])
 

@@ -38,22 +38,22 @@ class BlockingReserve:
     def open(self) -> None:
         """Ask the server for the next message."""
         self._link.send(self.command)
-        self._until = monotonic() + self._seconds + 2.0  # the server keeps its own time-outs some 100 ms late
+        self._until = monotonic() + self._seconds + 2.0  # the server's own timeouts end some 100 ms late
 
     def receive(self) -> list[bytes]:
-        """Return the message, or none, with which the server has ended the sleep."""
+        """Return the message that the server has replied with, if any."""
         self._until = 0.0
         raw = self._link.receive()
         return [] if raw is None else [raw]
 
     def give_up(self) -> None:
-        """The server should have answered by now: the connection leads nowhere."""
+        """Close the connection, because the reply is overdue."""
         self._until = 0.0
         self._link.close()
         raise ServerUnavailable("the server did not end a blocking command in time", sent=True)
 
     def close(self) -> list[bytes]:
-        """End the sleep now; returns the message that it may just have brought.
+        """End the blocking command now, and return the message that it may just have reserved.
 
         Raises:
             ServerUnavailable, ServerRefused: the outcome is unknown. The connection is closed.

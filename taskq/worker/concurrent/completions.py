@@ -63,7 +63,7 @@ class Completions:
 
     @property
     def awaits_refusals(self) -> bool:
-        """True while lanes haven't noticed yet that their messages were released: they can't be used before."""
+        """True while lanes haven't noticed that their messages were released: they can't be used before."""
         return bool(self._released)
 
     def is_empty(self) -> bool:
@@ -71,7 +71,7 @@ class Completions:
         return all((lane, lane.run) in self._stuck for lane in self.lanes.busy)
 
     def settle(self) -> None:
-        """Settle the events: acks are kept for the next round trip, other verdicts are carried out at once."""
+        """Settle the events: acks stay pending until the next round trip, other verdicts are carried out at once."""
         refused = []
         ended = self.ended
         while self._events:
@@ -134,7 +134,7 @@ class Completions:
         self._slot.lanes.free([lane.number for lane in lanes])
 
     def _carry_out(self, lane: Lane, verdict: Verdict) -> None:
-        identity, kept = lane.message.id, len(self._settler.done)
+        identity, pending = lane.message.id, len(self._settler.done)
         try:
             if verdict.action is Action.RELEASE:
                 self._settler.release("front", [identity])
@@ -145,7 +145,7 @@ class Completions:
         except StoppedUnsettled:
             self.lanes.forget(lane)
             raise
-        if len(self._settler.done) > kept:
+        if len(self._settler.done) > pending:
             self.lanes.done(lane)
         elif self.lanes.is_announcing(lane):
             self.lanes.mark_settled(lane)

@@ -29,7 +29,7 @@ from taskq.worker.settler import Settler
 __all__ = ["ConcurrentEngine"]
 
 _log = logging.getLogger("taskq.worker")
-#: How long what jobs have left on the loop gets to end when it is cancelled.
+#: Seconds that tasks which jobs have left on the loop get to end when they are cancelled.
 _LAST_SECONDS = 1.0
 
 
@@ -58,7 +58,7 @@ class ConcurrentEngine:
         """Run jobs until the worker is asked to stop, or this process has reached its limits."""
         pump = self._make_pump()
         threading.Thread(target=self._pump, args=(pump,), name="taskq-pump", daemon=True).start()
-        # uvloop has taken the pipe of the signals for its own.
+        # uvloop has replaced the wake-up pipe with its own.
         self._loop.call_soon(self._wakeup.install)
         while not self._is_over:
             try:
@@ -70,7 +70,7 @@ class ConcurrentEngine:
             raise self._error
 
     def close(self) -> None:
-        """Cancel what jobs have left on the loop, and close it."""
+        """Cancel the tasks that jobs have left on the loop, and close its generators."""
         left = asyncio.all_tasks(self._loop)
         for task in left:
             task.cancel()

@@ -98,7 +98,7 @@ class Lane:
         self._opened: Opened | None = None
 
     def take(self, message: Message, opened: Opened | None, context: Context) -> None:
-        """Give it the next message, its opened body, and the context variables that its job begins with."""
+        """Take the next message, its opened body, and the context variables that its job starts with."""
         self.message = message
         self._opened = opened
         self._runner.cancelled = {}

@@ -135,13 +135,13 @@ class Pump:
     # ---- reserve
 
     def _room(self) -> int:
-        if self._completions.awaits_refusals:  # the event loop hasn't even refused its messages yet
+        if self._completions.awaits_refusals:  # the event loop hasn't even refused its messages
             return 0
         limit, lanes = self._setup.channel.max_messages, self._lanes
         return min(lanes.room, limit - self._completions.ended - len(lanes.busy)) if limit else lanes.room
 
     def _reserve(self) -> bool:
-        """Send the pending acks and reserve the next messages. False: the queue is empty, and a blocking reserve is open."""
+        """Send the pending acks and reserve the next messages. Return False if the queue is empty; a blocking reserve may be open then."""
         setup = self._setup
         self._command = command = setup.driver.reserve(setup.worker, self._room(), self._settler.done)
         _, known, batch = setup.link.call(command)
@@ -222,7 +222,7 @@ class Pump:
             self._release()
 
     def _sleep(self, timeout: float) -> bool:
-        """Sleep until a lane reports an event, the worker is asked to stop, or the timeout. True: the blocking reserve has a reply."""
+        """Sleep until a lane reports an event, the worker must stop, or the timeout. Return True if the blocking reserve has a reply."""
         wakeup = self._setup.wakeup
         wakeup.prepare()
         return wakeup.wait(self._blocking.fileno(), 0.0 if self._completions.has_news() else timeout)

@@ -1,4 +1,4 @@
-"""Calls jobs in threads: each within its time, which ends by an exception that is raised in the job's own thread."""
+"""Calls jobs in threads, each within its time limit: at the limit, an exception is raised in the job's thread."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["Interrupt", "ThreadExecutor"]
 _raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _raise_in.argtypes = (ctypes.c_ulong, ctypes.py_object)
 _raise_in.restype = ctypes.c_int
-_NOTHING = ctypes.py_object()  # a null pointer: takes back what wasn't raised yet
+_NOTHING = ctypes.py_object()  # a null pointer: withdraws an exception that wasn't raised yet
 
-#: How long a thread that is in code with locks is spared, how often to look, and how often later, in seconds.
+#: How long a thread in code with locks is spared, how often it is checked, and how often later, in seconds.
 _PATIENCE, _AGAIN, _LATER = 0.1, 0.002, 0.02
 #: Modules whose code takes locks that all threads need, and can't be interrupted at every step. They may also block forever.
 _LOCKING = frozenset({"threading", "importlib", "taskq"})
-#: The functions of logging in which the lock of a handler is just got, or not given back yet.
+#: The functions of logging in which a handler's lock is just acquired, or not released yet.
 _LOGGING = frozenset({"acquire", "release", "_acquireLock", "_releaseLock", "handle"})
 
 
@@ -39,17 +39,17 @@ def _package(frame: FrameType) -> str:
 
 
 def _locks_logging(frame: FrameType) -> bool:
-    """True where an exception would leave logging locked for all threads, for ever."""
+    """Return True where an exception would leave logging locked for all threads, forever."""
     return frame.f_code.co_name in _LOGGING and _package(frame) == "logging"
 
 
 def _locks(frame: FrameType) -> bool:
-    """True in code that may have just got a lock, and not yet reached the `try` whose end would release it."""
+    """Return True in code that may have just acquired a lock, and not reached the `try` that would release it."""
     return _package(frame) in _LOCKING or _locks_logging(frame)
 
 
 class Interrupt:
-    """Raises an exception in the thread that made this, at its next bytecode, until it is closed and never after.
+    """Raises an exception in the thread that created it, at the next bytecode, until it is closed and never after.
 
     That thread takes no lock here. The exception may arrive between any two steps, even while it holds a lock, which would then stay
     locked forever. Instead, each side writes its own flag before it reads the flag of the other.
@@ -63,15 +63,15 @@ class Interrupt:
         self._sent: type[BaseException] | None = None
 
     def send(self, kind: type[BaseException], *, spare: Callable[[FrameType], bool] | None = None) -> bool:
-        """Raise an exception of this class there, once; after `JobTimeout` no other. Does nothing after `close`. For other threads.
+        """Raise an exception of this class there, once; after `JobTimeout` no other, and none after `close`. For other threads.
 
         Args:
             kind: what to raise.
-            spare: asked of what the thread is in. True: nothing is raised, this returns False, and must be tried again.
+            spare: called with the current frame of the thread. If it returns True, nothing is raised and this returns False: try again.
         """
         with self._senders:
             self._is_sending = True
-            # A job that has swallowed a cancel still has a time limit.
+            # A job that has suppressed a cancel still has a time limit.
             is_due = self._is_open and (self._sent is None or (kind is JobTimeout and self._sent is not JobTimeout))
             frame = sys._current_frames().get(self._thread) if is_due and spare is not None else None
             is_spared = frame is not None and spare is not None and spare(frame)
@@ -82,7 +82,7 @@ class Interrupt:
         return not is_spared
 
     def close(self) -> None:
-        """Let nothing more arrive. If an exception does arrive in here, this must be called again: one more may be sent."""
+        """Let no more exceptions arrive. If one arrives in here, call this again: another may follow."""
         self._is_open = False
         while self._is_sending:
             time.sleep(0)
@@ -91,19 +91,19 @@ class Interrupt:
 
 
 class ThreadExecutor:
-    """Calls a job in the thread that asks for it. What it returns to be awaited is awaited on the process's event loop."""
+    """Calls a job in the calling thread. An awaitable that the job returns is awaited on the process's event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, timers: Timers) -> None:
         self._loop = loop
         self._timers = timers
         self._pid = os.getpid()
-        #: How to interrupt the call that runs in a thread.
+        #: How to interrupt the call in a thread, by thread.
         self._running: dict[int, Callable[[], object]] = {}
-        #: Threads whose call was to be ended.
+        #: Threads whose call must be interrupted.
         self._interrupted: set[int] = set()
 
     def cancel(self, thread: int) -> None:
-        """End the call that runs in a thread: `JobCancelled` is raised in it, or what it awaits is cancelled."""
+        """Interrupt the call in a thread: raise `JobCancelled` in it, or cancel its awaitable."""
         self._interrupted.add(thread)  # first: see `execute`
         if (end := self._running.get(thread)) is not None:
             end()
@@ -118,7 +118,7 @@ class ThreadExecutor:
                 return result
             future = asyncio.run_coroutine_threadsafe(in_time(result, timeout), self._loop)
             self._running[thread] = future.cancel
-            if thread in self._interrupted:  # after the function had returned, and before the line above
+            if thread in self._interrupted:  # it came after the function had returned, and before the line above
                 future.cancel()
             return future.result()
         finally:
@@ -126,10 +126,10 @@ class ThreadExecutor:
             exit_if_forked(self._pid)
 
     def close(self) -> None:
-        """Nothing is left open: threads end with their process."""
+        """Do nothing: the threads end with their process."""
 
     def _interrupt(self, interrupt: Interrupt, kind: type[BaseException], until: float = 0.0) -> None:
-        """Raise an exception in the thread of a call, as soon as that takes no lock; from `until` (monotonic) on only logging's count."""
+        """Raise an exception in the thread of a call once it isn't taking a lock; after `until` (monotonic), only logging's count."""
         now = monotonic()
         until = until or now + _PATIENCE
         is_early = now < until
@@ -140,12 +140,12 @@ class ThreadExecutor:
         try:
             interrupt = Interrupt()
             timer = self._timers.set(monotonic() + timeout, lambda: self._interrupt(interrupt, JobTimeout)) if timeout else None
-            # Only now: the line above takes a lock, and an exception in the midst of that would leave it locked for ever.
+            # Only now: the line above takes a lock, and an exception in the middle of it would leave it locked forever.
             self._running[threading.get_ident()] = lambda: self._interrupt(interrupt, JobCancelled)
             try:
                 return function(*args, **kwargs)
             finally:
-                # Two exceptions can arrive, each of which breaks off one of these.
+                # Two exceptions can arrive, each of which interrupts one of these.
                 try:
                     interrupt.close()
                 finally:

@@ -1,4 +1,4 @@
-"""A wait that other threads can end: for the pump, which sleeps while jobs run in other threads."""
+"""A wait that other threads can end: the pump waits while jobs run in other threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["WakeableWait"]
 
 
 class WakeableWait(SignalWait):
-    """Is made in the main thread, sleeps in another."""
+    """Created in the main thread, waits in another thread."""
 
     def __init__(self, others: Iterable[int] = ()) -> None:
         self._is_asleep = False
@@ -28,7 +28,7 @@ class WakeableWait(SignalWait):
                 os.write(self._write, b"\0")
 
     def prepare(self) -> None:
-        """Let `wake` wake from now on. What came before must be looked at after this, and before `sleep`."""
+        """Let `wake` end the next wait. Check for earlier events after this, and before `wait`."""
         self._is_asleep = True
 
     def wait(self, fileno: int | None, timeout: float) -> bool:

@@ -1,4 +1,4 @@
-"""Runs messages whose jobs are coroutine functions, each as a task on the event loop beside others."""
+"""Runs messages whose jobs are coroutine functions, each as a task on the shared event loop."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _log = logging.getLogger("taskq.worker")
 
 
 class AsyncRunner(Runner):
-    """A runner that can also await; `run` is for all other jobs, in a thread. The lane empties `cancelled` before each message."""
+    """A runner that can also await; `run` is for all other jobs, in a thread. The lane clears `cancelled` before each message."""
 
-    #: Set before the task is cancelled for the worker's end.
+    #: Set before the task is cancelled because the worker must end.
     must_end = False
 
     def __init__(self, unpacker: Unpacker, executor: Executor, watcher: Watcher, worker: str, max_crashes: int) -> None:
@@ -37,7 +37,7 @@ class AsyncRunner(Runner):
 
     def _execute_unless_cancelled(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
         def call() -> Any:
-            # Another thread notes a cancel first, and then looks whether there is a call to end: from here on there is.
+            # Another thread notes a cancel first, and then checks for a call to interrupt: from here on there is one.
             if self.cancelled:
                 raise JobCancelled("the job was cancelled")
             return function(*args, **kwargs)

@@ -11,7 +11,7 @@ __all__ = ["in_time", "new_loop"]
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """Make an event loop, and make it the one of this thread."""
+    """Create an event loop, and set it as the event loop of this thread."""
     try:
         # Only here, in the process that runs the jobs: no other process needs it.
         import uvloop  # pyright: ignore[reportMissingImports]
@@ -24,10 +24,10 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 async def in_time(awaitable: Any, timeout: float) -> Any:
-    """Await it, for at most `timeout` seconds (0 = no limit).
+    """Await an awaitable for at most `timeout` seconds (0 = no limit).
 
     Raises:
-        JobTimeout: the time was over.
+        JobTimeout: the limit was reached.
     """
     if not timeout:
         return await awaitable

@@ -1,4 +1,4 @@
-"""Calls a job's function: sync in the main thread, async on the process's own event loop, both within their time."""
+"""Calls a job's function within its time limit: sync in the main thread, async on the process's event loop."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Executor(Protocol):
 
 
 class SyncExecutor:
-    """One job at a time, in the main thread. An async job runs on a loop that lives as long as the process.
+    """Runs one job at a time, in the main thread. An async job runs on an event loop that lives as long as the process.
 
-    A sync job's time is kept by an interval timer, whose signal raises `JobTimeout` at the next bytecode. Code that doesn't
-    come back to the interpreter isn't reached by that: the supervisor kills it.
+    An interval timer limits a sync job: its signal raises `JobTimeout` at the next bytecode. Code that doesn't return to the
+    interpreter is out of its reach: the supervisor kills the process.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class SyncExecutor:
         self._task: asyncio.Task[Any] | None = None
         self._armed = 0.0
         self._pid = os.getpid()
-        # Kept, because each access to a method makes another object, and it is compared after every job.
+        # Stored, because each access to a method creates another object, and the handler is compared after every job.
         self._handler = self._on_alarm
         signal.signal(_SIGALRM, self._handler)
 
@@ -64,7 +64,7 @@ class SyncExecutor:
                 self._silence()
 
     def _silence(self) -> None:
-        """Take back the alarm of a job that has left its own handler behind: it would ring in the next job, or end the process."""
+        """Cancel the alarm of a job that left its own handler behind: it would interrupt the next job, or end the process."""
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(_SIGALRM, self._handler)
 
@@ -109,7 +109,7 @@ class SyncExecutor:
             self._task = None
 
     def cancel(self, frame: FrameType | None) -> None:
-        """End the running call: an async job is cancelled, in a sync one `JobCancelled` is raised. To be called by a signal's handler.
+        """Interrupt the running call: cancel an async job, raise `JobCancelled` in a sync one. Call this in a signal handler.
 
         Args:
             frame: the interrupted frame. The exception is expected only inside `execute`.

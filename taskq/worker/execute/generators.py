@@ -1,4 +1,4 @@
-"""Runs generator jobs: a function that stores each part that the generator yields, and returns what it returns."""
+"""Runs generator jobs: a function that stores each item of the generator, and returns the generator's return value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from taskq.driver.contract import Command, Driver, Part
 from taskq.driver.steps import Steps, arun, run
 from taskq.errors import QueueFull, Requeue, ServerUnavailable, TaskqError
 from taskq.wire.codec import Serializer
-from taskq.worker.execute.results import CannotKeep, ResultPacker
+from taskq.worker.execute.results import CannotStore, ResultPacker
 
 __all__ = ["UNREAD_LIMIT", "Generators", "GivenUp", "PartsLost", "Unread"]
 
@@ -25,7 +25,7 @@ _SILENCE_MS = 3_600_000
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
 
 
-class Unread(CannotKeep):
+class Unread(CannotStore):
     """The stream of a generator job has no reader. The job is not retried: its stream would have no reader either."""
 
 
@@ -49,7 +49,7 @@ class _Sender(Protocol):
 
 
 class Generators:
-    """Makes functions of generator functions, for the jobs of one channel."""
+    """Turns generator functions into functions that can run, for the jobs of one channel."""
 
     def __init__(self, sender: Callable[[], _Sender], results: ResultPacker) -> None:
         self._sender = sender
@@ -58,7 +58,7 @@ class Generators:
         self.worker = ""
 
     def function_of(self, generator: Callable[..., Any], serializer: Serializer) -> Callable[..., Any]:
-        """Return a function that runs the generator to its end, and stores its parts on the way."""
+        """Return a function that runs the generator to its end and stores its items."""
         if inspect.isasyncgenfunction(generator):
 
             @wraps(generator)
@@ -102,7 +102,7 @@ class Generators:
 
 
 class _Writer:
-    """Writes the parts of one run."""
+    """Writes the items of one run."""
 
     def __init__(self, results: ResultPacker, serializer: Serializer, worker: str) -> None:
         self._results = results
@@ -119,13 +119,13 @@ class _Writer:
             self._number = yield from self._check(driver, last)
 
     def store(self, driver: Driver, value: Any) -> Steps[None]:
-        """Store a part; wait when too many are unread.
+        """Store an item; wait if too many are unread.
 
         Raises:
             Unread: no reader has read an item for as long as the items are stored.
-            CannotKeep: it can't be stored.
-            GivenUp: the message is another's by now.
-            PartsLost: the server has lost the message and its parts.
+            CannotStore: the item can't be stored.
+            GivenUp: the message was reassigned.
+            PartsLost: the server has lost the message and its items.
         """
         if not self._ttl:
             return

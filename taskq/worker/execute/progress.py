@@ -23,7 +23,7 @@ __all__ = ["Report", "Reporter"]
 _log = logging.getLogger("taskq.worker")
 #: At most one report per job in this many seconds; the last one is always sent.
 _EVERY = 0.1
-#: How long an unreachable server is left alone: a job must not wait for it.
+#: Seconds without a report after a failure: a job must not wait for an unreachable server.
 _REST = 5.0
 _PATIENCE = 1.0
 #: How long a report is stored.
@@ -43,23 +43,23 @@ class Reporter:
         self._driver: Driver | None = None
         self._link: Link | None = None
         self._queue: SimpleQueue[Report] = SimpleQueue()
-        #: The thread for what is sent at the end of coroutine jobs.
+        #: The thread that sends the last reports of coroutine jobs.
         self._last: ThreadPoolExecutor | None = None
         self._pid = 0
         self._lock = threading.Lock()
         self._rest_until = 0.0
 
     def note(self, report: Report) -> None:
-        """Send what a report holds, soon."""
+        """Queue a report; the thread sends it soon."""
         pid = os.getpid()
         if not self._pid:
             self._pid = pid
             threading.Thread(target=self._run, name="taskq progress", daemon=True).start()
-        if self._pid == pid:  # a copy that a job has forked has neither the thread nor a right to the connection
+        if self._pid == pid:  # a process that a job forked has no such thread, and must not use the connection
             self._queue.put(report)
 
     def send(self, report: Report) -> None:
-        """Send what a report holds and hasn't sent, now, if the server answers."""
+        """Send the unsent progress of a report now, if the server answers."""
         if not self._lock.acquire(timeout=_PATIENCE):
             return
         try:
@@ -94,7 +94,7 @@ class Reporter:
             self._rest_until = monotonic() + _REST
             if not isinstance(error, TaskqError) and self._link is not None:
                 self._link.close()
-        except BaseException:  # a job's time is over: the reply must not answer the next request
+        except BaseException:  # the time limit of the job: the reply must not answer the next request
             if self._link is not None:
                 self._link.close()
             raise
@@ -139,11 +139,11 @@ class Report:
             self._reporter.note(self)
 
     def flush(self) -> None:
-        """Send what isn't sent yet."""
+        """Send the unsent progress."""
         self._reporter.send(self)
 
     async def aflush(self) -> None:
-        """Send what isn't sent yet, while the event loop goes on."""
+        """Send the unsent progress without blocking the event loop."""
         if self.latest is not self.sent:
             await self._reporter.asend(self)
 
@@ -162,5 +162,5 @@ def _is_number(value: object) -> bool:
         return False
     try:
         return math.isfinite(value)
-    except OverflowError:  # an int beyond all floats
+    except OverflowError:  # an int too large for a float
         return False

@@ -15,19 +15,19 @@ from taskq.wire.codec import Serializer, python_of
 from taskq.wire.ending import Ending, pack_ending, pack_part
 from taskq.wire.signing import Signer
 
-__all__ = ["GENERATORS", "NOTHING_RAN", "CannotKeep", "NothingRan", "ResultPacker"]
+__all__ = ["GENERATORS", "NOTHING_RAN", "CannotStore", "NothingRan", "ResultPacker"]
 
 
-class CannotKeep(TaskqError):
-    """The job has returned what can't be stored. It isn't run again: what it does beside its result is done."""
+class CannotStore(TaskqError):
+    """The return value of a job can't be stored. The job is not retried: its other effects are done."""
 
 
-class NothingRan(CannotKeep):
-    """The job has returned a generator, whose code runs only if it is iterated. Another attempt would return one, too."""
+class NothingRan(CannotStore):
+    """The job returned a generator, whose code runs only when it is iterated. Another attempt would return one, too."""
 
 
 GENERATORS = (GeneratorType, AsyncGeneratorType)
-NOTHING_RAN = "returned a generator: nothing of it has run; make the job itself a generator function with result_ttl"
+NOTHING_RAN = "returned a generator, whose code has not run: make the job itself a generator function with result_ttl"
 
 
 class ResultPacker:
@@ -38,37 +38,37 @@ class ResultPacker:
         self._limit = limit
 
     def value(self, serializer: Serializer, value: Any) -> bytes:
-        """Return the bytes of what a job returned (or yielded).
+        """Return the bytes of a value that a job returned or yielded.
 
         Raises:
-            CannotKeep: the serializer can't write it, or it is over the limit.
+            CannotStore: the serializer can't write it, or it is over the limit.
         """
         try:
             data = serializer.dump(value)
         except BaseException as error:  # the application's own classes may raise anything
             text = f"the job returned a {type(value).__name__} that can't be stored with {serializer.name}: {type(error).__name__}: {error}"
-            raise CannotKeep(text) from error
+            raise CannotStore(text) from error
         if len(data) > self._limit:
             text = f"the job returned {len(data):,} bytes, over max_message_size = {self._limit:,}"
-            raise CannotKeep(f"{text}: store the data elsewhere and return its location")
+            raise CannotStore(f"{text}: store the data elsewhere and return its location")
         return data
 
     def part(self, identity: bytes, number: int, serializer: Serializer, value: Any) -> bytes:
-        """Return the bytes of what a job has yielded; raises as `value`."""
+        """Return the bytes of an item that a job yielded; raises as `value`."""
         return pack_part(number, self.value(serializer, value), serializer, identity, self._signer)
 
     def done(self, serializer: Serializer, value: Any, attempt: int, worker: str) -> Ending:
-        """Return the ending of a job that has returned.
+        """Return the final state of a job that returned.
 
         Raises:
-            CannotKeep: as `value`.
+            CannotStore: as `value`.
         """
         data = self.value(serializer, value)
         python = python_of(serializer, data)
         return Ending("done", now_ms(), attempt, worker, value=data, serializer=serializer.code, python=python)
 
     def pack(self, identity: bytes, ending: Ending, ttl: float, *, is_stream: bool = False) -> StoredEnding | None:
-        """Return what is stored for `ttl` seconds; None when that is 0. Of a generator job the stream of its parts ends with it."""
+        """Return the stored form of a final state; None if `ttl` (seconds) is 0. It also ends the stream of a generator job."""
         if not ttl:
             return None
         ending = msgspec.structs.replace(ending, is_stream=True) if is_stream else ending

@@ -1,4 +1,4 @@
-"""A call that can run: what is the same for every message of a job, and what is this message's own."""
+"""A run: the parts that all messages of a job share, and the parts of one message."""
 
 from __future__ import annotations
 
@@ -96,19 +96,19 @@ class Run(msgspec.Struct):
         return context
 
     def leave(self) -> None:
-        """Put back what the run has set around itself, and send the last of its progress."""
-        self._put_back()
+        """Restore the context, and send the last progress report."""
+        self._restore()
         if self.report is not None:
             self.report.flush()
 
     async def aleave(self) -> None:
-        """The same on an event loop, on which others run meanwhile."""
-        self._put_back()
+        """The same, without blocking the event loop."""
+        self._restore()
         if self.report is not None:
             await self.report.aflush()
 
-    def _put_back(self) -> None:
-        """Put back its context, and the buffers it has left open."""
+    def _restore(self) -> None:
+        """Unset the context, and drop the buffers that the job has left open."""
         contexts.enter(None)
         if dropped := drop_left_open():
             text = "%s %s left a buffer open; %d pushes were not sent"

@@ -1,4 +1,4 @@
-"""Runs one message: named steps over what is known of it, ending in one verdict. Nothing here talks to the server."""
+"""Runs one message, in named steps that end in one verdict. Nothing here talks to the server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from taskq.wire.ending import Ending, ending_of
 from taskq.wire.history import Record, record_of, records, text_of, with_record
 from taskq.wire.message import Message
 from taskq.worker.execute.executor import Executor
-from taskq.worker.execute.results import GENERATORS, NOTHING_RAN, CannotKeep, NothingRan
+from taskq.worker.execute.results import GENERATORS, NOTHING_RAN, CannotStore, NothingRan
 from taskq.worker.execute.run import Run
 from taskq.worker.execute.unpacker import Opened, UnknownHere, Unpacker, result_ttl_of
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
@@ -60,10 +60,10 @@ class Runner:
         self._unpacker = unpacker
         self._results = unpacker.results
         unpacker.generators.worker = worker
-        #: Messages that were cancelled while they run, with who did it.
+        #: Running messages that were cancelled, and the requester.
         self.cancelled: dict[bytes, str] = {}
         self._executor = executor
-        self._execute = executor.execute  # calls a job
+        self._execute = executor.execute
         self._watcher = watcher
         self._worker = worker
         self._max_crashes = max_crashes
@@ -85,7 +85,7 @@ class Runner:
         return self._run(message, run, started, since_ms) if type(run) is Run else run  # type: ignore[return-value]
 
     def prepare(self, message: Message, opened: Opened | None = None) -> Run | Verdict:
-        """Open a message. A verdict: its job can't run, or must not any more."""
+        """Open a message. Return a verdict if its job can't run, or must not run again."""
         try:
             if opened is not None:
                 body, spec = opened
@@ -115,7 +115,7 @@ class Runner:
         else:
             self._watcher.describe(run.label, since_ms, 0.0, -1)
         try:
-            if self.cancelled and message.id in self.cancelled:  # before there was a call that could be ended
+            if self.cancelled and message.id in self.cancelled:  # before there was a call to interrupt
                 return self._was_cancelled(run)
             value = self._execute(run.spec.function, run.args, run.kwargs, timeout)
         except BaseException as error:
@@ -148,7 +148,7 @@ class Runner:
             return Verdict(action=Action.ACK, announce=self._event(events.after, run.context, seconds))
         try:
             ending = self._results.done(run.spec.serializer, value, message.attempts + 1, self._worker)
-        except CannotKeep as error:
+        except CannotStore as error:
             return self._failed_run(message, run, error, seconds)
         return self._ended(message, run, ending, seconds)
 
@@ -220,7 +220,7 @@ class Runner:
 
     @staticmethod
     def _wait(policy: RetryPolicy, attempts: int, error: BaseException) -> float | None:
-        if isinstance(error, CannotKeep):
+        if isinstance(error, CannotStore):
             return None
         wait = policy.delay_after(attempts, None if isinstance(error, JobControl) else error)
         if wait is not None and isinstance(error, Retry) and error.delay is not None:

@@ -1,4 +1,4 @@
-"""From bytes to a call that can run: read, verify, look up, decode, decide the policy."""
+"""From bytes to a run: read, verify, look up, decode, decide the policy."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _Seconds = Annotated[float, msgspec.Meta(ge=0, le=MAX_DELAY)]
 
 
 class UnknownHere(Exception):
-    """No job of that name is registered in this worker: another may have it."""
+    """No job of that name is registered in this worker. Another worker may have it."""
 
 
 class _Options(msgspec.Struct):
-    """The options that a message may have for its own run. Unknown keys belong to newer versions, and are ignored."""
+    """The options that a message may have. Unknown keys belong to newer versions, and are ignored."""
 
     label: str | None = None
     max_attempts: Annotated[int, msgspec.Meta(ge=1)] | None = None
@@ -60,7 +60,7 @@ class Unpacker:
         self._channel = channel
         self._signer = queue.outbox.packer.signer(channel.channel)
         self._reporter = Reporter(lambda: queue.sender(channel.name).driver)
-        self._recipes: dict[str, RunSpec] = {}
+        self._specs: dict[str, RunSpec] = {}
         self.results = ResultPacker(result_signer(queue.settings, channel.channel), queue.settings.max_message_size)
         self.generators = Generators(lambda: queue.sender(channel.name), self.results)
 
@@ -68,7 +68,7 @@ class Unpacker:
         """Return the verified body of a message. The arguments of a plain JSON message stay as they are.
 
         Raises:
-            MessageError: it can't be read, or must not be believed.
+            MessageError: it can't be read, or can't be trusted.
         """
         if message.version != FOREIGN:
             body = message.body(self._signer)
@@ -82,7 +82,7 @@ class Unpacker:
         return Body(call.job, msgspec.json.encode([call.args, call.kwargs]), check_serializer("json").code, options)
 
     def loss_flag(self, raw: bytes) -> int:
-        """Return the `on_lost` flag of a plain JSON message's job; 0 if there is no such job."""
+        """Return the `on_lost` flag of a plain JSON message's job, or 0 if the job is unknown."""
         try:
             return loss_flag(self.find(read_foreign(raw).job).job.options_of_job.on_lost)
         except (MessageError, UnknownHere):
@@ -99,21 +99,21 @@ class Unpacker:
         return Opened(body, self.find(body.job))
 
     def find(self, name: str) -> RunSpec:
-        """Return how the job of exactly that name runs.
+        """Return the run specification of a job by its exact name.
 
         Raises:
             UnknownHere: it isn't registered in this worker.
         """
-        spec = self._recipes.get(name)
+        spec = self._specs.get(name)
         if spec is None:
             job = self._queue.jobs.get(name)
             if job is None:
                 raise UnknownHere(f"unknown job {name!r}: this app has no job of that name")
-            spec = self._recipes[name] = self._spec(job)
+            spec = self._specs[name] = self._spec(job)
         return spec
 
     def policy(self, spec: RunSpec, options: dict[str, Any] | None) -> RetryPolicy:
-        """Decide when the job runs again: the message's own options, then the job's, then the channel's."""
+        """Return the retry policy: options of the message come first, then those of the job, then the settings of the channel."""
         if not options:
             return spec.policy
         changed: dict[str, Any] = {name: options[name] for name in ("max_attempts", "retry_seconds") if options.get(name) is not None}
@@ -122,10 +122,10 @@ class Unpacker:
         return msgspec.structs.replace(spec.policy, **changed) if changed else spec.policy
 
     def run(self, message: Message, body: Body, spec: RunSpec, policy: RetryPolicy) -> Run:
-        """Decode the arguments and put together what runs.
+        """Decode the arguments and return the run.
 
         Raises:
-            MessageError, ArgumentsError: the arguments can't be read, or don't fit.
+            MessageError, ArgumentsError: the arguments can't be read, or don't fit the job's signature.
             Exception: any exception of unpickling.
         """
         args, kwargs = self._arguments(message, body, spec)
@@ -140,8 +140,8 @@ class Unpacker:
     def _arguments(self, message: Message, body: Body, spec: RunSpec) -> tuple[tuple[Any, ...], dict[str, Any]]:
         expected, job = spec.serializer, spec.job
         written = expected if body.serializer == expected.code else serializer_of_code(body.serializer)
-        # A data-only job must never be made to unpickle. A JSON message of another client only holds data: always welcome,
-        # but for the built-in jobs, which take objects.
+        # A message must never make a data-only job unpickle. A plain JSON message holds only data: any job accepts it, except for
+        # the built-in jobs, which take objects.
         if message.version == FOREIGN:
             if job.name in (OBJECT, CALL):
                 raise MalformedMessage(f"a JSON message can't run {job.name}")

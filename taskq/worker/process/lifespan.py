@@ -1,4 +1,4 @@
-"""Opens what the application wants around the jobs of a process, and closes it in reverse order."""
+"""Runs the startup and shutdown hooks of the application, around the jobs of a process."""
 
 from __future__ import annotations
 
@@ -21,19 +21,18 @@ _log = logging.getLogger("taskq.worker")
 
 
 class Lifespan:
-    """The hooks of one process. `wait_for` awaits on the event loop that its jobs have, too."""
+    """The hooks of one process. `wait_for` awaits on the event loop of its jobs."""
 
     def __init__(self, hooks: Hooks, wait_for: Callable[[Any], Any], is_stopping: Callable[[], bool] = lambda: False) -> None:
         self._hooks = hooks
         self._wait_for = wait_for
-        #: True if the process was asked to stop before anything was opened.
         self._is_stopping = is_stopping
         #: True if the process was asked to stop during startup.
         self.was_stopped = False
         self._closers: list[tuple[str, Callable[[], object]]] = []
 
     def open(self) -> bool:
-        """Open the lifespans, then call on_start. False: one raised, or the process was asked to stop; they are closed again."""
+        """Open the lifespans, then call on_start. Return False if one raised or the process was asked to stop; all are closed then."""
         values: dict[str, Any] = {}
         givers: dict[str, str] = {}
         state.open(values)
@@ -53,14 +52,14 @@ class Lifespan:
             self.was_stopped = True
             self._close()
             return False
-        except BaseException as error:  # also sys.exit(): it isn't this process's to decide
+        except BaseException as error:  # even sys.exit(): the supervisor decides about the exit
             _log.exception("the worker process can't start: %s %s", name, _what(error))
             self._close()
             return False
         return True
 
     def close(self) -> None:
-        """Call on_stop, then close the lifespans, the last opened first. What raises is logged, and the rest goes on."""
+        """Call on_stop, then close the lifespans, the last opened first. Exceptions are logged, and the others are closed anyway."""
         for function in self._hooks.stopping:
             self._safely(f"on_stop {_name(function)}", lambda function=function: self._call(function))  # type: ignore[misc]
         self._close()
@@ -83,7 +82,7 @@ class Lifespan:
             self._wait_for(_awaited(result))
 
     def _enter(self, function: Callable[[], Any], name: str) -> Any:
-        """Enter a context, and keep how it is left."""
+        """Enter a context, and store how to leave it."""
         manager = _manager(function)
         if hasattr(manager, "__aenter__"):
             held = _Held(manager)
@@ -98,7 +97,7 @@ class Lifespan:
 
 
 class _Held:
-    """An async context that one task enters and leaves: a task group or a cancel scope in it wants the same task for both."""
+    """An async context that one task enters and leaves: a task group or a cancel scope in it requires the same task for both."""
 
     def __init__(self, manager: Any) -> None:
         self._manager = manager
@@ -110,7 +109,7 @@ class _Held:
         task = self._task = asyncio.ensure_future(self._hold(entered))
         await asyncio.wait({task, entered}, return_when=asyncio.FIRST_COMPLETED)
         if not entered.done():
-            await task  # raises what entering has raised
+            await task  # raises the exception of entering
         return entered.result()
 
     async def leave(self) -> None:
@@ -157,7 +156,7 @@ def _what(error: BaseException) -> str:
 
 
 def _name(function: Any) -> str:
-    """Name a function, and where it is written."""
+    """Return the name and the location of a function."""
     name = getattr(function, "__qualname__", None)
     if name is None:
         return repr(function)
@@ -171,12 +170,12 @@ _SLOW = 10.0
 
 
 class Stopped(SystemExit):
-    """SIGTERM came while the process started. An event loop lets it through at once, as it does with every SystemExit."""
+    """SIGTERM arrived during startup. An event loop lets it through at once, like every SystemExit."""
 
 
 @contextmanager
 def ended_by_sigterm(is_stopping: Callable[[], bool]) -> Iterator[None]:
-    """Raise Stopped in the block when SIGTERM comes, and at its start when the process `is_told` already to stop."""
+    """Raise Stopped in the block when SIGTERM arrives, or at its start if `is_stopping()` already."""
     before = signal.getsignal(signal.SIGTERM)
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -195,7 +194,7 @@ def ended_by_sigterm(is_stopping: Callable[[], bool]) -> Iterator[None]:
 
 @contextmanager
 def watched(name: str) -> Iterator[None]:
-    """Warn when the block takes long, with the name of what runs in it."""
+    """Log a warning if the block takes long, with the name of the hook in it."""
     text = "%s is still running after %g s; this process reserves no message until it finishes"
     timer = threading.Timer(_SLOW, _log.warning, (text, name, _SLOW))
     timer.daemon = True

@@ -18,22 +18,22 @@ from taskq.worker.execute.fork_guard import exit_if_forked
 __all__ = ["ProcessState"]
 
 _log = logging.getLogger("taskq.worker")
-#: The supervisor's words. A job that has blocked them, and not let them through again, would make this process deaf.
+#: The signals of the supervisor. If a job blocked them and didn't unblock them, this process would never receive them.
 _HANDLED = (signal.SIGTERM, signal.SIGUSR2)
 
 
 class ProcessState:
-    """A picture of the process as it was before the first job, compared after every batch: a look takes as long as a very short job."""
+    """A snapshot of the process from before the first job, compared after every batch: the check takes as long as a very short job."""
 
     def __init__(self, descriptors: Sequence[int]) -> None:
         self._folder = Path.cwd()
         self._pid = os.getpid()
-        # A descriptor that was closed and opened again by a job has the same number and another file behind it.
+        # A descriptor that a job closed and opened again has the same number, but refers to another file.
         self._files = {fd: _identity(fd) for fd in descriptors}
         self._is_logged = False
 
     def restore(self) -> bool:
-        """Put back what was changed. False: the process can't be trusted any more, and must be replaced."""
+        """Restore the state. Return False if that is impossible and the process must be replaced."""
         exit_if_forked(self._pid)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         if _folder() != self._folder:

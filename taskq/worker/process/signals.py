@@ -1,4 +1,4 @@
-"""Waits for the server and for signals at once: an idle worker process sleeps in Redis, and still stops at once on SIGTERM."""
+"""Waits for the server and for signals at once: an idle worker process blocks in the server, and still stops at once on SIGTERM."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 
-# signal.getsignal turns what this returns into enum members, which takes longer than a short job; it is called after every job.
+# signal.getsignal turns its result into enum members, which takes longer than a short job; this is called after every job.
 from _signal import getsignal as _getsignal  # type: ignore[import-not-found]
 from collections.abc import Callable, Iterable
 from types import FrameType
@@ -27,36 +27,36 @@ class SignalWait:
     """
 
     def __init__(self, others: Iterable[int] = ()) -> None:
-        """`others` are descriptors that the process needs besides."""
+        """`others` are further descriptors that the process needs."""
         self.stopping = False
         self._others = tuple(others)
         #: Handler of SIGUSR2, the supervisor's cancel signal (main thread).
         self.on_cancel: Callable[[int, FrameType | None], None] = self._ignore
-        # Kept, because each access to a method makes another object, and `check` compares.
+        # Stored, because each access to a method creates another object, and `check` compares them.
         self._on_term, self._on_int, self._on_usr2 = self._note, self._ignore, self._on_cancel_signal
         self._read, self._write = wake_pipe()
         self._is_open = True
         self.install()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # held back since the fork
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # blocked since the fork
         # Processes that a job forks (multiprocessing, pools) must end at SIGTERM as usual, instead of noting it. The signal is blocked
         # during the fork: otherwise the old handler would swallow one that arrives before it is reset.
-        os.register_at_fork(before=self._hold_back, after_in_parent=self._let_through, after_in_child=self._let_go)
+        os.register_at_fork(before=self._block_term, after_in_parent=self._unblock_term, after_in_child=self._reset_in_child)
 
-    def _hold_back(self) -> None:
+    def _block_term(self) -> None:
         if self._is_open:
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 
-    def _let_through(self) -> None:
+    def _unblock_term(self) -> None:
         if self._is_open:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 
-    def _let_go(self) -> None:
+    def _reset_in_child(self) -> None:
         if not self._is_open:
             return
         signal.set_wakeup_fd(-1)
         for number in (SIGTERM, _SIGINT, _SIGUSR2):
             signal.signal(number, signal.SIG_DFL)
-        self._let_through()
+        self._unblock_term()
 
     def install(self) -> None:
         """Set the handlers and the wake-up pipe."""
@@ -67,7 +67,7 @@ class SignalWait:
         signal.signal(_SIGUSR2, self._on_usr2)
 
     def check(self) -> None:
-        """Set the handlers again when a job has set its own."""
+        """Set the handlers again if a job has set its own."""
         if _getsignal(SIGTERM) is self._on_term and _getsignal(_SIGINT) is self._on_int and _getsignal(_SIGUSR2) is self._on_usr2:
             return
         self.install()
@@ -95,7 +95,7 @@ class SignalWait:
         self.wait(None, seconds)
 
     def close(self) -> None:
-        self._is_open = False  # hooks of a fork can't be taken back
+        self._is_open = False  # hooks of a fork can't be removed
         signal.set_wakeup_fd(-1)
         os.close(self._read)
         os.close(self._write)

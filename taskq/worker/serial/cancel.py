@@ -1,4 +1,4 @@
-"""Takes in, in a worker with one job at a time, that its job is cancelled."""
+"""Cancels the running job when the supervisor signals it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Canceller"]
 
 
 class Canceller:
-    """Handle the supervisor's cancel signal. The slot names the message."""
+    """Handles the supervisor's cancel signal. The slot names the message."""
 
     def __init__(self, signals: SignalWait, slot: Slot, runner: Runner, executor: SyncExecutor) -> None:
         self._slot = slot
@@ -23,11 +23,11 @@ class Canceller:
         signals.on_cancel = self._on_signal
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        order = self._slot.notice.take()
-        if order is None or number != signal.SIGUSR2:
+        request = self._slot.notice.take()
+        if request is None or number != signal.SIGUSR2:
             return
-        identity, by = order
-        # A job that has just ended, or another that has begun meanwhile, must not be hit.
+        identity, by = request
+        # The job may have just ended, and another may have started: that one must not be interrupted.
         if any(one.id == identity for one in self._slot.running()):
             self._runner.cancelled = {identity: by}
             self._executor.cancel(frame)

@@ -20,7 +20,7 @@ __all__ = ["SerialEngine"]
 
 
 class SerialEngine:
-    """The loop, with all that it needs."""
+    """The loop and its parts."""
 
     def __init__(self, queue: Queue, driver: Driver, link: Link, slot: Slot, *, worker: str, channel: ChannelSettings, poke: Poke) -> None:
         signals = self._signals = SignalWait([poke.descriptor])

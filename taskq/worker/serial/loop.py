@@ -50,7 +50,7 @@ class Loop:
         self._channel = channel
         self._signals = signals
         self._poke = poke
-        # Within its stop_timeout, and time is left for the supervisor to settle what this worker can't.
+        # Within stop_timeout, with time left for the supervisor to settle the messages that this worker process can't.
         patience = min(_LAST_SECONDS, channel.stop_timeout / 2)
         self._settler = Settler(driver, link, worker, stopping=lambda: signals.stopping, pause=signals.pause, patience=patience)
         self._intake = Intake(driver, self._settler, runner, slot, worker=worker, channel=channel)
@@ -66,7 +66,7 @@ class Loop:
             while self._is_sound and not self._signals.stopping and not self._intake.is_spent(self._ended):
                 batch = self._reserve()
                 if batch:
-                    self._work_off(batch)
+                    self._run_batch(batch)
             self._settler.flush()
         except StoppedUnsettled:
             _log.warning("stopped while the server was unreachable; unsettled messages will be rescued")
@@ -74,7 +74,7 @@ class Loop:
     # ---- reserve
 
     def _reserve(self) -> list[Message]:
-        """Settle what is done, and take the next messages. Empty: there is nothing to do, for now."""
+        """Send the pending acks and reserve the next messages. Return an empty list if there are none."""
         settler = self._settler
         if not self._intake.may_reserve():
             settler.flush()
@@ -96,7 +96,7 @@ class Loop:
             if batch:
                 return self._intake.open(batch)
             if not known:
-                # Given up for dead, or the server has forgotten everything: the next heartbeat registers this worker again.
+                # Declared lost, or unknown after a flush: the next heartbeat registers this worker again.
                 self._signals.pause(0.2)
                 return []
             command = self._driver.reserve_one(self._worker, block_seconds(self._channel.lease))
@@ -106,11 +106,11 @@ class Loop:
             return []
 
     def _sleep(self, command: Command) -> list[Message]:
-        """Sleep in the server until a message comes. Its message is in the reserved list, even if the reply is lost."""
+        """Block in the server until a message arrives. The message is in the reserved list, even if the reply is lost."""
         self._slot.set_phase(Phase.IDLE)
         self._signals.install()
         self._link.send(command)
-        # The server keeps its own time-outs some 100 ms late.
+        # The server's own timeouts end some 100 ms late.
         if not self._signals.wait(self._link.fileno(), block_seconds(self._channel.lease) + 2.0):
             if not self._signals.stopping:
                 self._link.close()
@@ -135,7 +135,7 @@ class Loop:
 
     # ---- run and settle
 
-    def _work_off(self, messages: list[Message]) -> None:
+    def _run_batch(self, messages: list[Message]) -> None:
         slot, signals = self._slot, self._signals
         slot.begin_batch([message.id for message in messages])
         slot.set_phase(Phase.RUNNING)
@@ -150,16 +150,16 @@ class Loop:
             if not signals.stopping:
                 self._reconsider(messages[ran:])
             self._settler.flush()
-            with slot.taken_back() as ids:  # none, when the supervisor was first
+            with slot.taken_back() as ids:  # empty if the supervisor released them first
                 self._settler.release("front", ids)
         if not self._settler.done:
             slot.end_batch()
 
     def _run_all(self, messages: list[Message], now: float) -> int:
-        """Run the messages one after the other, as far as they may be started. Returns how many were."""
+        """Run the messages one after the other, as far as they may start. Return the number of runs."""
         slot, signals, runner, settler = self._slot, self._signals, self._runner, self._settler
         start, run, check, settle = slot.start_next, runner.run, signals.check, settler.settle
-        talks = _log.isEnabledFor(logging.DEBUG)
+        is_debug = _log.isEnabledFor(logging.DEBUG)
         # Computed once: a step of the wall clock during a batch of milliseconds doesn't matter.
         epoch = now_ms() / 1000 - now
         for index, message in enumerate(messages):
@@ -178,7 +178,7 @@ class Loop:
             if settler.is_due(now):
                 settler.flush()
                 now = monotonic()
-            if talks:
+            if is_debug:
                 _log.debug("%s: %s in %.1f ms", message.hex_id, verdict.action.value, (now - started) * 1000)
         return len(messages)
 

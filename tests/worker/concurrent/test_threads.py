@@ -229,4 +229,4 @@ def test_cancelled_bells_are_forgotten() -> None:
     timers = Timers()
     for _ in range(5000):
         timers.cancel(timers.set(time.monotonic() + 3600, lambda: None))
-    assert len(timers._bells) < 200
+    assert len(timers._timers) < 200

@@ -14,7 +14,7 @@ from taskq.wire.codec import check_serializer
 from taskq.wire.ending import Ending, read_ending, value_of
 from taskq.wire.history import pack_record, record_of
 from taskq.wire.signing import result_signer
-from taskq.worker.execute.results import CannotKeep, ResultPacker
+from taskq.worker.execute.results import CannotStore, ResultPacker
 from taskq.worker.execute.runner import Runner
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
 from tests.worker.conftest import Bench
@@ -100,7 +100,7 @@ def test_what_can_t_be_stored_fails_for_good_at_once(stage: Stage, value: Any) -
     """Given a value that can't be pickled then the message fails in its first attempt: what the job did is done."""
     verdict = stage.run(value)
     assert (verdict.action, verdict.state) == (Action.FAIL, State.FAILED)
-    assert _kept(verdict).error.startswith("CannotKeep: the job returned")
+    assert _kept(verdict).error.startswith("CannotStore: the job returned")
 
 
 def test_a_data_only_job_keeps_data_only() -> None:
@@ -126,7 +126,7 @@ def test_a_signed_queue_signs_its_results() -> None:
 
 def test_a_result_over_the_limit_can_t_be_kept() -> None:
     """Given a limit, then a value with more bytes is refused with both numbers."""
-    with pytest.raises(CannotKeep, match=r"102 bytes, over max_message_size = 100"):
+    with pytest.raises(CannotStore, match=r"102 bytes, over max_message_size = 100"):
         ResultPacker(None, 100).value(check_serializer("json"), "x" * 100)
 
 

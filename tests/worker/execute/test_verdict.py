@@ -149,4 +149,4 @@ def test_a_returned_generator_fails_for_good(make: Callable[[], Any], options: d
     verdict = Stage(**options).run(make())
     assert (verdict.action, verdict.state) == (Action.FAIL, State.FAILED)
     (record,) = records(Message(verdict.message).history_bytes())
-    assert "returned a generator: nothing of it has run" in record.error
+    assert "returned a generator, whose code has not run" in record.error
