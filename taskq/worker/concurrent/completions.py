@@ -77,14 +77,14 @@ class Completions:
         while self._events:
             event = self._events.popleft()
             match event:
-                case Finished(lane, verdict):
-                    self._finish(lane, verdict)
-                case Announced(lane):
-                    self._free(self.lanes.announced(lane))
-                case Refused(lane):
-                    refused.append(lane)
-                case Stuck(lane, run):
-                    self._note_stuck(lane, run)
+                case Finished():
+                    self._finish(event.lane, event.verdict)
+                case Announced():
+                    self._free(self.lanes.announced(event.lane))
+                case Refused():
+                    refused.append(event.lane)
+                case Stuck():
+                    self._note_stuck(event.lane, event.run)
         if refused:
             self._on_refused(refused)
         if self.ended > ended and not self._process_state.restore():

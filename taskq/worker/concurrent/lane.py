@@ -12,6 +12,8 @@ from contextvars import Context
 from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from taskq.clock import monotonic, now_ms
 from taskq.scoreboard.slot import Slot
 from taskq.scoreboard.state import HARD_GRACE
@@ -29,26 +31,26 @@ __all__ = ["Announced", "CompletionSink", "Event", "Finished", "Lane", "Refused"
 _log = logging.getLogger("taskq.worker")
 
 
-class Finished(NamedTuple):
+class Finished(msgspec.Struct, frozen=True):
     """The run of a lane has ended."""
 
     lane: Lane
     verdict: Verdict
 
 
-class Refused(NamedTuple):
+class Refused(msgspec.Struct, frozen=True):
     """The message of a lane could not be claimed: it was released or reassigned, or the worker must reconcile first."""
 
     lane: Lane
 
 
-class Announced(NamedTuple):
+class Announced(msgspec.Struct, frozen=True):
     """The listeners of a lane's verdict have returned."""
 
     lane: Lane
 
 
-class Stuck(NamedTuple):
+class Stuck(msgspec.Struct, frozen=True):
     """A run has ignored its time limit for the grace period."""
 
     lane: Lane

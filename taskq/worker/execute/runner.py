@@ -88,7 +88,7 @@ class Runner:
         """Open a message. Return a verdict if its job can't run, or must not run again."""
         try:
             if opened is not None:
-                body, spec = opened
+                body, spec = opened.body, opened.spec
             else:  # without `open`: on the fast path, one more call and one more object count
                 body = self._unpacker.read(message)
                 spec = self._unpacker.find(body.job)

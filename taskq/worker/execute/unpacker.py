@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inspect import iscoroutinefunction
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 
@@ -45,7 +45,7 @@ class _Options(msgspec.Struct):
     python: str | None = None
 
 
-class Opened(NamedTuple):
+class Opened(msgspec.Struct, frozen=True):
     """A message whose body is read and verified, and whose job is known."""
 
     body: Body
