@@ -206,27 +206,3 @@ def test_what_was_not_raised_yet_is_taken_back() -> None:
     interrupt.close()
     interrupt.send(JobTimeout)
     assert spin(0.02) == "done"
-
-
-def test_bells_ring_in_their_order_and_not_when_cancelled() -> None:
-    """Given bells set out of order, of which many are cancelled, then the others ring in the order of their times."""
-    timers, done = Timers(), threading.Event()
-    rung: list[object] = []
-    now = time.monotonic()
-    cancelled = [timers.set(now + 0.03, lambda: rung.append("cancelled")) for _ in range(500)]
-    timers.set(now + 0.08, lambda: (rung.append(3), done.set()))
-    timers.set(now + 0.02, lambda: rung.append(1))
-    timers.set(now + 0.04, lambda: int("x"))  # raises, and harms nobody
-    timers.set(now + 0.06, lambda: rung.append(2))
-    for timer in cancelled:
-        timers.cancel(timer)
-    assert done.wait(10)
-    assert rung == [1, 2, 3]
-
-
-def test_cancelled_bells_are_forgotten() -> None:
-    """Given thousands of limits of an hour that are all cancelled, as of quick jobs, then few are kept."""
-    timers = Timers()
-    for _ in range(5000):
-        timers.cancel(timers.set(time.monotonic() + 3600, lambda: None))
-    assert len(timers._timers) < 200
