@@ -77,7 +77,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "A single worker process hangs": ("test_frozen_for_longer_than_the_lease",),
     "SIGTERM or SIGINT, and the job ends within `stop_timeout`": (
         "test_a_running_job_may_end",
-        "test_told_to_stop_while_a_job_runs",
+        "test_stopped_while_a_job_runs",
     ),
     "… and the job doesn't end in time, or a second signal arrives": (
         "test_a_job_that_takes_too_long_is_killed_and_runs_again",
@@ -93,7 +93,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_a_failed_run_begins_anew",
     ),
     "The message is deleted, flushed, or lost with the server's data": (
-        "test_nobody_waits_for_a_message_that_is_gone",
+        "test_a_wait_for_a_deleted_message_ends",
         "test_nobody_reads_on_when_all_is_lost",
     ),
     "Connections are cut": (
@@ -110,7 +110,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_an_idle_worker_survives_a_restart",
         "test_an_outage_longer_than_the_lease_runs_nothing_twice",
     ),
-    "It restarts without its data": ("test_what_runs_is_put_back_and_what_waits_is_gone",),
+    "It restarts without its data": ("test_running_messages_return_and_waiting_ones_are_lost",),
     "FLUSHALL under load": ("test_everything_is_deleted_again_and_again",),
     "It loads its data for a while": ("test_a_loading_server_is_waited_for",),
     "It becomes a replica (READONLY), then a primary again": ("test_a_server_that_became_a_replica_is_waited_for",),
@@ -124,7 +124,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "SCRIPT FLUSH": ("test_scripts_that_are_forgotten_again_and_again",),
     "A permission is missing, or a key has another type": (
         "test_a_worker_that_lacks_a_right_ends_with_its_name",
-        "test_a_refusal_says_what_to_do_and_is_outlived",
+        "test_a_refusal_has_a_remedy_and_is_survived",
         "test_a_rejected_heartbeat_hinders_no_other",
         "test_an_invalid_worker_entry_is_removed",
     ),

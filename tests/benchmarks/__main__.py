@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.benchmarks.book import Book
 from tests.benchmarks.machine import describe, versions_of
-from tests.benchmarks.measures import concurrency, crowd, fairness, memory, promotion, pushing, rates, startup, waiting
+from tests.benchmarks.measures import backlog, concurrency, fairness, memory, promotion, pushing, rates, startup, waiting
 from tests.benchmarks.measures.case import Plan
 from tests.benchmarks.setup_peers import DEFAULT
 from tests.benchmarks.sizes import FULL, QUICK
@@ -25,7 +25,7 @@ MEASURES = {
     "rates": (rates, "no-op jobs, beside the peers and the bare limits: pushed, worked off, started, idle"),
     "pushing": (pushing, "push beside a loop of LPUSH; push_many"),
     "waiting": (waiting, "push to start on an idle worker, lateness of delayed jobs, idle processor time"),
-    "crowd": (crowd, "the same rates with a thousand and a million messages behind"),
+    "backlog": (backlog, "the same rates with a thousand and a million messages behind"),
     "promotion": (promotion, "many messages due at the same moment"),
     "fairness": (fairness, "jobs of 20 ms on four processes; fast jobs beside a slow one"),
     "concurrency": (concurrency, "many jobs at once in one process: coroutines, threads, no-op coroutines"),
@@ -93,8 +93,8 @@ def main(arguments: list[str]) -> int:
     facts |= {name: f"{getattr(sizes, name):,}" for name in ("stock", "due", "flat")}
     print(summary(book))
     if choice.json:
-        told = {"facts": facts, "versions": versions_of(list(PEERS)), "failures": failures, "values": book.values}
-        choice.json.write_text(json.dumps(told, indent=1) + "\n")
+        reported = {"facts": facts, "versions": versions_of(list(PEERS)), "failures": failures, "values": book.values}
+        choice.json.write_text(json.dumps(reported, indent=1) + "\n")
     if failures:
         print("failed: " + "; ".join(failures), file=sys.stderr)
     return 1 if failures else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from tests.benchmarks.processes import Crew
+from tests.benchmarks.processes import WorkerGroup
 from tests.benchmarks.stage import Stage
 
 __all__ = ["Drained", "drain"]
@@ -22,12 +22,12 @@ class Drained(NamedTuple):
     server_cpu: float
 
 
-def drain(stage: Stage, crew: Crew, count: int) -> Drained:
+def drain(stage: Stage, group: WorkerGroup, count: int) -> Drained:
     """Watch how the first `count` jobs are worked off by workers that were just started."""
-    stage.wait(max(1, int(count * WARM_UP)), crew, count=count)
+    stage.wait(max(1, int(count * WARM_UP)), group, count=count)
     before, began = stage.done(count), time.monotonic()
-    worker, server = crew.cpu(), stage.server_cpu()
-    stage.wait(count, crew, count=count)
+    worker, server = group.cpu(), stage.server_cpu()
+    stage.wait(count, group, count=count)
     ran, took = stage.done(count) - before, time.monotonic() - began
-    spent, served = crew.cpu() - worker, stage.server_cpu() - server
+    spent, served = group.cpu() - worker, stage.server_cpu() - server
     return Drained(ran / took, spent / ran * 1e6, served / ran * 1e6) if ran else Drained(0, 0, 0)

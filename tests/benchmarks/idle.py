@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from tests.benchmarks.processes import Crew, ran
+from tests.benchmarks.processes import WorkerGroup, ran
 from tests.benchmarks.stage import Stage
 
 __all__ = ["Idle", "idle_percent"]
@@ -18,9 +18,9 @@ class Idle(NamedTuple):
     server: float
 
 
-def idle_percent(stage: Stage, crew: Crew, seconds: float) -> Idle:
+def idle_percent(stage: Stage, group: WorkerGroup, seconds: float) -> Idle:
     """Look at the processor time before and after."""
-    pids = crew.pids()
+    pids = group.pids()
     worker, server, began = ran(pids), ran([stage.server.pid]), time.monotonic()
     time.sleep(seconds)
     took = time.monotonic() - began

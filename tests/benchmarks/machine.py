@@ -44,5 +44,5 @@ def _processor() -> str:
 
 
 def _server() -> str:
-    told = subprocess.run([str(valkey_binary()), "--version"], capture_output=True, text=True, check=True).stdout
-    return told.split(" sha=")[0].replace("Valkey server v=", "Valkey ").strip()
+    reported = subprocess.run([str(valkey_binary()), "--version"], capture_output=True, text=True, check=True).stdout
+    return reported.split(" sha=")[0].replace("Valkey server v=", "Valkey ").strip()

@@ -11,13 +11,13 @@ import psutil
 
 from tests.support.servers import die_with_parent
 
-__all__ = ["Crew", "cpu_of", "memory_of", "ran"]
+__all__ = ["WorkerGroup", "cpu_of", "memory_of", "ran"]
 
 #: Seconds; not every peer passes SIGTERM on to its processes.
 GRACE = 2
 
 
-class Crew:
+class WorkerGroup:
     """Workers of one contender: `copies` of a command."""
 
     def __init__(self, command: list[str], *, copies: int, env: Mapping[str, str], folder: Path, log: Path) -> None:

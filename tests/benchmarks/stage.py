@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.benchmarks.contender import CONTENDERS_FOLDER, Contender
-from tests.benchmarks.processes import Crew, cpu_of
+from tests.benchmarks.processes import WorkerGroup, cpu_of
 from tests.support.servers import ServerOptions, ServerProcess, valkey_binary
 from tests.support.wait import wait_until
 from tests.support.worker import ROOT
@@ -86,14 +86,14 @@ class Stage:
         many = self.contender.app in {"taskq_app", "bare_app"}
         self.push("many" if many else "fill", count)
 
-    def start_worker(self, *arguments: str) -> Crew:
+    def start_worker(self, *arguments: str) -> WorkerGroup:
         """Start the workers; they are ended with the stage. More arguments go to the end of their command."""
         command = [part.format(url=self.server.url) for part in self.contender.command(self.peers)]
         log = self.server.directory / "worker.log"
         copies = self.contender.copies
-        crew = Crew([*command, *arguments], copies=copies, env=self.env, folder=CONTENDERS_FOLDER, log=log)
-        self._stack.callback(crew.stop)
-        return crew
+        group = WorkerGroup([*command, *arguments], copies=copies, env=self.env, folder=CONTENDERS_FOLDER, log=log)
+        self._stack.callback(group.stop)
+        return group
 
     def server_cpu(self) -> float:
         """Seconds of processor time that the server has used."""
@@ -123,7 +123,7 @@ class Stage:
         with self._file(name).open("rb") as file:
             return struct.unpack(f"{count}d", file.read(count * 8))
 
-    def wait(self, enough: int, crew: Crew | None, *, count: int | None = None, pause: float = 0.01) -> bool:
+    def wait(self, enough: int, group: WorkerGroup | None, *, count: int | None = None, pause: float = 0.01) -> bool:
         """Wait until so many of the first `count` jobs have run. False when nothing has gone on for a while."""
         last, since = -1, time.monotonic()
         while (done := self.done(count)) < enough:
@@ -132,8 +132,8 @@ class Stage:
                 last, since = done, now
             elif now - since > PATIENCE:
                 return False
-            if crew is not None:
-                crew.check()
+            if group is not None:
+                group.check()
             time.sleep(pause)
         return True
 

@@ -102,8 +102,8 @@ def measure(way: Way, folder: Path) -> list[Child]:
     for _ in range(CHILDREN + 1):
         asked = time.monotonic()
         way.start(fifo)
-        told = fifo.read_text().split()
-        started.append((int(told[0]), (float(told[1]) - asked) * 1000))
+        reported = fifo.read_text().split()
+        started.append((int(reported[0]), (float(reported[1]) - asked) * 1000))
     children = [Child(wait, *memory(pid)) for pid, wait in started[1:]]  # the first also waits for the app to load
     for pid, _ in started:
         os.kill(pid, signal.SIGKILL)

@@ -46,7 +46,7 @@ def test_the_headline_compares_with_the_fastest_peer(book: Book) -> None:
     assert "**110 no-op jobs a second**: 10.0 times as many as the fastest peer here (Huey), and 44.0 %" in headline(book)
 
 
-def test_a_budget_that_is_missed_is_told() -> None:
+def test_a_budget_that_is_missed_is_reported() -> None:
     """Given a rate below its budget and a ratio above it, then one row says no, and the other yes."""
     rows = budget_table(Book({"drain": {"taskq": [90_000.0], "bare Lua batches": [180_000.0]}})).splitlines()
     assert rows[2].endswith("| ≥ 100,000 jobs/s | 90,000 jobs/s | **no** |")
@@ -56,9 +56,9 @@ def test_a_budget_that_is_missed_is_told() -> None:
 
 def test_what_was_not_measured_is_a_dash() -> None:
     """Given an empty run, then the page and the chart are made all the same."""
-    told = page({"facts": FACTS, "versions": {}}, Book())
-    assert "| `push_many` |  | — |  |" in told
-    assert "$" not in told
+    reported = page({"facts": FACTS, "versions": {}}, Book())
+    assert "| `push_many` |  | — |  |" in reported
+    assert "$" not in reported
     assert chart(Book()).startswith("<svg ")
 
 

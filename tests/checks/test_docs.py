@@ -19,7 +19,7 @@ def test_every_public_name_is_documented() -> None:
     assert public - named == set()
 
 
-def test_the_api_page_names_nothing_that_is_gone() -> None:
+def test_the_api_page_names_nothing_that_was_removed() -> None:
     """Given the names on the API page, then taskq has each."""
     named = re.findall(r"auto\w+:: taskq\.(\w+)", API.read_text(encoding="utf-8"))
     assert [name for name in named if not hasattr(taskq, name)] == []

@@ -106,7 +106,7 @@ def test_without_a_server_it_brings_its_own(bench: Bench, scratch: Path, tmp_pat
     assert offspring() <= before
 
 
-def test_what_a_server_doesnt_tell_is_missing(bench: Bench, server: ServerProcess) -> None:
+def test_missing_figures_of_a_server_are_left_out(bench: Bench, server: ServerProcess) -> None:
     """Given a user who may not ask for sizes and processor time, then those figures say why they are missing, and the rest is there."""
     server.admin.execute_command(
         "ACL", "SETUSER", "worker", "on", ">pass", "~taskq-bench-*", "~{taskq-bench-*", "&*", "+@all", "-memory", "-info"
@@ -144,7 +144,7 @@ def test_what_a_server_doesnt_tell_is_missing(bench: Bench, server: ServerProces
         (["--url", "redis://127.0.0.1:1/0"], "127.0.0.1:1"),
     ],
 )
-def test_what_cant_be_done_is_told(bench: Bench, scratch: Path, args: list[str], text: str) -> None:
+def test_what_cant_be_done_is_reported(bench: Bench, scratch: Path, args: list[str], text: str) -> None:
     """Given a number, a measure or a server that can't be, then a line says so, the exit code is 2, and nothing is left."""
     done = bench(*args)
     assert (done.returncode, text in done.stderr) == (2, True), done.stderr
@@ -152,7 +152,7 @@ def test_what_cant_be_done_is_told(bench: Bench, scratch: Path, args: list[str],
     assert list(scratch.iterdir()) == []
 
 
-def test_a_worker_that_cant_start_is_told(bench: Bench, server: ServerProcess, scratch: Path) -> None:
+def test_a_worker_that_cant_start_is_reported(bench: Bench, server: ServerProcess, scratch: Path) -> None:
     """Given a worker that ends at once, then its log is shown, the exit code is 2, and nothing is left."""
     code = "import taskq.tools.scratch.worker as worker\nworker.set_up_logging = None"
     done = bench("--jobs", "20", "--url", server.url, code=code)
@@ -162,7 +162,7 @@ def test_a_worker_that_cant_start_is_told(bench: Bench, server: ServerProcess, s
     assert (server.admin.keys("*"), list(scratch.iterdir())) == ([], [])
 
 
-def test_jobs_that_fail_are_told(bench: Bench, server: ServerProcess) -> None:
+def test_jobs_that_fail_are_reported(bench: Bench, server: ServerProcess) -> None:
     """Given jobs that fail, then no figure is made of them, and none of their messages is left."""
     code = "import taskq.tools.bench.app as app\ndef nothing(payload): raise ValueError(payload)\napp.nothing = nothing"
     done = bench("--jobs", "10", "--rounds", "1", "--only", "drain", "--url", server.url, code=code)

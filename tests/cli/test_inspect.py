@@ -20,8 +20,8 @@ def test_info_counts_and_shows_workers(queue: Queue, type_: Type, worker: HandWo
     ended = type_("info", project.channel)
     assert ended.code == 0
     header, row = [line.split() for line in ended.out.splitlines() if line.startswith(("CHANNEL", project.channel))]
-    told = dict(zip(header, row, strict=True))
-    assert (told["WAITING"], told["DELAYED"], told["FAILED"]) == ("1", "1", "0")
+    reported = dict(zip(header, row, strict=True))
+    assert (reported["WAITING"], reported["DELAYED"], reported["FAILED"]) == ("1", "1", "0")
     (shown,) = [line for line in ended.out.splitlines() if line.startswith("box:11")]
     assert "running" in shown
     assert "shop:nap" in shown
@@ -48,14 +48,14 @@ def test_a_key_of_another_type_is_named(queue: Queue, type_: Type, project: Proj
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])
-def test_a_job_that_isnt_there_is_told(queue: Queue, type_: Type, project: Project, more: list[str]) -> None:
+def test_a_job_that_isnt_there_is_reported(queue: Queue, type_: Type, project: Project, more: list[str]) -> None:
     """Given --job with a name that the app doesn't have, then that is said, and one that it has is simply without messages."""
     ended = type_("list", project.channel, "--job", "bom", *more)
     assert (ended.code, ended.err) == (1, "Error: unknown job 'bom'; did you mean \"boom\"?\n")
     assert type_("list", project.channel, "--job", "boom", *more).code == 0
 
 
-def test_what_is_refused_is_told_as_a_sentence(type_: Type, own_server: OwnServer) -> None:
+def test_what_is_refused_is_reported_as_a_sentence(type_: Type, own_server: OwnServer) -> None:
     """Given a server that refuses, then the error says in words what it was asked to do."""
     ended = type_("info", "--url", f"unix://{own_server(requirepass='s3cret').socket}")
     assert "rejected the count command: " in ended.err
@@ -105,7 +105,7 @@ def test_list_is_limited(queue: Queue, type_: Type, project: Project, limit: str
     assert len(type_("list", project.channel, "--state", "waiting", "--limit", limit, "--json").json()) == number
 
 
-def test_what_is_left_out_of_a_job_is_told(queue: Queue, type_: Type, project: Project) -> None:
+def test_what_is_left_out_of_a_job_is_reported(queue: Queue, type_: Type, project: Project) -> None:
     """Given messages of two jobs, then --limit counts those of the job alone."""
     for job in ("add", "boom", "add", "boom"):
         push(queue, job, "x")
@@ -140,15 +140,24 @@ def test_every_state_can_be_listed(queue: Queue, type_: Type, worker: HandWorker
     assert type_("show", identity, "--json").json()["state"] == state.value
 
 
-def test_show_tells_the_whole_history(queue: Queue, type_: Type, worker: HandWorker) -> None:
+def test_show_prints_the_whole_history(queue: Queue, type_: Type, worker: HandWorker) -> None:
     """Given a message that failed twice, then show prints arguments, every attempt, error and traceback."""
     identity = push(queue, "add", "argument")
     worker.set_aside(worker.reserve()[0])
     assert type_("reload", worker.driver.keys.prefix).code == 0
     worker.set_aside(worker.reserve()[0], error="KeyError: 2\nsecond line")
     ended = type_("show", identity)
-    for told in (identity, "'argument'", "history (2 records)", "ValueError: no", "KeyError: 2", "second line", "Traceback ...", "1 of 4"):
-        assert told in ended.out
+    for text in (
+        identity,
+        "'argument'",
+        "history (2 records)",
+        "ValueError: no",
+        "KeyError: 2",
+        "second line",
+        "Traceback ...",
+        "1 of 4",
+    ):
+        assert text in ended.out
 
 
 def test_show_of_an_unknown_message(type_: Type, project: Project) -> None:

@@ -18,7 +18,7 @@ from tests.support.worker import clean_environment
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ALIASES])
-def test_the_table_says_what_the_command_says(name: str) -> None:
+def test_the_table_has_the_help_of_the_command(name: str) -> None:
     """Given a command, then the table shows its name and short help, and --help explains it."""
     import click
 
@@ -64,12 +64,12 @@ def test_help_needs_nothing_slow(args: list[str], tmp_path: Path) -> None:
         (["info", "nosuchchannel"], "nosuchchannel"),
     ],
 )
-def test_a_mistake_is_told_in_two_lines(type_: Type, args: list[str], told: str) -> None:
+def test_a_mistake_is_reported_in_two_lines(type_: Type, args: list[str], reported: str) -> None:
     """Given a mistake, then exit code 2, nothing on standard output, and at most two lines that say what is wrong."""
     ended = type_(*args)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith("Error: ")
-    assert told in ended.err
+    assert reported in ended.err
     assert len(ended.err.splitlines()) <= 2
     assert "geheim" not in ended.err
 
@@ -85,7 +85,7 @@ def test_debug_shows_the_traceback(type_: Type, monkeypatch: pytest.MonkeyPatch)
     assert "Traceback" in ended.err
 
 
-def test_an_unexpected_error_is_told_too(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_reported_too(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given an error that nobody thought of, then it is told without a traceback, with exit code 2."""
 
     def fail(*_args: object) -> None:
@@ -142,10 +142,10 @@ def test_a_reader_that_goes_away_is_no_error(project: Project, worker: HandWorke
             assert process.stderr is not None
             assert process.stdout.readline()
             process.stdout.close()
-            told = [line for line in process.stderr.read().splitlines() if line != "imported"]
+            reported = [line for line in process.stderr.read().splitlines() if line != "imported"]
         if more:  # the table is shorter than what a pipe holds: its writer may end before it notices
             assert process.returncode == 141
-        assert told == []
+        assert reported == []
 
 
 def test_ctrl_c_ends_a_command_without_a_traceback(project: Project) -> None:
@@ -175,17 +175,17 @@ def test_messages_can_not_command_the_terminal(queue: object, type_: Type, worke
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize("args", [("info",), ("--help",), ("config", "--json"), ("list", "--help")])
-def test_output_that_cant_be_written_is_told(project: Project, args: tuple[str, ...]) -> None:
+def test_output_that_cant_be_written_is_reported(project: Project, args: tuple[str, ...]) -> None:
     """Given a full disk behind standard output, then the error says that, with exit code 1, and blames nobody's code."""
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [*TASKQ, *args], cwd=project.directory, env=clean_environment(), stdout=full, stderr=subprocess.PIPE, text=True
         )
-    said = done.stderr.removeprefix("imported\n")  # by the app
-    assert (done.returncode, said) == (1, "Error: the output can't be written: No space left on device\n")
+    output = done.stderr.removeprefix("imported\n")  # by the app
+    assert (done.returncode, output) == (1, "Error: the output can't be written: No space left on device\n")
 
 
-def test_a_wrong_variable_is_told_by_its_name(project: Project) -> None:
+def test_a_wrong_variable_is_reported_by_its_name(project: Project) -> None:
     """Given TASKQ_DEBUG that is neither yes nor no, then the error names the variable, and no option that nobody wrote."""
     done = project.type("config", env={"TASKQ_DEBUG": "maybe"})
     assert (done.code, done.err) == (2, "Error: TASKQ_DEBUG must be 1 or 0; got 'maybe'\nTry 'taskq config --help'.\n")

@@ -49,11 +49,11 @@ def test_push_with_everything(queue: Queue, type_: Type, project: Project) -> No
         (["taskq:call", "1"], "unknown job"),
     ],
 )
-def test_a_wrong_push_stores_nothing(queue: Queue, type_: Type, project: Project, args: list[str], told: str) -> None:
+def test_a_wrong_push_stores_nothing(queue: Queue, type_: Type, project: Project, args: list[str], reported: str) -> None:
     """Given a mistake, then exit code 2, a text that says what to do, and nothing is stored."""
     ended = type_("push", *args)
     assert (ended.code, ended.out) == (2, "")
-    assert told in ended.err
+    assert reported in ended.err
     assert "Traceback" not in ended.err
     inspector = Inspector(queue)
     assert sum(inspector.counts(name).total for name in (project.channel, "default")) == 0

@@ -31,7 +31,7 @@ def waiting(queue: Queue, project: Project) -> int:
     return Inspector(queue).counts(project.channel).waiting
 
 
-def test_reload_tells_how_many(queue: Queue, type_: Type, project: Project, failed: list[str]) -> None:
+def test_reload_reports_how_many(queue: Queue, type_: Type, project: Project, failed: list[str]) -> None:
     """Given failed messages, then reload moves all of them, tells their number, and is content with none."""
     ended = type_("reload", project.channel)
     assert (ended.code, ended.out) == (0, "3 messages reloaded\n")
@@ -113,7 +113,7 @@ def test_delete(queue: Queue, type_: Type, worker: HandWorker, project: Project,
     assert "reserved by worker w1" in ended.err
 
 
-def test_flush_must_be_told_the_state(type_: Type, project: Project) -> None:
+def test_flush_needs_a_state(type_: Type, project: Project) -> None:
     """Given no --state, then nothing is deleted, and the error says what is missing."""
     ended = type_("flush", project.channel, "--yes")
     assert ended.code == 2

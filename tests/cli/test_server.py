@@ -41,13 +41,13 @@ def test_status_and_stop(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert ended.code == 0
     assert "Valkey" in ended.out
     assert str(folder) in ended.out
-    told = type_(capsys, "server", "status", "--json").json()
-    assert told["running"] is True
-    assert told["in_use"] is True
-    assert told["pid"] > 0
+    reported = type_(capsys, "server", "status", "--json").json()
+    assert reported["running"] is True
+    assert reported["in_use"] is True
+    assert reported["pid"] > 0
     assert type_(capsys, "server", "stop").out == "stopped\n"
-    told = type_(capsys, "server", "stop", "--json").json()
-    assert told["stopped"] is False
+    reported = type_(capsys, "server", "stop", "--json").json()
+    assert reported["stopped"] is False
 
 
 @pytest.mark.parametrize(

@@ -90,15 +90,15 @@ def test_the_log_can_be_chosen_by_the_environment(
         (["./jobs.py"], "file path; give the module name instead: jobs"),
     ],
 )
-def test_wrong_options_start_nothing(type_: Type, started: list[tuple[str, WorkerOptions]], args: list[str], told: str) -> None:
+def test_wrong_options_start_nothing(type_: Type, started: list[tuple[str, WorkerOptions]], args: list[str], reported: str) -> None:
     """Given a wrong option, then exit code 2 and no worker."""
     ended = type_("worker", *args)
     assert ended.code == 2
-    assert told in ended.err
+    assert reported in ended.err
     assert started == []
 
 
-def test_an_app_that_fails_to_import_is_told_plainly(project: Project) -> None:
+def test_an_app_that_fails_to_import_is_reported_plainly(project: Project) -> None:
     """Given an app whose import raises, then exit code 2 with the reason, and a traceback only with --debug."""
     (project.directory / "broken.py").write_text("1 / 0\n")
     ended = project.type("worker", "broken:queue", "--burst")
@@ -127,10 +127,10 @@ def test_a_reloaded_message_runs_anew(project: Project) -> None:
     # The read side needs no secret.
     assert project.type("reload", project.channel).out == "1 message reloaded\n"
     assert project.type("worker", "--burst", env=env).code == 1
-    told = project.type("show", identity, "--json").json()
-    assert (told["state"], told["attempts"]) == ("failed", 1)
-    assert [record["error"] for record in told["history"]] == ["ValueError: bang"] * 2
-    assert "raise ValueError" in told["history"][1]["traceback"]
+    reported = project.type("show", identity, "--json").json()
+    assert (reported["state"], reported["attempts"]) == ("failed", 1)
+    assert [record["error"] for record in reported["history"]] == ["ValueError: bang"] * 2
+    assert "raise ValueError" in reported["history"][1]["traceback"]
 
 
 SIGNALS_AT_BOTH_ENDS = """

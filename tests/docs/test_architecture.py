@@ -31,7 +31,7 @@ def test_every_package_is_on_a_floor_with_a_purpose() -> None:
     assert [name for name in names if not 5 <= len(purpose(name, ROOT)) <= 110] == []
 
 
-def test_a_step_that_is_gone_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_removed_step_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a walk with a function that doesn't exist, then the drawing fails with its name."""
     monkeypatch.setattr(architecture, "WALKS", (("Walk", (("taskq.queue:Queue.nothing", "none"),)),))
     with pytest.raises(LookupError, match=r"taskq\.queue:Queue\.nothing doesn't exist"):

@@ -24,7 +24,7 @@ def _name(page: Page) -> str:
 
 
 @pytest.mark.parametrize("page", WALKS, ids=_name)
-def test_a_walk_goes_as_the_page_says(page: Page) -> None:
+def test_a_walk_prints_what_the_page_shows(page: Page) -> None:
     """Given a page that is a walk, when all of it is done in an empty folder, then each command prints what the page says."""
     if not is_available():
         pytest.skip("the extra `embedded` is not installed")
@@ -68,7 +68,7 @@ def test_the_names_it_uses_exist(page: Page) -> None:
     assert not problems, "\n".join(problems)
 
 
-def test_the_errors_in_troubleshooting_are_said_somewhere() -> None:
+def test_the_errors_in_troubleshooting_exist_in_the_code() -> None:
     """Given each heading of the troubleshooting page that quotes an error, then the code has that text (… stands for a value)."""
     page = next(page for page in PAGES if page.name == "guide/troubleshooting.md")
     quoted = re.findall(r"^### `(.+)`$", page.text, re.MULTILINE)

@@ -27,8 +27,8 @@ CONFIG = {"save": "", "appendfsync": "always", "maxclients": "10000"}
 
 def _findings(config: dict[str, str] | None = None, **info: Any) -> dict[str, Finding]:
     """Check a sound server of which some things are otherwise. None takes a thing away."""
-    told = {name: str(value) for name, value in {**SOUND, **info}.items() if value is not None}
-    facts = ServerFacts("redis://box", told, CONFIG if config is None else {**CONFIG, **config}, 0.001, 0.002, 0.0)
+    reported = {name: str(value) for name, value in {**SOUND, **info}.items() if value is not None}
+    facts = ServerFacts("redis://box", reported, CONFIG if config is None else {**CONFIG, **config}, 0.001, 0.002, 0.0)
     return {finding.check: finding for check in SERVER_CHECKS for finding in check(facts)}
 
 
@@ -64,16 +64,16 @@ def test_a_sound_server_is_good() -> None:
         ({"valkey_version": None, "redis_version": None}, {}, "version", Level.NOTE, "doesn't report its version"),
     ],
 )
-def test_what_is_wrong_is_told(info: dict[str, Any], config: dict[str, str], check: str, level: Level, said: str) -> None:
+def test_what_is_wrong_is_reported(info: dict[str, Any], config: dict[str, str], check: str, level: Level, output: str) -> None:
     """Given one thing that isn't as it should be, then that check tells it, and what to do."""
     finding = _findings(config, **info)[check]
-    assert (finding.level, said in finding.text, bool(finding.advice)) == (level, True, True), finding
+    assert (finding.level, output in finding.text, bool(finding.advice)) == (level, True, True), finding
 
 
 def test_what_may_not_be_asked_is_no_loss() -> None:
     """Given a server that doesn't let CONFIG be read, then nobody claims that it loses jobs."""
-    told = {**SOUND, "aof_enabled": "0"}
-    facts = ServerFacts("redis://box", told, None, 0.001, 0.002, 0.0)
+    reported = {**SOUND, "aof_enabled": "0"}
+    facts = ServerFacts("redis://box", reported, None, 0.001, 0.002, 0.0)
     found = [finding for check in SERVER_CHECKS for finding in check(facts)]
     assert exit_code(found) == 0
     assert any("no permission to read CONFIG" in finding.text for finding in found)
@@ -82,12 +82,12 @@ def test_what_may_not_be_asked_is_no_loss() -> None:
 @pytest.mark.parametrize(
     ("latency", "ahead", "check", "said"), [(0.02, 0.0, "latency", "20.00 ms"), (0.001, -4.0, "clock", "4.0 s behind")]
 )
-def test_a_slow_server_and_a_wrong_clock(latency: float, ahead: float, check: str, said: str) -> None:
+def test_a_slow_server_and_a_wrong_clock(latency: float, ahead: float, check: str, output: str) -> None:
     """Given a server far away, or one with another time, then it is noted."""
     facts = ServerFacts("redis://box", SOUND, CONFIG, latency, latency, ahead)
     (finding,) = [finding for one in SERVER_CHECKS for finding in one(facts) if finding.check == check]
     assert finding.level is Level.NOTE
-    assert said in finding.text
+    assert output in finding.text
 
 
 @pytest.mark.parametrize(

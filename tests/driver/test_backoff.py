@@ -9,7 +9,7 @@ from taskq.driver import backoff as backoff_module
 from taskq.driver.backoff import Backoff
 from taskq.errors import ServerUnavailable
 
-GONE = ServerUnavailable("gone")
+UNREACHABLE = ServerUnavailable("gone")
 
 
 def test_pauses_are_random_and_grow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,10 +33,10 @@ def test_a_longest_below_the_first_bounds_every_pause() -> None:
 
 def test_retries_end_at_the_deadline() -> None:
     """Given a server that is unreachable, then it is asked again with pauses, and for the last time at the deadline."""
-    assert 0 < Backoff(deadline=monotonic() + 60).pause_after(GONE) <= 2
-    assert 0 < Backoff(30.0, 30.0, least=30.0, deadline=monotonic() + 0.5).pause_after(GONE) <= 0.5
+    assert 0 < Backoff(deadline=monotonic() + 60).pause_after(UNREACHABLE) <= 2
+    assert 0 < Backoff(30.0, 30.0, least=30.0, deadline=monotonic() + 0.5).pause_after(UNREACHABLE) <= 0.5
     with pytest.raises(ServerUnavailable, match="gone"):
-        Backoff(deadline=monotonic()).pause_after(GONE)
+        Backoff(deadline=monotonic()).pause_after(UNREACHABLE)
 
 
 def test_patience_counts_from_the_first_failure() -> None:
@@ -47,11 +47,11 @@ def test_patience_counts_from_the_first_failure() -> None:
         patch.setattr(backoff_module, "monotonic", lambda: clock)
         for seconds in (0, 9):
             clock += seconds
-            backoff.pause_after(GONE)
+            backoff.pause_after(UNREACHABLE)
         backoff.answered()
         for seconds in (5, 9):
             clock += seconds
-            backoff.pause_after(GONE)
+            backoff.pause_after(UNREACHABLE)
         clock += 1
         with pytest.raises(ServerUnavailable, match="gone"):
-            backoff.pause_after(GONE)
+            backoff.pause_after(UNREACHABLE)

@@ -188,9 +188,9 @@ def test_what_is_requeued_for_later_is_delayed(store: Store) -> None:
 
 def test_only_what_is_still_there_is_given_back(store: Store) -> None:
     """Given ids of which some were settled, then the others are released, and their number returned."""
-    first, gone, last = message(), message(), message()
+    first, lost, last = message(), message(), message()
     store.reserved_by(W, first, last)
-    assert store.do(store.driver.requeue(W, "front", [id_of(first), id_of(gone), id_of(last)])) == 2
+    assert store.do(store.driver.requeue(W, "front", [id_of(first), id_of(lost), id_of(last)])) == 2
     assert store.waiting == [first, last]
 
 

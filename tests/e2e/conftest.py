@@ -89,7 +89,7 @@ def start_worker(store: Store, url: str, ledger: Ledger, tmp_path: Path) -> Iter
 
 def _living(store: Store, worker: WorkerProcess) -> int:
     assert worker.code is None, f"the worker ended with {worker.code}; its log:\n{worker.log}"
-    known = [int(told["pid"]) for told in store.workers().values() if told.get("supervisor") == str(worker.pid)]
+    known = [int(reported["pid"]) for reported in store.workers().values() if reported.get("supervisor") == str(worker.pid)]
     return sum(is_worker(pid) for pid in known if pid)
 
 

@@ -67,7 +67,7 @@ def test_what_nobody_runs_never_runs(start_worker: StartWorker, ledger: Ledger, 
 
 
 @pytest.mark.parametrize("settings", KINDS, ids=["one", "several"])
-def test_what_runs_is_told_at_once(start_worker: StartWorker, ledger: Ledger, settings: Mapping[str, Any]) -> None:
+def test_a_running_job_is_cancelled_at_once(start_worker: StartWorker, ledger: Ledger, settings: Mapping[str, Any]) -> None:
     """Given running jobs, sync and async, when they are cancelled, then each ends within moments, can clean up, and isn't run again."""
     start_worker("cancelled", settings=settings)
     sync = cancelled.busy.push(30)
@@ -210,13 +210,13 @@ def _taskq(url: str, *args: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_cancels(start_worker: StartWorker, ledger: Ledger, url: str) -> None:
     """Given `taskq cancel`, then it cancels what waits and what runs, says which, and show tells by whom; too late is exit code 1."""
     waiting = cancelled.quick.push(delay=60)
-    said = _taskq(url, "cancel", waiting.id)
-    assert (said.returncode, said.stdout) == (0, "cancelled in default: the job never runs\n")
+    output = _taskq(url, "cancel", waiting.id)
+    assert (output.returncode, output.stdout) == (0, "cancelled in default: the job never runs\n")
     start_worker("cancelled")
     running = cancelled.busy.push(30)
     ledger.wait_for("busy")
-    said = _taskq(url, "cancel", running.id, "--kill", "--by", "night shift")
-    assert (said.returncode, said.stdout) == (0, "cancellation requested in default: the job is being interrupted\n")
+    output = _taskq(url, "cancel", running.id, "--kill", "--by", "night shift")
+    assert (output.returncode, output.stdout) == (0, "cancellation requested in default: the job is being interrupted\n")
     assert _end(running).by == "night shift"
     shown = _taskq(url, "show", running.id).stdout
     assert "state:       cancelled" in shown

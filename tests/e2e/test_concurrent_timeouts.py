@@ -17,8 +17,8 @@ from tests.support.servers import ServerProcess
 from tests.support.store import Store
 from tests.support.wait import wait_until
 
-TOLD = f"the job ran longer than its handle_timeout of {stuck.LIMIT:g} s"
-CROWD = ("--concurrency", "4")
+LOGGED = f"the job ran longer than its handle_timeout of {stuck.LIMIT:g} s"
+CONCURRENCY = ("--concurrency", "4")
 
 
 def _name(value: object) -> str:
@@ -35,11 +35,11 @@ def test_a_job_over_its_limit_is_ended_alone(
     start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path, job: Any, how: str
 ) -> None:
     """Given a job over its limit beside two others, then an exception ends it, it goes to timeout, and the others and the process live."""
-    worker = start_worker("stuck", *CROWD)
+    worker = start_worker("stuck", *CONCURRENCY)
     _neighbours(tmp_path)
     ledger.wait_for("start", 2)
     job.push(how)
-    assert ledger.wait_for("on_fail")[0].value == ["JobTimeout", TOLD, _name(job)]
+    assert ledger.wait_for("on_fail")[0].value == ["JobTimeout", LOGGED, _name(job)]
     stuck.quick.push(1)
     ledger.wait_for("quick")
     (tmp_path / "go").touch()
@@ -69,7 +69,7 @@ def test_a_stuck_job_costs_its_process_not_its_neighbours(
     start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path, job: Any, how: str
 ) -> None:
     """Given a job that can't be stopped, then another process takes over at once, the others end in peace, and only it has timed out."""
-    worker = start_worker("stuck", *CROWD)
+    worker = start_worker("stuck", *CONCURRENCY)
     _neighbours(tmp_path)
     old = ledger.wait_for("start", 2)[0].pid
     job.push(how)
@@ -93,7 +93,7 @@ def test_a_stuck_job_in_an_outage_costs_no_neighbour(
     start_worker: StartWorker, ledger: Ledger, store: Store, server: ServerProcess, tmp_path: Path
 ) -> None:
     """Given a server that hangs, if a job ignores its limit while the worker settles another, then its neighbours end in peace."""
-    worker = start_worker("stuck", *CROWD)
+    worker = start_worker("stuck", *CONCURRENCY)
     _neighbours(tmp_path)
     stuck.hold.push(str(tmp_path / "first"), "first")
     old = ledger.wait_for("start", 3)[0].pid
@@ -116,7 +116,7 @@ def test_a_stuck_job_in_an_outage_costs_no_neighbour(
 
 def test_others_without_a_limit_get_the_stop_timeout(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
     """Given a stuck job beside one without limit that doesn't end, then after stop_timeout that one runs again elsewhere, uncounted."""
-    worker = start_worker("stuck", *CROWD, settings={"stop_timeout": 0.3})
+    worker = start_worker("stuck", *CONCURRENCY, settings={"stop_timeout": 0.3})
     stuck.ahold.push(str(tmp_path / "go"), "a")
     ledger.wait_for("start")
     stuck.overrun.push("sleep")
@@ -134,7 +134,7 @@ def test_a_helpless_process_is_killed_and_only_the_late_job_counted(
     start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path, job: Any, how: str
 ) -> None:
     """Given a job that blocks the loop, or the interpreter, then the process is killed; others run again uncounted, unless they mustn't."""
-    worker = start_worker("stuck", *CROWD)
+    worker = start_worker("stuck", *CONCURRENCY)
     stuck.ahold.push(str(tmp_path / "go"), "a")
     kept = stuck.careful.push(str(tmp_path / "go"), "careful")
     ledger.wait_for("start", 2)

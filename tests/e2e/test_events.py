@@ -12,7 +12,7 @@ from tests.support.store import Store
 from tests.support.wait import wait_until
 
 
-def test_a_job_that_ends_well_is_told_before_and_after(start_worker: StartWorker, ledger: Ledger) -> None:
+def test_a_job_that_ends_well_is_reported_before_and_after(start_worker: StartWorker, ledger: Ledger) -> None:
     """Given a job that returns, and one that is dropped, then listeners hear before and after of each, in the child."""
     listening.fine.push()
     listening.chosen.push("drop")
@@ -24,7 +24,7 @@ def test_a_job_that_ends_well_is_told_before_and_after(start_worker: StartWorker
     assert not ledger.lines("failed")
 
 
-def test_failures_are_told(start_worker: StartWorker, ledger: Ledger) -> None:
+def test_failures_are_reported(start_worker: StartWorker, ledger: Ledger) -> None:
     """Given a job that fails twice, then listeners hear of the retry with its delay, and of the failure, and never of an end."""
     listening.failing.push()
     worker = start_worker("listening")
@@ -35,7 +35,7 @@ def test_failures_are_told(start_worker: StartWorker, ledger: Ledger) -> None:
     assert not ledger.lines("after")
 
 
-def test_a_timeout_is_told(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+def test_a_timeout_is_reported(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
     """Given a job that runs into its handle_timeout for the last time, then listeners hear of the timeout and of the failure."""
     listening.late.push()
     assert run_burst(start_worker, "listening") == 1
@@ -44,23 +44,23 @@ def test_a_timeout_is_told(start_worker: StartWorker, ledger: Ledger, store: Sto
     assert store.count(State.TIMEOUT) == 1
 
 
-def test_starts_and_stops_are_told(start_worker: StartWorker, ledger: Ledger) -> None:
+def test_starts_and_stops_are_reported(start_worker: StartWorker, ledger: Ledger) -> None:
     """Given a worker with two children that starts and stops, then listeners hear of each once, those of children in the child."""
     worker = start_worker("listening", "--processes", "2", ready=2)
     ledger.wait_for("child_start", 2)
     children = sorted(worker.children())
     assert worker.stop() == 0
     for what in ("child_start", "child_stop"):
-        told = ledger.values(what)
-        assert sorted(value[0] for value in told) == children
-        assert all(value == [pid, ["default"], pid] for value, pid in zip(told, [value[2] for value in told], strict=True))
+        reported = ledger.values(what)
+        assert sorted(value[0] for value in reported) == children
+        assert all(value == [pid, ["default"], pid] for value, pid in zip(reported, [value[2] for value in reported], strict=True))
     for what in ("worker_start", "worker_stop"):
         ((pid, channels, listener),) = ledger.values(what)
         assert (pid, channels) == (worker.pid, ["default"])
         assert listener not in (worker.pid, *children)
 
 
-def test_lengths_are_told(start_worker: StartWorker, ledger: Ledger) -> None:
+def test_lengths_are_reported(start_worker: StartWorker, ledger: Ledger) -> None:
     """Given listeners for lengths, then they hear all counts at the start, and again after 500 jobs."""
     listening.fine.push(delay=60)
     worker = start_worker("listening")

@@ -68,7 +68,7 @@ def test_a_restart_closes_the_old_processes(start_worker: StartWorker, ledger: L
 @BOTH
 @pytest.mark.parametrize(("how", "told"), [("start", "ValueError: not today"), ("lifespan", "OSError: no file"), ("exit", "SystemExit: 4")])
 def test_what_can_not_start_takes_nothing_and_tries_again_later(
-    start_worker: StartWorker, ledger: Ledger, store: Store, concurrency: str, how: str, told: str
+    start_worker: StartWorker, ledger: Ledger, store: Store, concurrency: str, how: str, reported: str
 ) -> None:
     """Given a hook that raises, then what was open is closed, the log says why, the next try comes later, and no message is touched."""
     lifespans.work.push()
@@ -78,7 +78,7 @@ def test_what_can_not_start_takes_nothing_and_tries_again_later(
     assert second.at - first.at > 0.9
     assert worker.stop() == 0
     assert "the worker process can't start: " in worker.log
-    assert told in worker.log
+    assert reported in worker.log
     assert "could not start; next attempt in 1 s" in worker.log
     assert "while running" not in worker.log
     (message,) = store.messages(State.WAITING)
@@ -152,7 +152,7 @@ def test_a_killed_process_closes_nothing(start_worker: StartWorker, ledger: Ledg
     assert {line.pid for line in ledger.lines("stop")} == {ledger.lines("start")[1].pid}
 
 
-def test_what_nobody_has_opened_is_said(start_worker: StartWorker, ledger: Ledger) -> None:
+def test_an_unopened_value_is_reported(start_worker: StartWorker, ledger: Ledger) -> None:
     """Given a job that asks taskq.state for what isn't there, then the error lists what is."""
     lifespans.ask.push("pol")
     assert run_burst(start_worker, "lifespans") == 0

@@ -77,7 +77,7 @@ def test_a_wrong_delay_of_retry_is_a_failure_like_others(start_worker: StartWork
     assert [record.error for record in store.history(State.FAILED)] == [wrong, wrong, busy]
 
 
-def test_a_dropped_message_is_gone_without_on_fail(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+def test_a_dropped_message_disappears_without_on_fail(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
     """Given an async job that raises Drop, then its reason is logged, and it is neither failed nor run again."""
     outcomes.drops.push()
     worker = start_worker("outcomes", "--burst", ready=0)

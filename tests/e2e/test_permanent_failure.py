@@ -25,7 +25,7 @@ def test_on_fail_comes_once_with_the_last_error(start_worker: StartWorker, ledge
     assert ledger.values("on_fail") == [[handle.id, "ValueError", "no"]]
 
 
-def test_an_object_is_told_by_its_own_fail(start_worker: StartWorker, ledger: Ledger) -> None:
+def test_the_fail_method_of_an_object_is_called(start_worker: StartWorker, ledger: Ledger) -> None:
     """Given an object whose handle() raises, then its fail() gets the exception, once."""
     outcomes.queue.push(outcomes.Delivery("Ys"))
     worker = start_worker("outcomes", settings=FAST)

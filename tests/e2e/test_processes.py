@@ -26,9 +26,9 @@ def test_titles_name_the_processes(start_worker: StartWorker) -> None:
 def test_the_server_knows_every_child(start_worker: StartWorker, store: Store) -> None:
     """Given two children, then the server holds a short-lived hash of each, with process ids, host, channel and counts."""
     worker = start_worker("slow", settings={"processes": 2}, ready=2)
-    told = store.workers()
-    assert sorted(int(one["pid"]) for one in told.values()) == sorted(wait_until(worker.children))
-    for name, one in told.items():
+    reported = store.workers()
+    assert sorted(int(one["pid"]) for one in reported.values()) == sorted(wait_until(worker.children))
+    for name, one in reported.items():
         assert (one["supervisor"], one["channel"], one["done"], one["job"]) == (str(worker.pid), "default", "0", "")
         assert 0 < store.client.pttl(store.keys.worker(name)) <= 30_000
 
@@ -38,9 +38,9 @@ def test_heartbeats_contain_the_running_job(start_worker: StartWorker, store: St
     start_worker("slow", settings={"lease": 1, "stop_timeout": 0.1})
     handle = slow.nap.push(60)
     ledger.wait_for("start")
-    (told,) = wait_until(lambda: [one for one in store.workers().values() if one["state"] == "running"])
-    assert (told["job"], told["message"]) == ("tests.e2e.apps.slow:nap", handle.id)
-    assert abs(int(told["since_ms"]) - store.client.time()[0] * 1000) < 5000
+    (reported,) = wait_until(lambda: [one for one in store.workers().values() if one["state"] == "running"])
+    assert (reported["job"], reported["message"]) == ("tests.e2e.apps.slow:nap", handle.id)
+    assert abs(int(reported["since_ms"]) - store.client.time()[0] * 1000) < 5000
 
 
 def test_one_process_more_and_fewer(start_worker: StartWorker, ledger: Ledger) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import taskq
 from taskq import JobFailed
-from tests.e2e.apps import answering, crowd
+from tests.e2e.apps import answering, concurrency
 from tests.e2e.conftest import StartWorker
 from tests.support.ledger import Ledger
 from tests.support.servers import ServerProcess
@@ -33,13 +33,13 @@ def test_progress_is_read_while_the_job_runs(start_worker: StartWorker, ledger: 
     assert handle.progress() is None
     start_worker("answering", settings={"lease": 1})
     ledger.wait_for("told")
-    progress = wait_until(lambda: told if (told := handle.progress()) is not None and told.done == 1000 else None)
+    progress = wait_until(lambda: reported if (reported := handle.progress()) is not None and reported.done == 1000 else None)
     assert progress.total == 1000
     status = handle.status()
     assert (status.state, status.attempt, status.progress) == ("running", 1, progress)
     wait_until(lambda: "1000 of 1000" in _taskq(url, "info"))
-    told = [worker for report in json.loads(_taskq(url, "info", "--json")) for worker in report["workers"] if worker["job"]]
-    assert told[0]["progress"]["total"] == 1000
+    reported = [worker for report in json.loads(_taskq(url, "info", "--json")) for worker in report["workers"] if worker["job"]]
+    assert reported[0]["progress"]["total"] == 1000
     assert "progress:    1000 of 1000" in _taskq(url, "show", handle.id)
     gate.touch()
     assert handle.result(10) == 1000
@@ -52,7 +52,7 @@ def test_progress_is_read_while_the_job_runs(start_worker: StartWorker, ledger: 
     assert "1000 of 1000 (100%) step 1000" in shown
 
 
-def test_an_async_job_tells_its_progress(start_worker: StartWorker) -> None:
+def test_an_async_job_reports_its_progress(start_worker: StartWorker) -> None:
     """Given a coroutine that tells its steps, then the last of them is there when it has ended."""
     start_worker("answering")
     handle = answering.asteps.push(50)
@@ -64,10 +64,10 @@ def test_an_async_job_tells_its_progress(start_worker: StartWorker) -> None:
 
 def test_a_server_that_hangs_holds_up_no_event_loop(start_worker: StartWorker, ledger: Ledger, server: ServerProcess) -> None:
     """Given a coroutine job that tells the last of its progress to a server that hangs, then the jobs beside it go on."""
-    worker = start_worker("crowd", settings={"concurrency": 2})
-    crowd.tick.push()
+    worker = start_worker("concurrency", settings={"concurrency": 2})
+    concurrency.tick.push()
     ledger.wait_for("ticking")
-    crowd.tell_the_last.push(server.pid)
+    concurrency.report_the_last.push(server.pid)
     (line,) = ledger.wait_for("longest")
     server.resume()
     assert line.value < 0.8

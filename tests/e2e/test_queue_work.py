@@ -74,7 +74,7 @@ def test_a_program_works_off_its_queue(program: Program, ledger: Ledger, store: 
     assert store.leaks() == []
 
 
-def test_a_failed_job_is_told_to_the_program(program: Program, store: Store) -> None:
+def test_a_failed_job_is_reported_to_the_program(program: Program, store: Store) -> None:
     """Given a burst in which a job fails, then work() returns 1, and the program's own logging is used."""
     code, output = program("""
         logging.basicConfig(format="MINE %(name)s %(message)s", stream=sys.stdout)

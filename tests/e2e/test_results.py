@@ -38,7 +38,7 @@ def test_one_push_may_keep_its_result(start_worker: StartWorker, store: Store) -
         answering.keeps_none.push().result(10)
 
 
-def test_a_waiter_sleeps_until_the_result_is_there(start_worker: StartWorker, server: ServerProcess) -> None:
+def test_a_caller_sleeps_until_the_result_arrives(start_worker: StartWorker, server: ServerProcess) -> None:
     """Given many who wait before the job runs, when it ends, then all have the result at once, and nobody has polled."""
     server.admin.config_resetstat()
     handle = answering.slow.push(0.3)
@@ -101,7 +101,7 @@ def test_retries_are_waited_through(start_worker: StartWorker, ledger: Ledger) -
 
 
 def test_a_worker_that_dies_leaves_the_result_to_the_next_run(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a job whose worker is killed while somebody waits, then the waiter gets the result of the run after it."""
+    """Given a job whose worker is killed while a caller waits, then the caller gets the result of the run after it."""
     start_worker("answering")
     assert answering.dies_once.push().result(15) == "survived"
     assert len(ledger.values("dies_once")) == 2
@@ -123,7 +123,7 @@ def test_what_cant_be_stored_fails_once(start_worker: StartWorker, ledger: Ledge
     assert store.count(State.FAILED) == 1
 
 
-def test_what_a_job_says_of_itself(start_worker: StartWorker) -> None:
+def test_a_job_sets_its_own_outcome(start_worker: StartWorker) -> None:
     """Given jobs that return ACK or are dropped, then the result is None, or an error that says so."""
     start_worker("answering")
     assert answering.chooses.push("ack").result(10) is None
@@ -142,7 +142,7 @@ def test_a_result_that_isn_t_there_in_time(start_worker: StartWorker, ledger: Le
     assert handle.result(10) == "slept"
 
 
-def test_nobody_waits_for_a_message_that_is_gone(server: ServerProcess) -> None:
+def test_a_wait_for_a_deleted_message_ends(server: ServerProcess) -> None:
     """Given messages that are deleted, or lost with all of the server's data, then who waits is told within seconds."""
     for end in ("delete", "flushall"):
         handle = answering.add.push(1, 1)
@@ -155,7 +155,7 @@ def test_nobody_waits_for_a_message_that_is_gone(server: ServerProcess) -> None:
         timer.join()
 
 
-def test_a_message_with_a_worker_that_is_no_more_is_not_gone(server: ServerProcess) -> None:
+def test_a_message_of_a_lost_worker_still_exists(server: ServerProcess) -> None:
     """Given a message that the server has given to a dead worker, then who waits for it goes on waiting until it is brought back."""
     handle = answering.add.push(1, 1)
     keys = Keys("queue")

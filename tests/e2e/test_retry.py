@@ -106,7 +106,7 @@ def test_exceptions_decide(
     assert identity == handle.id
 
 
-def test_the_history_tells_each_attempt(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+def test_the_history_reports_each_attempt(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
     """Given a job that failed for good, then each attempt's time, worker, exception and traceback are kept, oldest first."""
     began = time.time() * 1000
     outcomes.fail.push("no such file")

@@ -21,7 +21,7 @@ from tests.support.ledger import note
 queue = taskq.Queue()
 
 @queue.job
-def tell(number: int = 0) -> None:
+def record(number: int = 0) -> None:
     note("tell", ["{version}", number])
 
 @queue.job

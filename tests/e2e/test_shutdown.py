@@ -132,7 +132,7 @@ def test_a_child_that_is_just_born_stops_too(start_worker: StartWorker, tmp_path
     assert "was killed" not in worker.log
 
 
-def test_a_child_that_is_told_to_stop_alone_is_replaced(start_worker: StartWorker, ledger: Ledger) -> None:
+def test_a_child_stopped_alone_is_replaced(start_worker: StartWorker, ledger: Ledger) -> None:
     """Given SIGTERM to one child, then it ends in good order, another takes its place, and nothing is called a crash."""
     worker = start_worker("slow")
     (child,) = wait_until(worker.children)

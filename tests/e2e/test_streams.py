@@ -189,7 +189,7 @@ def test_what_is_no_timeout_is_refused_at_the_call(timeout: Any) -> None:
 
 
 @pytest.mark.parametrize("timeout", [0, 0.1, timedelta(milliseconds=100)])
-def test_a_short_wait_tells_what_is_known(timeout: Any, store: Store) -> None:
+def test_a_short_wait_reports_the_state(timeout: Any, store: Store) -> None:
     """Given a wait too short for a look in between, when it is over, then one that is gone is said to be so, one that waits is not."""
     handle = yielding.count.push(1)
     for read in (lambda: handle.result(timeout), lambda: next(handle.stream(timeout=timeout))):

@@ -25,7 +25,7 @@ def _name(value: object) -> str:
 
 
 @pytest.mark.parametrize(("job", "how"), SOFT, ids=_name)
-def test_a_job_is_told_when_its_time_is_over(start_worker: StartWorker, ledger: Ledger, store: Store, job: Any, how: str) -> None:
+def test_a_job_receives_job_timeout_at_its_limit(start_worker: StartWorker, ledger: Ledger, store: Store, job: Any, how: str) -> None:
     """Given a job over its limit, then it is ended there by an exception, runs again, and lands in timeout; its process lives."""
     job.push(how)
     clocks.quick.push()
@@ -90,7 +90,7 @@ def test_a_timeout_of_the_jobs_own_is_a_failure(start_worker: StartWorker, store
     assert (record.kind, record.error) == ("failed", "TimeoutError: ")
 
 
-def test_a_job_may_end_well_after_it_was_told(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+def test_a_job_may_succeed_after_job_timeout(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
     """Given a job that catches JobTimeout and returns, then it is done."""
     clocks.mends.push()
     assert run_burst(start_worker, "clocks", settings=LIMIT) == 0
@@ -115,7 +115,7 @@ def test_one_push_may_have_its_own_limit(start_worker: StartWorker, ledger: Ledg
 
 def test_on_fail_has_the_same_time_as_the_job(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
     """Given an on_fail that takes longer than the job's grace, but less than its limit, then it isn't killed."""
-    clocks.told_slowly.push()
+    clocks.fails_slowly.push()
     worker = start_worker("clocks")
     ledger.wait_for("on_fail ends")
     assert worker.stop() == 0

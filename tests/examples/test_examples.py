@@ -29,8 +29,8 @@ def test_quickstart(project: Project) -> None:
     """Given the quickstart, when it has pushed two calls and a worker comes, then both have greeted."""
     project.copy("quickstart.py")
     project.python("quickstart.py")
-    said = project.taskq("worker", "quickstart", "--burst")
-    assert sorted(said.split("\n")) == ["", "Hello, future!", "Hello, world!"]
+    output = project.taskq("worker", "quickstart", "--burst")
+    assert sorted(output.split("\n")) == ["", "Hello, future!", "Hello, world!"]
 
 
 def test_the_readme_shows_the_quickstart() -> None:
@@ -44,8 +44,8 @@ def test_mail_is_sent_when_the_server_comes_back(project: Project) -> None:
     project.copy("mail")
     address = free_address()
     env = {"MAIL_SERVER": address}
-    said = project.python("jobs.py", "anna@example.org", env=env)
-    second = said.split()[-1]
+    output = project.python("jobs.py", "anna@example.org", env=env)
+    second = output.split()[-1]
     log = project.start_worker("jobs", env=env)
     wait_for(log, "Connection refused")
     wait_for(project.start(sys.executable, "inbox.py", address), "2.eml for anna@example.org")
@@ -66,9 +66,9 @@ def test_mail_to_a_refused_address_is_given_up(project: Project) -> None:
     wait_for(inbox, "listening")
     project.python("jobs.py", "nobody@example.org", env=env)
     log = project.start_worker("jobs", env=env)
-    told = wait_for(log, "was not sent")
-    assert "failed in attempt 1 of 10" in told
-    assert "nobody lives here" in told
+    reported = wait_for(log, "was not sent")
+    assert "failed in attempt 1 of 10" in reported
+    assert "nobody lives here" in reported
 
 
 def test_a_web_app_pushes(project: Project) -> None:
@@ -133,7 +133,7 @@ def test_a_notebook_pushes_closures(project: Project) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.py")), ids=lambda path: str(path.relative_to(EXAMPLES)))
-def test_an_example_says_how_to_run_it(path: Path) -> None:
+def test_an_example_describes_how_to_run_it(path: Path) -> None:
     """Given an example, then it begins with how to run it, or where that is said."""
     head = path.read_text(encoding="utf-8").split('"""')[1] if path.name != "quickstart.py" else "# quickstart.py"
     assert any(word in head for word in ("python ", "taskq worker", "how to run", "# quickstart.py"))

@@ -10,13 +10,13 @@ from tests.e2e.apps import faulty
 from tests.support.ledger import Ledger
 from tests.support.worker import WorkerProcess
 
-__all__ = ["Told", "runs", "stop_told_once", "takes_new_jobs", "told"]
+__all__ = ["Logged", "reported", "runs", "stop_after_one_log_line", "takes_new_jobs"]
 
 _BEGAN = r"(?:retrying|continuing with waiting messages)$"
 _OVER = r"(?:reachable again after .* s|has memory again)$"
 
 
-class Told(NamedTuple):
+class Logged(NamedTuple):
     """How often the log says that an outage began, and that it is over."""
 
     #: By the supervisor.
@@ -27,14 +27,14 @@ class Told(NamedTuple):
     child_over: int
 
 
-def told(worker: WorkerProcess) -> Told:
+def reported(worker: WorkerProcess) -> Logged:
     """Count in a worker's log."""
     log = worker.log
     children: dict[str, list[str]] = {}
     for name, line in re.findall(r"^.*\] worker (\S+): (.*)$", log, re.MULTILINE):
         children.setdefault(name, []).append(line)
     supervisor = re.findall(r"^.*\] channel \w+: (.*)$", log, re.MULTILINE)
-    return Told(
+    return Logged(
         *(_count(supervisor, pattern) for pattern in (_BEGAN, _OVER)),
         *(max((_count(lines, pattern) for lines in children.values()), default=0) for pattern in (_BEGAN, _OVER)),
     )
@@ -56,10 +56,10 @@ def runs(ledger: Ledger) -> Counter[str]:
     return Counter(ledger.values("run"))
 
 
-def stop_told_once(worker: WorkerProcess) -> None:
+def stop_after_one_log_line(worker: WorkerProcess) -> None:
     """Stop a worker, and fail unless its log tells of one outage, and of its end, by the supervisor; and by each child at most once."""
     worker.wait_for_log(r"channel \w+: the server is reachable again")
     assert worker.stop() == 0
-    count = told(worker)
+    count = reported(worker)
     is_once = (count.began, count.over) == (1, 1) and count.child_began == count.child_over <= 1
     assert is_once, f"{count}; the log:\n{worker.log}"

@@ -16,7 +16,7 @@ from taskq.channel import State
 from tests.conftest import OwnServer
 from tests.e2e.apps import faulty
 from tests.e2e.conftest import StartWorker
-from tests.faults.checks import runs, takes_new_jobs, told
+from tests.faults.checks import reported, runs, takes_new_jobs
 from tests.support.ledger import Ledger
 from tests.support.relay import Relay
 from tests.support.servers import ServerProcess
@@ -79,7 +79,7 @@ def test_connections_that_are_killed_again_and_again(
     assert rounds > 3
     assert {name: count for name, count in handled.items() if name.isdigit()} == {str(number): rounds for number in range(20)}
     assert handled["hold"] == 1
-    assert max(told(worker)) <= 3
+    assert max(reported(worker)) <= 3
 
 
 def test_scripts_that_are_forgotten_again_and_again(start_worker: StartWorker, own: ServerProcess, ledger: Ledger, store: Store) -> None:
@@ -94,7 +94,7 @@ def test_scripts_that_are_forgotten_again_and_again(start_worker: StartWorker, o
         wait_until(lambda: store.count(State.FAILED) == 1)
     assert worker.stop() == 0
     assert runs(ledger) == {**{str(number): 1 for number in range(100)}, "retried": 2, "fails": 1, "later": 1}
-    assert max(told(worker)) == 0
+    assert max(reported(worker)) == 0
 
 
 def test_everything_is_deleted_again_and_again(start_worker: StartWorker, own: ServerProcess, ledger: Ledger, store: Store) -> None:
@@ -147,7 +147,7 @@ class TestHalfOpen:
         takes_new_jobs(ledger)
         assert worker.stop() == 0
         assert runs(ledger) == {"first": 1, "second": 1, "new 2": 1}
-        count = told(worker)
+        count = reported(worker)
         assert max(count) <= 1, worker.log
         assert count.began == count.over
 
@@ -164,7 +164,7 @@ class TestHalfOpen:
         assert time.monotonic() - began < FOUND
         assert worker.stop() == 0
         assert set(runs(ledger).values()) == {1}
-        assert max(told(worker)) <= 1, worker.log
+        assert max(reported(worker)) <= 1, worker.log
 
     def test_the_supervisor_s_wake_connection_finds_it(self, start_worker: StartWorker, relay: Relay, ledger: Ledger) -> None:
         """Given a supervisor whose connections lead nowhere, then it soon listens for wake-up tokens anew, and a delayed job is on time."""

@@ -28,7 +28,7 @@ def _rest(store: Store) -> int:
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 60])
-def test_told_to_stop_while_a_job_runs(start_worker: StartWorker, ledger: Ledger, store: Store, seconds: float) -> None:
+def test_stopped_while_a_job_runs(start_worker: StartWorker, ledger: Ledger, store: Store, seconds: float) -> None:
     """Given jobs of 0, 1 or 60 s and stop_timeout = 5, if the worker is told to stop, then it ends in time, and all else waits on."""
     faulty.nap.push_many([(seconds, str(number)) for number in range(200 if seconds == 0 else 3)])
     worker = start_worker("faulty", settings={"stop_timeout": 5}, ready=0)

@@ -12,7 +12,7 @@ from taskq.channel import State
 from tests.conftest import OwnServer
 from tests.e2e.apps import failing, faulty, hostile, messy
 from tests.e2e.conftest import StartWorker
-from tests.faults.checks import runs, takes_new_jobs, told
+from tests.faults.checks import reported, runs, takes_new_jobs
 from tests.support.ledger import Ledger
 from tests.support.relay import Relay
 from tests.support.servers import ServerProcess
@@ -107,7 +107,7 @@ class TestComingBackTogether:
         wait_until(lambda: len(store.workers()) == count)
         assert worker.stop() == 0
         assert set(runs(ledger).values()) == {1}
-        assert max(told(worker)) <= 1
+        assert max(reported(worker)) <= 1
         firsts = sorted(min(line.at for line in lines if line.pid == pid) for pid in {line.pid for line in lines})
         assert firsts[-1] - firsts[0] > 0.05
         assert median(firsts) < firsts[0] + 6

@@ -15,7 +15,7 @@ from taskq.channel import State
 from tests.conftest import OwnServer
 from tests.e2e.apps import faulty
 from tests.e2e.conftest import StartWorker
-from tests.faults.checks import runs, stop_told_once, takes_new_jobs, told
+from tests.faults.checks import reported, runs, stop_after_one_log_line, takes_new_jobs
 from tests.support.ledger import Ledger
 from tests.support.servers import ServerProcess
 from tests.support.store import Store
@@ -49,8 +49,8 @@ def test_a_full_server_is_drained(start_worker: StartWorker, own: ServerProcess,
     worker.wait_for_log("the server has memory again")
     assert worker.stop() == 0
     assert runs(ledger) == {**{str(number): 1 for number in range(200)}, "hold": 1, "fails": 1, "retried": 2, "later": 1, "new 205": 1}
-    assert (told(worker).child_began, told(worker).child_over) == (1, 1)
-    assert told(worker).began <= 1
+    assert (reported(worker).child_began, reported(worker).child_over) == (1, 1)
+    assert reported(worker).began <= 1
     assert "declared lost" not in worker.log
 
 
@@ -78,9 +78,9 @@ def test_a_server_without_a_free_connection_is_waited_for(
         assert late.wait() == 2
         assert "max number of clients reached" in late.log
     takes_new_jobs(ledger)
-    stop_told_once(worker)
+    stop_after_one_log_line(worker)
     assert set(runs(ledger).values()) == {1}
-    assert told(worker).child_began == 1
+    assert reported(worker).child_began == 1
 
 
 def test_a_busy_server_is_waited_for(start_worker: StartWorker, own: ServerProcess, ledger: Ledger, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_busy_server_is_waited_for(start_worker: StartWorker, own: ServerProce
     busy.join(5)
     other.close()
     takes_new_jobs(ledger)
-    stop_told_once(worker)
+    stop_after_one_log_line(worker)
     assert set(runs(ledger).values()) == {1}
 
 
@@ -125,7 +125,7 @@ def test_a_long_pause_doubles_nothing(start_worker: StartWorker, own: ServerProc
     takes_new_jobs(ledger)
     time.sleep(3)  # as long as it would take to give anybody up
     for worker in workers:
-        stop_told_once(worker)
+        stop_after_one_log_line(worker)
     assert max(runs(ledger).values()) == 1
     assert {"hold", "waits"} < set(runs(ledger))
     assert sum(store.count(state) for state in (State.WAITING, State.DELAYED, State.FAILED)) == 0
@@ -139,8 +139,8 @@ def test_a_long_pause_doubles_nothing(start_worker: StartWorker, own: ServerProc
         ("a user without BLMOVE", "ACL SETUSER"),
     ],
 )
-def test_a_refusal_says_what_to_do_and_is_outlived(
-    start_worker: StartWorker, own: ServerProcess, ledger: Ledger, store: Store, wrong: str, says: str
+def test_a_refusal_has_a_remedy_and_is_survived(
+    start_worker: StartWorker, own: ServerProcess, ledger: Ledger, store: Store, wrong: str, texts: str
 ) -> None:
     """Given a server that suddenly refuses what a worker needs, then the log says why, once, and it works again when that is mended."""
     worker = start_worker("faulty")
@@ -149,11 +149,11 @@ def test_a_refusal_says_what_to_do_and_is_outlived(
     else:
         denied = ("-evalsha", "-eval") if "scripts" in wrong else ("-blmove",)
         own.admin.execute_command("ACL", "SETUSER", "default", *denied)
-    worker.wait_for_log(says)
+    worker.wait_for_log(texts)
     time.sleep(6)  # longer than the pause after a refusal
     own.admin.execute_command("ACL", "SETUSER", "default", "+@all")
     own.admin.delete(store.keys.waiting)
     takes_new_jobs(ledger, timeout=12)
     assert worker.stop() == 0
-    assert told(worker).began <= 1
-    assert told(worker).child_began <= 1
+    assert reported(worker).began <= 1
+    assert reported(worker).child_began <= 1

@@ -12,7 +12,7 @@ from taskq.channel import State
 from tests.conftest import OwnServer
 from tests.e2e.apps import faulty
 from tests.e2e.conftest import StartWorker
-from tests.faults.checks import runs, stop_told_once, takes_new_jobs, told
+from tests.faults.checks import reported, runs, stop_after_one_log_line, takes_new_jobs
 from tests.support.ledger import Ledger
 from tests.support.servers import ServerProcess
 from tests.support.store import Store
@@ -36,10 +36,10 @@ def test_a_restart_with_its_data_loses_nothing(
     own.start()
     ledger.wait_for("run", 102)
     takes_new_jobs(ledger)
-    stop_told_once(worker)
+    stop_after_one_log_line(worker)
     assert set(runs(ledger).values()) == {1}
     assert sum(store.count(state) for state in State if state is not State.RESERVED) == 0
-    assert told(worker).child_began == 1
+    assert reported(worker).child_began == 1
 
 
 def test_an_idle_worker_survives_a_restart(start_worker: StartWorker, own: ServerProcess, ledger: Ledger) -> None:
@@ -51,8 +51,8 @@ def test_an_idle_worker_survives_a_restart(start_worker: StartWorker, own: Serve
     began = time.monotonic()
     takes_new_jobs(ledger)
     assert time.monotonic() - began < 3
-    stop_told_once(worker)
-    assert told(worker).child_began == 1
+    stop_after_one_log_line(worker)
+    assert reported(worker).child_began == 1
 
 
 class TestWithoutItsData:
@@ -62,7 +62,7 @@ class TestWithoutItsData:
     def own(self, own_server: OwnServer) -> ServerProcess:
         return own_server()
 
-    def test_what_runs_is_put_back_and_what_waits_is_gone(
+    def test_running_messages_return_and_waiting_ones_are_lost(
         self, start_worker: StartWorker, own: ServerProcess, ledger: Ledger, store: Store, tmp_path: Path
     ) -> None:
         """Given running jobs, if the server restarts without its data, then they end, one with a retry; what was waiting never runs."""
@@ -107,7 +107,7 @@ class TestLoading:
         ledger.wait_for("held")
         takes_new_jobs(ledger)
         own.admin.delete(*own.admin.keys("other:*"))
-        stop_told_once(worker)
+        stop_after_one_log_line(worker)
         assert runs(ledger)["hold"] == 1
 
 
@@ -127,7 +127,7 @@ def test_a_server_that_became_a_replica_is_waited_for(
     time.sleep(OUTAGE)  # the outage itself
     own.admin.execute_command("REPLICAOF", "NO", "ONE")
     takes_new_jobs(ledger)
-    stop_told_once(worker)
+    stop_after_one_log_line(worker)
     assert set(runs(ledger).values()) == {1}
     assert "refused" not in runs(ledger)
     assert sum(store.count(state) for state in (State.WAITING, State.DELAYED, State.FAILED)) == 0

@@ -53,7 +53,7 @@ class Channel:
         child.slot.set_phase(Phase.RUNNING)
         return messages
 
-    def crowd(self, child: Child, count: int, *, deadlines: tuple[float, ...] = (), now: float = 0.0) -> list[Message]:
+    def occupy(self, child: Child, count: int, *, deadlines: tuple[float, ...] = (), now: float = 0.0) -> list[Message]:
         """The same for a child with lanes; each with a deadline is started, 0.0 for one without a limit."""
         self.job.push_many([(number,) for number in range(count)])
         messages: list[Message] = []

@@ -209,7 +209,7 @@ def test_commands_are_sent_once_the_server_is_reachable(place: Channel) -> None:
 def test_a_crash_is_counted_for_all_running_jobs(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
     """Given four lanes of which one is done, two run and one is unstarted, if the child is killed, then exactly the two are counted."""
     child = place.child()
-    messages = place.crowd(child, 4, deadlines=(0.0, 0.0, 0.0))
+    messages = place.occupy(child, 4, deadlines=(0.0, 0.0, 0.0))
     child.slot.lanes.done(0)
     settle_dead(place.channel, child, KILLED, 10.0)
     back = place.store.messages(State.WAITING)
@@ -224,7 +224,7 @@ def test_a_crash_is_counted_for_all_running_jobs(place: Channel, caplog: pytest.
 def test_only_the_late_one_is_counted_when_its_process_had_to_end(place: Channel, end: str) -> None:
     """Given one job past its grace beside another, if the child is killed for it, or has left, then only the late one has an attempt."""
     child = place.child()
-    late, beside = place.crowd(child, 2, deadlines=(8.0, 0.0))
+    late, beside = place.occupy(child, 2, deadlines=(8.0, 0.0))
     death = KILLED
     if end == "killed":
         child.killed_for, child.overdue = "timeout", {late.id}
@@ -243,7 +243,7 @@ def test_only_the_late_one_is_counted_when_its_process_had_to_end(place: Channel
 def test_a_stop_counts_a_job_that_is_past_its_grace(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
     """Given a child killed at its stop_timeout, then a job past its limit has used an attempt, and the other one has not."""
     child = place.child()
-    late, beside = place.crowd(child, 2, deadlines=(8.0, 0.0))
+    late, beside = place.occupy(child, 2, deadlines=(8.0, 0.0))
     child.killed_for = "stop"
     settle_dead(place.channel, child, KILLED, 10.0)
     assert [(message.id, message.attempts) for message in place.store.messages(State.DELAYED)] == [(late.id, 1)]

@@ -15,7 +15,7 @@ _PASSWORD = "a-password"
 
 #: Name in the guide → its rights.
 USERS: dict[str, tuple[str, ...]] = {
-    name: tuple(told.split()) for name, told in re.findall(r"^ACL SETUSER (\S+) (.+)$", _GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    name: tuple(rules.split()) for name, rules in re.findall(r"^ACL SETUSER (\S+) (.+)$", _GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
 }
 
 

@@ -80,7 +80,7 @@ class Cluster:
     def start(self) -> Cluster:
         """Start all nodes. They know each other from the start: meeting would take a second."""
         for number, node in enumerate(self.nodes):
-            (node.directory / "nodes.conf").write_text(self._told(number))
+            (node.directory / "nodes.conf").write_text(self._reported(number))
             self._stack.enter_context(node)
         wait_until(lambda: all(map(_is_ready, self.nodes)), timeout=20, interval=0.05, what="a cluster that is ok")
         return self
@@ -95,7 +95,7 @@ class Cluster:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _told(self, own: int) -> str:
+    def _reported(self, own: int) -> str:
         lines = []
         for number, node in enumerate(self.nodes):
             place = f"{self._ids[number]} 127.0.0.1:{node.port}@{self._buses[number]}"
@@ -109,14 +109,14 @@ class Cluster:
 
 
 def _cluster_options(bus: int) -> ServerOptions:
-    told = {"enabled": "yes", "node-timeout": str(_NODE_TIMEOUT_MS), "port": str(bus), "replica-validity-factor": "0"}
-    extra = [word for name, value in told.items() for word in (f"--cluster-{name}", value)]
+    reported = {"enabled": "yes", "node-timeout": str(_NODE_TIMEOUT_MS), "port": str(bus), "replica-validity-factor": "0"}
+    extra = [word for name, value in reported.items() for word in (f"--cluster-{name}", value)]
     return ServerOptions(tcp=True, extra=(*extra, "--repl-diskless-sync-delay", "0"))
 
 
 def _is_ready(node: ServerProcess) -> bool:
-    told: Any = node.admin.execute_command("CLUSTER INFO")
-    state = told if isinstance(told, dict) else dict(line.split(":", 1) for line in told.decode().splitlines() if ":" in line)
+    reported: Any = node.admin.execute_command("CLUSTER INFO")
+    state = reported if isinstance(reported, dict) else dict(line.split(":", 1) for line in reported.decode().splitlines() if ":" in line)
     replication = node.admin.info("replication")
     return state["cluster_state"] == "ok" and replication.get("master_link_status", "up") == "up"
 

@@ -22,8 +22,8 @@ class HandWorker:
 
     def beat(self, **fields: Any) -> None:
         """Register, and tell what runs."""
-        told = {"host": "box", "pid": 11, "supervisor": 10, "state": "idle", "job": "", "message": "", "since_ms": 0, **fields}
-        self.sender.call(self.driver.heartbeat(self.name, told, lease_ms=15_000, register=True))
+        reported = {"host": "box", "pid": 11, "supervisor": 10, "state": "idle", "job": "", "message": "", "since_ms": 0, **fields}
+        self.sender.call(self.driver.heartbeat(self.name, reported, lease_ms=15_000, register=True))
 
     def reserve(self, count: int = 1000) -> list[bytes]:
         """Take messages as the worker does."""

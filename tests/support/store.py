@@ -61,7 +61,7 @@ class Store:
     def workers(self) -> dict[str, dict[str, str]]:
         """Return what each registered worker tells of itself."""
         names = [name.decode() for name in self.client.zrange(self.keys.workers, 0, -1)]
-        return {name: self._told(name) for name in names}
+        return {name: self._reported(name) for name in names}
 
     def reserved(self) -> list[bytes]:
         """Return what the registered workers have reserved."""
@@ -73,5 +73,5 @@ class Store:
         unknown = [key for key in keys if not _ALLOWED.fullmatch(key)]
         return [key for key in unknown if not (_PASSING.fullmatch(key) and self.client.pttl(key) > 0)]
 
-    def _told(self, name: str) -> dict[str, str]:
+    def _reported(self, name: str) -> dict[str, str]:
         return {key.decode(): value.decode() for key, value in self.client.hgetall(self.keys.worker(name)).items()}

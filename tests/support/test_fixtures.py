@@ -23,7 +23,7 @@ def test_clean(server, prefix): server.client().set(prefix, "left")
 def test_after(server): assert server.client().dbsize() == 0
 """
 
-TELLS = """
+TEXTS = """
 import pathlib, signal
 
 def test_tell(server, own_server):
@@ -40,7 +40,7 @@ def _pytest(directory: Path, source: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def _is_gone(pid: int) -> bool:
+def _has_ended(pid: int) -> bool:
     return not is_alive(pid)
 
 
@@ -57,7 +57,7 @@ def test_a_leak_fails_the_test_that_made_it(tmp_path: Path) -> None:
 def test_servers_end_with_pytest_however_that_ends(tmp_path: Path) -> None:
     """Given a run with two servers, if pytest is killed with SIGKILL or interrupted, then both servers end."""
     for number in (signal.SIGKILL, signal.SIGINT):
-        with _pytest(tmp_path, TELLS) as run:
+        with _pytest(tmp_path, TEXTS) as run:
             wait_until((tmp_path / "pids").exists, timeout=30)
             pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
             (tmp_path / "pids").unlink()
@@ -65,4 +65,4 @@ def test_servers_end_with_pytest_however_that_ends(tmp_path: Path) -> None:
             run.send_signal(number)
             run.communicate(timeout=30)
         for pid in pids:
-            wait_until(partial(_is_gone, pid))
+            wait_until(partial(_has_ended, pid))

@@ -24,9 +24,9 @@ def by_mypy(tmp_path_factory: pytest.TempPathFactory) -> Found:
     options = [f"--cache-dir={tmp_path_factory.mktemp('mypy')}", "--output=json", "--explicit-package-bases"]
     found: Found = {}
     for line in _run("mypy", *options, *SAMPLES).splitlines():
-        told = json.loads(line)
-        if told["severity"] == "error":
-            found.setdefault(Path(told["file"]).name, set()).add(told["line"])
+        reported = json.loads(line)
+        if reported["severity"] == "error":
+            found.setdefault(Path(reported["file"]).name, set()).add(reported["line"])
     return found
 
 
@@ -35,9 +35,9 @@ def by_pyright() -> Found:
     """What pyright finds in its strict mode."""
     found: Found = {}
     options = ["--outputjson", "--pythonpath", sys.executable, "--project", str(FOLDER)]
-    for told in json.loads(_run("pyright", *options))["generalDiagnostics"]:
-        if told["severity"] == "error":
-            found.setdefault(Path(told["file"]).name, set()).add(told["range"]["start"]["line"] + 1)
+    for reported in json.loads(_run("pyright", *options))["generalDiagnostics"]:
+        if reported["severity"] == "error":
+            found.setdefault(Path(reported["file"]).name, set()).add(reported["range"]["start"]["line"] + 1)
     return found
 
 
@@ -59,5 +59,5 @@ def test_a_checker_finds_what_is_wrong_and_nothing_else(request: pytest.FixtureR
     found: Found = request.getfixturevalue(f"by_{checker}")
     marked = _marked(name)
     assert bool(marked) == (name == "wrong.py")
-    told = found.get(name, set())
-    assert {"missed": sorted(marked - told), "too much": sorted(told - marked)} == {"missed": [], "too much": []}
+    reported = found.get(name, set())
+    assert {"missed": sorted(marked - reported), "too much": sorted(reported - marked)} == {"missed": [], "too much": []}

@@ -19,14 +19,14 @@ def outage(caplog: pytest.LogCaptureFixture) -> Outage:
     return Outage("w1")
 
 
-def test_a_connection_that_is_replaced_at_once_is_not_told(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_connection_that_is_replaced_at_once_is_not_reported(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
     """Given a command that fails once, if the next is answered, then the log says nothing."""
     outage.failed(ServerUnavailable("gone"), ONE)
     outage.answered(OTHER)
     assert caplog.messages == []
 
 
-def test_an_outage_is_told_once_and_its_end_too(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_is_reported_once_and_its_end_too(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
     """Given many commands that fail one after the other, then the log has one line for them, and one for the first answer."""
     for _ in range(5):
         outage.failed(ServerUnavailable("gone"), ONE)
@@ -47,7 +47,7 @@ def test_a_refusal_lasts_until_the_same_command_is_answered(outage: Outage, capl
     assert len(caplog.messages) == 2
 
 
-def test_a_full_server_is_told_until_it_has_room(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_server_is_reported_until_it_has_room(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
     """Given a full server that answers all but one command, then the log says once that it is full, and once that it has room."""
     for _ in range(3):
         outage.failed(QueueFull("full"), ONE)

@@ -38,7 +38,7 @@ class FakeLink:
 
 
 class Scene:
-    """A settler with its surroundings."""
+    """A settler with what it depends on."""
 
     def __init__(self) -> None:
         self.link = FakeLink()
@@ -57,7 +57,7 @@ def scene() -> Scene:
     return Scene()
 
 
-def test_acks_are_kept_and_told_together(scene: Scene) -> None:
+def test_acks_are_kept_and_reported_together(scene: Scene) -> None:
     """Given three jobs that ended well, then nothing is sent until the flush, which tells all of them in one request."""
     for index in range(3):
         scene.settler.settle(bytes([index]) * 16, ACKED, b"")
@@ -91,7 +91,7 @@ def test_the_age_of_the_oldest_ack_asks_for_a_flush(scene: Scene) -> None:
         (Verdict(action=Action.FAIL, message=b"new"), "fail", (ID, b"new")),
     ],
 )
-def test_everything_else_is_told_at_once(scene: Scene, verdict: Verdict, move: str, words: tuple[Any, ...]) -> None:
+def test_everything_else_is_reported_at_once(scene: Scene, verdict: Verdict, move: str, words: tuple[Any, ...]) -> None:
     """Given a verdict that is no ack, then its move is sent at once, with what it needs."""
     scene.settler.settle(ID, verdict, b"old")
     assert scene.link.moves == [move]
@@ -130,7 +130,7 @@ def test_a_message_that_the_server_has_lost_is_put_back_and_settled(scene: Scene
     assert scene.acks_sent == ["failed"]
 
 
-def test_after_a_broken_connection_none_there_says_nothing(scene: Scene) -> None:
+def test_an_absent_message_after_a_broken_connection_proves_nothing(scene: Scene) -> None:
     """Given a move whose first answer was lost, then 0 in the second try is no sign of a loss: it is announced, and doubt stays."""
     scene.link.answers = [ServerUnavailable("cut", sent=True), 0, 1]
     scene.settler.settle(ID, Verdict(action=Action.RETRY, announce=scene.announce("retry")), b"old")
@@ -151,7 +151,7 @@ def test_it_asks_until_the_server_answers(scene: Scene, error: Exception) -> Non
     assert settler.uncertain
 
 
-def test_it_gives_up_only_when_told_to_stop(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_stops_trying_only_at_a_shutdown(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a server that stays away and a worker that is told to stop, then it is soon gone, and what is unsettled stays kept."""
     monkeypatch.setattr(scene.settler, "_patience", 0.1)
     scene.settler.settle(ID, ACKED, b"")

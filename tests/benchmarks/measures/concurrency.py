@@ -29,8 +29,8 @@ def _wait(who: str, book: Book, _: int) -> None:
     push, count, seconds, at_once = WAITS[who]
     with Stage(TASKQ, jobs=count) as stage:
         stage.push("call", push, count, seconds)
-        crew = stage.start_worker("--processes", "1", "--concurrency", str(at_once))
-        stage.wait(count, crew)
+        group = stage.start_worker("--processes", "1", "--concurrency", str(at_once))
+        stage.wait(count, group)
         took = max(stage.moments("ends")) - min(filter(None, stage.moments("starts")))
         book.add("at_once", who, took / (count * seconds / at_once) * 100)
 
@@ -39,7 +39,7 @@ def _noop(plan: Plan, book: Book, _: int) -> None:
     count = plan.sizes.drained // 3
     with Stage(TASKQ, jobs=count) as stage:
         stage.push("call", "push_coroutines", count)
-        crew = stage.start_worker("--processes", str(PROCESSES), "--concurrency", str(AT_ONCE))
-        found = drain(stage, crew, count)
+        group = stage.start_worker("--processes", str(PROCESSES), "--concurrency", str(AT_ONCE))
+        found = drain(stage, group, count)
         book.add("coroutines", "taskq", found.rate)
         book.add("coroutines_cpu", "taskq", found.worker_cpu)

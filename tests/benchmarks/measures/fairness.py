@@ -31,8 +31,8 @@ def _naps(plan: Plan, book: Book, _: int) -> None:
     count = plan.sizes.naps
     with Stage(TASKQ, jobs=count) as stage:
         stage.push("call", "push_naps", count, NAP)
-        crew = stage.start_worker("--processes", str(PROCESSES))
-        stage.wait(count, crew)
+        group = stage.start_worker("--processes", str(PROCESSES))
+        stage.wait(count, group)
         took = max(stage.moments("ends")) - min(filter(None, stage.moments("starts")))
         book.add("naps", "taskq", took / (count * NAP / PROCESSES) * 100)
 
@@ -40,11 +40,11 @@ def _naps(plan: Plan, book: Book, _: int) -> None:
 def _slow_among_fast(place: int, who: str, book: Book, _: int) -> None:
     with Stage(TASKQ, jobs=WARM_UP) as stage:
         stage.push("many", WARM_UP)
-        crew = stage.start_worker()
-        stage.wait(WARM_UP, crew)
+        group = stage.start_worker()
+        stage.wait(WARM_UP, group)
         stage.reset()
         stage.push("call", "push_slow_among_fast", FAST, place, SLOW)
         slow = place >= 0
-        stage.wait(FAST + slow, crew, count=FAST + 1)
+        stage.wait(FAST + slow, group, count=FAST + 1)
         starts = [moment for moment in stage.moments("starts", FAST + 1) if moment]
         book.add("fast_done", who, (max(stage.moments("ends", FAST + 1)[1:]) - min(starts)) * 1000)

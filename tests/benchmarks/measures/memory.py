@@ -7,7 +7,7 @@ import statistics
 
 from tests.benchmarks.book import Book
 from tests.benchmarks.measures.case import Case, Plan
-from tests.benchmarks.processes import Crew, memory_of
+from tests.benchmarks.processes import WorkerGroup, memory_of
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.table import TASKQ
 
@@ -26,19 +26,19 @@ def _round(plan: Plan, book: Book, _: int) -> None:
     count = plan.sizes.flat
     few = count // FIRST
     with Stage(TASKQ, jobs=count) as stage:
-        crew = stage.start_worker()
+        group = stage.start_worker()
         stage.push("many", few)
-        stage.wait(few, crew)
-        early = _memory(crew)
+        stage.wait(few, group)
+        early = _memory(group)
         stage.push("call", "push_range", few, count)
-        stage.wait(count, crew)
-        late = _memory(crew)
+        stage.wait(count, group)
+        late = _memory(group)
         for kind in ("pss", "own", "rss"):
             book.add("child_memory", kind, late[kind])
         book.add("child_growth", "taskq", late["rss"] - early["rss"])
 
 
-def _memory(crew: Crew) -> dict[str, float]:
+def _memory(group: WorkerGroup) -> dict[str, float]:
     """The mean of the children."""
-    found = [memory_of(pid) for pid in crew.children("taskq: default")]
+    found = [memory_of(pid) for pid in group.children("taskq: default")]
     return {kind: statistics.mean(memory[kind] for memory in found) for kind in found[0]}

@@ -41,8 +41,8 @@ def _round(plan: Plan, who: str, book: Book, _: int) -> None:
         if who == "waiting":
             due = time.time()
         with subprocess.Popen(_pinger(stage.server.url), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as pinger:
-            crew = stage.start_worker()
-            stage.wait(count, crew, pause=0.05)
+            group = stage.start_worker()
+            stage.wait(count, group, pause=0.05)
             pings = json.loads(pinger.communicate("stop\n", 10)[0])
         slow = max((entry["duration"] for entry in server.slowlog_get(10_000)), default=0)
         starts = [moment for moment in stage.moments("starts") if moment]

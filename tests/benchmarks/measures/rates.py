@@ -10,7 +10,7 @@ from tests.benchmarks.contender import Contender
 from tests.benchmarks.drain import drain
 from tests.benchmarks.idle import idle_percent
 from tests.benchmarks.measures.case import Case, Plan
-from tests.benchmarks.processes import Crew
+from tests.benchmarks.processes import WorkerGroup
 from tests.benchmarks.stage import FIRST, Stage
 from tests.benchmarks.table import BLMOVE, LUA, PEERS, TASKQ
 
@@ -33,15 +33,15 @@ def _round(plan: Plan, contender: Contender, book: Book, number: int) -> None:
     with Stage(contender, jobs=max(count, plan.sizes.pushes), peers=plan.peers) as stage:
         _push(plan, stage, book)
         stage.fill(count)
-        crew = stage.start_worker()
-        drained = drain(stage, crew, count)
+        group = stage.start_worker()
+        drained = drain(stage, group, count)
         book.add("drain", contender.name, drained.rate)
         book.add("worker_cpu", contender.name, drained.worker_cpu)
         book.add("server_cpu", contender.name, drained.server_cpu)
         _start(plan, stage, book)
         if not number and contender not in (LUA, BLMOVE):
-            _idle(plan, stage, crew, book)
-        crew.stop()
+            _idle(plan, stage, group, book)
+        group.stop()
         runs = stage.runs(count)
         book.add("jobs", contender.name, count)
         book.add("lost", contender.name, runs.count(0))
@@ -64,9 +64,9 @@ def _start(plan: Plan, stage: Stage, book: Book) -> None:
     book.add("start_p99", stage.contender.name, percentile(waits, 0.99))
 
 
-def _idle(plan: Plan, stage: Stage, crew: Crew, book: Book) -> None:
+def _idle(plan: Plan, stage: Stage, group: WorkerGroup, book: Book) -> None:
     """Measure the processor time of workers and server that do nothing, in percent of one core."""
     time.sleep(SETTLE)
-    idle = idle_percent(stage, crew, plan.sizes.idle)
+    idle = idle_percent(stage, group, plan.sizes.idle)
     book.add("idle_worker", stage.contender.name, idle.worker)
     book.add("idle_server", stage.contender.name, idle.server)

@@ -61,6 +61,6 @@ def _first_job(book: Book) -> None:
     with Stage(TASKQ, jobs=1) as stage:
         stage.push("call", "push_timed", 1)
         began = time.monotonic()
-        crew = stage.start_worker()
-        stage.wait(1, crew)
+        group = stage.start_worker()
+        stage.wait(1, group)
         book.add("first_job", "taskq", (stage.moments("starts")[0] - began) * 1000)

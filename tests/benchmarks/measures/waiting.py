@@ -28,7 +28,7 @@ def cases(plan: Plan) -> list[Case]:
 def _round(plan: Plan, book: Book, number: int) -> None:
     notes = plan.sizes.notes * FACTOR
     with Stage(TASKQ, jobs=notes + 10) as stage:
-        crew = stage.start_worker()
+        group = stage.start_worker()
         for measure, what, values in (("start", "latency", (notes, PAUSE)), ("late", "later", (notes, SPREAD))):
             found = stage.push(what, *values)
             waits = [wait * 1000 for wait in found["waits"]]
@@ -37,6 +37,6 @@ def _round(plan: Plan, book: Book, number: int) -> None:
             book.add(f"taskq_{measure}_missing", "taskq", found.get("missing", 0))
         if number == 0:
             time.sleep(1)
-            idle = idle_percent(stage, crew, plan.sizes.idle * IDLE_FACTOR)
+            idle = idle_percent(stage, group, plan.sizes.idle * IDLE_FACTOR)
             book.add("taskq_idle", "worker", idle.worker)
             book.add("taskq_idle", "server", idle.server)

@@ -21,7 +21,7 @@ from tests.support.groups import Cluster
 from tests.support.servers import ServerProcess
 
 W = "worker-1"
-Say = Callable[..., object]
+Execute = Callable[..., object]
 MakeDriver = Callable[..., RedisDriver]
 
 
@@ -40,7 +40,7 @@ def driver_of(place: ServerProcess, prefix: str) -> MakeDriver:
 
 
 @pytest.fixture
-def say(driver_of: MakeDriver) -> Iterator[Say]:
+def execute(driver_of: MakeDriver) -> Iterator[Execute]:
     """Sends a command as a user of the guide."""
     with ExitStack() as stack:
 
@@ -59,19 +59,19 @@ DENIED = [
 
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("words", DENIED, ids=" ".join)
-def test_no_user_of_the_guide_may_harm_others(say: Say, user: str, words: tuple[str, ...]) -> None:
+def test_no_user_of_the_guide_may_harm_others(execute: Execute, user: str, words: tuple[str, ...]) -> None:
     """Given a user of the guide, if it asks for what it doesn't need, then the server refuses."""
     with pytest.raises(ServerRefused, match=r"permission|not allowed"):
-        say(user, *words)
+        execute(user, *words)
 
 
 @pytest.mark.parametrize("user", USERS)
-def test_no_user_of_the_guide_reaches_another_channel(say: Say, user: str) -> None:
+def test_no_user_of_the_guide_reaches_another_channel(execute: Execute, user: str) -> None:
     """Given a user of the guide, if it touches a key of another prefix, by itself or in a script, then the server refuses."""
     other = Keys("other").waiting
     for words in [("LPUSH", other, "x"), ("EVAL", f"return redis.call('LPUSH', '{other}', 'x')", "0"), ("EVAL", "return 1", "1", other)]:
         with pytest.raises(ServerRefused):
-            say(user, *words)
+            execute(user, *words)
 
 
 @pytest.mark.parametrize("user", ["shop-push", "shop-producer"])

@@ -59,10 +59,10 @@ def test_sentinels_may_have_a_password_of_their_own(sentinel: SentinelGroup, gua
 
 def test_the_next_sentinel_is_asked(sentinel: SentinelGroup, prefix: str) -> None:
     """Given two Sentinels of which one is unreachable, then the other is asked; without any, the error reports that."""
-    gone, there = f"127.0.0.1:{free_port()}", f"127.0.0.1:{sentinel.sentinel.port}"
-    assert _push(f"redis+sentinel://{gone},{there}/mymaster/0", prefix) == 2
+    absent, there = f"127.0.0.1:{free_port()}", f"127.0.0.1:{sentinel.sentinel.port}"
+    assert _push(f"redis+sentinel://{absent},{there}/mymaster/0", prefix) == 2
     with pytest.raises(ServerUnavailable, match="no Sentinel answers"):
-        _push(f"redis+sentinel://{gone}/mymaster/0", prefix)
+        _push(f"redis+sentinel://{absent}/mymaster/0", prefix)
     with pytest.raises(ServerUnavailable, match="no Sentinel knows the master name 'other'"):
         _push(f"redis+sentinel://{there}/other/0", prefix)
 
@@ -75,10 +75,10 @@ def test_a_database_of_its_own(sentinel: SentinelGroup, prefix: str) -> None:
 
 def test_the_next_node_is_asked(cluster: Cluster, prefix: str) -> None:
     """Given the URL of a Cluster whose first node is unreachable, then the other is asked; without any, the error reports that."""
-    gone, there = f"127.0.0.1:{free_port()}", f"127.0.0.1:{cluster.masters[2].port}"
-    assert _push(f"redis+cluster://{gone},{there}", prefix) == 2
+    absent, there = f"127.0.0.1:{free_port()}", f"127.0.0.1:{cluster.masters[2].port}"
+    assert _push(f"redis+cluster://{absent},{there}", prefix) == 2
     with pytest.raises(ServerUnavailable, match="no node of the Cluster answers"):
-        _push(f"redis+cluster://{gone}", prefix)
+        _push(f"redis+cluster://{absent}", prefix)
 
 
 @pytest.mark.parametrize(

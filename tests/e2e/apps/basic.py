@@ -88,5 +88,5 @@ def send(to: str, **more: Any) -> None:
 
 @queue.job
 def context() -> None:
-    told = taskq.current()
-    note("context", [told.id, told.job, told.channel, told.attempt, told.max_attempts, told.pushed_at_ms])
+    reported = taskq.current()
+    note("context", [reported.id, reported.job, reported.channel, reported.attempt, reported.max_attempts, reported.pushed_at_ms])

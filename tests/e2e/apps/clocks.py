@@ -15,11 +15,11 @@ queue = Queue()
 TIMEOUT = 0.15
 
 
-def tell(error: BaseException) -> None:
+def record(error: BaseException) -> None:
     note("on_fail", [type(error).__name__, str(error)])
 
 
-def tell_slowly(error: BaseException) -> None:
+def record_slowly(error: BaseException) -> None:
     """Take longer than the job's grace, but not longer than its timeout allows."""
     note("on_fail begins", type(error).__name__)
     time.sleep(1.6)
@@ -30,7 +30,7 @@ def _begin(how: str) -> None:
     note("begin", [how, taskq.current().attempt])
 
 
-@queue.job(on_fail=tell)
+@queue.job(on_fail=record)
 def overrun(how: str) -> None:
     """Run for a minute: asleep, in a loop, or deaf to everything."""
     _begin(how)
@@ -56,7 +56,7 @@ def overrun(how: str) -> None:
         ctypes.PyDLL(None).pthread_mutex_lock(lock)
 
 
-@queue.job(on_fail=tell)
+@queue.job(on_fail=record)
 async def aoverrun(how: str) -> None:
     """The same in async code."""
     _begin(how)
@@ -88,20 +88,20 @@ def mends() -> str:
     return "done"
 
 
-@queue.job(handle_timeout=0, on_fail=tell)
+@queue.job(handle_timeout=0, on_fail=record)
 def patient() -> None:
     _begin("patient")
     time.sleep(0.4)
     note("patient ends")
 
 
-@queue.job(handle_timeout=2, max_attempts=1, on_fail=tell_slowly)
-def told_slowly() -> None:
-    _begin("told_slowly")
+@queue.job(handle_timeout=2, max_attempts=1, on_fail=record_slowly)
+def fails_slowly() -> None:
+    _begin("fails_slowly")
     time.sleep(60)
 
 
-@queue.job(retry_on=OSError, on_fail=tell)
+@queue.job(retry_on=OSError, on_fail=record)
 async def choosy() -> None:
     _begin("choosy")
     time.sleep(60)

@@ -14,8 +14,8 @@ queue = Queue(serializer=os.environ.get("TEST_SERIALIZER"))
 
 @queue.job
 def plain(text: str, *, times: int = 1) -> None:
-    told = taskq.current()
-    note("plain", [text, times, told.attempt, told.max_attempts])
+    reported = taskq.current()
+    note("plain", [text, times, reported.attempt, reported.max_attempts])
     if text == "fail":
         raise ValueError(text)
 

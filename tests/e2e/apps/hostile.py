@@ -15,7 +15,7 @@ from tests.support.ledger import note
 queue = Queue()
 
 
-def tell(error: BaseException) -> None:
+def record(error: BaseException) -> None:
     note("on_fail", [type(error).__name__, str(error)])
 
 
@@ -39,7 +39,7 @@ def end_process(how: str) -> None:
         raise BaseException("the root of all")
 
 
-@queue.job(on_fail=tell)
+@queue.job(on_fail=record)
 def die(how: str, times: int = 1000) -> None:
     """End the process in the first so many runs."""
     note("die", [how, taskq.current().attempt])
@@ -48,7 +48,7 @@ def die(how: str, times: int = 1000) -> None:
     note("lived", how)
 
 
-@queue.job(on_fail=tell)
+@queue.job(on_fail=record)
 async def adie(how: str, times: int = 1000) -> None:
     note("die", [how, taskq.current().attempt])
     if len(_runs()) <= times:
@@ -56,7 +56,7 @@ async def adie(how: str, times: int = 1000) -> None:
     note("lived", how)
 
 
-@queue.job(on_lost="timeout", on_fail=tell)
+@queue.job(on_lost="timeout", on_fail=record)
 def once_only(how: str) -> None:
     note("once_only", how)
     end_process(how)

@@ -35,14 +35,14 @@ def chosen(outcome: str) -> Outcome:
     return Outcome(outcome)
 
 
-def _told(event: JobEvent) -> list[Any]:
+def _reported(event: JobEvent) -> list[Any]:
     assert event.worker.count(":") == 3
     error = type(event.error).__name__ if event.error else None
     return [event.context.job.partition(":")[2], event.context.attempt, error, event.delay, event.seconds > 0]
 
 
 def on_before(event: JobEvent) -> None:
-    note("before", _told(event))
+    note("before", _reported(event))
     assert taskq.current() == event.context
 
 
@@ -54,7 +54,7 @@ def listen() -> None:
     """Connect all listeners. Only in workers: the test that imports this module has listeners of its own."""
     events.before.connect(on_before)
     for name in ("after", "retry", "failed", "timeout"):
-        getattr(events, name).connect(lambda event, name=name: note(name, _told(event)))
+        getattr(events, name).connect(lambda event, name=name: note(name, _reported(event)))
     events.queue_length.connect(on_length)
     for name in ("worker_start", "worker_stop", "child_start", "child_stop"):
         getattr(events, name).connect(lambda event, name=name: note(name, [event.pid, list(event.channels), os.getpid()]))

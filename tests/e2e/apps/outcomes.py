@@ -20,11 +20,11 @@ class Final(Exception):
     """Not worth one."""
 
 
-def tell(error: BaseException) -> None:
+def record(error: BaseException) -> None:
     note("on_fail", [taskq.current().id, type(error).__name__, str(error)])
 
 
-@queue.job(on_fail=tell)
+@queue.job(on_fail=record)
 def fail(text: str = "no", succeed_at: int = 0) -> None:
     attempt = taskq.current().attempt
     note("fail", attempt)
@@ -32,7 +32,7 @@ def fail(text: str = "no", succeed_at: int = 0) -> None:
         raise ValueError(text)
 
 
-@queue.job(on_fail=tell)
+@queue.job(on_fail=record)
 async def afail() -> None:
     note("afail", taskq.current().attempt)
     raise Passing("async")
@@ -50,19 +50,19 @@ def doubling() -> None:
     raise Passing
 
 
-@queue.job(retry_on=Passing, on_fail=tell)
+@queue.job(retry_on=Passing, on_fail=record)
 def choosy(kind: str) -> None:
     note("choosy", taskq.current().attempt)
     raise {"passing": Passing, "final": Final}[kind](kind)
 
 
-@queue.job(give_up_on=(Final,), on_fail=tell)
+@queue.job(give_up_on=(Final,), on_fail=record)
 def proud(kind: str) -> None:
     note("proud", taskq.current().attempt)
     raise {"passing": Passing, "final": Final}[kind](kind)
 
 
-@queue.job(on_fail=tell)
+@queue.job(on_fail=record)
 def returns(outcome: str) -> Outcome:
     note("returns", taskq.current().attempt)
     return Outcome(outcome)
@@ -79,13 +79,13 @@ def requeued_until(runs: int, wait: float = 0) -> Outcome | None:
     return None
 
 
-@queue.job(on_fail=tell)
+@queue.job(on_fail=record)
 def retries(wait: float | None) -> None:
     note("retries", taskq.current().attempt)
     raise Retry("the other side is busy", delay=wait)
 
 
-@queue.job(on_fail=tell)
+@queue.job(on_fail=record)
 async def drops() -> None:
     note("drops", taskq.current().attempt)
     raise Drop("too late")

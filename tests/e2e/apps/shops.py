@@ -19,8 +19,8 @@ queue = Queue(
 
 @queue.job
 def work(kind: str) -> None:
-    told = taskq.current()
-    note(kind, [told.channel, told.attempt, told.max_attempts])
+    reported = taskq.current()
+    note(kind, [reported.channel, reported.attempt, reported.max_attempts])
     if kind == "bad":
         raise ValueError(kind)
 

@@ -15,11 +15,11 @@ queue = Queue()
 LIMIT = 0.2
 
 
-def tell(error: BaseException) -> None:
+def record(error: BaseException) -> None:
     note("on_fail", [type(error).__name__, str(error), taskq.current().job.rpartition(":")[2]])
 
 
-@queue.job(handle_timeout=LIMIT, max_attempts=1, on_fail=tell)
+@queue.job(handle_timeout=LIMIT, max_attempts=1, on_fail=record)
 def overrun(how: str) -> None:
     """Run for a minute in a thread: in Python code, or where no exception can be raised."""
     note("begin", how)
@@ -42,7 +42,7 @@ def overrun(how: str) -> None:
         ctypes.PyDLL(None).pthread_mutex_lock(lock)
 
 
-@queue.job(handle_timeout=LIMIT, max_attempts=1, on_fail=tell)
+@queue.job(handle_timeout=LIMIT, max_attempts=1, on_fail=record)
 async def aoverrun(how: str) -> None:
     """The same on the event loop."""
     note("begin", how)

@@ -138,7 +138,7 @@ def test_a_job_that_goes_on_is_killed_on_request_after_the_grace(scene: Scene) -
 
 def test_a_kill_for_one_job_counts_nothing_for_those_beside_it(scene: Scene) -> None:
     """Given two jobs in one process, if it is killed because a cancelled one goes on, then the other waits again, with no crash."""
-    first, second = (message.id for message in scene.place.crowd(scene.child, 2, deadlines=(0.0, 0.0), now=monotonic()))
+    first, second = (message.id for message in scene.place.occupy(scene.child, 2, deadlines=(0.0, 0.0), now=monotonic()))
     scene.cancel(first, kill=True)
     now = monotonic()
     scene.service.tick(now)

@@ -145,7 +145,7 @@ def test_a_complete_release_needs_no_reconcile(place: Channel) -> None:
 def test_a_leaving_child_gets_the_time_of_its_other_jobs(place: Channel, process: subprocess.Popen[bytes]) -> None:
     """Given a stuck job in a child that reports that it leaves, then it can be replaced, and has until the others must have finished."""
     child = place.child()
-    place.crowd(child, 3, deadlines=(98.5, 0.0, 120.0), now=monotonic())
+    place.occupy(child, 3, deadlines=(98.5, 0.0, 120.0), now=monotonic())
     child.pid = process.pid
     child.slot.set_phase(Phase.LEAVING)
     watch = Watchdog(place.channel)
@@ -159,7 +159,7 @@ def test_a_leaving_child_gets_the_time_of_its_other_jobs(place: Channel, process
 def test_a_child_that_does_not_notice_is_killed(place: Channel, process: subprocess.Popen[bytes]) -> None:
     """Given a stuck job in a child that doesn't react, then it is killed shortly after the grace period, for that job alone."""
     child = place.child()
-    late, _ = place.crowd(child, 2, deadlines=(98.9, 0.0), now=monotonic())
+    late, _ = place.occupy(child, 2, deadlines=(98.9, 0.0), now=monotonic())
     child.pid = process.pid
     watch = Watchdog(place.channel)
     watch.tick(100.0)
@@ -173,7 +173,7 @@ def test_a_child_that_does_not_notice_is_killed(place: Channel, process: subproc
 def test_a_child_that_leaves_on_time_is_not_killed(place: Channel) -> None:
     """Given a child that leaves with a job that isn't late, then it can be replaced, and isn't killed."""
     child = place.child()
-    place.crowd(child, 1, deadlines=(0.0,))
+    place.occupy(child, 1, deadlines=(0.0,))
     child.slot.set_phase(Phase.LEAVING)
     Watchdog(place.channel).tick(100.0)
     assert (child.leaving, child.kill_at) == (True, None)
@@ -182,7 +182,7 @@ def test_a_child_that_leaves_on_time_is_not_killed(place: Channel) -> None:
 def test_unstarted_lanes_of_a_blocked_child_are_released(place: Channel) -> None:
     """Given a job that runs for a second and two unstarted lanes, then those two wait again, in order."""
     child = place.child()
-    messages = place.crowd(child, 3, deadlines=(0.0,), now=monotonic() - 1)
+    messages = place.occupy(child, 3, deadlines=(0.0,), now=monotonic() - 1)
     Watchdog(place.channel).tick(monotonic())
     assert place.store.raw(State.WAITING) == [message.raw for message in messages[1:]]
     assert not child.slot.claim(1, monotonic(), 1)

@@ -46,7 +46,7 @@ def test_the_processor_time_of_a_process_is_its_own() -> None:
     assert next_report == pytest.approx(time.process_time(), abs=0.05)
 
 
-def test_an_ended_process_has_no_time_to_tell() -> None:
+def test_an_ended_process_has_no_cpu_time() -> None:
     """Given a process that has ended, then nothing is told rather than a number that is too low."""
     pid = os.fork()
     if pid == 0:

@@ -136,7 +136,7 @@ def test_whoever_waits_for_the_server_in_its_run_can_not_end_without_it() -> Non
         (BEFORE, _fault("server", 6.5, 9.9), None),  # the job could end all the same
     ],
 )
-def test_whoever_is_told_to_end_must_settle_if_it_can(before: Run, other: Fault, reason: str | None) -> None:
+def test_a_process_asked_to_end_settles_if_it_can(before: Run, other: Fault, reason: str | None) -> None:
     """Given a worker that is told to end, then a second run is explained when it was frozen, or the server away, and by nothing less."""
     verdict = _verdict([_push(1)], [before, AFTER], [_fault("stop", 7.0, supervisor=SUPERVISOR), other])
     assert verdict.reasons == ({} if reason is None else {reason: 1})

@@ -61,7 +61,7 @@ def test_each_connection_loses_its_next_reply(relay: Relay, client: redis.Redis)
     assert all(client.ping() for _ in range(10))
 
 
-def test_a_silent_connection_says_nothing_until_it_is_cut(relay: Relay, client: redis.Redis) -> None:
+def test_a_silent_connection_is_quiet_until_it_is_cut(relay: Relay, client: redis.Redis) -> None:
     """Given the order to be silent, then an open connection answers nothing, and a new one works."""
     client.ping()
     relay.silence(5.0)

@@ -28,7 +28,7 @@ def _is_free(worker: ManagedWorker) -> bool:
     return worker.free_until is not None
 
 
-def test_who_is_told_to_end_while_it_starts_ends(url: str, prefix: str, tmp_path: Path, noted: list[int]) -> None:
+def test_a_process_asked_to_end_while_it_starts_ends(url: str, prefix: str, tmp_path: Path, noted: list[int]) -> None:
     """Given a supervisor that was just forked, if it is told to end before it has its own signal handlers, then it ends."""
     queue = Queue(url, channels={CHANNEL: {"channel": prefix}})
     worker = ManagedWorker(0, queue, tmp_path, 1)

@@ -52,7 +52,7 @@ def test_it_counts_as_wc_and_sha256sum_do() -> None:
 # ---- finding
 
 
-def test_files_are_found_in_order_and_the_rest_is_told(tmp_path: Path) -> None:
+def test_files_are_found_in_order_and_the_rest_is_reported(tmp_path: Path) -> None:
     """Given folders, a folder that is left out, and what is no file, then the files come sorted, and each omission has its reason."""
     for name in ("b/2", "b/10", "a/1", "a/__pycache__/x", "top"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def test_a_limit_ends_the_search(tmp_path: Path) -> None:
     assert len(find_files(Selection(tmp_path, limit=3), nobody).files) == 3
 
 
-def test_what_may_not_be_read_is_told() -> None:
+def test_what_may_not_be_read_is_reported() -> None:
     """Given a file and a folder without permission, then both are left out with the reason."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
@@ -81,9 +81,9 @@ def test_what_may_not_be_read_is_told() -> None:
         (place / "file").touch(mode=0o000)
         (place / "folder").mkdir(mode=0o700)
         (place / "folder").chmod(0o000)
-        told = as_nobody(lambda: repr(find_files(Selection(place), nobody)))
+        reported = as_nobody(lambda: repr(find_files(Selection(place), nobody)))
         (place / "folder").chmod(0o700)
-    assert told == repr(Found([], Counter({"no permission to read": 1, "folder: no permission to read": 1})))
+    assert reported == repr(Found([], Counter({"no permission to read": 1, "folder: no permission to read": 1})))
 
 
 def as_nobody(function: Callable[[], str]) -> str:
@@ -98,8 +98,8 @@ def as_nobody(function: Callable[[], str]) -> str:
         finally:
             os._exit(0)
     os.close(writer)
-    with os.fdopen(reader) as told:
-        text = told.read()
+    with os.fdopen(reader) as reported:
+        text = reported.read()
     os.waitpid(pid, 0)
     return text
 

@@ -41,7 +41,7 @@ def messages(bench: Bench) -> list[Message]:
     return [bench.pack(job.bind()) for _ in range(4)]
 
 
-def test_a_lane_is_busy_until_its_ack_is_told(pool: LanePool, messages: list[Message]) -> None:
+def test_a_lane_is_busy_until_its_ack_is_reported(pool: LanePool, messages: list[Message]) -> None:
     """Given a job that ends well, then its lane gives room for the next trip, and is free when that was made."""
     lane = pool.take(messages[0], None, Context())
     assert (lane.number, pool.room, pool.free, pool.busy, set(pool.known)) == (0, 2, 2, [lane], {messages[0].id})
@@ -87,7 +87,7 @@ def test_a_run_is_known_until_it_is_over(pool: LanePool, messages: list[Message]
     assert (pool.is_running(lane, run), pool.is_running(lane, lane.run)) == (False, True)
 
 
-def test_what_is_settled_may_come_back_while_its_listeners_are_told(pool: LanePool, messages: list[Message]) -> None:
+def test_what_is_settled_may_come_back_while_its_listeners_are_reported(pool: LanePool, messages: list[Message]) -> None:
     """Given a settled message whose listeners are being told, then it isn't known, and each of its two lanes is freed on its own."""
     first = pool.take(messages[0], None, Context())
     pool.announcing(first)
@@ -100,7 +100,7 @@ def test_what_is_settled_may_come_back_while_its_listeners_are_told(pool: LanePo
     assert (set(pool.known), pool.busy, pool.free) == ({messages[0].id}, [second], 2)
 
 
-def test_an_acked_message_is_unknown_before_its_listeners_are_told(pool: LanePool, messages: list[Message]) -> None:
+def test_an_acked_message_is_unknown_before_its_listeners_are_reported(pool: LanePool, messages: list[Message]) -> None:
     """Given a lane whose ack has been told, and whose listeners are being told, then the worker doesn't take its message for its own."""
     lane = pool.take(messages[0], None, Context())
     pool.done(lane)

@@ -51,7 +51,7 @@ def test_what_a_job_returns_is_kept(stage: Stage, value: Any, expected: Any) -> 
 
 
 @pytest.mark.parametrize("result", [Outcome.DROP, Drop("old")])
-def test_a_dropped_one_says_so(stage: Stage, result: Any) -> None:
+def test_a_dropped_message_has_no_result(stage: Stage, result: Any) -> None:
     """Given a job that drops its message, then that is kept."""
     assert _kept(stage.run(result)).kind == "dropped"
 
@@ -77,7 +77,7 @@ def test_what_others_counted_as_the_last_is_kept(stage: Stage) -> None:
     assert stage.executor.calls == []
 
 
-def test_arguments_that_can_t_be_read_are_a_failure_for_the_waiter(stage: Stage) -> None:
+def test_arguments_that_can_t_be_read_fail_the_result(stage: Stage) -> None:
     """Given a message whose arguments no longer fit the function, then who waits for it is told."""
     other = stage.bench.queue.job(name="other", result_ttl=60)(lambda x, y: None)
     packed = stage.bench.pack(other.bind(1, 2))

@@ -106,7 +106,7 @@ def test_one_that_is_cancelled_on_its_way_into_the_executor_is_not_called(bench:
 # ---- what the supervisor sees
 
 
-def test_the_supervisor_is_told_before_the_job_runs(stage: Stage) -> None:
+def test_the_supervisor_is_reported_before_the_job_runs(stage: Stage) -> None:
     """Given a job without a limit, then its name and start are told, once, without a deadline."""
     stage.run()
     assert stage.watcher.described == [("work", 1234, 0.0, -1)]
@@ -261,7 +261,7 @@ def test_events_of_a_run(stage: Stage, emitted: list[Any]) -> None:
     ]
 
 
-def test_a_kill_at_the_limit_is_told_as_a_timeout(stage: Stage, emitted: list[Any]) -> None:
+def test_a_kill_at_the_limit_is_reported_as_a_timeout(stage: Stage, emitted: list[Any]) -> None:
     """Given a message whose last run was killed at its limit, then listeners hear of a timeout and of the failure."""
     past = pack_record(record_of("timeout", "w0", 0, "killed"))
     verdict = stage.run(attempts=3, history=past)

@@ -92,10 +92,10 @@ def test_exceptions_of_the_job_are_in_the_policy(bench: Bench) -> None:
     assert policy.delay_after(1, ValueError()) is None
 
 
-def test_who_is_told_of_a_failure(bench: Bench) -> None:
+def test_receivers_of_a_failure(bench: Bench) -> None:
     """Given a job with on_fail, an object with fail() and one without, then each plan knows who is told."""
 
-    class Told:
+    class Logged:
         def handle(self) -> None: ...
 
         def fail(self, error: BaseException) -> None: ...
@@ -108,20 +108,20 @@ def test_who_is_told_of_a_failure(bench: Bench) -> None:
     assert run(unpacker, bench.pack(job.bind(1))).on_fail is print
     built_in = bench.queue.jobs.get(OBJECT)
     assert built_in is not None
-    latest = run(unpacker, bench.pack(object_call(built_in, Told(), 0)))
+    latest = run(unpacker, bench.pack(object_call(built_in, Logged(), 0)))
     assert latest.on_fail is not None
-    assert latest.context.job.endswith("Told")
+    assert latest.context.job.endswith("Logged")
     assert run(unpacker, bench.pack(object_call(built_in, Untold(), 0))).on_fail is None
 
 
-def test_an_unknown_job_is_told_from_a_broken_one(bench: Bench) -> None:
+def test_an_unknown_job_differs_from_a_damaged_message(bench: Bench) -> None:
     """Given a message of a job that isn't registered, then that is an error of its own: another worker may know it."""
     message = Message(encode(new_id(), make_body("os:system", b"\x80\x05).")))
     with pytest.raises(UnknownHere, match="unknown job 'os:system'"):
         run(bench.unpacker(), message)
 
 
-def test_a_newer_version_is_told_from_a_broken_one(bench: Bench) -> None:
+def test_a_newer_version_differs_from_a_damaged_message(bench: Bench) -> None:
     """Given a message of a newer version, then that is an error of its own."""
     job = bench.queue.job(name="add")(add)
     raw = bench.pack(job.bind(1)).raw
@@ -300,7 +300,7 @@ def test_code_of_another_python_is_never_unpickled(bench: Bench, monkeypatch: py
 
 
 @pytest.mark.parametrize("value", [1, "x" * 300, "cloudpickle", max])
-def test_arguments_without_code_say_no_version(bench: Bench, value: Any) -> None:
+def test_arguments_without_code_have_no_version(bench: Bench, value: Any) -> None:
     """Given arguments that any Python can read, then their message says nothing of its own."""
     job = bench.queue.job(name="add")(add)
     assert bench.unpacker().read(bench.pack(job.bind(value))).options is None

@@ -31,7 +31,7 @@ def _yields(value: object) -> Callable[[], Iterator[object]]:
     return context
 
 
-def test_values_are_merged_and_gone_at_the_end(wait_for: Callable[[Any], Any]) -> None:
+def test_values_are_merged_and_closed_at_the_end(wait_for: Callable[[Any], Any]) -> None:
     """Given three lifespans, of which one yields nothing, then the values of the others are together, and gone after the close."""
     hooks = Hooks()
     for value in ({"a": 1}, None, {"b": 2}):
@@ -55,7 +55,7 @@ def test_values_are_merged_and_gone_at_the_end(wait_for: Callable[[Any], Any]) -
     ],
 )
 def test_what_can_not_be_merged_is_an_error(
-    wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture, values: list[Any], told: str
+    wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture, values: list[Any], reported: str
 ) -> None:
     """Given lifespans that yield the same name, or no dict, then the worker doesn't start, and the log says which and why."""
     hooks, closed = Hooks(), []
@@ -68,7 +68,7 @@ def test_what_can_not_be_merged_is_an_error(
     for value in values:
         hooks.lifespan(_yields(value))
     assert not Lifespan(hooks, wait_for).open()
-    assert told in caplog.text
+    assert reported in caplog.text
     assert f"the lifespan {__name__}:_yields.<locals>.context ({__file__}:" in caplog.text
     assert closed == ["first"]
 
@@ -104,18 +104,20 @@ def test_a_lifespan_yields_exactly_once(wait_for: Callable[[Any], Any], caplog: 
     assert f"the lifespan {__name__}:{function.__name__} ({place}) must yield exactly once" in caplog.text
 
 
-def test_a_slow_start_is_told(wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_start_is_reported(
+    wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Given on_start that takes longer than it should, then a warning names it while it runs; a quick one is not named."""
     monkeypatch.setattr(starting, "_SLOW", 0.2)
     hooks = Hooks()
     hooks.on_start(_quick)
     hooks.on_start(lambda: wait_until(lambda: "is still running after 0.2 s" in caplog.text))
     assert Lifespan(hooks, wait_for).open()
-    assert f"on_start {__name__}:test_a_slow_start_is_told.<locals>.<lambda>" in caplog.text
+    assert f"on_start {__name__}:test_a_slow_start_is_reported.<locals>.<lambda>" in caplog.text
     assert "_quick" not in caplog.text
 
 
-def test_who_was_told_before_opens_nothing(wait_for: Callable[[Any], Any]) -> None:
+def test_a_process_that_is_stopping_opens_nothing(wait_for: Callable[[Any], Any]) -> None:
     """Given a process that was told to stop before it opens anything, then it opens nothing."""
     hooks, opened = Hooks(), []
     hooks.on_start(lambda: opened.append(1))

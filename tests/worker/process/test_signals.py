@@ -18,7 +18,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
 @pytest.fixture
 def signals() -> Iterator[SignalWait]:
-    """A waiter; afterwards the handlers and the wake-up descriptor are as before."""
+    """A `SignalWait`; afterwards the handlers and the wake-up descriptor are as before."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     fd = signal.set_wakeup_fd(-1)
     signals = SignalWait()
@@ -83,29 +83,29 @@ def test_other_signals_do_not_shorten_the_wait(signals: SignalWait, number: sign
         timer.join()
 
 
-def test_a_message_after_such_a_signal_is_still_heard(signals: SignalWait) -> None:
+def test_a_message_after_such_a_signal_still_arrives(signals: SignalWait) -> None:
     """Given a signal that doesn't mean to stop and then something on the socket, then the wait ends with that."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         timers = [later(0.03, signal.SIGINT), threading.Timer(0.15, theirs.send, (b"x",))]
         timers[1].start()
-        heard = signals.wait(ours.fileno(), 10)
+        received = signals.wait(ours.fileno(), 10)
         for timer in timers:
             timer.join()
-        assert heard is True
+        assert received is True
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR2])
 def test_each_handler_of_a_job_is_replaced(signals: SignalWait, number: signal.Signals) -> None:
     """Given a job that has set one handler of its own, then after a check it is the worker's again: the next job can be cancelled."""
-    told: list[int] = []
-    signals.on_cancel = lambda number, frame: told.append(number)
+    reported: list[int] = []
+    signals.on_cancel = lambda number, frame: reported.append(number)
     before = signal.getsignal(number)
     signal.signal(number, signal.SIG_IGN)
     signals.check()
     assert signal.getsignal(number) == before
     os.kill(os.getpid(), signal.SIGUSR2)
-    assert told == [signal.SIGUSR2]
+    assert reported == [signal.SIGUSR2]
 
 
 def test_handlers_of_a_job_are_replaced(signals: SignalWait) -> None:
@@ -134,8 +134,8 @@ def test_a_wait_ends_when_a_job_has_taken_the_wake_up_pipe(signals: SignalWait) 
     assert time.monotonic() - began < 5
 
 
-def test_a_signal_that_was_held_back_is_heard(signals: SignalWait) -> None:
-    """Given SIGTERM that came while it was held back, if a waiter is made, then it knows that it must stop."""
+def test_a_blocked_signal_arrives_later(signals: SignalWait) -> None:
+    """Given SIGTERM that arrived while it was blocked, if a `SignalWait` is made, then it is stopping."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
     other = SignalWait()

@@ -22,7 +22,7 @@ from tests.support.servers import ServerProcess
 LEASE = 2.0
 
 
-class StubWaiter:
+class StubWait:
     """Never waits; stops the loop when the test says so, or when it would sleep."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class Scene:
         self.job = self.queue.job(channel=prefix)(lambda: None)
         self.hand = HandWorker(self.queue, prefix)
         self.slot = Scoreboard([make_lock()])[0]
-        self.signals = StubWaiter()
+        self.signals = StubWait()
         self.runner = StubRunner()
         settings = self.queue.channel(prefix)
         self.link: Any = load_driver(url, settings).link(5.0)

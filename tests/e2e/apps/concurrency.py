@@ -19,7 +19,7 @@ queue = Queue()
 _opened: list[asyncio.Queue[str]] = []
 
 
-def tell(error: BaseException) -> None:
+def record(error: BaseException) -> None:
     note("on_fail", [type(error).__name__, str(error), taskq.current().id])
 
 
@@ -84,11 +84,11 @@ async def pooled(word: str) -> None:
 def later(word: str) -> Any:
     """A sync job that returns something to be awaited."""
 
-    async def say() -> None:
+    async def execute() -> None:
         await asyncio.sleep(0)
         note("later", [word, taskq.current().id, threading.current_thread() is threading.main_thread()])
 
-    return say()
+    return execute()
 
 
 @queue.job
@@ -123,12 +123,12 @@ def where(number: int) -> None:
     note("where", os.getcwd())
 
 
-@queue.job(on_fail=tell, max_attempts=1)
+@queue.job(on_fail=record, max_attempts=1)
 def fail() -> None:
     raise ValueError("no")
 
 
-@queue.job(on_fail=tell, max_attempts=1)
+@queue.job(on_fail=record, max_attempts=1)
 async def afail() -> None:
     raise ValueError("no")
 
@@ -153,7 +153,7 @@ async def leave_task() -> None:
 
 
 @queue.job
-async def tell_the_last(pid: int) -> None:
+async def report_the_last(pid: int) -> None:
     """Tell of a progress at the end, while the server stands still."""
     taskq.progress(1)
     await asyncio.sleep(0.3)

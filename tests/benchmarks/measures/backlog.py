@@ -19,7 +19,7 @@ FEW = 1_000
 STOCK_WAITING, STOCK_DELAYED = "stock:waiting", "stock:delayed"
 
 
-class ConcurrentEngine:
+class Backlog:
     """One server for all rounds, with a stock of messages that each case copies in the server: filling takes longer than measuring."""
 
     def __init__(self, plan: Plan) -> None:
@@ -40,11 +40,11 @@ class ConcurrentEngine:
         if not self.stage.server.admin.exists(STOCK_WAITING):
             self.fill_stock()
         self._lay_out(waiting, delayed)
-        book.add("crowd_push", who, self.stage.push_rate(self.pushes))
-        book.add("crowd_many", who, self.stage.push_many_rate(self.many))
-        crew = self.stage.start_worker()
-        book.add("crowd_drain", who, drain(self.stage, crew, self.drained).rate)
-        crew.stop()
+        book.add("backlog_push", who, self.stage.push_rate(self.pushes))
+        book.add("backlog_many", who, self.stage.push_many_rate(self.many))
+        group = self.stage.start_worker()
+        book.add("backlog_drain", who, drain(self.stage, group, self.drained).rate)
+        group.stop()
 
     def _lay_out(self, waiting: int, delayed: int) -> None:
         server = self.stage.server.admin
@@ -61,11 +61,11 @@ class ConcurrentEngine:
 
 def cases(plan: Plan) -> list[Case]:
     """Few, many waiting, many delayed."""
-    crowd = ConcurrentEngine(plan)
+    backlog = Backlog(plan)
     stock = plan.sizes.stock
     many = f"{stock:,}"
     return [
-        Case("few", functools.partial(crowd.measure, FEW, FEW, "few")),
-        Case(f"{many} waiting", functools.partial(crowd.measure, stock, FEW, "waiting")),
-        Case(f"{many} delayed", functools.partial(crowd.measure, FEW, stock, "delayed")),
+        Case("few", functools.partial(backlog.measure, FEW, FEW, "few")),
+        Case(f"{many} waiting", functools.partial(backlog.measure, stock, FEW, "waiting")),
+        Case(f"{many} delayed", functools.partial(backlog.measure, FEW, stock, "delayed")),
     ]
