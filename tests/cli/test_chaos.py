@@ -104,7 +104,7 @@ def test_on_a_given_server_no_key_is_left(chaos: Chaos, own_server: Callable[...
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "output"),
     [
         (["--url", "redis://localhost:1/0"], "Pass --yes to confirm"),
         (["--url", "redis://localhost:1/0", "--yes", "--faults", "full"], "only possible on chaos's own server"),

@@ -52,7 +52,7 @@ def test_help_needs_nothing_slow(args: list[str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "reported"),
     [
         (["inf"], 'did you mean "info"?'),
         (["--nope"], "No such option"),

@@ -32,7 +32,7 @@ def test_push_with_everything(queue: Queue, type_: Type, project: Project) -> No
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "reported"),
     [
         (["boom", "hello"], """'"hello"'"""),
         (["boom", "1", "--dely", "3"], "an option of push, either"),

@@ -77,7 +77,7 @@ def test_the_log_can_be_chosen_by_the_environment(
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "reported"),
     [
         (["--processes", "0"], "--processes"),
         (["--concurrency", "0"], "--concurrency"),

@@ -41,7 +41,7 @@ def test_a_sound_server_is_good() -> None:
 
 
 @pytest.mark.parametrize(
-    ("info", "config", "check", "level", "said"),
+    ("info", "config", "check", "level", "output"),
     [
         ({"maxmemory_policy": "allkeys-lru"}, {}, "eviction", Level.LOSES, "it drops whole channels as soon as `maxmemory` is set"),
         ({"maxmemory_policy": "allkeys-lru", "maxmemory": 10**9}, {}, "eviction", Level.LOSES, "it drops whole channels"),
@@ -80,7 +80,7 @@ def test_what_may_not_be_asked_is_no_loss() -> None:
 
 
 @pytest.mark.parametrize(
-    ("latency", "ahead", "check", "said"), [(0.02, 0.0, "latency", "20.00 ms"), (0.001, -4.0, "clock", "4.0 s behind")]
+    ("latency", "ahead", "check", "output"), [(0.02, 0.0, "latency", "20.00 ms"), (0.001, -4.0, "clock", "4.0 s behind")]
 )
 def test_a_slow_server_and_a_wrong_clock(latency: float, ahead: float, check: str, output: str) -> None:
     """Given a server far away, or one with another time, then it is noted."""

@@ -60,11 +60,11 @@ def test_each_knows_its_own_message(start_worker: StartWorker, ledger: Ledger, t
     assert worker.stop() == 0
 
 
-@pytest.mark.parametrize("concurrency", ["1", "4"])
-def test_async_jobs_share_one_loop(start_worker: StartWorker, ledger: Ledger, concurrency: str) -> None:
+@pytest.mark.parametrize("limit", ["1", "4"])
+def test_async_jobs_share_one_loop(start_worker: StartWorker, ledger: Ledger, limit: str) -> None:
     """Given async jobs that use what the first has opened, then it lives on in the next, also with one job at a time."""
     concurrency.pooled.push_many([(str(number),) for number in range(8)])
-    assert run_burst(start_worker, "concurrency", "--concurrency", concurrency) == 0
+    assert run_burst(start_worker, "concurrency", "--concurrency", limit) == 0
     assert sorted(ledger.values("pooled")) == [[str(number), 1] for number in range(8)]
 
 

@@ -66,7 +66,9 @@ def test_a_restart_closes_the_old_processes(start_worker: StartWorker, ledger: L
 
 
 @BOTH
-@pytest.mark.parametrize(("how", "told"), [("start", "ValueError: not today"), ("lifespan", "OSError: no file"), ("exit", "SystemExit: 4")])
+@pytest.mark.parametrize(
+    ("how", "reported"), [("start", "ValueError: not today"), ("lifespan", "OSError: no file"), ("exit", "SystemExit: 4")]
+)
 def test_what_can_not_start_takes_nothing_and_tries_again_later(
     start_worker: StartWorker, ledger: Ledger, store: Store, concurrency: str, how: str, reported: str
 ) -> None:

@@ -22,7 +22,7 @@ queue = taskq.Queue()
 
 @queue.job
 def record(number: int = 0) -> None:
-    note("tell", ["{version}", number])
+    note("record", ["{version}", number])
 
 @queue.job
 def hold(path: str) -> None:
@@ -46,7 +46,7 @@ def code(tmp_path: Path) -> Path:
 def queue(url: str) -> Queue:
     """A producer that knows the jobs only by name."""
     queue = Queue(url)
-    for name in ("tell", "hold", "fresh"):
+    for name in ("record", "hold", "fresh"):
         queue.job(name=f"site_app:{name}")(lambda *args: None)
     return queue
 
@@ -59,8 +59,8 @@ def test_new_code_runs_after_sighup(start_worker: StartWorker, ledger: Ledger, c
     worker.signal(signal.SIGHUP)
     wait_until(lambda: len(worker.children()) == 2 and not old & set(worker.children()))
     wait_until(lambda: len(worker.family()) == 3 and worker.zygote().pid != zygote)
-    queue.push_name("site_app:tell", [1])
-    assert [line.value for line in ledger.wait_for("tell")] == [["two", 1]]
+    queue.push_name("site_app:record", [1])
+    assert [line.value for line in ledger.wait_for("record")] == [["two", 1]]
     assert worker.stop() == 0
     assert "reloading the app" in worker.log
 
@@ -68,17 +68,17 @@ def test_new_code_runs_after_sighup(start_worker: StartWorker, ledger: Ledger, c
 def test_nothing_is_lost_in_a_restart(start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue) -> None:
     """Given many running jobs, if SIGHUP comes among them, then each runs exactly once."""
     worker = start_worker("site_app", "--processes", "2", cwd=code.parent, ready=2)
-    job = queue.jobs.get("site_app:tell")
+    job = queue.jobs.get("site_app:record")
     assert job is not None
     job.push_many([(number,) for number in range(3000)])
-    ledger.wait_for("tell", 50)
+    ledger.wait_for("record", 50)
     code.write_text(CODE.format(version="two"))
     worker.signal(signal.SIGHUP)
     worker.wait_for_log("app reloaded")
     job.push_many([(number,) for number in range(3000, 3500)])
-    ledger.wait_for("tell", 3500, timeout=30)
+    ledger.wait_for("record", 3500, timeout=30)
     assert worker.stop() == 0
-    assert sorted(number for _, number in ledger.values("tell")) == list(range(3500))
+    assert sorted(number for _, number in ledger.values("record")) == list(range(3500))
 
 
 def test_a_running_job_ends_in_the_old_code(start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue, tmp_path: Path) -> None:
@@ -89,11 +89,11 @@ def test_a_running_job_ends_in_the_old_code(start_worker: StartWorker, ledger: L
     code.write_text(CODE.format(version="two"))
     worker.signal(signal.SIGHUP)
     wait_until(lambda: len(worker.children()) == 2)
-    queue.push_name("site_app:tell", [1])
-    ledger.wait_for("tell")
+    queue.push_name("site_app:record", [1])
+    ledger.wait_for("record")
     (tmp_path / "go").touch()
     ledger.wait_for("held")
-    assert [line[:2] for line in ledger.lines()] == [("hold", "one"), ("tell", ["two", 1]), ("held", "one")]
+    assert [line[:2] for line in ledger.lines()] == [("hold", "one"), ("record", ["two", 1]), ("held", "one")]
     assert worker.stop() == 0
 
 
@@ -107,15 +107,15 @@ def test_the_old_code_stays_when_the_new_does_not_load(
     code.write_text(broken)
     worker.signal(signal.SIGHUP)
     worker.wait_for_log("ERROR .*rolling restart failed, keeping the old code")
-    queue.push_name("site_app:tell", [1])
-    ledger.wait_for("tell")
+    queue.push_name("site_app:record", [1])
+    ledger.wait_for("record")
     assert worker.children() == old
     code.write_text(CODE.format(version="three"))
     worker.signal(signal.SIGHUP)
     wait_until(lambda: worker.children() not in (old, []))
-    queue.push_name("site_app:tell", [2])
-    ledger.wait_for("tell", 2)
-    assert ledger.values("tell") == [["one", 1], ["three", 2]]
+    queue.push_name("site_app:record", [2])
+    ledger.wait_for("record", 2)
+    assert ledger.values("record") == [["one", 1], ["three", 2]]
     assert worker.stop() == 0
 
 
@@ -170,12 +170,12 @@ def test_a_killed_zygote_is_replaced(start_worker: StartWorker, ledger: Ledger, 
     """Given a zygote that is killed, and its children with it, then another replaces it, and the interrupted jobs run again."""
     worker = start_worker("site_app", cwd=code.parent)
     queue.push_name("site_app:hold", [str(code.parent / "go")])
-    queue.push_name("site_app:tell", [1])
+    queue.push_name("site_app:record", [1])
     ledger.wait_for("hold")
     worker.zygote().kill()
     ledger.wait_for("hold", 2)
     (code.parent / "go").touch()
-    ledger.wait_for("tell")
+    ledger.wait_for("record")
     assert worker.stop() == 0
-    assert [line.what for line in ledger.lines()] == ["hold", "hold", "held", "tell"]
+    assert [line.what for line in ledger.lines()] == ["hold", "hold", "held", "record"]
     assert "starting another" in worker.log

@@ -132,7 +132,7 @@ def test_a_long_pause_doubles_nothing(start_worker: StartWorker, own: ServerProc
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("wrong", "texts"),
     [
         ("a key of another type", "WRONGTYPE|wrong kind of value"),
         ("a user without scripts", "ACL SETUSER"),

@@ -1,6 +1,6 @@
 """The process around the jobs.
 
-signals     wait for the server and for signals at once
-lifespan    the startup and shutdown hooks of the application
-restore     put back process-wide state that a job changed
+    signals     wait for the server and for signals at once
+    lifespan    the startup and shutdown hooks of the application
+    restore     put back process-wide state that a job changed
 """

@@ -44,7 +44,7 @@ def test_values_are_merged_and_closed_at_the_end(wait_for: Callable[[Any], Any])
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "reported"),
     [
         (
             [{"pool": 1}, {"pool": 2}],
