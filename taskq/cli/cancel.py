@@ -28,7 +28,9 @@ def command(message_id: str, channels: tuple[str, ...], *, kill: bool, by: str |
     channel, found = inspector.cancel(message_id, channels=channels, kill=kill, by=by)
     if found is Cancelled.TOO_LATE:
         looked = ", ".join(channels or inspector.channels())
-        raise NotThere(f"message {message_id} not found in {looked}: it has finished, was deleted, or is in another channel")
+        raise NotThere(
+            f"message {message_id} can't be cancelled: not found in {looked} (it has finished, was deleted, or is in another channel)"
+        )
     if found is Cancelled.NOW:
         click.echo(f"cancelled in {channel}: the job never runs")
     else:

@@ -6,7 +6,8 @@ import getpass
 import math
 import os
 import socket
-from enum import Enum
+from enum import Enum, EnumMeta
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -29,7 +30,14 @@ BY_LIMIT = 120
 _TRIES = 20
 
 
-class Cancelled(str, Enum):
+class _Aliases(EnumMeta):
+    if TYPE_CHECKING:  # mypy would count an alias among the members as one more member
+
+        @property
+        def ASKED(cls) -> Literal[Cancelled.REQUESTED]: ...  # noqa: N802
+
+
+class Cancelled(str, Enum, metaclass=_Aliases):
     """The effect of a cancel request on its message.
 
     - `NOW`: the message was removed, and never runs (again).
@@ -40,7 +48,8 @@ class Cancelled(str, Enum):
 
     NOW = "now"
     REQUESTED = "asked"
-    ASKED = REQUESTED
+    if not TYPE_CHECKING:
+        ASKED = REQUESTED
     TOO_LATE = "too late"
 
 

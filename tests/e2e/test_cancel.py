@@ -224,7 +224,7 @@ def test_the_command_cancels(start_worker: StartWorker, ledger: Ledger, url: str
     assert "@" in _taskq(url, "show", waiting.id).stdout
     again = _taskq(url, "cancel", running.id)
     assert again.returncode == 1
-    assert "not found in default: it has finished" in again.stderr
+    assert "can't be cancelled: not found in default (it has finished" in again.stderr
     assert "32 hexadecimal digits" in _taskq(url, "cancel", "nothing").stderr
 
 

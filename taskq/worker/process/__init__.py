@@ -3,4 +3,6 @@
     signals     wait for the server and for signals at once
     lifespan    the startup and shutdown hooks of the application
     restore     put back process-wide state that a job changed
+
+Each of these imports only from those above it.
 """

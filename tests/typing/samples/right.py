@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
-from taskq import Call, Handle, Progress, Status
+from taskq import Call, Cancelled, Handle, Progress, Status
 from tests.typing.samples.jobs import (
     Account,
     Report,
@@ -150,3 +150,13 @@ def around() -> Iterator[dict[str, int]]:
 
 
 assert_type(around(), Iterator[dict[str, int]])
+
+
+def _effect(answer: Cancelled) -> int:
+    match answer:  # complete: an alias is not one more member
+        case Cancelled.NOW:
+            return 1
+        case Cancelled.ASKED:
+            return 2
+        case Cancelled.TOO_LATE:
+            return 3
