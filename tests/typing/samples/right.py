@@ -152,7 +152,7 @@ def around() -> Iterator[dict[str, int]]:
 assert_type(around(), Iterator[dict[str, int]])
 
 
-def _effect(answer: Cancelled) -> int:
+def effect(answer: Cancelled) -> int:
     match answer:  # complete: an alias is not one more member
         case Cancelled.NOW:
             return 1
