@@ -1,4 +1,4 @@
-"""The lanes of the shared record: who starts a message, and what the supervisor sees."""
+"""Lanes: which side starts a message, and what the supervisor sees."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def _id(number: int) -> bytes:
 
 @pytest.fixture
 def scoreboard() -> Scoreboard:
-    """Two workers' places."""
+    """The slots of two worker processes."""
     return Scoreboard([multiprocessing.get_context("fork").Lock() for _ in range(2)])
 
 
 @pytest.fixture
 def slot(scoreboard: Scoreboard) -> Slot:
-    """One with four lanes, whose supervisor has just beaten."""
+    """A slot with four lanes, and a heartbeat of just now."""
     slot = scoreboard[0]
     slot.lanes.open(4)
     slot.set_beat(monotonic())
@@ -63,8 +63,8 @@ def test_several_run_the_oldest_first(slot: Slot) -> None:
     assert slot.began(now) == now - 1.0
 
 
-def test_what_was_taken_back_can_not_be_started(slot: Slot) -> None:
-    """Given two unstarted and a running message, if the supervisor takes back, then it gets the two, oldest first, and neither starts."""
+def test_a_released_message_can_not_be_started(slot: Slot) -> None:
+    """Given two unstarted and a running message, if the supervisor releases, then it gets the two, oldest first, and neither starts."""
     _reserve(slot, 0, now=5.0)
     assert slot.claim(0, monotonic(), 1)
     _reserve(slot, 1, now=7.0)
@@ -77,8 +77,8 @@ def test_what_was_taken_back_can_not_be_started(slot: Slot) -> None:
 
 
 @pytest.mark.parametrize("why", ["reconcile", "lease"])
-def test_nothing_starts_when_the_worker_must_look_first(slot: Slot, why: str) -> None:
-    """Given a supervisor that asks for a look, or that hasn't beaten for a lease, then no message is claimed."""
+def test_nothing_starts_when_the_worker_must_reconcile_first(slot: Slot, why: str) -> None:
+    """Given a request to reconcile, or no heartbeat for a lease, then no message is claimed."""
     _reserve(slot, 0)
     if why == "reconcile":
         slot.ask_reconcile()
@@ -89,7 +89,7 @@ def test_nothing_starts_when_the_worker_must_look_first(slot: Slot, why: str) ->
 
 
 def test_only_one_of_worker_and_supervisor_gets_a_message(slot: Slot) -> None:
-    """Given a worker that claims hundreds while its supervisor takes back, then each is claimed or taken back, never both or neither."""
+    """Given a worker that claims hundreds while its supervisor releases, then each is claimed or released, never both or neither."""
     slot.lanes.open(LANE_LIMIT)
     slot.lanes.reserve([(lane, _id(lane)) for lane in range(LANE_LIMIT)], 1.0)
     read, write = os.pipe()
@@ -111,7 +111,7 @@ def test_only_one_of_worker_and_supervisor_gets_a_message(slot: Slot) -> None:
 
 
 def test_neighbours_and_successors_see_nothing_of_it(scoreboard: Scoreboard, slot: Slot) -> None:
-    """Given all lanes of a worker in use, then the place beside it is empty, and a successor in the same place begins with none."""
+    """Given all lanes of a slot in use, then the next slot is empty, and a successor in the same slot begins without lanes."""
     slot.lanes.open(LANE_LIMIT)
     slot.lanes.reserve([(lane, _id(lane)) for lane in range(LANE_LIMIT)], 1.0)
     assert slot.held == LANE_LIMIT

@@ -1,4 +1,4 @@
-"""The record that a worker and its supervisor share: what runs, what is done, and who may start what."""
+"""A slot: what runs, what is done, and which side starts or releases a message."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _fork = multiprocessing.get_context("fork")
 
 
 def ids_of(count: int) -> list[bytes]:
-    """Return so many ids."""
+    """Return `count` ids."""
     return [index.to_bytes(16, "big") for index in range(1, count + 1)]
 
 
 @pytest.fixture
 def slot() -> Slot:
-    """The middle one of three records."""
+    """The middle one of three slots."""
     return Scoreboard([_fork.Lock() for _ in range(3)])[1]
 
 
@@ -39,7 +39,7 @@ def in_child(work: Callable[..., Any], *args: Any) -> Any:
 
 
 def taken(slot: Slot) -> list[bytes]:
-    """Take back, and return what was taken."""
+    """Take the unstarted messages, and return their ids."""
     with slot.taken_back() as ids:
         return ids
 
@@ -78,7 +78,7 @@ def test_a_job_that_is_not_described_yet_has_no_deadline_of_the_one_before(slot:
 
 @pytest.mark.parametrize("name", ["x" * 1000, "ü" * 300, "", "shop.jobs:send"])
 def test_long_names_are_cut(slot: Slot, name: str) -> None:
-    """Given a job's name of any length, then what fits is told, and nothing beside it is overwritten."""
+    """Given a job's name of any length, then what fits is written, and no other field is overwritten."""
     ids = ids_of(BATCH_LIMIT)
     slot.begin_batch(ids)
     slot.start_next(1.0, 1)
@@ -90,7 +90,7 @@ def test_long_names_are_cut(slot: Slot, name: str) -> None:
 
 
 def test_records_do_not_touch_each_other() -> None:
-    """Given three records, if one is full, then the others are empty."""
+    """Given three slots, if one is full, then the others are empty."""
     scoreboard = Scoreboard([_fork.Lock() for _ in range(3)])
     scoreboard[1].begin_batch(ids_of(BATCH_LIMIT))
     for _ in range(BATCH_LIMIT):
@@ -106,7 +106,7 @@ def test_records_do_not_touch_each_other() -> None:
 
 
 def test_flags_are_passed(slot: Slot) -> None:
-    """Given beats, requests and flags, then the other side sees them, and a request is taken once."""
+    """Given heartbeats, requests and flags, then the other side sees them, and a request is taken once."""
     assert (slot.beat, slot.watched, slot.take_reconcile()) == (0.0, False, False)
     slot.set_beat(12.5)
     slot.set_watched(True)
@@ -117,8 +117,8 @@ def test_flags_are_passed(slot: Slot) -> None:
     assert not slot.watched
 
 
-def test_nothing_is_started_before_a_look_that_is_asked_for(slot: Slot) -> None:
-    """Given a supervisor that wants the worker to look at its reserved list, then the worker starts nothing more of its batch first."""
+def test_nothing_is_started_before_a_requested_reconcile(slot: Slot) -> None:
+    """Given a request to reconcile, then the worker starts no further message of its batch before it."""
     slot.begin_batch(ids_of(2))
     assert slot.start_next(1.0, 1)
     slot.ask_reconcile()
@@ -128,7 +128,7 @@ def test_nothing_is_started_before_a_look_that_is_asked_for(slot: Slot) -> None:
 
 
 def test_nothing_is_started_after_a_lease_without_a_heartbeat(slot: Slot) -> None:
-    """Given a lease of two seconds, then a message is started up to two seconds after the last heartbeat, and not later."""
+    """Given a lease of two seconds, then a message starts up to two seconds after the last heartbeat, and not later."""
     slot.lease = 2.0
     slot.set_beat(10.0)
     slot.begin_batch(ids_of(2))
@@ -137,14 +137,14 @@ def test_nothing_is_started_after_a_lease_without_a_heartbeat(slot: Slot) -> Non
 
 
 def test_a_batch_that_has_no_room_is_refused(slot: Slot) -> None:
-    """Given more messages than there are places, then the worker is told so, and nothing beside them is overwritten."""
+    """Given more messages than a batch holds, then that is an error, and nothing is overwritten."""
     with pytest.raises(ValueError, match="at most 256 messages; got 257"):
         slot.begin_batch(ids_of(BATCH_LIMIT + 1))
     assert (slot.held, slot.running()) == (0, [])
 
 
 def test_a_worker_is_held_still_only_while_it_runs_the_same_job(slot: Slot) -> None:
-    """Given a running job, if it is the one that was seen, then the worker must look before it starts another; else nothing is asked."""
+    """Given a running job, if it is the one that was seen, then the worker must reconcile before the next; if not, nothing is asked."""
     slot.begin_batch(ids_of(2))
     slot.start_next(1.0, 1)
     (seen,) = slot.running()
@@ -159,8 +159,8 @@ def test_a_worker_is_held_still_only_while_it_runs_the_same_job(slot: Slot) -> N
     assert not slot.take_reconcile()
 
 
-def test_what_is_taken_back_can_not_be_started(slot: Slot) -> None:
-    """Given five messages of which two are started, then taking back returns the other three, in order, once, and ends the batch."""
+def test_a_released_message_can_not_be_started(slot: Slot) -> None:
+    """Given five messages of which two are started, then releasing returns the other three, in order, once, and ends the batch."""
     ids = ids_of(5)
     slot.begin_batch(ids)
     slot.start_next(1.0, 1)
@@ -174,8 +174,8 @@ def test_what_is_taken_back_can_not_be_started(slot: Slot) -> None:
     assert running.id == ids[1]
 
 
-def test_nothing_begins_while_something_is_taken_back(slot: Slot) -> None:
-    """Given a supervisor that returns messages to the server, then the worker begins no other batch before it is done."""
+def test_nothing_begins_during_a_release(slot: Slot) -> None:
+    """Given a supervisor that is releasing messages, then the worker begins no other batch before the release is done."""
     slot.begin_batch(ids_of(3))
     slot.start_next(1.0, 1)
     order: list[str] = []
@@ -196,7 +196,7 @@ def test_nothing_begins_while_something_is_taken_back(slot: Slot) -> None:
 
 @pytest.mark.parametrize("step", ["start_next", "end_batch", "begin_batch"])
 def test_every_change_of_the_batch_waits_for_the_taking_back(slot: Slot, step: str) -> None:
-    """Given something that is being taken back, then whatever the worker does to the batch comes after it."""
+    """Given a release in progress, then each change of the batch by the worker comes after it."""
     slot.begin_batch(ids_of(3))
     steps: dict[str, Callable[[], object]] = {
         "start_next": lambda: slot.start_next(1.0, 1),
@@ -218,7 +218,7 @@ def _die_with_the_lock(slot: Slot) -> None:
 
 
 def test_a_place_can_be_used_again_after_a_death_with_the_lock(slot: Slot) -> None:
-    """Given a worker that was killed with the lock in hand, then the supervisor isn't held up, and the next worker can use the place."""
+    """Given a worker that was killed while holding the lock, then the supervisor isn't blocked, and the next worker can use the slot."""
     process = in_child(_die_with_the_lock, slot)
     process.join(5)
     began = time.monotonic()
@@ -230,7 +230,7 @@ def test_a_place_can_be_used_again_after_a_death_with_the_lock(slot: Slot) -> No
 
 
 def test_a_cleared_place_is_as_new(slot: Slot) -> None:
-    """Given a record that was used, if it is cleared, then nothing of the last worker is left."""
+    """Given a used slot, if it is cleared, then nothing of the last worker is left."""
     slot.begin_batch(ids_of(4))
     slot.start_next(5.0, 1)
     slot.describe("x", 1, 2.0, 3)
@@ -244,7 +244,7 @@ def test_a_cleared_place_is_as_new(slot: Slot) -> None:
 
 
 def _run_batches(slot: Slot, out: Any, batches: int, size: int) -> None:
-    """Start what can be started, batch after batch, as a worker does. The ids say batch and place."""
+    """Start what can be started, batch after batch, as a worker does. An id consists of the batch and the index in it."""
     started = []
     for batch in range(batches):
         ids = [batch.to_bytes(8, "big") + place.to_bytes(8, "big") for place in range(size)]
@@ -262,8 +262,8 @@ def _run_batches(slot: Slot, out: Any, batches: int, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [2, 64, BATCH_LIMIT])
-def test_each_message_is_either_started_or_taken_back(slot: Slot, size: int) -> None:
-    """Given a worker and a supervisor that start and take back as fast as they can, then no message is in both hands, or in none."""
+def test_each_message_is_either_started_or_released(slot: Slot, size: int) -> None:
+    """Given a worker that starts and a supervisor that releases as fast as they can, then each message is started or released, not both."""
     here, there = _fork.Pipe()
     process = in_child(_run_batches, slot, there, 300, size)
     there.close()
@@ -307,7 +307,7 @@ def test_the_supervisor_reads_what_another_process_wrote(slot: Slot) -> None:
 
 
 def test_what_is_done_is_not_read_while_a_batch_changes(slot: Slot) -> None:
-    """Given a batch that is just being replaced, then nothing counts as done: marks and ids could be of two batches."""
+    """Given a batch that is being replaced, then nothing counts as done: marks and ids could belong to two batches."""
     ids = ids_of(2)
     slot.begin_batch(ids)
     assert slot.start_next(1.0, 1)

@@ -17,7 +17,7 @@ MAX_CRASHES = 3
 
 
 class FakeExecutor:
-    """Returns what it is told to, or raises it."""
+    """Returns the given result, or raises it."""
 
     def __init__(self) -> None:
         self.result: Any = None

@@ -1,4 +1,4 @@
-"""What a worker says of its server: once that it can't be worked with, and once that it can again."""
+"""The log of an outage: one line at the start, and one at the end."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def outage(caplog: pytest.LogCaptureFixture) -> Outage:
     return Outage("w1")
 
 
-def test_a_connection_that_is_replaced_at_once_is_not_reported(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
-    """Given a command that fails once, if the next is answered, then the log says nothing."""
+def test_a_connection_that_is_replaced_at_once_is_not_logged(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a command that fails once, if the next is answered, then nothing is logged."""
     outage.failed(ServerUnavailable("gone"), ONE)
     outage.answered(OTHER)
     assert caplog.messages == []
 
 
-def test_an_outage_is_reported_once_and_its_end_too(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_is_logged_once_and_its_end_too(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
     """Given many commands that fail one after the other, then the log has one line for them, and one for the first answer."""
     for _ in range(5):
         outage.failed(ServerUnavailable("gone"), ONE)
@@ -38,7 +38,7 @@ def test_an_outage_is_reported_once_and_its_end_too(outage: Outage, caplog: pyte
 
 
 def test_a_refusal_lasts_until_the_same_command_is_answered(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
-    """Given one command that is refused again and again while others are answered, then the log has one line until it is answered."""
+    """Given one command that is rejected repeatedly while others are answered, then the log has one line until it is answered."""
     for _ in range(3):
         outage.failed(ServerRefused("WRONGTYPE"), ONE)
         outage.answered(OTHER)
@@ -47,8 +47,8 @@ def test_a_refusal_lasts_until_the_same_command_is_answered(outage: Outage, capl
     assert len(caplog.messages) == 2
 
 
-def test_a_full_server_is_reported_until_it_has_room(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
-    """Given a full server that answers all but one command, then the log says once that it is full, and once that it has room."""
+def test_a_full_server_is_logged_until_it_has_room(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a full server that answers all but one command, then the log has one line that it is full, and one that it has room."""
     for _ in range(3):
         outage.failed(QueueFull("full"), ONE)
         outage.answered(OTHER)

@@ -76,7 +76,7 @@ def test_an_interruption_of_a_small_batch_is_soon_forgotten() -> None:
 
 @pytest.mark.parametrize("seconds", [0.005, 0.02, 2.0])
 def test_jobs_that_become_slow_are_soon_reserved_one_by_one(seconds: float) -> None:
-    """Given quick jobs, if they become slow, then no more than four batches are larger than what they should be."""
+    """Given fast jobs, if they become slow, then at most four batches are larger than they should be."""
     prefetch = Prefetch()
     for _ in range(4):
         prefetch.learn(prefetch.size, prefetch.size * 0.000_01)

@@ -1,4 +1,4 @@
-"""Settling: acks are kept for a moment, everything else is told at once, and again after every broken connection."""
+"""Settling: acks stay pending for a moment, other verdicts are sent at once, and again after a broken connection."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class FakeLink:
 
 
 class Scene:
-    """A settler with what it depends on."""
+    """A settler with stand-ins for its parts."""
 
     def __init__(self) -> None:
         self.link = FakeLink()
@@ -57,8 +57,8 @@ def scene() -> Scene:
     return Scene()
 
 
-def test_acks_are_kept_and_reported_together(scene: Scene) -> None:
-    """Given three jobs that ended well, then nothing is sent until the flush, which tells all of them in one request."""
+def test_acks_stay_pending_and_are_sent_together(scene: Scene) -> None:
+    """Given three jobs that succeeded, then nothing is sent until the flush, which settles all of them in one request."""
     for index in range(3):
         scene.settler.settle(bytes([index]) * 16, ACKED, b"")
     assert scene.link.sent == []
@@ -70,7 +70,7 @@ def test_acks_are_kept_and_reported_together(scene: Scene) -> None:
 
 
 def test_the_age_of_the_oldest_ack_asks_for_a_flush(scene: Scene) -> None:
-    """Given an ack that is kept, then a flush is due when it is older than ten milliseconds, whatever came after it."""
+    """Given a pending ack, then a flush is due when it is older than ten milliseconds, regardless of later ones."""
     settler = scene.settler
     assert not settler.is_due(100.0)
     settler.keep(ID, 100.0)
@@ -91,8 +91,8 @@ def test_the_age_of_the_oldest_ack_asks_for_a_flush(scene: Scene) -> None:
         (Verdict(action=Action.FAIL, message=b"new"), "fail", (ID, b"new")),
     ],
 )
-def test_everything_else_is_reported_at_once(scene: Scene, verdict: Verdict, move: str, words: tuple[Any, ...]) -> None:
-    """Given a verdict that is no ack, then its move is sent at once, with what it needs."""
+def test_other_verdicts_are_sent_at_once(scene: Scene, verdict: Verdict, move: str, words: tuple[Any, ...]) -> None:
+    """Given a verdict other than an ack, then its move is sent at once, with what it needs."""
     scene.settler.settle(ID, verdict, b"old")
     assert scene.link.moves == [move]
     sent = scene.link.sent[0].words
@@ -100,7 +100,7 @@ def test_everything_else_is_reported_at_once(scene: Scene, verdict: Verdict, mov
 
 
 def test_a_failure_goes_to_its_state(scene: Scene) -> None:
-    """Given a timeout for good, then the message goes to the key of timeout, not failed."""
+    """Given a permanent timeout, then the message goes to the key of timeout, not failed."""
     scene.settler.settle(ID, Verdict(action=Action.FAIL, state=State.TIMEOUT, message=b"new"), b"old")
     assert "{queue}:timeout" in scene.link.sent[0].words
     assert "{queue}:failed" not in scene.link.sent[0].words
@@ -113,15 +113,15 @@ def test_what_follows_is_announced_after_the_move(scene: Scene) -> None:
     assert (scene.acks_sent, len(scene.link.sent)) == (["retry"], 2)
 
 
-def test_a_message_that_is_others_now_is_not_announced(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
-    """Given a message that was given to others meanwhile, then nothing is announced, nothing put back, and the log says so."""
+def test_a_reassigned_message_is_not_announced(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a message that was reassigned meanwhile, then nothing is announced or restored, and that is logged."""
     scene.link.answers = [0, 1]  # not there; this worker's standing is as before
     scene.settler.settle(ID, Verdict(action=Action.FAIL, message=b"new", announce=scene.announce("failed")), b"old")
     assert scene.acks_sent == []
     assert "was declared lost and the message was reassigned" in caplog.text
 
 
-def test_a_message_that_the_server_has_lost_is_put_back_and_settled(scene: Scene) -> None:
+def test_a_message_that_the_server_has_lost_is_restored_and_settled(scene: Scene) -> None:
     """Given a server that has forgotten this worker (a flush), then the message is stored again, settled, and announced."""
     scene.link.answers = [0, 0, 1, 1]  # not there; no standing; one put back; settled
     scene.settler.settle(ID, Verdict(action=Action.FAIL, message=b"new", announce=scene.announce("failed")), b"old")
@@ -130,8 +130,8 @@ def test_a_message_that_the_server_has_lost_is_put_back_and_settled(scene: Scene
     assert scene.acks_sent == ["failed"]
 
 
-def test_an_absent_message_after_a_broken_connection_proves_nothing(scene: Scene) -> None:
-    """Given a move whose first answer was lost, then 0 in the second try is no sign of a loss: it is announced, and doubt stays."""
+def test_after_a_broken_connection_a_missing_message_proves_nothing(scene: Scene) -> None:
+    """Given a move whose first reply was lost, then 0 in the second try doesn't mean a loss: it is announced, and reconciling is due."""
     scene.link.answers = [ServerUnavailable("cut", sent=True), 0, 1]
     scene.settler.settle(ID, Verdict(action=Action.RETRY, announce=scene.announce("retry")), b"old")
     assert scene.acks_sent == ["retry"]
@@ -140,7 +140,7 @@ def test_an_absent_message_after_a_broken_connection_proves_nothing(scene: Scene
 
 @pytest.mark.parametrize("error", [ServerUnavailable("away"), QueueFull("full"), ServerRefused("no")])
 def test_it_asks_until_the_server_answers(scene: Scene, error: Exception) -> None:
-    """Given a server that is away, full, or refuses for a while, then the same request is sent again until it is answered, with pauses."""
+    """Given a server that is unreachable, full, or rejects for a while, then the request is repeated until it is answered, with pauses."""
     scene.link.answers = [error] * 5 + [7]
     settler = scene.settler
     command = settler._driver.ack("w1", [ID])
@@ -151,8 +151,8 @@ def test_it_asks_until_the_server_answers(scene: Scene, error: Exception) -> Non
     assert settler.uncertain
 
 
-def test_it_stops_trying_only_at_a_shutdown(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a server that stays away and a worker that is told to stop, then it is soon gone, and what is unsettled stays kept."""
+def test_it_gives_up_only_when_it_must_stop(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a server that stays unreachable and a worker that must stop, then it exits soon, and unsettled messages stay reserved."""
     monkeypatch.setattr(scene.settler, "_patience", 0.1)
     scene.settler.settle(ID, ACKED, b"")
     scene.link.answers = [ServerUnavailable("away")] * 50
@@ -164,7 +164,7 @@ def test_it_stops_trying_only_at_a_shutdown(scene: Scene, monkeypatch: pytest.Mo
 
 
 def test_a_broken_connection_is_no_reason_to_give_up(scene: Scene) -> None:
-    """Given a worker that is told to stop, if its connection was cut, then it settles over another one."""
+    """Given a worker that must stop, if its connection was cut, then it settles over another one."""
     scene.settler.settle(ID, ACKED, b"")
     scene.link.answers = [ServerUnavailable("cut")]
     scene.stopping = True
@@ -172,7 +172,7 @@ def test_a_broken_connection_is_no_reason_to_give_up(scene: Scene) -> None:
     assert scene.settler.done == []
 
 
-def test_nothing_to_give_back_asks_nobody(scene: Scene) -> None:
+def test_releasing_nothing_sends_nothing(scene: Scene) -> None:
     """Given no unstarted messages, then no request is sent; given some, then they go to the front."""
     scene.settler.release("front", [])
     assert scene.link.sent == []

@@ -1,4 +1,4 @@
-"""One lane: every message it is given leads to a word at the desk."""
+"""One lane: each message leads to one event."""
 
 from __future__ import annotations
 

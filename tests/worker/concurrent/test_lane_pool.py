@@ -1,4 +1,4 @@
-"""The pump's bookkeeping: which lanes are free, and which wait for an ack or a listener."""
+"""The lane pool: which lanes are free, and which wait for an ack or a listener."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def messages(bench: Bench) -> list[Message]:
     return [bench.pack(job.bind()) for _ in range(4)]
 
 
-def test_a_lane_is_busy_until_its_ack_is_reported(pool: LanePool, messages: list[Message]) -> None:
-    """Given a job that ends well, then its lane gives room for the next trip, and is free when that was made."""
+def test_a_lane_is_busy_until_its_ack_is_sent(pool: LanePool, messages: list[Message]) -> None:
+    """Given a job that succeeds, then its lane counts as room for the next reserve, and is free once that was sent."""
     lane = pool.take(messages[0], None, Context())
     assert (lane.number, pool.room, pool.free, pool.busy, set(pool.known)) == (0, 2, 2, [lane], {messages[0].id})
     pool.done(lane)
@@ -55,7 +55,7 @@ def test_a_lane_is_busy_until_its_ack_is_reported(pool: LanePool, messages: list
 
 @pytest.mark.parametrize("first", ["ack", "listeners"])
 def test_a_lane_waits_for_ack_and_listeners(pool: LanePool, messages: list[Message], first: str) -> None:
-    """Given a lane whose ack is kept and whose listeners are being told, then it is free after both, whichever is first."""
+    """Given a lane whose ack is pending and whose listeners are running, then it is free after both, in either order."""
     lane = pool.take(messages[0], None, Context())
     pool.done(lane)
     pool.announcing(lane)
@@ -67,7 +67,7 @@ def test_a_lane_waits_for_ack_and_listeners(pool: LanePool, messages: list[Messa
 
 
 def test_the_last_freed_lane_is_used_first(pool: LanePool, messages: list[Message]) -> None:
-    """Given lanes that were used and freed, then one job after the other uses the same one: no more threads than needed are started."""
+    """Given lanes that were used and freed, then one job after the other uses the same one: no unneeded thread is started."""
     numbers = []
     for message in messages:
         lane = pool.take(message, None, Context())
@@ -77,7 +77,7 @@ def test_the_last_freed_lane_is_used_first(pool: LanePool, messages: list[Messag
 
 
 def test_a_run_is_known_until_it_is_over(pool: LanePool, messages: list[Message]) -> None:
-    """Given a lane that runs one message after another, then what is said late of the first isn't believed of the second."""
+    """Given a lane that runs one message after another, then a late event of the first doesn't count for the second."""
     lane = pool.take(messages[0], None, Context())
     run = lane.run
     assert pool.is_running(lane, run)
@@ -87,8 +87,8 @@ def test_a_run_is_known_until_it_is_over(pool: LanePool, messages: list[Message]
     assert (pool.is_running(lane, run), pool.is_running(lane, lane.run)) == (False, True)
 
 
-def test_what_is_settled_may_come_back_while_its_listeners_are_reported(pool: LanePool, messages: list[Message]) -> None:
-    """Given a settled message whose listeners are being told, then it isn't known, and each of its two lanes is freed on its own."""
+def test_a_settled_message_may_be_reserved_again_while_its_listeners_run(pool: LanePool, messages: list[Message]) -> None:
+    """Given a settled message whose listeners are running, then it isn't known, and each of its two lanes is freed separately."""
     first = pool.take(messages[0], None, Context())
     pool.announcing(first)
     assert pool.holding([messages[0].id, messages[1].id]) == {first}
@@ -100,8 +100,8 @@ def test_what_is_settled_may_come_back_while_its_listeners_are_reported(pool: La
     assert (set(pool.known), pool.busy, pool.free) == ({messages[0].id}, [second], 2)
 
 
-def test_an_acked_message_is_unknown_before_its_listeners_are_reported(pool: LanePool, messages: list[Message]) -> None:
-    """Given a lane whose ack has been told, and whose listeners are being told, then the worker doesn't take its message for its own."""
+def test_an_acked_message_is_unknown_before_its_listeners_return(pool: LanePool, messages: list[Message]) -> None:
+    """Given a lane whose ack was sent and whose listeners are running, then its message isn't known any longer."""
     lane = pool.take(messages[0], None, Context())
     pool.done(lane)
     pool.announcing(lane)

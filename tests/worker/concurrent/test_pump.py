@@ -1,4 +1,4 @@
-"""The pump of a worker that runs several jobs at once."""
+"""The pump: it reconciles before it begins a late message."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def _pump(received: list[bytes], held: list[str]) -> tuple[Pump, list[Any]]:
     return pump, did
 
 
-def test_what_was_received_before_a_look_is_begun_only_when_the_list_still_holds_it() -> None:
-    """Given a worker that was given up while it was frozen, if a message reaches it late, then it begins only what is still its own."""
+def test_a_late_message_is_begun_only_if_the_list_still_holds_it() -> None:
+    """Given a worker that was declared lost while it was frozen, if a message arrives late, then it begins only what it still holds."""
     pump, did = _pump([b"late"], [])
     pump._reconcile()
     assert did == ["flush", ("restore", [b"late"]), ("begin", [])]
 
 
-def test_a_look_without_a_message_puts_nothing_back() -> None:
+def test_reconciling_without_a_message_restores_nothing() -> None:
     """Given a blocking reserve that has returned nothing, then what the reserved list holds is begun, and nothing is stored."""
     pump, did = _pump([], ["ours"])
     pump._reconcile()

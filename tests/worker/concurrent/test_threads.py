@@ -83,7 +83,7 @@ def test_a_call_may_take_it_as_a_hint(executor: ThreadExecutor) -> None:
 
 
 def test_the_exception_never_hits_the_next_call(executor: ThreadExecutor) -> None:
-    """Given hundreds of calls that end in the very moment of their limits, then each ends well or by its limit, and none by another's."""
+    """Given hundreds of calls that end at the moment of their limits, then each returns or ends at its limit, and no other call is hit."""
 
     def many() -> list[str]:
         announced = []
@@ -107,7 +107,7 @@ def test_the_exception_never_hits_the_next_call(executor: ThreadExecutor) -> Non
 def test_a_cancel_between_the_call_and_what_it_returned_to_be_awaited_arrives(
     executor: ThreadExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Given a function that returned an awaitable, when it is cancelled before that is on the event loop, then that is cancelled."""
+    """Given a function that returned an awaitable, if it is cancelled before that is on the event loop, then the awaitable is cancelled."""
     put = asyncio.run_coroutine_threadsafe
 
     def put_late(*args: Any) -> Any:
@@ -122,7 +122,7 @@ def test_a_cancel_between_the_call_and_what_it_returned_to_be_awaited_arrives(
 
 
 def test_the_limit_ends_a_call_that_has_swallowed_its_cancel(executor: ThreadExecutor) -> None:
-    """Given a call that is cancelled and goes on, when its limit is over, then JobTimeout is raised in it all the same."""
+    """Given a call that is cancelled and continues, when it reaches its limit, then JobTimeout is raised in it."""
     thread, announced = threading.get_ident(), []
 
     def go_on() -> None:
@@ -140,14 +140,14 @@ def test_the_limit_ends_a_call_that_has_swallowed_its_cancel(executor: ThreadExe
 
 
 def _acquire(end: float, module: str = "logging") -> None:
-    """Stand where a thread stands that waits for a lock, as that of a log handler."""
+    """Wait where a thread waits for a lock, such as that of a log handler."""
     names: dict[str, Any] = {"__name__": module, "now": time.monotonic, "end": end}
     exec("def acquire():\n    while now() < end: pass", names)
     names["acquire"]()
 
 
-def test_who_is_taking_a_lock_is_not_hit_before_it_has_it(executor: ThreadExecutor) -> None:
-    """Given a call over its limit that waits for a lock of logging, then JobTimeout comes after that: else it would stay locked."""
+def test_a_thread_that_is_taking_a_lock_is_not_hit_before_it_has_it(executor: ThreadExecutor) -> None:
+    """Given a call over its limit that waits for a lock of logging, then JobTimeout comes after that: otherwise it would stay locked."""
     announced = []
 
     def log() -> None:
@@ -161,8 +161,8 @@ def test_who_is_taking_a_lock_is_not_hit_before_it_has_it(executor: ThreadExecut
     assert announced == ["has it"]
 
 
-def test_who_takes_a_lock_for_too_long_is_hit_all_the_same(executor: ThreadExecutor) -> None:
-    """Given a call over its limit that waits for ever for what isn't logging's, then JobTimeout ends it soon."""
+def test_a_thread_that_takes_a_lock_for_too_long_is_hit_anyway(executor: ThreadExecutor) -> None:
+    """Given a call over its limit that waits forever for a lock that isn't logging's, then JobTimeout ends it soon."""
     began = time.monotonic()
     with pytest.raises(JobTimeout):
         executor.execute(_acquire, (began + 10, "threading"), {}, 0.05)
@@ -170,7 +170,7 @@ def test_who_takes_a_lock_for_too_long_is_hit_all_the_same(executor: ThreadExecu
 
 
 def test_nothing_follows_the_limit_and_nothing_comes_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a call that is told again and again, then each exception is sent once, and after JobTimeout no other."""
+    """Given a call that is interrupted repeatedly, then each exception is sent once, and after JobTimeout no other."""
     sent: list[Any] = []
     monkeypatch.setattr("taskq.worker.concurrent.threads._raise_in", lambda thread, kind: sent.append(kind))
     interrupt = Interrupt()
@@ -179,8 +179,8 @@ def test_nothing_follows_the_limit_and_nothing_comes_twice(monkeypatch: pytest.M
     assert sent == [JobCancelled, JobTimeout]
 
 
-def test_closing_takes_back_what_was_sent_and_waits_for_who_is_sending(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a thread that is just sending, when the call closes, then it waits for that thread, and takes back what that has sent."""
+def test_closing_withdraws_a_sent_exception_and_waits_for_the_sender(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a thread that is just sending, when the call closes, then it waits for that thread, and withdraws the exception."""
     begun, go_on, done = threading.Event(), threading.Event(), []
 
     def raise_in(thread: int, kind: Any) -> None:
@@ -200,7 +200,7 @@ def test_closing_takes_back_what_was_sent_and_waits_for_who_is_sending(monkeypat
     sender.join()
 
 
-def test_what_was_not_raised_yet_is_taken_back() -> None:
+def test_an_exception_that_was_not_raised_yet_is_withdrawn() -> None:
     """Given an exception that is sent while the lock is held, if the call closes before the next bytecode, then nothing is raised after."""
     interrupt = Interrupt()
     interrupt.close()

@@ -12,7 +12,7 @@ from taskq.worker.concurrent.wakeup import WakeableWait
 
 @pytest.fixture
 def wakeup() -> Iterator[WakeableWait]:
-    """A wait, with the signal handlers of this process put back at the end."""
+    """A wait, with the signal handlers of this process restored at the end."""
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
     before = {number: signal.getsignal(number) for number in numbers}
     made = WakeableWait()

@@ -18,7 +18,7 @@ from taskq.worker.execute.executor import SyncExecutor
 
 @pytest.fixture
 def executor() -> Iterator[SyncExecutor]:
-    """An executor, with the signal handler that was set before put back afterwards."""
+    """An executor, with the earlier signal handler restored afterwards."""
     before = signal.getsignal(signal.SIGALRM)
     executor = SyncExecutor()
     yield executor
@@ -46,7 +46,7 @@ def test_results_come_back(executor: SyncExecutor, timeout: float) -> None:
 @pytest.mark.parametrize("timeout", [0.0, 5.0])
 @pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt, BaseException, asyncio.CancelledError])
 def test_exceptions_come_out_as_they_are(executor: SyncExecutor, kind: type[BaseException], timeout: float) -> None:
-    """Given functions that raise anything, then it comes out unchanged, and the executor works on."""
+    """Given functions that raise any exception, then it comes out unchanged, and the executor can be used again."""
     error = kind("no")
 
     def fail() -> None:
@@ -115,7 +115,7 @@ def test_no_alarm_is_left_behind(executor: SyncExecutor) -> None:
 
 
 def test_the_limit_holds_after_a_job_that_set_its_own_alarm(executor: SyncExecutor) -> None:
-    """Given a job that installs its own SIGALRM handler, then the next job's limit holds all the same."""
+    """Given a job that installs a SIGALRM handler, then the next job's limit still holds."""
     call(executor, signal.signal, signal.SIGALRM, signal.SIG_IGN)
     with pytest.raises(JobTimeout):
         call(executor, time.sleep, 10, timeout=0.05)
@@ -139,8 +139,8 @@ def _fail(number: int, frame: object) -> None:
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_DFL, _fail])
-def test_an_alarm_with_a_handler_of_its_own_harms_no_other(executor: SyncExecutor, handler: Any) -> None:
-    """Given a job that leaves an alarm and a handler behind, one that raises or ends the process, then the next job hears nothing."""
+def test_an_alarm_with_a_handler_of_the_job_harms_no_other(executor: SyncExecutor, handler: Any) -> None:
+    """Given a job that leaves an alarm and a handler behind, one that raises or ends the process, then the next job isn't affected."""
     call(executor, _leave_an_alarm, handler)
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     call(executor, time.sleep, 0.1)
@@ -149,7 +149,7 @@ def test_an_alarm_with_a_handler_of_its_own_harms_no_other(executor: SyncExecuto
 
 
 def test_async_jobs_share_one_loop(executor: SyncExecutor) -> None:
-    """Given several coroutines, then they run on the same event loop, which a connection pool of the application's may live on."""
+    """Given several coroutines, then they run on the same event loop, where a connection pool of the application can live."""
 
     async def loop() -> Any:
         return asyncio.get_running_loop()
@@ -197,7 +197,7 @@ def test_a_task_that_a_job_leaves_goes_on_with_the_next(executor: SyncExecutor) 
 
 @pytest.mark.parametrize("how", ["returns", "raises"])
 def test_a_process_that_a_job_forks_never_comes_back(executor: SyncExecutor, how: str) -> None:
-    """Given a job that forks, then the forked process ends where the job does: nothing that follows is its own."""
+    """Given a job that forks, then the forked process ends where the job does: it settles nothing."""
 
     def job() -> int:
         pid = os.fork()

@@ -1,4 +1,4 @@
-"""Progress on its way out: seldom, the last one always, and never at the job's cost."""
+"""Progress reports: rate-limited, the last one always, and never at the job's cost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.wait import wait_until
 
 
 class FakeDriver(RedisDriver):
-    """Its link notes what is sent, or fails as the test says."""
+    """Its link notes what is sent, or fails as the test requires."""
 
     def __init__(self) -> None:
         super().__init__("unix:///nowhere.sock", ChannelSettings(name="default"))
@@ -55,7 +55,7 @@ def _done(driver: FakeDriver) -> list[float]:
 
 
 def test_few_are_sent_and_the_newest_one_always(report: Report, driver: FakeDriver) -> None:
-    """Given many reports in a moment, then few are sent, and the newest of them soon, though the job tells nothing more."""
+    """Given many reports in a moment, then few are sent, and the newest of them soon, although the job reports nothing else."""
     for number in range(1000):
         report.update(number, None, "")
     wait_until(lambda: _done(driver)[-1:] == [999])
@@ -63,7 +63,7 @@ def test_few_are_sent_and_the_newest_one_always(report: Report, driver: FakeDriv
 
 
 def test_the_last_is_sent_before_the_job_is_settled(report: Report, driver: FakeDriver) -> None:
-    """Given a job that tells something at its very end, then that is sent at once, and once."""
+    """Given a report at the very end of a job, then it is sent at once, and once."""
     report.update(1, None, "")
     wait_until(lambda: _done(driver) == [1])
     report.update(11, 20, "nearly")
@@ -105,7 +105,7 @@ def test_an_event_loop_goes_on_while_the_last_is_sent(report: Report, driver: Fa
 def test_a_server_that_doesn_t_take_it_is_left_alone(
     report: Report, driver: FakeDriver, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Given a server that is away or full, when progress is told, then the job goes on, and the server is asked again only later."""
+    """Given a server that is unreachable or full, if progress is reported, then the job continues, and the next report comes only later."""
     monkeypatch.setattr(reporter, "monotonic", lambda: 100.0)
     driver.error = error
     report.update(1, None, "")
@@ -121,7 +121,7 @@ def test_a_server_that_doesn_t_take_it_is_left_alone(
 
 
 def test_a_forked_copy_sends_nothing(report: Report, driver: FakeDriver) -> None:
-    """Given a job that forks, if the copy tells its progress, then it writes nothing into the connection of its parent."""
+    """Given a job that forks, if the forked process reports progress, then it writes nothing into the connection of its parent."""
     report.update(1, None, "")
     wait_until(lambda: _done(driver) == [1])
     pid = os.fork()

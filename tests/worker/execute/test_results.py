@@ -1,4 +1,4 @@
-"""What is kept of a run's end: decided with the verdict, and only when the message says that it is."""
+"""Stored results: decided with the verdict, and only if the message has a result_ttl."""
 
 from __future__ import annotations
 
@@ -27,66 +27,66 @@ def stage() -> Stage:
     return Stage(result_ttl=60)
 
 
-def _kept(verdict: Verdict) -> Ending:
+def _stored(verdict: Verdict) -> Ending:
     assert verdict.ending is not None
     assert verdict.ending.ttl_ms == 60_000
     return read_ending(verdict.ending.data, b"", None)
 
 
 def test_a_job_that_keeps_none_stays_on_the_fast_path() -> None:
-    """Given a job without result_ttl, then whatever it returns, its verdict is the plain one, and a failure keeps nothing either."""
+    """Given a job without result_ttl, then its verdict is the plain one for any return value, and a failure stores nothing either."""
     stage = Stage()
     assert stage.run(5) is ACKED
     assert stage.run(ValueError(), attempts=2).ending is None
 
 
 @pytest.mark.parametrize(("value", "expected"), [(5, 5), (None, None), ({"a": [1]}, {"a": [1]}), (Outcome.ACK, None)])
-def test_what_a_job_returns_is_kept(stage: Stage, value: Any, expected: Any) -> None:
+def test_the_return_value_of_a_job_is_stored(stage: Stage, value: Any, expected: Any) -> None:
     """Given a job that returns something, nothing, or ACK, then that is kept with its attempt and worker."""
     verdict = stage.run(value, attempts=1)
-    ending = _kept(verdict)
+    ending = _stored(verdict)
     assert verdict.action is Action.ACK
     assert (ending.kind, ending.attempt, ending.by) == ("done", 2, "w1")
     assert value_of(ending, "1") == expected
 
 
 @pytest.mark.parametrize("result", [Outcome.DROP, Drop("old")])
-def test_a_dropped_message_has_no_result(stage: Stage, result: Any) -> None:
+def test_a_dropped_message_stores_its_reason(stage: Stage, result: Any) -> None:
     """Given a job that drops its message, then that is kept."""
-    assert _kept(stage.run(result)).kind == "dropped"
+    assert _stored(stage.run(result)).kind == "dropped"
 
 
 @pytest.mark.parametrize("result", [ValueError("no"), Retry("later"), Outcome.RETRY, Outcome.REQUEUE])
-def test_while_another_run_follows_nothing_is_kept(stage: Stage, result: Any) -> None:
-    """Given a run that isn't the last, then who waits goes on waiting."""
+def test_while_another_run_follows_nothing_is_stored(stage: Stage, result: Any) -> None:
+    """Given a run that isn't the last, then callers keep waiting."""
     assert stage.run(result).ending is None
 
 
-def test_the_last_failure_is_kept(stage: Stage) -> None:
+def test_the_last_failure_is_stored(stage: Stage) -> None:
     """Given the last attempt, when it fails, then its error and traceback are kept."""
-    ending = _kept(stage.run(ValueError("no"), attempts=2))
+    ending = _stored(stage.run(ValueError("no"), attempts=2))
     assert (ending.kind, ending.attempt, ending.error) == ("failed", 3, "ValueError: no")
     assert "Traceback" in ending.traceback
 
 
-def test_what_others_counted_as_the_last_is_kept(stage: Stage) -> None:
+def test_a_last_attempt_that_the_supervisor_counted_is_stored(stage: Stage) -> None:
     """Given a message whose last run was killed at its limit, when it is settled without a run, then that is what is kept."""
     past = pack_record(record_of("timeout", "w0", 3, "killed at its limit"))
     verdict = stage.run(attempts=3, history=past)
-    assert (verdict.state, _kept(verdict).kind, _kept(verdict).error) == (State.TIMEOUT, "timeout", "killed at its limit")
+    assert (verdict.state, _stored(verdict).kind, _stored(verdict).error) == (State.TIMEOUT, "timeout", "killed at its limit")
     assert stage.executor.calls == []
 
 
-def test_arguments_that_can_t_be_read_fail_the_result(stage: Stage) -> None:
-    """Given a message whose arguments no longer fit the function, then who waits for it is told."""
+def test_arguments_that_can_t_be_read_are_a_failure_for_the_caller(stage: Stage) -> None:
+    """Given a message whose arguments no longer fit the function, then callers that wait for it get the error."""
     other = stage.bench.queue.job(name="other", result_ttl=60)(lambda x, y: None)
     packed = stage.bench.pack(other.bind(1, 2))
     other.signature = stage.job.signature
-    assert "ArgumentsError" in _kept(stage.runner.run(packed, 100.0, 1234)).error
+    assert "ArgumentsError" in _stored(stage.runner.run(packed, 100.0, 1234)).error
 
 
 class Unwritable:
-    """Its pickling fails in the way the test says."""
+    """Its pickling fails in the way the test requires."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -96,17 +96,17 @@ class Unwritable:
 
 
 @pytest.mark.parametrize("value", [Unwritable(ValueError("x")), Unwritable(KeyboardInterrupt()), threading.Lock()])
-def test_what_can_t_be_stored_fails_for_good_at_once(stage: Stage, value: Any) -> None:
+def test_a_value_that_can_t_be_stored_fails_permanently_at_once(stage: Stage, value: Any) -> None:
     """Given a value that can't be pickled then the message fails in its first attempt: what the job did is done."""
     verdict = stage.run(value)
     assert (verdict.action, verdict.state) == (Action.FAIL, State.FAILED)
-    assert _kept(verdict).error.startswith("CannotStore: the job returned")
+    assert _stored(verdict).error.startswith("CannotStore: the job returned")
 
 
 def test_a_data_only_job_keeps_data_only() -> None:
     """Given a JSON job, then its result is JSON, and what JSON can't hold is a failure."""
     stage = Stage(result_ttl=60, serializer="json")
-    assert _kept(stage.run({"a": 1})).value == b'{"a":1}'
+    assert _stored(stage.run({"a": 1})).value == b'{"a":1}'
     assert stage.run({1, 2}).action is Action.FAIL
 
 
@@ -124,7 +124,7 @@ def test_a_signed_queue_signs_its_results() -> None:
         read_ending(verdict.ending.data, message.id, result_signer(Bench(secret="s2").queue.settings, "queue"))
 
 
-def test_a_result_over_the_limit_can_t_be_kept() -> None:
+def test_a_result_over_the_limit_can_t_be_stored() -> None:
     """Given a limit, then a value with more bytes is refused with both numbers."""
     with pytest.raises(CannotStore, match=r"102 bytes, over max_message_size = 100"):
         ResultPacker(None, 100).value(check_serializer("json"), "x" * 100)

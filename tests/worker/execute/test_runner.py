@@ -1,4 +1,4 @@
-"""One message in a worker: what the supervisor sees of it, when it isn't run, and who is told."""
+"""One message in a worker: what the supervisor sees, when it isn't run, and which listeners are called."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def emitted() -> Any:
 
 
 def test_a_job_that_was_cancelled_just_before_its_call_is_not_called(stage: Stage) -> None:
-    """Given a message that is cancelled while those who listen to `before` are told, then its job isn't called, and it is known by whom."""
+    """Given a message that is cancelled while the listeners of `before` run, then its job isn't called, and the requester is known."""
     message = stage.message()
 
     def cancel(event: events.JobEvent) -> None:
@@ -76,7 +76,7 @@ def test_a_cancel_of_another_message_changes_nothing(stage: Stage) -> None:
 
 
 def test_one_that_is_cancelled_on_its_way_into_the_executor_is_not_called(bench: Bench) -> None:
-    """Given a job for a thread, or for the event loop, when it is cancelled after the last look before its call, then it isn't called."""
+    """Given a job for a thread, or for the event loop, if it is cancelled after the last check before its call, then it isn't called."""
     calls: list[str] = []
     job = bench.queue.job(name="work", result_ttl=60)(lambda: calls.append("sync"))
 
@@ -106,14 +106,14 @@ def test_one_that_is_cancelled_on_its_way_into_the_executor_is_not_called(bench:
 # ---- what the supervisor sees
 
 
-def test_the_supervisor_is_reported_before_the_job_runs(stage: Stage) -> None:
-    """Given a job without a limit, then its name and start are told, once, without a deadline."""
+def test_the_supervisor_knows_the_job_before_it_runs(stage: Stage) -> None:
+    """Given a job without a limit, then its name and start are written once, without a deadline."""
     stage.run()
     assert stage.watcher.described == [("work", 1234, 0.0, -1)]
 
 
 def test_the_deadline_begins_and_ends_with_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a limit of 2 s, then the deadline counts from the call, not from the claim, and is gone when the job has ended."""
+    """Given a limit of 2 s, then the deadline counts from the call, not from the claim, and is removed when the job has ended."""
     monkeypatch.setattr("taskq.worker.execute.runner.monotonic", lambda: 150.0)
     stage = Stage(handle_timeout=2)
     stage.run()
@@ -126,14 +126,14 @@ def test_the_deadline_begins_and_ends_with_the_job(monkeypatch: pytest.MonkeyPat
     [({}, 0, 5000), ({}, 2, -1), ({"retry_on": OSError}, 0, -1), ({"give_up_on": JobTimeout}, 0, -1), ({"retry_on": JobTimeout}, 0, 5000)],
 )
 def test_a_kill_at_the_limit_follows_the_policy(options: dict[str, Any], attempts: int, retry_ms: int) -> None:
-    """Given a limit, then the supervisor is told what follows if it has to kill: what JobTimeout would lead to."""
+    """Given a limit, then the supervisor knows what follows if it has to kill: the same as after JobTimeout."""
     stage = Stage(handle_timeout=2, **options)
     stage.run(attempts=attempts)
     assert stage.watcher.described[0][3] == retry_ms
 
 
 def test_on_fail_has_a_deadline_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a limit and a job that fails for good, then on_fail is called with the same limit, and the supervisor knows until when."""
+    """Given a limit and a job that fails permanently, then on_fail is called with the same limit, and the supervisor knows its deadline."""
     stage = Stage(handle_timeout=2, max_attempts=1)
     verdict = stage.run(ValueError("no"))
     monkeypatch.setattr("taskq.worker.execute.runner.monotonic", lambda: 300.0)
@@ -160,7 +160,7 @@ def test_on_fail_has_a_deadline_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_exhausted_message_is_settled_without_a_run(
     stage: Stage, kind: Any, head: dict[str, int], state: State, error: type[BaseException]
 ) -> None:
-    """Given a message of which a kill or a crash was the last run, then it isn't run, its bytes stay, and on_fail is told what happened."""
+    """Given a message of which a kill or a crash was the last run, then it isn't run, its bytes stay, and on_fail gets the reason."""
     past = pack_record(record_of(kind, "w0", 0, "it was killed"))
     message = stage.message(history=past, **head)
     verdict = stage.runner.run(message, 100.0, 1234)
@@ -175,7 +175,7 @@ def test_an_exhausted_message_is_settled_without_a_run(
 
 
 def test_a_kill_that_the_policy_gives_up_on_is_the_last_run() -> None:
-    """Given a job that isn't tried again after JobTimeout, if it was killed at its limit with attempts left, then it isn't run again."""
+    """Given a job that isn't retried after JobTimeout, if it was killed at its limit with attempts left, then it isn't run again."""
     past = pack_record(record_of("timeout", "w0", 1, "it was killed"))
     for options, action in [({"retry_on": OSError}, Action.FAIL), ({"give_up_on": JobTimeout}, Action.FAIL), ({}, Action.ACK)]:
         verdict = Stage(**options).run(attempts=1, history=past)
@@ -241,7 +241,7 @@ def test_unpickling_that_exits_is_a_failure(stage: Stage) -> None:
 
 
 def test_events_of_a_run(stage: Stage, emitted: list[Any]) -> None:
-    """Given runs of every kind, then listeners hear before each run, and then what became of it, once it is settled."""
+    """Given runs of every kind, then listeners are called before each run, and with its outcome once it is settled."""
     for result, head in [(None, {}), (Drop(), {}), (ValueError(), {}), (ValueError(), {"attempts": 2}), (JobTimeout(), {"attempts": 2})]:
         verdict = stage.run(result, **head)
         if verdict.announce is not None:
@@ -261,8 +261,8 @@ def test_events_of_a_run(stage: Stage, emitted: list[Any]) -> None:
     ]
 
 
-def test_a_kill_at_the_limit_is_reported_as_a_timeout(stage: Stage, emitted: list[Any]) -> None:
-    """Given a message whose last run was killed at its limit, then listeners hear of a timeout and of the failure."""
+def test_a_kill_at_the_limit_is_a_timeout_for_listeners(stage: Stage, emitted: list[Any]) -> None:
+    """Given a message whose last run was killed at its limit, then listeners get the timeout and the failure."""
     past = pack_record(record_of("timeout", "w0", 0, "killed"))
     verdict = stage.run(attempts=3, history=past)
     assert verdict.announce is not None
@@ -290,7 +290,7 @@ def test_the_context_ends_with_the_run(stage: Stage) -> None:
 
 
 def test_failures_are_logged_with_their_traceback(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    """Given a failure with another run to come, then the log tells job, attempt, delay and traceback, as an error."""
+    """Given a failure with another run to come, then the log has job, attempt, delay and traceback, as an error."""
     stage.run(ValueError("no"))
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "failed in attempt 1 of 3; retries in 5 s: ValueError: no\nTraceback" in record.getMessage()

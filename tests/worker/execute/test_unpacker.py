@@ -1,4 +1,4 @@
-"""From bytes to a call that can run, and how it runs."""
+"""From bytes to a run: what is read, verified and decided."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_push_wins_over_the_job_and_the_job_over_the_channel(
 
 
 def test_one_push_leaves_the_others_alone(bench: Bench) -> None:
-    """Given a message with options of its own, then the next message of the same job has the job's again."""
+    """Given a message with options, then the next message of the same job has those of the job again."""
     job = bench.queue.job(name="add", max_attempts=2)(add)
     unpacker = bench.unpacker()
     assert run(unpacker, bench.pack(job.options(max_attempts=9).bind(1))).policy.max_attempts == 9
@@ -92,10 +92,10 @@ def test_exceptions_of_the_job_are_in_the_policy(bench: Bench) -> None:
     assert policy.delay_after(1, ValueError()) is None
 
 
-def test_receivers_of_a_failure(bench: Bench) -> None:
-    """Given a job with on_fail, an object with fail() and one without, then each plan knows who is told."""
+def test_the_callback_of_a_failure(bench: Bench) -> None:
+    """Given a job with on_fail, an object with fail() and one without, then each run knows its callback."""
 
-    class Logged:
+    class CallbackSeen:
         def handle(self) -> None: ...
 
         def fail(self, error: BaseException) -> None: ...
@@ -108,21 +108,21 @@ def test_receivers_of_a_failure(bench: Bench) -> None:
     assert run(unpacker, bench.pack(job.bind(1))).on_fail is print
     built_in = bench.queue.jobs.get(OBJECT)
     assert built_in is not None
-    latest = run(unpacker, bench.pack(object_call(built_in, Logged(), 0)))
+    latest = run(unpacker, bench.pack(object_call(built_in, CallbackSeen(), 0)))
     assert latest.on_fail is not None
-    assert latest.context.job.endswith("Logged")
+    assert latest.context.job.endswith("CallbackSeen")
     assert run(unpacker, bench.pack(object_call(built_in, Untold(), 0))).on_fail is None
 
 
-def test_an_unknown_job_differs_from_a_damaged_message(bench: Bench) -> None:
-    """Given a message of a job that isn't registered, then that is an error of its own: another worker may know it."""
+def test_an_unknown_job_is_a_separate_error(bench: Bench) -> None:
+    """Given a message of a job that isn't registered, then that is a separate error: another worker may know the job."""
     message = Message(encode(new_id(), make_body("os:system", b"\x80\x05).")))
     with pytest.raises(UnknownHere, match="unknown job 'os:system'"):
         run(bench.unpacker(), message)
 
 
-def test_a_newer_version_differs_from_a_damaged_message(bench: Bench) -> None:
-    """Given a message of a newer version, then that is an error of its own."""
+def test_a_newer_version_is_a_separate_error(bench: Bench) -> None:
+    """Given a message of a newer version, then that is a separate error."""
     job = bench.queue.job(name="add")(add)
     raw = bench.pack(job.bind(1)).raw
     with pytest.raises(UnsupportedVersion):
@@ -140,7 +140,7 @@ def test_arguments_that_no_longer_fit(bench: Bench) -> None:
 
 
 class Explosive:
-    """An argument whose unpickling raises whatever it likes."""
+    """An argument whose unpickling raises a given exception."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -163,7 +163,7 @@ def test_arguments_that_explode(bench: Bench) -> None:
 
 @pytest.mark.parametrize(("wrote", "reads"), [("pickle", "json"), ("json", "msgpack"), ("msgpack", "pickle")])
 def test_another_serializer_is_refused_unread(wrote: str, reads: str) -> None:
-    """Given arguments in other bytes than the job takes, then they are never loaded."""
+    """Given arguments of another serializer than the job's, then they are never loaded."""
     there, here = Bench(serializer=wrote), Bench(serializer=reads)
     message = there.pack(there.queue.job(name="add")(add).bind(1))
     here.queue.job(name="add")(add)
@@ -183,7 +183,7 @@ def _foreign(**latest: Any) -> Message:
 
 @pytest.mark.parametrize("serializer", ["pickle", "json", "msgpack"])
 def test_a_json_message_is_read_by_every_queue(serializer: str) -> None:
-    """Given a JSON message, then it runs whatever the queue's serializer is, with its own number of attempts."""
+    """Given a plain JSON message, then it runs with any serializer of the queue, and with its number of attempts."""
     bench = Bench(serializer=serializer)
     bench.queue.job(name="add")(add)
     found = run(bench.unpacker(), _foreign(job="add", args=[1], kwargs={"b": 5}, max_attempts=9))
@@ -192,7 +192,7 @@ def test_a_json_message_is_read_by_every_queue(serializer: str) -> None:
 
 @pytest.mark.parametrize(("on_lost", "flag"), [(None, 0), ("timeout", Flag.LOST_IS_TIMEOUT), ("retry", Flag.LOST_IS_RETRY)])
 def test_a_json_message_is_kept_aside_when_its_job_must_not_run_twice(bench: Bench, on_lost: Any, flag: int) -> None:
-    """Given a JSON message of a job that says what happens when its worker dies, then its head will say so; garbage says nothing."""
+    """Given a plain JSON message of a job with on_lost, then its head gets the flag; unreadable bytes get none."""
     bench.queue.job(name="add", on_lost=on_lost)(add)
     unpacker = bench.unpacker()
     assert unpacker.loss_flag(b'{"job": "add", "args": [1]}') == flag
@@ -227,7 +227,7 @@ def test_options_that_can_not_be(bench: Bench, options: dict[str, Any], reason: 
 
 
 def test_options_of_a_newer_version_are_passed_over(bench: Bench) -> None:
-    """Given an option that only a newer taskq knows, then the message runs all the same."""
+    """Given an option that only a newer taskq knows, then the message runs anyway."""
     bench.queue.job(name="add")(add)
     message = Message(encode(new_id(), make_body("add", b"\x80\x05K\x01\x85.", 0, {"colour": "red", "max_attempts": 2})))
     assert run(bench.unpacker(), message).policy.max_attempts == 2
@@ -300,7 +300,7 @@ def test_code_of_another_python_is_never_unpickled(bench: Bench, monkeypatch: py
 
 
 @pytest.mark.parametrize("value", [1, "x" * 300, "cloudpickle", max])
-def test_arguments_without_code_have_no_version(bench: Bench, value: Any) -> None:
-    """Given arguments that any Python can read, then their message says nothing of its own."""
+def test_arguments_without_code_name_no_version(bench: Bench, value: Any) -> None:
+    """Given arguments that any Python can read, then their message names no Python version."""
     job = bench.queue.job(name="add")(add)
     assert bench.unpacker().read(bench.pack(job.bind(value))).options is None

@@ -93,7 +93,7 @@ def test_the_last_run(stage: Stage, result: Any, state: State, error: str) -> No
 
 @pytest.mark.parametrize("result", [Outcome.REQUEUE, Requeue(), Outcome.DROP, Drop(), None])
 def test_the_last_run_may_end_well(stage: Stage, result: Any) -> None:
-    """Given a job in its last attempt that doesn't fail, then its message is done, or comes again uncounted."""
+    """Given a job in its last attempt that doesn't fail, then its message is done, or runs again without using an attempt."""
     verdict = stage.run(result, attempts=2)
     assert verdict.action in (Action.ACK, Action.REQUEUE)
     assert stage.failures == []
@@ -114,12 +114,12 @@ def test_the_last_run_may_end_well(stage: Stage, result: Any) -> None:
     ],
 )
 def test_exceptions_decide_but_a_wish_to_retry_is_granted(options: dict[str, Any], error: Any, action: Action) -> None:
-    """Given retry_on or give_up_on, then the exception decides about another run; who asks for one by Retry gets it."""
+    """Given retry_on or give_up_on, then the exception decides about another run; a job that raises Retry gets one."""
     assert Stage(**options).run(error).action is action
 
 
 def test_a_list_of_intervals_is_followed() -> None:
-    """Given retry_seconds = [1, 2], then each failed attempt waits for its own."""
+    """Given retry_seconds = [1, 2], then each failed attempt has a separate delay."""
     stage = Stage(retry_seconds=[1, 2], max_attempts=5)
     assert [stage.run(ValueError(), attempts=attempts).delay_ms for attempts in range(4)] == [1000, 2000, 2000, 2000]
 
@@ -131,7 +131,7 @@ class _Unspeakable:
 
 @pytest.mark.parametrize("reason", ["fine", "a\udcff", 404, ValueError("an exception"), {"a"}, _Unspeakable(), "x" * 10_000_000])
 def test_a_drop_may_give_any_reason(reason: Any) -> None:
-    """Given a job that drops its message with whatever as the reason, and keeps its result, then that can be stored."""
+    """Given a job that drops its message with any object as the reason, and stores its result, then the reason can be stored."""
     verdict = Stage(result_ttl=60).run(Drop(reason))
     assert verdict.action is Action.ACK
     assert verdict.ending is not None
@@ -144,8 +144,8 @@ async def _later() -> AsyncIterator[int]:
 
 @pytest.mark.parametrize("make", [lambda: (n for n in [1]), _later], ids=["sync", "async"])
 @pytest.mark.parametrize("options", [{}, {"result_ttl": 60}], ids=["not kept", "kept"])
-def test_a_returned_generator_fails_for_good(make: Callable[[], Any], options: dict[str, Any]) -> None:
-    """Given a plain job that returns a generator, then it has failed for good in its first attempt: nothing of it has run."""
+def test_a_returned_generator_fails_permanently(make: Callable[[], Any], options: dict[str, Any]) -> None:
+    """Given a plain job that returns a generator, then it fails permanently in its first attempt: the generator's code has not run."""
     verdict = Stage(**options).run(make())
     assert (verdict.action, verdict.state) == (Action.FAIL, State.FAILED)
     (record,) = records(Message(verdict.message).history_bytes())

@@ -1,4 +1,4 @@
-"""Opening and closing what stands around the jobs of a process."""
+"""The startup and shutdown hooks of a process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.wait import wait_until
 
 @pytest.fixture
 def wait_for() -> Iterator[Callable[[Any], Any]]:
-    """What runs an awaitable on one loop."""
+    """A function that runs an awaitable on one loop."""
     loop = asyncio.new_event_loop()
     yield loop.run_until_complete
     loop.close()
@@ -31,8 +31,8 @@ def _yields(value: object) -> Callable[[], Iterator[object]]:
     return context
 
 
-def test_values_are_merged_and_closed_at_the_end(wait_for: Callable[[Any], Any]) -> None:
-    """Given three lifespans, of which one yields nothing, then the values of the others are together, and gone after the close."""
+def test_values_are_merged_and_removed_at_the_end(wait_for: Callable[[Any], Any]) -> None:
+    """Given three lifespans, of which one yields nothing, then the values of the others are merged, and removed at the close."""
     hooks = Hooks()
     for value in ({"a": 1}, None, {"b": 2}):
         hooks.lifespan(_yields(value))
@@ -44,7 +44,7 @@ def test_values_are_merged_and_closed_at_the_end(wait_for: Callable[[Any], Any])
 
 
 @pytest.mark.parametrize(
-    ("values", "reported"),
+    ("values", "logged"),
     [
         (
             [{"pool": 1}, {"pool": 2}],
@@ -55,9 +55,9 @@ def test_values_are_merged_and_closed_at_the_end(wait_for: Callable[[Any], Any])
     ],
 )
 def test_what_can_not_be_merged_is_an_error(
-    wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture, values: list[Any], reported: str
+    wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture, values: list[Any], logged: str
 ) -> None:
-    """Given lifespans that yield the same name, or no dict, then the worker doesn't start, and the log says which and why."""
+    """Given lifespans that yield the same name, or no dict, then the worker doesn't start, and the log has the lifespan and the reason."""
     hooks, closed = Hooks(), []
 
     @hooks.lifespan
@@ -68,7 +68,7 @@ def test_what_can_not_be_merged_is_an_error(
     for value in values:
         hooks.lifespan(_yields(value))
     assert not Lifespan(hooks, wait_for).open()
-    assert reported in caplog.text
+    assert logged in caplog.text
     assert f"the lifespan {__name__}:_yields.<locals>.context ({__file__}:" in caplog.text
     assert closed == ["first"]
 
@@ -94,7 +94,7 @@ async def _atwice() -> AsyncIterator[None]:
 
 @pytest.mark.parametrize("function", [_never, _twice, _anever, _atwice])
 def test_a_lifespan_yields_exactly_once(wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture, function: Any) -> None:
-    """Given a lifespan that yields never, or twice, then the log says that it must yield once, and where it is written."""
+    """Given a lifespan that never yields, or yields twice, then the log has the rule and the place of the function."""
     hooks = Hooks()
     hooks.lifespan(function)
     lifespan = Lifespan(hooks, wait_for)
@@ -104,21 +104,19 @@ def test_a_lifespan_yields_exactly_once(wait_for: Callable[[Any], Any], caplog: 
     assert f"the lifespan {__name__}:{function.__name__} ({place}) must yield exactly once" in caplog.text
 
 
-def test_a_slow_start_is_reported(
-    wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_start_is_logged(wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given on_start that takes longer than it should, then a warning names it while it runs; a quick one is not named."""
     monkeypatch.setattr(starting, "_SLOW", 0.2)
     hooks = Hooks()
     hooks.on_start(_quick)
     hooks.on_start(lambda: wait_until(lambda: "is still running after 0.2 s" in caplog.text))
     assert Lifespan(hooks, wait_for).open()
-    assert f"on_start {__name__}:test_a_slow_start_is_reported.<locals>.<lambda>" in caplog.text
+    assert f"on_start {__name__}:test_a_slow_start_is_logged.<locals>.<lambda>" in caplog.text
     assert "_quick" not in caplog.text
 
 
-def test_a_process_that_is_stopping_opens_nothing(wait_for: Callable[[Any], Any]) -> None:
-    """Given a process that was told to stop before it opens anything, then it opens nothing."""
+def test_a_process_that_must_stop_opens_nothing(wait_for: Callable[[Any], Any]) -> None:
+    """Given a process that was asked to stop before it opens anything, then it opens nothing."""
     hooks, opened = Hooks(), []
     hooks.on_start(lambda: opened.append(1))
     lifespan = Lifespan(hooks, wait_for, lambda: True)
@@ -130,7 +128,7 @@ def _quick() -> None: ...
 
 
 def test_what_is_no_context_is_an_error(wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture) -> None:
-    """Given a lifespan that returns something else than a context manager, then the error says how to write one."""
+    """Given a lifespan that returns something other than a context manager, then the error explains how to write one."""
     hooks = Hooks()
     hooks.lifespan(lambda: 5)
     assert not Lifespan(hooks, wait_for).open()

@@ -18,7 +18,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
 @pytest.fixture
 def signals() -> Iterator[SignalWait]:
-    """A `SignalWait`; afterwards the handlers and the wake-up descriptor are as before."""
+    """A wait; afterwards the handlers and the wake-up descriptor are as before."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     fd = signal.set_wakeup_fd(-1)
     signals = SignalWait()
@@ -37,7 +37,7 @@ def later(seconds: float, number: int) -> threading.Timer:
 
 
 def test_a_readable_socket_ends_the_wait(signals: SignalWait) -> None:
-    """Given a socket on which something arrives, then the wait is over at once, and says so."""
+    """Given a socket on which something arrives, then the wait ends at once and returns True."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.send(b"x")
@@ -45,7 +45,7 @@ def test_a_readable_socket_ends_the_wait(signals: SignalWait) -> None:
 
 
 def test_silence_ends_the_wait_after_its_time(signals: SignalWait) -> None:
-    """Given a silent socket, then the wait lasts as long as told, and says that nothing came."""
+    """Given a silent socket, then the wait lasts for its timeout and returns False."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         began = time.monotonic()
@@ -54,8 +54,8 @@ def test_silence_ends_the_wait_after_its_time(signals: SignalWait) -> None:
     assert not signals.stopping
 
 
-def test_sigterm_ends_the_wait_at_once_and_for_good(signals: SignalWait) -> None:
-    """Given SIGTERM during a wait, then it ends, the wish to stop is noted, and no later wait sleeps."""
+def test_sigterm_ends_this_wait_and_all_later_ones(signals: SignalWait) -> None:
+    """Given SIGTERM during a wait, then it ends, the stop is noted, and no later wait sleeps."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         timer = later(0.05, signal.SIGTERM)
@@ -70,7 +70,7 @@ def test_sigterm_ends_the_wait_at_once_and_for_good(signals: SignalWait) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
 def test_other_signals_do_not_shorten_the_wait(signals: SignalWait, number: signal.Signals) -> None:
-    """Given a signal that doesn't mean to stop, then the wait goes on: nobody may take it for a server that doesn't answer."""
+    """Given a signal that doesn't request a stop, then the wait continues: an early end would look like a server that doesn't answer."""
     if number is signal.SIGUSR1:
         signal.signal(number, lambda *_: None)
     ours, theirs = socket.socketpair()
@@ -83,33 +83,33 @@ def test_other_signals_do_not_shorten_the_wait(signals: SignalWait, number: sign
         timer.join()
 
 
-def test_a_message_after_such_a_signal_still_arrives(signals: SignalWait) -> None:
-    """Given a signal that doesn't mean to stop and then something on the socket, then the wait ends with that."""
+def test_a_message_after_such_a_signal_still_ends_the_wait(signals: SignalWait) -> None:
+    """Given a signal that doesn't request a stop and then something on the socket, then the wait ends with that."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         timers = [later(0.03, signal.SIGINT), threading.Timer(0.15, theirs.send, (b"x",))]
         timers[1].start()
-        received = signals.wait(ours.fileno(), 10)
+        readable = signals.wait(ours.fileno(), 10)
         for timer in timers:
             timer.join()
-        assert received is True
+        assert readable is True
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR2])
 def test_each_handler_of_a_job_is_replaced(signals: SignalWait, number: signal.Signals) -> None:
-    """Given a job that has set one handler of its own, then after a check it is the worker's again: the next job can be cancelled."""
-    reported: list[int] = []
-    signals.on_cancel = lambda number, frame: reported.append(number)
+    """Given a job that has set a handler, then after a check it is the worker's again: the next job can be cancelled."""
+    received: list[int] = []
+    signals.on_cancel = lambda number, frame: received.append(number)
     before = signal.getsignal(number)
     signal.signal(number, signal.SIG_IGN)
     signals.check()
     assert signal.getsignal(number) == before
     os.kill(os.getpid(), signal.SIGUSR2)
-    assert reported == [signal.SIGUSR2]
+    assert received == [signal.SIGUSR2]
 
 
 def test_handlers_of_a_job_are_replaced(signals: SignalWait) -> None:
-    """Given a job that has set its own handlers and wake-up descriptor, then after a check SIGTERM stops the worker again."""
+    """Given a job that has set handlers and a wake-up descriptor, then after a check SIGTERM stops the worker again."""
     signals.check()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.set_wakeup_fd(-1)
@@ -134,8 +134,8 @@ def test_a_wait_ends_when_a_job_has_taken_the_wake_up_pipe(signals: SignalWait) 
     assert time.monotonic() - began < 5
 
 
-def test_a_blocked_signal_arrives_later(signals: SignalWait) -> None:
-    """Given SIGTERM that arrived while it was blocked, if a `SignalWait` is made, then it is stopping."""
+def test_a_signal_that_was_blocked_is_noted(signals: SignalWait) -> None:
+    """Given SIGTERM that arrived while it was blocked, if a wait is created, then it notes the stop."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
     other = SignalWait()

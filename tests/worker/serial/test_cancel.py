@@ -1,4 +1,4 @@
-"""What a worker with one job at a time does when it is told of a cancel."""
+"""A cancel request in a worker process that runs one job at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.worker.stage import Stage
 
 @pytest.fixture
 def slot() -> Slot:
-    """That of a worker that runs the message `aaaa...`."""
+    """The slot of a worker process that runs the message `aaaa...`."""
     slot = Scoreboard([multiprocessing.get_context("fork").Lock()])[0]
     slot.begin_batch([b"a" * 16])
     assert slot.start_next(monotonic(), 1)
@@ -28,7 +28,7 @@ def slot() -> Slot:
 
 @pytest.fixture
 def signals() -> Iterator[SignalWait]:
-    """One whose handlers are taken back afterwards."""
+    """A wait whose handlers are removed afterwards."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2, signal.SIGALRM)}
     fd = signal.set_wakeup_fd(-1)
     signals = SignalWait()
@@ -40,7 +40,7 @@ def signals() -> Iterator[SignalWait]:
 
 
 def test_only_the_job_that_is_meant_is_cancelled(slot: Slot, signals: SignalWait) -> None:
-    """Given a cancel that comes when another job runs, then nothing happens to that; one that is meant for it tells it."""
+    """Given a cancel request for another message, then the running job isn't interrupted; given one for its message, it is."""
     runner = Stage().runner
     Canceller(signals, slot, runner, SyncExecutor())
     assert slot.notice.put(b"b" * 16, "ops")

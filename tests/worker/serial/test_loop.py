@@ -1,4 +1,4 @@
-"""The loop of a worker, with a real server and a job that does to the worker what a test wants."""
+"""The serial loop, with a real server and a job that changes the worker as the test requires."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEASE = 2.0
 
 
 class StubWait:
-    """Never waits; stops the loop when the test says so, or when it would sleep."""
+    """Never waits; stops the loop when the test requires it, or when it would sleep."""
 
     def __init__(self) -> None:
         self.stopping = False
@@ -46,7 +46,7 @@ class StubWait:
 
 
 class StubRunner:
-    """Notes what runs, and does what the test wants meanwhile."""
+    """Notes what runs, and does what the test requires meanwhile."""
 
     def __init__(self) -> None:
         self.ran: list[int] = []
@@ -90,7 +90,7 @@ class Scene:
         )
 
     def heartbeat(self) -> None:
-        """What a supervisor does every now and then."""
+        """Send a heartbeat, as a supervisor does."""
         self.hand.beat()
         self.slot.set_beat(monotonic())
 
@@ -118,7 +118,7 @@ def test_it_takes_nothing_while_heartbeats_do_not_get_through(scene: Scene, serv
 
 
 def test_what_is_not_started_within_the_lease_is_not_started(scene: Scene, server: ServerProcess) -> None:
-    """Given a batch of four, if the machine sleeps for longer than the lease in the first job, then the others' runs are others'."""
+    """Given a batch of four, if the machine sleeps for longer than the lease in the first job, then the other three run elsewhere."""
     keys = scene.hand.driver.keys
     scene.job.push_many([()] * 7)  # reserved as 1, 2 and 4
     scene.heartbeat()
@@ -135,8 +135,8 @@ def test_what_is_not_started_within_the_lease_is_not_started(scene: Scene, serve
     assert (server.admin.llen(keys.waiting), server.admin.exists(keys.reserved(scene.hand.name))) == (4, 0)
 
 
-def test_what_still_is_its_own_after_a_sleep_is_given_back(scene: Scene, server: ServerProcess) -> None:
-    """Given the same sleep, if nobody has rescued the worker, then the unstarted ones wait again and the one that ran is done."""
+def test_messages_that_it_still_holds_after_a_sleep_are_released(scene: Scene, server: ServerProcess) -> None:
+    """Given the same sleep, if the worker's messages were not rescued, then the unstarted ones wait again and the one that ran is done."""
     keys = scene.hand.driver.keys
     scene.job.push_many([()] * 7)
     scene.heartbeat()
@@ -146,8 +146,8 @@ def test_what_still_is_its_own_after_a_sleep_is_given_back(scene: Scene, server:
     assert (server.admin.llen(keys.waiting), server.admin.exists(keys.reserved(scene.hand.name))) == (3, 0)
 
 
-def test_an_old_loss_is_no_reason_to_put_back(scene: Scene, server: ServerProcess) -> None:
-    """Given a server that once lost everything, if the supervisor later takes back what is unstarted, then each runs once."""
+def test_an_old_loss_is_not_a_reason_to_restore(scene: Scene, server: ServerProcess) -> None:
+    """Given a server that once lost everything, if the supervisor later releases the unstarted messages, then each runs once."""
     keys = scene.hand.driver.keys
     scene.heartbeat()
     server.admin.hset(keys.worker(scene.hand.name), "fate", "lost")
@@ -166,7 +166,7 @@ def test_an_old_loss_is_no_reason_to_put_back(scene: Scene, server: ServerProces
     assert (server.admin.llen(keys.waiting), server.admin.exists(keys.reserved(scene.hand.name))) == (0, 0)
 
 
-def test_more_than_a_batch_in_its_list_is_given_back(scene: Scene, server: ServerProcess) -> None:
+def test_more_than_a_batch_in_its_list_is_released(scene: Scene, server: ServerProcess) -> None:
     """Given a reserved list that holds more than a batch may, then the worker runs a batch, and the rest after it; each once."""
     keys = scene.hand.driver.keys
     scene.heartbeat()
