@@ -35,7 +35,7 @@ class CancelNotice:
         return True
 
     def take(self) -> tuple[bytes, str] | None:
-        """Return the cancelled message and the requester, once; None if there is no cancel request."""
+        """Return the cancelled message and the requester, once; None without a cancel request."""
         at, memory = self._at, self._memory
         identity = bytes(memory[at : at + _ID])
         if identity == _NONE:

@@ -123,7 +123,7 @@ class Lanes:
         return max((self._since(lane) for lane in self._in(_RUNS)), default=0.0)
 
     def oldest_unstarted(self) -> float:
-        """Return the monotonic time since when the oldest unstarted message has waited; 0 if there is none."""
+        """Return the monotonic time since when the oldest unstarted message has waited; 0 without one."""
         return min((self._since(lane) for lane in self._in(_RESERVED)), default=0.0)
 
     def running(self) -> list[Running]:

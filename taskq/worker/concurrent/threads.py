@@ -82,7 +82,7 @@ class Interrupt:
         return not is_spared
 
     def close(self) -> None:
-        """Let no more exceptions arrive. If one arrives in here, call this again: another may follow."""
+        """Stop exceptions from arriving. If one arrives in here, call this again: another may follow."""
         self._is_open = False
         while self._is_sending:
             time.sleep(0)

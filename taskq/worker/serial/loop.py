@@ -74,7 +74,7 @@ class Loop:
     # ---- reserve
 
     def _reserve(self) -> list[Message]:
-        """Send the pending acks and reserve the next messages. Return an empty list if there are none."""
+        """Send the pending acks and reserve the next messages. Return an empty list if none is waiting."""
         settler = self._settler
         if not self._intake.may_reserve():
             settler.flush()
