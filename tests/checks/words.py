@@ -1,20 +1,18 @@
 """Counts words and long sentences that the project's plain English does without: a command, and the check of test_words.py.
 
-    python -m tests.checks.words                          a table: each row, its counts, ceilings and targets
+    python -m tests.checks.words                          a table: each row, its counts and limits
     python -m tests.checks.words --list tell say          each hit of these rows, as file:line: text (`--list` alone: of all rows)
     python -m tests.checks.words --list tell --in worker  the same, of files whose path contains "worker" (may be repeated)
     python -m tests.checks.words --scope docs --list      one scope only: docs, strings, doc, comm, names
-    python -m tests.checks.words --lower                  lower the ceilings to the counts of now
 
 Scopes: docs are the Markdown pages without code blocks; strings are literals with a space in taskq/ (errors, logs, help); doc are
-docstrings; comm are comments, Lua included; names are identifiers, split at underscores and capitals. A count above its ceiling in
-word_ceilings.json is an error (exit code 1). A ceiling may only go down. Needs nothing but Python.
+docstrings; comm are comments, Lua included; names are identifiers, split at underscores and capitals. A count above its limit
+is an error (exit code 1). Needs nothing but Python.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Iterator
@@ -23,18 +21,17 @@ from typing import NamedTuple
 
 from tests.checks.texts import ROOT, Hit, Text, long_paragraphs, long_sentences, names, texts
 
-__all__ = ["CEILINGS", "ROWS", "Row", "count", "hits", "main", "too_many"]
+__all__ = ["ROWS", "Row", "count", "hits", "main", "too_many"]
 
-CEILINGS = Path(__file__).with_name("word_ceilings.json")
 SCOPES = ("docs", "strings", "doc", "comm", "names")
 
 
 class Row(NamedTuple):
-    """A measure: a pattern, the scopes that it is counted in, and the target for each."""
+    """A measure: a pattern, the scopes that it is counted in, and the limit for each."""
 
     name: str
     pattern: str
-    targets: dict[str, int]
+    limits: dict[str, int]
     flags: int = re.IGNORECASE
 
 
@@ -96,26 +93,23 @@ def _matches(row: Row, text: Text) -> Iterator[Hit]:
 
 def count(root: Path = ROOT) -> dict[str, dict[str, int]]:
     """Count the hits of every row in each of its scopes."""
-    return {row.name: {scope: sum(1 for _ in hits(row, scope, root)) for scope in row.targets} for row in ROWS}
+    return {row.name: {scope: sum(1 for _ in hits(row, scope, root)) for scope in row.limits} for row in ROWS}
 
 
-def too_many(counts: dict[str, dict[str, int]], ceilings: dict[str, dict[str, int]]) -> list[str]:
-    """Describe each count that is above its ceiling."""
+def too_many(counts: dict[str, dict[str, int]]) -> list[str]:
+    """Describe each count that is above its limit."""
     return [
-        f"{row}: {number} in {scope}, at most {ceilings[row][scope]}: python -m tests.checks.words --scope {scope} --list {row}"
-        for row, scopes in counts.items()
-        for scope, number in scopes.items()
-        if number > ceilings[row][scope]
+        f"{row.name}: {number} in {scope}, at most {row.limits[scope]}: python -m tests.checks.words --scope {scope} --list {row.name}"
+        for row in ROWS
+        for scope, number in counts[row.name].items()
+        if number > row.limits[scope]
     ]
 
 
-def _table(counts: dict[str, dict[str, int]], ceilings: dict[str, dict[str, int]]) -> Iterator[str]:
-    yield "count/ceiling/target".ljust(22) + "".join(scope.rjust(14) for scope in SCOPES)
+def _table(counts: dict[str, dict[str, int]]) -> Iterator[str]:
+    yield "count/limit".ljust(22) + "".join(scope.rjust(14) for scope in SCOPES)
     for row in ROWS:
-        cells = [
-            f"{counts[row.name][scope]}/{ceilings[row.name][scope]}/{row.targets[scope]}" if scope in row.targets else ""
-            for scope in SCOPES
-        ]
+        cells = [f"{counts[row.name][scope]}/{row.limits[scope]}" if scope in row.limits else "" for scope in SCOPES]
         yield row.name.ljust(22) + "".join(cell.rjust(14) for cell in cells)
 
 
@@ -123,7 +117,7 @@ def _list(wanted: list[str], scopes: list[str], parts: list[str]) -> Iterator[st
     for row in ROWS:
         if wanted and row.name not in wanted:
             continue
-        for scope in row.targets:
+        for scope in row.limits:
             if scope in scopes:
                 for hit in hits(row, scope):
                     if not parts or any(part in hit.path for part in parts):
@@ -131,23 +125,18 @@ def _list(wanted: list[str], scopes: list[str], parts: list[str]) -> Iterator[st
 
 
 def main(arguments: list[str]) -> int:
-    """Print the table or the hits. Return 1 if a count is above its ceiling."""
+    """Print the table or the hits. Return 1 if a count is above its limit."""
     parser = argparse.ArgumentParser(prog="python -m tests.checks.words", description="Count words that plain English does without.")
     parser.add_argument("--list", nargs="*", metavar="ROW", choices=[row.name for row in ROWS], help="print each hit as file:line")
     parser.add_argument("--in", dest="parts", action="append", default=[], metavar="PART", help="only files whose path contains PART")
     parser.add_argument("--scope", action="append", choices=SCOPES, help="only this scope")
-    parser.add_argument("--lower", action="store_true", help="lower the ceilings to the counts of now")
     given = parser.parse_args(arguments)
     if given.list is not None:
         print("\n".join(_list(given.list, given.scope or list(SCOPES), given.parts)))
         return 0
     counts = count()
-    ceilings = json.loads(CEILINGS.read_text(encoding="utf-8"))
-    if given.lower:
-        ceilings = {row: {scope: min(number, ceilings[row][scope]) for scope, number in scopes.items()} for row, scopes in counts.items()}
-        CEILINGS.write_text(json.dumps(ceilings, indent=2) + "\n", encoding="utf-8")
-    problems = too_many(counts, ceilings)
-    print("\n".join([*_table(counts, ceilings), *problems]))
+    problems = too_many(counts)
+    print("\n".join([*_table(counts), *problems]))
     return 1 if problems else 0
 
 

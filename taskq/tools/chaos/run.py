@@ -125,7 +125,7 @@ class Run:
             for pusher in pushers:
                 pusher.close()
                 if pusher.code:
-                    self._problems.append(f"a pusher ended with code {pusher.code}; pusher.log tells why")
+                    self._problems.append(f"a pusher ended with code {pusher.code}; the reason is in pusher.log")
             calm = monotonic()
             self._drain()
             if not self._site.stop.wanted and (code := caller.join(_ANSWERS)) != 0:
