@@ -38,13 +38,13 @@ _COLUMNS = [
     Column("HIGHEST", whole=True, right=True),
     Column("UNIT", whole=True),
     Column("SAMPLES", whole=True, right=True),
-    Column("OF WHAT"),
+    Column("DESCRIPTION"),
 ]
 
 
 def heading(plan: Plan, server: str, url: str | None) -> str:
     """Return the words at the beginning."""
-    where = f"{server} at {url}" if url else f"{server} (embedded, for this bench alone)"
+    where = f"{server} at {url}" if url else f"{server} (embedded, for this benchmark only)"
     processes = f"{plan.processes} process{'' if plan.processes == 1 else 'es'}"
     sizes = f"{count(plan.jobs, 'job')} a round, {count(plan.rounds, 'round')}, {plan.payload:,} bytes of payload, {processes}"
     return f"{where}\n{sizes}\n"

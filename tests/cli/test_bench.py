@@ -95,8 +95,8 @@ def test_without_a_server_it_brings_its_own(bench: Bench, scratch: Path, tmp_pat
     before = offspring()
     done = bench("--jobs", "50", "--rounds", "1", "--processes", "1", "--only", "drain, latency")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "(embedded, for this bench alone)\n50 jobs a round, 1 round, 10 bytes of payload, 1 process\n" in done.stdout
-    assert re.search(r"^MEASURE +MEDIAN +P99 +LOWEST +HIGHEST +UNIT +SAMPLES +OF WHAT", done.stdout, re.MULTILINE)
+    assert "(embedded, for this benchmark only)\n50 jobs a round, 1 round, 10 bytes of payload, 1 process\n" in done.stdout
+    assert re.search(r"^MEASURE +MEDIAN +P99 +LOWEST +HIGHEST +UNIT +SAMPLES +DESCRIPTION", done.stdout, re.MULTILINE)
     assert re.findall(r"^(\w+) +[\d.,]+ .* (jobs/s|ms) +(\d+)  ", done.stdout, re.MULTILINE) == [
         ("drain", "jobs/s", "1"),
         ("latency", "ms", "5"),
