@@ -1,6 +1,6 @@
 """Settings: read once from the arguments, the environment and a file, into frozen, typed structures.
 
-    problem       parts of error messages: "did you mean", and a value as the user wrote it
+    suggestions   parts of error messages: "did you mean", and a value as the user wrote it
     urls          check a server's URL, and mask its password
     values        read values (text, number, list): sizes, retry delays, secrets
     structures    the settings: types, bounds, defaults and help texts
@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from taskq.config.fields import FieldDoc, field_docs
 from taskq.config.loader import load_settings
-from taskq.config.problem import did_you_mean, nearest
 from taskq.config.structures import ChannelSettings, Settings
+from taskq.config.suggestions import did_you_mean, nearest
 from taskq.config.urls import check_url, mask_url
 
 __all__ = ["ChannelSettings", "FieldDoc", "Settings", "check_url", "did_you_mean", "field_docs", "load_settings", "mask_url", "nearest"]

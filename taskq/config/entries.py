@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from taskq.channel import check_channel_name
 from taskq.config.fields import channel_fields, top_fields
-from taskq.config.problem import did_you_mean, nearest, shown
+from taskq.config.suggestions import did_you_mean, nearest, shown
 from taskq.errors import ConfigError
 
 __all__ = ["Entry", "Source", "table_entries"]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from taskq.channel import check_channel_name
 from taskq.config.entries import Entry
 from taskq.config.fields import channel_fields, top_fields
-from taskq.config.problem import did_you_mean
+from taskq.config.suggestions import did_you_mean
 from taskq.errors import ConfigError
 
 __all__ = ["RESERVED", "environment_entries"]

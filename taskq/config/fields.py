@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 import msgspec
 
 from taskq.clock import MAX_DELAY
-from taskq.config.problem import shown
 from taskq.config.structures import ChannelSettings, Settings
+from taskq.config.suggestions import shown
 from taskq.config.urls import mask_url
 from taskq.config.values import SIZE, Kind, size_text
 from taskq.errors import ConfigError

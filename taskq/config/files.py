@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from taskq.config.entries import Source
-from taskq.config.problem import shown
+from taskq.config.suggestions import shown
 from taskq.errors import ConfigError
 
 __all__ = ["SettingsFile", "find_settings_file"]

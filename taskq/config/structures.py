@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from taskq.channel import check_channel_name
 from taskq.clock import MAX_DELAY
-from taskq.config.problem import did_you_mean
+from taskq.config.suggestions import did_you_mean
 from taskq.config.urls import mask_url
 from taskq.config.values import APP, DIRECTORY, DRIVER, INTERVALS, PREFIX, SECONDS, SECRETS, SIZE, URL
 from taskq.errors import ConfigError, UnknownChannel

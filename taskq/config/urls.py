@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from taskq.config.problem import did_you_mean
+from taskq.config.suggestions import did_you_mean
 from taskq.errors import ConfigError
 
 __all__ = ["check_url", "mask_url"]

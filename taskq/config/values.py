@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from taskq.channel import check_channel_name
-from taskq.config.problem import nearest
+from taskq.config.suggestions import nearest
 from taskq.config.urls import check_url
 from taskq.errors import ConfigError
 

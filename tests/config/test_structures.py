@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from taskq.config import ChannelSettings, Settings, load_settings, nearest
+from taskq.config import ChannelSettings, Settings, load_settings
 from taskq.errors import ConfigError, UnknownChannel
 from tests.config.conftest import Project
 
@@ -95,13 +95,6 @@ def test_pickled(project: Project) -> None:
     assert copy == settings
     with pytest.raises(TypeError):
         copy.channels["x"] = 1
-
-
-def test_nearest() -> None:
-    """Given a mistyped word, the nearest is found in any case, and None if nothing is close."""
-    assert nearest("PROCESES", ["processes", "lease"]) == "processes"
-    assert nearest("zzz", ["processes", "lease"]) is None
-    assert nearest("x", []) is None
 
 
 def test_loading_twice(project: Project) -> None:
