@@ -13,7 +13,7 @@ CODE = '''"""Whether it shall end."""
 
 def tell_all(told):  # nobody hears
     """Say it."""
-    raise ValueError(f"{told} is none, or else")
+    raise ValueError(f"{1} is none, or else", told)
 '''
 
 
