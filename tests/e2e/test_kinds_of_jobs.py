@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from taskq.channel import State
-from tests.e2e.apps import basic
+from tests.e2e.apps import basic, concurrency
 from tests.e2e.conftest import StartWorker, run_burst
 from tests.support.ledger import Ledger, note
 from tests.support.store import Store
@@ -168,9 +168,14 @@ def test_many_jobs_run_once_each_in_their_order(start_worker: StartWorker, ledge
     assert ledger.values("add") == list(range(1000))
 
 
-def test_several_processes_share_the_work(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a thousand calls for three processes, then each runs once, and every process has run some."""
-    basic.add.push_many([(number, 0) for number in range(1000)])
-    assert run_burst(start_worker, "basic", "--processes", "3") == 0
-    assert sorted(ledger.values("add")) == list(range(1000))
-    assert len({line.pid for line in ledger.lines("add")}) == 3
+def test_several_processes_share_the_work(start_worker: StartWorker, ledger: Ledger, tmp_path: Path) -> None:
+    """Given three jobs that wait for each other and a thousand behind them, then three processes run the three, and each job runs once."""
+    go = tmp_path / "go"
+    concurrency.hold.push_many([(str(go), str(number)) for number in range(3)])
+    concurrency.quick.push_many([(number,) for number in range(1000)])
+    worker = start_worker("concurrency", "--burst", "--processes", "3", ready=0)
+    assert len({line.pid for line in ledger.wait_for("start", 3)}) == 3
+    go.touch()
+    assert worker.wait() == 0
+    assert sorted(ledger.values("quick")) == list(range(1000))
+    assert len(ledger.lines("end")) == 3
