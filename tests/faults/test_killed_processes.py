@@ -136,15 +136,16 @@ def test_frozen_for_longer_than_the_lease(start_worker: StartWorker, ledger: Led
 
 
 def test_an_idle_child_that_was_frozen_takes_nothing_with_it(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
-    """Given a worker that sleeps in the server and is frozen whole, if a message comes, then it runs once, by whoever is alive."""
+    """Given a worker that waits in a blocking reserve and is frozen whole, if messages arrive, then each runs once, in a live worker."""
     first = start_worker("faulty", settings=LEASE)
     faulty.quick.push("first")
     ledger.wait_for("run")
+    wait_until(lambda: any(client["cmd"] == "blmove" and "b" in client["flags"] for client in store.client.client_list()))
     family = [psutil.Process(first.pid), *first.family()]
     for process in family:
         process.suspend()
     faulty.quick.push_many([(str(number),) for number in range(10)])
-    assert len(store.reserved()) == 1  # the server has served the sleeper
+    assert len(store.reserved()) == 1  # the server has served the blocked reserve
     other = start_worker("faulty", settings=LEASE)
     ledger.wait_for("run", 11, timeout=12)
     for process in family:
