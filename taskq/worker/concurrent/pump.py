@@ -135,10 +135,10 @@ class Pump:
     # ---- reserve
 
     def _room(self) -> int:
-        if self._completions.awaits_refusals:  # the event loop hasn't even refused its messages
+        limit, lanes, completions = self._setup.channel.max_messages, self._lanes, self._completions
+        if completions.is_broken or completions.awaits_refusals:  # the event loop hasn't even refused its messages
             return 0
-        limit, lanes = self._setup.channel.max_messages, self._lanes
-        return min(lanes.room, limit - self._completions.ended - len(lanes.busy)) if limit else lanes.room
+        return min(lanes.room, limit - completions.ended - len(lanes.busy)) if limit else lanes.room
 
     def _reserve(self) -> bool:
         """Send the pending acks and reserve the next messages. Return False if the queue is empty; a blocking reserve may be open then."""
@@ -179,14 +179,18 @@ class Pump:
         self._begin(self._intake.reconcile(self._lanes.known))
 
     def _begin(self, messages: list[Message]) -> None:
-        """Put messages into lanes and start them. Other programs may push copies of a message: only one copy is started."""
+        """Put messages into lanes and start them. Other programs may push copies of a message: only one copy is started.
+
+        A job may have got stuck while this thread waited for the server's reply: then nothing is started.
+        """
         if not messages:
             return
         messages = list({message.id: message for message in messages}.values())
         pool, control = self._lanes, self._control
         if len(messages) > pool.free:
             self._completions.flush()
-        messages, beyond = messages[: pool.free], messages[pool.free :]
+        free = 0 if self._completions.is_broken else pool.free
+        messages, beyond = messages[:free], messages[free:]
         self._settler.release("front", [message.id for message in beyond])
         on_loop: list[Lane] = []
         in_threads: list[Lane] = []

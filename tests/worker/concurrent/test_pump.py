@@ -1,9 +1,11 @@
-"""The pump: it reconciles before it begins a late message."""
+"""The pump: it reconciles before it begins a late message, and begins nothing in a process that must be replaced."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from taskq.worker.concurrent.pump import Pump
 
@@ -37,3 +39,22 @@ def test_reconciling_without_a_message_restores_nothing() -> None:
     pump, did = _pump([], ["ours"])
     pump._reconcile()
     assert did == ["flush", ("begin", ["ours"])]
+
+
+@pytest.mark.parametrize("is_broken", [True, False])
+def test_a_reply_that_came_after_a_job_got_stuck_is_released(is_broken: bool) -> None:
+    """Given messages that arrive in a process with a stuck job, then they go back to the front of the queue; otherwise they begin."""
+    did: list[Any] = []
+    pump = object.__new__(Pump)
+    lane = SimpleNamespace(number=0, message=SimpleNamespace(id=b"1"), begin_in_thread=lambda: did.append("begin"))
+    parts: dict[str, Any] = {
+        "_completions": SimpleNamespace(is_broken=is_broken),
+        "_settler": SimpleNamespace(release=lambda side, ids: did.append((side, ids))),
+        "_lanes": SimpleNamespace(free=2, take=lambda message, opened, context: lane),
+        "_control": SimpleNamespace(open=lambda message: None, context=None),
+        "_setup": SimpleNamespace(slot=SimpleNamespace(lanes=SimpleNamespace(reserve=lambda lanes, now: None))),
+    }
+    for name, part in parts.items():
+        setattr(pump, name, part)
+    pump._begin([lane.message])
+    assert did == ([("front", [b"1"])] if is_broken else [("front", []), "begin"])
