@@ -13,4 +13,7 @@
 Each of these imports only from those above it. A message walks through them like this: `serial/loop` or `concurrent/pump` reserves it,
 `intake` reads its head, `execute/unpacker` makes a run of it, `execute/runner` calls the job through `execute/executor` and returns a
 verdict, and `settler` sends the verdict to the server.
+
+A cancel request reaches a running job like this: `supervisor/services/cancels` writes it to the slot and signals the process.
+`serial/cancel` or `concurrent/pump` reads it there, and `execute/executor` or `concurrent/lane` interrupts the job or its coroutine.
 """

@@ -2,13 +2,13 @@
 
     verdict         what is decided about a message after its run
     progress        progress reports of running jobs
-    results         the return value, or the reason for its absence, as the bytes that are stored
+    results         pack the return value, or the reason for its absence, as the bytes that `settler` stores
     generators      generator jobs: store each item
     run             a run: the parts that all messages of a job share, and the parts of one message
     unpacker        from bytes to a run: read, verify, look up, decode
     eventloop       the event loop of a worker process
     fork_guard      end a process that a job forked, and that returned from the job
-    executor        call the function within its time limit, in the main thread or on the event loop
+    executor        call the job: its function, within its time limit, in the main thread or on the event loop
     runner          run one message, ending in one verdict
     async_runner    the same for coroutine jobs that run beside others
 
