@@ -117,7 +117,7 @@ class _Channel:
             key, count = self._driver.keys.of(state), counts[state]
             if not count:
                 continue
-            recent = int(self._call(Command("count", ("ZCOUNT", key, self._now - _RECENT_MS, "+inf"))))
+            recent = int(self._call(Command("count", ("ZCOUNT", key, str(self._now - _RECENT_MS), "+inf"))))
             limit = self._settings.failed_limit
             look = f"taskq list {self._settings.name} --state {state.value}"
             if count >= _NEARLY * limit:

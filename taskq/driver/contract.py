@@ -11,9 +11,13 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from taskq.channel import Keys, State
 
-__all__ = ["AsyncLink", "Blame", "Command", "Driver", "Fault", "Link", "Part", "Rescue", "Script", "StoredEnding", "Where", "Word"]
+__all__ = ["AsyncLink", "Blame", "Command", "Driver", "Fault", "Link", "Part", "Rescue", "Script", "StoredEnding", "Value", "Where", "Word"]
 
-Word = bytes | str | int | float
+#: What is sent. No numbers: hiredis formats them in a call during which Python runs signal handlers, and a handler that raises there
+#: (Ctrl-C, a job's time limit) crashes the process.
+Word = bytes | str
+#: What a move takes.
+Value = Word | int | float
 Where = Literal["front", "back", "later"]
 #: "bystander": ran in a process that was killed because of another message. Not counted; `on_lost` decides.
 Fault = Literal["crash", "timeout", "bystander"]
@@ -203,7 +207,7 @@ class Driver(Protocol):
 
     def wait_for_wake(self, timeout: float, worker: str = "") -> Command: ...  # [key, anything], or None; `worker`: any of this supervisor
 
-    def heartbeat(self, worker: str, fields: dict[str, Word], *, lease_ms: int, register: bool) -> Command: ...  # [standing, held, time]
+    def heartbeat(self, worker: str, fields: dict[str, Value], *, lease_ms: int, register: bool) -> Command: ...  # [standing, held, time]
 
     def expired(self, before_ms: int) -> Command: ...  # [id, last heartbeat, ...], the oldest heartbeat first
 

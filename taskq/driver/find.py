@@ -63,7 +63,7 @@ def find_orphan(driver: Driver, message_id: str) -> Steps[Found | None]:
 
     This scans all keys of the server. Use it before reporting that a message no longer exists.
     """
-    cursor: Any = 0
+    cursor: Any = b"0"
     while True:
         try:
             cursor, keys = yield driver.scan_reserved(cursor)

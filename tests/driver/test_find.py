@@ -28,11 +28,11 @@ def test_a_search_reads_page_after_page() -> None:
     def answer(command: Command) -> Any:
         if command.move != "find":
             return []
-        return [PAGE] if command.words[3] == 0 else [1, RAW]
+        return [PAGE] if command.words[3] == "0" else [1, RAW]
 
     store = Answering(answer)
     assert run(find(DRIVER, ID), store.call) == (State.DELAYED, RAW, "")
-    assert [command.words[3] for command in store.asked] == [0, PAGE]
+    assert [command.words[3] for command in store.asked] == ["0", str(PAGE)]
 
 
 def test_a_search_looks_in_every_state() -> None:

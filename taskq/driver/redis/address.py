@@ -44,6 +44,8 @@ class Address:
             common |= {"socket_keepalive": True, "socket_keepalive_options": _keepalive()}
         try:
             self.locator, self._class, self._options = locator(url, common)
+            if database := self._options.get("db"):
+                self._options["db"] = str(database)  # redis-py sends it: see `contract.Word`
             self._class(**self._options)
         except (TypeError, ValueError) as error:  # an unknown query option, or one of a wrong type
             raise ConfigError(f"url {self.text}: invalid query option: {str(error).rpartition('got an ')[2]}") from None

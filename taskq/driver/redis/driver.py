@@ -7,7 +7,7 @@ from itertools import chain
 
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
-from taskq.driver.contract import Command, Part, Rescue, StoredEnding, Where, Word
+from taskq.driver.contract import Command, Part, Rescue, StoredEnding, Value, Where, Word
 from taskq.driver.redis.address import Address
 from taskq.driver.redis.alink import RedisAsyncLink
 from taskq.driver.redis.checks import VERSION, read_version
@@ -46,7 +46,7 @@ class RedisDriver:
         return read_version(reply, self._address.text)
 
     def confirm(self, replicas: int, timeout_ms: int) -> Command:
-        return Command("confirm", ("WAIT", replicas, timeout_ms))
+        return Command("confirm", ("WAIT", str(replicas), str(timeout_ms)))
 
     def permissions(self) -> Command:
         keys = self.keys
@@ -61,9 +61,9 @@ class RedisDriver:
             "blmove": ("BLMOVE", nothing, nothing, "RIGHT", "RIGHT", "no time"),
             "blpop": ("BLPOP", nothing, "no time"),
             "hgetall": ("HGETALL", nothing),
-            "scan": ("SCAN", 0, "MATCH", nothing, "COUNT", 1),
+            "scan": ("SCAN", "0", "MATCH", nothing, "COUNT", "1"),
             "client|id": ("CLIENT", "ID"),
-            "eval": ("EVAL", "return 1", 0),
+            "eval": ("EVAL", "return 1", "0"),
         }
         return {permission: Command("permissions", command) for permission, command in words.items()}
 
@@ -84,7 +84,7 @@ class RedisDriver:
 
     def _push(self, messages: Sequence[bytes], message_id: str, marker_ms: int, delay_ms: int | None, at_ms: int | None) -> Command:
         keys = self.keys
-        when: tuple[Word, Word] = ("now", 0)
+        when: tuple[Word, Value] = ("now", 0)
         if at_ms is not None:
             when = ("at", at_ms)
         elif delay_ms:
@@ -99,13 +99,13 @@ class RedisDriver:
 
     def reserve(self, worker: str, count: int, done: Sequence[bytes]) -> Command:
         keys = self.keys
-        return self._script("reserve", (keys.waiting, keys.reserved(worker), keys.workers), worker, count, *done)
+        return self._script("reserve", (keys.waiting, keys.reserved(worker), keys.workers), worker, count, ids=done)
 
     def reserve_one(self, worker: str, timeout: float) -> Command:
-        return Command("reserve", ("BLMOVE", self.keys.waiting, self.keys.reserved(worker), "RIGHT", "RIGHT", timeout))
+        return Command("reserve", ("BLMOVE", self.keys.waiting, self.keys.reserved(worker), "RIGHT", "RIGHT", str(timeout)))
 
     def ack(self, worker: str, ids: Sequence[bytes]) -> Command:
-        return self._script("ack", (self.keys.reserved(worker),), *ids)
+        return self._script("ack", (self.keys.reserved(worker),), ids=ids)
 
     def retry(self, worker: str, message_id: bytes, delay_ms: int, message: bytes) -> Command:
         keys = self.keys
@@ -114,7 +114,7 @@ class RedisDriver:
     def requeue(self, worker: str, where: Where, ids: Sequence[bytes], delay_ms: int = 0) -> Command:
         keys = self.keys
         places = (keys.reserved(worker), keys.waiting, keys.delayed, keys.wake)
-        return self._script("requeue", places, where, delay_ms, *ids)
+        return self._script("requeue", places, where, delay_ms, ids=ids)
 
     def finish(self, worker: str, message_id: bytes, ending: StoredEnding) -> Command:
         places = (self.keys.reserved(worker), *self._result_keys(message_id.hex()))
@@ -133,7 +133,7 @@ class RedisDriver:
         return self._script("stamp", (self.keys.reserved(worker), self.keys.nothing), *chain.from_iterable(pairs))
 
     def holdings(self, worker: str) -> Command:
-        return Command("reserve", ("LRANGE", self.keys.reserved(worker), 0, -1))
+        return Command("reserve", ("LRANGE", self.keys.reserved(worker), "0", "-1"))
 
     def standing(self, worker: str) -> Command:
         return self._script("standing", (self.keys.workers, self.keys.worker(worker)), worker)
@@ -151,15 +151,15 @@ class RedisDriver:
 
     def wait_for_wake(self, timeout: float, worker: str = "") -> Command:
         wakes = (self.keys.cancel_wake(worker),) if worker else ()
-        return Command("promote", ("BLPOP", *wakes, self.keys.wake, timeout))
+        return Command("promote", ("BLPOP", *wakes, self.keys.wake, str(timeout)))
 
-    def heartbeat(self, worker: str, fields: dict[str, Word], *, lease_ms: int, register: bool) -> Command:
+    def heartbeat(self, worker: str, fields: dict[str, Value], *, lease_ms: int, register: bool) -> Command:
         keys = self.keys
         places = (keys.workers, keys.reserved(worker), keys.worker(worker), keys.nothing)
         return self._script("heartbeat", places, worker, 2 * lease_ms, int(register), *chain.from_iterable(fields.items()))
 
     def expired(self, before_ms: int) -> Command:
-        return Command("rescue", ("ZRANGEBYSCORE", self.keys.workers, "-inf", before_ms, "WITHSCORES", "LIMIT", 0, 100))
+        return Command("rescue", ("ZRANGEBYSCORE", self.keys.workers, "-inf", str(before_ms), "WITHSCORES", "LIMIT", "0", "100"))
 
     def dismiss(self, entry: bytes) -> Command:
         return Command("rescue", ("ZREM", self.keys.workers, entry))
@@ -175,7 +175,7 @@ class RedisDriver:
         return self._script("rescue", places, *rules, *chain.from_iterable(rescue.blamed))
 
     def scan_reserved(self, cursor: Word) -> Command:
-        return Command("rescue", ("SCAN", cursor, "MATCH", self.keys.reserved("*"), "COUNT", 1000))
+        return Command("rescue", ("SCAN", cursor, "MATCH", self.keys.reserved("*"), "COUNT", "1000"))
 
     def look(self, workers: Sequence[str]) -> Command:
         return self._script("look", (self.keys.waiting, self.keys.delayed, *map(self.keys.reserved, workers)))
@@ -219,21 +219,21 @@ class RedisDriver:
 
     def wait_for_parts(self, message_id: str, after: int, count: int, timeout: float) -> Command:
         place = self.keys.parts(message_id)
-        return Command("wait", ("XREAD", "COUNT", count, "BLOCK", max(1, int(timeout * 1000)), "STREAMS", place, f"{after}-0"))
+        return Command("wait", ("XREAD", "COUNT", str(count), "BLOCK", str(max(1, int(timeout * 1000))), "STREAMS", place, f"{after}-0"))
 
     # ---- queries
 
     def result(self, message_id: str) -> Command:
-        return Command("look", ("LINDEX", self.keys.result(message_id), 0))
+        return Command("look", ("LINDEX", self.keys.result(message_id), "0"))
 
     def wait_for_result(self, message_id: str, timeout: float) -> Command:
         # From the list to itself: this wakes every blocked client and removes nothing.
         key = self.keys.result(message_id)
-        return Command("wait", ("BLMOVE", key, key, "LEFT", "LEFT", timeout))
+        return Command("wait", ("BLMOVE", key, key, "LEFT", "LEFT", str(timeout)))
 
     def position(self, state: State, message: bytes) -> Command:
         if state is State.WAITING:
-            return Command("look", ("LPOS", self.keys.waiting, message, "RANK", -1))
+            return Command("look", ("LPOS", self.keys.waiting, message, "RANK", "-1"))
         return Command("look", ("ZSCORE", self.keys.of(state), message))
 
     def find(self, place: State | str, message_id: str, start: int, count: int) -> Command:
@@ -241,7 +241,7 @@ class RedisDriver:
         return self._script("find", (key,), bytes.fromhex(message_id), start, count)
 
     def report_progress(self, message_id: str, data: bytes, ttl_ms: int) -> Command:
-        return Command("progress", ("SET", self.keys.progress(message_id), data, "PX", ttl_ms))
+        return Command("progress", ("SET", self.keys.progress(message_id), data, "PX", str(ttl_ms)))
 
     def progress(self, message_ids: Sequence[str]) -> Command:
         return Command("look", ("MGET", *map(self.keys.progress, message_ids)))
@@ -255,22 +255,22 @@ class RedisDriver:
 
     def page(self, state: State, start: int, count: int) -> Command:
         if state is State.WAITING:  # the oldest is at the right end
-            return Command("list", ("LRANGE", self.keys.waiting, -start - count, -start - 1))
-        return Command("list", ("ZRANGE", self.keys.of(state), start, start + count - 1, "WITHSCORES"))
+            return Command("list", ("LRANGE", self.keys.waiting, str(-start - count), str(-start - 1)))
+        return Command("list", ("ZRANGE", self.keys.of(state), str(start), str(start + count - 1), "WITHSCORES"))
 
     def count(self, state: State) -> Command:
         return Command("count", ("LLEN" if state is State.WAITING else "ZCARD", self.keys.of(state)))
 
     def remove(self, state: State, message: bytes) -> Command:
         if state is State.WAITING:
-            return Command("delete", ("LREM", self.keys.waiting, -1, message))
+            return Command("delete", ("LREM", self.keys.waiting, "-1", message))
         return Command("delete", ("ZREM", self.keys.of(state), message))
 
     def flush(self, state: State, count: int) -> Command:
         return self._script("flush", (self.keys.of(state),), count)
 
     def workers(self) -> Command:
-        return Command("workers", ("ZRANGE", self.keys.workers, 0, -1, "WITHSCORES"))
+        return Command("workers", ("ZRANGE", self.keys.workers, "0", "-1", "WITHSCORES"))
 
     def describe(self, worker: str) -> Command:
         return Command("workers", ("HGETALL", self.keys.worker(worker)))
@@ -282,5 +282,7 @@ class RedisDriver:
         return Command("time", ("TIME",))
 
     @staticmethod
-    def _script(name: str, keys: tuple[str, ...], *args: Word) -> Command:
-        return Command(name, (len(keys), *keys, *args), load_script(name))
+    def _script(name: str, keys: tuple[str, ...], *args: Value, ids: Sequence[bytes] = ()) -> Command:
+        """Build the command of a script. `ids` follow `args`; there may be hundreds, so they aren't looked at."""
+        words = [arg if type(arg) is bytes or type(arg) is str else str(arg) for arg in args]
+        return Command(name, (str(len(keys)), *keys, *words, *ids), load_script(name))

@@ -79,7 +79,7 @@ class RedisLink:
         try:
             # If this fails, the blocked command ends at its timeout.
             with contextlib.suppress(ServerError):
-                other.call(Command("unblock", ("CLIENT", "UNBLOCK", self._id)))
+                other.call(Command("unblock", ("CLIENT", "UNBLOCK", str(self._id))))
         finally:
             other.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 
-from taskq.driver.contract import Word
+from taskq.driver.contract import Value
 from taskq.errors import ServerRefused
 from taskq.scoreboard.memory import memory_of
 from taskq.scoreboard.state import Phase
@@ -86,7 +86,7 @@ class Heartbeat:
             )
         child.slot.ask_reconcile()
 
-    def _fields(self, child: Child) -> dict[str, Word]:
+    def _fields(self, child: Child) -> dict[str, Value]:
         running = child.slot.running()
         first = running[0] if running else None
         done, failed = child.slot.counts

@@ -72,7 +72,7 @@ class OrphanScan:
 
     def __init__(self, channel: ChannelState) -> None:
         self._channel = channel
-        self._cursor: bytes | int = 0
+        self._cursor: bytes = b"0"
         self._found: set[str] = set()
         # The first scan begins within a minute of the start.
         self.due = monotonic() + random.uniform(0.5, 1.0) * 60.0
@@ -86,7 +86,7 @@ class OrphanScan:
                 self.due = now
                 return
             self._rescue_unknown()
-        self._cursor, self._found = 0, set()
+        self._cursor, self._found = b"0", set()
         # Spread, so that supervisors don't all scan the keys at once.
         self.due = now + random.uniform(0.5, 1.0) * _EVERY
 

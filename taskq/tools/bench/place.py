@@ -47,7 +47,7 @@ class Place:
 
     def ask(self, *words: str | int) -> Any:
         """Send a command to the server. Raises as `LinkPool.call`."""
-        return self.sender.call(Command(str(words[0]), words))
+        return self.sender.call(Command(str(words[0]), tuple(map(str, words))))
 
     # ---- messages
 

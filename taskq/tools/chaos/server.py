@@ -90,7 +90,7 @@ class Server:
         Raises:
             ServerError: the command failed, or its outcome is unknown.
         """
-        return self._sender.call(Command(f"carry out {words[0]}", words))
+        return self._sender.call(Command(f"carry out {words[0]}", tuple(map(str, words))))
 
     def insist(self, *words: str | int) -> None:
         """Send a command that may be repeated, until it is carried out, for some seconds."""

@@ -92,7 +92,7 @@ def test_a_worker_has_all_rights_it_asks_for(driver_of: MakeDriver) -> None:
     driver = driver_of("shop-worker")
     with closing(driver.link()) as link:
         check_permissions(driver, link)
-        assert link.call(driver.scan_reserved(0))[1] == []
+        assert link.call(driver.scan_reserved("0"))[1] == []
 
 
 @pytest.mark.parametrize("command", [right[1:] for right in rights("shop-worker", "x") if right[0] == "+" and "|" not in right])
