@@ -55,7 +55,7 @@ print("alive")
 
 
 def test_an_exception_may_strike_while_a_command_is_packed() -> None:
-    """Given the commands of a worker and of an application, if an exception strikes a thousand times while they are packed, the process lives.
+    """Given all kinds of commands, if an exception strikes a thousand times while they are packed, then the process lives.
 
     Python runs signal handlers while it formats a number, and hiredis doesn't expect one to raise.
     """
