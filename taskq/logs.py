@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import time
 
 import msgspec
 
-__all__ = ["JsonFormatter", "TextFormatter", "count_of", "set_up_logging"]
+from taskq.polling import write_within
+
+__all__ = ["JsonFormatter", "OutputHandler", "TextFormatter", "count_of", "lost_lines", "set_up_logging"]
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+#: Seconds that a process waits for the reader of its log before it drops lines.
+_PATIENCE = 1.0
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
@@ -43,12 +48,50 @@ class JsonFormatter(logging.Formatter):
         return _encode(entry).decode()
 
 
+class OutputHandler(logging.Handler):
+    """Writes records to a file, a pipe or a terminal. If the reader of a pipe hangs, it drops lines and counts them instead of waiting."""
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        super().__init__()
+        self._stream = stream
+        self._lost = 0
+        self._is_cut = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, and before it the number of lost lines."""
+        try:
+            if self._lost and self._write(self.format(lost_lines(self._lost))):
+                self._lost = 0
+            if self._lost or not self._write(self.format(record)):
+                self._lost += 1
+        except Exception:
+            self.handleError(record)
+
+    def _write(self, text: str) -> bool:
+        """Write a line. Return False if it was not written, or only in part."""
+        data = f"{text}\n".encode(self._stream.encoding, "backslashreplace")
+        if self._is_cut:
+            data = b"\n" + data
+        # Once a line was lost, no line waits until one was written.
+        written = write_within(0.0 if self._lost else _PATIENCE, self._stream.fileno(), data)
+        self._is_cut = written < len(data) and (written > 0 or self._is_cut)
+        return written == len(data)
+
+
+def lost_lines(number: int) -> logging.LogRecord:
+    """Return a record with the number of lost lines."""
+    text = "%s lost: the log was not read"
+    return logging.LogRecord("taskq", logging.WARNING, __file__, 0, text, (count_of(number, "log line"),), None)
+
+
 def set_up_logging(level: str, form: str) -> None:
     """Send every record of that level and above to standard error.
 
     Handlers installed by the import of the application are replaced: the worker decides where its log goes.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    # A replaced standard error has its own way to write.
+    stream = sys.stderr
+    handler = OutputHandler(stream) if isinstance(stream, io.TextIOWrapper) else logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

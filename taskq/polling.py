@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import select
+import stat
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["can_take", "wait_for"]
+__all__ = ["can_take", "wait_for", "write_within"]
 
 
 def wait_for(watched: Iterable[Any], timeout: float | None = None) -> list[Any]:
@@ -28,3 +31,33 @@ def can_take(one: Any) -> bool:
     poll = select.poll()
     poll.register(one.fileno(), select.POLLOUT)
     return bool(poll.poll(0))
+
+
+def write_within(seconds: float, fd: int, data: bytes) -> int:
+    """Write to a descriptor whose reader may hang. Return the number of bytes written once there is no room for that time."""
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    written = 0
+    while written < len(data) and poll.poll(seconds * 1000):
+        with contextlib.suppress(BlockingIOError):  # another process was faster
+            written += _write_now(fd, data[written : written + select.PIPE_BUF])
+    return written
+
+
+def _write_now(fd: int, data: bytes) -> int:
+    """Write without waiting; at most PIPE_BUF bytes, which a pipe with any room takes at once.
+
+    O_NONBLOCK on the descriptor itself would also apply to every other process that has inherited it, such as the shell. A pipe or
+    a terminal is therefore opened again. Where that isn't possible, the write may wait if another process took the room since the poll.
+    """
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISFIFO(mode) or (stat.S_ISCHR(mode) and os.isatty(fd)):
+        try:
+            again = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        except OSError:  # not Linux, no permission, or no reader
+            return os.write(fd, data)
+        try:
+            return os.write(again, data)
+        finally:
+            os.close(again)
+    return os.write(fd, data)

@@ -85,6 +85,11 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_signals_at_any_moment_lose_nothing",
     ),
     "SIGHUP (rolling restart)": ("test_nothing_is_lost_in_a_restart",),
+    "The reader of the log hangs, so that its pipe is full": (
+        "test_a_job_runs_once_though_nobody_reads_the_log",
+        "test_failing_jobs_are_settled_though_nobody_reads_the_log",
+        "test_a_program_with_its_own_log_sends_heartbeats",
+    ),
     "A machine's clock is an hour off": ("test_wrong_clocks_change_nothing",),
     "The worker is lost, or an attempt fails": (
         "test_a_worker_that_dies_leaves_the_result_to_the_next_run",

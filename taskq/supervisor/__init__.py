@@ -11,6 +11,7 @@
     plan          the channels, processes and server of a worker
     banner        the log lines at the start
     burst         the end of a burst
+    log_thread    logs for the supervisor, which must not wait for the readers of its log
     manager       the zygotes and, through them, the children of every channel
     supervisor    the loop
     run           start a worker

@@ -17,6 +17,7 @@ from taskq.queue import Queue
 from taskq.scoreboard.pipe import drain, wake_pipe
 from taskq.supervisor.banner import log_banner
 from taskq.supervisor.burst import Burst
+from taskq.supervisor.log_thread import LogThread
 from taskq.supervisor.manager import ProcessManager
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, make_plan
@@ -35,6 +36,7 @@ class Supervisor:
     def __init__(self, source: str | Queue, options: WorkerOptions) -> None:
         self._options = options
         self._pokes, self._poke_fd = wake_pipe()
+        self._log_thread = LogThread()
         self._manager = ProcessManager(source, options, self._poke_fd, lambda: os.close(self._pokes))
         self._burst: Burst | None = None
         self._stopping = False
@@ -45,6 +47,7 @@ class Supervisor:
         """Run until the worker is asked to stop; return the exit code. Raises as `run_worker`."""
         self._inbox = SignalInbox()
         title = setproctitle.getproctitle()  # a program that calls `queue.work(burst=True)` keeps its name
+        self._log_thread.start()
         try:
             plan = self._prepare()
             if plan is not None:
@@ -56,6 +59,7 @@ class Supervisor:
             setproctitle.setproctitle(title)
             os.close(self._pokes)
             os.close(self._poke_fd)
+            self._log_thread.close()
 
     # ---- start
 

@@ -30,6 +30,7 @@ class StartWorker(Protocol):
         env: Mapping[str, str] | None = None,
         cwd: Path = ROOT,
         ready: int = 1,
+        stderr: int | None = None,
     ) -> WorkerProcess: ...
 
 
@@ -71,10 +72,12 @@ def start_worker(store: Store, url: str, ledger: Ledger, tmp_path: Path) -> Iter
         env: Mapping[str, str] | None = None,
         cwd: Path = ROOT,
         ready: int = 1,
+        stderr: int | None = None,
     ) -> WorkerProcess:
         name = APPS + app if cwd == ROOT else app  # "": the one of the settings
         log = tmp_path / f"worker{len(workers)}.log"
-        worker = WorkerProcess(WorkerSpec(app=name, url=url, log=log, settings=settings or {}, env=env or {}, args=args, cwd=cwd))
+        spec = WorkerSpec(app=name, url=url, log=log, settings=settings or {}, env=env or {}, args=args, cwd=cwd, stderr=stderr)
+        worker = WorkerProcess(spec)
         workers.append(worker)
         if ready:
             wait_until(lambda: _living(store, worker) >= ready, what=f"{ready} children")

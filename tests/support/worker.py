@@ -50,6 +50,8 @@ class WorkerSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     args: Sequence[str] = ()
     cwd: Path = ROOT
+    #: The descriptor of its standard error; None: the log.
+    stderr: int | None = None
 
 
 class WorkerProcess:
@@ -69,7 +71,7 @@ class WorkerProcess:
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
-                stderr=log,
+                stderr=log if spec.stderr is None else spec.stderr,
             )
 
     @property
