@@ -9,13 +9,19 @@ from __future__ import annotations
 import math
 import time
 from datetime import datetime, timedelta
+from typing import Annotated
+
+from msgspec import Meta
 
 from taskq.errors import ArgumentsError, DelayError
 
-__all__ = ["MAX_DELAY", "Timeout", "delay_ms", "moment_ms", "monotonic", "now_ms", "seconds_of", "seconds_to_wait"]
+__all__ = ["MAX_DELAY", "EpochMs", "Timeout", "delay_ms", "moment_ms", "monotonic", "now_ms", "seconds_of", "seconds_to_wait"]
 
 #: The longest delay, in seconds: ten years of 366 days. Longer ones are nearly always milliseconds given as seconds.
 MAX_DELAY = 10 * 366 * 86400.0
+
+#: A stored moment in milliseconds since the epoch, up to the year 9999, which a datetime can hold.
+EpochMs = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
 
 monotonic = time.monotonic
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from taskq.channel import State
-from taskq.clock import now_ms
+from taskq.clock import now_ms, seconds_of
 from taskq.driver.contract import Driver, StoredEnding
 from taskq.driver.find import find
 from taskq.driver.steps import Steps
-from taskq.errors import ArgumentsError, MessageError
+from taskq.errors import ArgumentsError, DelayError, MessageError
 from taskq.handle.subject import Subject, ask_ending
 from taskq.wire.ending import Ending, pack_ending
 from taskq.wire.message import Message
@@ -108,8 +108,8 @@ def check_cancel(by: object, kill: object) -> str:
 def _request(raw: bytes, subject: Subject, by: str, *, kill: bool) -> CancelRequest:
     message = Message(raw)
     try:
-        ttl = float((message.body().options or {}).get("result_ttl") or CANCELLED_SECONDS)
-    except (MessageError, TypeError, ValueError):
+        ttl = seconds_of((message.body().options or {}).get("result_ttl") or CANCELLED_SECONDS)
+    except (MessageError, DelayError):
         ttl = CANCELLED_SECONDS
     now = now_ms()
     ending = Ending("cancelled", now, message.attempts, by)

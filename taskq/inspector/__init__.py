@@ -1,5 +1,6 @@
 """The inspector: reads and manages the messages and workers of channels. Workers never load it.
 
+    values      placeholders for objects, and the plain values that are safe to make
     unpickle    read a pickle without running any code of it
     render      values as text and as JSON data, bounded
     entry       one stored message as an operator sees it

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from taskq.channel import State
-from taskq.errors import MessageError
+from taskq.errors import MalformedMessage, MessageError
 from taskq.inspector.render import call_text, data_of, text_of
 from taskq.inspector.unpickle import look_into
-from taskq.wire.codec import load_arguments, serializer_of_code
-from taskq.wire.foreign import read_foreign
+from taskq.wire.codec import SerializerName, load_arguments, serializer_of_code
+from taskq.wire.foreign import job_of, read_foreign
 from taskq.wire.history import Record, records
 from taskq.wire.message import Flag, Message, is_stamped, message_id
 
@@ -21,6 +21,10 @@ __all__ = ["Entry", "Place", "entry_id", "read_entry"]
 
 #: The code of pickle, which is inspected and never loaded.
 _PICKLE = 0
+#: The most bytes of arguments that are decoded, by serializer. MessagePack allows keys whose hashes collide, which takes quadratic time.
+_MOST: dict[SerializerName, int] = {"pickle": 1 << 26, "json": 1 << 23, "msgpack": 1 << 17}
+#: The most characters of a job's name and of a reason, and the most records of a history.
+_NAME, _REASON, _RECORDS = 500, 2000, 300
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +74,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     is_foreign: bool
     raw: bytes
 
-    def arguments(self, limit: int = 1 << 24) -> str:
+    def arguments(self, limit: int = 1 << 20) -> str:
         """Return the arguments in the form of a call, cut to `limit` characters."""
         return text_of(self.raw, limit) if self.unreadable and not self.job else call_text(self.args, self.kwargs, limit)
 
@@ -113,7 +117,7 @@ def read_entry(raw: bytes, place: Place, attempts_of: Callable[[str], int | None
     """
     message, content = _open(raw)
     pushed = message.pushed_at_ms if message and not message.is_foreign else None
-    past = tuple(records(message.history_bytes())) if message else ()
+    past = tuple(records(message.history_bytes())[-_RECORDS:]) if message else ()
     since = place.score_ms if place.score_ms and place.state is not State.DELAYED else pushed
     return Entry(
         id=entry_id(raw),
@@ -147,25 +151,33 @@ def _open(raw: bytes) -> tuple[Message | None, _Content]:
         message = Message(raw)
         return message, _foreign(message.content()) if message.is_foreign else _own(message)
     except MessageError as error:
-        return message, _Content(unreadable=str(error))
+        return message, _Content(unreadable=str(error)[:_REASON])
 
 
 def _foreign(content: bytes) -> _Content:
+    if len(content) > _MOST["json"]:
+        return _Content(job_of(content)[:_NAME], unreadable=f"the arguments can't be shown: {_too_large(content, 'json')}")
     call = read_foreign(content)
-    return _Content(call.job, tuple(call.args), call.kwargs, call.max_attempts)
+    return _Content(call.job[:_NAME], tuple(call.args), call.kwargs, call.max_attempts)
 
 
 def _own(message: Message) -> _Content:
     body = message.body()
     attempts = (body.options or {}).get("max_attempts")
-    content = _Content(body.label, max_attempts=attempts if isinstance(attempts, int) else None)
+    content = _Content(body.label[:_NAME], max_attempts=attempts if isinstance(attempts, int) else None)
     try:
         args, kwargs = _arguments(body.serializer, body.arguments)
     except Exception as error:  # the bytes may come from any program
-        return msgspec.structs.replace(content, unreadable=f"the arguments can't be shown: {error}")
+        return msgspec.structs.replace(content, unreadable=f"the arguments can't be shown: {error}"[:_REASON])
     return msgspec.structs.replace(content, args=args, kwargs=kwargs)
 
 
 def _arguments(code: int, data: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
     serializer = serializer_of_code(code)
+    if len(data) > _MOST[serializer.name]:
+        raise MalformedMessage(_too_large(data, serializer.name))
     return load_arguments(serializer._replace(load=look_into) if code == _PICKLE else serializer, data)
+
+
+def _too_large(data: bytes, name: SerializerName) -> str:
+    return f"{len(data):,} bytes, over the limit of {_MOST[name]:,} for {name}"

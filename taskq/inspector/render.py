@@ -9,15 +9,17 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from taskq.inspector.unpickle import Unknown
+from taskq.inspector.values import Unknown
 
 __all__ = ["call_text", "data_of", "text_of"]
 
 _DEPTH = 20
-#: The maximum number of values in one document.
+#: The maximum number of values in one document, and of characters in all of its texts.
 _VALUES = 100_000
+_CHARACTERS = 1 << 24
 _BITS = 10_000
-_ENOUGH = 1 << 24
+#: The default limit of a text.
+_ENOUGH = 1 << 20
 _BRACKETS: dict[type, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}"), frozenset: ("frozenset({", "})")}
 _LEAVES = (bool, float, complex, date, datetime, time, timedelta, timezone, Decimal)
 
@@ -71,7 +73,7 @@ def _leaf(value: Any, limit: int) -> str:
         return str(value) if value.bit_length() < _BITS else f"<int of {value.bit_length()} bits>"
     if kind in (str, bytes, bytearray):
         return repr(value[: limit + 1])
-    return f"<{getattr(value, 'name', 'class') if _is_unknown_class(value) else kind.__name__}>"
+    return f"<{kind.__name__}>"
 
 
 def _repr(value: Any) -> str:
@@ -79,10 +81,6 @@ def _repr(value: Any) -> str:
         return repr(value)
     except Exception:  # a time zone can be an Unknown, which lacks its methods
         return f"<{type(value).__name__}>"
-
-
-def _is_unknown_class(value: Any) -> bool:
-    return isinstance(value, type) and issubclass(value, Unknown)
 
 
 def _unknown(value: Unknown, depth: int, limit: int) -> Iterator[str]:
@@ -135,23 +133,30 @@ def data_of(value: Any) -> Any:
 
 
 class _Data:
-    """Counts the values of one document."""
+    """Counts the values and the characters of one document: a string that is shared by many values is written for each of them."""
 
     def __init__(self) -> None:
         self._left = _VALUES
+        self._characters = _CHARACTERS
 
     def of(self, value: Any, depth: int) -> Any:
         self._left -= 1
         kind = type(value)
-        if depth > _DEPTH or self._left <= 0:
+        if depth > _DEPTH or self._left <= 0 or self._characters <= 0:
             return "…"
         if kind in (list, tuple, set, frozenset):
             return [self.of(item, depth + 1) for item in islice(value, self._left)]
         if kind is dict:
             pairs = islice(value.items(), self._left)
-            return {key if type(key) is str else text_of(key): self.of(item, depth + 1) for key, item in pairs}
-        if value is None or kind in (bool, str):
+            return {self._text(key): self.of(item, depth + 1) for key, item in pairs}
+        if value is None or kind is bool:
             return value
         if (kind is int and value.bit_length() < _BITS) or (kind is float and math.isfinite(value)):
             return value
-        return text_of(value)
+        return self._text(value)
+
+    def _text(self, value: Any) -> str:
+        left = max(1, self._characters)
+        text = _cut(iter((value,)), left) if type(value) is str else text_of(value, min(left, _ENOUGH))
+        self._characters -= len(text) + 1
+        return text

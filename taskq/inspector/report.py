@@ -13,6 +13,10 @@ from taskq.wire.progress import Progress, read_progress
 __all__ = ["ChannelReport", "Counts", "WorkerReport", "read_worker", "with_progress"]
 
 
+#: The maximum number of bytes of a text in a worker's report.
+_TEXT = 500
+
+
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """The number of messages in each state of one channel."""
 
@@ -88,7 +92,8 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_worker(worker: Registration, reply: Sequence[bytes]) -> WorkerReport:
     """Read a worker's report, a hash that expires: [field, value, ...]. It may have expired already."""
-    fields = {key.decode(errors="replace"): value.decode(errors="replace") for key, value in zip(reply[::2], reply[1::2], strict=True)}
+    pairs = zip(reply[::2], reply[1::2], strict=True)
+    fields = {key[:_TEXT].decode(errors="replace"): value[:_TEXT].decode(errors="replace") for key, value in pairs}
     beat = max(0.0, (worker.now_ms - worker.heartbeat_ms) / 1000)
     since = _number(fields, "since_ms")
     running = bool(fields.get("job")) and since > 0

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from taskq.clock import EpochMs
 from taskq.errors import JobFailed, MalformedMessage, NoResult, ResultCancelled, ResultError, SignatureError
 from taskq.wire.codec import Serializer, check_python, python_of, serializer_of_code
 from taskq.wire.history import Record
@@ -25,7 +26,7 @@ class Ending(msgspec.Struct, array_like=True, frozen=True):
     """The final state of a message."""
 
     kind: Literal["done", "failed", "timeout", "cancelled", "dropped"]
-    at_ms: int
+    at_ms: EpochMs
     #: The number of the last attempt, from 1; 0 if the job never ran.
     attempt: int
     #: The worker, or the user or program that cancelled the message.
@@ -73,7 +74,7 @@ def read_ending(data: bytes, identity: bytes, signer: Signer | None) -> Ending:
             raise SignatureError(text) from None
     try:
         return _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if signer is None and _is_signed(data):
             text = f"the result of {identity.hex()} is signed, but this program has no secret: set the workers' secret (TASKQ_SECRET)"
             raise SignatureError(text) from None
@@ -84,7 +85,7 @@ def _is_signed(data: bytes) -> bool:
     """Return True if the bytes before a possible signature are a final state."""
     try:
         _decode(data[:-SIGNATURE_SIZE])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from taskq.clock import now_ms
+from taskq.clock import EpochMs, now_ms
 from taskq.wire.message import Message
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "record_of",
     "records",
     "text_of",
+    "unparked",
     "with_record",
 ]
 
@@ -38,7 +39,7 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     """One event in the history of a message."""
 
     kind: Kind
-    at_ms: int
+    at_ms: EpochMs
     worker: str
     attempt: int
     error: str
@@ -82,15 +83,33 @@ def records(data: bytes) -> list[Record]:
 
 def add_record(data: bytes, record: Record) -> bytes:
     """Return the history with one more record. Earlier parkings are removed, and the oldest tracebacks if it gets too large."""
-    kept = [old for old in records(data) if old.kind != "parked"] + [record]
-    packed = [pack_record(old) for old in kept]
-    for index, old in enumerate(kept[:-1]):
-        if sum(map(len, packed)) <= HISTORY_LIMIT:
+    return _pack([*_without_parkings(data), record])
+
+
+def unparked(data: bytes) -> bytes:
+    """Return the history without parkings."""
+    return _pack(_without_parkings(data))
+
+
+def _without_parkings(data: bytes) -> list[Record]:
+    return [record for record in records(data) if record.kind != "parked"]
+
+
+def _pack(kept: list[Record]) -> bytes:
+    packed = [pack_record(record) for record in kept]
+    size = sum(map(len, packed))
+    for index, record in enumerate(kept[:-1]):
+        if size <= HISTORY_LIMIT:
             break
-        packed[index] = pack_record(msgspec.structs.replace(old, traceback=""))
-    while len(packed) > 1 and sum(map(len, packed)) > HISTORY_LIMIT:
-        del packed[0]
-    return b"".join(packed)
+        if record.traceback:
+            shorter = pack_record(msgspec.structs.replace(record, traceback=""))
+            size -= len(packed[index]) - len(shorter)
+            packed[index] = shorter
+    first = 0
+    while size > HISTORY_LIMIT and first < len(packed) - 1:
+        size -= len(packed[first])
+        first += 1
+    return b"".join(packed[first:])
 
 
 def with_record(message: Message, record: Record, *, attempts: int | None = None) -> bytes:

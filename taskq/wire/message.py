@@ -21,7 +21,7 @@ import itertools
 import os
 import struct
 from enum import IntFlag
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -64,13 +64,21 @@ class Flag(IntFlag):
     LOST_IS_RETRY = 4
 
 
+if TYPE_CHECKING:
+    Options = dict[str, Any]
+else:
+    # No mapping or list in a list: a crafted mapping may have keys whose hashes collide, and decoding it would take hours.
+    _Plain = str | int | float | bool | None
+    Options = dict[str, _Plain | list[_Plain]]
+
+
 class Body(msgspec.Struct, array_like=True, frozen=True):
     """The call in a message: decided at the push, never changed."""
 
     job: str
     arguments: bytes
     serializer: int = 0
-    options: dict[str, Any] | None = None
+    options: Options | None = None
 
     @property
     def label(self) -> str:

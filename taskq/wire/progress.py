@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
-__all__ = ["Progress", "pack_progress", "read_progress"]
+__all__ = ["MESSAGE_LIMIT", "Progress", "pack_progress", "read_progress"]
+
+
+#: The maximum number of characters of a message.
+MESSAGE_LIMIT = 500
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -34,6 +40,9 @@ def pack_progress(progress: Progress) -> bytes:
 def read_progress(raw: bytes) -> Progress | None:
     """Decode a progress report. Return None for other bytes."""
     try:
-        return Progress(*_decode_progress(raw))
+        done, total, message, at_ms, attempt = _decode_progress(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    if not (math.isfinite(done) and (total is None or math.isfinite(total))):
+        return None
+    return Progress(done, total, message[:MESSAGE_LIMIT], at_ms, attempt)

@@ -6,7 +6,8 @@ import pickle
 
 import pytest
 
-from taskq import Cancelled
+from taskq import Cancelled, Queue
+from taskq.wire.message import encode, make_body, new_id
 
 #: `Cancelled.ASKED`, pickled when that was the only name: by name, as Python 3.11 does, and by value.
 OLD_PICKLES = (
@@ -27,3 +28,16 @@ def test_the_old_name_is_the_same_member() -> None:
 def test_the_member_survives_a_pickle(data: bytes) -> None:
     """Given pickles of today and of the old name, when they are loaded, then the member is the same."""
     assert pickle.loads(data) is Cancelled.REQUESTED
+
+
+@pytest.mark.parametrize("ttl", [float("inf"), float("nan"), -1.0, 1e300, "soon"])
+def test_a_forged_lifetime_of_the_result_is_ignored(url: str, prefix: str, ttl: object) -> None:
+    """Given a message whose result is to be stored for no possible time, when it is cancelled, then it is, with the usual lifetime."""
+    queue = Queue(url, channels={prefix: {}})
+    handle = queue.handle(new_id().hex(), channel=prefix)
+    raw = encode(bytes.fromhex(handle.id), make_body("x:y", b"[]", 1, {"result_ttl": ttl}))
+    sender = queue.sender(prefix)
+    sender.call(sender.driver.push([raw]))
+    assert handle.cancel() is Cancelled.NOW
+    assert handle.status().state == "cancelled"
+    queue.close()

@@ -8,10 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskq.wire.history import ERROR_LIMIT, HISTORY_LIMIT, TRACEBACK_LIMIT, Kind, Record, add_record, pack_record, record_of, records
+from taskq.wire.history import (
+    ERROR_LIMIT,
+    HISTORY_LIMIT,
+    TRACEBACK_LIMIT,
+    Kind,
+    Record,
+    add_record,
+    pack_record,
+    record_of,
+    records,
+    unparked,
+)
+from tests.support.limits import run_limited
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
-any_record = st.builds(Record, st.sampled_from(get_args(Kind)), st.integers(0, 2**48), texts, st.integers(0, 65535), texts, texts)
+any_record = st.builds(Record, st.sampled_from(get_args(Kind)), st.integers(0, 2**47), texts, st.integers(0, 65535), texts, texts)
 
 
 class _Odd(Exception):
@@ -222,3 +234,21 @@ def test_a_record_of_a_script_is_read_with_the_others() -> None:
 def test_a_worker_with_an_odd_name_can_be_recorded() -> None:
     """Given a worker whose name is not valid UTF-8, then there is a record."""
     assert _packed(record_of("failed", "host\udcff", 1, "x")).worker.startswith("host")
+
+
+def shorten() -> None:
+    record = record_of("failed", "w", 1, "e")
+    data = pack_record(record) * 300_000
+    assert len(add_record(data, record)) <= HISTORY_LIMIT
+    assert len(unparked(data)) <= HISTORY_LIMIT
+
+
+def test_a_forged_history_is_shortened_in_one_pass() -> None:
+    """Given a history far over its bound, as only another program writes it, then a worker shortens it in a few seconds of CPU time."""
+    assert run_limited(shorten) == 0
+
+
+def test_a_record_without_a_real_moment_ends_the_history() -> None:
+    """Given a record of the year 10000, which no datetime can hold, then it is damaged, and the ones before it are read."""
+    good = record_of("failed", "w", 1, "e")
+    assert records(pack_record(good) + pack_record(Record("failed", 253_402_300_800_000, "w", 2, "e"))) == [good]

@@ -8,7 +8,7 @@ from taskq.channel import State
 from taskq.logs import count_of
 from taskq.supervisor.channel import ChannelState
 from taskq.wire.foreign import job_of
-from taskq.wire.history import add_record, records
+from taskq.wire.history import unparked
 from taskq.wire.message import Message
 
 __all__ = ["Unpark"]
@@ -64,8 +64,4 @@ class Unpark:
 def _unparked(raw: bytes) -> bytes:
     """Return the message as it was before it was parked."""
     message = Message(raw)
-    kept = b""
-    for record in records(message.history_bytes()):
-        if record.kind != "parked":
-            kept = add_record(kept, record)
-    return message.changed(history=kept)
+    return message.changed(history=unparked(message.history_bytes()))

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from taskq.clock import monotonic, now_ms
 from taskq.driver.contract import Driver, Link
 from taskq.errors import TaskqError
-from taskq.wire.progress import Progress, pack_progress
+from taskq.wire.progress import MESSAGE_LIMIT, Progress, pack_progress
 
 __all__ = ["Report", "Reporter"]
 
@@ -28,7 +28,6 @@ _REST = 5.0
 _PATIENCE = 1.0
 #: How long a report is stored.
 STORED_MS = 3_600_000
-MESSAGE_LIMIT = 500
 
 
 class Reporter:
