@@ -155,6 +155,13 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_the_supervisor_s_wake_connection_finds_it",
         "test_a_push_finds_it",
     ),
+    "A command is delayed until its sender has given it up, and arrives later": (
+        "test_a_late_settling_of_a_worker_moves_no_running_message",
+        "test_a_late_reserve_of_a_worker_takes_no_message",
+        "test_a_late_release_by_a_supervisor_moves_no_running_message",
+        "test_a_worker_takes_over_nothing_that_its_supervisor_may_still_move",
+        "test_a_late_command_changes_nothing",
+    ),
     "A round trip takes 200 ms and bytes arrive one by one": ("test_a_bad_network_only_takes_longer",),
     "Many workers lose the server at once": ("test_many_workers_come_back_spread",),
     "It can't be decoded, is forged, or doesn't fit its job": (

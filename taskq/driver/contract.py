@@ -73,7 +73,14 @@ class Rescue(NamedTuple):
 
 
 class Link(Protocol):
-    """One blocking connection. Not thread-safe."""
+    """One blocking connection. Not thread-safe.
+
+    A fenced link belongs to a worker process or a supervisor. Once it has given up a command without its reply, it makes sure that the
+    command can't be executed any more before it sends the next one.
+    """
+
+    #: How many seconds to wait for a reply; a change applies from the next connection on.
+    timeout: float
 
     #: True while a reply is awaited.
     is_busy: bool
@@ -137,7 +144,7 @@ class Driver(Protocol):
 
     keys: Keys
 
-    def link(self, timeout: float = 5.0) -> Link: ...
+    def link(self, timeout: float = 5.0, *, fenced: bool = False) -> Link: ...
 
     def async_link(self, timeout: float = 5.0) -> AsyncLink: ...
 

@@ -23,10 +23,11 @@ BATCH = struct.Struct("=II")  # 36: messages in the batch, number of started one
 CLAIM = struct.Struct("=IdIqdq")
 START = struct.Struct("=dIqdq")  # 44: the same without the number
 DETAILS = struct.Struct("=qdq")  # 56: known once the message is opened
-SIZE = struct.Struct("=H")  # 80: length of the name, then the name
+UNCERTAIN = struct.Struct("=I")  # 80: uncertain
+SIZE = struct.Struct("=H")  # 84: length of the name, then the name
 U32 = struct.Struct("=I")
 AT_COUNTS, AT_FLAGS, AT_WATCHED, AT_BEAT, AT_RECONCILE, AT_BATCH = 0, 16, 20, 24, 32, 36
-AT_CLAIM, AT_START, AT_DETAILS, AT_NAME = 40, 44, 56, 80
+AT_CLAIM, AT_START, AT_DETAILS, AT_UNCERTAIN, AT_NAME = 40, 44, 56, 80, 84
 AT_DONE = AT_NAME + 2 + NAME
 AT_IDS = AT_DONE + BATCH_LIMIT
 AT_NOTICE = AT_IDS + BATCH_LIMIT * ID

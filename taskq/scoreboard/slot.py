@@ -144,6 +144,11 @@ class Slot:
         return value
 
     @property
+    def uncertain(self) -> bool:
+        """True while a command of the supervisor, which moves messages of this worker process, may be on its way."""
+        return bool(layout.UNCERTAIN.unpack_from(self._memory, self._at + layout.AT_UNCERTAIN)[0])
+
+    @property
     def watched(self) -> bool:
         """True while the supervisor checks this worker process every few milliseconds."""
         return bool(layout.U32.unpack_from(self._memory, self._at + layout.AT_WATCHED)[0])
@@ -160,6 +165,9 @@ class Slot:
 
     def ask_reconcile(self) -> None:
         layout.U32.pack_into(self._memory, self._at + layout.AT_RECONCILE, 1)
+
+    def set_uncertain(self, uncertain: bool) -> None:
+        layout.UNCERTAIN.pack_into(self._memory, self._at + layout.AT_UNCERTAIN, uncertain)
 
     def set_watched(self, watched: bool) -> None:
         layout.U32.pack_into(self._memory, self._at + layout.AT_WATCHED, watched)

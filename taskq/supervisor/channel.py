@@ -14,6 +14,7 @@ from taskq.driver.backoff import Backoff
 from taskq.driver.contract import Command, Link, Rescue
 from taskq.driver.load import load_driver
 from taskq.errors import QueueFull, ServerError, ServerRefused, ServerUnavailable
+from taskq.scoreboard.slot import Slot
 from taskq.scoreboard.state import block_seconds
 from taskq.supervisor.processes.child import Child
 
@@ -43,11 +44,13 @@ class ChannelState:
         self.driver = load_driver(url, settings)
         self._timeout = min(_TIMEOUT, settings.lease / 3)
         self._failed_move = ""
-        self.link: Link = self.driver.link(self._timeout)
+        self.link: Link = self.driver.link(self._timeout, fenced=True)
         #: Commands to send once the server is reachable again. Each is safe to repeat.
         self.pending: deque[Command] = deque()
         #: Exited workers, and when to check again whether anything is reserved for them.
         self.exited: list[tuple[float, str]] = []
+        #: Slots of children whose messages a command with an unknown outcome moves.
+        self._uncertain: list[Slot] = []
         #: Finished and permanently failed jobs of exited children.
         self.past_counts = [0, 0]
         self._down_since: float | None = None
@@ -84,7 +87,23 @@ class ChannelState:
             _log.warning("channel %s: the server is reachable again after %.1f s", self.name, monotonic() - self._down_since)
             self._down_since = None
             self._backoff.answered()
-            self.link = self.driver.link(self._timeout)
+            self._set_timeout(self._timeout)
+        for slot in self._uncertain:  # the fenced link has sent this command, so no earlier one is on its way
+            slot.set_uncertain(False)
+        self._uncertain.clear()
+        return reply
+
+    def move(self, child: Child, command: Command) -> Any:
+        """Send a command that moves messages of a living child, as `ask`.
+
+        If the outcome is unknown, the command may still be on its way. Until it can't arrive any more, the child takes over no message
+        from its reserved list: the command would move one that runs. Call this before the child can look at the list.
+        """
+        reply = self.ask(command)
+        if reply is None:
+            child.slot.set_uncertain(True)
+            child.slot.ask_reconcile()
+            self._uncertain.append(child.slot)
         return reply
 
     def _call(self, command: Command) -> Any:
@@ -133,12 +152,15 @@ class ChannelState:
         """Note the crash of a child."""
         self.crashes = [at for at in self.crashes if now - at < 60.0] + [now]
 
+    def _set_timeout(self, seconds: float) -> None:
+        self.link.close()
+        self.link.timeout = seconds
+
     def _trouble(self, now: float, move: str, error: Exception) -> None:
         # A successful read proves nothing if the server rejects writes: the outage ends with the command that began it.
         self._failed_move = move
         if self._down_since is None:
-            self.link.close()
-            self.link = self.driver.link(min(_TIMEOUT_WHILE_DOWN, self._timeout))
+            self._set_timeout(min(_TIMEOUT_WHILE_DOWN, self._timeout))
             self._down_since = now
             _log.error("channel %s: %s; retrying", self.name, error)
         if self._revive is not None:

@@ -16,11 +16,13 @@ from taskq.scoreboard.slot import Slot
 from taskq.wire.message import Message, wrap_foreign
 from taskq.worker.settler import Settler
 
-__all__ = ["Intake"]
+__all__ = ["UNCERTAIN_SECONDS", "Intake"]
 
 _log = logging.getLogger("taskq.worker")
 #: Resident memory is checked after this many jobs: the check takes longer than a short job.
 _MEMORY_EVERY = 64
+#: How often a process looks whether the outcome of its supervisor's last command is known by now.
+UNCERTAIN_SECONDS = 0.05
 
 
 class Judge(Protocol):

@@ -45,7 +45,7 @@ def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, slot: Sl
         poke: makes the supervisor look at the slot.
     """
     driver = load_driver(url, channel)
-    link: Link = driver.link(5.0)
+    link: Link = driver.link(5.0, fenced=True)
     engine: Engine
     if channel.concurrency > 1:
         from taskq.worker.concurrent.engine import (

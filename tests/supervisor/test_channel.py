@@ -17,6 +17,7 @@ class BrokenLink:
     def __init__(self) -> None:
         self.error: Exception | None = ServerUnavailable("nobody there")
         self.calls = 0
+        self.timeout = 5.0
 
     def call(self, command: object) -> int:
         self.calls += 1
@@ -40,8 +41,6 @@ def channel(place: Channel) -> ChannelState:
     place.channel.link.close()
     link = BrokenLink()
     place.channel.link = link  # type: ignore[assignment]
-    # In trouble it makes another, of less patience: here it is the same.
-    place.channel.driver.link = lambda timeout=5.0: link  # type: ignore[method-assign,assignment]
     return place.channel
 
 
@@ -94,3 +93,28 @@ def test_old_crashes_are_forgotten(place: Channel) -> None:
     for at in (0.0, 50.0, 100.0, 105.0):
         place.channel.note_crash(at)
     assert place.channel.crashes == [50.0, 100.0, 105.0]
+
+
+def test_a_child_waits_until_the_outcome_of_a_move_is_known(place: Channel, channel: ChannelState, clock: list[float]) -> None:
+    """Given a move of a child's messages whose outcome is unknown, then the child must reconcile, and takes over nothing until a reply."""
+    link: BrokenLink = channel.link  # type: ignore[assignment]
+    child = place.child()
+    assert channel.move(child, channel.driver.requeue(child.worker, "front", [b"1"])) is None
+    assert child.slot.uncertain
+    assert channel.ask(channel.driver.time()) is None
+    assert child.slot.uncertain
+    link.error = None
+    clock[0] += 60
+    assert channel.ask(channel.driver.time()) == 1
+    assert not child.slot.uncertain
+    assert child.slot.take_reconcile()
+
+
+def test_a_move_with_a_reply_leaves_no_doubt(place: Channel, channel: ChannelState) -> None:
+    """Given a move that the server answers, then the child isn't disturbed."""
+    link: BrokenLink = channel.link  # type: ignore[assignment]
+    link.error = None
+    child = place.child()
+    assert channel.move(child, channel.driver.requeue(child.worker, "front", [b"1"])) == 1
+    assert not child.slot.uncertain
+    assert not child.slot.take_reconcile()

@@ -7,6 +7,7 @@ import socket
 import threading
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 __all__ = ["Relay"]
 
@@ -38,6 +39,8 @@ class Relay:
         self._swallowed = 0
         self._marks: list[bytes] = []
         self._spared: dict[bytes, int] = {}
+        self._wanted: _Wanted | None = None
+        self._kept: tuple[_Pair, bytes] | None = None
         self._open = threading.Event()
         self._open.set()
         self._stopped = threading.Event()
@@ -69,6 +72,30 @@ class Relay:
     def is_armed(self) -> bool:
         """True while a request that `lose_reply_to` waits for hasn't come."""
         return bool(self._marks)
+
+    def keep_request(self, mark: bytes, *, of: bytes = b"", not_of: bytes = b"", cut: bool = True) -> None:
+        """Keep the next request that has this in it on its way, until `deliver`.
+
+        Args:
+            mark: a command's name, or the digest of a script.
+            of: only on a connection that has carried a request with this in it.
+            not_of: not on a connection that has.
+            cut: break the client's connection; otherwise the client waits until its own timeout.
+        """
+        self._wanted = _Wanted(mark, of, not_of, cut)
+
+    @property
+    def has_kept(self) -> bool:
+        """True while a request is kept on its way."""
+        return self._kept is not None
+
+    def deliver(self) -> bytes:
+        """Let the server have the request that was kept, and return its reply; nothing if it has closed the connection before."""
+        assert self._kept is not None, "no request was kept"
+        (pair, data), self._kept = self._kept, None
+        pair.send(pair.server, data)
+        assert pair.is_over.wait(10), "the server neither answers nor closes the connection"
+        return pair.reply
 
     def swallow_reply(self, count: int = 1) -> None:
         """Swallow the next replies: the connection stays, and the client waits in vain."""
@@ -145,6 +172,15 @@ class Relay:
             if self._lost_requests > 0:
                 self._lost_requests -= 1
                 break
+            if (wanted := self._wanted) is not None and wanted.is_met(pair, data):
+                self._wanted = None
+                pair.is_kept = True
+                self._kept = pair, data
+                if wanted.cut:
+                    pair.client.shutdown(socket.SHUT_RDWR)
+                    pair.client.close()
+                return
+            pair.carried.append(data)
             for mark in [mark for mark in self._marks if mark in data]:
                 if self._spared[mark]:
                     self._spared[mark] -= 1
@@ -156,6 +192,9 @@ class Relay:
 
     def _pump_replies(self, pair: _Pair) -> None:
         while data := pair.receive(pair.server):
+            if pair.is_kept:
+                pair.reply = data
+                break
             self._open.wait()
             if self.delay:
                 self._stopped.wait(self.delay)
@@ -168,7 +207,21 @@ class Relay:
                 self._swallowed -= 1
                 continue
             pair.send(pair.client, data, split=self.splitting)
+        pair.is_over.set()
         pair.close()
+
+
+class _Wanted(NamedTuple):
+    """Which request to keep on its way."""
+
+    mark: bytes
+    of: bytes
+    not_of: bytes
+    cut: bool
+
+    def is_met(self, pair: _Pair, data: bytes) -> bool:
+        before = b"".join(pair.carried)
+        return self.mark in data and self.of in before and not (self.not_of and self.not_of in before)
 
 
 class _Pair:
@@ -179,6 +232,14 @@ class _Pair:
         self.server = server
         self.loses_reply = False
         self.is_mute = False
+        #: The requests that went through.
+        self.carried: list[bytes] = []
+        #: True: a request of this connection is on its way, and its client is gone.
+        self.is_kept = False
+        #: What the server replied to that request.
+        self.reply = b""
+        #: Set once the server has closed the connection, or has answered that request.
+        self.is_over = threading.Event()
 
     def receive(self, source: socket.socket) -> bytes:
         try:

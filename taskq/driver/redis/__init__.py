@@ -5,6 +5,7 @@
     locate     finds the node of a key: a single server, Sentinel or Cluster
     address    from a URL to connections
     errors     from redis-py's errors to taskq's
+    fence      closes a connection that was given up, before the next command
     link       a blocking connection
     alink      a connection for asyncio
     checks     checks of the server at startup: version, permissions, types of keys

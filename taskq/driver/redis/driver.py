@@ -33,8 +33,8 @@ class RedisDriver:
         self._address = Address(url)
         self._failed_bounds = (settings.failed_limit, int(settings.failed_ttl * 1000))
 
-    def link(self, timeout: float = 5.0) -> RedisLink:
-        return RedisLink(self._address, self.keys.waiting, timeout)
+    def link(self, timeout: float = 5.0, *, fenced: bool = False) -> RedisLink:
+        return RedisLink(self._address, self.keys.waiting, timeout, fenced=fenced)
 
     def async_link(self, timeout: float = 5.0) -> RedisAsyncLink:
         return RedisAsyncLink(self._address, self.keys.waiting, timeout)

@@ -12,7 +12,8 @@ from redis.connection import Connection
 from taskq.driver.contract import Command
 from taskq.driver.redis.address import Address
 from taskq.driver.redis.errors import translate
-from taskq.errors import ServerError, ServerUnavailable
+from taskq.driver.redis.fence import Fence, Mark
+from taskq.errors import ServerError, ServerUnavailable, TaskqError
 
 __all__ = ["RedisLink"]
 
@@ -20,10 +21,12 @@ __all__ = ["RedisLink"]
 class RedisLink:
     """One blocking connection to the node that holds a channel. Opens at first use, and again after a break."""
 
-    def __init__(self, address: Address, key: str, timeout: float) -> None:
+    def __init__(self, address: Address, key: str, timeout: float, *, fenced: bool = False) -> None:
         self._address = address
         self._key = key
-        self._timeout = timeout
+        self.timeout = timeout
+        self._fence = Fence(address.text) if fenced else None
+        self._mark: Mark | None = None
         self._connection: Connection | None = None
         self._id: int | None = None
         self._redirected = False
@@ -40,14 +43,18 @@ class RedisLink:
         script = command.script
         try:
             if script is None:
-                return self._request(command.move, command.words)
-            return self._request(command.move, ("EVALSHA", script.sha, *command.words))
-        except wire.NoScriptError:
-            if script is None:
-                raise
-            return self._request(command.move, ("EVAL", script.text, *command.words))
-        finally:
+                reply = self._request(command.move, command.words)
+            else:
+                try:
+                    reply = self._request(command.move, ("EVALSHA", script.sha, *command.words))
+                except wire.NoScriptError:
+                    reply = self._request(command.move, ("EVAL", script.text, *command.words))
+        except (TaskqError, wire.RedisError):
             self.is_busy = False
+            raise
+        # Not after a job's time limit, or Ctrl-C: then the command is still on its way when the connection is closed.
+        self.is_busy = False
+        return reply
 
     def confirm(self, command: Command) -> int:
         # The slot is migrating and another node executed the command: this node's replicas will never confirm it.
@@ -93,7 +100,9 @@ class RedisLink:
             return True
 
     def close(self) -> None:
-        self._id = None
+        if self._fence is not None and self._mark is not None and self.is_busy:
+            self._fence.abandon(self._mark)
+        self._id = self._mark = None
         self.is_busy = False
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -102,9 +111,19 @@ class RedisLink:
     def _open(self) -> Connection:
         connection = self._connection
         if connection is None:
-            connection = self._address.connection(self._key, self._timeout)
-            connection.connect()
+            connection = self._connect(self._address.connection(self._key, self.timeout))
             self._connection = connection
+        return connection
+
+    def _connect(self, connection: Connection) -> Connection:
+        connection.connect()
+        if self._fence is not None:
+            try:
+                self._mark = self._fence.enter(connection)
+            except BaseException:
+                connection.disconnect()
+                raise
+            self._id = self._mark.client_id
         return connection
 
     def _request(self, move: str, words: tuple[Any, ...], *, moved: bool = False) -> Any:
@@ -117,6 +136,7 @@ class RedisLink:
             failed = self._failed(error, move, sent=False)
             if moved or not isinstance(failed, ServerUnavailable):
                 raise failed from error
+            self.is_busy = True
             return self._request(move, words, moved=True)  # the node did nothing, and named another one
         except wire.AskError as error:
             return self._ask(error, move, words)
@@ -127,7 +147,7 @@ class RedisLink:
         try:
             connection = self._open()
             if connection._sock is None:  # closed by redis-py, as after NOAUTH
-                connection.connect()
+                self._connect(connection)
             sock: socket.socket = connection._sock  # type: ignore[assignment]
             try:
                 # A command that is not written completely is not executed. Written here, because redis-py closes a socket
@@ -144,10 +164,13 @@ class RedisLink:
     def _ask(self, redirect: wire.AskError, move: str, words: tuple[Any, ...]) -> Any:
         """Send the command to the node that the slot is migrating to, this once (Cluster specification: ASK redirection)."""
         self._redirected = True
-        connection = self._address.connection_to(redirect.host, redirect.port, self._timeout)
+        connection = self._address.connection_to(redirect.host, redirect.port, self.timeout)
+        mark: Mark | None = None
         sent = False
         try:
             connection.connect()
+            if self._fence is not None:
+                mark = self._fence.enter(connection)
             connection.send_command("ASKING")
             connection.read_response()
             connection.send_command(*words)
@@ -155,8 +178,12 @@ class RedisLink:
             return connection.read_response()
         except wire.NoScriptError:
             raise
-        except (wire.RedisError, OSError) as error:
-            raise self._failed(error, move, sent=sent) from error
+        except BaseException as error:
+            if sent and mark is not None and self._fence is not None:
+                self._fence.abandon(mark)
+            if isinstance(error, (wire.RedisError, OSError)):
+                raise self._failed(error, move, sent=sent) from error
+            raise
         finally:
             connection.disconnect()
 

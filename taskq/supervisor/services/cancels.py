@@ -127,7 +127,7 @@ class Cancels:
         channel = self._channel
         with child.slot.taken_back() as ids:
             others = [one for one in ids if one != identity]
-            if others and channel.ask(channel.driver.requeue(child.worker, "front", others)) != len(others):
+            if others and channel.move(child, channel.driver.requeue(child.worker, "front", others)) != len(others):
                 child.slot.ask_reconcile()
             if identity not in ids:
                 return False

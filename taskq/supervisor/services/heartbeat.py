@@ -52,7 +52,8 @@ class Heartbeat:
             self._on_unregistered(child, given_up=registration == -1)
             # A new lease of its messages begins; `fate` records whether they were reassigned.
             fields["fate"] = "given up" if registration == -1 else "lost"
-            if channel.ask(channel.driver.heartbeat(child.worker, fields, lease_ms=lease_ms, register=True)) is None:
+            # A late one would set a fate that no longer applies.
+            if channel.move(child, channel.driver.heartbeat(child.worker, fields, lease_ms=lease_ms, register=True)) is None:
                 return False
             # Again: a child that reconciled before it was registered again has left its fate unread.
             child.slot.ask_reconcile()

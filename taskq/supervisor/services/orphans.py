@@ -37,7 +37,7 @@ def release_unseen(channel: ChannelState, child: Child, last_beat: float) -> Non
         return
     # It may just have finished its job and reconciled: then it starts nothing until this is done, and reconciles again.
     with child.slot.held_still(running[0]) as is_same:
-        count = channel.ask(channel.driver.requeue(child.worker, "front", unseen)) if is_same else 0
+        count = channel.move(child, channel.driver.requeue(child.worker, "front", unseen)) if is_same else 0
     if count:
         _log.warning("worker process %s: released %s whose delivery was lost", child.worker, count_of(count, "message"))
 

@@ -76,8 +76,8 @@ class Watchdog:
         unstarted = slot.unstarted()
         if must_release(running_for, unstarted):
             with slot.taken_back() as ids:
-                # None: unknown. Fewer: lost by the server, or reassigned. In each case the worker process must reconcile.
-                if ids and channel.ask(channel.driver.requeue(child.worker, "front", ids)) != len(ids):
+                # Fewer: lost by the server, or reassigned. Then the worker process must reconcile, as with an unknown outcome.
+                if ids and channel.move(child, channel.driver.requeue(child.worker, "front", ids)) != len(ids):
                     slot.ask_reconcile()
         if running_for > SLOW_SECONDS and not slot.lanes.count and (done := slot.done_ids()):
             channel.ask(channel.driver.ack(child.worker, done))

@@ -22,7 +22,7 @@ from taskq.worker.concurrent.lane import Lane
 from taskq.worker.concurrent.lane_pool import LanePool
 from taskq.worker.concurrent.wakeup import WakeableWait
 from taskq.worker.execute.unpacker import Opened
-from taskq.worker.intake import Intake
+from taskq.worker.intake import UNCERTAIN_SECONDS, Intake
 from taskq.worker.settler import ACK_SECONDS, Settler, StoppedUnsettled
 
 __all__ = ["LaneControl", "Pump", "PumpSetup"]
@@ -64,7 +64,7 @@ class Pump:
         self._setup, self._control = setup, control
         self._settler, self._intake, self._completions = settler, intake, completions
         self._lanes: LanePool = completions.lanes
-        self._blocking = BlockingReserve(setup.driver, setup.driver.link(5.0), setup.worker, setup.channel.lease)
+        self._blocking = BlockingReserve(setup.driver, setup.driver.link(5.0, fenced=True), setup.worker, setup.channel.lease)
         self._command: Command = self._blocking.command
         self._leaving = False
         self._break_off_at = 0.0
@@ -176,6 +176,10 @@ class Pump:
         self._completions.flush()
         if received:
             self._settler.restore(received)
+        # After the flush, which takes the lock that the supervisor holds while it moves messages of this process.
+        if self._setup.slot.uncertain:
+            self._sleep(UNCERTAIN_SECONDS)
+            return
         self._begin(self._intake.reconcile(self._lanes.known))
 
     def _begin(self, messages: list[Message]) -> None:

@@ -86,7 +86,7 @@ class Reporter:
             if self._driver is None:
                 self._driver = self._make_driver()
             if self._link is None:
-                self._link = self._driver.link(_PATIENCE)
+                self._link = self._driver.link(_PATIENCE, fenced=True)
             self._link.call(self._driver.report_progress(message_id, pack_progress(progress), STORED_MS))
         except Exception as error:  # any exception: it must affect neither the job nor the thread
             _log.debug("progress report of %s not sent: %s", message_id, error)

@@ -14,7 +14,7 @@ from taskq.scoreboard.state import Phase, block_seconds
 from taskq.wire.message import Message
 from taskq.worker.execute.runner import Runner
 from taskq.worker.execute.verdict import ACKED, Action
-from taskq.worker.intake import Intake
+from taskq.worker.intake import UNCERTAIN_SECONDS, Intake
 from taskq.worker.prefetch import Prefetch
 from taskq.worker.process.restore import ProcessState
 from taskq.worker.process.signals import SignalWait
@@ -125,6 +125,10 @@ class Loop:
         """Compare with the reserved list in the server, and take over messages whose reply was lost."""
         self._settler.flush()
         self._slot.end_batch()
+        # After the line above, which takes the lock that the supervisor holds while it moves messages of this process.
+        if self._slot.uncertain:
+            self._signals.pause(UNCERTAIN_SECONDS)
+            return []
         found = self._intake.reconcile()
         self._settler.release("front", [message.id for message in found[BATCH_LIMIT:]])
         return found[:BATCH_LIMIT]

@@ -10,7 +10,7 @@ import pytest
 from taskq.worker.concurrent.pump import Pump
 
 
-def _pump(received: list[bytes], held: list[str]) -> tuple[Pump, list[Any]]:
+def _pump(received: list[bytes], held: list[str], *, uncertain: bool = False) -> tuple[Pump, list[Any]]:
     """A pump whose parts note what it does: its blocking reserve has returned something, and its reserved list holds something."""
     did: list[Any] = []
     pump = object.__new__(Pump)
@@ -20,6 +20,8 @@ def _pump(received: list[bytes], held: list[str]) -> tuple[Pump, list[Any]]:
         "_settler": SimpleNamespace(restore=lambda messages: did.append(("restore", messages))),
         "_intake": SimpleNamespace(reconcile=lambda known: held),
         "_lanes": SimpleNamespace(known=()),
+        "_setup": SimpleNamespace(slot=SimpleNamespace(uncertain=uncertain)),
+        "_sleep": lambda seconds: did.append("sleep"),
         "_begin": lambda messages: did.append(("begin", messages)),
     }
     for name, part in parts.items():
@@ -39,6 +41,13 @@ def test_reconciling_without_a_message_restores_nothing() -> None:
     pump, did = _pump([], ["ours"])
     pump._reconcile()
     assert did == ["flush", ("begin", ["ours"])]
+
+
+def test_nothing_is_taken_over_that_the_supervisor_may_still_move() -> None:
+    """Given a command of the supervisor whose outcome is unknown, then the pump doesn't look at the reserved list yet."""
+    pump, did = _pump([], ["ours"], uncertain=True)
+    pump._reconcile()
+    assert did == ["flush", "sleep"]
 
 
 @pytest.mark.parametrize("is_broken", [True, False])

@@ -29,7 +29,7 @@ class FakeDriver(RedisDriver):
         self.may_go = threading.Event()
         self.may_go.set()
 
-    def link(self, timeout: float = 5.0) -> Any:
+    def link(self, timeout: float = 5.0, *, fenced: bool = False) -> Any:
         return self
 
     def call(self, command: Command) -> None:
