@@ -12,6 +12,7 @@ from taskq.doctor.finding import Finding, good, note, unusable
 from taskq.doctor.server import SERVER_CHECKS
 from taskq.driver.contract import Link
 from taskq.driver.load import is_unstarted, load_driver, server_url
+from taskq.driver.redis.checks import ask_unfenced
 from taskq.errors import QueueFull, ServerError, ServerRefused
 
 __all__ = ["examine"]
@@ -73,6 +74,9 @@ def _server(link: Link, seen: set[str]) -> Iterator[Finding]:
     yield good("server", "reach", f"{facts.where} answers")
     for check in SERVER_CHECKS:
         yield from check(facts)
+    if missing := ask_unfenced(link):
+        text = "this user can't close a connection that broke: if the network delays a command, it may make a job run twice"
+        yield note("server", "fence", text, f"grant the user of the workers {' '.join(f'+{name}' for name in missing)}")
 
 
 def _advice(error: Exception) -> str:

@@ -20,6 +20,10 @@ def log_banner(plan: Plan, app: AppInfo | None) -> None:
     _log.info("taskq worker on %s at %s", plan.server, mask_url(plan.url))
     if plan.eviction:
         _log.warning("maxmemory-policy %s: a full server drops keys, and jobs with them: set noeviction", plan.eviction)
+    if plan.unfenced:
+        grants = " ".join(f"+{name}" for name in plan.unfenced)
+        text = "this user can't close a connection that broke: a delayed command may make a job run twice. Grant it %s"
+        _log.warning(text, grants)
     for name, settings in plan.channels.items():
         count = plan.processes[name]
         _log.info(

@@ -6,7 +6,7 @@ import msgspec
 
 from taskq.config import ChannelSettings, Settings, did_you_mean
 from taskq.driver.load import load_driver, server_url
-from taskq.driver.redis.checks import ask_eviction, check_kinds, check_permissions, check_server
+from taskq.driver.redis.checks import ask_eviction, ask_unfenced, check_kinds, check_permissions, check_server
 from taskq.errors import UnknownChannel
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.processes.zygote import AppInfo
@@ -25,6 +25,8 @@ class Plan(msgspec.Struct, frozen=True):
     jobs: frozenset[str]
     #: The eviction policy of the server; "" if it drops no keys.
     eviction: str = ""
+    #: The permissions that the user lacks to close a connection which was given up.
+    unfenced: tuple[str, ...] = ()
 
 
 def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
@@ -41,6 +43,7 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
     chosen = {name: _with_options(channels[name], options) for name in options.channels or sorted(channels)}
     url = server_url(app.settings)
     server = eviction = ""
+    unfenced: list[str] = []
     for settings in chosen.values():
         driver = load_driver(url, settings)
         link = driver.link(5.0)
@@ -48,11 +51,12 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
             server = check_server(link)
             check_permissions(driver, link)
             check_kinds(link.call, driver, settings.name)
-            eviction = ask_eviction(link) if settings.driver == "redis" else ""
+            if settings.driver == "redis":
+                eviction, unfenced = ask_eviction(link), ask_unfenced(link)
         finally:
             link.close()
     processes = {name: options.processes or settings.processes for name, settings in chosen.items()}
-    return Plan(app.settings, url, server, chosen, processes, frozenset(app.jobs), eviction)
+    return Plan(app.settings, url, server, chosen, processes, frozenset(app.jobs), eviction, tuple(unfenced))
 
 
 def _with_options(settings: ChannelSettings, options: WorkerOptions) -> ChannelSettings:

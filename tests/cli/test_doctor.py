@@ -51,6 +51,14 @@ def test_it_changes_nothing(type_: Type, keeping: ServerProcess, queue: Queue, p
     assert keeping.admin.keys("*") == []
 
 
+def test_a_user_who_may_not_close_connections_is_noted(type_: Type, keeping: ServerProcess) -> None:
+    """Given a user that may not close a broken connection, then that is a note, with the permission to grant."""
+    keeping.admin.execute_command("ACL", "SETUSER", "worker", "on", "nopass", "allkeys", "+@all", "-client|kill")
+    done = type_("doctor", "--url", f"unix://worker:x@{keeping.socket}", "--json")
+    finding = _findings(done.out)["server/fence"]
+    assert (done.code, finding["level"], finding["advice"]) == (0, "note", "grant the user of the workers +client|kill")
+
+
 @pytest.mark.parametrize(
     ("options", "check"),
     [

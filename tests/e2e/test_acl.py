@@ -48,6 +48,16 @@ def test_a_worker_of_the_guide_can_do_its_work(start_worker: StartWorker, server
     assert "permission" not in worker.log
 
 
+def test_a_worker_that_may_not_close_connections_warns_and_works(start_worker: StartWorker, server: ServerProcess, ledger: Ledger) -> None:
+    """Given a worker whose user may not close its broken connections, when it starts, then it warns once, names the remedy, and works."""
+    make_user(server, "shop-worker", PREFIX, "-client|list", "-client|kill")
+    hostile.queue.use_url(server.url, "the test")
+    worker = start_worker("hostile")
+    hostile.quick.push(1)
+    ledger.wait_for("quick")
+    assert worker.log.count("Grant it +client|list +client|kill") == 1
+
+
 def test_a_worker_that_lacks_a_right_ends_with_its_name(start_worker: StartWorker, server: ServerProcess) -> None:
     """Given a worker whose user may not ZADD, when it starts, then it ends with code 2 and names the command, before it takes a message."""
     make_user(server, "shop-worker", PREFIX, "-zadd", "-hset")

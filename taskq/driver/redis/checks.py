@@ -13,6 +13,7 @@ __all__ = [
     "VERSION",
     "WrongKey",
     "ask_eviction",
+    "ask_unfenced",
     "check_kinds",
     "check_permissions",
     "check_server",
@@ -110,6 +111,30 @@ def ask_eviction(link: Link) -> str:
     fields = dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
     policy = fields.get("maxmemory_policy", "noeviction")
     return "" if policy == "noeviction" or fields.get("maxmemory") == "0" else policy
+
+
+#: What a fenced link sends: without these permissions workers run, but a delayed command may be executed after all.
+_FENCE = {
+    "client|setname": ("CLIENT", "SETNAME", "taskq"),
+    "client|list": ("CLIENT", "LIST", "ID", "0"),
+    "client|kill": ("CLIENT", "KILL", "ID", "0"),
+}
+
+
+def ask_unfenced(link: Link) -> list[str]:
+    """Return the permissions that this user lacks to close a connection which was given up.
+
+    Raises:
+        ServerUnavailable: the server is unreachable.
+    """
+    missing = []
+    for name, words in _FENCE.items():
+        try:
+            link.call(Command("permissions", words))
+        except ServerRefused as error:  # as below
+            if _lacks_permission(error):
+                missing.append(name)
+    return missing
 
 
 def check_permissions(driver: Driver, link: Link) -> None:

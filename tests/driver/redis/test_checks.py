@@ -11,7 +11,7 @@ from taskq import Queue
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
 from taskq.driver.contract import Command, Word
-from taskq.driver.redis.checks import check_kinds, check_permissions
+from taskq.driver.redis.checks import ask_unfenced, check_kinds, check_permissions
 from taskq.driver.redis.driver import RedisDriver
 from taskq.driver.redis.scripts import load_script
 from taskq.errors import ServerRefused
@@ -93,6 +93,17 @@ def test_a_worker_has_all_rights_it_asks_for(driver_of: MakeDriver) -> None:
     with closing(driver.link()) as link:
         check_permissions(driver, link)
         assert link.call(driver.scan_reserved("0"))[1] == []
+
+
+@pytest.mark.parametrize(
+    "lacks", [[], ["client|setname"], ["client|list"], ["client|kill"], ["client|setname", "client|list", "client|kill"]]
+)
+def test_a_worker_can_do_without_closing_connections(driver_of: MakeDriver, lacks: list[str]) -> None:
+    """Given a worker that may not close its broken connections, at startup, then what it lacks is known, and it isn't refused."""
+    driver = driver_of("shop-worker", *[f"-{right}" for right in lacks])
+    with closing(driver.link()) as link:
+        check_permissions(driver, link)
+        assert ask_unfenced(link) == lacks
 
 
 @pytest.mark.parametrize("command", [right[1:] for right in rights("shop-worker", "x") if right[0] == "+" and "|" not in right])
