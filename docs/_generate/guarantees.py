@@ -127,6 +127,12 @@ TESTS: dict[str, tuple[str, ...]] = {
     "It has no free connection (`maxclients`)": ("test_a_server_without_a_free_connection_is_waited_for",),
     "A script of another client keeps it busy": ("test_a_busy_server_is_waited_for",),
     "SCRIPT FLUSH": ("test_scripts_that_are_forgotten_again_and_again",),
+    "Its clock is set forward or back, by a second or an hour": (
+        "test_no_step_of_its_clock_runs_a_job_twice",
+        "test_no_step_of_its_clock_hides_a_lost_worker",
+        "test_a_step_of_the_server_s_clock_is_no_death",
+        "test_a_step_of_the_server_s_clock_hides_no_death",
+    ),
     "A permission is missing, or a key has another type": (
         "test_a_worker_that_lacks_a_right_ends_with_its_name",
         "test_a_refusal_has_a_remedy_and_is_survived",

@@ -66,8 +66,9 @@ class Rescue(NamedTuple):
     """A lost worker and its messages that were running, for the rescue script."""
 
     worker: str
-    #: Milliseconds; a more recent heartbeat stops the rescue. 0: the process has surely exited.
-    lease_ms: int = 0
+    #: Its last heartbeat as `Driver.heartbeats` returned it: another one stops the rescue. Empty: it is not registered. None: it has
+    #: surely exited.
+    beat: bytes | None = None
     #: The messages that were running. All others return to waiting, with no attempt used.
     blamed: tuple[Blame, ...] = ()
 
@@ -214,11 +215,13 @@ class Driver(Protocol):
 
     def wait_for_wake(self, timeout: float, worker: str = "") -> Command: ...  # [key, anything], or None; `worker`: any of this supervisor
 
-    def heartbeat(self, worker: str, fields: dict[str, Value], *, lease_ms: int, register: bool) -> Command: ...  # [standing, held, time]
+    def heartbeat(self, worker: str, fields: dict[str, Value], *, lease_ms: int, register: bool) -> Command: ...  # [standing, held]
 
-    def expired(self, before_ms: int) -> Command: ...  # [id, last heartbeat, ...], the oldest heartbeat first
+    def heartbeats(self, skip: int, count: int, age_ms: int) -> Command: ...  # [1 if overdue ones may follow, id, last heartbeat, ...]
 
-    def dismiss(self, entry: bytes) -> Command: ...  # anything; removes an invalid entry from the workers
+    def dismiss(self, entries: Sequence[bytes]) -> Command: ...  # anything; removes invalid entries from the workers
+
+    def unregistered(self, workers: Sequence[str]) -> Command: ...  # those that are not registered
 
     def rescue(self, rescue: Rescue) -> Command: ...  # -1 or count
 

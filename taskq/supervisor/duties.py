@@ -30,7 +30,7 @@ class Duties:
         self.channel = channel
         self.heartbeat = Heartbeat(self.channel, host)
         self.promote = Promote(self.channel)
-        self.rescue = Rescuer(self.channel, self.heartbeat)
+        self.rescue = Rescuer(self.channel)
         self.watchdog = Watchdog(self.channel)
         self.unpark = Unpark(self.channel)
         self.cancels = Cancels(self.channel)

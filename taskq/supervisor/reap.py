@@ -50,15 +50,15 @@ def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -
         channel.note_crash(now)
     if slot.phase is not Phase.STARTING:
         channel.failed_starts = 0
-    channel.insist(channel.driver.rescue(Rescue(child.worker, 0, blamed)))
+    channel.insist(channel.driver.rescue(Rescue(child.worker, blamed=blamed)))
     ended, failed = slot.counts
     channel.past_counts = [channel.past_counts[0] + ended, channel.past_counts[1] + failed]
 
 
-def rescue_of_lost(worker: str, lease_ms: int, reason: str) -> Rescue:
+def rescue_of_lost(worker: str, beat: bytes | None, reason: str) -> Rescue:
     """Return the rescue of a lost worker, known only by its id. A crash is counted for the messages that it may have been running."""
     who: Literal["head", "all"] = "all" if runs_several(worker) else "head"
-    return Rescue(worker, lease_ms, (Blame(who, "crash", pack_record(record_of("lost", worker, 0, reason))),))
+    return Rescue(worker, beat, (Blame(who, "crash", pack_record(record_of("lost", worker, 0, reason))),))
 
 
 def _timed_out(child: Child, running: list[Running], late: set[bytes]) -> tuple[Blame, ...]:

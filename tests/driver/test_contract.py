@@ -82,8 +82,8 @@ def test_a_key_of_another_type_loses_nothing(store: Store, wrong: str) -> None:
         driver.restore(State.PARKED, [(parked, parked)]),
         driver.reserve(W, 1, []),
         driver.heartbeat(W, {"pid": 1}, lease_ms=LEASE_MS, register=True),
-        *[driver.rescue(Rescue(W, 0, blamed)) for blamed in ((), (Blame("head"),), (Blame("all"),), (Blame(first),))],
-        *[driver.rescue(Rescue(W, 0, (Blame("head", "timeout", RECORD, 5),))) for _ in range(2)],
+        *[driver.rescue(Rescue(W, blamed=blamed)) for blamed in ((), (Blame("head"),), (Blame("all"),), (Blame(first),))],
+        *[driver.rescue(Rescue(W, blamed=(Blame("head", "timeout", RECORD, 5),))) for _ in range(2)],
     ]:
         with suppress(ServerRefused):
             store.do(command)

@@ -16,28 +16,48 @@ from tests.driver.store import LEASE_MS, RECORD, Store, crashes, id_of, message
 W = "worker-1"
 
 
-def _rescue(store: Store, blame: Any = "", *, fault: Fault = "crash", retry_ms: int = -1, lease_ms: int = 0) -> Any:
+def _rescue(store: Store, blame: Any = "", *, fault: Fault = "crash", retry_ms: int = -1, beat: bytes | None = None) -> Any:
     blamed = (Blame(blame, fault, RECORD, retry_ms),) if blame else ()
-    return store.do(store.driver.rescue(Rescue(W, lease_ms, blamed)))
+    return store.do(store.driver.rescue(Rescue(W, beat, blamed)))
 
 
-def test_a_living_worker_is_not_rescued(store: Store) -> None:
-    """Given a heartbeat younger than the lease, when a supervisor rescues by lease, then it is refused and nothing moves."""
+def _beat(store: Store) -> bytes:
+    """Return the last heartbeat of the worker as a supervisor sees it."""
+    _, worker, beat = store.do(store.driver.heartbeats(0, 10, 0))
+    assert worker == W.encode()
+    return bytes(beat)
+
+
+def test_a_heartbeat_stops_a_rescue(store: Store) -> None:
+    """Given a supervisor that saw a heartbeat, when another one arrives before its rescue, then that is refused and nothing moves."""
     store.reserved_by(W, raw := message())
-    assert _rescue(store, "head", lease_ms=LEASE_MS) == -1
+    seen = _beat(store)
+    store.register(W)
+    assert _rescue(store, "head", beat=seen) == -1
+    assert _rescue(store, "head", beat=b"") == -1
     assert store.reserved(W) == [raw]
     assert store.do(store.driver.workers()) != []
 
 
-def test_a_worker_is_rescued_when_its_lease_is_over(store: Store) -> None:
-    """Given a heartbeat older than the lease, or none, then what it had comes back, and the worker is forgotten."""
-    for beat in (store.now() - LEASE_MS - 1, None):
+@pytest.mark.parametrize("off", [-3_600_000, -LEASE_MS - 1, 0, 3_600_000])
+def test_a_heartbeat_that_did_not_change_is_no_sign_of_life(store: Store, off: int) -> None:
+    """Given the heartbeat that the supervisor saw, whatever the clock makes of it, then the messages return and the worker is forgotten."""
+    store.reserved_by(W, raw := message())
+    store.client.zadd(store.keys.workers, {W: store.now() + off})
+    assert _rescue(store, beat=_beat(store)) == 1
+    assert store.everything() == [raw]
+    assert store.do(store.driver.workers()) == []
+
+
+def test_an_unregistered_worker_is_rescued(store: Store) -> None:
+    """Given messages of a worker that is not registered, then they return, and other heartbeats than none stop nothing."""
+    for number in range(2):
         store.reserved_by(W, raw := message())
-        if beat is None:
-            store.client.zrem(store.keys.workers, W)
-        else:
-            store.client.zadd(store.keys.workers, {W: beat})
-        assert _rescue(store, lease_ms=LEASE_MS) == 1
+        seen = _beat(store)
+        store.client.zrem(store.keys.workers, W)
+        if number:
+            assert _rescue(store, beat=seen) == -1
+        assert _rescue(store, beat=b"") == 1
         assert store.everything() == [raw]
         assert store.do(store.driver.workers()) == []
         assert b"pid" not in store.do(store.driver.describe(W))
@@ -214,8 +234,7 @@ def test_a_worker_that_was_only_slow_learns_that_it_was_given_up(store: Store) -
     beat = store.driver.heartbeat(W, {"pid": 1}, lease_ms=LEASE_MS, register=True)
     store.reserved_by(W, message())
     assert store.do(store.driver.standing(W)) == 1
-    store.client.zadd(store.keys.workers, {W: store.now() - LEASE_MS - 1})
-    _rescue(store, "head", lease_ms=LEASE_MS)
+    _rescue(store, "head", beat=_beat(store))
     assert store.do(store.driver.standing(W)) == -1
     assert store.do(store.driver.heartbeat(W, {"pid": 1}, lease_ms=LEASE_MS, register=False))[:2] == [-1, 0]
     assert store.do(store.driver.workers()) == []
@@ -225,8 +244,7 @@ def test_a_worker_that_was_only_slow_learns_that_it_was_given_up(store: Store) -
 def test_a_worker_that_looks_early_does_not_forget_its_fate(store: Store) -> None:
     """Given a worker that was declared lost, if it reads its reserved list before its next heartbeat, then that still reports it."""
     store.reserved_by(W, message())
-    store.client.zadd(store.keys.workers, {W: store.now() - LEASE_MS - 1})
-    _rescue(store, "head", lease_ms=LEASE_MS)
+    _rescue(store, "head", beat=_beat(store))
     assert store.do(store.driver.forget_fate(W)) == 0
     beat = store.driver.heartbeat(W, {"pid": 1}, lease_ms=LEASE_MS, register=True)
     assert store.do(beat)[0] == -1
@@ -257,7 +275,7 @@ def test_several_that_ran_are_each_counted(store: Store) -> None:
     messages = [message(str(number)) for number in range(5)]
     store.reserved_by(W, *messages)
     blamed = tuple(Blame(id_of(messages[number]), "crash", RECORD) for number in (0, 2, 4))
-    assert store.do(store.driver.rescue(Rescue(W, 0, blamed))) == 5
+    assert store.do(store.driver.rescue(Rescue(W, blamed=blamed))) == 5
     assert [id_of(raw) for raw in store.waiting] == [id_of(raw) for raw in messages]
     assert [crashes(raw) for raw in store.waiting] == [1, 0, 1, 0, 1]
     assert [len(records(Message(raw).history_bytes())) for raw in store.waiting] == [1, 0, 1, 0, 1]
@@ -279,7 +297,7 @@ def test_a_bystander_is_not_counted(store: Store) -> None:
     late, beside, behind = message("late"), message("beside"), message("behind")
     store.reserved_by(W, late, beside, behind)
     blamed = (Blame(id_of(late), "timeout", RECORD, -1), Blame(id_of(beside), "bystander", RECORD))
-    assert store.do(store.driver.rescue(Rescue(W, 0, blamed))) == 3
+    assert store.do(store.driver.rescue(Rescue(W, blamed=blamed))) == 3
     assert store.waiting[1:] == [beside, behind]
     assert (Message(store.waiting[0]).attempts, crashes(store.waiting[0])) == (1, 0)
 

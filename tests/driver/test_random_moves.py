@@ -107,7 +107,7 @@ class Moves(RuleBasedStateMachine):
         raw = self._of(worker, place)
         who = (id_of(raw) if raw else b"") if blame == "id" else blame
         blamed = (Blame(who, fault, RECORD, 5),) if who else ()  # type: ignore[arg-type]
-        self.store.do(self.driver.rescue(Rescue(worker, 0, blamed)))
+        self.store.do(self.driver.rescue(Rescue(worker, blamed=blamed)))
 
     @rule(state=st.sampled_from(ASIDE), place=places)
     def reload(self, state: State, place: int) -> None:

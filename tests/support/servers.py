@@ -27,6 +27,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from taskq.tools.chaos.clock import ServerClock, find_library
+
 if TYPE_CHECKING:
     RedisClient = redis.Redis
 else:
@@ -79,6 +81,8 @@ class ServerOptions:
     requirepass: str = ""
     maxmemory: str = "0"
     tcp: bool = False
+    #: A clock that the test can set; see `set_clock`.
+    clock: bool = False
     #: More arguments, as on the command line: ("--enable-debug-command", "local").
     extra: tuple[str, ...] = ()
 
@@ -107,6 +111,8 @@ class ServerProcess:
         self.socket = self.directory / "s.sock"
         self.log = self.directory / "server.log"
         self.port = free_port() if self.options.tcp else 0
+        library = find_library() if self.options.clock else None
+        self._clock = ServerClock(library, self.directory / "clock") if library else None
         self._process: subprocess.Popen[bytes] | None = None
         self._clients: list[RedisClient] = []
 
@@ -206,6 +212,14 @@ class ServerProcess:
         """End a `pause()`."""
         self._send(signal.SIGCONT)
 
+    def set_clock(self, seconds: int) -> None:
+        """Set the server's clock to the right time plus these seconds."""
+        assert self._clock is not None, "this server was started without clock=True, or libfaketime is not installed"
+        self._clock.set(seconds)
+        deadline = time.monotonic() + 10
+        while abs(self.admin.time()[0] - time.time() - seconds) > 1.5:
+            assert time.monotonic() < deadline, "the server's clock didn't follow"
+
     def close(self) -> None:
         """End the process if it runs, close its clients and delete its directory."""
         self.kill()
@@ -221,7 +235,8 @@ class ServerProcess:
 
     def _command(self) -> list[str]:
         options = self.options
-        command = [str(self.binary), "--daemonize", "no", "--dir", str(self.directory), "--save", ""]
+        clock = self._clock.prefix if self._clock else ()
+        command = [*clock, str(self.binary), "--daemonize", "no", "--dir", str(self.directory), "--save", ""]
         command += ["--unixsocket", str(self.socket), "--unixsocketperm", "700", "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--appendonly", "yes" if options.appendonly else "no", "--maxmemory", options.maxmemory]
         command += ["--maxmemory-policy", "noeviction"]
@@ -254,6 +269,8 @@ class ServerProcess:
             process.kill()
             process.wait()
         ServerProcess.running.discard(process.pid)
+        if self._clock is not None:
+            self._clock.clean(process.pid)
 
 
 def _answers(ping: Callable[[], object]) -> bool:

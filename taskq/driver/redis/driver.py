@@ -158,11 +158,14 @@ class RedisDriver:
         places = (keys.workers, keys.reserved(worker), keys.worker(worker), keys.nothing)
         return self._script("heartbeat", places, worker, 2 * lease_ms, int(register), *chain.from_iterable(fields.items()))
 
-    def expired(self, before_ms: int) -> Command:
-        return Command("rescue", ("ZRANGEBYSCORE", self.keys.workers, "-inf", str(before_ms), "WITHSCORES", "LIMIT", "0", "100"))
+    def heartbeats(self, skip: int, count: int, age_ms: int) -> Command:
+        return self._script("heartbeats", (self.keys.workers,), skip, count, age_ms)
 
-    def dismiss(self, entry: bytes) -> Command:
-        return Command("rescue", ("ZREM", self.keys.workers, entry))
+    def dismiss(self, entries: Sequence[bytes]) -> Command:
+        return Command("rescue", ("ZREM", self.keys.workers, *entries))
+
+    def unregistered(self, workers: Sequence[str]) -> Command:
+        return self._script("unregistered", (self.keys.workers,), *workers)
 
     def rescue(self, rescue: Rescue) -> Command:
         keys, worker = self.keys, rescue.worker
@@ -171,7 +174,13 @@ class RedisDriver:
             *(keys.failed, keys.timeout, keys.wake, keys.nothing),
         )
         lost_is_timeout = int(self._settings.on_lost == "timeout")
-        rules = (worker, rescue.lease_ms, self._settings.max_crashes, lost_is_timeout, *self._failed_bounds)
+        rules = (
+            worker,
+            "exited" if rescue.beat is None else rescue.beat,
+            self._settings.max_crashes,
+            lost_is_timeout,
+            *self._failed_bounds,
+        )
         return self._script("rescue", places, *rules, *chain.from_iterable(rescue.blamed))
 
     def scan_reserved(self, cursor: Word) -> Command:

@@ -24,7 +24,6 @@ class Heartbeat:
 
     def __init__(self, channel: ChannelState, host: str) -> None:
         self.due = 0.0
-        self.server_ms = 0
         self._channel = channel
         self._host = host
         #: Workers whose last heartbeat was rejected because of their keys; the heartbeats of the others continue.
@@ -47,7 +46,7 @@ class Heartbeat:
         if reply is None:
             return child.worker in self._refused
         self._refused.discard(child.worker)
-        registration, held, self.server_ms = reply
+        registration, held = reply
         if registration != 1 and child.registered:
             self._on_unregistered(child, given_up=registration == -1)
             # A new lease of its messages begins; `fate` records whether they were reassigned.

@@ -12,11 +12,14 @@ from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
 from taskq.supervisor.reap import rescue_of_lost
 from taskq.wire.message import is_stamped, message_id
+from taskq.worker_id import lease_of
 
 __all__ = ["LateReservations", "OrphanScan", "release_unseen"]
 
 _log = logging.getLogger("taskq.supervisor")
 _EVERY = 600.0
+#: Workers per tick that are rescued, and the pause between two pages in seconds.
+_PAGE, _PAUSE = 100, 0.01
 
 
 def release_unseen(channel: ChannelState, child: Child, last_beat: float) -> None:
@@ -68,35 +71,57 @@ class LateReservations:
 
 
 class OrphanScan:
-    """Looks every ten minutes for reserved lists of unregistered workers, and rescues their messages. Each tick scans some of the keys."""
+    """Looks every ten minutes for reserved lists of unregistered workers, and rescues their messages. A tick reads one page.
+
+    If the server has lost a registration, the worker registers again with its next heartbeat. So a worker is lost only if it is still
+    unregistered a lease later.
+    """
 
     def __init__(self, channel: ChannelState) -> None:
         self._channel = channel
         self._cursor: bytes = b"0"
+        #: Workers that the current scan has found unregistered.
         self._found: set[str] = set()
+        #: Unregistered workers, and since when (monotonic) they are known to be.
+        self._unregistered: dict[str, float] = {}
         # The first scan begins within a minute of the start.
-        self.due = monotonic() + random.uniform(0.5, 1.0) * 60.0
+        self.due = self._scan_at = monotonic() + random.uniform(0.5, 1.0) * 60.0
 
     def tick(self, now: float) -> None:
-        reply = self._channel.ask(self._channel.driver.scan_reserved(self._cursor))
-        if reply is not None:
-            self._cursor, keys = reply
-            self._found |= {self._channel.driver.keys.worker_of(key) for key in keys}
+        if now >= self._scan_at:
+            self._scan(now)
+        ready = [worker for worker, since in self._unregistered.items() if now >= since + self._lease(worker)]
+        for worker in ready[:_PAGE]:
+            del self._unregistered[worker]
+            self._rescue(worker)
+        soonest = min((since + self._lease(worker) for worker, since in self._unregistered.items()), default=self._scan_at)
+        self.due = min(self._scan_at, max(soonest, now + _PAUSE))
+
+    def _scan(self, now: float) -> None:
+        """Read a page of the keys."""
+        channel = self._channel
+        reply = channel.ask(channel.driver.scan_reserved(self._cursor))
+        workers = [channel.driver.keys.worker_of(key) for key in reply[1]] if reply else []
+        unregistered = channel.ask(channel.driver.unregistered(workers)) if workers else []
+        if reply is not None and unregistered is not None:
+            self._cursor = reply[0]
+            self._found |= {worker.decode(errors="replace") for worker in unregistered}
+            for worker in self._found:
+                self._unregistered.setdefault(worker, monotonic())
             if int(self._cursor):
-                self.due = now
+                self._scan_at = now + _PAUSE
                 return
-            self._rescue_unknown()
+            self._unregistered = {worker: since for worker, since in self._unregistered.items() if worker in self._found}
         self._cursor, self._found = b"0", set()
         # Spread, so that supervisors don't all scan the keys at once.
-        self.due = now + random.uniform(0.5, 1.0) * _EVERY
+        self._scan_at = now + random.uniform(0.5, 1.0) * _EVERY
 
-    def _rescue_unknown(self) -> None:
+    def _lease(self, worker: str) -> float:
+        return max(self._channel.settings.lease, lease_of(worker))
+
+    def _rescue(self, worker: str) -> None:
+        """Rescue the messages of a worker if it is still unregistered."""
         channel = self._channel
-        reply = channel.ask(channel.driver.workers()) if self._found else None
-        if reply is None:
-            return
-        for worker in self._found - {worker.decode(errors="replace") for worker in reply[::2]}:
-            rescue = rescue_of_lost(worker, int(channel.settings.lease * 1000), f"worker process {worker} was not registered")
-            count = channel.ask(channel.driver.rescue(rescue))
-            if count is not None and count > 0:
-                _log.warning("rescued %s of unregistered worker %s", count_of(count, "message"), worker)
+        count = channel.ask(channel.driver.rescue(rescue_of_lost(worker, b"", f"worker process {worker} was not registered")))
+        if count is not None and count > 0:
+            _log.warning("rescued %s of unregistered worker %s", count_of(count, "message"), worker)

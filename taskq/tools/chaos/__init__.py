@@ -3,6 +3,7 @@
 ledger    who writes what: one line for each push, start and end
 app       the queue and its jobs, which write the ledger
 pusher    the process that pushes
+clock     a clock of the server that can be set
 server    the server that is broken
 workers   the workers under test, restarted when they were killed
 caller    a process that pushes jobs and waits for their answers

@@ -54,8 +54,11 @@ CALLS: list[Command] = [
     DRIVER.heartbeat(W, {"pid": 1}, lease_ms=5, register=True),
     DRIVER.heartbeat(W, {"pid": 1, "job": "x"}, lease_ms=5, register=False),
     DRIVER.heartbeat(W, {}, lease_ms=5, register=False),
+    DRIVER.heartbeats(0, 100, 5),
+    DRIVER.unregistered([W]),
+    DRIVER.unregistered([W, W]),
     DRIVER.rescue(Rescue(W)),
-    DRIVER.rescue(Rescue(W, 5, (Blame(ID, "timeout", RAW, 5), Blame("all", "crash", RAW)))),
+    DRIVER.rescue(Rescue(W, b"5", (Blame(ID, "timeout", RAW, 5), Blame("all", "crash", RAW)))),
     DRIVER.restore(State.FAILED, [(RAW, RAW)]),
     DRIVER.restore(State.PARKED, [(RAW, RAW), (RAW, RAW)]),
     DRIVER.flush(State.WAITING, 5),
@@ -77,6 +80,7 @@ NO_MOVE = {
     "find",
     "forget",
     "heartbeat",
+    "heartbeats",
     "kinds",
     "look",
     "request_cancel",
@@ -85,6 +89,7 @@ NO_MOVE = {
     "permissions",
     "stamp",
     "standing",
+    "unregistered",
 }
 #: Moves that another move's script makes.
 SERVED_BY = {"drop": "ack", "reload": "restore", "unpark": "restore"}

@@ -85,18 +85,27 @@ def test_a_supervisor_checks_once_more_at_its_exit(queue: Queue, channel: Channe
     assert server.admin.llen(keys.waiting) == 1
 
 
-def _sweep(channel: ChannelState) -> int:
-    """Scan once; returns the number of ticks."""
-    sweep, ticks = OrphanScan(channel), 1
-    sweep.tick(0.0)
-    while sweep.due <= 0.0:
-        sweep.tick(0.0)
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The supervisor's monotonic clock, set by the test."""
+    clock = [100.0]
+    monkeypatch.setattr("taskq.supervisor.services.orphans.monotonic", lambda: clock[0])
+    return clock
+
+
+def _sweep(scan: OrphanScan, clock: list[float], until: float) -> int:
+    """Let the service do all that is due until then; returns the number of ticks."""
+    ticks = 0
+    while scan.due <= until:
+        clock[0] = scan.due
+        scan.tick(clock[0])
+        assert scan.due > clock[0]  # it must not spin
         ticks += 1
     return ticks
 
 
 def test_the_messages_of_an_unregistered_worker_are_rescued(
-    queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str
+    queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str, clock: list[float]
 ) -> None:
     """Given the reserved lists of an unregistered and of a registered worker, then only the messages of the first return."""
     known, unknown, keys = HandWorker(queue, prefix, "known"), HandWorker(queue, prefix, "unknown"), channel.driver.keys
@@ -104,16 +113,48 @@ def test_the_messages_of_an_unregistered_worker_are_rescued(
     for hand in (known, unknown):
         queue.push_name("noop")
         server.admin.lmove(keys.waiting, keys.reserved(hand.name), "RIGHT", "RIGHT")
-    _sweep(channel)
+    _sweep(OrphanScan(channel), clock, 200.0)
     assert (server.admin.llen(keys.waiting), server.admin.llen(keys.reserved("known"))) == (1, 1)
     assert server.admin.exists(keys.reserved("unknown")) == 0
 
 
-def test_a_scan_reads_the_keys_in_parts(queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str) -> None:
+def test_a_worker_that_registers_again_keeps_its_messages(
+    queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str, clock: list[float]
+) -> None:
+    """Given a worker whose registration the server lost, if it registers within the lease of its id, then its messages stay with it."""
+    name, keys = "box:cafe0123:1:0123abcdt30", channel.driver.keys
+    queue.push_name("noop")
+    server.admin.lmove(keys.waiting, keys.reserved(name), "RIGHT", "RIGHT")
+    scan = OrphanScan(channel)
+    _sweep(scan, clock, scan.due + 29.0)
+    HandWorker(queue, prefix, name).beat()
+    _sweep(scan, clock, 300.0)
+    assert server.admin.llen(keys.reserved(name)) == 1
+
+
+def test_a_scan_reads_the_keys_in_parts(
+    queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str, clock: list[float]
+) -> None:
     """Given several thousand keys of other channels, then a scan takes several ticks, and still finds the one list."""
     keys = channel.driver.keys
     server.admin.mset({f"other:{number}": 1 for number in range(5000)})
     queue.push_name("noop")
     server.admin.lmove(keys.waiting, keys.reserved("unknown"), "RIGHT", "RIGHT")
-    assert _sweep(channel) > 1
+    assert _sweep(OrphanScan(channel), clock, 200.0) > 2
     assert server.admin.llen(keys.waiting) == 1
+
+
+def test_many_orphans_are_rescued_page_by_page(
+    queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str, clock: list[float]
+) -> None:
+    """Given the lists of hundreds of unregistered workers, some with a lease of years, then a tick rescues a page of the others."""
+    keys = channel.driver.keys
+    for number in range(350):
+        server.admin.rpush(keys.reserved(f"box:cafe0123:1:{number:08x}{'t900000000' if number < 50 else 't1'}"), f"{number}")
+    scan, most = OrphanScan(channel), 0
+    while scan.due < 200.0:
+        clock[0] = scan.due
+        before = server.admin.llen(keys.waiting)
+        scan.tick(clock[0])
+        most = max(most, server.admin.llen(keys.waiting) - before)
+    assert (server.admin.llen(keys.waiting), most) == (300, 100)

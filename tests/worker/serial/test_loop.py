@@ -126,7 +126,7 @@ def test_what_is_not_started_within_the_lease_is_not_started(scene: Scene, serve
     def sleep(number: int) -> None:
         if number == 4:
             server.admin.zadd(keys.workers, {scene.hand.name: 1})
-            scene.hand.sender.call(scene.hand.driver.rescue(Rescue(scene.hand.name, int(LEASE * 1000), (Blame("head"),))))
+            scene.hand.sender.call(scene.hand.driver.rescue(Rescue(scene.hand.name, b"1", (Blame("head"),))))
             scene.slot.set_beat(monotonic() - 1.1 * LEASE)
 
     scene.runner.during = sleep
