@@ -226,6 +226,29 @@ def test_failed_is_capped_in_age(make_store: MakeStore) -> None:
     assert store.in_state(State.FAILED) == [young, raw]
 
 
+def test_a_clock_that_is_a_month_ahead_empties_nothing(make_store: MakeStore) -> None:
+    """Given many failed messages that a wrong clock calls too old, when some fail, then two are deleted for each, not all at once."""
+    store = make_store(failed_ttl=60)
+    month = 30 * 86_400_000
+    old = [message(str(number)) for number in range(20)]
+    store.client.zadd(store.keys.failed, {raw: store.now() - month + number for number, raw in enumerate(old)})
+    for count in (1, 2, 3):
+        store.reserved_by(W, raw := message())
+        store.do(store.driver.fail(W, State.FAILED, id_of(raw), raw))
+        assert store.in_state(State.FAILED)[:-count] == old[2 * count :]
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_after_the_clock_was_set_back_the_newest_failure_is_kept(make_store: MakeStore, limit: int) -> None:
+    """Given a full `failed` whose messages lie in the future, when another fails, then it is stored, and the oldest other is deleted."""
+    store = make_store(failed_limit=limit)
+    ahead = [message(str(number)) for number in range(limit)]
+    store.client.zadd(store.keys.failed, {raw: store.now() + 3_600_000 + number for number, raw in enumerate(ahead)})
+    store.reserved_by(W, raw := message())
+    assert store.do(store.driver.fail(W, State.FAILED, id_of(raw), raw)) == 1
+    assert store.in_state(State.FAILED) == [raw, *ahead[1:]]
+
+
 def test_failed_is_kept_forever_if_the_settings_ask_for_it(make_store: MakeStore) -> None:
     """Given no limit of age, then even the oldest stays."""
     store = make_store(failed_ttl=0)

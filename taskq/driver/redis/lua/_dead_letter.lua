@@ -1,6 +1,13 @@
 -- dead_letter(zset, message, time, limit, ttl_ms): store in failed or timeout: `limit` messages at most, each for `ttl_ms` (0 = forever).
 local function dead_letter(zset, message, time, limit, ttl_ms)
   redis.call('ZADD', zset, time, message)
-  if ttl_ms > 0 then redis.call('ZREMRANGEBYSCORE', zset, '-inf', time - ttl_ms) end
-  if limit > 0 then redis.call('ZREMRANGEBYRANK', zset, 0, -limit - 1) end
+  -- Not all expired messages at once: a clock that is a month ahead for a while must not empty the state.
+  local expired = ttl_ms > 0 and redis.call('ZRANGEBYSCORE', zset, '-inf', time - ttl_ms, 'LIMIT', 0, 2) or {}
+  if #expired > 0 then redis.call('ZREM', zset, unpack(expired)) end
+  if limit <= 0 then return end
+  redis.call('ZREMRANGEBYRANK', zset, 0, -limit - 1)
+  if redis.call('ZSCORE', zset, message) then return end
+  -- The clock was set back, so the message sorts as the oldest: remove the next one instead.
+  redis.call('ZADD', zset, time, message)
+  redis.call('ZREMRANGEBYRANK', zset, 1, 1)
 end
