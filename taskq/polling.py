@@ -6,23 +6,24 @@ import contextlib
 import os
 import select
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 __all__ = ["can_take", "wait_for", "write_within"]
 
 
-def wait_for(watched: Iterable[Any], timeout: float | None = None) -> list[Any]:
+def wait_for(watched: Iterable[Any], timeout: float | None = None, *, full: Collection[Any] = ()) -> list[Any]:
     """Return the descriptors that are readable or broken; an empty list after the timeout.
 
     Args:
         watched: descriptors, or objects with a `fileno()`.
         timeout: seconds, none if negative; None waits without a limit.
+        full: those of them that are also returned once they can be written to.
     """
     poll = select.poll()
     known = {one if isinstance(one, int) else one.fileno(): one for one in watched}
-    for fd in known:
-        poll.register(fd, select.POLLIN)
+    for fd, one in known.items():
+        poll.register(fd, select.POLLIN | select.POLLOUT if one in full else select.POLLIN)
     return [known[fd] for fd, _ in poll.poll(None if timeout is None else max(0.0, timeout) * 1000)]
 
 

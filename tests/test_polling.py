@@ -43,6 +43,22 @@ def test_readable_descriptors_of_any_number_are_found(high: tuple[int, int]) -> 
         assert set(wait_for([high[0], here])) == {high[0], here}
 
 
+def test_a_full_pipe_is_returned_once_it_has_room() -> None:
+    """Given a pipe that is full, then it is returned when it has room, if it is waited for as full, and not otherwise."""
+    here, there = socket.socketpair()
+    with here, there:
+        here.setblocking(False)
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                sent += here.send(b"x" * 4096)
+        assert wait_for([here], 0.001, full=[here]) == []
+        while sent:
+            sent -= len(there.recv(65_536))
+        assert wait_for([here], 0.001) == []
+        assert wait_for([here], 5, full=[here]) == [here]
+
+
 def test_a_full_pipe_takes_nothing() -> None:
     """Given a reader that hangs, then its pipe takes messages only while there is room."""
     here, there = socket.socketpair()

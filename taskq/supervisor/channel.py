@@ -36,7 +36,8 @@ class ChannelState:
         self.settings = settings
         self._revive = revive
         self.wanted = processes
-        self.children: dict[int, Child] = {}
+        #: By worker id.
+        self.children: dict[str, Child] = {}
         self.crashes: list[float] = []
         self.spawn_after = 0.0
         #: Number of children in a row whose on_start or lifespan raised.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from taskq.supervisor.channel import ChannelState
+from taskq.supervisor.rules import replaced_at_once
 from taskq.supervisor.services.base import Service
 from taskq.supervisor.services.cancels import Cancels
 from taskq.supervisor.services.heartbeat import Heartbeat
@@ -24,7 +25,7 @@ _log = logging.getLogger("taskq.supervisor")
 
 
 class Duties:
-    """The services of one channel, and the children that a rolling restart replaces one by one."""
+    """The services of one channel, and the replacement of its children in a rolling restart."""
 
     def __init__(self, channel: ChannelState, host: str, emit: Callable[[str, Any], None]) -> None:
         self.channel = channel
@@ -49,7 +50,6 @@ class Duties:
             self.cancels,
         )
         self.services: tuple[Service, ...] = duties
-        self._replacing: str | None = None
 
     def tick(self, now: float) -> None:
         """Run every service that is due."""
@@ -64,14 +64,17 @@ class Duties:
                 service.due = now + 1.0
 
     def replace_old(self, newest: int, now: float) -> None:
-        """Ask one child of an older zygote to stop. Ask the next one once that has exited and its replacement runs."""
-        children = self.channel.children
-        if any(child.worker == self._replacing for child in children.values()) or any(child.pid is None for child in children.values()):
-            return
-        old = next((child for child in children.values() if child.zygote != newest and child.kill_at is None and not child.leaving), None)
-        self._replacing = old.worker if old is not None else None
-        if old is not None:
-            old.ask_to_stop(now + self.channel.settings.stop_timeout)
+        """Ask some children of older zygotes to stop: one in ten, at least one. Ask the next ones as these exit and replacements run."""
+        old, busy = [], 0
+        for child in self.channel.children.values():
+            if child.zygote == newest:
+                busy += child.pid is None
+            elif child.kill_at is None:
+                old.append(child)
+            else:
+                busy += not child.leaving
+        for child in old[: max(0, replaced_at_once(self.channel.wanted) - busy)]:
+            child.ask_to_stop(now + self.channel.settings.stop_timeout)
 
     def close(self) -> None:
         """Close the connections."""

@@ -47,7 +47,8 @@ def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -
         channel.failed_starts += 1
     else:
         blamed = _crashed(child, running, death)
-        channel.note_crash(now)
+        if not death.is_with_zygote:  # the restarts of zygotes have their own pauses
+            channel.note_crash(now)
     if slot.phase is not Phase.STARTING:
         channel.failed_starts = 0
     channel.insist(channel.driver.rescue(Rescue(child.worker, blamed=blamed)))
@@ -89,7 +90,7 @@ def _crashed(child: Child, running: list[Running], death: Death) -> tuple[Blame,
     what = f"worker process {child.worker} (pid {child.pid}) {death}{peak}"
     if running:
         _log.error("%s while running %s", what, ", ".join(f"{one.job} {one.id.hex()}" for one in running))
-    else:
+    elif not death.is_with_zygote:
         _log.error("%s while idle", what)
     beside = f", while running {len(running)} jobs" if len(running) > 1 else ""
     return tuple(Blame(one.id, "crash", _attempt_record("crashed", child, one, what + beside)) for one in running)

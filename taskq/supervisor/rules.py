@@ -18,6 +18,7 @@ __all__ = [
     "must_kill",
     "must_release",
     "overdue",
+    "replaced_at_once",
     "respawn_pause",
     "start_pause",
 ]
@@ -61,6 +62,11 @@ def leave_until(running: Sequence[Running], now: float, stop_timeout: float) -> 
     """Return when to kill a process that leaves because of a stuck job: other jobs get their own limits, or `stop_timeout` without one."""
     others = [one for one in running if not must_kill(one.deadline, now)]
     return max((one.deadline + HARD_GRACE if one.deadline else now + stop_timeout for one in others), default=now) + HARD_GRACE
+
+
+def replaced_at_once(wanted: int) -> int:
+    """Return how many of a channel's children a rolling restart replaces at the same time."""
+    return max(1, wanted // 10)
 
 
 def start_pause(failures: int) -> float:

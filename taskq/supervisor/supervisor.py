@@ -52,7 +52,7 @@ class Supervisor:
             plan = self._prepare()
             if plan is not None:
                 self._loop(plan)
-            return 1 if self._manager.failed and self._options.burst else 0
+            return 1 if self._manager.children.failed and self._options.burst else 0
         finally:
             self._manager.close()
             self._inbox.close()
@@ -100,10 +100,10 @@ class Supervisor:
     def _loop(self, plan: Plan) -> None:
         manager = self._manager
         manager.start(plan)
-        event = ProcessEvent(worker=f"{manager.host}:{os.getpid()}", pid=os.getpid(), channels=tuple(plan.channels))
+        event = ProcessEvent(worker=f"{manager.children.host}:{os.getpid()}", pid=os.getpid(), channels=tuple(plan.channels))
         manager.emit("worker_start", event)
         self._burst = Burst(manager.channels) if self._options.burst else None
-        while not (self._stopping and not manager.alive() and self._can_exit()):
+        while not (self._stopping and not manager.children.alive() and self._can_exit()):
             self._wait(self._seconds_to_next())
             now = monotonic()
             for duties in manager.channels.values():
@@ -118,14 +118,14 @@ class Supervisor:
 
     def _end_burst(self, burst: Burst, now: float) -> None:
         if burst.cannot_start():
-            self._manager.failed = True
+            self._manager.children.failed = True
             self._stop("processes can't start")
         elif reason := burst.end_reason(now):
             self._stop(reason)
 
     def _can_exit(self) -> bool:
         """Return False while acks wait for an unreachable server: the jobs would run again."""
-        return self._stop_signals > 1 or monotonic() > self._settle_until or not self._manager.has_pending_acks()
+        return self._stop_signals > 1 or monotonic() > self._settle_until or not self._manager.children.has_pending_acks()
 
     def _seconds_to_next(self) -> float:
         """Return the seconds until the next service is due, at most 1."""
@@ -137,7 +137,7 @@ class Supervisor:
     def _wait(self, timeout: float) -> None:
         wakers = {fd: duties for duties in self._manager.channels.values() if (fd := duties.wakeup.fileno()) is not None}
         watched: list[Any] = [self._inbox, self._pokes, *self._manager.generations, *wakers]
-        ready = wait_for(watched, timeout)
+        ready = wait_for(watched, timeout, full=[one for one in self._manager.generations if one.has_unsent])
         if self._inbox in ready:
             for number in self._inbox.take():
                 self._on_signal(number)
@@ -150,7 +150,8 @@ class Supervisor:
                 duties.wakeup.woken()
         for generation in list(self._manager.generations):
             if generation in ready:
-                self._manager.on_message(generation, generation.receive())
+                self._manager.read_reports(generation)
+                generation.flush()
 
     # ---- signals
 
@@ -168,7 +169,7 @@ class Supervisor:
             self._restart()
         else:
             _log.info("%s: one %s process per channel", number.name, "more" if number is signal.SIGTTIN else "fewer")
-            self._manager.scale(1 if number is signal.SIGTTIN else -1)
+            self._manager.children.scale(1 if number is signal.SIGTTIN else -1)
 
     def _restart(self) -> None:
         if len(self._manager.generations) > 1:

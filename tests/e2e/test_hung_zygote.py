@@ -61,6 +61,20 @@ def test_a_child_that_was_never_forked_hinders_no_stop(start_worker: StartWorker
     assert time.monotonic() - began < 4
 
 
+def test_one_zygote_that_dies_counts_as_one_crash(start_worker: StartWorker, store: Store) -> None:
+    """Given eight processes and a ninth that isn't forked yet, if the zygote is killed, then nine others start without a pause."""
+    worker = start_worker("faulty", settings={"processes": 8}, ready=8)
+    zygote, old = worker.zygote(), set(worker.children())
+    os.kill(zygote.pid, signal.SIGSTOP)
+    worker.signal(signal.SIGTTIN)
+    wait_until(lambda: len(store.workers()) == 9)
+    zygote.kill()
+    wait_until(lambda: len(found := set(worker.children())) == 9 and not found & old, timeout=30)
+    assert worker.stop() == 0
+    assert f"the zygote (pid {zygote.pid}) died, and its 9 processes; starting another" in worker.log
+    assert worker.log.count("ERROR") == 1
+
+
 def test_an_app_with_many_open_files_works(start_worker: StartWorker, ledger: Ledger, tmp_path: Path) -> None:
     """Given an app that has 1,100 descriptors open when it is loaded, then jobs run, and no zygote dies."""
     (tmp_path / "many_files.py").write_text(APP)

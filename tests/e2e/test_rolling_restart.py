@@ -1,4 +1,4 @@
-"""SIGHUP replaces the worker processes one by one, and loses no job."""
+"""SIGHUP replaces the worker processes, and loses no job."""
 
 from __future__ import annotations
 

@@ -28,13 +28,13 @@ class Channel:
         self.store = Store(server, prefix)
         self.prefix = prefix
         self.channel = ChannelState(self.queue.channel(prefix), server.url, 1)
-        self._scoreboard = Scoreboard([multiprocessing.get_context("fork").Lock() for _ in range(4)])
+        self._scoreboard = Scoreboard([multiprocessing.get_context("fork").Lock() for _ in range(32)])
 
     def child(self, name: str = "w1") -> Child:
         """Add a child that is registered and has no process."""
         place = len(self.channel.children)
         child = Child(place, name, self.prefix, self._scoreboard[place], 0)
-        self.channel.children[place] = child
+        self.channel.children[name] = child
         self.hand(name).beat()
         child.registered = True
         return child

@@ -175,6 +175,20 @@ def test_exit_code_0_without_a_request_is_a_crash(place: Channel, caplog: pytest
     assert place.channel.crashes == [10.0]
 
 
+def test_the_end_of_a_zygote_is_no_crash_of_its_processes(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
+    """Given many processes that die with their zygote, then only the running message counts a crash, and new processes start at once."""
+    child, *idle = [place.child(f"w{number}") for number in range(8)]
+    (message,) = place.reserve(child, 1)
+    assert child.slot.start_next(5.0, 1)
+    for one in (child, *idle):
+        settle_dead(place.channel, one, Death(None), 10.0)
+    assert place.channel.crashes == []
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "ended with its zygote while running" in caplog.text
+    (again,) = place.store.messages(State.WAITING)
+    assert (again.id, again.crashes) == (message.id, 1)
+
+
 def test_a_job_that_must_not_run_twice_moves_to_timeout(place: Channel) -> None:
     """Given on_lost = "timeout" at the job, if its process dies, then the message is in timeout, and the others return."""
     job = place.queue.job(channel=place.prefix, name="careful", on_lost="timeout")(lambda: None)

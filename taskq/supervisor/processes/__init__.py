@@ -1,6 +1,7 @@
 """The processes below a supervisor: the zygotes, and the worker processes that they fork.
 
     fork          fork a process; pipes and locks between processes
+    slots         the slots that zygotes give to their worker processes
     child         one worker process, as the supervisor sees it
     zygote        the process that imports the application once and forks worker processes
     generation    one zygote, as the supervisor sees it; respawning it

@@ -13,18 +13,25 @@ from taskq.scoreboard.slot import Slot
 
 __all__ = ["Child", "Death"]
 
+_WITH_ZYGOTE = "ended with its zygote"
+
 
 class Death:
     """The end of a process."""
 
     __slots__ = ("maxrss", "status", "unknown")
 
-    def __init__(self, status: int | None, maxrss: int = 0, unknown: str = "ended with its zygote") -> None:
+    def __init__(self, status: int | None, maxrss: int = 0, unknown: str = _WITH_ZYGOTE) -> None:
         #: Exit code, or minus the signal's number; None if unknown.
         self.status = status
         self.maxrss = maxrss
         #: The text for an unknown exit status.
         self.unknown = unknown
+
+    @property
+    def is_with_zygote(self) -> bool:
+        """True if its zygote died, and this process with it."""
+        return self.status is None and self.unknown == _WITH_ZYGOTE
 
     def __str__(self) -> str:
         if self.status is None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from multiprocess import context, popen_fork
+from multiprocess import context, popen_fork, util
+from multiprocess import process as process_module
 
+from taskq.clock import monotonic
 from taskq.scoreboard.state import Lock
 
 __all__ = ["Connection", "die_with_parent", "fork", "make_lock", "make_pipe"]
@@ -41,11 +45,43 @@ class Connection(Protocol):
 _UNKNOWN_STATUS = 255
 
 
+#: Seconds between two looks at a process that is waited for.
+_LOOK = 0.005
+
+
 class _Popen(popen_fork.Popen):  # type: ignore[misc]
-    """Waits with wait4, which also reports the peak memory of the process."""
+    """Waits with wait4, which also reports the peak memory of the process.
+
+    Opens no pipes, unlike its base class: two for each process would be inherited by all later ones, and 500 processes would exceed
+    the usual limit of 1,024 descriptors.
+    """
 
     maxrss = 0
     returncode: int | None
+    pid: int
+    sentinel = -1
+
+    def _launch(self, process: Any) -> None:
+        self.pid = os.fork()
+        if self.pid:
+            return
+        code = 1
+        try:
+            # Registered exit hooks belong to the parent. Its own are run by `util`, as in multiprocess.
+            atexit._clear()
+            atexit.register(util._exit_function)
+            code = process._bootstrap()
+        finally:
+            atexit._run_exitfuncs()
+            os._exit(code)
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        if timeout is None:
+            return self.poll(0)
+        deadline = monotonic() + timeout
+        while self.poll() is None and monotonic() < deadline:
+            time.sleep(_LOOK)
+        return self.returncode
 
     def poll(self, flag: int = os.WNOHANG) -> int | None:
         if self.returncode is None:
@@ -96,6 +132,8 @@ def _start(process: Any) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         with _quiet_logging():
             process.start()
+    # Otherwise each start would check all earlier processes.
+    process_module._children.discard(process)
 
 
 @contextlib.contextmanager

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from taskq.polling import can_take
 from taskq.queue import Queue
 from taskq.supervisor.options import WorkerOptions
+from taskq.supervisor.processes.child import Child
 from taskq.supervisor.processes.fork import fork, make_pipe
+from taskq.supervisor.processes.slots import Slots
 from taskq.supervisor.processes.zygote import AppInfo, Emit, Inheritance, Listen, Spawn, zygote
 from taskq.supervisor.rules import ZYGOTE_LIMIT, ZYGOTE_WINDOW, respawn_pause
 
 __all__ = ["Generation", "RespawnPolicy"]
 
+#: The maximum number of events that wait for the zygote; further ones are dropped.
+_EVENTS = 100
+
 
 class Generation:
-    """A zygote, and the connection to it."""
+    """A zygote, its children, and the connection to it.
 
-    def __init__(self, number: int, source: str | Queue, options: WorkerOptions, inheritance: Inheritance) -> None:
+    A request waits here until the zygote can take it: the supervisor never blocks, and no request is lost.
+    """
+
+    def __init__(self, number: int, source: str | Queue, options: WorkerOptions, slots: Slots, inheritance: Inheritance) -> None:
         self.number = number
+        self.slots = slots
+        #: The children whose exit has not been reported, by the index of their slot.
+        self.children: dict[int, Child] = {}
         #: Set when the application is loaded.
         self.app: AppInfo | None = None
-        #: Unanswered spawn requests, and the seconds without a reply.
+        #: Unanswered spawn requests, and the seconds since it last answered one or took a request.
         self.unanswered = 0
         self.silent = 0.0
+        #: The requests that it can't take yet, in their order.
+        self._unsent: deque[Any] = deque()
         #: True if it did not report an exit: it hangs, and must be killed.
         self.is_mute = False
         self.connection, there = make_pipe()
@@ -49,10 +63,22 @@ class Generation:
         except (EOFError, OSError):
             return None
 
-    def spawn(self, request: Spawn) -> bool:
-        """Request a worker process. Return False if the zygote has exited or hangs."""
+    @property
+    def has_unsent(self) -> bool:
+        """True while requests wait for room in the pipe."""
+        return bool(self._unsent)
+
+    def spawn(self, request: Spawn) -> None:
+        """Request a worker process."""
         self.unanswered += 1
-        return self._send(request)
+        self._send(request)
+
+    def withdraw(self) -> list[Spawn]:
+        """Return the spawn requests that the zygote has not received; it won't get them."""
+        spawns = [one for one in self._unsent if isinstance(one, Spawn)]
+        self._unsent = deque(one for one in self._unsent if not isinstance(one, Spawn))
+        self.unanswered -= len(spawns)
+        return spawns
 
     def answered(self) -> None:
         """Note the reply to a spawn request, whether it succeeded or not."""
@@ -66,11 +92,14 @@ class Generation:
 
     def emit(self, signal: str, event: Any) -> None:
         """Emit an event to the listener process, if it has listeners."""
-        if self.app is not None and signal in self.app.listened:
+        if self.app is None or signal not in self.app.listened:
+            return
+        if sum(isinstance(one, Emit) for one in self._unsent) < _EVENTS:
             self._send(Emit(signal, event))
 
     def end(self) -> None:
         """Close the connection: the zygote and all its children exit."""
+        self.flush()
         self.connection.close()
         # A zygote that is still importing the app doesn't read the connection, and has nothing to clean up.
         self._process.join(0.1 if self.app is None or self.is_mute else 5.0)
@@ -85,14 +114,20 @@ class Generation:
         self._process.kill()
         self._process.join(5.0)
 
-    def _send(self, request: Any) -> bool:
+    def _send(self, request: Any) -> None:
+        self._unsent.append(request)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send the waiting requests, as far as the zygote can take them."""
         try:
-            if not can_take(self.connection):  # the reader hangs: writing would block
-                return False
-            self.connection.send(request)
-        except OSError:
-            return False
-        return True
+            # It may hang, or be busy with earlier requests: writing would block.
+            while self._unsent and can_take(self.connection):
+                self.connection.send(self._unsent[0])
+                self._unsent.popleft()
+                self.silent = 0.0
+        except OSError:  # it has exited, which ends its reports, too
+            self._unsent.clear()
 
 
 class RespawnPolicy:

@@ -200,7 +200,7 @@ class Forker:
             ready = wait_for([self._requests, self._wake_read])
             if self._wake_read in ready:
                 drain(self._wake_read)
-            self._report_exits()
+                self._report_exits()
             if self._requests in ready:
                 try:
                     request = self._requests.recv()

@@ -29,7 +29,7 @@ FAULTS = {
     "supervisor": Kind("SIGKILL of a supervisor; another takes its place", killing.kill_supervisor, 3),
     "machine": Kind("SIGKILL of a supervisor with all its processes", killing.kill_machine),
     "stop": Kind("SIGTERM of a supervisor: ends in good order; another takes its place", killing.stop, 3),
-    "restart": Kind("SIGHUP of a supervisor: its processes are replaced one by one", killing.restart),
+    "restart": Kind("SIGHUP of a supervisor: its processes are replaced", killing.restart),
     "freeze-child": Kind("SIGSTOP of a worker process, then SIGCONT", killing.freeze_child, 3),
     "freeze-short": Kind("SIGSTOP of a supervisor for less than its lease, then SIGCONT", killing.freeze_short, 3),
     "freeze-long": Kind("SIGSTOP of a supervisor for more than its lease, then SIGCONT", killing.freeze_long),

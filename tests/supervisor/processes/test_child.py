@@ -36,8 +36,10 @@ def slot() -> Slot:
     ],
 )
 def test_a_death_is_described(status: int | None, text: str) -> None:
-    """Given an exit status, then its description is readable."""
+    """Given an exit status, then its description is readable; without one, the process has died with its zygote."""
     assert str(Death(status)) == text
+    assert Death(status).is_with_zygote == (status is None)
+    assert not Death(status, unknown="could not be forked").is_with_zygote
 
 
 ENDS: dict[str, tuple[Callable[[], object], int]] = {
@@ -59,6 +61,29 @@ def test_the_end_of_a_forked_process_is_known(kind: str, capfd: pytest.CaptureFi
     assert process.maxrss > 1000
     process.close()
     capfd.readouterr()
+
+
+def test_a_process_costs_its_parent_no_descriptor() -> None:
+    """Given forked processes, then each leaves the descriptors of its parent as they were: later ones would inherit what it opened."""
+    before = len(os.listdir("/dev/fd"))
+    processes = [fork(time.sleep, 60) for _ in range(3)]
+    assert len(os.listdir("/dev/fd")) == before
+    for process in processes:
+        process.kill()
+        process.join(5)
+        assert process.exitcode == -signal.SIGKILL
+        process.close()
+
+
+def test_a_process_that_goes_on_is_waited_for_no_longer_than_asked() -> None:
+    """Given a process that doesn't exit, then `join` returns after its timeout."""
+    process = fork(time.sleep, 60)
+    process.join(0.01)
+    assert process.exitcode is None
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    process.close()
 
 
 def test_sigterm_is_blocked_until_the_process_unblocks_it() -> None:

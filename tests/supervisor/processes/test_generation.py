@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import psutil
 import pytest
 
 from taskq import Queue
-from taskq.scoreboard.slot import Scoreboard
+from taskq.events import ProcessEvent
 from taskq.scoreboard.state import Phase
 from taskq.supervisor.options import WorkerOptions
-from taskq.supervisor.processes.fork import make_lock
 from taskq.supervisor.processes.generation import Generation
+from taskq.supervisor.processes.slots import Slots
 from taskq.supervisor.processes.zygote import AppInfo, Exited, Failed, Inheritance, Spawn, Started
 from taskq.worker_id import new_worker_id
 from tests.support.processes import is_alive
@@ -29,14 +32,14 @@ class Orders:
     """The supervisor's end of the connection."""
 
     def __init__(self) -> None:
-        self.scoreboard = Scoreboard([make_lock() for _ in range(2)])
+        self.slots = Slots(2)
         self.pokes, self.poke_fd = os.pipe()
         os.set_blocking(self.poke_fd, False)
         self.generations: list[Generation] = []
 
     def start(self, source: str | Queue) -> Generation:
-        inheritance = Inheritance(self.scoreboard, self.poke_fd, os.getpid(), lambda: None)
-        generation = Generation(0, source, WorkerOptions(log_level=None), inheritance)
+        inheritance = Inheritance(self.slots.scoreboard, self.poke_fd, os.getpid(), lambda: None)
+        generation = Generation(0, source, WorkerOptions(log_level=None), self.slots, inheritance)
         self.generations.append(generation)
         return generation
 
@@ -104,7 +107,7 @@ def test_workers_are_forked_and_their_ends_reported(orders: Orders, server: Serv
     generation = load(orders, queue)
     settings = queue.channel("default")
     for place in range(2):
-        assert generation.spawn(Spawn(place, new_worker_id("box", "x"), settings, server.url))
+        generation.spawn(Spawn(place, new_worker_id("box", "x"), settings, server.url))
     pids = {}
     for _ in range(2):
         report = receive(generation)
@@ -115,7 +118,7 @@ def test_workers_are_forked_and_their_ends_reported(orders: Orders, server: Serv
     ends = {report.slot_index: report for report in (receive(generation), receive(generation))}
     assert all(isinstance(report, Exited) and report.pid == pids[report.slot_index] and report.maxrss > 1000 for report in ends.values())
     assert (ends[0].status, ends[1].status) == (0, -signal.SIGKILL)
-    assert orders.scoreboard[0].phase is Phase.STOPPING
+    assert orders.slots[0].phase is Phase.STOPPING
     queue.close()
 
 
@@ -144,11 +147,73 @@ def test_a_zygote_that_still_loads_is_not_waited_for(orders: Orders, tmp_path: P
     assert time.monotonic() - began < 3
 
 
-def test_requests_to_a_dead_zygote_fail(orders: Orders, url: str) -> None:
-    """Given a zygote that has exited, then a request fails, and events are dropped."""
+def test_requests_to_a_dead_zygote_are_dropped(orders: Orders, url: str) -> None:
+    """Given a zygote that has exited, then neither a request nor an event raises an error or waits."""
     queue = Queue(url)
     generation = load(orders, queue)
     os.kill(generation.pid, signal.SIGKILL)
     assert receive(generation) is None
-    assert generation.spawn(Spawn(0, "w", queue.channel("default"), url)) is False
+    generation.spawn(Spawn(0, "w", queue.channel("default"), url))
     generation.emit("worker_start", object())
+    assert not generation.has_unsent
+
+
+def stopped(orders: Orders, queue: Queue) -> Generation:
+    """A zygote that is stopped, behind a connection that takes few requests."""
+    generation = load(orders, queue)
+    with socket.socket(fileno=os.dup(generation.fileno())) as end:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the system raises it to its minimum
+    os.kill(generation.pid, signal.SIGSTOP)
+    wait_until(lambda: psutil.Process(generation.pid).status() == psutil.STATUS_STOPPED)
+    return generation
+
+
+def test_requests_wait_until_the_zygote_can_take_them(orders: Orders, server: ServerProcess) -> None:
+    """Given a stopped zygote and more requests than its pipe takes, then none blocks or is lost: it handles all of them in order later."""
+    queue = Queue(server.url)
+    generation = stopped(orders, queue)
+    for place in range(12):
+        generation.spawn(Spawn(place, new_worker_id("box", "x"), queue.channel("default"), server.url))
+    assert generation.has_unsent
+    assert generation.unanswered == 12
+    os.kill(generation.pid, signal.SIGCONT)
+    started: list[int] = []
+    while len(started) < 12:
+        generation.flush()
+        report = receive(generation)
+        assert isinstance(report, Started)
+        generation.answered()
+        started.append(report.slot_index)
+    assert started == list(range(12))
+    assert (generation.has_unsent, generation.unanswered) == (False, 0)
+    queue.close()
+
+
+def test_requests_that_were_not_sent_can_be_withdrawn(orders: Orders, server: ServerProcess) -> None:
+    """Given a stopped zygote, if the waiting requests are withdrawn, then it gets only the ones that were in its pipe."""
+    queue = Queue(server.url)
+    generation = stopped(orders, queue)
+    for place in range(12):
+        generation.spawn(Spawn(place, new_worker_id("box", "x"), queue.channel("default"), server.url))
+    withdrawn = [one.slot_index for one in generation.withdraw()]
+    assert withdrawn == list(range(12))[-len(withdrawn) :]
+    assert 0 < generation.unanswered == 12 - len(withdrawn) < 12
+    os.kill(generation.pid, signal.SIGCONT)
+    assert [receive(generation).slot_index for _ in range(generation.unanswered)] == list(range(12 - len(withdrawn)))
+    queue.close()
+
+
+def test_events_for_a_hung_zygote_are_bounded(orders: Orders, server: ServerProcess) -> None:
+    """Given a stopped zygote, then only some events wait for it, and a later request still does."""
+    queue = Queue(server.url)
+    generation = stopped(orders, queue)
+    assert generation.app is not None
+    generation.app = msgspec.structs.replace(generation.app, listened=("worker_start",))
+    for _ in range(1000):
+        generation.emit("worker_start", ProcessEvent(worker="w", pid=1, channels=()))
+    generation.spawn(Spawn(0, new_worker_id("box", "x"), queue.channel("default"), server.url))
+    assert len(generation._unsent) <= 101
+    os.kill(generation.pid, signal.SIGCONT)
+    wait_until(lambda: generation.flush() or not generation.has_unsent)
+    assert isinstance(receive(generation), Started)
+    queue.close()

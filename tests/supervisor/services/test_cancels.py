@@ -81,7 +81,7 @@ def test_an_interrupted_job_whose_worker_dies_never_finishes(scene: Scene, how: 
     now, channel = monotonic(), scene.place.channel
     scene.service.tick(now)
     raw = scene.place.store.client.lindex(scene.place.store.keys.reserved(scene.child.worker), 0)
-    del channel.children[scene.child.slot_index]
+    del channel.children[scene.child.worker]
     for later in (1.0, 2.0, 3.0):  # until its messages are brought back
         scene.service.tick(now + later)
     assert scene.requests() == [identity]
@@ -90,7 +90,7 @@ def test_an_interrupted_job_whose_worker_dies_never_finishes(scene: Scene, how: 
     else:
         assert channel.ask(channel.driver.requeue(scene.child.worker, "front", [identity])) == 1
     if how == "again":
-        channel.children[0] = scene.child
+        channel.children[scene.child.worker] = scene.child
         scene.child.slot.notice.take()
         assert len(scene.place.hand(scene.child.worker).reserve(1)) == 1
         scene.child.slot.begin_batch([identity])

@@ -1,0 +1,160 @@
+"""The children of all channels: starts and stops them to reach the wanted numbers, and settles the ones that have exited."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from taskq.clock import monotonic
+from taskq.driver.contract import Rescue
+from taskq.driver.load import reviver
+from taskq.logs import count_of
+from taskq.supervisor.channel import ChannelState
+from taskq.supervisor.duties import Duties
+from taskq.supervisor.plan import Plan
+from taskq.supervisor.processes.child import Child, Death
+from taskq.supervisor.processes.generation import Generation
+from taskq.supervisor.processes.zygote import Spawn
+from taskq.supervisor.reap import settle_dead
+from taskq.supervisor.rules import respawn_pause, start_pause
+from taskq.worker_id import machine_name, machine_tag, new_worker_id
+
+__all__ = ["Children"]
+
+_log = logging.getLogger("taskq.supervisor")
+
+
+class Children:
+    """The children of a worker, in channels."""
+
+    def __init__(self) -> None:
+        self.host = machine_name()
+        self.tag = machine_tag()
+        self.channels: dict[str, Duties] = {}
+        #: True once a job has failed permanently.
+        self.failed = False
+        self._url = ""
+
+    def open(self, plan: Plan, emit: Callable[[str, Any], None]) -> None:
+        """Set up the channels, without children."""
+        self._url = plan.url
+        for settings in plan.channels.values():
+            channel = ChannelState(settings, plan.url, plan.processes[settings.name], reviver(plan.settings))
+            self.channels[settings.name] = Duties(channel, self.host, emit)
+
+    def alive(self) -> list[Child]:
+        """Return every child whose exit has not been reported."""
+        return [child for duties in self.channels.values() for child in duties.channel.children.values()]
+
+    # ---- how many
+
+    def keep_wanted(self, newest: Generation, now: float) -> None:
+        """Start or stop children to reach the wanted numbers, and let the children of the newest zygote take over."""
+        for duties in self.channels.values():
+            channel = duties.channel
+            staying = [child for child in channel.children.values() if child.kill_at is None and not child.leaving]
+            if len(staying) < channel.wanted and now >= channel.spawn_after:
+                self._spawn(newest, duties, channel.wanted - len(staying))
+            for child in staying[channel.wanted :]:
+                child.ask_to_stop(now + channel.settings.stop_timeout)
+            duties.replace_old(newest.number, now)
+
+    def scale(self, by: int) -> None:
+        """Change the number of children of every channel by `by`; at least one remains."""
+        for duties in self.channels.values():
+            duties.channel.wanted = max(1, duties.channel.wanted + by)
+            _log.info("channel %s: scaled to %s", duties.channel.name, count_of(duties.channel.wanted, "process"))
+
+    def _spawn(self, generation: Generation, duties: Duties, count: int) -> None:
+        settings = duties.channel.settings
+        for _ in range(count):
+            slot_index = generation.slots.take()
+            if slot_index is None:
+                _log.warning("process limit (%d) reached; restart the worker with a higher `processes`", len(generation.slots))
+                duties.channel.wanted = len(duties.channel.children)
+                return
+            slot = generation.slots[slot_index]
+            slot.clear()
+            worker = new_worker_id(self.host, self.tag, lease=settings.lease, concurrency=settings.concurrency)
+            child = Child(slot_index, worker, duties.channel.name, slot, generation.number)
+            duties.channel.children[worker] = generation.children[slot_index] = child
+            # Registered before it starts: it may reserve at once.
+            duties.heartbeat.send(child, monotonic())
+            generation.spawn(Spawn(slot_index, worker, settings, self._url))
+
+    # ---- how they begin and end
+
+    def on_start(self, child: Child, pid: int) -> None:
+        """Note that a child was forked."""
+        child.pid = pid
+        self.channels[child.channel].heartbeat.send(child, monotonic())  # show its process id to operators at once
+        if child.kill_at is not None:  # it was asked to stop before it had a process
+            child.ask_again()
+
+    def on_exit(self, generation: Generation, child: Child, death: Death) -> None:
+        """Settle a child that has exited."""
+        channel = self.channels[child.channel].channel
+        now = monotonic()
+        child.end_leftovers()
+        settle_dead(channel, child, death, now)
+        channel.remember(child.worker)
+        self._remove(generation, child)
+        self.failed = self.failed or channel.counts()[1] > 0
+        pause = respawn_pause(channel.crashes, now)
+        if pause:
+            _log.error("channel %s: %d crashes in a short time; next process starts in %g s", channel.name, len(channel.crashes), pause)
+        if wait := start_pause(channel.failed_starts):
+            _log.error("channel %s: worker process %s could not start; next attempt in %g s", channel.name, child.worker, wait)
+        if pause or wait:
+            channel.spawn_after = now + max(pause, wait)
+
+    def withdraw(self, generation: Generation) -> None:
+        """Remove the children that the zygote has not been asked to fork yet."""
+        for spawn in generation.withdraw():
+            self._remove_unforked(generation, generation.children[spawn.slot_index])
+
+    def on_lost(self, generation: Generation) -> None:
+        """Settle all children of a zygote that has exited."""
+        for child in list(generation.children.values()):
+            if child.pid is None and not child.slot.running():
+                self._remove_unforked(generation, child)
+            else:
+                self.on_exit(generation, child, Death(None))
+
+    def _remove_unforked(self, generation: Generation, child: Child) -> None:
+        channel = self.channels[child.channel].channel
+        channel.insist(channel.driver.rescue(Rescue(child.worker)))  # which unregisters it
+        self._remove(generation, child)
+
+    def _remove(self, generation: Generation, child: Child) -> None:
+        del self.channels[child.channel].channel.children[child.worker]
+        del generation.children[child.slot_index]
+        generation.slots.free(child.slot_index)
+
+    # ---- stop
+
+    def ask_to_stop(self, now: float) -> None:
+        """Ask every child to stop after its running job."""
+        for duties in self.channels.values():
+            for child in duties.channel.children.values():
+                child.ask_to_stop(now + duties.channel.settings.stop_timeout)
+
+    def kill_overdue(self, now: float, cause: str) -> None:
+        """Kill the children that were asked to stop and whose time is over. The log reports the cause."""
+        for child in self.alive():
+            if child.kill_at is not None and now > child.kill_at and child.killed_for is None:
+                child.stop_cause = cause
+                child.kill("stop")
+
+    def has_pending_acks(self) -> bool:
+        """Return True while acks of exited children are pending."""
+        return any(command.move == "ack" for duties in self.channels.values() for command in duties.channel.pending)
+
+    def close(self) -> None:
+        """Send the pending commands, and close the connections."""
+        for name, duties in self.channels.items():
+            duties.channel.send_last()
+            if duties.channel.pending:
+                _log.warning("channel %s: server unreachable at shutdown; reserved messages are rescued after the lease", name)
+            duties.close()
