@@ -224,7 +224,7 @@ class ServerUnavailable(ServerError):
 
 
 class ServerRefused(ServerError):
-    """The server rejects a command: a wrong password, a missing permission, or a key of another type."""
+    """The server rejects a command (a wrong password, a missing permission, a key of another type), or belongs to another user."""
 
 
 class ServerTooOld(ServerError):

@@ -6,6 +6,7 @@
     structures    the settings: types, bounds, defaults and help texts
     fields        a table of all settings, which checks values and generates the reference
     entries       entries: one written value and its origin; made from arguments and TOML tables
+    owners        the users whose files and servers are trusted
     environment   entries from the TASKQ_* variables
     files         find and read taskq.toml or pyproject.toml
     loader        merge the entries of all sources, in order of precedence
@@ -17,8 +18,22 @@ from __future__ import annotations
 
 from taskq.config.fields import FieldDoc, field_docs
 from taskq.config.loader import load_settings
+from taskq.config.owners import OWNERS_VARIABLE, is_trusted, owner_text
 from taskq.config.structures import ChannelSettings, Settings
 from taskq.config.suggestions import did_you_mean, nearest
 from taskq.config.urls import check_url, mask_url
 
-__all__ = ["ChannelSettings", "FieldDoc", "Settings", "check_url", "did_you_mean", "field_docs", "load_settings", "mask_url", "nearest"]
+__all__ = [
+    "OWNERS_VARIABLE",
+    "ChannelSettings",
+    "FieldDoc",
+    "Settings",
+    "check_url",
+    "did_you_mean",
+    "field_docs",
+    "is_trusted",
+    "load_settings",
+    "mask_url",
+    "nearest",
+    "owner_text",
+]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from taskq.channel import check_channel_name
 from taskq.config.entries import Entry
 from taskq.config.fields import channel_fields, top_fields
+from taskq.config.owners import OWNERS_VARIABLE
 from taskq.config.suggestions import did_you_mean
 from taskq.errors import ConfigError
 
@@ -18,8 +19,8 @@ _PREFIX = "TASKQ_"
 _CHANNELS = "TASKQ_CHANNELS__"
 _SHAPE = "TASKQ_CHANNELS__<NAME>__<KEY>, as in TASKQ_CHANNELS__DEFAULT__PROCESSES"
 
-#: Variables that are not settings: they set options of the command line.
-RESERVED = frozenset({"TASKQ_LOG_LEVEL", "TASKQ_LOG_FORMAT", "TASKQ_DEBUG"})
+#: Variables that are not settings: they set options of the command line, or decide whose settings file is read.
+RESERVED = frozenset({"TASKQ_LOG_LEVEL", "TASKQ_LOG_FORMAT", "TASKQ_DEBUG", OWNERS_VARIABLE})
 
 # Kubernetes sets these variables in every container of a namespace that has a service named "taskq" or "taskq-...".
 _SERVICE_LINK = r"TASKQ_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from taskq.config.entries import Source
+from taskq.config.owners import OWNERS_VARIABLE, is_trusted, owner_text
 from taskq.config.suggestions import shown
 from taskq.errors import ConfigError
 
@@ -24,23 +26,20 @@ class SettingsFile(NamedTuple):
     source: Source
 
 
-def find_settings_file(start: Path, *, bare_name: bool = False) -> SettingsFile | None:
+def find_settings_file(start: Path, *, environ: Mapping[str, str] | None = None, bare_name: bool = False) -> SettingsFile | None:
     """Return the settings file of the nearest directory that has one, from `start` upwards.
 
     A pyproject.toml without a [tool.taskq] table is skipped. With `bare_name`, errors show only the name of a file in `start`;
     for other files they show the whole path.
 
     Raises:
-        ConfigError: a file can't be read or is not valid TOML, or both files of one directory contain settings.
+        ConfigError: a file can't be read, is not valid TOML, or belongs to another user, or both files of one directory contain
+            settings.
     """
+    search = _Search(start, environ, bare_name)
     for directory in (start, *start.parents):
-        bare = bare_name and directory == start
-        if os.path.isdir(directory / "taskq.toml"):
-            raise ConfigError(
-                f"{'taskq.toml' if bare else directory / 'taskq.toml'} must be a file, but is a directory: rename or remove it"
-            )
-        own = _read(directory / "taskq.toml", bare=bare)
-        project = _read_project(directory / "pyproject.toml", bare=bare)
+        own = search.own(directory / "taskq.toml")
+        project = search.project(directory / "pyproject.toml")
         if own and project and own.table and project.table:
             raise ConfigError(
                 f"settings found in both {own.source.label} and {project.source.label}: "
@@ -51,34 +50,68 @@ def find_settings_file(start: Path, *, bare_name: bool = False) -> SettingsFile 
     return None
 
 
-def _read_project(path: Path, *, bare: bool) -> SettingsFile | None:
-    # A file without the word has no such table. It is not parsed, which is faster and can't fail.
-    file = _read(path, bare=bare, only_with="taskq")
-    if file is None:
-        return None
-    tool = file.table.get("tool")
-    if not isinstance(tool, dict) or "taskq" not in tool:
-        return None
-    table = tool["taskq"]
-    if not isinstance(table, dict):
-        raise ConfigError(f"{file.source.label}: tool.taskq: expected a table; got {shown(table)}")
-    return file._replace(table=table, source=file.source._replace(prefix="tool.taskq."))
+class _Search(NamedTuple):
+    start: Path
+    environ: Mapping[str, str] | None
+    bare_name: bool
 
+    def own(self, path: Path) -> SettingsFile | None:
+        """Read a taskq.toml."""
+        if os.path.isdir(path):
+            raise ConfigError(f"{self._label(path)} must be a file, but is a directory: rename or remove it")
+        found = self._read(path)
+        if found is None:
+            return None
+        text, owners = found
+        self._check_owners(path, owners)
+        return SettingsFile(path.parent, _parse(text, self._label(path)), Source(self._label(path), is_file=True))
 
-def _read(path: Path, *, bare: bool, only_with: str = "") -> SettingsFile | None:
-    # Path.is_file raises if the directory is not searchable; such a directory has no settings for taskq.
-    if not os.path.isfile(path):
-        return None
-    label = path.name if bare else str(path)
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{label} can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{label} is not valid UTF-8, which TOML requires") from None
-    if only_with not in text:
-        return None
-    return SettingsFile(path.parent, _parse(text, label), Source(label, is_file=True))
+    def project(self, path: Path) -> SettingsFile | None:
+        """Read a pyproject.toml. None without our table."""
+        found = self._read(path)
+        # A file without the word has no such table. It is not parsed, which is faster and can't fail.
+        if found is None or "taskq" not in found[0]:
+            return None
+        text, owners = found
+        label = self._label(path)
+        tool = _parse(text, label).get("tool")
+        if not isinstance(tool, dict) or "taskq" not in tool:
+            return None
+        self._check_owners(path, owners)
+        table = tool["taskq"]
+        if not isinstance(table, dict):
+            raise ConfigError(f"{label}: tool.taskq: expected a table; got {shown(table)}")
+        return SettingsFile(path.parent, table, Source(label, is_file=True, prefix="tool.taskq."))
+
+    def _label(self, path: Path) -> str:
+        return path.name if self.bare_name and path.parent == self.start else str(path)
+
+    def _read(self, path: Path) -> tuple[str, set[int]] | None:
+        """Return the text of a file, and the owners of the file and of the link to it. None if there is no file."""
+        # Path.is_file raises if the directory is not searchable; such a directory has no settings for taskq.
+        if not os.path.isfile(path):
+            return None
+        try:
+            # After reading, too: the directory's owner may replace the file meanwhile.
+            owners = {path.stat().st_uid, path.lstat().st_uid}
+            text = path.read_bytes().decode("utf-8-sig")
+            return text, owners | {path.stat().st_uid, path.lstat().st_uid}
+        except OSError as error:
+            raise ConfigError(f"{self._label(path)} can't be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"{self._label(path)} is not valid UTF-8, which TOML requires") from None
+
+    def _check_owners(self, path: Path, owners: set[int]) -> None:
+        """Refuse the file of an untrusted user.
+
+        Root also trusts the owner of the directory where it starts: containers mount the projects of users, and `sudo` runs in them.
+        """
+        for uid in owners:
+            if not is_trusted(uid, self.environ) and not (os.geteuid() == 0 and uid == self.start.stat().st_uid):
+                raise ConfigError(
+                    f"settings file {path} belongs to {owner_text(uid)}, neither to you nor to root. It could run any code as you, "
+                    f"so it is not read. Remove it, or add that user to {OWNERS_VARIABLE}"
+                )
 
 
 def _parse(text: str, label: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def load_settings(
         ConfigError: a key is unknown, or a value is invalid. The message names the source and the key.
     """
     here = _working_directory() if start is None else start.absolute()
-    file = find_settings_file(here, bare_name=start is None)
+    file = find_settings_file(here, environ=environ, bare_name=start is None)
     from_file = list(table_entries(file.table, file.source)) if file else []
     given = {key: value for key, value in (arguments or {}).items() if value is not None}
     from_arguments = list(table_entries(given, Source(argument_name)))

@@ -2,6 +2,7 @@
 
     contract    protocols: `Driver` builds commands without I/O, `Link` and `AsyncLink` send them
     batches     cuts many messages into commands of bounded size
+    peer        the owner of an embedded server
     redis/      the driver for Redis and Valkey: scripts, connections, checks
     embedded/   the embedded server
     load        from the settings to a driver, and to the server's URL

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from taskq.config import ChannelSettings, Settings
 from taskq.driver.contract import Driver
+from taskq.driver.peer import FOLDER
 from taskq.errors import ConfigError
 
 __all__ = ["DEFAULT_URL", "driver_class", "is_unstarted", "load_driver", "reviver", "server_url"]
@@ -26,7 +27,7 @@ def server_url(settings: Settings) -> str:
     from taskq.driver.embedded.server import EmbeddedServer, is_available
 
     if is_available():
-        return EmbeddedServer(Path(settings.directory) / ".taskq").ensure()
+        return EmbeddedServer(Path(settings.directory) / FOLDER).ensure()
     return DEFAULT_URL
 
 
@@ -36,7 +37,7 @@ def is_unstarted(settings: Settings) -> bool:
         return False
     from taskq.driver.embedded.server import EmbeddedServer, is_available
 
-    return is_available() and EmbeddedServer(Path(settings.directory) / ".taskq").is_new
+    return is_available() and EmbeddedServer(Path(settings.directory) / FOLDER).is_new
 
 
 def reviver(settings: Settings) -> Callable[[], object] | None:

@@ -117,7 +117,9 @@ def test_unknown_variables(project: Project, variable: str, problem: str) -> Non
     assert "hunter2" not in text
 
 
-@pytest.mark.parametrize("variable", ["TASKQ_LOG_LEVEL", "TASKQ_LOG_FORMAT", "TASKQ_DEBUG", "_TASKQ_COMPLETE", "TASKQUEUE_URL", "PATH"])
+@pytest.mark.parametrize(
+    "variable", ["TASKQ_LOG_LEVEL", "TASKQ_LOG_FORMAT", "TASKQ_DEBUG", "TASKQ_TRUSTED_OWNERS", "_TASKQ_COMPLETE", "TASKQUEUE_URL", "PATH"]
+)
 def test_variables_of_others(project: Project, variable: str) -> None:
     """Given a variable that is not ours, it is passed over."""
     assert set(project.load(**{variable: "x"}).origins.values()) == {"default"}

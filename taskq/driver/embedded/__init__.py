@@ -2,6 +2,7 @@
 
     filelock      a file lock that the server inherits from the process that starts it
     unixsocket    the path and the directory of the socket
+    folder        creates the folder, and checks that it belongs to this user
     daemon        starts a process that outlives its parent
     server        finds, starts, stops and describes the server of a project
 

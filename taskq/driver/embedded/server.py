@@ -25,6 +25,7 @@ from urllib.parse import quote
 from taskq.clock import monotonic
 from taskq.driver.embedded.daemon import last_lines, run_detached
 from taskq.driver.embedded.filelock import is_locked, try_lock
+from taskq.driver.embedded.folder import check_places, prepare_folder
 from taskq.driver.embedded.unixsocket import ask, clear_socket, find_socket, place_socket
 from taskq.errors import ServerUnavailable
 from taskq.extras import how_to_install
@@ -112,6 +113,7 @@ class EmbeddedServer:
     @property
     def is_new(self) -> bool:
         """True if the server does not run and has no data; read-only commands then don't start one."""
+        check_places(self.directory, self.socket)
         return not (self.directory / _DATA).exists() and not is_locked(self._lock)
 
     def ensure(self, timeout: float = 10.0) -> str:
@@ -122,11 +124,12 @@ class EmbeddedServer:
 
         Raises:
             ServerUnavailable: the server can't be started, or didn't answer within `timeout` seconds.
+            ServerRefused: the folder, the socket or the server belongs to another user.
         """
         deadline = monotonic() + timeout
         with self._explained():
             if self._ping(timeout) is not _Answer.UP:
-                self._prepare()
+                prepare_folder(self.directory, self.socket)
                 self._start_or_wait(deadline)
         return self.url
 
@@ -135,6 +138,7 @@ class EmbeddedServer:
 
         Raises:
             ServerUnavailable: the directory can't be read.
+            ServerRefused: as in `ensure`.
         """
         with self._explained():
             info = self._info()
@@ -178,7 +182,7 @@ class EmbeddedServer:
         # Without SAVE: that would write all data again, to a snapshot that a start from the append-only file ignores.
         # The append-only file is written and flushed to the disk before the process exits.
         with suppress(*_NO_ANSWER):
-            answer = ask(self.socket, b"SHUTDOWN", 1.0)
+            answer = self._ask(b"SHUTDOWN", 1.0)
             if answer:
                 raise self._failed(f"rejected SHUTDOWN: {answer.decode(errors='replace').lstrip('-')}")
 
@@ -211,17 +215,13 @@ class EmbeddedServer:
             raise self._failed(f"didn't start (exit code {code})", begin)
         return begin
 
-    def _prepare(self) -> None:
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.directory.stat().st_mode & 0o077:
-            self.directory.chmod(0o700)
-        ignore = self.directory / ".gitignore"
-        if not ignore.exists() or not ignore.stat().st_size:  # empty: the disk was full when it was created
-            ignore.write_text("*\n")
+    def _ask(self, command: bytes, timeout: float) -> bytes:
+        check_places(self.directory, self.socket)
+        return ask(self.socket, command, timeout)
 
     def _ping(self, timeout: float) -> _Answer:
         try:
-            answer = ask(self.socket, b"PING", max(timeout, 0.1))
+            answer = self._ask(b"PING", max(timeout, 0.1))
         except (FileNotFoundError, ConnectionError):
             return _Answer.DOWN
         except (TimeoutError, BlockingIOError):
@@ -233,7 +233,7 @@ class EmbeddedServer:
     def _info(self, timeout: float = 1.0) -> dict[str, str]:
         """Return the server's INFO, or an empty dict if it doesn't answer."""
         try:
-            text = ask(self.socket, b"INFO", timeout).decode(errors="replace")
+            text = self._ask(b"INFO", timeout).decode(errors="replace")
         except _NO_ANSWER:
             return {}
         return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)

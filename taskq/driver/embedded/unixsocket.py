@@ -10,6 +10,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from taskq.driver.peer import SHORT_FOLDER, SOCKET, refusal, stranger_behind
 from taskq.errors import ServerUnavailable
 
 __all__ = ["ask", "clear_socket", "find_socket", "place_socket"]
@@ -17,14 +18,18 @@ __all__ = ["ask", "clear_socket", "find_socket", "place_socket"]
 #: The longest path of a Unix socket that every system supports (Linux: 107 bytes, macOS: 103).
 _PATH_LIMIT = 103
 
-_NAME = "server.sock"
-
 
 def ask(path: Path, command: bytes, timeout: float) -> bytes:
-    """Send one command without arguments and return its reply, empty if the server closed the connection instead."""
+    """Send one command without arguments and return its reply, empty if the server closed the connection instead.
+
+    Raises:
+        ServerRefused: the process that listens belongs to an untrusted user. Nothing was sent.
+    """
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout)
         connection.connect(str(path))
+        if (owner := stranger_behind(connection)) is not None:
+            raise refusal(f"the embedded server at {path}", owner)
         connection.sendall(command + b"\r\n")
         with connection.makefile("rb") as answer:
             line = answer.readline().rstrip()
@@ -37,7 +42,7 @@ def find_socket(directory: Path) -> Path:
     If the path there is too long for a socket, it is elsewhere, and a symbolic link in the directory points to it. So processes
     with another TMPDIR still find it.
     """
-    inside = directory / _NAME
+    inside = directory / SOCKET
     if _fits(inside):
         return inside
     try:
@@ -52,7 +57,7 @@ def place_socket(directory: Path) -> Path:
     Raises:
         ServerUnavailable: the directory is not private.
     """
-    inside = directory / _NAME
+    inside = directory / SOCKET
     if _fits(inside):
         return inside
     place = _short_path(directory)
@@ -95,7 +100,7 @@ def _fits(path: Path) -> bool:
 def _short_path(directory: Path) -> Path:
     """Return a short path for the socket of a directory with a long path: always the same for the same directory."""
     name = hashlib.blake2b(os.fsencode(directory), digest_size=8).hexdigest()
-    return Path(tempfile.gettempdir(), f"taskq-{os.getuid()}", f"{name}.sock")
+    return Path(tempfile.gettempdir(), f"{SHORT_FOLDER}{os.getuid()}", f"{name}.sock")
 
 
 def _make_private(path: Path) -> None:

@@ -2,6 +2,7 @@
 
     lua/       one script for each move, and the steps that they share
     scripts    loads the scripts
+    owned      connections to the embedded server, which check its owner
     locate     finds the node of a key: a single server, Sentinel or Cluster
     address    from a URL to connections
     errors     from redis-py's errors to taskq's

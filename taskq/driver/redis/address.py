@@ -18,6 +18,7 @@ from redis.retry import Retry
 
 from taskq.config import check_url, mask_url
 from taskq.driver.redis.locate import Node, Single, locator
+from taskq.driver.redis.owned import async_twin
 from taskq.errors import ConfigError
 
 __all__ = ["Address"]
@@ -81,7 +82,7 @@ class Address:
         return self._async({"host": host, "port": port}, timeout)
 
     def _async(self, place: dict[str, Any], timeout: float) -> redis.asyncio.Connection:
-        twin = getattr(redis.asyncio, self._class.__name__)
+        twin = async_twin(self._class)
         connection: redis.asyncio.Connection = twin(**(self._options | place | {"socket_timeout": timeout, "retry": _no_async_retry()}))
         return connection
 

@@ -30,6 +30,8 @@ _REFUSING_TYPES = (wire.AuthenticationError, wire.AuthorizationError, wire.NoPer
 
 def translate(error: Exception, address: Address, move: str, *, sent: bool) -> Exception:
     """Return taskq's error for one of redis-py."""
+    if isinstance(error.__cause__, ServerRefused):  # a connection of redis-py for asyncio wraps every error
+        return error.__cause__
     # Redis 6.2 adds a prefix to the reply of a command in a script.
     text = _SCRIPT.sub("", str(error))
     first = text.split(" ", 1)[0]

@@ -15,6 +15,9 @@ from redis import exceptions as wire
 from redis.connection import Connection, parse_url
 from redis.crc import key_slot
 
+from taskq.driver.peer import is_embedded_socket
+from taskq.driver.redis.owned import OwnedConnection
+
 __all__ = ["Cluster", "Locator", "Node", "Options", "OtherKindError", "Sentinels", "Single", "locator"]
 
 Options = dict[str, Any]
@@ -180,6 +183,8 @@ def locator(url: str, common: Mapping[str, Any]) -> tuple[Locator, type[Connecti
         options: Options = dict(parse_url(url))
         found = options.pop("connection_class", Connection)
         place: Options = {name: options.pop(name) for name in ("host", "port", "path") if name in options}
+        if is_embedded_socket(place.get("path", "")):
+            found = OwnedConnection
         return Single(place), found, {**common, **options}
     hosts, path, query = _split(rest)
     # redis-py parses the options, from the same URL with one host.
