@@ -36,7 +36,10 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_forks_that_never_return_end_at_last",
     ),
     "Its exception is huge or can't be shown": ("test_awkward_exceptions_are_kept_all_the_same",),
-    "Threads of the app log while a process is forked": ("test_forks_next_to_logging_threads_do_not_hang",),
+    "Threads of the app log while a process is forked, or its fork hook waits for such a thread": (
+        "test_forks_next_to_logging_threads_do_not_hang",
+        "test_a_fork_hook_may_wait_for_a_thread_that_logs",
+    ),
     "It pushes hundreds of thousands of messages": ("test_a_job_that_pushes_half_a_million",),
     "Thousands of jobs fail": ("test_a_storm_of_failures_fills_no_server",),
     "A worker process is killed, crashes, runs out of memory, or calls `os._exit`": (
@@ -90,6 +93,10 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_a_job_runs_once_though_nobody_reads_the_log",
         "test_failing_jobs_are_settled_though_nobody_reads_the_log",
         "test_a_program_with_its_own_log_sends_heartbeats",
+    ),
+    "The file system is read-only, and `/dev/shm` can't be used": (
+        "test_a_worker_needs_no_writable_directory",
+        "test_a_worker_without_shm_releases_messages",
     ),
     "A machine's clock is an hour off": ("test_wrong_clocks_change_nothing",),
     "The worker is lost, or an attempt fails": (

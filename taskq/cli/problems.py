@@ -65,6 +65,8 @@ def _text(error: BaseException) -> str:
         return f"{error}\n(--debug shows where)"
     if isinstance(error, (TaskqError, NotThere)):
         return str(error)
+    if isinstance(error, FileNotFoundError) and error.filename is None and "temporary directory" in str(error):  # of `tempfile`
+        return "no directory for temporary files is writable: mount one at /tmp, or set TMPDIR"
     hint = "This is a bug in taskq, in a custom driver or in your app: --debug shows the traceback."
     return f"unexpected {type(error).__name__}: {error}\n{hint}"
 

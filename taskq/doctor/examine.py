@@ -11,7 +11,7 @@ from taskq.doctor.facts import ask_server
 from taskq.doctor.finding import Finding, good, note, unusable
 from taskq.doctor.server import SERVER_CHECKS
 from taskq.driver.contract import Link
-from taskq.driver.load import is_unstarted, load_driver, server_url
+from taskq.driver.load import is_unstarted, load_driver, may_start, server_url
 from taskq.driver.redis.checks import ask_unfenced
 from taskq.errors import QueueFull, ServerError, ServerRefused
 
@@ -38,7 +38,11 @@ def examine(settings: Settings, loaded: Loaded | None) -> Iterator[Finding]:
 
 def _stores(settings: Settings, channels: list[ChannelSettings]) -> Iterator[Finding]:
     if is_unstarted(settings):
-        yield note("server", "reach", "the embedded server isn't running, so the queue is empty", "the first push or worker starts it")
+        if may_start(settings):
+            yield note("server", "reach", "the embedded server isn't running, so the queue is empty", "the first push or worker starts it")
+        else:
+            advice = "set `url`, or make that directory writable: no push and no worker can start the server"
+            yield unusable("server", "reach", f"the embedded server can't write to {settings.directory}", advice)
         return
     try:
         url = server_url(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from taskq.driver.contract import Driver
 from taskq.driver.peer import FOLDER
 from taskq.errors import ConfigError
 
-__all__ = ["DEFAULT_URL", "driver_class", "is_unstarted", "load_driver", "reviver", "server_url"]
+__all__ = ["DEFAULT_URL", "driver_class", "is_unstarted", "load_driver", "may_start", "reviver", "server_url"]
 
 DEFAULT_URL = "redis://localhost:6379/0"
 
@@ -38,6 +39,13 @@ def is_unstarted(settings: Settings) -> bool:
     from taskq.driver.embedded.server import EmbeddedServer, is_available
 
     return is_available() and EmbeddedServer(Path(settings.directory) / FOLDER).is_new
+
+
+def may_start(settings: Settings) -> bool:
+    """Return True if the embedded server could create its files here."""
+    project = Path(settings.directory)
+    place = project / ".taskq"
+    return os.access(place if place.exists() else project, os.W_OK | os.X_OK)
 
 
 def reviver(settings: Settings) -> Callable[[], object] | None:

@@ -21,6 +21,7 @@ from taskq.supervisor.log_thread import LogThread
 from taskq.supervisor.manager import ProcessManager
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, make_plan
+from taskq.supervisor.processes.fork import flush_output
 from taskq.supervisor.processes.zygote import AppInfo, Failed
 from taskq.supervisor.signals import SignalInbox
 
@@ -47,6 +48,7 @@ class Supervisor:
         """Run until the worker is asked to stop; return the exit code. Raises as `run_worker`."""
         self._inbox = SignalInbox()
         title = setproctitle.getproctitle()  # a program that calls `queue.work(burst=True)` keeps its name
+        flush_output()  # of the program that calls it, before the output of its jobs
         self._log_thread.start()
         try:
             plan = self._prepare()

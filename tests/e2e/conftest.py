@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,6 +31,7 @@ class StartWorker(Protocol):
         cwd: Path = ROOT,
         ready: int = 1,
         stderr: int | None = None,
+        prefix: Sequence[str] = (),
     ) -> WorkerProcess: ...
 
 
@@ -73,10 +74,13 @@ def start_worker(store: Store, url: str, ledger: Ledger, tmp_path: Path) -> Iter
         cwd: Path = ROOT,
         ready: int = 1,
         stderr: int | None = None,
+        prefix: Sequence[str] = (),
     ) -> WorkerProcess:
         name = APPS + app if cwd == ROOT else app  # "": the one of the settings
         log = tmp_path / f"worker{len(workers)}.log"
-        spec = WorkerSpec(app=name, url=url, log=log, settings=settings or {}, env=env or {}, args=args, cwd=cwd, stderr=stderr)
+        spec = WorkerSpec(
+            app=name, url=url, log=log, settings=settings or {}, env=env or {}, args=args, cwd=cwd, prefix=prefix, stderr=stderr
+        )
         worker = WorkerProcess(spec)
         workers.append(worker)
         if ready:

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.e2e.apps import forking, threaded
+from tests.e2e.apps import forking, threaded, waiting_hook
 from tests.e2e.conftest import StartWorker, run_burst
 from tests.support.ledger import Ledger
 from tests.support.processes import is_alive
@@ -48,3 +48,14 @@ def test_forks_next_to_logging_threads_do_not_hang(start_worker: StartWorker, le
     assert sorted(ledger.values("ran")) == list(range(60))
     assert len({line.pid for line in ledger.lines("ran")}) == 60
     assert "was killed" not in worker.log
+
+
+@pytest.mark.fork_beside_threads
+def test_a_fork_hook_may_wait_for_a_thread_that_logs(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a fork hook of the app that waits until another thread has logged, then every fork succeeds: no lock of logging is held."""
+    waiting_hook.where.push_many([()] * 5)
+    worker = start_worker("waiting_hook", "--burst", settings={"max_messages": 1}, env={"TEST_FORK_HOOK": "1"}, ready=0)
+    assert worker.wait(30) == 0
+    assert len(set(ledger.values("ran"))) == 5
+    assert worker.log.count("exported before the fork") >= 5
+    assert "killing zygote" not in worker.log

@@ -50,6 +50,8 @@ class WorkerSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     args: Sequence[str] = ()
     cwd: Path = ROOT
+    #: The beginning of its command: it must end in an exec.
+    prefix: Sequence[str] = ()
     #: The descriptor of its standard error; None: the log.
     stderr: int | None = None
 
@@ -66,7 +68,7 @@ class WorkerProcess:
             env["PYTHONDONTWRITEBYTECODE"] = "1"
         with spec.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*_TASKQ, "worker", *filter(None, [spec.app]), *spec.args],
+                [*spec.prefix, *_TASKQ, "worker", *filter(None, [spec.app]), *spec.args],
                 cwd=spec.cwd,
                 env=env,
                 stdin=subprocess.DEVNULL,

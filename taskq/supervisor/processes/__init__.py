@@ -1,5 +1,6 @@
 """The processes below a supervisor: the zygotes, and the worker processes that they fork.
 
+    semaphore     a lock between processes that needs no file
     fork          fork a process; pipes and locks between processes
     slots         the slots that zygotes give to their worker processes
     child         one worker process, as the supervisor sees it

@@ -4,24 +4,43 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import io
 import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from multiprocess import context, popen_fork, util
-from multiprocess import process as process_module
-
 from taskq.clock import monotonic
 from taskq.scoreboard.state import Lock
+from taskq.supervisor.processes.semaphore import Semaphore
 
-__all__ = ["Connection", "die_with_parent", "fork", "make_lock", "make_pipe"]
+__all__ = ["Connection", "die_with_parent", "flush_output", "fork", "make_lock", "make_pipe"]
 
+
+@contextlib.contextmanager
+def _temporary_directory() -> Iterator[None]:
+    """Let an import find a temporary directory. dill, which multiprocess imports, looks for one, and taskq needs none."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        tempfile.tempdir = "/"
+        try:
+            yield
+        finally:
+            tempfile.tempdir = None
+    else:
+        yield
+
+
+with _temporary_directory():
+    from multiprocess import context, popen_fork, util
+    from multiprocess import process as process_module
 
 _context = context.ForkContext()
 
@@ -57,9 +76,14 @@ class _Popen(popen_fork.Popen):  # type: ignore[misc]
     """
 
     maxrss = 0
-    returncode: int | None
     pid: int
     sentinel = -1
+
+    def __init__(self, process: Any) -> None:
+        # Without multiprocess's flush of the output: it waits while the reader hangs, and a forked process has its own buffers.
+        self.returncode: int | None = None
+        self.finalizer = None
+        self._launch(process)
 
     def _launch(self, process: Any) -> None:
         self.pid = os.fork()
@@ -106,6 +130,11 @@ class Forked(context.ForkProcess):  # type: ignore[misc]
     def _Popen(process_obj: Any) -> _Popen:  # noqa: N802 (multiprocess calls it so)
         return _Popen(process_obj)
 
+    def _bootstrap(self, *args: Any, **kwargs: Any) -> Any:
+        """The life of the forked process."""
+        _renew_output()
+        return super()._bootstrap(*args, **kwargs)
+
     @property
     def maxrss(self) -> int:
         """Peak memory of the exited process, in the unit of getrusage."""
@@ -130,32 +159,50 @@ def _start(process: Any) -> None:
     with warnings.catch_warnings():
         # Python 3.12 warns about forking with threads. taskq logs its own warning, once, if the app starts threads.
         warnings.simplefilter("ignore", DeprecationWarning)
-        with _quiet_logging():
-            process.start()
+        process.start()
     # Otherwise each start would check all earlier processes.
     process_module._children.discard(process)
 
 
-@contextlib.contextmanager
-def _quiet_logging() -> Iterator[None]:
-    """Hold the locks of all log handlers, so that no thread of the app is writing a line during the fork.
+def _renew_output() -> None:
+    """Make the output files usable in a forked process: begin with empty buffers, and with free locks.
 
-    logging renews its own locks in a forked process, but not those of the files below: one that was held would stay locked forever.
+    A thread of the parent may be writing during the fork. logging renews its own locks in the new process, but Python doesn't renew those
+    of files: one that was held would stay locked forever. The parent writes what its buffers hold; the copies here must not be written.
+    To hold all these locks during the fork is no alternative: fork hooks of the app would run meanwhile, and may wait for such a thread.
     """
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        if _renew_buffer(stream):
+            text: Any = stream
+            io.TextIOWrapper.__init__(text, text.buffer, text.encoding, text.errors, "\n", text.line_buffering, text.write_through)
     loggers = [logging.root, *(one for one in list(logging.root.manager.loggerDict.values()) if isinstance(one, logging.Logger))]
-    locks = {id(handler): handler.lock for one in loggers for handler in one.handlers if handler.lock is not None}
-    # A thread that holds one may wait for another (a handler that forwards to a second): then fork without them, as usual.
-    held = [lock for lock in locks.values() if lock.acquire(timeout=0.5)]
-    try:
-        yield
-    finally:
-        for lock in held:
-            lock.release()
+    for handler in {handler for logger in loggers for handler in logger.handlers}:
+        _renew_buffer(getattr(handler, "stream", None))
+
+
+def _renew_buffer(stream: Any) -> bool:
+    """Renew the buffer below a text file in place, because others refer to it. Return False for anything else."""
+    buffer = stream.buffer if type(stream) is io.TextIOWrapper else None
+    if type(buffer) is not io.BufferedWriter or buffer.closed:
+        return False
+    io.BufferedWriter.__init__(buffer, buffer.raw)
+    return True
+
+
+def flush_output() -> None:
+    """Write what this process has printed."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # there is none, its reader is gone, or it is closed
+            stream.flush()
 
 
 def make_lock() -> Lock:
     """Return a lock that is shared with processes forked later."""
-    lock: Lock = _context.Lock()
+    lock: Lock
+    try:
+        lock = _context.Lock()
+    except OSError:  # /dev/shm is full, read-only, or missing
+        lock = Semaphore()
     return lock
 
 

@@ -31,7 +31,7 @@ from taskq.scoreboard.pipe import drain, wake_pipe
 from taskq.scoreboard.poke import Poke
 from taskq.scoreboard.slot import Scoreboard
 from taskq.supervisor.options import WorkerOptions
-from taskq.supervisor.processes.fork import Connection, die_with_parent, fork
+from taskq.supervisor.processes.fork import Connection, die_with_parent, flush_output, fork
 from taskq.worker.main import work
 
 __all__ = ["AppInfo", "Emit", "Exited", "Failed", "Inheritance", "Listen", "Spawn", "Started", "zygote"]
@@ -125,6 +125,7 @@ def zygote(requests: Connection, source: str | Queue, options: WorkerOptions, in
         queue = _load(source, options)
         info = _app_info(queue)
         _import_drivers(info)
+        flush_output()  # what the import has printed
         requests.send(info)
     except TaskqError as error:
         requests.send(Failed(str(error), traceback.format_exc()))
@@ -206,6 +207,7 @@ class Forker:
                     request = self._requests.recv()
                 except (EOFError, ConnectionResetError):
                     self._end_listeners()
+                    flush_output()
                     os._exit(0)  # the worker processes die with their parent
                 self._handle(request)
 
