@@ -118,6 +118,11 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_a_message_that_moved_meanwhile_never_runs_again",
         "test_an_interrupted_job_whose_worker_dies_never_finishes",
     ),
+    "The job is cancelled when its last attempt has just failed": (
+        "test_a_cancel_that_comes_too_late_changes_nothing_for_the_next_run",
+        "test_a_process_is_not_killed_for_a_message_that_is_settled",
+        "test_a_reloaded_message_has_no_order",
+    ),
     "It restarts, or is killed, with its data": (
         "test_a_restart_with_its_data_loses_nothing",
         "test_an_idle_worker_survives_a_restart",

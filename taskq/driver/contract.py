@@ -205,7 +205,7 @@ class Driver(Protocol):
 
     def cancel(self, state: State, message: bytes, ending: StoredEnding) -> Command: ...  # 0 or 1
 
-    def request_cancel(self, worker: str, message_id: str, request: bytes) -> Command: ...  # 0 or 1
+    def request_cancel(self, worker: str, message: bytes, request: bytes) -> Command: ...  # 0 or 1
 
     def cancel_requests(self) -> Command: ...  # [id, request, ...]
 

@@ -85,7 +85,7 @@ def ask_cancel(driver: Driver, subject: Subject, by: str, *, kill: bool) -> Step
             return Cancelled.TOO_LATE
         request = _request(found.message, subject, by[:BY_LIMIT], kill=kill)
         if found.state is State.RESERVED:
-            if (yield driver.request_cancel(found.worker, subject.id, msgspec.msgpack.encode(request))):
+            if (yield driver.request_cancel(found.worker, found.message, msgspec.msgpack.encode(request))):
                 return Cancelled.REQUESTED
         elif (yield driver.cancel(found.state, found.message, request.kept)):
             return Cancelled.NOW

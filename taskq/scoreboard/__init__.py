@@ -2,7 +2,7 @@
 
     state           the vocabulary that both sides share: phases, limits, the lock
     memory          the resident memory of a process
-    cancel_notice   the message of a slot that is cancelled
+    cancel_notice   the run of a slot that is cancelled
     lanes           the concurrent jobs of a slot
     layout          the offsets of all fields in a slot
     slot            one worker process: its batch, the running job, the finished ones

@@ -32,7 +32,7 @@ class Slot:
         self.lock = lock
         #: Used instead of the batch by a worker process that runs several jobs at once.
         self.lanes = Lanes(memory, self._at + layout.AT_LANES, lock)
-        #: The cancelled message of the worker process.
+        #: The cancelled run of the worker process.
         self.notice = CancelNotice(memory, self._at + layout.AT_NOTICE)
         #: Seconds without a heartbeat after which the worker process starts no message.
         self.lease = math.inf

@@ -76,13 +76,16 @@ def _timed_out(child: Child, running: list[Running], late: set[bytes]) -> tuple[
 
 
 def _cancelled(channel: ChannelState, child: Child, running: list[Running]) -> tuple[Blame, ...]:
-    """Settle the cancelled messages. The other jobs only shared their process."""
-    for identity, kept in child.cancelled.items():
-        channel.insist(channel.driver.finish(child.worker, identity, kept))
+    """Settle the cancelled messages, if the same runs were still going on. The other jobs only shared their process."""
+    others = []
+    for one in running:
+        kept = child.cancelled.get((one.id, one.started))
+        if kept is None:
+            others.append(one)
+        else:
+            channel.insist(channel.driver.finish(child.worker, one.id, kept))
     beside = f"worker process {child.worker} was killed while it also ran this job: another job was cancelled and did not stop"
-    return tuple(
-        Blame(one.id, "bystander", _attempt_record("lost", child, one, beside)) for one in running if one.id not in child.cancelled
-    )
+    return tuple(Blame(one.id, "bystander", _attempt_record("lost", child, one, beside)) for one in others)
 
 
 def _crashed(child: Child, running: list[Running], death: Death) -> tuple[Blame, ...]:

@@ -6,6 +6,7 @@ import pytest
 
 from taskq.channel import State
 from taskq.driver.contract import StoredEnding
+from taskq.wire.message import Message
 from tests.conftest import OwnServer
 from tests.driver.store import Store, id_of, message
 
@@ -38,7 +39,7 @@ def test_what_has_moved_on_is_not_cancelled(store: Store) -> None:
 def test_an_order_calls_the_supervisor(store: Store) -> None:
     """Given a reserved message, when its end is ordered, then its supervisor is called, and finds the order until it forgets it."""
     store.reserved_by(W, message(), raw := message())
-    assert store.do(store.driver.request_cancel(W, id_of(raw).hex(), b"order")) == 1
+    assert store.do(store.driver.request_cancel(W, raw, b"order")) == 1
     assert store.do(store.driver.wait_for_wake(1.0, "box:tag:7:another child"))[0] == store.keys.cancel_wake(W).encode()
     assert store.do(store.driver.cancel_requests()) == [id_of(raw), b"order"]
     assert 0 < store.client.pttl(store.keys.cancels) <= 86_400_000
@@ -49,9 +50,37 @@ def test_an_order_calls_the_supervisor(store: Store) -> None:
 def test_an_order_for_what_is_another_s_is_refused(store: Store) -> None:
     """Given a message that the worker no longer has, then no request is stored, and no supervisor is woken."""
     store.reserved_by("another", raw := message())
-    assert store.do(store.driver.request_cancel(W, id_of(raw).hex(), b"order")) == 0
+    assert store.do(store.driver.request_cancel(W, raw, b"order")) == 0
     assert store.do(store.driver.cancel_requests()) == []
     assert store.client.exists(store.keys.cancel_wake(W)) == 0
+
+
+def test_an_order_for_an_earlier_attempt_is_refused(store: Store) -> None:
+    """Given a request that arrives when the same worker runs the next attempt, then nothing is stored: nobody asked to cancel that."""
+    raw = message()
+    store.reserved_by(W, Message(raw).changed(attempts=1))
+    assert store.do(store.driver.request_cancel(W, raw, b"order")) == 0
+    assert store.do(store.driver.cancel_requests()) == []
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.TIMEOUT])
+def test_a_reloaded_message_has_no_order(store: Store, state: State) -> None:
+    """Given an order that came too late for a message that failed, when that is reloaded, then the order is gone; those for others stay."""
+    store.reserved_by(W, raw := message(), other := message())
+    for one in (raw, other):
+        assert store.do(store.driver.request_cancel(W, one, b"order")) == 1
+    store.do(store.driver.fail(W, state, id_of(raw), raw))
+    assert store.do(store.driver.restore(state, [(raw, raw)])) == 1
+    assert store.do(store.driver.cancel_requests()) == [id_of(other), b"order"]
+
+
+def test_an_order_for_a_parked_message_stays(store: Store) -> None:
+    """Given an order for a message that was parked meanwhile, when that comes back to waiting, then the order still applies."""
+    store.reserved_by(W, raw := message())
+    assert store.do(store.driver.request_cancel(W, raw, b"order")) == 1
+    store.do(store.driver.park(W, id_of(raw), raw))
+    assert store.do(store.driver.restore(State.PARKED, [(raw, raw)])) == 1
+    assert store.do(store.driver.cancel_requests()) == [id_of(raw), b"order"]
 
 
 def test_many_orders_are_one_call(store: Store) -> None:
@@ -59,7 +88,7 @@ def test_many_orders_are_one_call(store: Store) -> None:
     messages = [message() for _ in range(5)]
     store.reserved_by(W, *messages)
     for raw in messages:
-        store.do(store.driver.request_cancel(W, id_of(raw).hex(), b"order"))
+        store.do(store.driver.request_cancel(W, raw, b"order"))
     assert store.client.llen(store.keys.cancel_wake(W)) == 1
     assert store.client.pttl(store.keys.cancel_wake(W)) > 0
 
@@ -73,6 +102,6 @@ def test_a_full_server_cancels(own_server: OwnServer, prefix: str) -> None:
         store.push(waiting := message())
         server.admin.config_set("maxmemory", "1")
         assert store.do(store.driver.cancel(State.WAITING, waiting, KEPT)) == 1
-        assert store.do(store.driver.request_cancel(W, id_of(running).hex(), b"order")) == 1
+        assert store.do(store.driver.request_cancel(W, running, b"order")) == 1
     finally:
         store.close()

@@ -29,7 +29,7 @@ T = TypeVar("T")
 PLAIN = {
     "INFO": b"\r\nINFO\r\n",
     "LPUSH": b"\r\nLPUSH\r\n",
-    "CLIENT ID": b"\r\nID\r\n",
+    "CLIENT ID": b"*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n",
     "CLIENT UNBLOCK": b"\r\nUNBLOCK\r\n",
     "BLMOVE": b"\r\nBLMOVE\r\n",
     "BLPOP": b"\r\nBLPOP\r\n",

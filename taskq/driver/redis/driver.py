@@ -199,10 +199,10 @@ class RedisDriver:
         places = (self.keys.of(state), *self._result_keys(message_id(message).hex()), self.keys.nothing)
         return self._script("cancel", places, message, ending.ttl_ms, ending.data)
 
-    def request_cancel(self, worker: str, message_id: str, request: bytes) -> Command:
+    def request_cancel(self, worker: str, message: bytes, request: bytes) -> Command:
         keys = self.keys
         places = (keys.reserved(worker), keys.cancels, keys.cancel_wake(worker), keys.nothing)
-        return self._script("request_cancel", places, bytes.fromhex(message_id), request, CANCEL_MS, CANCEL_WAKE_MS)
+        return self._script("request_cancel", places, message, request, CANCEL_MS, CANCEL_WAKE_MS)
 
     def cancel_requests(self) -> Command:
         return Command("cancel", ("HGETALL", self.keys.cancels))
@@ -260,7 +260,8 @@ class RedisDriver:
     def restore(self, state: State, pairs: Sequence[tuple[bytes, bytes]]) -> Command:
         # Bytes that are not a message have no id and no result: the keys built from them never exist.
         results = chain.from_iterable(self._result_keys(message_id(raw).hex()) for raw, _ in pairs)
-        return self._script("restore", (self.keys.of(state), self.keys.waiting, *results), *chain.from_iterable(pairs))
+        requests = self.keys.nothing if state is State.PARKED else self.keys.cancels
+        return self._script("restore", (self.keys.of(state), self.keys.waiting, requests, *results), *chain.from_iterable(pairs))
 
     def page(self, state: State, start: int, count: int) -> Command:
         if state is State.WAITING:  # the oldest is at the right end

@@ -72,8 +72,8 @@ class Child:
         self.leaving = False
         #: The messages that ignored their time limit when it was killed.
         self.overdue: set[bytes] = set()
-        #: The cancelled messages that it was killed for, and their final states to store.
-        self.cancelled: dict[bytes, StoredEnding] = {}
+        #: The cancelled runs that it was killed for (id, start), and the final states of their messages to store.
+        self.cancelled: dict[tuple[bytes, float], StoredEnding] = {}
         self._is_stopping = False
 
     def ask_to_stop(self, kill_at: float) -> None:

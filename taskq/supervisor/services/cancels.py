@@ -11,6 +11,7 @@ from taskq.channel import State
 from taskq.driver.contract import Command
 from taskq.driver.find import PAGE, Found, find
 from taskq.handle.cancel import CancelRequest
+from taskq.scoreboard.cancel_notice import Notice
 from taskq.scoreboard.state import Running
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
@@ -88,20 +89,32 @@ class Cancels:
         self._missed.discard(identity)
         notified = self._notified.get(identity)
         if notified is None or (notified.worker, notified.started) != (child.worker, running.started):
-            if child.slot.notice.put(identity, request.by):  # otherwise the child has not read the previous notice yet
+            if self._is_free(child):
+                child.slot.notice.put(Notice(identity, running.started, request.by))
                 self._notified[identity] = _Notified(child.worker, running.started, now)
                 child.interrupt()
             return
         if not request.kill:
             self.due = now + 1.0
-        elif now > notified.at + CANCEL_GRACE:
+        # The run may be over while its listeners or on_fail are called.
+        elif now > notified.at + CANCEL_GRACE and self._is_reserved(child, identity):
             is_first = child.killed_for is None
-            child.cancelled[identity] = request.kept
+            child.cancelled[identity, running.started] = request.kept
             child.kill("cancel")
             if is_first:
                 _log.error(
                     "killing worker process %s: %s was cancelled by %s and is still running", child.worker, identity.hex(), request.by
                 )
+
+    @staticmethod
+    def _is_free(child: Child) -> bool:
+        """Return True if the child may get another notice: it has read the previous one, or that run is over."""
+        unread = child.slot.notice.unread
+        return unread is None or all((one.id, one.started) != (unread.id, unread.started) for one in child.slot.running())
+
+    def _is_reserved(self, child: Child, identity: bytes) -> bool:
+        reply = self._channel.ask(self._channel.driver.find(child.worker, identity.hex(), 0, PAGE))
+        return bool(reply) and len(reply) > 1
 
     def _is_done(self, identity: bytes, request: CancelRequest, now: float) -> bool:
         """Locate a message whose worker was notified. Return False while it might still run again."""
@@ -131,7 +144,8 @@ class Cancels:
                 child.slot.ask_reconcile()
             if identity not in ids:
                 return False
-            channel.insist(channel.driver.finish(child.worker, identity, request.kept))
+            if channel.move(child, channel.driver.finish(child.worker, identity, request.kept)) is None:
+                return True  # the request is carried out later, wherever the message is then
         self._forget(identity)
         _log.info("message %s was cancelled by %s before it was started", identity.hex(), request.by)
         return True

@@ -106,11 +106,15 @@ class Pump:
             self._intake.trouble(error, self._command, self._setup.wakeup.pause)
 
     def _cancel(self) -> None:
-        """Interrupt the job that the supervisor's cancel notice names. The supervisor's signal has ended the sleep."""
-        if (order := self._setup.slot.notice.take()) is not None:
-            for lane in self._lanes.busy:
-                if lane.message.id == order[0]:
-                    self._control.cancel(lane, order[1])
+        """Interrupt the run that the supervisor's cancel notice names. The supervisor's signal has ended the sleep."""
+        slot, lanes = self._setup.slot, self._lanes
+        if (notice := slot.notice.take()) is None:
+            return
+        if any((one.id, one.started) == (notice.id, notice.started) for one in slot.running()):
+            for lane in lanes.busy:
+                # While its listeners are called, the message is settled: on_fail must not be interrupted.
+                if lane.message.id == notice.id and not lanes.is_announcing(lane):
+                    self._control.cancel(lane, notice.by)
 
     def _is_over(self) -> bool:
         """Return True if there is nothing left to do or to wait for."""

@@ -60,7 +60,7 @@ class Runner:
         self._unpacker = unpacker
         self._results = unpacker.results
         unpacker.generators.worker = worker
-        #: Running messages that were cancelled, and the requester.
+        #: The running message if it was cancelled, and the requester. Cleared before the next run.
         self.cancelled: dict[bytes, str] = {}
         self._executor = executor
         self._execute = executor.execute

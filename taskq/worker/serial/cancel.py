@@ -23,11 +23,23 @@ class Canceller:
         signals.on_cancel = self._on_signal
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        request = self._slot.notice.take()
-        if request is None or number != signal.SIGUSR2:
+        notice = self._slot.notice.take()
+        if notice is None or number != signal.SIGUSR2:
             return
-        identity, by = request
-        # The job may have just ended, and another may have started: that one must not be interrupted.
-        if any(one.id == identity for one in self._slot.running()):
-            self._runner.cancelled = {identity: by}
-            self._executor.cancel(frame)
+        # The job may have just ended, and another may have started: that one must not be interrupted, nor a later run of the same message.
+        if any((one.id, one.started) == (notice.id, notice.started) for one in self._slot.running()):
+            self._runner.cancelled = {notice.id: notice.by}
+            if not _is_in_on_fail(frame):
+                self._executor.cancel(frame)
+
+
+#: Its message is settled.
+_ON_FAIL = Runner._call_on_fail.__code__
+
+
+def _is_in_on_fail(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code is _ON_FAIL:
+            return True
+        frame = frame.f_back
+    return False

@@ -179,6 +179,8 @@ class Loop:
                 settle(message.id, verdict, message.raw)
                 slot.end_job(index, acked=verdict.action is Action.ACK, failed=verdict.action is Action.FAIL)
                 now = monotonic()
+            if runner.cancelled:  # too late for this run; the next one may be of the same message
+                runner.cancelled = {}
             if settler.is_due(now):
                 settler.flush()
                 now = monotonic()

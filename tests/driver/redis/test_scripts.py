@@ -41,7 +41,7 @@ CALLS: list[Command] = [
     DRIVER.finish(W, ID, StoredEnding(b"result", 5)),
     DRIVER.finish(W, ID, StoredEnding(b"result", 5, is_stream=True)),
     DRIVER.cancel(State.DELAYED, RAW, StoredEnding(b"result", 5)),
-    DRIVER.request_cancel(W, ID.hex(), b"request_cancel"),
+    DRIVER.request_cancel(W, RAW, b"request_cancel"),
     DRIVER.begin(W, ID, 5),
     DRIVER.part(W, ID, Part(1, b"part", 5, 10)),
     DRIVER.read(ID.hex(), 0, 5),

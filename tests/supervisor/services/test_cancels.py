@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from taskq.channel import State
 from taskq.clock import monotonic, now_ms
+from taskq.driver.contract import Command, StoredEnding
+from taskq.errors import ServerUnavailable
 from taskq.handle.cancel import CancelRequest
+from taskq.scoreboard.cancel_notice import Notice
 from taskq.supervisor.processes.child import Death
 from taskq.supervisor.reap import settle_dead
 from taskq.supervisor.services.cancels import CANCEL_GRACE, Cancels
@@ -43,6 +48,12 @@ class Scene:
     def requests(self) -> list[bytes]:
         return list(self.place.store.client.hkeys(self.place.store.keys.cancels))
 
+    def taken(self) -> tuple[bytes, str] | None:
+        """What the child reads: the running one's message, and the requester."""
+        notice, (running,) = self.child.slot.notice.take(), self.child.slot.running()
+        assert notice is None or notice.started == running.started
+        return None if notice is None else (notice.id, notice.by)
+
     def ending(self, identity: bytes) -> str:
         raw = self.place.store.client.lindex(self.place.store.keys.result(identity.hex()), 0)
         ending = read_ending(raw, identity, None)
@@ -62,7 +73,7 @@ def test_a_running_job_is_interrupted_once(scene: Scene) -> None:
     for later in (0.0, 0.1, 10.0):
         scene.service.tick(now + later)
     assert scene.done == ["interrupt"]
-    assert scene.child.slot.notice.take() == (identity, "ops")
+    assert scene.taken() == (identity, "ops")
     assert scene.requests() == [identity]
     scene.child.slot.end_job(0, acked=True, failed=False)
     scene.child.slot.end_batch()
@@ -98,7 +109,7 @@ def test_an_interrupted_job_whose_worker_dies_never_finishes(scene: Scene, how: 
         scene.service.tick(now + 4.0)
         scene.service.tick(now + 5.0)
         assert scene.done == ["interrupt", "interrupt"]
-        assert scene.child.slot.notice.take() == (identity, "ops")
+        assert scene.taken() == (identity, "ops")
     else:
         scene.service.tick(now + 4.0)
         assert scene.ending(identity) == "cancelled by ops"
@@ -152,16 +163,95 @@ def test_a_kill_for_one_job_counts_nothing_for_those_beside_it(scene: Scene) -> 
 
 def test_one_request_after_the_other(scene: Scene) -> None:
     """Given a child that hasn't read a cancel notice yet, when another request comes, then that one waits until it has."""
-    slot = scene.child.slot
-    assert slot.notice.put(b"a" * 16, "ops")
-    assert slot.notice.put(b"a" * 16, "ops again")
-    assert not slot.notice.put(b"b" * 16, "ops")
-    assert slot.notice.take() == (b"a" * 16, "ops again")
-    assert slot.notice.take() is None
-    assert slot.notice.put(b"b" * 16, "ö" * 500)
-    taken = slot.notice.take()
+    first, second = (message.id for message in scene.place.occupy(scene.child, 2, deadlines=(0.0, 0.0), now=monotonic()))
+    now, notice = monotonic(), scene.child.slot.notice
+    scene.cancel(first)
+    scene.service.tick(now)
+    scene.cancel(second)
+    scene.service.tick(now)
+    assert scene.done == ["interrupt"]
+    assert notice.unread == notice.take() == Notice(first, scene.child.slot.running()[0].started, "ops")
+    assert notice.unread is notice.take() is None
+    scene.service.tick(now)
+    assert scene.done == ["interrupt", "interrupt"]
+    assert notice.take() == Notice(second, scene.child.slot.running()[1].started, "ops")
+
+
+def test_an_unread_notice_of_a_run_that_is_over_makes_room(scene: Scene) -> None:
+    """Given a job that ignored the signal and has ended, then its notice doesn't keep the next cancel away, and isn't for a later run."""
+    first, second = (message.id for message in scene.place.occupy(scene.child, 2, deadlines=(0.0, 0.0), now=monotonic()))
+    now, slot = monotonic(), scene.child.slot
+    scene.cancel(first)
+    scene.service.tick(now)
+    slot.lanes.free([0])
+    scene.cancel(second)
+    scene.service.tick(now)
+    assert scene.done == ["interrupt", "interrupt"]
+    assert slot.notice.take() == Notice(second, slot.running()[0].started, "ops")
+
+
+def test_a_long_name_is_cut(scene: Scene) -> None:
+    """Given a requester with a long name, then the child reads its beginning."""
+    scene.child.slot.notice.put(Notice(b"b" * 16, 1.0, "ö" * 500))
+    taken = scene.child.slot.notice.take()
     assert taken is not None
-    assert set(taken[1]) <= {"ö", "\ufffd"}
+    assert set(taken.by) <= {"ö", "\ufffd"}
+
+
+def test_a_process_is_not_killed_for_a_message_that_is_settled(scene: Scene) -> None:
+    """Given a cancel with kill of a job that has failed, if its on_fail takes longer than the grace period, then its process lives."""
+    (identity,) = scene.run()
+    scene.cancel(identity, kill=True)
+    now, channel = monotonic(), scene.place.channel
+    scene.service.tick(now)
+    raw = scene.place.store.client.lindex(scene.place.store.keys.reserved(scene.child.worker), 0)
+    assert channel.ask(channel.driver.fail(scene.child.worker, State.FAILED, identity, raw)) == 1
+    scene.service.tick(now + CANCEL_GRACE + 1)
+    assert scene.done == ["interrupt"]
+    scene.child.slot.end_job(0, acked=False, failed=True)
+    scene.child.slot.end_batch()
+    scene.service.tick(now + CANCEL_GRACE + 2)
+    assert scene.requests() == []
+
+
+def test_a_killed_process_takes_no_later_run_with_it(scene: Scene) -> None:
+    """Given a process that is killed for a cancelled run, if it has just started the message again, then that run isn't settled."""
+    (identity,) = scene.run()
+    (running,) = scene.child.slot.running()
+    scene.child.killed_for = "cancel"
+    scene.child.cancelled[identity, running.started - 1] = StoredEnding(b"cancelled", 60_000)
+    settle_dead(scene.place.channel, scene.child, Death(-9), monotonic())
+    (message,) = scene.place.store.messages(State.WAITING)
+    assert (message.id, message.attempts, message.crashes) == (identity, 0, 0)
+
+
+def test_an_unstarted_message_whose_settling_is_unknown_is_settled_later(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a cancelled, unstarted message whose settling has an unknown outcome, then the request stays until the outcome is known."""
+    _, second = scene.run(2)
+    scene.cancel(second)
+    channel = scene.place.channel
+    call = channel.link.call
+    lost = ServerUnavailable("the reply was lost", sent=True)
+
+    def fail(command: Command) -> Any:
+        if command.move == "finish":
+            channel.link.close()
+            raise lost
+        return call(command)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(channel.link, "call", fail)
+        scene.service.tick(monotonic())
+    assert scene.child.slot.uncertain
+    channel._ask_after = 0.0
+    assert channel.ask(channel.driver.time())
+    assert not scene.child.slot.uncertain
+    assert scene.requests() == [second]
+    scene.child.slot.end_batch()
+    scene.child.slot.begin_batch([second])  # the child has reconciled
+    scene.service.tick(monotonic())
+    assert scene.ending(second) == "cancelled by ops"
+    assert scene.requests() == []
 
 
 def test_stale_requests_are_removed(scene: Scene) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from taskq.scoreboard.cancel_notice import Notice
 from taskq.worker.concurrent.pump import Pump
 
 
@@ -41,6 +42,31 @@ def test_reconciling_without_a_message_restores_nothing() -> None:
     pump, did = _pump([], ["ours"])
     pump._reconcile()
     assert did == ["flush", ("begin", ["ours"])]
+
+
+def _cancel(notice: Notice, lane: Any, *, announcing: bool = False) -> list[str]:
+    """Let a pump take a cancel notice while a lane runs; returns who was cancelled by whom."""
+    did: list[str] = []
+    running = SimpleNamespace(id=b"m", started=5.0)
+    pump = object.__new__(Pump)
+    parts: dict[str, Any] = {
+        "_lanes": SimpleNamespace(busy=[lane], is_announcing=lambda one: announcing),
+        "_control": SimpleNamespace(cancel=lambda one, by: did.append(f"{one.number} by {by}")),
+        "_setup": SimpleNamespace(slot=SimpleNamespace(notice=SimpleNamespace(take=lambda: notice), running=lambda: [running])),
+    }
+    for name, part in parts.items():
+        setattr(pump, name, part)
+    pump._cancel()
+    return did
+
+
+def test_a_cancel_is_for_one_run() -> None:
+    """Given a cancel of another message or run, or of a settled message whose listeners are called, then no lane is interrupted."""
+    lane = SimpleNamespace(number=3, message=SimpleNamespace(id=b"m"))
+    assert _cancel(Notice(b"m", 5.0, "ops"), lane) == ["3 by ops"]
+    assert _cancel(Notice(b"m", 5.0, "ops"), lane, announcing=True) == []
+    assert _cancel(Notice(b"m", 4.0, "ops"), lane) == []
+    assert _cancel(Notice(b"n", 5.0, "ops"), lane) == []
 
 
 def test_nothing_is_taken_over_that_the_supervisor_may_still_move() -> None:

@@ -50,6 +50,7 @@ class StubRunner:
 
     def __init__(self) -> None:
         self.ran: list[int] = []
+        self.cancelled: dict[bytes, str] = {}
         self.during: Callable[[int], object] = lambda number: None
 
     def run(self, message: Message, started: float, since_ms: int) -> Verdict:
