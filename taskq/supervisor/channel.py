@@ -25,6 +25,9 @@ _log = logging.getLogger("taskq.supervisor")
 _TIMEOUT, _LONGEST_PAUSE = 5.0, 5.0
 #: The longest wait for a reply during an outage: signals and the other channels must not wait for it.
 _TIMEOUT_WHILE_DOWN = 0.5
+#: An outage also ends once commands have been answered for so many seconds: the one that failed may never be sent again. While the server
+#: is unreachable or rejects writes, heartbeats fail sooner than that; the interval of a service whose command is rejected is up to 10 s.
+_CALM, _CALM_AFTER_REFUSAL = 1.0, 12.0
 #: A call that fails sooner than this, in seconds, failed at a broken connection, not at an unresponsive server.
 _AT_ONCE = 0.1
 
@@ -56,6 +59,8 @@ class ChannelState:
         self.past_counts = [0, 0]
         self._down_since: float | None = None
         self._ask_after = 0.0
+        #: From then on, the reply to any command ends an outage.
+        self._calm_at = 0.0
         self._backoff = Backoff(0.05, min(_LONGEST_PAUSE, settings.lease / 8))
 
     @property
@@ -84,7 +89,7 @@ class ChannelState:
             # Read the clock again: a hanging server takes the whole timeout, and the pause begins after it.
             self._trouble(monotonic(), command.move, error)
             return None
-        if self._down_since is not None and command.move == self._failed_move:
+        if self._down_since is not None and (command.move == self._failed_move or now >= self._calm_at):
             _log.warning("channel %s: the server is reachable again after %.1f s", self.name, monotonic() - self._down_since)
             self._down_since = None
             self._backoff.answered()
@@ -158,7 +163,7 @@ class ChannelState:
         self.link.timeout = seconds
 
     def _trouble(self, now: float, move: str, error: Exception) -> None:
-        # A successful read proves nothing if the server rejects writes: the outage ends with the command that began it.
+        # A successful read proves nothing if the server rejects writes: the outage ends with the command that failed last.
         self._failed_move = move
         if self._down_since is None:
             self._set_timeout(min(_TIMEOUT_WHILE_DOWN, self._timeout))
@@ -168,3 +173,4 @@ class ChannelState:
             with contextlib.suppress(ServerError):  # the next attempt reports it
                 self._revive()
         self._ask_after = now + self._backoff.pause()
+        self._calm_at = self._ask_after + (_CALM if isinstance(error, ServerUnavailable) else _CALM_AFTER_REFUSAL)

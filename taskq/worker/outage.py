@@ -11,6 +11,8 @@ from taskq.errors import QueueFull, ServerUnavailable
 __all__ = ["Outage"]
 
 _log = logging.getLogger("taskq.worker")
+#: A rejected command that has not been sent for so many seconds may never be sent again: then another one that is answered ends the outage.
+_CALM = 12.0
 
 
 class Outage:
@@ -21,8 +23,9 @@ class Outage:
         self._since: float | None = None
         self._is_logged = False
         self._is_full = False
-        #: The rejected command: the server may still answer others.
+        #: The rejected command, and when it was rejected last: the server may still answer others.
         self._refused: object = None
+        self._refused_at = 0.0
 
     def failed(self, error: Exception, command: Command) -> None:
         """Note that a command failed."""
@@ -35,14 +38,16 @@ class Outage:
                 _log.debug("worker %s: %s", self._worker, error)
                 return
         else:
-            self._refused = _name(command)
+            self._refused, self._refused_at = _name(command), monotonic()
         if not self._is_logged:
             self._is_logged = True
             _log.error("worker %s: %s; retrying", self._worker, error)
 
     def answered(self, command: Command) -> None:
         """Note that a command was answered."""
-        if self._since is None or (self._refused is not None and self._refused != _name(command)):
+        if self._since is None:
+            return
+        if self._refused is not None and self._refused != _name(command) and monotonic() < self._refused_at + _CALM:
             return
         if self._is_logged:
             _log.warning("worker %s: the server is reachable again after %.1f s", self._worker, monotonic() - self._since)

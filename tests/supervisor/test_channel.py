@@ -6,6 +6,8 @@ import logging
 
 import pytest
 
+from taskq.channel import State
+from taskq.driver.contract import Command
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.supervisor.channel import ChannelState
 from tests.supervisor.conftest import Channel
@@ -16,12 +18,14 @@ class BrokenLink:
 
     def __init__(self) -> None:
         self.error: Exception | None = ServerUnavailable("nobody there")
+        #: The commands that fail; all if it is empty.
+        self.failing: set[str] = set()
         self.calls = 0
         self.timeout = 5.0
 
-    def call(self, command: object) -> int:
+    def call(self, command: Command) -> int:
         self.calls += 1
-        if self.error is not None:
+        if self.error is not None and (not self.failing or command.move in self.failing):
             raise self.error
         return 1
 
@@ -64,6 +68,64 @@ def test_an_outage_and_its_end_are_logged_once(
     assert [slot.levelname for slot in caplog.records] == ["ERROR", "WARNING"]
     assert "the server is reachable again after 30.0 s" in caplog.text
     assert 3 < asked < 200
+
+
+@pytest.mark.parametrize("error", [ServerUnavailable("no reply"), ServerRefused("WRONGTYPE"), QueueFull("full")])
+def test_a_failed_command_that_is_never_sent_again_leaves_no_outage(
+    channel: ChannelState, clock: list[float], caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """Given a release that fails once, if all other commands are answered, then the channel is soon not down any more."""
+    link: BrokenLink = channel.link  # type: ignore[assignment]
+    link.error, link.failing = error, {"requeue"}
+    with caplog.at_level(logging.WARNING):
+        assert channel.ask(channel.driver.requeue("w1", "front", [b"1" * 16])) is None
+        assert channel.is_down
+        _serve(channel, clock, 20.0)
+    assert not channel.is_down
+    assert [slot.levelname for slot in caplog.records] == ["ERROR", "WARNING"]
+
+
+@pytest.mark.parametrize(
+    ("error", "failing"),
+    [
+        (ServerUnavailable("READONLY"), {"heartbeat", "promote", "requeue"}),
+        (ServerRefused("WRONGTYPE"), {"promote"}),
+        (ServerRefused("WRONGTYPE"), {"list"}),
+    ],
+)
+def test_replies_to_other_commands_do_not_end_an_outage(
+    channel: ChannelState, clock: list[float], caplog: pytest.LogCaptureFixture, error: Exception, failing: set[str]
+) -> None:
+    """Given a server that answers reads and rejects all writes, or one command, then that is one outage, as long as it lasts."""
+    link: BrokenLink = channel.link  # type: ignore[assignment]
+    link.error, link.failing = error, failing
+    with caplog.at_level(logging.WARNING):
+        _serve(channel, clock, 120.0)
+        assert channel.is_down
+        link.error = None
+        _serve(channel, clock, 20.0)
+    assert not channel.is_down
+    assert [slot.levelname for slot in caplog.records] == ["ERROR", "WARNING"]
+
+
+def _serve(channel: ChannelState, clock: list[float], seconds: float) -> None:
+    """Send what the services send, for so many seconds."""
+    driver, until = channel.driver, clock[0] + seconds
+    commands = {
+        "heartbeat": driver.heartbeat("w1", {}, lease_ms=5, register=True),
+        "promote": driver.promote(),
+        "cancel": driver.cancel_requests(),
+        "count": driver.count(State.WAITING),
+        "list": driver.page(State.PARKED, 0, 5),
+    }
+    every = {"heartbeat": 3.0, "promote": 0.1, "cancel": 3.0, "count": 0.5, "list": 10.0}
+    due = dict.fromkeys(commands, 0.0)
+    while clock[0] < until:
+        for name, command in commands.items():
+            if clock[0] >= due[name]:
+                channel.ask(command)
+                due[name] = clock[0] + (0.2 if name == "heartbeat" and channel.is_down else every[name])
+        clock[0] += 0.05
 
 
 def test_insisted_commands_are_sent_later_in_order(channel: ChannelState, clock: list[float]) -> None:

@@ -47,6 +47,21 @@ def test_a_refusal_lasts_until_the_same_command_is_answered(outage: Outage, capl
     assert len(caplog.messages) == 2
 
 
+def test_a_refusal_of_a_command_that_is_never_sent_again_ends(
+    outage: Outage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a command that is rejected once, if others are answered for a while, then that ends, and the next outage is logged."""
+    clock = [100.0]
+    monkeypatch.setattr("taskq.worker.outage.monotonic", lambda: clock[0])
+    outage.failed(ServerRefused("WRONGTYPE"), ONE)
+    for _ in range(100):
+        clock[0] += 0.2
+        outage.answered(OTHER)
+    for _ in range(2):
+        outage.failed(ServerUnavailable("gone"), OTHER)
+    assert [message.split(": ")[1][:6] for message in caplog.messages] == ["WRONGT", "the se", "gone; "]
+
+
 def test_a_full_server_is_logged_until_it_has_room(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
     """Given a full server that answers all but one command, then the log has one line that it is full, and one that it has room."""
     for _ in range(3):
