@@ -58,6 +58,7 @@ class CancelRequest(msgspec.Struct, array_like=True, frozen=True):
 
     by: str
     kill: bool
+    #: By the clock of the program that cancels. Compared with no other clock.
     at_ms: int
     #: The final state of the message, encoded for storage.
     data: bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -25,8 +26,10 @@ _log = logging.getLogger("taskq.supervisor")
 CANCEL_GRACE = 3.0
 #: How often to check requests in progress, and those whose message is moving between states.
 _SOON, _MOVING = 0.05, 0.2
-#: Cancel requests older than this are stale: their message has finished.
-_OLD_MS = 3_600_000
+#: Cancel requests that this supervisor has known for longer than this, in seconds, are stale: their message has finished.
+_OLD = 3600.0
+#: How many messages a tick searches for that no child has. Each search takes several round trips.
+_SEARCHES = 20
 
 
 class _Notified(NamedTuple):
@@ -47,6 +50,10 @@ class Cancels:
         self._notified: dict[bytes, _Notified] = {}
         #: The ones whose message was not found: a search can miss a message that moves.
         self._missed: set[bytes] = set()
+        #: When this supervisor first read each request.
+        self._since: dict[bytes, float] = {}
+        #: Requests whose message this round of searches has looked for.
+        self._searched: set[bytes] = set()
 
     def wake(self) -> None:
         """Read the requests at once: a job of this supervisor was cancelled."""
@@ -54,33 +61,52 @@ class Cancels:
 
     def tick(self, now: float) -> None:
         self.due = now + beat_seconds(self._channel.settings.lease)
-        reply = self._channel.ask(self._channel.driver.cancel_requests()) or ()
+        reply = self._channel.ask(self._channel.driver.cancel_requests())
+        if reply is None:
+            return
         requests = dict(zip(reply[::2], reply[1::2], strict=True))
-        for identity in self._notified.keys() - requests.keys():
-            del self._notified[identity]
+        for identity in self._since.keys() - requests.keys():
+            del self._since[identity]
+            self._notified.pop(identity, None)
         self._missed &= self._notified.keys()
+        elsewhere = []
         for identity, raw in requests.items():
             try:
                 request = msgspec.msgpack.decode(raw, type=CancelRequest)
             except msgspec.MsgspecError:
                 self._forget(identity)
                 continue
-            self._carry_out(identity, request, now)
+            self._since.setdefault(identity, now)
+            if not self._carry_out(identity, request, now):
+                elsewhere.append((identity, request))
+        self._search(elsewhere, now)
 
-    def _carry_out(self, identity: bytes, request: CancelRequest, now: float) -> None:
+    def _carry_out(self, identity: bytes, request: CancelRequest, now: float) -> bool:
+        """Cancel a message of a child. Return False if no child has it."""
         for child in self._channel.children.values():
             for one in child.slot.running():
                 if one.id == identity:
                     self._notify(child, one, request, now)
-                    return
+                    return True
             if identity in child.slot.ids() and self._release(child, identity, request):
-                return
-        if identity in self._notified:
-            if self._is_done(identity, request, now):
-                self._forget(identity)
-        # Not reserved here: another supervisor may have it, or will soon.
-        elif self._remove(identity, request) or request.at_ms < self._server_ms() - _OLD_MS:
+                return True
+        if identity not in self._notified:
+            return False
+        if self._is_done(identity, request, now):
             self._forget(identity)
+        return True
+
+    def _search(self, requests: Sequence[tuple[bytes, CancelRequest]], now: float) -> None:
+        """Cancel messages that no child has: another supervisor may have one, or will soon. Each tick searches for some of them."""
+        left = [one for one in requests if one[0] not in self._searched]
+        for identity, request in left[:_SEARCHES]:
+            self._searched.add(identity)
+            if self._remove(identity, request) or now >= self._since[identity] + _OLD:
+                self._forget(identity)
+        if len(left) > _SEARCHES:
+            self.due = min(self.due, now + _SOON)
+        else:
+            self._searched.clear()
 
     def _notify(self, child: Child, running: Running, request: CancelRequest, now: float) -> None:
         """Interrupt the job of a child; kill the child if requested and the job is still running."""
@@ -169,7 +195,3 @@ class Cancels:
         self._notified.pop(identity, None)
         self._missed.discard(identity)
         self._channel.ask(self._channel.driver.forget_cancel_request(identity))
-
-    def _server_ms(self) -> float:
-        reply = self._channel.ask(self._channel.driver.time())
-        return int(reply[0]) * 1000.0 if reply else 0.0

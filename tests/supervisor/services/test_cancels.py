@@ -254,15 +254,52 @@ def test_an_unstarted_message_whose_settling_is_unknown_is_settled_later(scene: 
     assert scene.requests() == []
 
 
-def test_stale_requests_are_removed(scene: Scene) -> None:
-    """Given a request for an unknown message, then it stays for another supervisor until it is stale; invalid bytes are removed at once."""
-    client, keys = scene.place.store.client, scene.place.store.keys
-    for name, at_ms in ((b"n" * 16, now_ms()), (b"o" * 16, now_ms() - 7_200_000)):
-        client.hset(keys.cancels, name, msgspec.msgpack.encode(CancelRequest("ops", False, at_ms, b"x", 1000)))
-    client.hset(keys.cancels, b"x" * 16, b"no order")
-    scene.service.tick(monotonic())
-    assert scene.requests() == [b"n" * 16]
-    client.delete(keys.cancels)
+def _request(scene: Scene, name: bytes, at_ms: int) -> None:
+    """Store a request for a message that is nowhere."""
+    request = msgspec.msgpack.encode(CancelRequest("ops", False, at_ms, b"x", 1000))
+    scene.place.store.client.hset(scene.place.store.keys.cancels, name, request)
+
+
+@pytest.mark.parametrize("off", [-7_200_000, 0, 7_200_000])
+def test_a_request_is_kept_for_an_hour(scene: Scene, off: int) -> None:
+    """Given a request for an unknown message by a program whose clock is off, then it stays an hour for another supervisor."""
+    _request(scene, b"n" * 16, now_ms() + off)
+    for now in (100.0, 200.0, 3699.0):
+        scene.service.tick(now)
+        assert scene.requests() == [b"n" * 16]
+    scene.service.tick(3700.0)
+    assert scene.requests() == []
+
+
+def test_an_invalid_request_is_removed(scene: Scene) -> None:
+    """Given bytes that are not a request, then they are removed at once."""
+    scene.place.store.client.hset(scene.place.store.keys.cancels, b"i" * 16, b"junk")
+    scene.service.tick(100.0)
+    assert scene.requests() == []
+
+
+def test_many_requests_for_messages_elsewhere_are_searched_in_parts(scene: Scene) -> None:
+    """Given hundreds of requests that concern other supervisors, then each tick searches for some, and the one that waits here is found."""
+    for number in range(150):
+        _request(scene, b"%016d" % number, now_ms())
+    (identity,) = scene.run()
+    scene.cancel(identity)
+    scene.service.tick(100.0)
+    assert scene.done == ["interrupt"]
+    channel, client = scene.place.channel, scene.place.store.client
+    asked: list[int] = []
+    for tick in range(9):
+        before = client.info("commandstats")["cmdstat_evalsha"]["calls"]
+        scene.service.tick(101.0 + tick / 10)
+        asked.append(client.info("commandstats")["cmdstat_evalsha"]["calls"] - before)
+    assert 0 < max(asked) <= 3 * 20
+    handle = scene.place.job.push(1)
+    _request(scene, bytes.fromhex(handle.id), now_ms())
+    for tick in range(9):
+        scene.service.tick(103.0 + tick / 10)
+    assert bytes.fromhex(handle.id) not in scene.requests()
+    assert scene.place.store.count(State.WAITING) == 0
+    assert not channel.is_down
 
 
 @pytest.mark.parametrize("delay", [0, 60])
