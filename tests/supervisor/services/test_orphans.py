@@ -132,6 +132,23 @@ def test_a_worker_that_registers_again_keeps_its_messages(
     assert server.admin.llen(keys.reserved(name)) == 1
 
 
+def test_a_scan_whose_reply_is_lost_is_repeated(
+    queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a server that doesn't answer in the middle of a scan, then a later scan finds the list."""
+    keys, ask = channel.driver.keys, channel.ask
+    queue.push_name("noop")
+    server.admin.lmove(keys.waiting, keys.reserved("unknown"), "RIGHT", "RIGHT")
+    for lost in (channel.driver.unregistered(["unknown"]), channel.driver.scan_reserved(b"0")):
+        monkeypatch.setattr(channel, "ask", lambda command, lost=lost: None if command == lost else ask(command))
+        scan = OrphanScan(channel)
+        _sweep(scan, clock, scan.due + 10.0)
+        assert server.admin.llen(keys.waiting) == 0
+    monkeypatch.setattr(channel, "ask", ask)
+    _sweep(scan, clock, clock[0] + 700.0)
+    assert server.admin.llen(keys.waiting) == 1
+
+
 def test_a_scan_reads_the_keys_in_parts(
     queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str, clock: list[float]
 ) -> None:
