@@ -37,10 +37,11 @@ class Lengths:
             return
         self._ended, self._last = ended, now
         driver, ask = self._channel.driver, self._channel.ask
-        found = ask(driver.workers()) or ()
-        counts = {State.RESERVED: sum(int(ask(driver.held(worker.decode(errors="replace"))) or 0) for worker in found[::2])}
-        for state in State:
-            if state is not State.RESERVED:
-                counts[state] = int(ask(driver.count(state)) or 0)
+        workers = [worker.decode(errors="replace") for worker in (ask(driver.workers()) or ())[::2]]
+        # One command for all workers: there may be thousands.
+        waiting, due, reserved, later, _ = ask(driver.look(workers)) or (0, 0, 0, 0, 0)
+        counts = {State.WAITING: waiting, State.DELAYED: due + later, State.RESERVED: reserved}
+        for state in (State.FAILED, State.TIMEOUT, State.PARKED):
+            counts[state] = int(ask(driver.count(state)) or 0)
         if not self._channel.is_down:
             self._emit("queue_length", QueueLength(channel=self._channel.name, counts=counts))

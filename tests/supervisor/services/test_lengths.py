@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from taskq.channel import State
+from taskq.driver.contract import Command
 from taskq.supervisor.services.lengths import EVERY_MESSAGES, EVERY_SECONDS, Lengths
 from tests.supervisor.conftest import Channel
 
@@ -74,3 +77,18 @@ def test_an_unreachable_server_is_not_reported_as_empty(place: Channel) -> None:
     place.channel._ask_after = float("inf")
     lengths.tick(100.0)
     assert names == []
+
+
+def test_many_workers_are_counted_with_one_command(place: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given hundreds of workers, then the service doesn't ask for each: the heartbeats must not wait for it."""
+    client, keys = place.store.client, place.store.keys
+    for number in range(300):
+        client.zadd(keys.workers, {f"w{number}": number})
+        client.rpush(keys.reserved(f"w{number}"), "x")
+    lengths, names = listening(place)
+    asked: list[Command] = []
+    call = place.channel.link.call
+    monkeypatch.setattr(place.channel.link, "call", lambda command: asked.append(command) or call(command))
+    lengths.tick(100.0)
+    assert names[0][1].counts[State.RESERVED] == 300
+    assert len(asked) < 10
