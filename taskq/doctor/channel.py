@@ -59,8 +59,7 @@ class _Channel:
         self._beats = {worker.decode(errors="replace"): float(beat) for worker, beat in zip(reply[::2], reply[1::2], strict=True)}
 
     def findings(self) -> Iterator[Finding]:
-        lease = self._settings.lease
-        alive = sum(self._now - beat < max(lease, lease_of(worker)) * 1000 for worker, beat in self._beats.items())
+        alive = sum(map(self._is_alive, self._beats))
         counts: dict[State, int] = {state: int(self._call(self._driver.count(state))) for state in State if state is not State.RESERVED}
         yield from self._workers(alive, counts)
         yield from self._oldest(alive, counts[State.WAITING])
@@ -77,15 +76,16 @@ class _Channel:
             left = counts[State.WAITING] + counts[State.DELAYED]
             advice = f"start one: taskq worker --channel {self._settings.name}" if left else ""
             yield note(self._area, "workers", f"no worker consumes it; waiting or delayed: {_messages(left)}", advice)
-        held = sum(int(self._call(self._driver.held(worker))) for worker, beat in self._beats.items() if not self._is_alive(beat))
+        held = sum(int(self._call(self._driver.held(worker))) for worker in self._beats if not self._is_alive(worker))
         if lost and not alive and held:
             advice = "start a worker of the channel: it rescues them after the lease"
             yield note(
                 self._area, "lost", f"{_messages(held)} reserved by {lost} worker{'' if lost == 1 else 's'} without heartbeats", advice
             )
 
-    def _is_alive(self, beat: float) -> bool:
-        return self._now - beat < self._settings.lease * 1000
+    def _is_alive(self, worker: str) -> bool:
+        # A heartbeat in the future: the server's clock was set back. A living worker soon sends another one.
+        return abs(self._now - self._beats[worker]) < max(self._settings.lease, lease_of(worker)) * 1000
 
     def _oldest(self, alive: int, waiting: int) -> Iterator[Finding]:
         oldest = self._call(self._driver.page(State.WAITING, 0, 1)) if alive and waiting else []

@@ -94,10 +94,12 @@ def read_worker(worker: Registration, reply: Sequence[bytes]) -> WorkerReport:
     """Read a worker's report, a hash that expires: [field, value, ...]. It may have expired already."""
     pairs = zip(reply[::2], reply[1::2], strict=True)
     fields = {key[:_TEXT].decode(errors="replace"): value[:_TEXT].decode(errors="replace") for key, value in pairs}
-    beat = max(0.0, (worker.now_ms - worker.heartbeat_ms) / 1000)
+    age = (worker.now_ms - worker.heartbeat_ms) / 1000
+    beat = max(0.0, age)
     since = _number(fields, "since_ms")
     running = bool(fields.get("job")) and since > 0
-    lost = not fields or beat * 1000 > worker.lease_ms
+    # In the future: the server's clock was set back. A living worker soon sends another heartbeat.
+    lost = not fields or abs(age) * 1000 > worker.lease_ms
     return WorkerReport(
         id=worker.worker,
         channel=worker.channel,

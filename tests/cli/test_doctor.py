@@ -196,11 +196,12 @@ def test_an_old_waiting_message(channel: Channel) -> None:
     assert (code, "was pushed 120 s ago" in finding["text"]) == (0, True)
 
 
-def test_lost_workers(channel: Channel) -> None:
+@pytest.mark.parametrize("off", [-3_600_000, 3_600_000])
+def test_lost_workers(channel: Channel, off: int) -> None:
     """Given a worker without heartbeats that holds a message, and nobody else, then it is told how that comes back."""
     push(channel.queue, "add", 1)
     channel.worker.reserve()
-    channel.admin.zadd(channel.keys.workers, {"w1": channel.server_ms() - 3_600_000})
+    channel.admin.zadd(channel.keys.workers, {"w1": channel.server_ms() + off})
     code, finding = channel.check("lost")
     assert finding is not None
     assert (code, "1 message reserved by 1 worker without heartbeats" in finding["text"]) == (0, True)

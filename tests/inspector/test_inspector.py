@@ -14,6 +14,7 @@ from taskq.errors import TaskqError
 from taskq.inspector import Counts, Inspector
 from taskq.wire.message import Message
 from tests.support.hand import HandWorker
+from tests.support.servers import ServerProcess
 
 
 class Report:
@@ -255,6 +256,17 @@ def test_workers_report_their_activity(queue: Queue, prefix: str, worker: HandWo
     assert report.uptime_seconds == pytest.approx(100, abs=5)
     assert report.heartbeat_seconds < 5
     assert (report.reserved, report.done, report.failed, report.memory_bytes) == (1, 5, 2, 1 << 20)
+
+
+def test_a_heartbeat_in_the_future_is_no_sign_of_life(
+    queue: Queue, server: ServerProcess, prefix: str, worker: HandWorker, inspector: Inspector
+) -> None:
+    """Given a worker whose heartbeat lies in the future, since the server's clock was set back, then it is lost until it sends another."""
+    worker.beat()
+    server.admin.zincrby(worker.driver.keys.workers, 3_600_000, "w1")
+    assert [report.state for report in inspector.workers(prefix)] == ["lost"]
+    worker.beat()
+    assert [report.state for report in inspector.workers(prefix)] == ["idle"]
 
 
 def test_a_worker_without_heartbeats_is_lost(queue: Queue, prefix: str, worker: HandWorker, inspector: Inspector) -> None:
