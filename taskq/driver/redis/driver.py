@@ -17,8 +17,8 @@ from taskq.wire.message import message_id
 
 __all__ = ["RedisDriver"]
 
-#: The lifetime of an idempotency key, in milliseconds.
-ONCE_MS = 3_600_000
+#: The lifetime of an idempotency key, in milliseconds: a push is repeated for seconds, but the server's clock may be set forward an hour.
+ONCE_MS = 5_400_000
 #: The lifetime of cancel requests, and of the token that wakes a supervisor for one (it may have exited), in milliseconds.
 CANCEL_MS = 86_400_000
 CANCEL_WAKE_MS = 60_000
