@@ -15,14 +15,17 @@ from taskq.cli.chaos_view import LineView, LiveView, NoView, fault_list, heading
 from taskq.cli.options import Seconds, as_json, chosen_of, debug_option
 from taskq.cli.output import print_json, print_text, warn
 from taskq.config import check_url
+from taskq.tools.chaos.clock import find_library
 from taskq.tools.chaos.faults import FAULTS
 from taskq.tools.chaos.run import Plan, Report, Run
-from taskq.tools.chaos.site import site
+from taskq.tools.chaos.site import Site, site
 
 __all__ = ["command"]
 
 #: Jobs per second: about half of the rate of two processors under faults.
 _RATE = 100
+_INSTALL = "On Debian and Ubuntu: apt-get install libfaketime"
+_NO_CLOCK = f"left out: clock, since libfaketime was not found. {_INSTALL}\n"
 
 
 @click.command("chaos", short_help="Fault-injection test: kill workers and the server, check that no job is lost.")
@@ -47,34 +50,37 @@ def command(url: str | None, yes: bool, keep: Path | None, as_json: bool, **opti
     if options["faults"] == "list":
         print_json(fault_list()) if as_json else print_text("\n".join(f"{one['name']:<15} {one['text']}" for one in fault_list()))
         return 0
-    plan = _plan(_chosen(options["faults"], own=url is None), options)
+    library = find_library() if url is None else None
+    plan = _plan(_chosen(options["faults"], own=url is None, clock=library is not None), options)
     if url is None and yes:
         raise click.UsageError("--yes is only valid with --url: without it, chaos uses a separate server")
     if url is not None:
         check_url(url)
         if not yes:
             raise click.UsageError("--url: chaos cuts the connections of all clients of that server and pauses it. Pass --yes to confirm")
-    report, number = _run(plan, url, keep, as_json)
+    left_out = _NO_CLOCK if options["faults"] == "all" and url is None and library is None else ""
+    with_clock = any(FAULTS[name].clock for name in plan.faults)
+    with site(url, keep, library=library if with_clock else None) as place:
+        report = _run(plan, place, left_out, as_json)
+    for text in place.unkept:
+        warn(text)
     if as_json:
         print_json(msgspec.to_builtins(report) | {"ok": report.is_good})
     else:
         print_text(summary(report))
     if report.stopped:
-        raise KeyboardInterrupt(number)
+        raise KeyboardInterrupt(place.stop.number)
     return 0 if report.is_good else 1
 
 
-def _run(plan: Plan, url: str | None, keep: Path | None, as_json: bool) -> tuple[Report, int]:
-    """Return the report, and the number of the signal that stopped the run early, if any."""
+def _run(plan: Plan, place: Site, left_out: str, as_json: bool) -> Report:
     view = NoView() if as_json else LiveView() if sys.stdout.isatty() else LineView()
-    with site(url, keep) as place:
-        if not as_json:
-            print_text(heading(plan))
-        with view:
-            report = Run(place, plan, view).play()
-    for text in place.unkept:
-        warn(text)
-    return report, place.stop.number
+    if not as_json:
+        print_text(heading(plan, left_out))
+    elif left_out:
+        warn(left_out.strip())
+    with view:
+        return Run(place, plan, view).play()
 
 
 def _plan(faults: Sequence[str], options: dict[str, Any]) -> Plan:
@@ -84,16 +90,18 @@ def _plan(faults: Sequence[str], options: dict[str, Any]) -> Plan:
     return Plan(seconds, seed, jobs, options["supervisors"], options["processes"], faults)
 
 
-def _chosen(text: str, *, own: bool) -> list[str]:
+def _chosen(text: str, *, own: bool, clock: bool) -> list[str]:
     """Return the names of the faults.
 
     Raises:
-        UsageError: a name is missing, unknown, or needs chaos's own server.
+        UsageError: a name is missing, unknown, or needs chaos's own server or libfaketime.
     """
     if text == "all":
-        return [name for name, kind in FAULTS.items() if own or not kind.own]
+        return [name for name, kind in FAULTS.items() if (own or not kind.own) and (clock or not kind.clock)]
     chosen = chosen_of("--faults", text, FAULTS, "fault")
     for name in chosen:
         if FAULTS[name].own and not own:
             raise click.UsageError(f"--faults: {name!r} is only possible on chaos's own server, without --url")
+        if FAULTS[name].clock and not clock:
+            raise click.UsageError(f"--faults: {name!r} needs libfaketime, which was not found. {_INSTALL}")
     return chosen

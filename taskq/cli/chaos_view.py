@@ -27,13 +27,16 @@ _NUMBERS = ["PUSHED", "DONE", "RUNS", "WAITING", "DELAYED", "RESERVED", "FAULTS"
 
 def fault_list() -> list[dict[str, Any]]:
     """Return every fault with its words."""
-    return [{"name": name, "text": kind.text, "only_own_server": kind.own} for name, kind in FAULTS.items()]
+    return [
+        {"name": name, "text": kind.text, "only_own_server": kind.own, "needs_libfaketime": kind.clock} for name, kind in FAULTS.items()
+    ]
 
 
-def heading(plan: Plan) -> str:
-    """Return the words at the beginning."""
+def heading(plan: Plan, left_out: str) -> str:
+    """Return the words at the beginning. `left_out` names faults that are impossible here, and the reason."""
     workers = f"{count(plan.supervisors, 'worker')} of {plan.processes} process{'' if plan.processes == 1 else 'es'} each"
-    return f"chaos for {plan.seconds:g} s with seed {plan.seed}: {count(plan.jobs, 'job')}, {workers}\nfaults: {', '.join(plan.faults)}\n"
+    first = f"chaos for {plan.seconds:g} s with seed {plan.seed}: {count(plan.jobs, 'job')}, {workers}"
+    return f"{first}\nfaults: {', '.join(plan.faults)}\n{left_out}"
 
 
 class NoView:

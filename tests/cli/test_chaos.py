@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from taskq.tools.chaos.clock import find_library
+from tests.conftest import need
 from tests.support.servers import ServerProcess
 from tests.support.wait import wait_until
 from tests.support.worker import clean_environment
@@ -125,6 +127,27 @@ def test_what_cant_be_is_refused(chaos: Chaos, args: list[str], output: str) -> 
     assert done.returncode == 2
     assert output in done.stderr
     assert done.stdout == ""
+
+
+def test_a_clock_that_is_set_explains_nothing(chaos: Chaos, scratch: Path) -> None:
+    """Given a server whose clock is set forward and back while workers are killed, then nothing is lost and nothing is left."""
+    need(find_library(), "libfaketime")
+    done = chaos("--seconds", "8", "--seed", "2", "--jobs", "400", "--faults", "clock,child,machine")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert re.search(r"\n +clock +\d+ times", done.stdout)
+    assert list(scratch.iterdir()) == []
+
+
+def test_without_libfaketime_the_clock_is_left_out(chaos: Chaos) -> None:
+    """Given a system without libfaketime, then all faults but one are possible, and the report says so; asking for that one is an error."""
+    code = "import taskq.tools.chaos.clock as clock; clock.find_library = lambda: None"
+    done = chaos("--seconds", "1", "--jobs", "20", code=code)
+    assert done.returncode == 0, done.stdout
+    assert "\nleft out: clock, since libfaketime was not found" in done.stdout
+    assert "clock" not in done.stdout.splitlines()[1]
+    refused = chaos("--faults", "clock", code=code)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "'clock' needs libfaketime" in refused.stderr
 
 
 def test_a_server_that_refuses_ends_it_at_once(chaos: Chaos, own_server: Callable[..., ServerProcess], scratch: Path) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -93,8 +93,9 @@ class _Answer(Enum):
 class EmbeddedServer:
     """The server of one project. Creating this object starts nothing; `ensure()` does."""
 
-    def __init__(self, directory: Path) -> None:
-        """`directory` is the project's `.taskq/`; it is created when the server first starts."""
+    def __init__(self, directory: Path, prefix: Sequence[str] = ()) -> None:
+        """`directory` is the project's `.taskq/`; it is created when the server first starts. `prefix` precedes the server's command."""
+        self._prefix = prefix
         self.directory = Path(directory).resolve()
         self.log = self.directory / "server.log"
         self._lock = self.directory / "server.lock"
@@ -208,7 +209,7 @@ class EmbeddedServer:
         """Start the process. Return the position in the log where its lines begin."""
         places = {"dir": self.directory, "logfile": self.log, "pidfile": self._pidfile, "unixsocket": place_socket(self.directory)}
         settings = {**_SETTINGS, **{name: str(path) for name, path in places.items()}}
-        command = [str(_binary()), *(word for name, value in settings.items() for word in (f"--{name}", value))]
+        command = [*self._prefix, str(_binary()), *(word for name, value in settings.items() for word in (f"--{name}", value))]
         self._pidfile.unlink(missing_ok=True)  # the pid of an earlier server may belong to another process by now
         begin = self.log.stat().st_size if self.log.exists() else 0
         if code := run_detached(command, log=self.log, keep=lock):

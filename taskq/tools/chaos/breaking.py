@@ -12,7 +12,7 @@ from taskq.errors import ServerError
 from taskq.tools.chaos.app import LEASE
 from taskq.tools.chaos.stage import Fault, Stage, at_once
 
-__all__ = ["cut_connections", "fill", "flush_scripts", "freeze_server", "kill_server", "lose_replies", "pause", "silence"]
+__all__ = ["cut_connections", "fill", "flush_scripts", "freeze_server", "kill_server", "lose_replies", "pause", "set_clock", "silence"]
 
 
 def kill_server(stage: Stage) -> Fault | None:
@@ -88,6 +88,18 @@ def fill(stage: Stage) -> Fault | None:
         stage.site.server.insist("CONFIG", "SET", "maxmemory", 0)
 
     return _busy(stage, seconds, fault, free)
+
+
+def set_clock(stage: Stage) -> Fault | None:
+    """Set the server's clock forward or back, and right again after a while."""
+    # Not while the server is paused: it would stay paused until its clock shows that time.
+    if stage.server_busy or not stage.site.server.has_clock:
+        return None
+    seconds = stage.chance.uniform(0.5, 3 * LEASE)
+    step = stage.chance.choice([1, -1]) * stage.chance.choice([1, 60, 3600])
+    fault = Fault(kind="clock", begin=monotonic(), end=None, text=f"the server's clock set by {step:+d} s for {seconds:.1f} s")
+    stage.site.server.set_clock(step)
+    return _busy(stage, seconds, fault, partial(stage.site.server.set_clock, 0))
 
 
 def lose_replies(stage: Stage) -> Fault | None:

@@ -20,6 +20,8 @@ class Kind(NamedTuple):
     weight: int = 2
     #: Only on chaos's own server.
     own: bool = False
+    #: Only with libfaketime.
+    clock: bool = False
 
 
 #: Every fault there is.
@@ -40,6 +42,9 @@ FAULTS = {
     "scripts": Kind("SCRIPT FLUSH", breaking.flush_scripts, 2),
     "pause": Kind("CLIENT PAUSE, also for more than the lease", breaking.pause, 2),
     "full": Kind("maxmemory reached", breaking.fill, 2, own=True),
+    "clock": Kind(
+        "the server's clock set forward or back by 1 s, 60 s or an hour, then right", breaking.set_clock, 2, own=True, clock=True
+    ),
     "replies": Kind("replies that are lost on their way, their connection cut", breaking.lose_replies, 5, own=True),
     "silence": Kind("connections that swallow everything without a word", breaking.silence, 2, own=True),
 }

@@ -121,6 +121,7 @@ class Run:
             stack.callback(self._stage.undo, float("inf"))
             self._storm()
             self._stage.undo(float("inf"))
+            self._site.server.set_clock_latest()
             caller.stop()
             for pusher in pushers:
                 pusher.close()

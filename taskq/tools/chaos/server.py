@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 from taskq.channel import Keys, State
@@ -16,6 +15,7 @@ from taskq.driver.redis.checks import check_permissions, check_server
 from taskq.errors import ServerError, ServerUnavailable
 from taskq.queue import Queue
 from taskq.tools.chaos.app import CHANNEL
+from taskq.tools.chaos.clock import ServerClock
 
 __all__ = ["Left", "Server"]
 
@@ -42,11 +42,13 @@ class Left:
 class Server:
     """Commands that no worker sends, over a separate connection that bypasses the relay."""
 
-    def __init__(self, queue: Queue, directory: Path | None) -> None:
-        """`directory` holds the embedded server; None: the server belongs to the user."""
+    def __init__(self, queue: Queue, embedded: EmbeddedServer | None, clock: ServerClock | None = None) -> None:
+        """`embedded` is None if the server belongs to the user. With `clock`, it was started so that its clock can be set."""
         self._sender: LinkPool = queue.sender(CHANNEL)
         self._keys: Keys = self._sender.driver.keys
-        self._embedded = EmbeddedServer(directory) if directory is not None else None
+        self._embedded = embedded
+        self._clock = clock
+        self._latest = 0
         self._pid = 0
 
     @property
@@ -83,6 +85,22 @@ class Server:
         """Start it again on what it has written."""
         if self._embedded is not None:
             self._embedded.ensure(30.0)
+
+    @property
+    def has_clock(self) -> bool:
+        """Return True if its clock can be set."""
+        return self._clock is not None
+
+    def set_clock(self, seconds: int) -> None:
+        """Set its clock to the right time plus these seconds."""
+        if self._clock is not None:
+            self._clock.set(seconds)
+            self._latest = max(self._latest, seconds)
+
+    def set_clock_latest(self) -> None:
+        """Set its clock as far ahead as it ever was: what was delayed then is due an hour late otherwise."""
+        if self._latest:
+            self.set_clock(self._latest)
 
     def send(self, *words: str | int) -> Any:
         """Send a command.

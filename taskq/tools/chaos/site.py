@@ -16,6 +16,7 @@ from taskq.driver.embedded.server import EmbeddedServer, is_available
 from taskq.errors import ConfigError
 from taskq.extras import how_to_install
 from taskq.tools.chaos.app import App, make_app
+from taskq.tools.chaos.clock import ServerClock
 from taskq.tools.chaos.relay import Relay
 from taskq.tools.chaos.server import Server
 
@@ -71,11 +72,12 @@ class Site(NamedTuple):
 
 
 @contextmanager
-def site(url: str | None, keep: Path | None) -> Iterator[Site]:
+def site(url: str | None, keep: Path | None, *, library: Path | None = None) -> Iterator[Site]:
     """Give a place for one chaos.
 
     Args:
         url: a server to use, with a separate key prefix; None: an embedded one.
+        library: the path of libfaketime, if the embedded server gets a clock that can be set.
         keep: the ledger and the logs are copied there at the end.
 
     Raises:
@@ -92,11 +94,11 @@ def site(url: str | None, keep: Path | None) -> Iterator[Site]:
         stack.callback(stop.forget)
         directory = Path(tempfile.mkdtemp(prefix="taskq-chaos-"))
         stack.callback(_remove, directory, keep, unkept)
-        apps, server, relay = _build(stack, directory, url)
+        apps, server, relay = _build(stack, directory, url, library)
         yield Site(directory, apps, server, relay, stop, unkept)
 
 
-def _build(stack: ExitStack, directory: Path, url: str | None) -> tuple[tuple[App, ...], Server, Relay | None]:
+def _build(stack: ExitStack, directory: Path, url: str | None, library: Path | None) -> tuple[tuple[App, ...], Server, Relay | None]:
     prefix = f"taskq-chaos-{secrets.token_hex(4)}"
     if url is not None:
         app = make_app(url, directory, prefix=prefix)
@@ -105,9 +107,10 @@ def _build(stack: ExitStack, directory: Path, url: str | None) -> tuple[tuple[Ap
         server.check()
         stack.callback(server.wipe)
         return (app,), server, None
-    embedded = EmbeddedServer(directory / ".taskq")
+    clock = ServerClock(library, directory / "clock") if library is not None else None
+    embedded = EmbeddedServer(directory / ".taskq", clock.prefix if clock else ())
     app = make_app(embedded.url, directory, prefix=prefix)
-    server = Server(app.queue, embedded.directory)
+    server = Server(app.queue, embedded, clock)
     stack.callback(server.close)
     server.start()
     relay = Relay(directory / "relay.sock", embedded.socket)
