@@ -29,7 +29,7 @@ def is_embedded_socket(path: str) -> bool:
 
 
 def stranger_behind(sock: socket.socket) -> str | None:
-    """Return the owner of the process at the other end of a connection, if that is an untrusted user. None if the system doesn't provide it."""
+    """Return the owner of the process at the other end of a connection, if that is an untrusted user. None if it is unknown."""
     uid: int
     if sys.platform == "linux":
         _, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
