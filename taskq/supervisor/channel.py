@@ -25,8 +25,8 @@ _log = logging.getLogger("taskq.supervisor")
 _TIMEOUT, _LONGEST_PAUSE = 5.0, 5.0
 #: The longest wait for a reply during an outage: signals and the other channels must not wait for it.
 _TIMEOUT_WHILE_DOWN = 0.5
-#: An outage also ends once commands have been answered for so many seconds: the one that failed may never be sent again. While the server
-#: is unreachable or rejects writes, heartbeats fail sooner than that; the interval of a service whose command is rejected is up to 10 s.
+#: Seconds without a failure after which the reply to any command ends an outage: the one that failed may never be sent again. While the
+#: server is unreachable or rejects writes, heartbeats fail sooner. A service whose command is rejected repeats it after 10 s at most.
 _CALM, _CALM_AFTER_REFUSAL = 1.0, 12.0
 #: A call that fails sooner than this, in seconds, failed at a broken connection, not at an unresponsive server.
 _AT_ONCE = 0.1

@@ -11,7 +11,7 @@ from taskq.errors import QueueFull, ServerUnavailable
 __all__ = ["Outage"]
 
 _log = logging.getLogger("taskq.worker")
-#: A rejected command that has not been sent for so many seconds may never be sent again: then another one that is answered ends the outage.
+#: Seconds after which a rejected command may never be sent again: then the reply to any other ends the outage.
 _CALM = 12.0
 
 
