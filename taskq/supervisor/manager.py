@@ -125,7 +125,7 @@ class ProcessManager:
             return
         for duties in self.channels.values():
             duties.unpark.jobs = frozenset(app.jobs) | {OBJECT, CALL}
-            duties.unpark.due = 0.0
+            duties.unpark.restart()
             duties.lengths.listened = "queue_length" in app.listened
             duties.lengths.due = 0.0
 
@@ -162,7 +162,7 @@ class ProcessManager:
                 self.drop(generation)
                 # A message unparked for the new code may have reached a child with the old code, and been parked again.
                 for duties in self.channels.values():
-                    duties.unpark.due = 0.0
+                    duties.unpark.restart()
 
     # ---- children
 

@@ -15,13 +15,18 @@ __all__ = ["Unpark"]
 
 _log = logging.getLogger("taskq.supervisor")
 _EVERY = 10.0
-_PAGE = 500
+#: The most messages on a page, and on the first one, whose size isn't known yet.
+_PAGE, _FIRST = 500, 20
+#: A page has about this many bytes.
+_PAGE_BYTES = 1 << 20
+#: The pause after a page without a known job, in seconds: a few percent of a processor are enough for messages that stay.
+_PAUSE = 0.1
 
 
 class Unpark:
     """Checks the parked messages at the start, after a rolling restart, and every ten seconds while there are any.
 
-    Each tick reads one page: a large number of parked messages must not delay the other services.
+    Each tick reads one page: a large number of parked messages, or large ones, must not delay the other services.
     """
 
     def __init__(self, channel: ChannelState) -> None:
@@ -30,18 +35,30 @@ class Unpark:
         self._channel = channel
         #: The start of the next page, and the number of messages moved in this walk.
         self._start = self._moved = 0
+        self._count = _FIRST
+        #: True if the walk is the first since the jobs are known.
+        self._is_first = True
+
+    def restart(self) -> None:
+        """Check all messages at once: the jobs have changed, or messages may have been parked by the old code."""
+        self.due = 0.0
+        self._start = self._moved = 0
+        self._is_first = True
 
     def tick(self, now: float) -> None:
         page = self._page()
         if page:
-            self.due = now
             pairs = [(raw, back) for raw in page[::2] if (back := self._to_waiting(raw)) is not None]
             moved = int(self._channel.ask(self._channel.driver.restore(State.PARKED, pairs)) or 0) if pairs else 0
             self._moved += moved
             # Moved messages don't count for the start of the next page.
             self._start += len(page) // 2 - moved
+            mean = sum(map(len, page[::2])) // (len(page) // 2) + 1
+            self._count = max(1, min(_PAGE, _PAGE_BYTES // mean))
+            self.due = now if moved or self._is_first else now + _PAUSE
             return
         self.due = now + _EVERY
+        self._is_first = False
         if self._moved:
             _log.info("channel %s: %s can run now", self._channel.name, count_of(self._moved, "parked message"))
         self._start = self._moved = 0
@@ -58,7 +75,7 @@ class Unpark:
         channel = self._channel
         if not self._start and not self._moved and not channel.ask(channel.driver.count(State.PARKED)):
             return []
-        return channel.ask(channel.driver.page(State.PARKED, self._start, _PAGE)) or []
+        return channel.ask(channel.driver.page(State.PARKED, self._start, self._count)) or []
 
 
 def _unparked(raw: bytes) -> bytes:

@@ -6,6 +6,7 @@ import json
 import struct
 
 import msgspec
+import pytest
 
 from taskq.channel import State
 from taskq.supervisor.services.unpark import Unpark
@@ -72,9 +73,41 @@ def test_many_pages_are_walked(place: Channel) -> None:
     place.store.client.zadd(place.store.keys.parked, pairs)
     unpark = Unpark(place.channel)
     unpark.jobs = frozenset({"work"})
-    assert walk(unpark) == 4  # three pages, and the end
+    assert walk(unpark) == 5  # a small page, three of the full size, and the end
     assert place.store.count(State.WAITING) == 650
     assert {job_of(raw) for raw in place.store.raw(State.PARKED)} == {"worm"}
+
+
+def test_messages_that_stay_cost_little(place: Channel) -> None:
+    """Given thousands of messages of an unknown job, then the first walk makes no pause, and each later one is spread over time."""
+    raw = place.queue.outbox.packer.pack(place.job.bind(1), place.prefix, place.prefix).payload
+    place.store.client.zadd(place.store.keys.parked, {raw[:2] + b"%016d" % number + raw[18:]: number for number in range(2000)})
+    unpark = Unpark(place.channel)
+    unpark.jobs = frozenset({"another"})
+    assert walk(unpark, 100.0) == 6
+    assert unpark.due == 110.0
+    for _ in range(4):
+        now = unpark.due
+        unpark.tick(now)
+        assert unpark.due == now + 0.1
+    unpark.restart()
+    assert walk(unpark, 200.0) == 6
+
+
+def test_a_page_of_large_messages_is_short(place: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given parked messages of 200 KiB, then a page has a few of them, and known ones return all the same."""
+    packer = place.queue.outbox.packer
+    raw = [packer.pack(place.job.bind("x" * 200_000), place.prefix, place.prefix).payload for _ in range(60)]
+    place.store.client.zadd(place.store.keys.parked, {one: number for number, one in enumerate(raw)})
+    unpark = Unpark(place.channel)
+    unpark.jobs = frozenset({"work"})
+    read: list[int] = []
+    page = place.channel.driver.page
+    monkeypatch.setattr(place.channel.driver, "page", lambda *args: read.append(args[2]) or page(*args))
+    walk(unpark)
+    assert place.store.raw(State.WAITING) == raw
+    assert read[0] == 20
+    assert max(read[1:]) <= 5
 
 
 def test_unreadable_messages_stay_parked(place: Channel) -> None:
