@@ -83,7 +83,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_a_running_job_may_end",
         "test_stopped_while_a_job_runs",
     ),
-    "… and the job doesn't end in time, or a second signal arrives": (
+    "… and the job doesn't end in time, or a second signal arrives more than half a second after the first": (
         "test_a_job_that_takes_too_long_is_killed_and_runs_again",
         "test_a_second_signal_stops_at_once",
         "test_signals_at_any_moment_lose_nothing",

@@ -8,18 +8,24 @@ from collections import deque
 from types import FrameType
 from typing import Any
 
+from taskq.clock import monotonic
 from taskq.scoreboard.pipe import drain, wake_pipe
 
-__all__ = ["SignalInbox"]
+__all__ = ["STOP_SIGNALS", "SignalInbox"]
 
-_NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_NUMBERS = (*STOP_SIGNALS, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU)
+#: Stop signals within this many seconds of the first are one request: a runner sends SIGINT to the process group, then SIGTERM.
+_ONE_REQUEST = 0.5
 
 
 class SignalInbox:
     """Collects signals while it is open; `close` restores the earlier handlers."""
 
     def __init__(self) -> None:
-        self._noted: deque[int] = deque()
+        #: Each with the time when it arrived: the loop may read it later.
+        self._noted: deque[tuple[int, float]] = deque()
+        self._first_stop: float | None = None
         self._read, self._write = wake_pipe()
         self._old_handlers: dict[int, Any] = {number: signal.signal(number, self._note) for number in _NUMBERS}
         self._old_fd = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
@@ -28,11 +34,16 @@ class SignalInbox:
         return self._read
 
     def take(self) -> list[signal.Signals]:
-        """Return the signals received since the last call."""
+        """Return the signals received since the last call, without stop signals that only repeat the first."""
         drain(self._read)
         taken = []
         while self._noted:
-            taken.append(signal.Signals(self._noted.popleft()))
+            number, at = self._noted.popleft()
+            if number in STOP_SIGNALS:
+                if self._first_stop is not None and at - self._first_stop < _ONE_REQUEST:
+                    continue
+                self._first_stop = at if self._first_stop is None else self._first_stop
+            taken.append(signal.Signals(number))
         return taken
 
     def close(self) -> None:
@@ -43,4 +54,4 @@ class SignalInbox:
         os.close(self._write)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self._noted.append(number)
+        self._noted.append((number, monotonic()))

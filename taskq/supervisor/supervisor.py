@@ -23,12 +23,11 @@ from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, make_plan
 from taskq.supervisor.processes.fork import flush_output
 from taskq.supervisor.processes.zygote import AppInfo, Failed
-from taskq.supervisor.signals import SignalInbox
+from taskq.supervisor.signals import STOP_SIGNALS, SignalInbox
 
 __all__ = ["Supervisor"]
 
 _log = logging.getLogger("taskq.supervisor")
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Supervisor:
@@ -57,11 +56,11 @@ class Supervisor:
             return 1 if self._manager.children.failed and self._options.burst else 0
         finally:
             self._manager.close()
-            self._inbox.close()
             setproctitle.setproctitle(title)
             os.close(self._pokes)
             os.close(self._poke_fd)
             self._log_thread.close()
+            self._inbox.close()  # last: until then, a late signal must not kill the process
 
     # ---- start
 
@@ -84,7 +83,7 @@ class Supervisor:
         watched: list[Any] = [self._inbox, generation]
         while True:
             ready = wait_for(watched)
-            if self._inbox in ready and any(one in _STOP_SIGNALS for one in self._inbox.take()):
+            if self._inbox in ready and any(one in STOP_SIGNALS for one in self._inbox.take()):
                 return None
             if generation in ready:
                 report = generation.receive()
@@ -158,7 +157,7 @@ class Supervisor:
     # ---- signals
 
     def _on_signal(self, number: signal.Signals) -> None:
-        if number in _STOP_SIGNALS:
+        if number in STOP_SIGNALS:
             self._stop_signals += 1
             if self._stop_signals == 1:
                 self._stop(f"{number.name}: shutting down gracefully (stop_timeout); send it again to kill running jobs")

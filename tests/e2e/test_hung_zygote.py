@@ -56,7 +56,7 @@ def test_a_child_that_was_never_forked_hinders_no_stop(start_worker: StartWorker
     worker.signal(signal.SIGTERM)
     if how == "second signal":
         worker.wait_for_log("stopping: SIGTERM")
-        worker.signal(signal.SIGTERM)
+        worker.hurry(signal.SIGTERM)
     assert worker.wait() == 0
     assert time.monotonic() - began < 4
 

@@ -83,12 +83,28 @@ def test_a_second_signal_stops_at_once(
     ledger.wait_for("start")
     worker.signal(first)
     worker.wait_for_log("stopping:")
-    worker.signal(second)
+    worker.hurry(second)
     assert worker.wait(3) == 0
     assert f"{second.name} again" in worker.log
     assert f"killed by a second stop signal ({second.name}); tests.e2e.apps.slow:nap" in worker.log
     assert store.count(State.WAITING) == 1
     assert ledger.lines("end") == []
+
+
+def test_two_signals_may_be_one_wish(start_worker: StartWorker, ledger: Ledger, tmp_path: Path) -> None:
+    """Given a running job, if SIGINT and SIGTERM arrive together, as a runner sends them, then the worker waits for the job."""
+    slow.until.push(str(tmp_path / "go"))
+    worker = start_worker("slow")
+    ledger.wait_for("start")
+    worker.signal(signal.SIGSTOP)  # so that a slow machine can't separate them
+    worker.signal(signal.SIGINT)
+    worker.signal(signal.SIGTERM)
+    worker.signal(signal.SIGCONT)
+    worker.wait_for_log("stopping: SIGINT")
+    (tmp_path / "go").touch()
+    assert worker.wait() == 0
+    assert len(ledger.lines("end")) == 1
+    assert " again: killing" not in worker.log
 
 
 def test_what_a_killed_job_has_started_ends_with_it(start_worker: StartWorker, ledger: Ledger) -> None:

@@ -159,10 +159,10 @@ def test_an_idle_child_that_was_frozen_takes_nothing_with_it(start_worker: Start
 
 
 def test_signals_at_any_moment_lose_nothing(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
-    """Given workers that are told to stop at ever other moments, once or twice, then each job that ended is settled, and none is lost."""
+    """Given workers that are told to stop at ever other moments, by one signal or two, then each job that ended is settled, and none is lost."""
     faulty.nap.push_many([(0.01, str(number)) for number in range(300)])
     for turn in range(6):
-        worker = start_worker("faulty", "--processes", "2", settings={"stop_timeout": 0.2, "lease": 2}, ready=0)
+        worker = start_worker("faulty", "--processes", "2", settings={"stop_timeout": 30, "lease": 2}, ready=0)
         count = len(ledger.lines("run"))
         ledger.wait_for("run", count + 1 + 3 * turn)
         worker.signal((signal.SIGTERM, signal.SIGINT)[turn % 2])
@@ -174,8 +174,8 @@ def test_signals_at_any_moment_lose_nothing(start_worker: StartWorker, ledger: L
         assert store.count(State.WAITING) + store.count(State.DELAYED) >= 300 - ended
     assert start_worker("faulty", "--burst", ready=0).wait() == 0
     assert set(runs(ledger)) == {str(number) for number in range(300)}
-    # A job that was stopped at a second signal runs again; no other does.
-    assert sum(runs(ledger).values()) <= 300 + 2 * 2
+    # Two signals at once don't kill a running job.
+    assert sum(runs(ledger).values()) == 300
 
 
 def test_a_zygote_that_stands_still_is_replaced(start_worker: StartWorker, ledger: Ledger, tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""The signals of the supervisor: noted by a handler, and read by the loop."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from taskq.supervisor.signals import SignalInbox
+
+INT, TERM, HUP, MORE = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTTIN
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, set by the test."""
+    now = [100.0]
+    monkeypatch.setattr("taskq.supervisor.signals.monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def inbox(clock: list[float]) -> Iterator[SignalInbox]:
+    inbox = SignalInbox()
+    yield inbox
+    inbox.close()
+
+
+def test_signals_are_read_in_their_order(inbox: SignalInbox) -> None:
+    """Given signals of every kind, then each is read once, in the order of their arrival."""
+    for number in (HUP, MORE, MORE, TERM):
+        signal.raise_signal(number)
+    assert inbox.take() == [HUP, MORE, MORE, TERM]
+    assert inbox.take() == []
+
+
+@pytest.mark.parametrize(("first", "second"), [(INT, TERM), (TERM, INT), (TERM, TERM)])
+@pytest.mark.parametrize(("later", "read"), [(0.03, 1), (0.49, 1), (0.5, 2), (60.0, 2)])
+def test_stop_signals_within_half_a_second_are_one_request(
+    inbox: SignalInbox, clock: list[float], first: signal.Signals, second: signal.Signals, later: float, read: int
+) -> None:
+    """Given two stop signals, then the second counts only half a second after the first; when they are read doesn't matter."""
+    signal.raise_signal(first)
+    clock[0] += later
+    signal.raise_signal(second)
+    clock[0] += 60.0
+    assert inbox.take() == [first, second][:read]
+
+
+def test_a_persistent_user_is_heard(inbox: SignalInbox, clock: list[float]) -> None:
+    """Given signals every 0.2 s, then the time counts from the first, so the fourth is the second request."""
+    read = []
+    for _ in range(5):
+        signal.raise_signal(INT)
+        read.append(inbox.take())
+        clock[0] += 0.2
+    assert read == [[INT], [], [], [INT], [INT]]
+
+
+def test_other_signals_are_never_merged(inbox: SignalInbox) -> None:
+    """Given the same signal twice that asks for one process more, then both count."""
+    signal.raise_signal(MORE)
+    assert inbox.take() == [MORE]
+    signal.raise_signal(MORE)
+    assert inbox.take() == [MORE]
+
+
+def test_the_earlier_handlers_come_back(clock: list[float]) -> None:
+    """Given handlers of the program, then a closed inbox has restored them."""
+    received: list[int] = []
+    old = signal.signal(HUP, lambda number, frame: received.append(number))
+    try:
+        SignalInbox().close()
+        signal.raise_signal(HUP)
+        assert received == [HUP]
+    finally:
+        signal.signal(HUP, old)
