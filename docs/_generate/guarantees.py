@@ -27,6 +27,14 @@ TESTS: dict[str, tuple[str, ...]] = {
     "It raises any exception, including `SystemExit` and `KeyboardInterrupt`": ("test_any_exception_of_a_job_is_an_ordinary_failure",),
     "It runs out of memory (`MemoryError`)": ("test_a_job_without_memory_fails_alone",),
     "It ignores its `handle_timeout` (in C code, in a loop, or by catching the exception)": ("test_a_job_that_does_not_listen_is_killed",),
+    "It reaches its `handle_timeout` in an import that doesn't end": (
+        "test_a_process_whose_import_was_interrupted_runs_no_other_job",
+        "test_a_process_whose_import_was_interrupted_is_replaced",
+    ),
+    "It reaches its `handle_timeout`, or is cancelled, while it takes a lock of the standard library or packs a command": (
+        "test_jobs_that_are_often_at_their_limit",
+        "test_a_cancel_waits_until_a_lock_is_released",
+    ),
     "It leaves a mess (directory, signal handlers, closed descriptors, forks)": (
         "test_the_next_job_runs_after_a_mess",
         "test_a_process_whose_descriptors_are_closed_is_replaced",

@@ -52,6 +52,25 @@ def test_a_job_over_its_limit_is_ended_alone(
     assert how == "sleep" or "time.sleep(0.005)" in record.traceback
 
 
+def test_a_process_whose_import_was_interrupted_is_replaced(
+    start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path
+) -> None:
+    """Given a job at its limit in an import beside two others, then JobTimeout ends it, and the next job has a new process."""
+    worker = start_worker("stuck", *CONCURRENCY)
+    _neighbours(tmp_path)
+    ledger.wait_for("start", 2)
+    stuck.overrun.push("import")
+    assert ledger.wait_for("on_fail")[0].value == ["JobTimeout", LOGGED, "overrun"]
+    worker.wait_for_log("interrupted an import")
+    stuck.quick.push(1)
+    (quick,) = ledger.wait_for("quick")
+    (tmp_path / "go").touch()
+    ledger.wait_for("end", 2)
+    assert worker.stop() == 0
+    assert {line.pid for line in ledger.lines("end")} == {ledger.lines("begin")[0].pid} != {quick.pid}
+    assert "endless.py" in store.history(State.TIMEOUT)[0].traceback
+
+
 def test_a_job_may_end_well_at_its_limit(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
     """Given a sync job that notices JobTimeout and returns, then it is done, and its thread takes the next job unharmed."""
     stuck.overrun.push("mends")

@@ -75,6 +75,20 @@ def test_a_killed_job_that_gives_up_on_timeouts_is_not_run_again(start_worker: S
     assert store.count(State.TIMEOUT) == 1
 
 
+def test_a_process_whose_import_was_interrupted_runs_no_other_job(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given a job at its limit in an import that doesn't end, then JobTimeout ends it, and the next job runs in another process."""
+    clocks.overrun.options(max_attempts=1).push("import")
+    clocks.quick.push()
+    worker = start_worker("clocks", settings=LIMIT)
+    (quick,) = ledger.wait_for("quick")
+    assert worker.stop() == 0
+    (begin,) = ledger.lines("begin")
+    assert quick.pid != begin.pid
+    assert "endless.py" in store.history(State.TIMEOUT)[0].traceback
+    assert re.search(r"replacing worker process \(pid \d+\): .* interrupted an import", worker.log)
+    assert "killing worker process" not in worker.log
+
+
 def test_cancelled_async_jobs_clean_up(start_worker: StartWorker, ledger: Ledger) -> None:
     """Given an async job over its limit, then its finally blocks run."""
     clocks.aoverrun.options(max_attempts=1).push("sleep")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,3 +35,13 @@ class Bench:
 def bench() -> Bench:
     """One with the default settings."""
     return Bench()
+
+
+@pytest.fixture
+def slow_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a module whose import takes a minute."""
+    name = f"slow_{tmp_path.name}".replace("-", "_")
+    (tmp_path / f"{name}.py").write_text("import time\nend = time.monotonic() + 60\nwhile time.monotonic() < end:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield name
+    sys.modules.pop(name, None)

@@ -84,9 +84,9 @@ def test_the_age_of_the_oldest_ack_asks_for_a_flush(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("verdict", "move", "words"),
     [
-        (Verdict(action=Action.RETRY, message=b"new", delay_ms=250), "retry", (ID, 250, b"new")),
-        (Verdict(action=Action.REQUEUE), "requeue", ("back", 0, ID)),
-        (Verdict(action=Action.REQUEUE, delay_ms=70), "requeue", ("later", 70, ID)),
+        (Verdict(action=Action.RETRY, message=b"new", delay_ms=250), "retry", (ID, "250", b"new")),
+        (Verdict(action=Action.REQUEUE), "requeue", ("back", "0", ID)),
+        (Verdict(action=Action.REQUEUE, delay_ms=70), "requeue", ("later", "70", ID)),
         (Verdict(action=Action.PARK, message=b"new"), "park", (ID, b"new")),
         (Verdict(action=Action.FAIL, message=b"new"), "fail", (ID, b"new")),
     ],
@@ -177,4 +177,4 @@ def test_releasing_nothing_sends_nothing(scene: Scene) -> None:
     scene.settler.release("front", [])
     assert scene.link.sent == []
     scene.settler.release("front", [ID])
-    assert scene.link.sent[0].words[-3:] == ("front", 0, ID)
+    assert scene.link.sent[0].words[-3:] == ("front", "0", ID)

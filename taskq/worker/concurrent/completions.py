@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import deque
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from taskq.scoreboard.state import Phase
 from taskq.worker.concurrent.lane import Announced, Event, Finished, Lane, Refused, Stuck
 from taskq.worker.concurrent.lane_pool import LanePool
 from taskq.worker.concurrent.wakeup import WakeableWait
+from taskq.worker.execute.places import REPLACED_AFTER_IMPORT
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
 from taskq.worker.process.restore import ProcessState
 from taskq.worker.settler import Settler, StoppedUnsettled
@@ -33,6 +35,7 @@ class Completions:
         self.ended = 0
         #: True if this process must be replaced: a job is stuck in it, or has broken it.
         self.is_broken = False
+        self._has_broken_import = False
         self._settler = settler
         self._slot = slot
         self._wakeup = wakeup
@@ -55,6 +58,11 @@ class Completions:
             self._poke()
         self._wakeup.wake()
 
+    def on_import(self) -> None:
+        """Let another process take this one's place: a job was interrupted in an import."""
+        self._has_broken_import = self.is_broken = True
+        self._wakeup.wake()
+
     # ---- the pump's side
 
     def has_news(self) -> bool:
@@ -72,6 +80,9 @@ class Completions:
 
     def settle(self) -> None:
         """Settle the events: acks stay pending until the next round trip, other verdicts are carried out at once."""
+        if self._has_broken_import:
+            self._has_broken_import = False
+            _log.warning(REPLACED_AFTER_IMPORT, os.getpid())
         refused = []
         ended = self.ended
         while self._events:

@@ -85,7 +85,7 @@ class ConcurrentEngine:
         completions = Completions(settler, setup.slot, wakeup, setup.poke)
         intake = Intake(setup.driver, settler, self._unpacker, setup.slot, worker=setup.worker, channel=channel)
         timers = Timers()
-        executor = ThreadExecutor(loop, timers)
+        executor = ThreadExecutor(loop, timers, completions.on_import)
         tools = Tools(self._unpacker, executor, setup.slot, timers, loop, setup.worker, channel.max_crashes, wakeup.check)
         lanes = [Lane(number, tools, completions) for number in range(channel.concurrency)]
         completions.lanes.add(lanes)

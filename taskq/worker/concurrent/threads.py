@@ -18,6 +18,7 @@ from taskq.errors import JobCancelled, JobTimeout
 from taskq.worker.concurrent.timers import Timers
 from taskq.worker.execute.eventloop import in_time
 from taskq.worker.execute.fork_guard import exit_if_forked
+from taskq.worker.execute.places import PATIENCE, Place, has_left_import, place_of
 
 __all__ = ["Interrupt", "ThreadExecutor"]
 
@@ -26,26 +27,8 @@ _raise_in.argtypes = (ctypes.c_ulong, ctypes.py_object)
 _raise_in.restype = ctypes.c_int
 _NOTHING = ctypes.py_object()  # a null pointer: withdraws an exception that wasn't raised yet
 
-#: How long a thread in code with locks is spared, how often it is checked, and how often later, in seconds.
-_PATIENCE, _AGAIN, _LATER = 0.1, 0.002, 0.02
-#: Modules whose code takes locks that all threads need, and can't be interrupted at every step. They may also block forever.
-_LOCKING = frozenset({"threading", "importlib", "taskq"})
-#: The functions of logging in which a handler's lock is just acquired, or not released yet.
-_LOGGING = frozenset({"acquire", "release", "_acquireLock", "_releaseLock", "handle"})
-
-
-def _package(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
-
-
-def _locks_logging(frame: FrameType) -> bool:
-    """Return True where an exception would leave logging locked for all threads, forever."""
-    return frame.f_code.co_name in _LOGGING and _package(frame) == "logging"
-
-
-def _locks(frame: FrameType) -> bool:
-    """Return True in code that may have just acquired a lock, and not reached the `try` that would release it."""
-    return _package(frame) in _LOCKING or _locks_logging(frame)
+#: Seconds until a thread that must not be interrupted is looked at again: at first, and after `PATIENCE`.
+_AGAIN, _LATER = 0.001, 0.01
 
 
 class Interrupt:
@@ -62,24 +45,26 @@ class Interrupt:
         self._is_sending = False
         self._sent: type[BaseException] | None = None
 
-    def send(self, kind: type[BaseException], *, spare: Callable[[FrameType], bool] | None = None) -> bool:
+    def send(self, kind: type[BaseException], *, look: Callable[[FrameType | None], Place] = lambda frame: Place.FREE) -> Place:
         """Raise an exception of this class there, once; after `JobTimeout` no other, and none after `close`. For other threads.
 
         Args:
             kind: what to raise.
-            spare: called with the current frame of the thread. If it returns True, nothing is raised and this returns False: try again.
+            look: called with the current frame of the thread. If it returns `PROTECTED`, nothing is raised: try again.
+
+        Returns:
+            Where the thread was.
         """
         with self._senders:
             self._is_sending = True
             # A job that has suppressed a cancel still has a time limit.
             is_due = self._is_open and (self._sent is None or (kind is JobTimeout and self._sent is not JobTimeout))
-            frame = sys._current_frames().get(self._thread) if is_due and spare is not None else None
-            is_spared = frame is not None and spare is not None and spare(frame)
-            if is_due and not is_spared:
+            place = look(sys._current_frames().get(self._thread)) if is_due else Place.FREE
+            if is_due and place is not Place.PROTECTED:
                 self._sent = kind
                 _raise_in(self._thread, kind)
             self._is_sending = False
-        return not is_spared
+        return place
 
     def close(self) -> None:
         """Stop exceptions from arriving. If one arrives in here, call this again: another may follow."""
@@ -93,7 +78,9 @@ class Interrupt:
 class ThreadExecutor:
     """Calls a job in the calling thread. An awaitable that the job returns is awaited on the process's event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, timers: Timers) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, timers: Timers, on_import: Callable[[], None] = lambda: None) -> None:
+        """`on_import` is called when a job was interrupted in an import: the process must be replaced before the next job."""
+        self._on_import = on_import
         self._loop = loop
         self._timers = timers
         self._pid = os.getpid()
@@ -129,12 +116,19 @@ class ThreadExecutor:
         """Do nothing: the threads end with their process."""
 
     def _interrupt(self, interrupt: Interrupt, kind: type[BaseException], until: float = 0.0) -> None:
-        """Raise an exception in the thread of a call once it isn't taking a lock; after `until` (monotonic), only logging's count."""
+        """Raise an exception in the thread of a call once it does no harm there. `until` (monotonic): see `places.PATIENCE`.
+
+        The exception arrives when the thread runs again. If it was not waiting for a reply or for another thread, but has moved on since
+        it was looked at, it may arrive elsewhere. That takes a switch of threads within some microseconds.
+        """
         now = monotonic()
-        until = until or now + _PATIENCE
-        is_early = now < until
-        if not interrupt.send(kind, spare=_locks if is_early else _locks_logging):
-            self._timers.set(now + (_AGAIN if is_early else _LATER), lambda: self._interrupt(interrupt, kind, until))
+        until = until or now + PATIENCE
+        is_late = now >= until
+        place = interrupt.send(kind, look=lambda frame: place_of(frame, _EXECUTE, is_late=is_late))
+        if place is Place.PROTECTED:
+            self._timers.set(now + (_LATER if is_late else _AGAIN), lambda: self._interrupt(interrupt, kind, until))
+        elif place is Place.IMPORT:
+            self._on_import()
 
     def _call_in_time(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
         try:
@@ -155,7 +149,12 @@ class ThreadExecutor:
                         interrupt.close()
                         if timer is not None:
                             self._timers.cancel(timer)
-        except JobTimeout as error:
-            if not error.args:  # only a class can be raised in another thread
+        except (JobTimeout, JobCancelled) as error:
+            if isinstance(error, JobTimeout) and not error.args:  # only a class can be raised in another thread
                 error.args = (f"the job ran longer than its handle_timeout of {timeout:g} s",)
+            if has_left_import(error.__traceback__):
+                self._on_import()
             raise
+
+
+_EXECUTE = ThreadExecutor.execute.__code__

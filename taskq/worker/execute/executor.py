@@ -13,13 +13,17 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Protocol
 
+from taskq.clock import monotonic
 from taskq.errors import JobCancelled, JobTimeout
 from taskq.worker.execute.eventloop import in_time, new_loop
 from taskq.worker.execute.fork_guard import exit_if_forked
+from taskq.worker.execute.places import PATIENCE, Place, place_of
 
 __all__ = ["Executor", "SyncExecutor"]
 
 _SIGALRM = int(signal.SIGALRM)
+#: Seconds until an interruption that waits is tried again: at first, and after `PATIENCE`.
+_AGAIN, _LATER = 0.001, 0.02
 
 
 class Executor(Protocol):
@@ -33,11 +37,13 @@ class Executor(Protocol):
 class SyncExecutor:
     """Runs one job at a time, in the main thread. An async job runs on an event loop that lives as long as the process.
 
-    An interval timer limits a sync job: its signal raises `JobTimeout` at the next bytecode. Code that doesn't return to the
-    interpreter is out of its reach: the supervisor kills the process.
+    An interval timer limits a sync job: its signal raises `JobTimeout` at the next bytecode, or a little later if that would do harm
+    there (see `places`). Code that doesn't return to the interpreter is out of its reach: the supervisor kills the process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_import: Callable[[], None] = lambda: None) -> None:
+        """`on_import` is called when a job was interrupted in an import: the process must be replaced before the next job."""
+        self._on_import = on_import
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._armed = 0.0
@@ -96,7 +102,7 @@ class SyncExecutor:
 
     def _on_alarm(self, number: int, frame: FrameType | None) -> None:
         if self._armed:
-            raise JobTimeout(f"the job ran longer than its handle_timeout of {self._armed:g} s")
+            self._interrupt(JobTimeout, f"the job ran longer than its handle_timeout of {self._armed:g} s", frame)
 
     def _await(self, awaitable: Any, timeout: float) -> Any:
         loop = self._loop
@@ -117,10 +123,55 @@ class SyncExecutor:
         if self._task is not None and self._loop is not None:
             self._loop.call_soon_threadsafe(self._task.cancel)
             return
-        while frame is not None:
-            if frame.f_code is _EXECUTE:
-                raise JobCancelled("the job was cancelled")
-            frame = frame.f_back
+        if _call_of(frame) is not None:
+            self._interrupt(JobCancelled, "the job was cancelled", frame)
+
+    def _interrupt(self, kind: type[BaseException], text: str, frame: FrameType | None) -> None:
+        """Raise an exception in the running call, now or as soon as it does no harm."""
+        current = _getsignal(_SIGALRM)
+        if place_of(frame, _EXECUTE, is_late=False) is Place.FREE or (current is not self._handler and type(current) is not _Waiting):
+            raise kind(text)
+        if current is self._handler:  # otherwise another exception waits already
+            left, _ = signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+            signal.signal(_SIGALRM, _Waiting(self, kind, text, frame, left))
+
+    def _raise_waiting(self, waiting: _Waiting, place: Place) -> None:
+        """Raise an exception that has waited until the call is in a place where it does no harm. The limit stays in force."""
+        signal.signal(_SIGALRM, self._handler)
+        if waiting.limit_at:
+            signal.setitimer(signal.ITIMER_REAL, max(waiting.limit_at - monotonic(), _AGAIN))
+        if place is Place.IMPORT:
+            self._on_import()
+        raise waiting.kind(waiting.text)
+
+
+class _Waiting:
+    """An exception that waits until the call may be interrupted. Meanwhile, it is the handler of SIGALRM; `_silence` removes it."""
+
+    def __init__(self, executor: SyncExecutor, kind: type[BaseException], text: str, frame: FrameType | None, left: float) -> None:
+        """`left` are the seconds until the limit of the call; 0: it has none, or has reached it."""
+        self.kind, self.text = kind, text
+        now = monotonic()
+        self.limit_at = now + left if left else 0.0
+        self._executor = executor
+        self._call = _call_of(frame)
+        self._patient_until = now + PATIENCE
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if _call_of(frame) is not self._call or (self.kind is JobTimeout and not self._executor._armed):
+            return  # the call has ended
+        is_late = monotonic() > self._patient_until
+        place = place_of(frame, _EXECUTE, is_late=is_late)
+        if place is not Place.PROTECTED:
+            self._executor._raise_waiting(self, place)
+        signal.setitimer(signal.ITIMER_REAL, _LATER if is_late else _AGAIN)
+
+
+def _call_of(frame: FrameType | None) -> FrameType | None:
+    """Return the frame of `execute` that a frame belongs to."""
+    while frame is not None and frame.f_code is not _EXECUTE:
+        frame = frame.f_back
+    return frame
 
 
 _EXECUTE = SyncExecutor.execute.__code__

@@ -28,6 +28,7 @@ class SignalWait:
 
     def __init__(self, others: Iterable[int] = ()) -> None:
         """`others` are further descriptors that the process needs."""
+        #: True if the process must begin no other job: SIGTERM has arrived, or the process must be replaced.
         self.stopping = False
         self._others = tuple(others)
         #: Handler of SIGUSR2, the supervisor's cancel signal (main thread).

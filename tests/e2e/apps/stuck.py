@@ -35,6 +35,8 @@ def overrun(how: str) -> None:
                 time.sleep(0.005)
         except JobTimeout:
             note("mended")
+    elif how == "import":
+        from tests.e2e.apps import endless  # noqa: F401
     elif how == "c":
         # A lock that is never free: no signal ends the wait, and the interpreter is held meanwhile.
         lock = ctypes.create_string_buffer(128)

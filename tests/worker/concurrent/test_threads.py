@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from queue import Queue as SharedQueue
 from typing import Any
 
 import pytest
 
 from taskq.errors import JobCancelled, JobTimeout
-from taskq.worker.concurrent.threads import Interrupt, ThreadExecutor
+from taskq.worker.concurrent.threads import Interrupt, ThreadExecutor, _raise_in
 from taskq.worker.concurrent.timers import Timers
+from taskq.worker.execute.places import PATIENCE
 
 
 @pytest.fixture
@@ -139,34 +143,62 @@ def test_the_limit_ends_a_call_that_has_swallowed_its_cancel(executor: ThreadExe
     assert executor.execute(spin, (0.05,), {}, 0.0) == "done"
 
 
-def _acquire(end: float, module: str = "logging") -> None:
-    """Wait where a thread waits for a lock, such as that of a log handler."""
-    names: dict[str, Any] = {"__name__": module, "now": time.monotonic, "end": end}
-    exec("def acquire():\n    while now() < end: pass", names)
-    names["acquire"]()
+def test_a_thread_that_takes_a_lock_is_not_interrupted_before_it_has_released_it(executor: ThreadExecutor) -> None:
+    """Given a call over its limit that waits for a lock in `threading`, then JobTimeout comes when it has released the lock again."""
+    condition, announced = threading.Condition(threading.Lock()), []
 
-
-def test_a_thread_that_is_taking_a_lock_is_not_hit_before_it_has_it(executor: ThreadExecutor) -> None:
-    """Given a call over its limit that waits for a lock of logging, then JobTimeout comes after that: otherwise it would stay locked."""
-    announced = []
-
-    def log() -> None:
-        end = time.monotonic() + 0.3
-        _acquire(end)
-        announced.append("has it")
+    def wait() -> None:
+        with condition:
+            announced.append("has it")
         spin(10)
 
+    condition.acquire()
+    threading.Timer(2 * PATIENCE, condition.release).start()
     with pytest.raises(JobTimeout):
-        executor.execute(log, (), {}, 0.05)
+        executor.execute(wait, (), {}, 0.05)
     assert announced == ["has it"]
+    assert condition.acquire(timeout=5)
 
 
-def test_a_thread_that_takes_a_lock_for_too_long_is_hit_anyway(executor: ThreadExecutor) -> None:
-    """Given a call over its limit that waits forever for a lock that isn't logging's, then JobTimeout ends it soon."""
-    began = time.monotonic()
+def test_no_lock_stays_locked(executor: ThreadExecutor) -> None:
+    """Given a hundred calls that are interrupted while they use a queue, then its lock is free each time."""
+    queue: SharedQueue[int] = SharedQueue()
+
+    def use() -> None:
+        while True:
+            queue.put(1)
+            queue.get()
+            sum(range(500))
+
+    for number in range(100):
+        with pytest.raises(JobTimeout):
+            executor.execute(use, (), {}, 0.001 + number % 10 * 0.0001)
+        assert queue.mutex.acquire(timeout=5)
+        queue.mutex.release()
+
+
+def test_an_import_is_interrupted_late(loop: asyncio.AbstractEventLoop, slow_module: str) -> None:
+    """Given a call over its limit in an import that doesn't end, then it is interrupted in the end, and the process must be replaced."""
+    replaced: list[bool] = []
+    executor = ThreadExecutor(loop, Timers(), lambda: replaced.append(True))
     with pytest.raises(JobTimeout):
-        executor.execute(_acquire, (began + 10, "threading"), {}, 0.05)
-    assert time.monotonic() - began < 5
+        executor.execute(importlib.import_module, (slow_module,), {}, 0.05)
+    assert replaced
+    assert slow_module not in sys.modules
+
+
+def test_a_traceback_through_a_module_shows_a_broken_import(loop: asyncio.AbstractEventLoop, slow_module: str) -> None:
+    """Given a cancel that arrives in an import after all, then the process must be replaced."""
+    replaced: list[bool] = []
+    executor = ThreadExecutor(loop, Timers(), lambda: replaced.append(True))
+
+    def load() -> None:
+        threading.Timer(0.05, _raise_in, (threading.get_ident(), JobCancelled)).start()
+        importlib.import_module(slow_module)
+
+    with pytest.raises(JobCancelled):
+        executor.execute(load, (), {}, 0.0)
+    assert replaced == [True]
 
 
 def test_nothing_follows_the_limit_and_nothing_comes_twice(monkeypatch: pytest.MonkeyPatch) -> None:

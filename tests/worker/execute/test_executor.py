@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import io
+import logging
 import os
+import queue
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from taskq.errors import JobTimeout
+from taskq.errors import JobCancelled, JobTimeout
 from taskq.worker.execute.executor import SyncExecutor
+from taskq.worker.execute.places import PATIENCE
+from tests.support.worker import clean_environment
+
+
+@pytest.fixture
+def usr2() -> Iterator[None]:
+    """The handler of SIGUSR2 is restored afterwards."""
+    before = signal.getsignal(signal.SIGUSR2)
+    yield
+    signal.signal(signal.SIGUSR2, before)
 
 
 @pytest.fixture
@@ -207,3 +226,119 @@ def test_a_process_that_a_job_forks_never_comes_back(executor: SyncExecutor, how
 
     pid = call(executor, job)
     assert os.waitpid(pid, 0) == (pid, 0)
+
+
+def test_no_lock_stays_locked(executor: SyncExecutor) -> None:
+    """Given hundreds of calls that are interrupted while they use a queue and log, then the locks are free each time."""
+    items: queue.Queue[int] = queue.Queue()
+    handler = logging.StreamHandler(io.StringIO())
+    assert handler.lock is not None
+    record = logging.LogRecord("x", logging.INFO, "x", 1, "x", (), None)
+
+    def use() -> None:
+        while True:
+            items.put(1)
+            items.get()
+            handler.handle(record)
+            sum(range(500))
+
+    with ThreadPoolExecutor(1) as other:  # the lock of a handler is reentrant
+        for number in range(300):
+            with pytest.raises(JobTimeout):
+                call(executor, use, timeout=0.001 + number % 10 * 0.0001)
+            for lock in (items.mutex, handler.lock):
+                assert other.submit(lock.acquire, timeout=5).result()
+                other.submit(lock.release).result()
+
+
+def test_an_import_is_interrupted_late(executor: SyncExecutor, slow_module: str) -> None:
+    """Given a call over its limit in an import that doesn't end, then it is interrupted in the end, and the process must be replaced."""
+    replaced: list[bool] = []
+    executor._on_import = lambda: replaced.append(True)
+    began = time.monotonic()
+    with pytest.raises(JobTimeout):
+        call(executor, importlib.import_module, slow_module, timeout=0.05)
+    assert time.monotonic() - began >= PATIENCE
+    assert replaced == [True]
+    assert slow_module not in sys.modules
+
+
+def test_an_import_that_ends_soon_is_completed(executor: SyncExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a call that is at its limit in an import that ends soon, then the module is complete, and the call is interrupted after it."""
+    (tmp_path / "soon_complete.py").write_text("import time\nend = time.monotonic() + 0.1\nwhile time.monotonic() < end: pass\nvalue = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    announced = []
+
+    def load() -> None:
+        announced.append(importlib.import_module("soon_complete").value)
+        time.sleep(10)
+
+    with pytest.raises(JobTimeout):
+        call(executor, load, timeout=0.02)
+    assert announced == [sys.modules.pop("soon_complete").value] == [1]
+
+
+@pytest.mark.parametrize("timeout", [0.0, 0.3])
+def test_a_cancel_waits_until_a_lock_is_released(executor: SyncExecutor, usr2: None, timeout: float) -> None:
+    """Given a call that is cancelled while it takes a lock, then it is interrupted after that; the limit of the call stays in force."""
+    lock, announced = threading.Lock(), []
+    condition = threading.Condition(lock)
+
+    def work() -> None:
+        try:
+            with condition:
+                announced.append("has it")
+            time.sleep(10)
+        except JobCancelled:
+            announced.append("cancelled")
+        if timeout:
+            time.sleep(10)
+
+    signal.signal(signal.SIGUSR2, lambda number, frame: executor.cancel(frame))
+    lock.acquire()
+    threading.Timer(0.2, lock.release).start()
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR2)).start()
+    with pytest.raises(JobTimeout) if timeout else nullcontext():
+        call(executor, work, timeout=timeout)
+    assert announced == ["has it", "cancelled"]
+    assert lock.acquire(timeout=5)
+
+
+def test_an_exception_that_waits_never_hits_the_next_call(executor: SyncExecutor) -> None:
+    """Given a call that returns while its exception still waits, then nothing is raised in the next call."""
+    condition = threading.Condition()
+    # It ends in a function of `threading`, where nothing is raised.
+    assert call(executor, condition.wait_for, lambda: time.sleep(0.05) or True, timeout=0.02)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    call(executor, time.sleep, 0.1)
+
+
+_PACKS = """
+from redis.connection import Connection
+from taskq.errors import JobTimeout
+from taskq.worker.execute.executor import SyncExecutor
+
+pack, executor = Connection().pack_command, SyncExecutor()
+
+def use_redis():
+    while True:
+        pack("ZADD", "key", 1.5, "member", 12345, 3, 4, 5)
+        sum(range(100))
+
+for number in range(300):
+    try:
+        executor.execute(use_redis, (), {}, 0.0005 + number % 10 * 0.00005)
+    except JobTimeout:
+        pass
+print("alive")
+"""
+
+
+def test_a_job_is_not_interrupted_while_redis_py_packs_a_command() -> None:
+    """Given a job that sends numbers through redis-py, if it reaches its limit hundreds of times, then the process lives.
+
+    Python runs signal handlers while it formats a number, and hiredis doesn't expect one to raise.
+    """
+    command = [sys.executable, "-X", "faulthandler", "-c", _PACKS]
+    run = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert (run.returncode, run.stdout) == (0, "alive\n"), run.stderr
