@@ -14,6 +14,8 @@ import msgspec
 from taskq.cli.chaos_view import LineView, LiveView, NoView, fault_list, heading, summary
 from taskq.cli.options import Seconds, as_json, chosen_of, debug_option
 from taskq.cli.output import print_json, print_text, warn
+from taskq.cli.simulate import SEEDS
+from taskq.cli.simulate import simulate as run_simulation
 from taskq.config import check_url
 from taskq.tools.chaos.clock import find_library
 from taskq.tools.chaos.faults import FAULTS
@@ -38,15 +40,23 @@ _NO_CLOCK = f"left out: clock, since libfaketime was not found. {_INSTALL}\n"
 @click.option("--url", metavar="URL", help="Use this server, with a separate key prefix. This disrupts its other clients.")
 @click.option("--yes", is_flag=True, help="With --url: confirm that other clients of the server may be disrupted.")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER", help="Copy the ledger and the logs there.")
+@click.option("--simulate", is_flag=True, help="Simulate instead: seeded faults in virtual time, which can be repeated exactly.")
+@click.option("--seeds", type=click.IntRange(1), metavar="N", help=f"With --simulate: number of seeds, from --seed on. Default: {SEEDS}.")
 @as_json
 @debug_option
-def command(url: str | None, yes: bool, keep: Path | None, as_json: bool, **options: Any) -> int:
+def command(url: str | None, yes: bool, keep: Path | None, as_json: bool, simulate: bool, seeds: int | None, **options: Any) -> int:
     """Fault-injection test: run jobs while killing workers, freezing the server and cutting connections at random.
 
     The test uses a separate server and removes it at the end. A ledger records every push and every run. After the faults,
     the queue is drained. Then every job must have run, and a fault must explain every job that ran more than once.
     Exits with 0 if every check passes, and with 1 if a job was lost, left behind, or ran twice without a fault.
+
+    With --simulate, all of this happens in one process, in virtual time and in an order that a seed decides.
     """
+    if simulate:
+        return run_simulation(options["seed"] or 0, seeds or SEEDS, as_json=as_json)
+    if seeds is not None:
+        raise click.UsageError("--seeds is only valid with --simulate")
     if options["faults"] == "list":
         print_json(fault_list()) if as_json else print_text("\n".join(f"{one['name']:<15} {one['text']}" for one in fault_list()))
         return 0

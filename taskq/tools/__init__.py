@@ -1,7 +1,8 @@
 """Programs that users run with taskq, outside the engine. Each has its command.
 
-scratch    a server and a worker that are removed at the end, for the others
-bench      `taskq bench`: measure pushes, workers and delays
-chaos      `taskq chaos`: break workers, servers and connections at random, and check that nothing is lost
-demo       `taskq demo`: count and hash files, with a live view
+scratch       a server and a worker that are removed at the end, for the others
+bench         `taskq bench`: measure pushes, workers and delays
+chaos         `taskq chaos`: break workers, servers and connections at random, and check that nothing is lost
+simulation    `taskq chaos --simulate`: the same faults in one process, in virtual time, repeatable by a seed
+demo          `taskq demo`: count and hash files, with a live view
 """

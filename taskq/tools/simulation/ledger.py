@@ -1,0 +1,140 @@
+"""The ledger: what was pushed, what ran, and what a fault explains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from taskq.tools.simulation.world import Violation, World
+
+__all__ = ["Entry", "Ledger", "Run", "Step"]
+
+#: The first bytes of every message id of a simulation; the number of the message follows.
+MARK = b"simulation--"
+
+
+class Step(NamedTuple):
+    """One attempt of a job: it takes some seconds, and ends with "ok", "raise", "retry", "requeue", "drop" or "hang"."""
+
+    seconds: float
+    outcome: str
+
+
+class Run:
+    """One run of a message."""
+
+    def __init__(self, entry: Entry, worker: str, started: float) -> None:
+        self.entry = entry
+        self.worker = worker
+        self.started = started
+        #: None while it runs; then as in `Step`, or "timeout", "cancelled" or "killed".
+        self.outcome: str | None = None
+        #: False once its message has left the reserved list of its worker, or its process has ended.
+        self.is_open = True
+        #: Why another run may follow although this one has succeeded or still runs; "" if it may not.
+        self.excuse = ""
+
+
+class Entry:
+    """One message: the plan for its runs, and what became of it."""
+
+    def __init__(self, number: int, steps: tuple[Step, ...], on_fail: float) -> None:
+        self.number = number
+        self.identity = MARK + number.to_bytes(4, "big")
+        self.steps = steps
+        #: How long its on_fail takes.
+        self.on_fail = on_fail
+        self.runs: list[Run] = []
+        #: The index of the first run since the push or the last reload.
+        self.life = 0
+        #: Its bytes, once it is pushed.
+        self.raw = b""
+        self.is_accepted = False
+        #: True once the server had it.
+        self.was_stored = False
+        self.is_cancelled = False
+        #: How many users are cancelling it at this moment.
+        self.cancelling = 0
+        self.is_withdrawn = False
+        self.place = ""
+        #: The users that begin at the start of a run of this number.
+        self.waiting_for_run: dict[int, list[Callable[[], object]]] = {}
+
+    def __str__(self) -> str:
+        return f"message #{self.number}"
+
+    @property
+    def hex_id(self) -> str:
+        return self.identity.hex()
+
+    def runs_now(self) -> list[Run]:
+        """Return the runs since the push or the last reload."""
+        return self.runs[self.life :]
+
+    def next_step(self) -> Step:
+        done = len(self.runs_now())
+        return self.steps[done] if done < len(self.steps) else Step(0.0, "ok")
+
+
+class Ledger:
+    """All messages of a simulation, and the rules for their runs."""
+
+    def __init__(self, world: World, entries: list[Entry], max_attempts: int) -> None:
+        self._world = world
+        self._max_attempts = max_attempts
+        self.entries = entries
+        self.by_id = {entry.identity: entry for entry in entries}
+        self.by_number = {entry.number: entry for entry in entries}
+        self.open: list[Run] = []
+        self.count = 0
+
+    def start(self, identity: bytes, worker: str) -> Run:
+        """Note the start of a run; it must be explained.
+
+        Raises:
+            Violation: nothing explains it.
+        """
+        entry = self.by_id[identity]
+        before = entry.runs_now()
+        for one in before:
+            if one.outcome is None and not one.excuse:
+                raise Violation("one holder", f"{entry} starts in {worker} while it runs in {one.worker}")
+        if before and (last := before[-1]).outcome in ("ok", "drop", "cancelled") and not last.excuse:
+            raise Violation("runs explained", f"{entry} starts in {worker} although its run in {last.worker} ended: {last.outcome}")
+        counted = sum(1 for one in before if one.outcome in ("raise", "retry", "timeout") and not one.excuse)
+        if counted >= self._max_attempts:
+            raise Violation("runs explained", f"{entry} starts in {worker} after {counted} counted attempts")
+        run = Run(entry, worker, self._world.now)
+        entry.runs.append(run)
+        self.open.append(run)
+        self.count += 1
+        return run
+
+    def process_ended(self, worker: str) -> None:
+        """Note that a worker process has ended: its unsettled runs may be followed by others."""
+        for run in [one for one in self.open if one.worker == worker]:
+            if run.outcome is None:
+                run.outcome = "killed"
+            else:
+                run.excuse = "its process ended before it was settled"
+            self._close(run)
+
+    def _close(self, run: Run) -> None:
+        run.is_open = False
+        self.open.remove(run)
+
+    def left(self, run: Run, place: str, excuse: str) -> None:
+        """Note that the message of an open run is no longer reserved by its worker.
+
+        Raises:
+            Violation: it was taken from a healthy worker.
+        """
+        entry = run.entry
+        gone = place == ""
+        expected = run.outcome is not None and (gone or run.outcome not in ("ok", "drop", "cancelled"))
+        if not expected:
+            what = "runs" if run.outcome is None else f"ended: {run.outcome}"
+            if not excuse:
+                raise Violation("one holder", f"{entry} was taken from {run.worker}, where it {what}, to {place or 'nowhere'}")
+            run.excuse = excuse
+        self._close(run)

@@ -1,0 +1,125 @@
+"""The simulation finds faults: rules of taskq are broken on purpose, one at a time, and its checks notice it
+
+Each scenario passes with taskq as it is, so it is also the test of that rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from taskq.channel import State
+from taskq.driver.contract import Command, StoredEnding
+from taskq.driver.redis.driver import RedisDriver
+from taskq.driver.redis.fence import Fence
+from taskq.supervisor.services.rescue import Rescuer
+from taskq.tools.simulation.faults import Fault
+from taskq.tools.simulation.hunt import hunt
+from taskq.tools.simulation.run import Simulator
+from taskq.tools.simulation.scenario import Scenario
+from tests.simulation.scenarios import message, scenario
+
+# They prove the simulation, not the interpreter.
+pytestmark = pytest.mark.one_python
+
+Break = Callable[[pytest.MonkeyPatch], None]
+
+
+def leave_commands_on_their_way(patch: pytest.MonkeyPatch) -> None:
+    """A link that has given a command up sends the next one while the first may still arrive."""
+    patch.setattr(Fence, "_shut", staticmethod(lambda connection, old, listed: True))
+
+
+def read_one_page(patch: pytest.MonkeyPatch) -> None:
+    """The rescue never reads more than the first hundred workers."""
+    original = RedisDriver.heartbeats
+    patch.setattr(RedisDriver, "heartbeats", lambda self, skip, count, age_ms: original(self, 0, count, age_ms))
+
+
+def trust_the_servers_clock(patch: pytest.MonkeyPatch) -> None:
+    """A worker is lost when the server's clock says that its last heartbeat is a lease old."""
+
+    def check(self: Any, page: Sequence[bytes], began: float, seen: float) -> int:
+        seconds, _ = self._channel.ask(self._channel.driver.time())
+        for entry, value in zip(page[::2], page[1::2], strict=True):
+            worker = entry.decode()
+            if float(value) <= (int(seconds) - self._lease(worker)) * 1000:
+                self._rescue(worker, value, "its heartbeat is old")
+        return 0
+
+    patch.setattr(Rescuer, "_check", check)
+
+
+def keep_no_message(patch: pytest.MonkeyPatch) -> None:
+    """A job that has failed for good is dropped instead of stored."""
+
+    def fail(
+        self: RedisDriver, worker: str, state: State, message_id: bytes, message: bytes, ending: StoredEnding | None = None
+    ) -> Command:
+        return self.ack(worker, [message_id])
+
+    patch.setattr(RedisDriver, "fail", fail)
+
+
+#: What is broken, the rule that notices it, and a scenario that shows it.
+CASES: list[tuple[Break, str, Callable[[int], Scenario]]] = [
+    (
+        leave_commands_on_their_way,
+        "one holder",
+        lambda seed: scenario(seed, message(0, (0.0, "requeue"), (20.0, "ok")), faults=[Fault("hold", "requeue", 1, 8.0)]),
+    ),
+    (
+        leave_commands_on_their_way,
+        "one holder",
+        lambda seed: scenario(seed, message(0, (0.0, "raise"), (20.0, "ok")), faults=[Fault("hold", "retry", 1, 8.0)]),
+    ),
+    (
+        read_one_page,
+        "nothing stranded",
+        lambda seed: scenario(seed, message(0, (1.0, "ok")), faults=[Fault("kill-machine", "run", 1, 0.0, 0.5)], strangers=120),
+    ),
+    (
+        trust_the_servers_clock,
+        "one holder",
+        lambda seed: scenario(
+            seed, message(0, (20.0, "ok")), message(1, (20.0, "ok")), hosts=2, faults=[Fault("clock", "run", 1, 60.0, 0.5)], quiet=20.0
+        ),
+    ),
+    (
+        trust_the_servers_clock,
+        "nothing stranded",
+        lambda seed: scenario(
+            seed, message(0, (20.0, "ok")), faults=[Fault("clock", "run", 1, -3600.0, 0.5), Fault("kill-machine", "run", 1, 0.0, 0.505)]
+        ),
+    ),
+    (
+        keep_no_message,
+        "nothing lost",
+        lambda seed: scenario(seed, message(0, (0.0, "raise")), max_attempts=1),
+    ),
+]
+NAMES = ["late requeue", "late retry", "a hundred lost workers", "clock set forward", "clock set back", "dropped failure"]
+
+
+@pytest.mark.parametrize(("break_it", "rule", "make"), CASES, ids=NAMES)
+def test_a_broken_rule_is_found(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, break_it: Break, rule: str, make: Callable[[int], Scenario]
+) -> None:
+    """Given a scenario, when its rule is broken in taskq's code, then one of ten seeds notices it; before that, none of five does."""
+    assert [simulator.run(make(seed)).failure for seed in range(5)] == [None] * 5
+    break_it(monkeypatch)
+    found = [outcome.failure.check for seed in range(10) if (outcome := simulator.run(make(seed))).failure is not None]
+    assert rule in found
+
+
+def test_chance_finds_a_broken_rule(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given code that loses what has failed for good, when the seeds are run, then one finds it, and prints a smaller scenario."""
+    keep_no_message(monkeypatch)
+    report = hunt(simulator, 0, 100)
+    assert report.found is not None
+    assert report.found.check == "nothing lost"
+    assert len([line for line in report.found.scenario if line.startswith("message")]) == 1
+    assert not [line for line in report.found.scenario if line.startswith("fault")]
+    assert any("starts message" in line for line in report.found.history)

@@ -1,0 +1,41 @@
+"""The simulation replaces every clock and sleep of the code that it drives, and puts all of it back."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import time
+from pathlib import Path
+
+import taskq
+from taskq import clock
+from taskq.tools.simulation import hunt, substitutes
+
+ROOT = Path(taskq.__file__).parent
+#: Modules that read `time` themselves and don't take part: threads of the interpreter, and what the doubles stand for.
+_OUTSIDE = {"supervisor.processes.fork", "supervisor.processes.semaphore", "worker.concurrent.threads", "worker.execute.progress"}
+
+
+def test_no_module_reads_the_real_time() -> None:
+    """Given a module of the worker, the supervisor or the driver that imports `time`, then the simulation replaces that name in it."""
+    replaced = {path for path, name, _ in substitutes.TABLE if name == "time"}
+    for folder in ("driver", "handle", "push", "scoreboard", "supervisor", "wire", "worker"):
+        for path in (ROOT / folder).rglob("*.py"):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            imported = {
+                alias.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import) for alias in node.names
+            }
+            if "time" in imported and not name.startswith("driver.embedded"):
+                assert name in replaced | _OUTSIDE, f"{name} imports time: replace it in taskq.tools.simulation.substitutes"
+
+
+def test_the_clocks_are_put_back() -> None:
+    """Given a simulation that has ended, then every module has the real clocks again, those imported meanwhile too."""
+    assert hunt
+    with substitutes.substituted():
+        assert clock.monotonic is not time.monotonic
+    for path, module in list(sys.modules.items()):
+        if path.startswith("taskq."):
+            for name in ("monotonic", "now_ms"):
+                value = vars(module).get(name)
+                assert value is None or value.__module__ != substitutes.__name__, f"{path}.{name} is still simulated"
