@@ -16,7 +16,7 @@ from taskq.cli.target import open_inspector
 from taskq.cli.words import clean, duration, progress_text, size
 from taskq.config import mask_url
 from taskq.errors import ServerUnavailable
-from taskq.inspector import ChannelReport, Inspector, WorkerReport
+from taskq.inspector import NOT_VERIFIED, ChannelReport, Inspector, WorkerReport
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -108,7 +108,7 @@ def _worker_row(worker: WorkerReport) -> Sequence[str]:
     return [
         where,
         worker.channel,
-        worker.state,
+        worker.state + (f" {NOT_VERIFIED}" if worker.verified is False else ""),
         running,
         *numbers,
         duration(worker.heartbeat_seconds),

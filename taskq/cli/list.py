@@ -13,7 +13,7 @@ from taskq.cli.problems import NotThere
 from taskq.cli.target import open_inspector
 from taskq.cli.words import count, duration
 from taskq.config import did_you_mean
-from taskq.inspector import Entry
+from taskq.inspector import NOT_VERIFIED, Entry
 
 __all__ = ["command"]
 
@@ -74,7 +74,8 @@ def _columns(state: State) -> list[Column]:
 def _row(entry: Entry) -> list[str]:
     attempts = f"{entry.attempts}/{entry.max_attempts}" if entry.max_attempts else str(entry.attempts)
     when = duration(entry.due if entry.state is State.DELAYED else entry.age)
-    row = [entry.id, attempts, when, entry.job or "(unreadable)", entry.arguments(_CELL)]
+    job = f"{NOT_VERIFIED} " if entry.verified is False else ""
+    row = [entry.id, attempts, when, job + (entry.job or "(unreadable)"), entry.arguments(_CELL)]
     if entry.state is State.RESERVED:
         return [*row, entry.worker]
     if entry.state in (State.WAITING, State.DELAYED):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
+from typing import cast
 
 import click
 import msgspec
@@ -15,7 +17,7 @@ from taskq.cli.progress import progress_bar
 from taskq.cli.target import open_inspector
 from taskq.cli.words import count, duration, moment, progress_text, size
 from taskq.errors import ArgumentsError
-from taskq.inspector import Entry, Inspector
+from taskq.inspector import NOT_VERIFIED, Entry, Inspector
 from taskq.wire.history import Record
 from taskq.wire.message import check_message_id
 
@@ -100,6 +102,7 @@ def _facts(entry: Entry) -> list[str]:
         "crashes": str(entry.crashes) if entry.crashes else "",
         "pushed": moment(entry.pushed_at_ms) if entry.pushed_at_ms is not None else "",
         "error": entry.error,
+        "verified": _verified(entry),
         "size": f"{size(entry.size)}{', signed' if entry.is_signed else ''}{', pushed by another client' if entry.is_foreign else ''}",
     }
     return [f"{name + ':':<12} {_indented(value)}" for name, value in facts.items() if value]
@@ -117,13 +120,19 @@ def _history(entry: Entry) -> list[str]:
     if not entry.history:
         return []
     lines = ["", f"history ({count(len(entry.history), 'record')}):"]
-    for record in entry.history:
-        lines += _record(record)
+    for record, sure in zip_longest(entry.history, entry.verified_records, fillvalue=True):
+        lines += _record(cast("Record", record), "" if sure else f" {NOT_VERIFIED}")
     return lines
 
 
-def _record(record: Record) -> list[str]:
-    what = f"{record.kind}, attempt {record.attempt}, worker {record.worker}"
+def _verified(entry: Entry) -> str:
+    if entry.verified is None:
+        return ""
+    return "yes: the signature is right" if entry.verified else "NO: not signed with this program's secret (TASKQ_SECRET)"
+
+
+def _record(record: Record, mark: str) -> list[str]:
+    what = f"{record.kind}, attempt {record.attempt}, worker {record.worker}{mark}"
     trace = [f"      {line}" for line in record.traceback.splitlines()]
     return [f"  {moment(record.at_ms)}  {what}", f"    {_indented(record.error, 4)}", *trace]
 

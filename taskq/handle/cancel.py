@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from taskq.channel import State
-from taskq.clock import now_ms, seconds_of
+from taskq.clock import EpochMs, now_ms, seconds_of
 from taskq.driver.contract import Driver, StoredEnding
 from taskq.driver.find import find
 from taskq.driver.steps import Steps
-from taskq.errors import ArgumentsError, DelayError, MessageError
+from taskq.errors import ArgumentsError, DelayError, MalformedMessage, MessageError, SignatureError
 from taskq.handle.subject import Subject, ask_ending
 from taskq.wire.ending import Ending, pack_ending
 from taskq.wire.message import Message
+from taskq.wire.signing import Purpose, Signer
 
-__all__ = ["CANCELLED_SECONDS", "CancelRequest", "Cancelled", "ask_cancel", "check_cancel", "this_user"]
+__all__ = ["CANCELLED_SECONDS", "CancelRequest", "Cancelled", "ask_cancel", "check_cancel", "pack_request", "read_request", "this_user"]
 
 #: For how many seconds the final state "cancelled" is stored if the job stores no result.
 CANCELLED_SECONDS = 86400.0
@@ -58,16 +59,47 @@ class CancelRequest(msgspec.Struct, array_like=True, frozen=True):
 
     by: str
     kill: bool
-    #: By the clock of the program that cancels. Compared with no other clock.
-    at_ms: int
+    #: By the clock of the program that cancels. Only signed requests are compared with another clock.
+    at_ms: EpochMs
     #: The final state of the message, encoded for storage.
     data: bytes
     ttl_ms: int
+    #: Over the message's id and the fields above; empty without a secret.
+    signature: bytes = b""
 
     @property
     def kept(self) -> StoredEnding:
         """Return the final state that the settling move stores."""
         return StoredEnding(self.data, self.ttl_ms)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(CancelRequest).decode
+
+
+def pack_request(request: CancelRequest, identity: bytes, signer: Signer | None) -> bytes:
+    """Encode a cancel request for a message, and sign it if there is a signer."""
+    fields = msgspec.structs.astuple(request)[:-1]
+    data = _encode(fields)
+    return data if signer is None else _encode((*fields, signer.sign(identity, Purpose.CANCEL, data)))
+
+
+def read_request(raw: bytes, identity: bytes, signer: Signer | None) -> CancelRequest:
+    """Verify and decode a cancel request for a message.
+
+    Raises:
+        MalformedMessage: the bytes can't be decoded.
+        SignatureError: there is a signer, and the signature is missing or wrong.
+    """
+    try:
+        request = _decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedMessage(f"the cancel request can't be read: {error}") from None
+    if signer is not None and not signer.is_valid(
+        identity, Purpose.CANCEL, _encode(msgspec.structs.astuple(request)[:-1]), request.signature
+    ):
+        raise SignatureError("the cancel request is not signed with this worker's secret (TASKQ_SECRET)")
+    return request
 
 
 def ask_cancel(driver: Driver, subject: Subject, by: str, *, kill: bool) -> Steps[Cancelled]:
@@ -86,7 +118,8 @@ def ask_cancel(driver: Driver, subject: Subject, by: str, *, kill: bool) -> Step
             return Cancelled.TOO_LATE
         request = _request(found.message, subject, by[:BY_LIMIT], kill=kill)
         if found.state is State.RESERVED:
-            if (yield driver.request_cancel(found.worker, found.message, msgspec.msgpack.encode(request))):
+            packed = pack_request(request, bytes.fromhex(subject.id), subject.signer)
+            if (yield driver.request_cancel(found.worker, found.message, packed)):
                 return Cancelled.REQUESTED
         elif (yield driver.cancel(found.state, found.message, request.kept)):
             return Cancelled.NOW

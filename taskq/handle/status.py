@@ -12,7 +12,8 @@ from taskq.driver.contract import Driver
 from taskq.driver.find import Found, find
 from taskq.driver.steps import Steps
 from taskq.handle.subject import Subject, ask_ending
-from taskq.wire.history import records
+from taskq.wire.activity import is_verified_activity, read_activity
+from taskq.wire.history import verified_records
 from taskq.wire.message import Message
 from taskq.wire.progress import Progress, read_progress
 
@@ -58,11 +59,12 @@ def ask_status(driver: Driver, subject: Subject) -> Steps[Status]:
 
 def _status_of(driver: Driver, subject: Subject, found: Found, progress: Progress | None) -> Steps[Status]:
     message = Message(found.message)
-    past = records(message.history_bytes())
+    past = verified_records(message, subject.signer)
     last = past[-1] if past else None
     if found.state is State.RESERVED:
-        fields = yield driver.describe(found.worker)
-        running = dict(zip(fields[::2], fields[1::2], strict=True)).get(b"message") == subject.id.encode()
+        fields = read_activity((yield driver.describe(found.worker)))
+        known = subject.signer is None or is_verified_activity(found.worker, fields, subject.signer)
+        running = known and fields.get("message") == subject.id
         runs = running or (progress is not None and progress.attempt == message.attempts + 1)
         attempt = message.attempts + (1 if runs else 0)
         return Status(state="running" if runs else "reserved", attempt=attempt, by=found.worker, progress=progress)
@@ -80,4 +82,4 @@ def _status_of(driver: Driver, subject: Subject, found: Found, progress: Progres
 def ask_progress(driver: Driver, subject: Subject) -> Steps[Progress | None]:
     """Return the progress that the job last reported, or None."""
     (raw,) = yield driver.progress([subject.id])
-    return None if raw is None else read_progress(raw)
+    return None if raw is None else read_progress(raw, bytes.fromhex(subject.id), subject.signer)

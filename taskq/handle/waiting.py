@@ -13,8 +13,9 @@ from taskq.driver.steps import Steps
 from taskq.errors import MessageError, NoResult, QueueFull, ResultTimeout, ServerUnavailable
 from taskq.handle.subject import Subject, read_stored
 from taskq.wire.ending import Ending, ending_of, value_of
-from taskq.wire.history import records
+from taskq.wire.history import records, verified_records
 from taskq.wire.message import Message
+from taskq.wire.signing import Signer
 
 __all__ = ["PATIENCE", "SLICE", "ExistenceCheck", "await_result", "how_to_store"]
 
@@ -122,15 +123,19 @@ class ExistenceCheck:
             self._stores_result = _stores_result(found.message)
             if not self._stores_result:
                 raise NoResult(how_to_store(self._subject.id))
-        return _ending_of(found)
+        return _ending_of(found, self._subject.signer)
 
 
-def _ending_of(found: Found) -> Ending | None:
+def _ending_of(found: Found, signer: Signer | None) -> Ending | None:
     """Return the final state of a message in failed or timeout: the supervisor stores no result for those that it moves there."""
     if found.state not in (State.FAILED, State.TIMEOUT):
         return None
-    past = records(Message(found.message).history_bytes())
-    return ending_of(past[-1]) if past else Ending("failed", 0, 0, error="the worker crashed in every run")
+    message = Message(found.message)
+    past = verified_records(message, signer)
+    if past:
+        return ending_of(past[-1])
+    is_doubtful = bool(records(message.history_bytes()))
+    return Ending("failed", 0, 0, error="the reason is not signed" if is_doubtful else "the worker crashed in every run")
 
 
 def _stores_result(raw: bytes) -> bool:

@@ -14,8 +14,8 @@ Each of these imports only from those above it.
 
 from __future__ import annotations
 
-from taskq.inspector.entry import Entry
+from taskq.inspector.entry import NOT_VERIFIED, Entry
 from taskq.inspector.inspector import FLUSHED, RELOADED, Inspector, Progress
 from taskq.inspector.report import ChannelReport, Counts, WorkerReport
 
-__all__ = ["FLUSHED", "RELOADED", "ChannelReport", "Counts", "Entry", "Inspector", "Progress", "WorkerReport"]
+__all__ = ["FLUSHED", "NOT_VERIFIED", "RELOADED", "ChannelReport", "Counts", "Entry", "Inspector", "Progress", "WorkerReport"]

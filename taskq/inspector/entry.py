@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,10 +14,14 @@ from taskq.inspector.render import call_text, data_of, text_of
 from taskq.inspector.unpickle import look_into
 from taskq.wire.codec import SerializerName, load_arguments, serializer_of_code
 from taskq.wire.foreign import job_of, read_foreign
-from taskq.wire.history import Record, records
+from taskq.wire.history import Record, is_verified, records
 from taskq.wire.message import Flag, Message, is_stamped, message_id
+from taskq.wire.signing import Signer
 
-__all__ = ["Entry", "Place", "entry_id", "read_entry"]
+__all__ = ["NOT_VERIFIED", "Entry", "Place", "Signers", "entry_id", "fresh", "is_job", "read_entry"]
+
+#: Marks data that is not signed with the secret.
+NOT_VERIFIED = "(not verified)"
 
 #: The code of pickle, which is inspected and never loaded.
 _PICKLE = 0
@@ -71,6 +75,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     history: tuple[Record, ...]
     size: int
     is_signed: bool
+    #: True if the signature is right; None without a secret (TASKQ_SECRET).
+    verified: bool | None
+    #: For each record of the history, True if its signature is right; empty without a secret.
+    verified_records: tuple[bool, ...]
     is_foreign: bool
     raw: bytes
 
@@ -80,13 +88,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     def data(self) -> dict[str, Any]:
         """Return the entry as JSON data."""
-        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name not in ("args", "kwargs", "history", "raw")}
+        left_out = ("args", "kwargs", "history", "verified_records", "raw")
+        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name not in left_out}
+        verified = self.verified_records or (None,) * len(self.history)
         return {
             **fields,
             "state": self.state.value,
             "args": data_of(self.args),
             "kwargs": data_of(dict(self.kwargs)),
-            "history": [msgspec.structs.asdict(record) for record in self.history],
+            "history": [_record_data(*pair) for pair in zip(self.history, verified, strict=True)],
         }
 
 
@@ -107,17 +117,26 @@ def entry_id(raw: bytes) -> str:
     return "raw-" + hashlib.blake2b(raw, digest_size=14).hexdigest()
 
 
-def read_entry(raw: bytes, place: Place, attempts_of: Callable[[str], int | None]) -> Entry:
+class Signers(NamedTuple):
+    """The signers of a channel: of its messages, and of the records in their histories."""
+
+    messages: Signer
+    records: Signer
+
+
+def read_entry(raw: bytes, place: Place, attempts_of: Callable[[str], int | None], signers: Signers | None = None) -> Entry:
     """Read a stored message.
 
     Args:
         raw: its bytes.
         place: where they were found.
         attempts_of: a function that returns the `max_attempts` of a job by name, or None.
+        signers: verify the message and its history; None: don't.
     """
     message, content = _open(raw)
     pushed = message.pushed_at_ms if message and not message.is_foreign else None
     past = tuple(records(message.history_bytes())[-_RECORDS:]) if message else ()
+    sure = tuple(is_verified(one, message.id, signers.records) for one in past) if message and signers else ()
     since = place.score_ms if place.score_ms and place.state is not State.DELAYED else pushed
     return Entry(
         id=entry_id(raw),
@@ -134,13 +153,28 @@ def read_entry(raw: bytes, place: Place, attempts_of: Callable[[str], int | None
         age=None if since is None else max(0.0, (place.now_ms - since) / 1000),
         due=max(0.0, (place.score_ms - place.now_ms) / 1000) if place.state is State.DELAYED else None,
         worker=place.worker,
-        error=past[-1].error if past else "",
+        error=("" if all(sure[-1:]) else f"{NOT_VERIFIED} ") + past[-1].error if past else "",
         history=past,
         size=len(raw),
         is_signed=bool(message and not message.is_foreign and message.flags & Flag.SIGNED),
+        verified=_is_verified(message, signers.messages) if signers else None,
+        verified_records=sure,
         is_foreign=message is None or message.is_foreign,
         raw=raw,
     )
+
+
+def _is_verified(message: Message | None, signer: Signer) -> bool:
+    try:
+        return message is not None and bool(message.body(signer))
+    except MessageError:
+        return False
+
+
+def _record_data(record: Record, verified: bool | None) -> dict[str, Any]:
+    data = msgspec.structs.asdict(record)
+    del data["signature"]
+    return {**data, "verified": verified}
 
 
 def _open(raw: bytes) -> tuple[Message | None, _Content]:
@@ -181,3 +215,17 @@ def _arguments(code: int, data: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]
 
 def _too_large(data: bytes, name: SerializerName) -> str:
     return f"{len(data):,} bytes, over the limit of {_MOST[name]:,} for {name}"
+
+
+def fresh(raw: bytes) -> bytes:
+    """Return a message as if it had never run; other bytes are returned unchanged."""
+    try:
+        return Message(raw).changed(attempts=0, crashes=0)
+    except MalformedMessage:
+        return raw
+
+
+def is_job(raw: bytes, wanted: str) -> bool:
+    """Return True if a message is of the given job: its full name, or the part after the module."""
+    name = job_of(raw, as_label=True)
+    return name == wanted or name.rpartition(":")[2] == wanted

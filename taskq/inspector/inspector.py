@@ -10,18 +10,17 @@ from taskq.driver.batches import batches
 from taskq.driver.load import load_driver, server_url
 from taskq.driver.pool import LinkPool
 from taskq.driver.steps import run
-from taskq.errors import MalformedMessage, TaskqError, UnknownChannel
+from taskq.errors import TaskqError, UnknownChannel
 from taskq.handle.cancel import Cancelled, ask_cancel, this_user
 from taskq.handle.status import Status, ask_status
 from taskq.handle.subject import Subject
-from taskq.inspector.entry import Entry, Place, entry_id, read_entry
+from taskq.inspector.entry import Entry, Place, Signers, entry_id, fresh, is_job, read_entry
 from taskq.inspector.report import ChannelReport, Counts, Registration, WorkerReport, read_worker, with_progress
 from taskq.inspector.store import Store, naming
 from taskq.inspector.walk import Item, Walk
 from taskq.queue import Queue
-from taskq.wire.foreign import job_of
-from taskq.wire.message import Message, check_message_id
-from taskq.wire.signing import result_signer
+from taskq.wire.message import check_message_id
+from taskq.wire.signing import Signer, result_signer
 from taskq.worker_id import lease_of
 
 __all__ = ["FLUSHED", "RELOADED", "Inspector", "Progress"]
@@ -88,13 +87,13 @@ class Inspector:
         """
         store = self._store(channel)
         now, lease = store.now_ms(), store.settings.lease * 1000
-        reports = []
+        reports, signer = [], self._signer(channel)
         for worker, beat in store.workers():
             held = int(store.call(store.driver.held(worker)))
             own = max(lease, lease_of(worker) * 1000)
             registration = Registration(worker=worker, channel=channel, heartbeat_ms=beat, now_ms=now, lease_ms=own, reserved=held)
-            reports.append(read_worker(registration, store.call(store.driver.describe(worker))))
-        reports = with_progress(reports, lambda ids: store.call(store.driver.progress(ids)))
+            reports.append(read_worker(registration, store.call(store.driver.describe(worker)), signer))
+        reports = with_progress(reports, lambda ids: store.call(store.driver.progress(ids)), signer)
         return sorted(reports, key=lambda report: (report.host, report.supervisor_pid, report.pid, report.id))
 
     def report(self, channel: str) -> ChannelReport:
@@ -118,7 +117,7 @@ class Inspector:
         left, now = store.count(state), store.now_ms()
         for worker, page in store.pages(state):
             for item in page[:left]:
-                if job is None or _is_job(item.raw, job):
+                if job is None or is_job(item.raw, job):
                     yield self._entry(item, Place(channel=channel, state=state, now_ms=now, worker=worker, score_ms=item.score))
             left -= len(page)
             if left <= 0:
@@ -210,7 +209,7 @@ class Inspector:
         moved = seen = 0
         while page := [item for item in walk.page() if item.score <= until][: total - seen]:
             seen += len(page)
-            chosen = [item.raw for item in page if (job is None or _is_job(item.raw, job)) and wanted in (None, entry_id(item.raw))]
+            chosen = [item.raw for item in page if (job is None or is_job(item.raw, job)) and wanted in (None, entry_id(item.raw))]
             count = self._restore(store, state, chosen)
             walk.removed(count)
             moved += count
@@ -249,8 +248,7 @@ class Inspector:
         """Yield a message as a subject of each channel, with the channel's connections."""
         wanted = check_message_id(message_id)
         for name in channels or self.channels():
-            signer = result_signer(self.settings, self._store(name).settings.channel)
-            yield Subject(wanted, name, signer), self._senders[name]
+            yield Subject(wanted, name, self._signer(name)), self._senders[name]
 
     def _store(self, channel: str) -> Store:
         settings = self._queue.channel(channel) if self._queue else self.settings.channel_or_default(channel)
@@ -272,7 +270,16 @@ class Inspector:
             )
 
     def _entry(self, item: Item, place: Place) -> Entry:
-        return read_entry(item.raw, place, lambda job: self._attempts_of(job, place.channel))
+        return read_entry(item.raw, place, lambda job: self._attempts_of(job, place.channel), self._signers(place.channel))
+
+    def _signers(self, channel: str) -> Signers | None:
+        records = self._signer(channel)
+        if records is None:
+            return None
+        return Signers(Signer(self.settings.secrets, self._store(channel).settings.channel), records)
+
+    def _signer(self, channel: str) -> Signer | None:
+        return result_signer(self.settings, self._store(channel).settings.channel)
 
     def _attempts_of(self, name: str, channel: str) -> int | None:
         job = self._queue.jobs.get(name) if self._queue else None
@@ -280,20 +287,6 @@ class Inspector:
 
     @staticmethod
     def _restore(store: Store, state: State, chosen: Sequence[bytes]) -> int:
-        pairs = [(raw, _fresh(raw)) for raw in chosen]
+        pairs = [(raw, fresh(raw)) for raw in chosen]
         groups = batches(pairs, [2 * len(raw) for raw in chosen])
         return sum(int(store.call(store.driver.restore(state, group))) for group in groups)
-
-
-def _fresh(raw: bytes) -> bytes:
-    """Return a message as if it had never run; other bytes are returned unchanged."""
-    try:
-        return Message(raw).changed(attempts=0, crashes=0)
-    except MalformedMessage:
-        return raw
-
-
-def _is_job(raw: bytes, wanted: str) -> bool:
-    """Return True if a message is of the given job: its full name, or the part after the module."""
-    name = job_of(raw, as_label=True)
-    return name == wanted or name.rpartition(":")[2] == wanted

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from taskq.channel import State
+from taskq.wire.activity import is_verified_activity, read_activity
 from taskq.wire.progress import Progress, read_progress
+from taskq.wire.signing import Signer
 
 __all__ = ["ChannelReport", "Counts", "WorkerReport", "read_worker", "with_progress"]
 
 
-#: The maximum number of bytes of a text in a worker's report.
+_ID = re.compile("[0-9a-f]{32}")
+#: The maximum number of characters of a text in a worker's report.
 _TEXT = 500
 
 
@@ -61,6 +65,8 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     uptime_seconds: float
     heartbeat_seconds: float
+    #: True if a supervisor with the secret (TASKQ_SECRET) wrote this report; None without a secret, and if the report has expired.
+    verified: bool | None = None
     #: The last progress that the running job reported.
     progress: Progress | None = None
 
@@ -90,10 +96,11 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     reserved: int
 
 
-def read_worker(worker: Registration, reply: Sequence[bytes]) -> WorkerReport:
-    """Read a worker's report, a hash that expires: [field, value, ...]. It may have expired already."""
-    pairs = zip(reply[::2], reply[1::2], strict=True)
-    fields = {key[:_TEXT].decode(errors="replace"): value[:_TEXT].decode(errors="replace") for key, value in pairs}
+def read_worker(worker: Registration, reply: Sequence[bytes], signer: Signer | None = None) -> WorkerReport:
+    """Read a worker's report, a hash that expires: [field, value, ...]. It may have expired already. Verify it if there is a signer."""
+    fields = read_activity(reply)
+    verified = None if signer is None or not fields else is_verified_activity(worker.worker, fields, signer)
+    fields = {name: value[:_TEXT] for name, value in fields.items()}
     age = (worker.now_ms - worker.heartbeat_ms) / 1000
     beat = max(0.0, age)
     since = _number(fields, "since_ms")
@@ -118,15 +125,20 @@ def read_worker(worker: Registration, reply: Sequence[bytes]) -> WorkerReport:
         memory_bytes=_number(fields, "memory"),
         uptime_seconds=_uptime(worker, fields),
         heartbeat_seconds=beat,
+        verified=verified,
     )
 
 
-def with_progress(reports: Sequence[WorkerReport], ask: Callable[[Sequence[str]], Sequence[bytes | None]]) -> list[WorkerReport]:
-    """Add the progress of the running jobs, with one command for all."""
-    running = [report.message_id for report in reports if report.job and report.message_id]
+def with_progress(
+    reports: Sequence[WorkerReport], ask: Callable[[Sequence[str]], Sequence[bytes | None]], signer: Signer | None = None
+) -> list[WorkerReport]:
+    """Add the progress of the running jobs, with one command for all. With a signer, only verified progress."""
+    running = [report.message_id for report in reports if report.job and _ID.fullmatch(report.message_id)]
     found = dict(zip(running, ask(running), strict=True)) if running else {}
     return [
-        msgspec.structs.replace(report, progress=read_progress(raw)) if (raw := found.get(report.message_id)) else report
+        msgspec.structs.replace(report, progress=read_progress(raw, bytes.fromhex(report.message_id), signer))
+        if (raw := found.get(report.message_id))
+        else report
         for report in reports
     ]
 

@@ -17,6 +17,7 @@ from taskq.errors import QueueFull, ServerError, ServerRefused, ServerUnavailabl
 from taskq.scoreboard.slot import Slot
 from taskq.scoreboard.state import block_seconds
 from taskq.supervisor.processes.child import Child
+from taskq.wire.signing import Signer
 
 __all__ = ["ChannelState"]
 
@@ -35,8 +36,17 @@ _AT_ONCE = 0.1
 class ChannelState:
     """The children of one channel, its connection, and the commands to send once the server is reachable."""
 
-    def __init__(self, settings: ChannelSettings, url: str, processes: int, revive: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        settings: ChannelSettings,
+        url: str,
+        processes: int,
+        revive: Callable[[], object] | None = None,
+        signer: Signer | None = None,
+    ) -> None:
         self.settings = settings
+        #: Signs records and reports, and verifies cancel requests.
+        self.signer = signer
         self._revive = revive
         self.wanted = processes
         #: By worker id.

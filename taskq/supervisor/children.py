@@ -18,6 +18,7 @@ from taskq.supervisor.processes.generation import Generation
 from taskq.supervisor.processes.zygote import Spawn
 from taskq.supervisor.reap import settle_dead
 from taskq.supervisor.rules import respawn_pause, start_pause
+from taskq.wire.signing import result_signer
 from taskq.worker_id import machine_name, machine_tag, new_worker_id
 
 __all__ = ["Children"]
@@ -40,7 +41,8 @@ class Children:
         """Set up the channels, without children."""
         self._url = plan.url
         for settings in plan.channels.values():
-            channel = ChannelState(settings, plan.url, plan.processes[settings.name], reviver(plan.settings))
+            signer = result_signer(plan.settings, settings.channel)
+            channel = ChannelState(settings, plan.url, plan.processes[settings.name], reviver(plan.settings), signer)
             self.channels[settings.name] = Duties(channel, self.host, emit)
 
     def alive(self) -> list[Child]:
@@ -77,7 +79,7 @@ class Children:
             slot = generation.slots[slot_index]
             slot.clear()
             worker = new_worker_id(self.host, self.tag, lease=settings.lease, concurrency=settings.concurrency)
-            child = Child(slot_index, worker, duties.channel.name, slot, generation.number)
+            child = Child(slot_index, worker, duties.channel.name, slot, generation.number, signer=duties.channel.signer)
             duties.channel.children[worker] = generation.children[slot_index] = child
             # Registered before it starts: it may reserve at once.
             duties.heartbeat.send(child, monotonic())

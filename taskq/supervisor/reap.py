@@ -12,6 +12,7 @@ from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child, Death
 from taskq.supervisor.rules import overdue
 from taskq.wire.history import pack_record, record_of
+from taskq.wire.message import is_stamped, message_id
 from taskq.worker_id import runs_several
 
 __all__ = ["rescue_of_lost", "settle_dead"]
@@ -56,10 +57,17 @@ def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -
     channel.past_counts = [channel.past_counts[0] + ended, channel.past_counts[1] + failed]
 
 
-def rescue_of_lost(worker: str, beat: bytes | None, reason: str) -> Rescue:
+def rescue_of_lost(channel: ChannelState, worker: str, beat: bytes | None, reason: str) -> Rescue:
     """Return the rescue of a lost worker, known only by its id. A crash is counted for the messages that it may have been running."""
     who: Literal["head", "all"] = "all" if runs_several(worker) else "head"
-    return Rescue(worker, beat, (Blame(who, "crash", pack_record(record_of("lost", worker, 0, reason))),))
+    record = record_of("lost", worker, 0, reason)
+    blamed = [Blame(who, "crash", pack_record(record))]
+    if channel.signer is not None:
+        # A signature belongs to one message. The record without one is for a message that arrives meanwhile.
+        held = channel.ask(channel.driver.holdings(worker), lambda _: None) or ()
+        ids = [message_id(raw) for raw in (held if who == "all" else held[:1]) if is_stamped(raw)]
+        blamed += [Blame(identity, "crash", pack_record(record, identity, channel.signer)) for identity in ids]
+    return Rescue(worker, beat, tuple(blamed))
 
 
 def _timed_out(child: Child, running: list[Running], late: set[bytes]) -> tuple[Blame, ...]:
@@ -100,4 +108,4 @@ def _crashed(child: Child, running: list[Running], death: Death) -> tuple[Blame,
 
 
 def _attempt_record(kind: str, child: Child, running: Running, text: str) -> bytes:
-    return pack_record(record_of(kind, child.worker, running.attempt, text))  # type: ignore[arg-type]
+    return pack_record(record_of(kind, child.worker, running.attempt, text), running.id, child.signer)  # type: ignore[arg-type]

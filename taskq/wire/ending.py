@@ -11,15 +11,15 @@ from taskq.clock import EpochMs
 from taskq.errors import JobFailed, MalformedMessage, NoResult, ResultCancelled, ResultError, SignatureError
 from taskq.wire.codec import Serializer, check_python, python_of, serializer_of_code
 from taskq.wire.history import Record
-from taskq.wire.signing import SIGNATURE_SIZE, Signer
+from taskq.wire.signing import SIGNATURE_SIZE, Purpose, Signer
 
 __all__ = ["Ending", "ending_of", "pack_ending", "pack_part", "read_ending", "read_part", "value_of"]
 
 _PART = struct.Struct(">QB")
 #: Added to the minor version of Python, in place of the serializer of an item: a pickle with code that only this version can run.
 _CODE = 128
-#: In place of the flags of a message in the signed data.
-_NO_FLAGS = 0
+#: The last number of an item that a script represents exactly. The bytes of a result would have a larger one.
+_LAST = 2**53
 
 
 class Ending(msgspec.Struct, array_like=True, frozen=True):
@@ -55,7 +55,7 @@ def ending_of(record: Record) -> Ending:
 def pack_ending(ending: Ending, identity: bytes, signer: Signer | None) -> bytes:
     """Encode a final state, and sign it if there is a signer."""
     data = _encode(ending)
-    return data if signer is None else data + signer.sign(identity, _NO_FLAGS, data)
+    return data if signer is None else data + signer.sign(identity, Purpose.RESULT, data)
 
 
 def read_ending(data: bytes, identity: bytes, signer: Signer | None) -> Ending:
@@ -68,7 +68,7 @@ def read_ending(data: bytes, identity: bytes, signer: Signer | None) -> Ending:
     if signer is not None:
         data, signature = data[:-SIGNATURE_SIZE], data[-SIGNATURE_SIZE:]
         try:
-            signer.verify(identity, _NO_FLAGS, data, signature)
+            signer.verify(identity, Purpose.RESULT, data, signature)
         except SignatureError:
             text = f"the result of {identity.hex()} is not signed with this program's secret (TASKQ_SECRET): refused unread"
             raise SignatureError(text) from None
@@ -114,7 +114,7 @@ def pack_part(number: int, value: bytes, serializer: Serializer, identity: bytes
     """Encode an item of a stream, and sign it if there is a signer. The signature includes the number: items can't be reordered."""
     python = python_of(serializer, value)
     data = _PART.pack(number, serializer.code if python is None else _CODE + int(python.partition(".")[2])) + value
-    return data if signer is None else data + signer.sign(identity, _NO_FLAGS, data)
+    return data if signer is None else data + signer.sign(identity, Purpose.RESULT, data)
 
 
 def read_part(data: bytes, number: int, message_id: str, signer: Signer | None) -> Any:
@@ -127,13 +127,13 @@ def read_part(data: bytes, number: int, message_id: str, signer: Signer | None) 
     if signer is not None:
         data, signature = data[:-SIGNATURE_SIZE], data[-SIGNATURE_SIZE:]
         try:
-            signer.verify(bytes.fromhex(message_id), _NO_FLAGS, data, signature)
+            signer.verify(bytes.fromhex(message_id), Purpose.RESULT, data, signature)
         except SignatureError:
             text = f"part {number} of {message_id} is not signed with this program's secret (TASKQ_SECRET): refused unread"
             raise SignatureError(text) from None
     try:
         found, serializer = _PART.unpack_from(data)
-        if found != number:
+        if found != number or number > _LAST:
             raise MalformedMessage(f"it has number {found}")
         if serializer >= _CODE:
             check_python(f"3.{serializer - _CODE}", "it was yielded")

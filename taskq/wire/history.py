@@ -10,6 +10,7 @@ import msgspec
 
 from taskq.clock import EpochMs, now_ms
 from taskq.wire.message import Message
+from taskq.wire.signing import Purpose, Signer
 
 __all__ = [
     "ERROR_LIMIT",
@@ -17,11 +18,13 @@ __all__ = [
     "TRACEBACK_LIMIT",
     "Record",
     "add_record",
+    "is_verified",
     "pack_record",
     "record_of",
     "records",
     "text_of",
     "unparked",
+    "verified_records",
     "with_record",
 ]
 
@@ -44,6 +47,8 @@ class Record(msgspec.Struct, array_like=True, frozen=True):
     attempt: int
     error: str
     traceback: str = ""
+    #: Over the message's id and the fields above; empty without a secret.
+    signature: bytes = b""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -60,10 +65,36 @@ def record_of(kind: Kind, worker: str, attempt: int, error: BaseException | str)
     return Record(kind, now_ms(), _cut(worker, WORKER_LIMIT), attempt, _cut(text, ERROR_LIMIT), trace)
 
 
-def pack_record(record: Record) -> bytes:
-    """Encode a record with its size in front, as it follows the body of a message."""
-    data = _encode(record)
+def pack_record(record: Record, identity: bytes = b"", signer: Signer | None = None) -> bytes:
+    """Encode a record with its size in front, as it follows the body of a message. Sign it if there is a signer.
+
+    Args:
+        record: the record.
+        identity: the message's id.
+        signer: from `result_signer`.
+    """
+    signature = record.signature if signer is None else signer.sign(identity, Purpose.RECORD, _signed(record))
+    data = _encode((*_fields(record), signature)) if signature else _encode(_fields(record))
     return _SIZE.pack(len(data)) + data
+
+
+def _fields(record: Record) -> tuple[str, int, str, int, str, str]:
+    return record.kind, record.at_ms, record.worker, record.attempt, record.error, record.traceback
+
+
+def _signed(record: Record) -> bytes:
+    return _encode(_fields(record))
+
+
+def is_verified(record: Record, identity: bytes, signer: Signer) -> bool:
+    """Return True if a program with the secret added the record to this message."""
+    return signer.is_valid(identity, Purpose.RECORD, _signed(record), record.signature)
+
+
+def verified_records(message: Message, signer: Signer | None) -> list[Record]:
+    """Return the records of a message; with a signer, only those with a valid signature."""
+    found = records(message.history_bytes())
+    return found if signer is None else [record for record in found if is_verified(record, message.id, signer)]
 
 
 def records(data: bytes) -> list[Record]:
@@ -81,28 +112,34 @@ def records(data: bytes) -> list[Record]:
     return found
 
 
-def add_record(data: bytes, record: Record) -> bytes:
-    """Return the history with one more record. Earlier parkings are removed, and the oldest tracebacks if it gets too large."""
-    return _pack([*_without_parkings(data), record])
+def add_record(data: bytes, record: Record, identity: bytes = b"", signer: Signer | None = None) -> bytes:
+    """Return the history of a message with one more record, signed if there is a signer.
+
+    Earlier parkings are removed, and the oldest tracebacks if the history gets too large.
+    """
+    if signer is not None:
+        record = msgspec.structs.replace(record, signature=signer.sign(identity, Purpose.RECORD, _signed(record)))
+    return _pack([*_without_parkings(data), record], identity, signer)
 
 
-def unparked(data: bytes) -> bytes:
-    """Return the history without parkings."""
-    return _pack(_without_parkings(data))
+def unparked(data: bytes, identity: bytes = b"", signer: Signer | None = None) -> bytes:
+    """Return the history of a message without parkings."""
+    return _pack(_without_parkings(data), identity, signer)
 
 
 def _without_parkings(data: bytes) -> list[Record]:
     return [record for record in records(data) if record.kind != "parked"]
 
 
-def _pack(kept: list[Record]) -> bytes:
+def _pack(kept: list[Record], identity: bytes, signer: Signer | None) -> bytes:
     packed = [pack_record(record) for record in kept]
     size = sum(map(len, packed))
     for index, record in enumerate(kept[:-1]):
         if size <= HISTORY_LIMIT:
             break
         if record.traceback:
-            shorter = pack_record(msgspec.structs.replace(record, traceback=""))
+            known = signer if signer is not None and is_verified(record, identity, signer) else None
+            shorter = pack_record(msgspec.structs.replace(record, traceback=""), identity, known)
             size -= len(packed[index]) - len(shorter)
             packed[index] = shorter
     first = 0
@@ -112,9 +149,9 @@ def _pack(kept: list[Record]) -> bytes:
     return b"".join(packed[first:])
 
 
-def with_record(message: Message, record: Record, *, attempts: int | None = None) -> bytes:
+def with_record(message: Message, record: Record, *, attempts: int | None = None, signer: Signer | None = None) -> bytes:
     """Return the bytes of a message with one more record in its history, and with another number of attempts if given."""
-    return message.changed(attempts=attempts, history=add_record(message.history_bytes(), record))
+    return message.changed(attempts=attempts, history=add_record(message.history_bytes(), record, message.id, signer))
 
 
 def _cut(text: str, limit: int) -> str:

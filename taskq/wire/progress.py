@@ -6,6 +6,8 @@ import math
 
 import msgspec
 
+from taskq.wire.signing import Purpose, Signer
+
 __all__ = ["MESSAGE_LIMIT", "Progress", "pack_progress", "read_progress"]
 
 
@@ -29,20 +31,36 @@ class Progress(msgspec.Struct, frozen=True):
         return min(1.0, max(0.0, self.done / self.total)) if self.total else None
 
 
-_decode_progress = msgspec.msgpack.Decoder(tuple[float, float | None, str, int, int]).decode
+class _Stored(msgspec.Struct, array_like=True, frozen=True):
+    done: float
+    total: float | None
+    message: str
+    at_ms: int
+    attempt: int
+    #: Over the message's id and the fields above; missing without a secret.
+    signature: bytes = b""
 
 
-def pack_progress(progress: Progress) -> bytes:
-    """Encode a progress report."""
-    return msgspec.msgpack.encode(msgspec.structs.astuple(progress))
+_decode = msgspec.msgpack.Decoder(_Stored).decode
+_encode = msgspec.msgpack.Encoder().encode
 
 
-def read_progress(raw: bytes) -> Progress | None:
-    """Decode a progress report. Return None for other bytes."""
+def pack_progress(progress: Progress, identity: bytes = b"", signer: Signer | None = None) -> bytes:
+    """Encode the progress of a message, and sign it if there is a signer."""
+    fields = msgspec.structs.astuple(progress)
+    data = _encode(fields)
+    return data if signer is None else _encode((*fields, signer.sign(identity, Purpose.PROGRESS, data)))
+
+
+def read_progress(raw: bytes, identity: bytes = b"", signer: Signer | None = None) -> Progress | None:
+    """Decode the progress of a message. Return None for other bytes, and with a signer for those without a valid signature."""
     try:
-        done, total, message, at_ms, attempt = _decode_progress(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        *fields, signature = msgspec.structs.astuple(_decode(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    if signer is not None and not signer.is_valid(identity, Purpose.PROGRESS, _encode(fields), signature):
+        return None
+    done, total, message, at_ms, attempt = fields
     if not (math.isfinite(done) and (total is None or math.isfinite(total))):
         return None
     return Progress(done, total, message[:MESSAGE_LIMIT], at_ms, attempt)

@@ -1,20 +1,31 @@
-"""Signatures: only producers that know the secret can make a worker run a job.
+"""Signatures: only programs that know the secret can make a worker run a job, or decide what users see of it.
 
-Keyed BLAKE2b (RFC 7693) over the channel's prefix, the id, the flags and the body. The counters in the head and the history are
-not signed: the scripts change them, and they don't decide which job runs. Because the prefix is signed, a message can't be moved
-to another channel.
+Keyed BLAKE2b (RFC 7693) over the channel's prefix, the id, the flags and the body. The counters in the head are not signed: the
+scripts change them, and they don't decide which job runs. Because the prefix is signed, a message can't be moved to another channel.
+Results, records and reports have signatures of their own: see `Purpose`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
 
 from taskq.config import Settings
 from taskq.errors import SignatureError
 
-__all__ = ["SIGNATURE_SIZE", "Signer", "result_signer"]
+__all__ = ["SIGNATURE_SIZE", "Purpose", "Signer", "result_signer"]
 
 SIGNATURE_SIZE = 16
+
+
+class Purpose(IntEnum):
+    """The kinds of data that `result_signer` signs, in place of the flags of a message: no kind can be used as another one."""
+
+    RESULT = 0
+    RECORD = 1
+    PROGRESS = 2
+    CANCEL = 3
+    WORKER = 4
 
 
 class Signer:
@@ -51,6 +62,14 @@ class Signer:
                 return
         raise SignatureError("the signature is wrong: pushed with another secret, into another channel, or changed on the way")
 
+    def is_valid(self, identity: bytes, flags: int, body: bytes, signature: bytes) -> bool:
+        """Return True if the signature is right."""
+        try:
+            self.verify(identity, flags, body, signature)
+        except SignatureError:
+            return False
+        return True
+
     def _digest(self, key: bytes, identity: bytes, flags: int, body: bytes) -> bytes:
         digest = self._hash(self._context, key=key, digest_size=SIGNATURE_SIZE)
         digest.update(identity + bytes((flags,)) + body)
@@ -58,5 +77,5 @@ class Signer:
 
 
 def result_signer(settings: Settings, prefix: str) -> Signer | None:
-    """Return the signer of the results under a key prefix, or None without a secret."""
+    """Return the signer of results, and of all other data but messages, under a key prefix. None without a secret."""
     return Signer(settings.secrets, prefix, "result") if settings.secrets else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from taskq import Queue
@@ -166,3 +168,18 @@ def test_show_of_an_unknown_message(type_: Type, project: Project) -> None:
     assert (ended.code, ended.out) == (1, "")
     assert project.channel in ended.err
     assert type_("show", "0" * 32, "--json").out == ""
+
+
+def test_what_is_not_signed_is_marked(queue: Queue, type_: Type, worker: HandWorker, project: Project) -> None:
+    """Given a secret and data without its signature, then list, show and info mark it; without a secret nothing is marked."""
+    identity = push(queue, "boom", "x")
+    worker.set_aside(worker.reserve()[0])
+    worker.beat(job="boom", state="running")
+    commands = (["list", project.channel], ["show", identity], ["info", project.channel])
+    assert not any("(not verified)" in type_(*command).out for command in commands)
+    assert "verified:" not in type_("show", identity).out
+    listed, shown, info = (project.type(*command, env={"TASKQ_SECRET": "correct-horse"}).out for command in commands)
+    assert re.search(r"\(not verified\) \S+:boom .*\(not verified\) ValueError: no", listed)
+    assert "verified:    NO: not signed with this program's secret (TASKQ_SECRET)" in shown
+    assert "failed, attempt 1, worker w1 (not verified)" in shown
+    assert "running (not verified)" in info

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import msgspec
 import pytest
 
-from taskq import Queue
+from taskq import Cancelled, Handle, JobFailed, Queue, ResultCancelled
 from taskq.channel import State
+from taskq.clock import now_ms
+from taskq.handle.cancel import CancelRequest, pack_request
+from taskq.inspector import Inspector
+from taskq.wire.history import Record, pack_record, verified_records
 from taskq.wire.message import Message
+from taskq.wire.progress import Progress, pack_progress
+from taskq.wire.signing import Signer
 from tests.e2e.conftest import StartWorker
 from tests.support.ledger import Ledger
 from tests.support.store import Store
@@ -132,3 +140,134 @@ def test_the_crash_count_is_left_out_of_the_signature(
     store.client.lset(store.keys.waiting, 0, Message(raw).changed(crashes=2))
     run(start_worker, "correct-horse")
     assert len(ledger.lines("plain")) == 1
+
+
+ENDLESS = "tests.e2e.apps.guarded:endless"
+SECRET = "correct-horse"
+
+
+@pytest.fixture
+def trusted(url: str) -> Iterator[Queue]:
+    """A queue with the workers' secret."""
+    queue = Queue(url, secret=SECRET)
+    queue.job(name=ENDLESS, result_ttl=60)(lambda text: None)
+    yield queue
+    queue.close()
+
+
+def _ask_cancel(store: Store, handle: Handle[Any], request: bytes) -> None:
+    """Store a cancel request and wake every supervisor, as somebody does who can write to the server."""
+    store.client.hset(store.keys.cancels, bytes.fromhex(handle.id), request)
+    for worker in store.client.zrange(store.keys.workers, 0, -1):
+        store.client.lpush(store.keys.cancel_wake(worker.decode()), b"1")
+
+
+def _request(handle: Handle[Any], signer: Signer | None, at_ms: int) -> bytes:
+    return pack_request(CancelRequest("mallory", True, at_ms, b"", 1000), bytes.fromhex(handle.id), signer)
+
+
+def test_forged_cancels_are_refused(start_worker: StartWorker, ledger: Ledger, store: Store, trusted: Queue) -> None:
+    """Given a worker with a secret, then only cancel requests with a valid, recent signature for that message interrupt its job."""
+    handle, other = trusted.push_name(ENDLESS, ["a"]), trusted.handle("0" * 32)
+    worker = start_worker("guarded", env={"TASKQ_SECRET": SECRET})
+    ledger.wait_for("endless")
+    signer, now = Signer([SECRET], "queue", "result"), now_ms()
+    forged = {
+        "unsigned": _request(handle, None, now),
+        "another secret": _request(handle, Signer(["another"], "queue", "result"), now),
+        "for another message": _request(other, signer, now),
+        "an old one": _request(handle, signer, now - 2 * 86_400_000),
+        "not a request": b"\xc1",
+    }
+    for count, request in enumerate(forged.values(), 1):
+        _ask_cancel(store, handle, request)
+        wait_until(lambda: worker.log.count("ignored a cancel request") == count)  # noqa: B023
+    assert handle.status().state == "running"
+    assert handle.cancel(by="ops") is Cancelled.REQUESTED
+    with pytest.raises(ResultCancelled, match="cancelled by ops"):
+        handle.result(timeout=20)
+    assert worker.stop() == 0
+
+
+def test_forged_reports_are_not_believed(start_worker: StartWorker, ledger: Ledger, store: Store, trusted: Queue) -> None:
+    """Given a job that runs, when its progress or its worker's report is forged, then a program with the secret doesn't show it as true."""
+    handle = trusted.push_name(ENDLESS, ["a"])
+    worker = start_worker("guarded", env={"TASKQ_SECRET": SECRET}, settings={"lease": 2})
+    ledger.wait_for("endless")
+    inspector = Inspector(trusted)
+    seen = wait_until(lambda: next((one for one in inspector.workers("default") if one.job), None))
+    assert seen.verified
+    assert wait_until(handle.progress) == seen.progress or seen.progress is None
+    key = store.keys.progress(handle.id)
+    forged = pack_progress(Progress(4, 4, "done", now_ms(), 1), bytes.fromhex(handle.id), Signer(["another"], "queue", "result"))
+    for raw in (forged, pack_progress(Progress(4, 4, "done", now_ms(), 1))):
+        store.client.set(key, raw, ex=60)
+        assert handle.progress() is None
+    handle.cancel()
+    assert worker.stop() == 0
+    store.client.hset(store.keys.worker(seen.id), mapping={"job": "shop:innocent", "since_ms": "1"})
+    store.client.zadd(store.keys.workers, {seen.id: now_ms()})
+    (forged_report,) = inspector.workers("default")
+    assert (forged_report.verified, forged_report.progress) == (False, None)
+    store.client.delete(store.keys.worker(seen.id))
+    store.client.zrem(store.keys.workers, seen.id)
+
+
+def test_a_forged_record_changes_nothing(start_worker: StartWorker, ledger: Ledger, store: Store, trusted: Queue) -> None:
+    """Given a failed message with a forged record at its end, then its status and its result name the last signed one."""
+    handle = trusted.push_name(ENDLESS, ["fail"])
+    worker = start_worker("guarded", env={"TASKQ_SECRET": SECRET})
+    (raw,) = wait_until(lambda: store.raw(State.FAILED))
+    assert worker.stop() == 0
+    lie = Record("timeout", now_ms(), "w", 2, "mallory was here")
+    store.client.delete(store.keys.failed)
+    store.client.zadd(store.keys.failed, {raw + pack_record(lie): 1})
+    store.client.delete(store.keys.result(handle.id))
+    assert handle.status().error == "ValueError: fail"
+    with pytest.raises(JobFailed, match="ValueError: fail"):
+        handle.result(timeout=0)
+    entry = Inspector(trusted).find(handle.id)
+    assert entry is not None
+    assert (entry.verified, entry.verified_records) == (True, (True, True, False))
+    assert entry.error == "(not verified) mallory was here"
+    unaware = Queue(trusted.url())
+    assert unaware.handle(handle.id).status().error == "mallory was here"
+    unaware.close()
+
+
+def test_a_crash_is_recorded_with_a_signature(start_worker: StartWorker, ledger: Ledger, store: Store, trusted: Queue) -> None:
+    """Given a worker that is killed with its supervisor, when another one rescues its message, then the record of that is signed, too."""
+    handle = trusted.push_name(ENDLESS, ["a"])
+    worker = start_worker("guarded", env={"TASKQ_SECRET": SECRET})
+    ledger.wait_for("endless")
+    worker.kill()
+    second = start_worker("guarded", env={"TASKQ_SECRET": SECRET})
+    wait_until(lambda: len(ledger.lines("endless")) == 2)
+    (key,) = store.client.keys(store.keys.reserved("*"))
+    (raw,) = store.client.lrange(key, 0, -1)
+    message = Message(raw)
+    (record,) = verified_records(message, Signer([SECRET], "queue", "result"))
+    assert record.kind == "lost"
+    handle.cancel()
+    assert second.stop() == 0
+
+
+def test_without_a_secret_nothing_is_signed(start_worker: StartWorker, ledger: Ledger, store: Store, url: str) -> None:
+    """Given no secret, then records, reports and progress have no signature: not a byte more than before."""
+    queue = Queue(url)
+    queue.job(name=ENDLESS, result_ttl=60)(lambda text: None)
+    queue.push_name(ENDLESS, ["fail"])
+    worker = start_worker("guarded")
+    (message,) = wait_until(lambda: store.messages(State.FAILED))
+    size = int.from_bytes(message.history_bytes()[:4])
+    assert len(msgspec.msgpack.decode(message.history_bytes()[4 : 4 + size])) == 6
+    handle = queue.push_name(ENDLESS, ["a"])
+    wait_until(lambda: len(ledger.lines("endless")) == 3)
+    wait_until(lambda: store.client.exists(store.keys.progress(handle.id)))
+    assert len(msgspec.msgpack.decode(store.client.get(store.keys.progress(handle.id)))) == 5
+    (name,) = store.client.zrange(store.keys.workers, 0, -1)
+    assert b"signature" not in store.client.hkeys(store.keys.worker(name.decode()))
+    handle.cancel()
+    assert len(msgspec.msgpack.decode(store.client.hvals(store.keys.cancels)[0])) == 5
+    assert worker.stop() == 0
+    queue.close()

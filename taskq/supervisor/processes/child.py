@@ -10,6 +10,7 @@ from typing import Literal
 from taskq.clock import now_ms
 from taskq.driver.contract import StoredEnding
 from taskq.scoreboard.slot import Slot
+from taskq.wire.signing import Signer
 
 __all__ = ["Child", "Death"]
 
@@ -48,7 +49,7 @@ class Death:
 class Child:
     """One worker process. It has no process id until its zygote has forked it."""
 
-    def __init__(self, slot_index: int, worker: str, channel: str, slot: Slot, zygote: int) -> None:
+    def __init__(self, slot_index: int, worker: str, channel: str, slot: Slot, zygote: int, *, signer: Signer | None = None) -> None:
         #: The index of its slot in the scoreboard.
         self.slot_index = slot_index
         self.worker = worker
@@ -56,6 +57,8 @@ class Child:
         self.slot = slot
         #: The number of the zygote that forked it.
         self.zygote = zygote
+        #: Signs the records of its jobs.
+        self.signer = signer
         self.pid: int | None = None
         self.started_ms = now_ms()
         self.registered = False

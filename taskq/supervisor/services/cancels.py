@@ -6,12 +6,12 @@ import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
-import msgspec
-
 from taskq.channel import State
+from taskq.clock import now_ms
 from taskq.driver.contract import Command
 from taskq.driver.find import PAGE, Found, find
-from taskq.handle.cancel import CancelRequest
+from taskq.errors import MessageError, SignatureError
+from taskq.handle.cancel import CancelRequest, read_request
 from taskq.scoreboard.cancel_notice import Notice
 from taskq.scoreboard.state import Running
 from taskq.supervisor.channel import ChannelState
@@ -28,6 +28,8 @@ CANCEL_GRACE = 3.0
 _SOON, _MOVING = 0.05, 0.2
 #: Cancel requests that this supervisor has known for longer than this, in seconds, are stale: their message has finished.
 _OLD = 3600.0
+#: How long the signature of a request is valid, in milliseconds: machines whose clocks differ by hours must be able to cancel.
+_VALID_MS = 86_400_000
 #: How many messages a tick searches for that no child has. Each search takes several round trips.
 _SEARCHES = 20
 
@@ -72,14 +74,21 @@ class Cancels:
         elsewhere = []
         for identity, raw in requests.items():
             try:
-                request = msgspec.msgpack.decode(raw, type=CancelRequest)
-            except msgspec.MsgspecError:
+                request = read_request(raw, identity, self._channel.signer)
+                self._check_age(identity, request)
+            except MessageError as error:
+                _log.warning("channel %s: ignored a cancel request for message %s: %s", self._channel.name, identity.hex(), error)
                 self._forget(identity)
                 continue
             self._since.setdefault(identity, now)
             if not self._carry_out(identity, request, now):
                 elsewhere.append((identity, request))
         self._search(elsewhere, now)
+
+    def _check_age(self, identity: bytes, request: CancelRequest) -> None:
+        """Refuse a signed request that arrives late: it is the copy of an earlier one."""
+        if self._channel.signer is not None and identity not in self._since and request.at_ms < now_ms() - _VALID_MS:
+            raise SignatureError("it was signed more than a day ago, by the clock of the machine that sent it")
 
     def _carry_out(self, identity: bytes, request: CancelRequest, now: float) -> bool:
         """Cancel a message of a child. Return False if no child has it."""

@@ -13,6 +13,7 @@ from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
 from taskq.supervisor.rules import beat_seconds
 from taskq.supervisor.services.orphans import release_unseen
+from taskq.wire.activity import signed_activity
 
 __all__ = ["Heartbeat"]
 
@@ -90,7 +91,7 @@ class Heartbeat:
         running = child.slot.running()
         first = running[0] if running else None
         done, failed = child.slot.counts
-        return {
+        fields: dict[str, Value] = {
             "host": self._host,
             "pid": child.pid or 0,
             "supervisor": os.getpid(),
@@ -106,6 +107,7 @@ class Heartbeat:
             "failed": failed,
             "memory": memory_of(child.pid),
         }
+        return fields if self._channel.signer is None else signed_activity(child.worker, fields, self._channel.signer)
 
 
 def _state(phase: Phase) -> str:

@@ -122,6 +122,6 @@ class OrphanScan:
     def _rescue(self, worker: str) -> None:
         """Rescue the messages of a worker if it is still unregistered."""
         channel = self._channel
-        count = channel.ask(channel.driver.rescue(rescue_of_lost(worker, b"", f"worker process {worker} was not registered")))
+        count = channel.ask(channel.driver.rescue(rescue_of_lost(channel, worker, b"", f"worker process {worker} was not registered")))
         if count is not None and count > 0:
             _log.warning("rescued %s of unregistered worker %s", count_of(count, "message"), worker)

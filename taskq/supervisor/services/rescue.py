@@ -112,7 +112,7 @@ class Rescuer:
 
     def _rescue(self, worker: str, beat: bytes | None, reason: str) -> bool:
         """Rescue the messages of a worker. Return False if the server is unreachable, or rejects this rescue."""
-        rescue = rescue_of_lost(worker, beat, f"worker process {worker} was lost: {reason}")
+        rescue = rescue_of_lost(self._channel, worker, beat, f"worker process {worker} was lost: {reason}")
         count = self._channel.ask(self._channel.driver.rescue(rescue), lambda error: self._note_refusal(worker, error))
         if count is not None and count >= 0:
             _log.warning("worker process %s lost (%s); rescued %s", worker, reason, count_of(count, "message"))

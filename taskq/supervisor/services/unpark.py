@@ -66,19 +66,18 @@ class Unpark:
     def _to_waiting(self, raw: bytes) -> bytes | None:
         """Return the message to move back to waiting; None if it stays parked."""
         try:
-            return _unparked(raw) if job_of(raw) in self.jobs else None
+            return self._unparked(raw) if job_of(raw) in self.jobs else None
         except Exception as error:  # forged bytes must not keep other messages parked
             _log.warning("channel %s: a parked message can't be read and stays parked: %r", self._channel.name, error)
             return None
+
+    def _unparked(self, raw: bytes) -> bytes:
+        """Return the message as it was before it was parked."""
+        message = Message(raw)
+        return message.changed(history=unparked(message.history_bytes(), message.id, self._channel.signer))
 
     def _page(self) -> list[bytes]:
         channel = self._channel
         if not self._start and not self._moved and not channel.ask(channel.driver.count(State.PARKED)):
             return []
         return channel.ask(channel.driver.page(State.PARKED, self._start, self._count)) or []
-
-
-def _unparked(raw: bytes) -> bytes:
-    """Return the message as it was before it was parked."""
-    message = Message(raw)
-    return message.changed(history=unparked(message.history_bytes()))

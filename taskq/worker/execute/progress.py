@@ -17,6 +17,7 @@ from taskq.clock import monotonic, now_ms
 from taskq.driver.contract import Driver, Link
 from taskq.errors import TaskqError
 from taskq.wire.progress import MESSAGE_LIMIT, Progress, pack_progress
+from taskq.wire.signing import Signer
 
 __all__ = ["Report", "Reporter"]
 
@@ -37,8 +38,9 @@ class Reporter:
     takes no lock: a timeout may be raised in it at any moment.
     """
 
-    def __init__(self, driver: Callable[[], Driver]) -> None:
+    def __init__(self, driver: Callable[[], Driver], signer: Signer | None = None) -> None:
         self._make_driver = driver
+        self._signer = signer
         self._driver: Driver | None = None
         self._link: Link | None = None
         self._queue: SimpleQueue[Report] = SimpleQueue()
@@ -87,7 +89,9 @@ class Reporter:
                 self._driver = self._make_driver()
             if self._link is None:
                 self._link = self._driver.link(_PATIENCE, fenced=True)
-            self._link.call(self._driver.report_progress(message_id, pack_progress(progress), STORED_MS))
+            self._link.call(
+                self._driver.report_progress(message_id, pack_progress(progress, bytes.fromhex(message_id), self._signer), STORED_MS)
+            )
         except Exception as error:  # any exception: it must affect neither the job nor the thread
             _log.debug("progress report of %s not sent: %s", message_id, error)
             self._rest_until = monotonic() + _REST

@@ -34,7 +34,7 @@ class ResultPacker:
     """Packs the results of one channel."""
 
     def __init__(self, signer: Signer | None, limit: int) -> None:
-        self._signer = signer
+        self.signer = signer
         self._limit = limit
 
     def value(self, serializer: Serializer, value: Any) -> bytes:
@@ -55,7 +55,7 @@ class ResultPacker:
 
     def part(self, identity: bytes, number: int, serializer: Serializer, value: Any) -> bytes:
         """Return the bytes of an item that a job yielded; raises as `value`."""
-        return pack_part(number, self.value(serializer, value), serializer, identity, self._signer)
+        return pack_part(number, self.value(serializer, value), serializer, identity, self.signer)
 
     def done(self, serializer: Serializer, value: Any, attempt: int, worker: str) -> Ending:
         """Return the final state of a job that returned.
@@ -72,4 +72,4 @@ class ResultPacker:
         if not ttl:
             return None
         ending = msgspec.structs.replace(ending, is_stream=True) if is_stream else ending
-        return StoredEnding(pack_ending(ending, identity, self._signer), math.ceil(ttl * 1000), is_stream)
+        return StoredEnding(pack_ending(ending, identity, self.signer), math.ceil(ttl * 1000), is_stream)

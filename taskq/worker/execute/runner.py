@@ -30,7 +30,7 @@ from taskq.handle.cancel import CANCELLED_SECONDS
 from taskq.jobs.builtin import OBJECT
 from taskq.jobs.retry import RetryPolicy
 from taskq.wire.ending import Ending, ending_of
-from taskq.wire.history import Record, record_of, records, text_of, with_record
+from taskq.wire.history import Record, record_of, text_of, verified_records, with_record
 from taskq.wire.message import Message
 from taskq.worker.execute.executor import Executor
 from taskq.worker.execute.results import GENERATORS, NOTHING_RAN, CannotStore, NothingRan
@@ -199,7 +199,7 @@ class Runner:
         context, timed_out = run.context, isinstance(error, JobTimeout)
         attempts = message.attempts + 1
         record = record_of("timeout" if timed_out else "failed", self._worker, attempts, error)
-        new = with_record(message, record, attempts=attempts)
+        new = with_record(message, record, attempts=attempts, signer=self._results.signer)
         try:
             wait = self._wait(run.policy, attempts, error)
         except DelayError as wrong:
@@ -233,12 +233,12 @@ class Runner:
         if not message.attempts or policy.delay_after(message.attempts, JobTimeout()) is not None:
             return False
         # The policy gives up on JobTimeout. A kill at the limit counts as one, although it raised no exception.
-        past = records(message.history_bytes())
+        past = verified_records(message, self._results.signer)
         return bool(past) and past[-1].kind == "timeout"
 
     def _exhausted(self, message: Message, run: Run) -> Verdict:
         """The supervisor counted the last attempt (a kill, a crash); only the settling is left."""
-        past = records(message.history_bytes())
+        past = verified_records(message, self._results.signer)
         last = past[-1] if past else record_of("failed", self._worker, message.attempts, "no attempt is left")
         state = State.TIMEOUT if last.kind == "timeout" and message.crashes <= self._max_crashes else State.FAILED
         error: BaseException = JobTimeout(last.error) if state is State.TIMEOUT else AttemptsExhausted(last.error)
@@ -256,11 +256,11 @@ class Runner:
         log = _log.warning if isinstance(error, SignatureError) else _log.error
         log("message %s moved to failed: %s", message.hex_id, error)
         ending = self._results.pack(message.id, ending_of(record), result_ttl)
-        return Verdict(action=Action.FAIL, message=with_record(message, record), ending=ending)
+        return Verdict(action=Action.FAIL, message=with_record(message, record, signer=self._results.signer), ending=ending)
 
     def _park(self, message: Message, reason: str) -> Verdict:
         _log.warning("message %s parked: %s", message.hex_id, reason)
-        new = with_record(message, record_of("parked", self._worker, message.attempts, reason))
+        new = with_record(message, record_of("parked", self._worker, message.attempts, reason), signer=self._results.signer)
         return Verdict(action=Action.PARK, message=new)
 
     # ---- notifications

@@ -59,9 +59,10 @@ class Unpacker:
         self._queue = queue
         self._channel = channel
         self._signer = queue.outbox.packer.signer(channel.channel)
-        self._reporter = Reporter(lambda: queue.sender(channel.name).driver)
         self._specs: dict[str, RunSpec] = {}
-        self.results = ResultPacker(result_signer(queue.settings, channel.channel), queue.settings.max_message_size)
+        signer = result_signer(queue.settings, channel.channel)
+        self.results = ResultPacker(signer, queue.settings.max_message_size)
+        self._reporter = Reporter(lambda: queue.sender(channel.name).driver, signer)
         self.generators = Generators(lambda: queue.sender(channel.name), self.results)
 
     def read(self, message: Message) -> Body:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import taskq
@@ -18,6 +19,17 @@ def plain(text: str, *, times: int = 1) -> None:
     note("plain", [text, times, reported.attempt, reported.max_attempts])
     if text == "fail":
         raise ValueError(text)
+
+
+@queue.job(result_ttl=60, max_attempts=2, retry_seconds=[0.01])
+def endless(text: str) -> None:
+    """Report progress, then run until it is cancelled, or fail."""
+    taskq.progress(1, 4, "began")
+    note("endless", text)
+    if text == "fail":
+        raise ValueError(text)
+    while True:
+        time.sleep(0.01)
 
 
 @queue.job(serializer="json")
