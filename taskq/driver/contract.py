@@ -60,6 +60,8 @@ class Part(NamedTuple):
     ttl_ms: int
     #: The maximum number of unread items; further ones are rejected.
     limit: int
+    #: The run that yields it.
+    run: bytes
 
 
 class Rescue(NamedTuple):
@@ -235,7 +237,9 @@ class Driver(Protocol):
 
     def wait_for_result(self, message_id: str, timeout: float) -> Command: ...  # the same
 
-    def begin(self, worker: str, message_id: bytes, ttl_ms: int) -> Command: ...  # the last number, or -1
+    def begin(  # [the last number, or -1; the run that the stream is of]
+        self, worker: str, message_id: bytes, ttl_ms: int, run: bytes, previous: bytes = b""
+    ) -> Command: ...
 
     def part(self, worker: str, message_id: bytes, part: Part) -> Command: ...  # 1, 0 or -1
 

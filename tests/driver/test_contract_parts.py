@@ -15,12 +15,20 @@ TTL = 60_000
 END = StoredEnding(b"how it ended", TTL, is_stream=True)
 
 
-def _part(number: int, limit: int = 100) -> Part:
-    return Part(number, f"part {number}".encode(), TTL, limit)
+def _part(number: int, limit: int = 100, run: bytes = b"run") -> Part:
+    return Part(number, f"part {number}".encode(), TTL, limit, run)
 
 
-def _write(store: Store, raw: bytes, *numbers: int, worker: str = W, limit: int = 100) -> list[int]:
-    return [store.do(store.driver.part(worker, id_of(raw), _part(number, limit))) for number in numbers]
+def _begin(store: Store, raw: bytes, run: bytes = b"run") -> int:
+    """Begin a run, as a worker does, and return the number of the last entry."""
+    last, found = store.do(store.driver.begin(W, id_of(raw), TTL, run))
+    if found not in (b"", run):
+        last, found = store.do(store.driver.begin(W, id_of(raw), TTL, run, found))
+    return int(last)
+
+
+def _write(store: Store, raw: bytes, *numbers: int, worker: str = W, limit: int = 100, run: bytes = b"run") -> list[int]:
+    return [store.do(store.driver.part(worker, id_of(raw), _part(number, limit, run))) for number in numbers]
 
 
 def _read(store: Store, raw: bytes, after: int = 0, count: int = 100) -> tuple[int, list[tuple[int, bytes, bytes]]]:
@@ -31,7 +39,7 @@ def _read(store: Store, raw: bytes, after: int = 0, count: int = 100) -> tuple[i
 def test_parts_are_read_in_their_order_from_anywhere(store: Store) -> None:
     """Given parts, then they are read from the start or after any of them, as many as asked for, and both keys have an expiry."""
     store.reserved_by(W, raw := message())
-    assert store.do(store.driver.begin(W, id_of(raw), TTL)) == 0
+    assert _begin(store, raw) == 0
     assert _write(store, raw, 1, 2, 3) == [1, 1, 1]
     everything = [(number, b"part", f"part {number}".encode()) for number in (1, 2, 3)]
     assert _read(store, raw) == (0, everything)
@@ -48,10 +56,33 @@ def test_an_item_sent_twice_is_stored_once(store: Store) -> None:
     assert [number for number, _, _ in _read(store, raw)[1]] == [1, 2]
 
 
+def test_a_late_begin_changes_nothing(store: Store) -> None:
+    """Given the begin of a run that arrives again, or after that of the next run, then the stream stays as it is."""
+    store.reserved_by(W, raw := message())
+    assert _begin(store, raw, b"first") == 0
+    _write(store, raw, 1, 2, run=b"first")
+    assert _begin(store, raw, b"first") == 0
+    assert [kind for _, kind, _ in _read(store, raw)[1]] == [b"part", b"part"]
+    assert _begin(store, raw, b"second") == 3
+    assert store.do(store.driver.begin(W, id_of(raw), TTL, b"first")) == [0, b"second"]
+    assert store.do(store.driver.begin(W, id_of(raw), TTL, b"second", b"first")) == [3, b"second"]
+    assert _read(store, raw) == (3, [])
+
+
+def test_a_late_item_of_an_earlier_run_is_not_stored(store: Store) -> None:
+    """Given an item of a run that arrives when the same worker runs the message again, then it isn't among the items of that run."""
+    store.reserved_by(W, raw := message())
+    _begin(store, raw, b"first")
+    _begin(store, raw, b"second")
+    assert _write(store, raw, 1, run=b"first") == [-1]
+    assert _write(store, raw, 1, run=b"second") == [1]
+    assert [number for number, _, _ in _read(store, raw)[1]] == [1]
+
+
 def test_who_lost_the_message_writes_nothing(store: Store) -> None:
     """Given a message that is another's by now, when the first worker goes on, then its parts don't get between the other's."""
     store.reserved_by("another", raw := message())
-    assert store.do(store.driver.begin(W, id_of(raw), TTL)) == -1
+    assert _begin(store, raw) == -1
     assert _write(store, raw, 1) == [-1]
     assert _read(store, raw) == (0, [])
 
@@ -66,7 +97,7 @@ def test_a_new_run_begins_anew(store: Store) -> None:
     """Given parts of a run that failed, when the next run begins, then new readers get the items of that run, and the others get a mark."""
     store.reserved_by(W, raw := message())
     _write(store, raw, 1, 2)
-    assert store.do(store.driver.begin(W, id_of(raw), TTL)) == 3
+    assert _begin(store, raw) == 3
     _write(store, raw, 4)
     assert _read(store, raw) == (3, [(4, b"part", b"part 4")])
     reply = store.do(store.driver.wait_for_parts(id_of(raw).hex(), 2, 10, 0.05))
@@ -96,7 +127,7 @@ def test_a_new_run_does_not_wait_for_readers_of_earlier_items(store: Store) -> N
     """Given unread parts of a run before, when a new run begins, then they don't count."""
     store.reserved_by(W, raw := message())
     assert _write(store, raw, 1, 2, limit=2) == [1, 1]
-    assert store.do(store.driver.begin(W, id_of(raw), TTL)) == 3
+    assert _begin(store, raw) == 3
     assert _write(store, raw, 4, 5, 6, limit=2) == [1, 1, 0]
 
 
@@ -145,7 +176,7 @@ def test_a_full_server_takes_parts_and_lets_them_be_read(own_server: OwnServer, 
     with closing(Store(server, prefix)) as store:
         store.reserved_by(W, raw := message())
         server.admin.config_set("maxmemory", "1")
-        store.do(store.driver.begin(W, id_of(raw), TTL))
+        _begin(store, raw)
         assert _write(store, raw, 1, 2) == [1, 1]
         assert len(_read(store, raw, 1)[1]) == 1
         assert store.do(store.driver.finish(W, id_of(raw), END)) == 1

@@ -212,11 +212,12 @@ class RedisDriver:
 
     # ---- streams
 
-    def begin(self, worker: str, message_id: bytes, ttl_ms: int) -> Command:
-        return self._script("begin", self._writing(worker, message_id), message_id, ttl_ms)
+    def begin(self, worker: str, message_id: bytes, ttl_ms: int, run: bytes, previous: bytes = b"") -> Command:
+        return self._script("begin", self._writing(worker, message_id), message_id, ttl_ms, run, previous)
 
     def part(self, worker: str, message_id: bytes, part: Part) -> Command:
-        return self._script("part", self._writing(worker, message_id), message_id, part.number, part.data, part.ttl_ms, part.limit)
+        words = (part.number, part.data, part.ttl_ms, part.limit, part.run)
+        return self._script("part", self._writing(worker, message_id), message_id, *words)
 
     def _writing(self, worker: str, message_id: bytes) -> tuple[str, str, str, str]:
         keys, hex_id = self.keys, message_id.hex()

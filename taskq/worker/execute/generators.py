@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import AsyncGenerator, Callable, Generator
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Protocol
 
 from taskq import context as contexts
@@ -111,12 +112,17 @@ class _Writer:
         self._id, self._ttl = contexts.run_here().stream_of()
         self._ttl_ms = int(self._ttl * 1000) + _SILENCE_MS
         self._number = 0
+        #: A delayed command of another run, or of this one's begin, must not write into the stream.
+        self._run = os.urandom(8)
 
     def begin(self, driver: Driver) -> Steps[None]:
         """Begin a run: the items of earlier runs become invalid."""
         if self._ttl:  # otherwise no reader can ask for the items
-            last = yield from self._insist(lambda: driver.begin(self._worker, self._id, self._ttl_ms))
-            self._number = yield from self._check(driver, last)
+            run, previous = b"", b""
+            while run != self._run:
+                previous = run
+                last, run = yield from self._insist(partial(driver.begin, self._worker, self._id, self._ttl_ms, self._run, previous))
+                self._number = yield from self._check(driver, last)
 
     def store(self, driver: Driver, value: Any) -> Steps[None]:
         """Store an item; wait if too many are unread.
@@ -131,7 +137,7 @@ class _Writer:
             return
         number = self._number + 1
         data = self._results.part(self._id, number, self._serializer, value)
-        part = Part(number, data, self._ttl_ms, UNREAD_LIMIT)
+        part = Part(number, data, self._ttl_ms, UNREAD_LIMIT, self._run)
         give_up_at, pause = monotonic() + self._ttl, _FIRST_PAUSE
         while True:
             reply = yield from self._insist(lambda: driver.part(self._worker, self._id, part))
@@ -143,12 +149,12 @@ class _Writer:
             pause = min(_LONGEST_PAUSE, pause * 2)
         self._number = number
 
-    def _insist(self, command: Callable[[], Any]) -> Steps[int]:
+    def _insist(self, command: Callable[[], Any]) -> Steps[Any]:
         """Send a command until the server answers: repeating it is safe."""
         backoff = Backoff()
         while True:
             try:
-                reply: int = yield command()
+                reply = yield command()
             except (ServerUnavailable, QueueFull) as error:
                 yield backoff.pause_after(error)
             else:

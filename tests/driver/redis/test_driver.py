@@ -29,7 +29,7 @@ commands = [
     driver.reserve_one("w", 4.9),
     driver.retry("w", b"x", 1000, b"x"),
     driver.fail("w", State.FAILED, b"x" * 16, b"x", ending),
-    driver.part("w", b"x" * 16, Part(17, b"x", 1000, 1000)),
+    driver.part("w", b"x" * 16, Part(17, b"x", 1000, 1000, b"run")),
     driver.promote(),
     driver.heartbeat("w", {"pid": 12345, "memory": 98765, "since_ms": 1.5}, lease_ms=1000, register=True),
     driver.rescue(Rescue("w", 1000)),

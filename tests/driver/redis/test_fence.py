@@ -70,8 +70,8 @@ COMMANDS: dict[str, Callable[[Any], Command]] = {
     "unpark": lambda driver: driver.restore(State.PARKED, [(RAW, RAW)]),
     "cancel": lambda driver: driver.cancel(State.DELAYED, RAW, ENDING),
     "forget_cancel_request": lambda driver: driver.forget_cancel_request(ID),
-    "begin": lambda driver: driver.begin(W, ID, 60_000),
-    "part": lambda driver: driver.part(W, ID, Part(2, b"item", 60_000, 10)),
+    "begin": lambda driver: driver.begin(W, ID, 60_000, b"run"),
+    "part": lambda driver: driver.part(W, ID, Part(2, b"item", 60_000, 10, b"run")),
     "progress": lambda driver: driver.report_progress(ID.hex(), b"half", 60_000),
 }
 
