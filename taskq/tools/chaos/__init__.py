@@ -7,7 +7,7 @@ clock     a clock of the server that can be set
 server    the server that is broken
 workers   the workers under test, restarted when they were killed
 caller    a process that pushes jobs and waits for their answers
-relay     a process between the workers and the server, which can lose replies and fall silent
+relay     a process between the workers and the server, which can lose replies, deliver requests late, and fall silent
 site      the scratch directory, the server and the relay, all gone at the end
 stage     what faults act on, and what is still to be undone
 killing   faults that hit processes

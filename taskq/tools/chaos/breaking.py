@@ -8,11 +8,23 @@ from collections.abc import Callable
 from functools import partial
 
 from taskq.clock import monotonic
+from taskq.driver.redis.scripts import load_script
 from taskq.errors import ServerError
 from taskq.tools.chaos.app import LEASE
 from taskq.tools.chaos.stage import Fault, Stage, at_once
 
-__all__ = ["cut_connections", "fill", "flush_scripts", "freeze_server", "kill_server", "lose_replies", "pause", "set_clock", "silence"]
+__all__ = [
+    "cut_connections",
+    "fill",
+    "flush_scripts",
+    "freeze_server",
+    "hold_back",
+    "kill_server",
+    "lose_replies",
+    "pause",
+    "set_clock",
+    "silence",
+]
 
 
 def kill_server(stage: Stage) -> Fault | None:
@@ -112,6 +124,18 @@ def lose_replies(stage: Stage) -> Fault | None:
         return at_once("replies", f"the next {count} replies are lost")
     stage.site.relay.lose_each()
     return at_once("replies", "the next reply of every connection is lost")
+
+
+def hold_back(stage: Stage) -> Fault | None:
+    """Have the relay deliver what clients send next so late that they have given it up."""
+    if stage.site.relay is None:
+        return None
+    name = stage.chance.choice(["", "retry", "requeue"])  # any request, or those that do most harm when they are late
+    count, seconds = stage.chance.choice([1, 3, 10]), stage.chance.choice([0.03, 0.05, 0.1, 0.5, LEASE, 3 * LEASE])
+    text = f"the next {count} {name + ' commands' if name else 'requests'} are cut off and arrive {seconds:g} s later"
+    fault = Fault(kind="late", begin=monotonic(), end=None, text=text)
+    stage.site.relay.hold_back(count, seconds, load_script(name).sha.encode() if name else b"")
+    return stage.after(seconds, fault, lambda: None)
 
 
 def silence(stage: Stage) -> Fault | None:

@@ -15,7 +15,7 @@ DEADLY = frozenset({"child", "zygote", "supervisor", "machine"})
 #: The server doesn't answer for longer than a moment.
 _AWAY = frozenset({"server", "hang", "pause", "silence", "full"})
 #: The server doesn't answer, or its replies don't arrive.
-TROUBLE = frozenset({"server", "hang", "connections", "pause", "full", "replies", "silence"})
+TROUBLE = frozenset({"server", "hang", "connections", "pause", "full", "replies", "late", "silence"})
 _SILENT = frozenset({"freeze-long", "freeze-machine"})
 _ORDERLY = frozenset({"stop", "restart"})
 #: An ack is kept for 10 ms at most; the rest is for processes that wait for a processor.

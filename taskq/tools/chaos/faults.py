@@ -46,5 +46,6 @@ FAULTS = {
         "the server's clock set forward or back by 1 s, 60 s or an hour, then right", breaking.set_clock, 2, own=True, clock=True
     ),
     "replies": Kind("replies that are lost on their way, their connection cut", breaking.lose_replies, 5, own=True),
+    "late": Kind("requests whose connection is cut, and that arrive later", breaking.hold_back, 4, own=True),
     "silence": Kind("connections that swallow everything without a word", breaking.silence, 2, own=True),
 }

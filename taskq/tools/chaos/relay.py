@@ -1,4 +1,4 @@
-"""A process between the workers and the server that can fail like a network: lose a reply, or fall silent.
+"""A process between the workers and the server that can fail like a network: lose a reply, deliver a request late, or fall silent.
 
 A lost reply is the fault that costs other queues a job: the server has moved the message, and the worker never receives it.
 """
@@ -42,6 +42,10 @@ class Relay:
         """Throw away the next reply of every connection, and cut it."""
         self._orders.send(("each", 0))
 
+    def hold_back(self, requests: int, seconds: float, mark: bytes = b"") -> None:
+        """Cut the connections of the next requests that contain `mark`, and deliver those to the server `seconds` later."""
+        self._orders.send(("late", (requests, seconds, mark)))
+
     def silence(self, seconds: float) -> None:
         """Swallow everything on the connections that are open now, for so long; then cut them."""
         self._orders.send(("silence", seconds))
@@ -72,6 +76,9 @@ class _Wire:
         self.pending = {client: bytearray(), server: bytearray()}
         self.cut_at: float | None = None
         self.is_lossy = False
+        #: A request whose client is gone, and when the server gets it.
+        self.late = b""
+        self.late_at: float | None = None
 
     def other(self, end: socket.socket) -> socket.socket:
         return self.server if end is self.client else self.client
@@ -85,7 +92,8 @@ class _Switchboard:
         self._server = str(server)
         self._orders = orders
         self._wires: set[_Wire] = set()
-        self._to_lose = 0
+        self._to_lose = self._to_hold = 0
+        self._hold_seconds, self._hold_mark = 0.0, b""
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ)
         self._selector.register(orders, selectors.EVENT_READ)
@@ -102,6 +110,8 @@ class _Switchboard:
             now = monotonic()
             for wire in [one for one in self._wires if one.cut_at is not None and one.cut_at < now]:
                 self._cut(wire)
+            for wire in [one for one in self._wires if one.late and one.late_at is not None and one.late_at < now]:
+                self._deliver(wire)
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()
@@ -118,9 +128,11 @@ class _Switchboard:
             end.setblocking(False)
             self._selector.register(end, selectors.EVENT_READ, wire)
 
-    def _obey(self, order: str, number: float) -> None:
+    def _obey(self, order: str, number: Any) -> None:
         if order == "lose":
             self._to_lose = int(number)
+        elif order == "late":
+            self._to_hold, self._hold_seconds, self._hold_mark = number
         elif order == "each":
             for wire in self._wires:
                 wire.is_lossy = True
@@ -152,6 +164,13 @@ class _Switchboard:
             return
         if wire.cut_at is not None:
             return
+        if wire.late_at is not None:  # the reply to a late request: nobody waits for it
+            self._cut(wire)
+            return
+        if end is wire.client and self._to_hold and self._hold_mark in data:
+            self._to_hold -= 1
+            self._keep(wire, data)
+            return
         if end is wire.server and (self._to_lose or wire.is_lossy):
             self._to_lose -= not wire.is_lossy
             self._cut(wire)
@@ -166,6 +185,19 @@ class _Switchboard:
             while pending:
                 del pending[: end.send(pending)]
         self._selector.modify(end, selectors.EVENT_READ | (selectors.EVENT_WRITE if pending else 0), wire)
+
+    def _keep(self, wire: _Wire, request: bytes) -> None:
+        self._selector.unregister(wire.client)
+        wire.client.close()
+        wire.late, wire.late_at = request, monotonic() + self._hold_seconds
+
+    def _deliver(self, wire: _Wire) -> None:
+        wire.pending[wire.server] += wire.late
+        wire.late = b""
+        try:
+            self._write(wire, wire.server)
+        except OSError:  # the server has closed the connection
+            self._cut(wire)
 
     def _cut(self, wire: _Wire) -> None:
         self._wires.discard(wire)

@@ -12,6 +12,7 @@ from redis.retry import Retry
 
 from taskq.tools.chaos.relay import Relay
 from tests.support.servers import ServerProcess
+from tests.support.wait import wait_until
 
 
 @pytest.fixture
@@ -59,6 +60,35 @@ def test_each_connection_loses_its_next_reply(relay: Relay, client: redis.Redis)
     with pytest.raises(redis.ConnectionError):
         for_ever(client.ping)
     assert all(client.ping() for _ in range(10))
+
+
+def test_a_request_arrives_late(relay: Relay, client: redis.Redis, server: ServerProcess) -> None:
+    """Given the order to hold requests back, then the client finds its connection cut, and the server gets the request later."""
+    client.ping()
+    relay.hold_back(1, 0.3)
+    with pytest.raises(redis.ConnectionError):
+        for_ever(lambda: client.incr("count"))
+    before = int(client.get("count") or 0)
+    wait_until(lambda: int(server.admin.get("count") or 0) == before + 1)
+    assert client.incr("count") == before + 2
+
+
+def test_a_request_on_a_connection_that_the_server_has_closed_never_arrives(
+    relay: Relay, client: redis.Redis, server: ServerProcess
+) -> None:
+    """Given a request that is held back, if the server closes its connection meanwhile, then it never arrives, and the relay works on."""
+    number = client.client_id()
+    relay.hold_back(1, 0.3)
+    with pytest.raises(redis.ConnectionError):
+        for_ever(lambda: client.incr("count"))
+    before = int(client.get("count") or 0)
+    assert server.admin.client_kill_filter(_id=str(number)) == 1
+    relay.hold_back(1, 0.3)  # that one arrives, and after the first would have
+    with pytest.raises(redis.ConnectionError):
+        for_ever(lambda: client.incr("other"))
+    other = int(client.get("other") or 0)
+    wait_until(lambda: int(server.admin.get("other") or 0) == other + 1)
+    assert int(server.admin.get("count") or 0) == before
 
 
 def test_a_silent_connection_is_quiet_until_it_is_cut(relay: Relay, client: redis.Redis) -> None:
