@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskq.channel import State
+from taskq.scoreboard.state import HARD_GRACE
 from tests.e2e.apps import listening
 from tests.e2e.conftest import StartWorker, run_burst
 from tests.support.ledger import Ledger
@@ -42,6 +43,28 @@ def test_a_timeout_is_reported(start_worker: StartWorker, ledger: Ledger, store:
     assert ledger.values("timeout") == [["late", 1, "JobTimeout", None, True]]
     assert ledger.values("failed") == [["late", 1, "JobTimeout", None, True]]
     assert store.count(State.TIMEOUT) == 1
+
+
+@pytest.mark.parametrize("concurrency", ["1", "2"])
+def test_a_slow_listener_of_timeouts_is_not_the_job_s_time(
+    start_worker: StartWorker, ledger: Ledger, store: Store, concurrency: str
+) -> None:
+    """Given a listener that takes longer than the grace of a job at its limit, then no process is killed, and every event comes."""
+    listening.late.push()
+    listening.alate.push()
+    arguments = ("listening", "--concurrency", concurrency)
+    worker = start_worker(*arguments, settings={"stop_timeout": 20}, env={"TEST_SLOW_LISTENER": str(HARD_GRACE + 0.7)})
+    ledger.wait_for("failed", 2, timeout=20)
+    assert worker.stop(25) == 0
+    assert sorted(value[:3] for value in ledger.values("timeout")) == [
+        ["alate", 1, "JobTimeout"],
+        ["alate", 2, "JobTimeout"],
+        ["late", 1, "JobTimeout"],
+    ]
+    assert ledger.values("retry") == [["alate", 1, "JobTimeout", 0.02, True]]
+    assert "killing worker process" not in worker.log
+    assert "did not stop at its handle_timeout" not in worker.log
+    assert store.count(State.TIMEOUT) == 2
 
 
 def test_starts_and_stops_are_reported(start_worker: StartWorker, ledger: Ledger) -> None:

@@ -8,6 +8,7 @@
     unpacker        from bytes to a run: read, verify, look up, decode
     eventloop       the event loop of a worker process
     fork_guard      end a process that a job forked, and that returned from the job
+    announce        the listeners to call once a message is settled
     places          where in its code a job may be interrupted
     executor        call the job: its function, within its time limit, in the main thread or on the event loop
     runner          run one message, ending in one verdict

@@ -54,17 +54,18 @@ class AsyncRunner(Runner):
             events.emit(events.before, JobEvent(context=run.context, worker=self._worker))
         self._describe(run, since_ms, run.timeout)
         try:
-            if self.cancelled:
-                return self._was_cancelled(run)
-            value = await in_time(run.function(*run.args, **run.kwargs), run.timeout)
+            try:
+                if self.cancelled:
+                    return self._was_cancelled(run)
+                value = await in_time(run.function(*run.args, **run.kwargs), run.timeout)
+            finally:
+                if run.timeout:
+                    self._describe(run, since_ms, 0.0)
+                await run.aleave()
         except asyncio.CancelledError as error:
             return self._broken_off(run) if self.must_end else self._raised(message, run, error, monotonic() - started)
         except BaseException as error:
             return self._raised(message, run, error, monotonic() - started)
-        finally:
-            if run.timeout:
-                self._describe(run, since_ms, 0.0)
-            await run.aleave()
         return self._ended_with(message, run, value, started)
 
     def _broken_off(self, run: Run) -> Verdict:

@@ -10,7 +10,6 @@ from taskq import context as contexts
 from taskq import events
 from taskq.channel import Outcome, State
 from taskq.clock import delay_ms, monotonic, now_ms
-from taskq.context import Context
 from taskq.driver.contract import StoredEnding
 from taskq.errors import (
     DelayError,
@@ -25,13 +24,14 @@ from taskq.errors import (
     TaskqError,
     UnsupportedVersion,
 )
-from taskq.events import JobEvent, Signal
+from taskq.events import JobEvent
 from taskq.handle.cancel import CANCELLED_SECONDS
 from taskq.jobs.builtin import OBJECT
 from taskq.jobs.retry import RetryPolicy
 from taskq.wire.ending import Ending, ending_of
 from taskq.wire.history import Record, record_of, text_of, verified_records, with_record
 from taskq.wire.message import Message
+from taskq.worker.execute.announce import both, event_of
 from taskq.worker.execute.executor import Executor
 from taskq.worker.execute.results import GENERATORS, NOTHING_RAN, CannotStore, NothingRan
 from taskq.worker.execute.run import Run
@@ -115,15 +115,16 @@ class Runner:
         else:
             self._watcher.describe(run.label, since_ms, 0.0, -1)
         try:
-            if self.cancelled and message.id in self.cancelled:  # before there was a call to interrupt
-                return self._was_cancelled(run)
-            value = self._execute(run.spec.function, run.args, run.kwargs, timeout)
+            try:
+                if self.cancelled and message.id in self.cancelled:  # before there was a call to interrupt
+                    return self._was_cancelled(run)
+                value = self._execute(run.spec.function, run.args, run.kwargs, timeout)
+            finally:
+                if timeout:  # what follows, such as a listener or waiting for the server, is not the job's time
+                    self._watcher.describe(run.label, since_ms, 0.0, -1)
+                run.leave()
         except BaseException as error:
             return self._raised(message, run, error, monotonic() - started)
-        finally:
-            if timeout:  # what follows, such as waiting for the server, is not the job's time
-                self._watcher.describe(run.label, since_ms, 0.0, -1)
-            run.leave()
         return self._ended_with(message, run, value, started)
 
     def _limit(self, run: Run, since_ms: int) -> None:
@@ -145,7 +146,7 @@ class Runner:
 
     def _returned(self, message: Message, run: Run, value: Any, seconds: float) -> Verdict:
         if not run.result_ttl:
-            return Verdict(action=Action.ACK, announce=self._event(events.after, run.context, seconds))
+            return Verdict(action=Action.ACK, announce=event_of(events.after, run.context, self._worker, seconds=seconds))
         try:
             ending = self._results.done(run.spec.serializer, value, message.attempts + 1, self._worker)
         except CannotStore as error:
@@ -158,13 +159,15 @@ class Runner:
         if outcome is Outcome.RETRY:
             return self._failed_run(message, run, Retry("the job returned Outcome.RETRY"), seconds)
         if outcome is Outcome.REQUEUE:
-            return Verdict(action=Action.REQUEUE, announce=self._event(events.after, run.context, seconds))
+            return Verdict(action=Action.REQUEUE, announce=event_of(events.after, run.context, self._worker, seconds=seconds))
         if outcome is Outcome.DROP:
             return self._ended(message, run, Ending("dropped", now_ms(), message.attempts + 1, self._worker), seconds)
         return self._returned(message, run, None, seconds)
 
     def _ended(self, message: Message, run: Run, ending: Ending, seconds: float) -> Verdict:
-        return Verdict(action=Action.ACK, ending=self._pack(run, ending), announce=self._event(events.after, run.context, seconds))
+        return Verdict(
+            action=Action.ACK, ending=self._pack(run, ending), announce=event_of(events.after, run.context, self._worker, seconds=seconds)
+        )
 
     def _raised(self, message: Message, run: Run, error: BaseException, seconds: float) -> Verdict:
         if isinstance(error, JobCancelled) or run.message.id in self.cancelled:
@@ -178,7 +181,9 @@ class Runner:
                 wait = delay_ms(error.delay)
             except DelayError as wrong:
                 return self._failed_run(message, run, wrong, seconds)
-            return Verdict(action=Action.REQUEUE, delay_ms=wait, announce=self._event(events.after, run.context, seconds))
+            return Verdict(
+                action=Action.REQUEUE, delay_ms=wait, announce=event_of(events.after, run.context, self._worker, seconds=seconds)
+            )
         return self._failed_run(message, run, error, seconds)
 
     def _pack(self, run: Run, ending: Ending) -> StoredEnding | None:
@@ -204,8 +209,6 @@ class Runner:
             wait = self._wait(run.policy, attempts, error)
         except DelayError as wrong:
             return self._failed_run(message, run, wrong, seconds)
-        if timed_out:
-            events.emit(events.timeout, JobEvent(context=context, worker=self._worker, seconds=seconds, error=error))
         if wait is None:
             _log.error("%s %s failed in attempt %d of %d: %s", context.job, context.id, attempts, context.max_attempts, _error_text(record))
             state = State.TIMEOUT if timed_out else State.FAILED
@@ -215,7 +218,9 @@ class Runner:
             "%s %s failed in attempt %d of %d; retries in %g s: %s",
             *(context.job, context.id, attempts, context.max_attempts, wait, _error_text(record)),
         )
-        announce = self._event(events.retry, context, seconds, error, wait)
+        announce = event_of(events.retry, context, self._worker, seconds=seconds, error=error, delay=wait)
+        if timed_out:
+            announce = both(event_of(events.timeout, context, self._worker, seconds=seconds, error=error), announce)
         return Verdict(action=Action.RETRY, message=new, delay_ms=delay_ms(wait), announce=announce)
 
     @staticmethod
@@ -244,8 +249,6 @@ class Runner:
         error: BaseException = JobTimeout(last.error) if state is State.TIMEOUT else AttemptsExhausted(last.error)
         context = run.context
         _log.error("%s %s failed permanently: %s", context.job, context.id, last.error)
-        if state is State.TIMEOUT:
-            events.emit(events.timeout, JobEvent(context=context, worker=self._worker, error=error))
         stored = self._pack(run, ending_of(last))
         return Verdict(action=Action.FAIL, message=message.raw, state=state, ending=stored, announce=self._after_failure(run, error, 0.0))
 
@@ -267,6 +270,8 @@ class Runner:
 
     def _after_failure(self, run: Run, error: BaseException, seconds: float) -> Callable[[], None]:
         def announce() -> None:
+            if isinstance(error, JobTimeout):
+                events.emit(events.timeout, JobEvent(context=run.context, worker=self._worker, seconds=seconds, error=error))
             events.emit(events.failed, JobEvent(context=run.context, worker=self._worker, seconds=seconds, error=error))
             self._call_on_fail(run, error)
 
@@ -286,14 +291,6 @@ class Runner:
             _log.exception("%s of %s %s raised; the message stays in failed", what, run.context.job, run.context.id)
         finally:
             contexts.enter(None)
-
-    def _event(
-        self, signal: Signal, context: Context, seconds: float, error: BaseException | None = None, delay: float | None = None
-    ) -> Any:
-        if not signal.receivers:
-            return None
-        event = JobEvent(context=context, worker=self._worker, seconds=seconds, error=error, delay=delay)
-        return lambda: events.emit(signal, event)
 
 
 def _error_text(record: Record) -> str:

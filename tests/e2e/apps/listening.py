@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from typing import Any
@@ -27,7 +28,13 @@ def failing() -> None:
 
 @queue.job(max_attempts=1, handle_timeout=0.05)
 def late() -> None:
-    time.sleep(30)
+    for _ in range(6_000):  # in a thread, one long sleep can't be interrupted
+        time.sleep(0.005)
+
+
+@queue.job(max_attempts=2, retry_seconds=0.02, handle_timeout=0.05)
+async def alate() -> None:
+    await asyncio.sleep(30)
 
 
 @queue.job
@@ -53,6 +60,8 @@ def on_length(event: QueueLength) -> None:
 def listen() -> None:
     """Connect all listeners. Only in workers: the test that imports this module has listeners of its own."""
     events.before.connect(on_before)
+    if seconds := float(os.environ.get("TEST_SLOW_LISTENER", "0")):
+        events.timeout.connect(lambda event: time.sleep(seconds))
     for name in ("after", "retry", "failed", "timeout"):
         getattr(events, name).connect(lambda event, name=name: note(name, _reported(event)))
     events.queue_length.connect(on_length)

@@ -1,0 +1,35 @@
+"""The listeners to call once a message is settled. They are the application's code, have no time limit, and delay only their process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from taskq import events
+from taskq.context import Context
+from taskq.events import JobEvent, Signal
+
+__all__ = ["Announce", "both", "event_of"]
+
+Announce = Callable[[], None]
+
+
+def event_of(
+    signal: Signal, context: Context, worker: str, *, seconds: float, error: BaseException | None = None, delay: float | None = None
+) -> Announce | None:
+    """Return a function that emits the event of a job, or None if nobody listens."""
+    if not signal.receivers:
+        return None
+    event = JobEvent(context=context, worker=worker, seconds=seconds, error=error, delay=delay)
+    return lambda: events.emit(signal, event)
+
+
+def both(first: Announce | None, second: Announce | None) -> Announce | None:
+    """Return a function that calls both, one after the other."""
+    if first is None or second is None:
+        return first or second
+
+    def call() -> None:
+        first()
+        second()
+
+    return call
