@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
 from taskq.channel import State
@@ -9,6 +12,7 @@ from taskq.scoreboard.state import HARD_GRACE
 from tests.e2e.apps import listening
 from tests.e2e.conftest import StartWorker, run_burst
 from tests.support.ledger import Ledger
+from tests.support.processes import is_alive
 from tests.support.store import Store
 from tests.support.wait import wait_until
 
@@ -93,6 +97,22 @@ def test_lengths_are_reported(start_worker: StartWorker, ledger: Ledger) -> None
     listening.fine.push_many([()] * 600)
     ledger.wait_for("queue_length", 2)
     assert worker.stop() == 0
+
+
+def test_a_killed_listener_process_is_replaced(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given listeners whose process is killed, then that is logged, and the next events reach another process."""
+    worker = start_worker("listening")
+    ledger.wait_for("queue_length")
+    (killed,) = worker.children("taskq: listeners")
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: not is_alive(killed))
+    listening.fine.push_many([()] * 600)
+    ledger.wait_for("queue_length", 2)
+    (other,) = worker.children("taskq: listeners")
+    assert worker.stop() == 0
+    ((_, _, stopped),) = ledger.values("worker_stop")
+    assert stopped == other != killed
+    assert f"the process of the event listeners (pid {killed}) was killed by SIGKILL (signal 9); starting another" in worker.log
 
 
 @pytest.mark.parametrize("kind", ["error", "exit", "interrupt"])

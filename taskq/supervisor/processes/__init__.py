@@ -4,6 +4,7 @@
     fork          fork a process; pipes and locks between processes
     slots         the slots that zygotes give to their worker processes
     child         one worker process, as the supervisor sees it
+    listeners     the process that runs the listeners of worker-wide events
     zygote        the process that imports the application once and forks worker processes
     generation    one zygote, as the supervisor sees it; respawning it
     liveness      detect exited children and a hung zygote without relying on the zygote's reports

@@ -32,13 +32,12 @@ from taskq.scoreboard.poke import Poke
 from taskq.scoreboard.slot import Scoreboard
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.processes.fork import Connection, die_with_parent, flush_output, fork
+from taskq.supervisor.processes.listeners import Listeners
 from taskq.worker.main import work
 
 __all__ = ["AppInfo", "Emit", "Exited", "Failed", "Inheritance", "Listen", "Spawn", "Started", "zygote"]
 
 _log = logging.getLogger("taskq.zygote")
-#: Seconds that the listeners get for the last event.
-_LAST_EVENT_SECONDS = 1.0
 
 
 class AppInfo(msgspec.Struct, frozen=True):
@@ -189,8 +188,7 @@ class Forker:
         self._scoreboard = scoreboard
         self._poke_fd = poke_fd
         self._children: dict[int, Any] = {}
-        self._listeners: int | None = None
-        self._listener_process: Any = None
+        self._listeners = Listeners(self._detach)
 
     def serve(self) -> None:
         """Handle the supervisor's requests until it closes the connection."""
@@ -206,7 +204,7 @@ class Forker:
                 try:
                     request = self._requests.recv()
                 except (EOFError, ConnectionResetError):
-                    self._end_listeners()
+                    self._listeners.end()
                     flush_output()
                     os._exit(0)  # the worker processes die with their parent
                 self._handle(request)
@@ -215,13 +213,9 @@ class Forker:
         if isinstance(request, Spawn):
             self._spawn(request)
         elif isinstance(request, Listen):
-            self._start_listeners()
-        elif isinstance(request, Emit) and self._listeners is not None:
-            data = msgspec.msgpack.encode([request.signal, request.event])
-            try:
-                os.write(self._listeners, len(data).to_bytes(4, "big") + data)
-            except (BrokenPipeError, BlockingIOError):
-                _log.warning("the listeners of %s are too slow or have exited: an event was dropped", request.signal)
+            self._listeners.start()
+        elif isinstance(request, Emit):
+            self._listeners.emit(request.signal, request.event)
 
     def _spawn(self, request: Spawn) -> None:
         try:
@@ -241,19 +235,6 @@ class Forker:
                 self._requests.send(Exited(slot_index, process.pid, status, process.maxrss))
                 process.close()
 
-    def _start_listeners(self) -> None:
-        read, write = os.pipe()
-        os.set_blocking(write, False)
-        self._listener_process = fork(self._listen, read, write, os.getpid())
-        os.close(read)
-        self._listeners = write
-
-    def _end_listeners(self) -> None:
-        """Let the listeners handle the last event before the worker exits."""
-        if self._listeners is not None:
-            os.close(self._listeners)
-            self._listener_process.join(_LAST_EVENT_SECONDS)
-
     # ---- in the forked process
 
     def _detach(self, parent: int, title: str) -> None:
@@ -262,22 +243,11 @@ class Forker:
         os.setpgid(0, 0)  # killing the group also ends the processes that its jobs started
         die_with_parent(parent)
         self._requests.close()
-        if self._listeners is not None:
-            os.close(self._listeners)
         os.close(self._wake_read)
         os.close(self._wake_write)
         setproctitle.setproctitle(title)
 
     def _run_worker(self, request: Spawn, parent: int) -> None:
+        self._listeners.close_copy()
         self._detach(parent, f"taskq: {request.channel.name}")
         work(self._queue, request.url, request.channel, request.worker, self._scoreboard[request.slot_index], Poke(self._poke_fd))
-
-    def _listen(self, read: int, write: int, parent: int) -> None:
-        self._detach(parent, "taskq: listeners")
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-        os.close(write)
-        with os.fdopen(read, "rb") as stream:
-            while head := stream.read(4):
-                name, fields = msgspec.msgpack.decode(stream.read(int.from_bytes(head, "big")))
-                kind = events.QueueLength if name == "queue_length" else events.ProcessEvent
-                events.emit(events.WORKER_SIGNALS[name], msgspec.convert(fields, kind))
