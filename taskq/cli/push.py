@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import click
@@ -14,6 +15,10 @@ from taskq.errors import UnknownJob
 from taskq.queue import Queue
 
 __all__ = ["command"]
+
+#: Python's words for values that JSON writes otherwise.
+_PYTHON = {"True": "true", "False": "false", "None": "null"}
+_KWARGS = """'{"subject": "hi"}'"""
 
 
 @click.command(
@@ -51,11 +56,34 @@ def _argument(number: int, text: str) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
         pass
-    quoted = f"""'"{text}"'"""
-    advice = f"Quote strings twice, for JSON and for the shell: {quoted}"
     if text.startswith("-"):
-        advice = f"It isn't an option of push, either. {advice}"
+        raise click.UsageError(_no_option(text))
+    name, equals, value = text.partition("=")
+    advice = f"Quote strings twice, for JSON and for the shell: {_quoted(text)}"
+    if text in _PYTHON:
+        advice = f"Write {_PYTHON[text]}, without quotes"
+    elif equals and name.isidentifier():
+        advice = f"Pass an argument by name with --kwargs {_quoted({name: _value(value)})}"
     raise click.ClickException(f"argument {number} is not valid JSON: {text}\n{advice}")
+
+
+def _no_option(text: str) -> str:
+    word = text.partition("=")[0].lstrip("-")
+    known = [option[2:] for one in click.get_current_context().command.params for option in one.opts if option.startswith("--")]
+    advice = f"Arguments of the job by name: --kwargs {_KWARGS}; a string that begins with a dash: {_quoted(text)}"
+    return f"push has no option {text}; {did_you_mean(word, known, prefix='--')}\n{advice}"
+
+
+def _quoted(value: Any) -> str:
+    """Return a value in JSON, for the shell. Quotes around a string are those of a command with too few of them."""
+    return shlex.quote(msgspec.json.encode(value.strip("'\"") if isinstance(value, str) else value).decode())
+
+
+def _value(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
 
 
 def _named(text: str | None) -> dict[str, Any]:
@@ -64,9 +92,9 @@ def _named(text: str | None) -> dict[str, Any]:
     try:
         named = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise click.ClickException(f"--kwargs is not valid JSON: {error}") from None
+        raise click.ClickException(f"--kwargs is not valid JSON: {error}. It must be an object, such as {_KWARGS}") from None
     if not isinstance(named, dict):
-        raise click.ClickException("""--kwargs must be a JSON object, such as '{"subject": "hi"}'""")
+        raise click.ClickException(f"--kwargs must be a JSON object, such as {_KWARGS}")
     return named
 
 

@@ -92,7 +92,7 @@ def _unknown_key(key: str, value: object, source: Source, valid: list[str]) -> s
     if source.is_file and key == "directory":
         return f"{place}: the directory is that of this file; it can be set only as an argument"
     if source.is_file and key == "tool" and not source.prefix:
-        return f'{place}: this file needs no "tool.taskq": write [channels.default]'
+        return f"{place}: write the keys of [tool.taskq] at the top of this file, and [channels.default] for its channels"
     if isinstance(value, Mapping) and key == "channel":
         return f'{place}: unknown table "channel"; did you mean [{source.prefix}channels.{next(iter(value), "default")}]?'
     if key in channel_fields():

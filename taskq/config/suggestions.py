@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 
-__all__ = ["did_you_mean", "nearest", "shown"]
+__all__ = ["OTHER_QUEUES", "did_you_mean", "nearest", "shown"]
 
 _LONGEST_SHOWN = 60
+#: Options of other job queues, and their names here.
+OTHER_QUEUES = {"countdown": "delay", "eta": "at", "queue": "channel", "max_retries": "max_attempts", "retries": "max_attempts"}
+OTHER_QUEUES |= dict.fromkeys(("timeout", "time_limit", "job_timeout"), "handle_timeout")
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
@@ -21,11 +25,15 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
 def did_you_mean(word: str, candidates: Iterable[str], *, prefix: str = "") -> str:
     """Return the end of an error message: the closest candidate, or all of them if none is close.
 
+    An option of another job queue is closest to the one that replaces it.
     `prefix` is shown before each candidate but not compared, because it would make all of them similar.
     """
     names = sorted(candidates)
-    close = nearest(word, names)
-    return f'did you mean "{prefix}{close}"?' if close else f"valid are: {', '.join(prefix + name for name in names)}"
+    meant = OTHER_QUEUES.get(word)
+    close = meant if meant in names else nearest(word, names)
+    if close is None:
+        return f"valid are: {', '.join(prefix + name for name in names)}"
+    return f'did you mean "{prefix}{close}"?' + (" It includes the first run" if close == meant == "max_attempts" else "")
 
 
 def shown(value: object) -> str:
@@ -34,8 +42,8 @@ def shown(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, Mapping):
         return "a table"
-    if isinstance(value, str):
-        text = f'"{value}"' if value.isprintable() else repr(value)
+    if isinstance(value, (str, PurePath)):
+        text = f'"{value}"' if str(value).isprintable() else repr(value)
     elif isinstance(value, (int, float, list, tuple)):
         text = repr(value)
     else:

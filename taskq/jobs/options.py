@@ -48,7 +48,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
         """
         for name in options:
             if name not in cls.__struct_fields__:
-                raise JobDefinitionError(f"@queue.job has no option {name!r}; {_advice(name, ['name', *cls.__struct_fields__])}")
+                raise JobDefinitionError(f"@queue.job has no option {name!r}; {did_you_mean(name, ['name', *cls.__struct_fields__])}")
         try:
             return cls(**_check_job_options(options))
         except ConfigError as error:
@@ -88,7 +88,7 @@ class PushOptions(msgspec.Struct, frozen=True, kw_only=True):
         """
         for name in changes:
             if name not in self.__struct_fields__:
-                raise ConfigError(f"options() has no option {name!r}; {_advice(name, self.__struct_fields__)}")
+                raise ConfigError(f"options() has no option {name!r}; {did_you_mean(name, self.__struct_fields__)}")
         if changes.get("retry_seconds") is not None:
             changes["retry_seconds"] = check_retry_seconds(changes["retry_seconds"])
         if changes.get("channel") is not None:
@@ -108,17 +108,6 @@ class PushOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 #: The options of nearly every push: all defaults.
 PLAIN = PushOptions()
-
-#: Options of other job queues, and their names here.
-_OTHER_QUEUES = {"countdown": "delay", "eta": "at", "queue": "channel", "max_retries": "max_attempts", "retries": "max_attempts"}
-_OTHER_QUEUES |= dict.fromkeys(("timeout", "time_limit", "job_timeout"), "handle_timeout")
-
-
-def _advice(name: str, valid: Sequence[str]) -> str:
-    meant = _OTHER_QUEUES.get(name)
-    if meant not in valid:
-        return did_you_mean(name, valid)
-    return f'did you mean "{meant}"?' + (" It includes the first run" if meant == "max_attempts" else "")
 
 
 def _check_job_options(options: dict[str, Any]) -> dict[str, Any]:

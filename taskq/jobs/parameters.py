@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from taskq.config import OTHER_QUEUES, did_you_mean
 from taskq.errors import ArgumentsError
 from taskq.jobs.options import PushOptions
 
@@ -49,10 +50,19 @@ class Signature:
         try:
             self._signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise ArgumentsError(f"{job}{self._signature}: {error}{self._hint(kwargs)}") from None
+            raise ArgumentsError(f"{job}{self._signature}: {error}{self._hint(kwargs, str(error))}") from None
 
-    def _hint(self, kwargs: Mapping[str, Any]) -> str:
+    def _hint(self, kwargs: Mapping[str, Any], problem: str) -> str:
         if self.names[:1] == ("self",):
             return ". Push a method from its instance: instance.method.push(...)"
-        options = [name for name in kwargs if name in PushOptions.__struct_fields__ and not self.has(name)]
-        return f". Set options of a push with job.options({options[0]}=...).push(...)" if options else ""
+        parameters = self._signature.parameters if self._signature else {}
+        if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
+            return ""
+        unknown = [name for name in kwargs if name not in parameters]
+        for option in (OTHER_QUEUES.get(name, name) for name in unknown):
+            if option in PushOptions.__struct_fields__:
+                return f". Set options of a push with job.options({option}=...).push(...)"
+        if not unknown or not parameters:
+            return ""
+        named = "" if repr(unknown[0]) in problem else f". It has no parameter {unknown[0]!r}"
+        return f"{named}; {did_you_mean(unknown[0], parameters)}"

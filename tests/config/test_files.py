@@ -155,7 +155,7 @@ def test_secret_in_a_file(project: Project, key: str) -> None:
         ("processes = 2", 'taskq.toml: processes: "processes" is a channel setting; set it in [channels.default]'),
         ("[default]", 'taskq.toml: default: unknown table "default"; to define a channel, write [channels.default]'),
         ("[chanels.a]", 'taskq.toml: chanels: unknown key "chanels"; did you mean "channels"?'),
-        ("[tool.taskq]", 'taskq.toml: tool: this file needs no "tool.taskq": write [channels.default]'),
+        ("[tool.taskq]", "taskq.toml: tool: write the keys of [tool.taskq] at the top of this file, and [channels.default]"),
         ("directory = '.'", "taskq.toml: directory: the directory is that of this file; it can be set only as an argument"),
         ("channels = 5", "taskq.toml: channels: expected a table of channels, as in [channels.default]; got 5"),
         ("[channels]\ndefault = 'x'", 'taskq.toml: channels.default: expected a table of the channel\'s settings; got "x"'),

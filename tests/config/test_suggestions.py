@@ -17,6 +17,8 @@ def test_the_nearest_name_is_suggested() -> None:
 def test_without_a_near_name_all_are_listed() -> None:
     """Given a word like no candidate, then the error lists them in order; a prefix is shown, but not compared."""
     assert did_you_mean("leas", ["processes", "lease"], prefix="--") == 'did you mean "--lease"?'
+    assert did_you_mean("timeout", ["handle_timeout", "stop_timeout"]) == 'did you mean "handle_timeout"?'
+    assert did_you_mean("queue", ["url", "app"]) == "valid are: app, url"
     assert did_you_mean("x", ["processes", "lease"], prefix="--") == "valid are: --lease, --processes"
 
 
