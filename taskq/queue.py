@@ -11,7 +11,7 @@ import msgspec
 
 from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings
 from taskq.driver.pool import LinkPool
-from taskq.errors import JobDefinitionError, UnknownChannel, UnknownJob
+from taskq.errors import ArgumentsError, JobDefinitionError, UnknownChannel, UnknownJob
 from taskq.handle.cancel import Cancelled
 from taskq.handle.handle import Handle
 from taskq.jobs.builtin import CALL, OBJECT, SupportsHandle, call_function, function_call, handle_object, object_call
@@ -132,6 +132,8 @@ class Queue(Hooks):
         Raises:
             JobDefinitionError: the function can't be a job, its name is taken, or an option is unknown or invalid.
         """
+        if not isinstance(self, Queue):  # it would return without an error, and define no job
+            raise JobDefinitionError("@Queue.job must be used on an instance: write queue = Queue(), then @queue.job")
         checked = JobOptions.checked(**options)
         if function is not None:
             return self._register(function, name, checked)
@@ -206,12 +208,15 @@ class Queue(Hooks):
 
         Raises:
             UnknownJob: this queue has no job with that name.
+            ArgumentsError: `args` is not a sequence of arguments.
             ConfigError: an option is unknown or invalid.
             PushError, PushOutcomeUnknown, ServerError: as in `Job.push`.
         """
         job = self.jobs.get(name)
         if job is None or job in (self._object, self._callable):
             raise UnknownJob(f"unknown job {name!r}; {did_you_mean(name, self.jobs.names())}")
+        if isinstance(args, str) or not isinstance(args, Iterable):
+            raise ArgumentsError(f"the arguments of {name} must be a list or a tuple; got {args!r}")
         return job.options(**options).push(*args, **(kwargs or {}))
 
     def send(self, call: Call[R]) -> Handle[R]:

@@ -117,7 +117,7 @@ def _checked(function: Any, what: str) -> Callable[[], Any]:
     try:
         inspect.signature(function).bind()
     except TypeError as error:
-        raise JobDefinitionError(f"{_name(function)} can't be {what}: it must be callable without arguments, but has {error}") from None
+        raise JobDefinitionError(f"{_name(function)} can't be {what}: it must be callable without arguments: {error}") from None
     except ValueError:  # a built-in without a known signature
         pass
     return function  # type: ignore[no-any-return]

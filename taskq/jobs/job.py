@@ -235,6 +235,11 @@ class Job(Pushable[P, R]):
                 f"{self.name} wraps a generator function without being one, so calling it runs nothing: make the wrapper a generator "
                 "(`yield from ...` or `async for`), or let it call a plain function that iterates over the items"
             )
+        if (on_fail := self.options_of_job.on_fail) is not None:
+            try:
+                Signature(on_fail).check("on_fail", (None,), {})
+            except ArgumentsError as error:
+                raise JobDefinitionError(f"on_fail of {self.name} is called with the exception as its only argument: {error}") from None
         scope = getattr(self.function, "__qualname__", "").rpartition(".")[0]
         if self.kind == "function" and self.signature.names[:1] == ("cls",) and scope and not scope.endswith("<locals>"):
             # Under @classmethod the job would never get the class: since Python 3.13 only calls do.

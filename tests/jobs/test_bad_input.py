@@ -165,6 +165,8 @@ def test_a_wrong_option_of_a_push_is_refused(queue: Queue, options: Any, why: st
         ({"give_up_on": int}, "exception classes"),
         ({"give_up_on": ValueError()}, "exception classes"),
         ({"on_fail": "notify"}, "on_fail must be callable"),
+        ({"on_fail": lambda: None}, r"on_fail of .*:mail is called with the exception as its only argument: on_fail\(\): too many"),
+        ({"on_fail": lambda error, again: None}, "only argument: .* missing a required argument: 'again'"),
         ({"on_lost": "never"}, "on_lost must be 'retry' or 'timeout'"),
         ({"result_ttl": -1}, "result_ttl"),
         ({"result_ttl": math.nan}, "result_ttl"),
@@ -194,8 +196,35 @@ def test_names_of_other_queues_lead_to_the_options_of_a_push(queue: Queue) -> No
         job.options(eta=3)
     with pytest.raises(ArgumentsError, match=r"keyword argument 'max_attempts'\. Set options of a push with job\.options\(max_attempts="):
         job.push("a", max_attempts=4)
-    with pytest.raises(ArgumentsError, match=r"keyword argument 'subjct'$"):
+    with pytest.raises(ArgumentsError, match=r"keyword argument 'subjct'; did you mean \"subject\"\?$"):
         job.push("a", subjct=4)
+
+
+def test_an_option_of_another_queue_among_the_arguments_is_named(queue: Queue) -> None:
+    """Given another job queue's option among the arguments of a push, then the error names ours, unless the job takes any keyword."""
+    job: Any = queue.job(mail)
+    with pytest.raises(ArgumentsError, match=r"Set options of a push with job\.options\(delay=\.\.\.\)"):
+        job.push("a", countdown=4)
+    with pytest.raises(ArgumentsError, match=r"missing a required argument: 'to'\. It has no parameter 'too'; did you mean \"to\"\?$"):
+        job.push(too="a")
+    takes_all: Any = queue.job(name="all")(lambda to, **more: None)
+    with pytest.raises(ArgumentsError, match=r"missing a required argument: 'to'$"):
+        takes_all.push(countdown=4)
+
+
+def test_the_decorator_needs_a_queue() -> None:
+    """Given the decorator of the class instead of a queue's, then it raises, because it would define no job."""
+    decorator: Any = Queue.job
+    with pytest.raises(JobDefinitionError, match=r"write queue = Queue\(\), then @queue\.job"):
+        decorator(mail)
+
+
+@pytest.mark.parametrize("args", ["12", 12, None])
+def test_a_push_by_name_needs_a_sequence(queue: Queue, args: Any) -> None:
+    """Given a text or a number instead of a list of arguments, then the push raises: a text would be pushed letter by letter."""
+    job = queue.job(mail)
+    with pytest.raises(ArgumentsError, match=r"the arguments of .*:mail must be a list or a tuple; got"):
+        queue.push_name(job.name, args)
 
 
 def test_right_options_of_a_decorator_are_taken(queue: Queue) -> None:

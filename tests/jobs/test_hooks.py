@@ -38,7 +38,7 @@ def test_a_hook_is_left_as_it_is(hook: str) -> None:
 @pytest.mark.parametrize(
     ("function", "why"),
     [
-        (_takes, r"_takes can't be .*: it must be callable without arguments, but has missing a required argument: 'number'"),
+        (_takes, r"_takes can't be .*: it must be callable without arguments: missing a required argument: 'number'"),
         (5, "must decorate a function; got 5. It has no options: write it without parentheses"),
         (None, "must decorate a function. It has no options: write it without parentheses"),
     ],
