@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import logging
+import os
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 
@@ -13,9 +16,13 @@ from taskq.queue import Queue
 
 __all__ = ["load_app"]
 
+_log = logging.getLogger("taskq.app")
+#: Where code lies that the app's author didn't write: taskq, the standard library, and code without a file.
+_NOT_THE_APP = (f"{Path(__file__).parent}{os.sep}", f"{Path(os.__file__).parent}{os.sep}", "<")
+
 
 def load_app(name: str, directory: Path | None = None) -> Queue:
-    """Import a module and return the queue in it.
+    """Import a module and return the queue in it. Log a warning if the import used the queue's server.
 
     Args:
         name: "package.module:attribute", or "package.module" if the module defines exactly one queue.
@@ -31,7 +38,11 @@ def load_app(name: str, directory: Path | None = None) -> Queue:
     if not module_name or module_name.endswith(".py") or module_name.startswith(".") or "/" in module_name:
         raise AppError(f"app {name!r}: expected a module name such as shop.jobs:queue, not a file path")
     module = _import(name, module_name, path)
-    return _named(module, attribute) if attribute else _only(module)
+    queue = _named(module, attribute) if attribute else _only(module)
+    if queue.outbox.is_used():
+        text = "the import of %s pushed or read messages; each command that imports the app does so: move that code under %s"
+        _log.warning(text, module_name, '`if __name__ == "__main__":`')
+    return queue
 
 
 def _import(name: str, module_name: str, path: str) -> ModuleType:
@@ -39,16 +50,36 @@ def _import(name: str, module_name: str, path: str) -> ModuleType:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
+            if meant := _with_colon(error.name):
+                raise AppError(f'app {name!r}: no module named {error.name!r}; did you mean "{meant}"?') from error
             raise AppError(
                 f"app {name!r}: no module named {error.name!r} in {path} or on the Python path. Run taskq in the project's directory"
             ) from error
-        raise AppError(f"app {name!r}: importing {module_name} failed: it imports {error.name!r}, which is not installed") from error
+        text = f"app {name!r}: importing {module_name} failed: it imports {error.name!r}, which is not installed"
+        raise AppError(f"{text}{_raised_at(error)}") from error
     except Exception as error:
-        raise AppError(f"app {name!r}: importing {module_name} failed: {type(error).__name__}: {error}") from error
+        text = f"app {name!r}: importing {module_name} failed: {type(error).__name__}: {error}"
+        raise AppError(f"{text}{_raised_at(error)}") from error
     except SystemExit as error:
-        raise AppError(
-            f'app {name!r}: importing {module_name} called sys.exit(): move that call under `if __name__ == "__main__":`'
-        ) from error
+        text = f"app {name!r}: importing {module_name} called sys.exit(){_raised_at(error)}"
+        raise AppError(f'{text}: move that call under `if __name__ == "__main__":`') from error
+
+
+def _with_colon(name: str) -> str | None:
+    """Return "jobs:queue" for the name "jobs.queue", if that is a queue."""
+    module, _, attribute = name.rpartition(".")
+    found = getattr(sys.modules.get(module), attribute, None)
+    return f"{module}:{attribute}" if isinstance(found, Queue) else None
+
+
+def _raised_at(error: BaseException) -> str:
+    """Return the last line of the app that led to an error. A syntax error has its own place."""
+    place = ""
+    for frame, line in traceback.walk_tb(None if isinstance(error, SyntaxError) else error.__traceback__):
+        file = frame.f_code.co_filename
+        if not file.startswith(_NOT_THE_APP) and "site-packages" not in file:
+            place = f" ({file}:{line})"
+    return place
 
 
 def _named(module: ModuleType, attribute: str) -> Queue:

@@ -112,6 +112,49 @@ def test_an_app_that_does_not_import_is_reported(write: Write, text: str, why: s
     assert error.__cause__ is not None
 
 
+def test_the_line_of_the_app_is_named(write: Write, tmp_path: Path) -> None:
+    """Given an error below the app, in taskq or in the standard library, then the message names the line of the app that led to it."""
+    write("jobs_base.py", QUEUE)
+    write("jobs_placed.py", "from jobs_base import queue\n\n@queue.job(max_attempts=0)\ndef f(): ...\n")
+    assert f"({tmp_path / 'jobs_placed.py'}:3)" in str(_refused("jobs_placed"))
+    write("jobs_number.py", "import json\njson.loads('x')\n")
+    assert f"({tmp_path / 'jobs_number.py'}:2)" in str(_refused("jobs_number"))
+    write("jobs_leaves.py", "import jobs_exit\n")
+    write("jobs_exit.py", "\nraise SystemExit\n")
+    assert f"called sys.exit() ({tmp_path / 'jobs_exit.py'}:2): move" in str(_refused("jobs_leaves"))
+    write("jobs_needs.py", "\nimport frobnicate\n")
+    assert str(_refused("jobs_needs")).endswith(f"which is not installed ({tmp_path / 'jobs_needs.py'}:2)")
+
+
+def test_a_syntax_error_keeps_its_own_place(write: Write) -> None:
+    """Given a syntax error, then the message has its line, and not the line that imports the file."""
+    write("jobs_typo.py", "import jobs_wrong\n")
+    write("jobs_wrong.py", "\n\ndef f(:\n")
+    assert str(_refused("jobs_typo")).endswith("(jobs_wrong.py, line 3)")
+
+
+def test_a_queue_that_is_named_with_a_dot_gets_the_colon(write: Write) -> None:
+    """Given module.queue, as other libraries write it, then the error shows module:queue."""
+    write("jobs_dotted.py", QUEUE)
+    write("shop_dotted/__init__.py", QUEUE)
+    assert str(_refused("jobs_dotted.queue")).endswith('did you mean "jobs_dotted:queue"?')
+    assert str(_refused("shop_dotted.queue")).endswith('did you mean "shop_dotted:queue"?')
+    assert "did you mean" not in str(_refused("jobs_dotted.other"))
+
+
+def test_a_push_during_the_import_is_reported(write: Write, url: str, prefix: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a module that pushes while it is imported, then a warning says that each command does so; without a push, none does."""
+    text = f"from taskq import Queue\nqueue = Queue({url!r}, channels={{'default': {{'channel': {prefix!r}}}}})\n@queue.job\ndef f(): ...\n"
+    write("jobs_quiet.py", text)
+    load_app("jobs_quiet").close()
+    assert not caplog.messages
+    write("jobs_pushes.py", text + "f.push()\n")
+    load_app("jobs_pushes").close()
+    (warning,) = caplog.messages
+    assert "import of jobs_pushes pushed" in warning
+    assert '__name__ == "__main__"' in warning
+
+
 def test_ctrl_c_while_importing_is_not_swallowed(write: Write) -> None:
     """Given Ctrl-C during the import, then it is no error of the app."""
     write("jobs_stopped.py", "raise KeyboardInterrupt")

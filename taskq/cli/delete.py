@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from taskq.cli.options import channels_option, server_options
+from taskq.cli.options import channels_option, checked_id, server_options
 from taskq.cli.problems import NotThere
 from taskq.cli.progress import progress_bar
 from taskq.cli.target import open_inspector
@@ -23,7 +23,7 @@ def command(message_id: str, channels: tuple[str, ...], *, app: str | None, url:
     """
     inspector = open_inspector(app, url)
     with progress_bar("looking") as progress:
-        entry = inspector.delete(message_id, channels=channels, progress=progress)
+        entry = inspector.delete(checked_id(message_id), channels=channels, progress=progress)
     if entry is None:
         looked = ", ".join(channels or inspector.channels())
         raise NotThere(f"message {message_id} not found in {looked}: it has finished, was deleted, or is in another channel")

@@ -12,8 +12,19 @@ from taskq.channel import State
 from taskq.cli.problems import DEBUG
 from taskq.config import did_you_mean, load_settings
 from taskq.errors import TaskqError
+from taskq.wire.message import check_message_id
 
-__all__ = ["Seconds", "as_json", "channel_argument", "channels_option", "chosen_of", "debug_option", "server_options", "state_option"]
+__all__ = [
+    "Seconds",
+    "as_json",
+    "channel_argument",
+    "channels_option",
+    "checked_id",
+    "chosen_of",
+    "debug_option",
+    "server_options",
+    "state_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,14 +55,13 @@ def chosen_of(option: str, text: str, known: Iterable[str], what: str) -> list[s
     return chosen
 
 
-class _Switch(click.types.BoolParamType):
-    """A flag that an environment variable may also set. Its errors name the variable."""
+def checked_id(text: str) -> str:
+    """Return a message id, or the name ("raw-...") of bytes that another client has pushed.
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            return super().convert(value, param, ctx)
-        except click.BadParameter:
-            raise click.UsageError(f"TASKQ_DEBUG must be 1 or 0; got {value!r}") from None
+    Raises:
+        ArgumentsError: it is neither.
+    """
+    return text if text.startswith("raw-") else check_message_id(text.strip())
 
 
 def _keep_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -63,7 +73,6 @@ def debug_option(command: F) -> F:
     return click.option(
         "--debug",
         is_flag=True,
-        type=_Switch(),
         is_eager=True,
         expose_value=False,
         envvar="TASKQ_DEBUG",

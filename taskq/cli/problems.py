@@ -18,9 +18,10 @@ import traceback
 from contextlib import suppress
 
 import click
+from click.core import ParameterSource
 
 from taskq.cli.words import clean
-from taskq.errors import AppError, TaskqError
+from taskq.errors import TaskqError
 
 __all__ = ["BROKEN_PIPE", "DEBUG", "INTERRUPTED", "MISSING", "WRONG", "NotThere", "report"]
 
@@ -61,8 +62,6 @@ def report(error: BaseException, *, debug: bool) -> int:
 
 
 def _text(error: BaseException) -> str:
-    if isinstance(error, AppError) and not isinstance(error.__cause__, (ModuleNotFoundError, type(None))):
-        return f"{error}\n(--debug shows where)"
     if isinstance(error, (TaskqError, NotThere)):
         return str(error)
     if isinstance(error, FileNotFoundError) and error.filename is None and "temporary directory" in str(error):  # of `tempfile`
@@ -78,7 +77,15 @@ def _show(error: click.ClickException) -> None:
         error.show()  # a command without arguments that prints its help
     else:
         path = error.ctx.command_path if error.ctx else "taskq"
-        click.echo(clean(f"Error: {error.format_message()}\nTry '{path} --help'.", lines=True), err=True)
+        click.echo(clean(f"Error: {_usage(error)}\nTry '{path} --help'.", lines=True), err=True)
+
+
+def _usage(error: click.UsageError) -> str:
+    """Return the text of an error. An option that nobody typed is named by its environment variable."""
+    option = error.param if isinstance(error, click.BadParameter) else None
+    if option and option.name and error.ctx and error.ctx.get_parameter_source(option.name) is ParameterSource.ENVIRONMENT:
+        return f"environment: {option.envvar}: {error.message}"
+    return error.format_message()
 
 
 def _hush() -> None:

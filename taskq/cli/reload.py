@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from taskq.channel import State
-from taskq.cli.options import channel_argument, server_options, state_option
+from taskq.cli.options import channel_argument, checked_id, server_options, state_option
 from taskq.cli.problems import NotThere
 from taskq.cli.progress import progress_bar
 from taskq.cli.target import open_inspector
@@ -26,6 +28,10 @@ def command(channel: str, state: str, *, job: str | None, message_id: str | None
 
     Messages that fail while the command runs are not included. Exit code 1 if --id or --job matches no message.
     """
+    if re.fullmatch("[0-9a-fA-F]{32}", channel):
+        path = click.get_current_context().command_path
+        raise click.UsageError(f"{channel} is the id of a message; expected its channel, as in: {path} default --id {channel}")
+    message_id = message_id and checked_id(message_id)
     inspector = open_inspector(app, url)
     with progress_bar("reloading") as progress:
         moved = inspector.reload(channel, State(state), job=job, message_id=message_id, progress=progress)

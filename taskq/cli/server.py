@@ -18,7 +18,16 @@ from taskq.driver.embedded.server import EmbeddedServer, ServerStatus
 __all__ = ["command"]
 
 
-@click.group("server", short_help="Manage the embedded server.")
+class _Group(click.Group):
+    """Explains how the server starts: taskq has no command for it."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands and not args[0].startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"no command {args[0]!r}; valid are: {', '.join(self.commands)}. The first push or worker starts the server")
+        return super().resolve_command(ctx, args)
+
+
+@click.group("server", cls=_Group, short_help="Manage the embedded server.")
 def command() -> None:
     """Manage the embedded server. taskq uses it if the settings have no `url` and the extra `embedded` is installed.
 

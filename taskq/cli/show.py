@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from taskq.channel import State
-from taskq.cli.options import as_json, channels_option, server_options
+from taskq.cli.options import as_json, channels_option, checked_id, server_options
 from taskq.cli.output import print_json, print_text
 from taskq.cli.problems import NotThere
 from taskq.cli.progress import progress_bar
@@ -40,7 +40,7 @@ def command(message_id: str, channels: tuple[str, ...], *, as_json: bool, app: s
     """
     inspector = open_inspector(app, url)
     with progress_bar("looking") as progress:
-        entry = inspector.find(message_id, channels=channels, progress=progress)
+        entry = inspector.find(checked_id(message_id), channels=channels, progress=progress)
     if entry is None:
         _show_ending(inspector, message_id, channels, as_json=as_json)
     elif as_json:
@@ -113,7 +113,7 @@ def _state(entry: Entry) -> str:
         return f"reserved by worker {entry.worker}"
     if entry.state is State.DELAYED:
         return f"delayed, due in {duration(entry.due)}"
-    return f"{entry.state.value}, since {duration(entry.age)}" if entry.age is not None else entry.state.value
+    return f"{entry.state.value}, for {duration(entry.age)}" if entry.age is not None else entry.state.value
 
 
 def _history(entry: Entry) -> list[str]:

@@ -193,6 +193,10 @@ class Outbox:
         """Let this thread push to a channel over an existing connection: a job uses the connection of its worker."""
         self.sender(channel).lend(link)
 
+    def is_used(self) -> bool:
+        """Return True if a connection to the server was opened, for a push or a query."""
+        return bool(self._senders)
+
     def close(self) -> None:
         """Close the idle connections."""
         for sender in list(self._senders.values()):

@@ -35,7 +35,7 @@ def log_banner(plan: Plan, app: AppInfo | None) -> None:
     if names:
         _log.info("%s: %s%s", count_of(len(names), "job"), ", ".join(names[:_NAMES_SHOWN]), more)
     else:
-        _log.warning("the app defines no jobs (decorate a function with @queue.job)")
+        _log.warning("the app defines no jobs: decorate a function with @queue.job, in a module that the app imports")
     if app is not None and app.threads:
         _log.warning(
             "importing the app started %s. Forked worker processes don't have them, and locks that they hold stay locked: "

@@ -113,6 +113,23 @@ def test_delete(queue: Queue, type_: Type, worker: HandWorker, project: Project,
     assert "reserved by worker w1" in ended.err
 
 
+@pytest.mark.parametrize("args", [("show", "abc"), ("delete", "default"), ("reload", "default", "--id", "abc"), ("cancel", "abc")])
+def test_a_word_that_is_no_id_is_refused(type_: Type, project: Project, args: tuple[str, ...]) -> None:
+    """Given a word that can't be the id of a message, then the error says so, instead of that the message has finished."""
+    ended = type_(*args)
+    assert ended.code == 2
+    assert f"invalid message id '{args[-1]}': expected 32 hexadecimal digits" in ended.err
+
+
+@pytest.mark.parametrize("command", ["reload", "retry"])
+def test_reload_of_an_id_without_its_channel(type_: Type, project: Project, command: str) -> None:
+    """Given an id in place of the channel, then the error shows where the id belongs."""
+    identity = "0" * 32
+    ended = type_(command, identity)
+    assert ended.code == 2
+    assert f"taskq {command} default --id {identity}" in ended.err
+
+
 def test_flush_needs_a_state(type_: Type, project: Project) -> None:
     """Given no --state, then nothing is deleted, and the error says what is missing."""
     ended = type_("flush", project.channel, "--yes")

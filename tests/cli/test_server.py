@@ -60,6 +60,15 @@ def test_who_only_looks_starts_no_server(folder: Path, capsys: pytest.CaptureFix
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["start", "restart", "stat"])
+def test_an_unknown_command_explains_how_the_server_starts(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """Given a command such as `taskq server start`, then the error says that the server starts automatically."""
+    ended = type_(capsys, "server", name)
+    assert ended.code == 2
+    assert f"no command '{name}'; valid are: status, stop. The first push or worker starts the server" in ended.err
+    assert not (folder / ".taskq").exists()
+
+
 def test_the_settings_are_shown_without_a_server(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Given the same, then `taskq config`, which asks no server, shows them all the same, and nothing is made."""
     assert type_(capsys, "config").code == 0
