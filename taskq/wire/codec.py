@@ -255,13 +255,14 @@ def load_arguments(serializer: Serializer, data: bytes) -> Arguments:
 def _blame(
     serializer: Serializer, args: tuple[Any, ...], kwargs: Mapping[str, Any], what: str, names: Sequence[str], error: Exception
 ) -> SerializationError:
-    named = [(names[i] if i < len(names) else f"number {i + 1}", value) for i, value in enumerate(args)]
-    for name, value in [*named, *kwargs.items()]:
+    other = "" if serializer.name == "pickle" else " Or choose another serializer: @queue.job(serializer=...)."
+    named = [(repr(names[i]) if i < len(names) else str(i + 1), value) for i, value in enumerate(args)]
+    for name, value in [*named, *((repr(key), value) for key, value in kwargs.items())]:
         try:
             serializer.dump(value)
         except Exception as inner:
             return SerializationError(
-                f"argument {name!r} of {what} ({type(value).__name__}) can't be stored with {serializer.name}: "
-                f"{type(inner).__name__}: {inner}. Pass plain data (an id, a path) and open other resources inside the job."
+                f"argument {name} of {what} ({type(value).__name__}) can't be stored with {serializer.name}: "
+                f"{type(inner).__name__}: {inner}. Pass plain data (an id, a path) and open other resources inside the job.{other}"
             )
     return SerializationError(f"the arguments of {what} can't be stored with {serializer.name}: {type(error).__name__}: {error}")

@@ -129,7 +129,7 @@ NO_JSON = [
 @pytest.mark.parametrize("wrap", [lambda value: value, lambda value: [{"deep": (1, value)}]], ids=["bare", "deep"])
 def test_what_would_arrive_changed_is_refused_as_json(value: Any, wrap: Any) -> None:
     """Given values that JSON would restore as another type, at any depth, then the push is rejected: the job must get equal arguments."""
-    with pytest.raises(SerializationError, match=r"argument 'when' of shop:mail .* can't be stored with json"):
+    with pytest.raises(SerializationError, match=r"argument 'when' of shop:mail .* can't be stored with json.*@queue\.job\(serializer="):
         dump_arguments(check_serializer("json"), (1,), {"when": wrap(value)}, "shop:mail")
 
 
@@ -227,7 +227,7 @@ def test_an_unpicklable_argument_is_named(make: Any, why: str) -> None:
     finally:
         if hasattr(value, "close"):
             value.close()
-    for caught, name in ((by_place, "'attachment'"), (by_keyword, "'extra'"), (beyond, "'number 3'")):
+    for caught, name in ((by_place, "'attachment'"), (by_keyword, "'extra'"), (beyond, "3")):
         text = str(caught.value)
         assert f"argument {name} of shop:mail" in text
         assert why in text

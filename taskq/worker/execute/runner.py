@@ -216,7 +216,7 @@ class Runner:
             return Verdict(action=Action.FAIL, message=new, state=state, ending=stored, announce=self._after_failure(run, error, seconds))
         _log.error(
             "%s %s failed in attempt %d of %d; retries in %g s: %s",
-            *(context.job, context.id, attempts, context.max_attempts, wait, _error_text(record)),
+            *(context.job, context.id, attempts, context.max_attempts, round(wait, 3), _error_text(record)),
         )
         announce = event_of(events.retry, context, self._worker, seconds=seconds, error=error, delay=wait)
         if timed_out:

@@ -294,3 +294,6 @@ def test_failures_are_logged_with_their_traceback(stage: Stage, caplog: pytest.L
     stage.run(ValueError("no"))
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "failed in attempt 1 of 3; retries in 5 s: ValueError: no\nTraceback" in record.getMessage()
+    caplog.clear()
+    Stage(retry_seconds=0.243886).run(ValueError("no"))
+    assert "retries in 0.244 s: ValueError: no" in caplog.text
