@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import mmap
 import signal
+import sys
 from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
@@ -52,7 +53,7 @@ class Signals:
         if number == signal.SIGTERM:
             self.stopping = True
         elif number == signal.SIGUSR2:
-            self.on_cancel(number, None)
+            self.on_cancel(number, sys._getframe())  # the frames of the job are below this one
 
     def wait(self, fileno: int | None, timeout: float) -> bool:
         system = here.system()
@@ -76,7 +77,8 @@ class Signals:
 class Executor:
     """For `SyncExecutor`: a job takes virtual time, and its limit and its cancellation strike while it does."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_import: Callable[[], None] = lambda: None) -> None:
+        """`on_import` isn't needed: simulated jobs import nothing."""
         self._depth = 0
         self._deadline = 0.0
         self._limit = 0.0

@@ -27,6 +27,8 @@ class Network:
         #: Machines without a network, and until when.
         self.cut_off: dict[str, float] = {}
         self.steps = 0
+        #: The keys that exist, without the channel's tag.
+        self._keys: frozenset[str] = frozenset()
         self._packed: list[tuple[Any, ...]] = []
         self._moves: dict[str, int] = {}
         self._blocked: list[tuple[Request, float]] = []
@@ -133,16 +135,18 @@ class Network:
     def _run(self, request: Request) -> Any:
         """Run a command on the real server, look at what is stored, and serve who waits for it."""
         reply, snapshot = self.store.execute(request.words, self.world.server_ms(), look=request.name not in READS)
-        self._trace(request, reply)
-        self.on_executed(request, reply, snapshot)
-        if snapshot is not None and self._blocked:
-            self._serve(snapshot.keys)
+        self._note(request, reply, snapshot)
+        if self._blocked:
+            self._serve()
         return reply
 
-    def _trace(self, request: Request, reply: Any) -> None:
+    def _note(self, request: Request, reply: Any, snapshot: Snapshot | None) -> None:
+        if snapshot is not None:
+            self._keys = snapshot.keys
         if self.world.is_tracing and not is_idle(request.name, reply):
             lost = ", reply lost" if request.loses_reply else ""
             self.world.trace(request.sender, f"{request} -> {as_text(reply)[:60]}{lost}")
+        self.on_executed(request, reply, snapshot)
 
     def _answer(self, request: Request, reply: Any) -> None:
         connection = request.connection
@@ -154,8 +158,10 @@ class Network:
         self.world.at(arrives, lambda: connection.replies.append(reply))
 
     def _try_blocking(self, request: Request) -> bool:
-        """Serve a blocking command, if there is something for it."""
+        """Serve a blocking command, if there is something for it. A full server rejects it."""
         words = request.words
+        if not (self._exists(request) or self.store.is_full):
+            return False
         if request.name == "BLMOVE":
             command = ("LMOVE", *words[1:5])
             reply, snapshot = self.store.execute(command, self.world.server_ms(), look=True)
@@ -168,17 +174,19 @@ class Network:
                     break
         if reply is None:
             return False
-        self._trace(request, reply)
         self._answer(request, reply)
-        self.on_executed(request, reply, snapshot)
+        self._note(request, reply, snapshot)
         return True
 
-    def _serve(self, keys: frozenset[str]) -> None:
+    def _exists(self, request: Request) -> bool:
+        """Return True if one of the keys exists that a blocking command waits for."""
+        wanted = request.words[1:2] if request.name == "BLMOVE" else request.words[1:-1]
+        return any(str(key).split("}:", 1)[1] in self._keys for key in wanted)
+
+    def _serve(self) -> None:
         """Serve the clients that wait for keys that exist now, in the order in which they came."""
         for one in list(self._blocked):
-            words = one[0].words
-            wanted = (words[1],) if one[0].name == "BLMOVE" else words[1:-1]
-            if any(str(key).split("}:", 1)[1] in keys for key in wanted) and one in self._blocked and self._try_blocking(one[0]):
+            if self._exists(one[0]) and one in self._blocked and self._try_blocking(one[0]):
                 self._blocked = [other for other in self._blocked if other is not one]
 
     def _end_blocking(self) -> None:
