@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import deque
@@ -48,16 +49,15 @@ class LinkPool:
         self.replicas = replicas
         self._revive = revive
         self._checked = False
-        self._loops: dict[asyncio.AbstractEventLoop, _LoopLinks] = {}
-        self._begin()
+        self._links = _Links()
 
-    def _begin(self) -> None:
-        self._pid = os.getpid()
-        self._idle: deque[Link] = deque()
-        self._lent: Link | None = None
-        self._borrower = 0
-        _of_parents.extend(self._loops.values())
-        self._loops = {}
+    def _own(self) -> _Links:
+        """Return the connections of this process. A forked child must not share its parent's: each would read the other's replies."""
+        links = self._links
+        if links.pid != os.getpid():
+            _of_parents.extend(links.loops.values())
+            links = self._links = _Links()  # in one step: another thread of the child may look at any moment
+        return links
 
     def call(self, command: Command, *, replicas: int = 0) -> Any:
         """Send a command over an idle connection, or a new one. Raises as `Link.call`, and ServerTooOld.
@@ -99,16 +99,15 @@ class LinkPool:
 
     def lend(self, link: Link) -> None:
         """Let the commands of this thread use the connection of another owner while it is idle. A broken one is closed."""
-        if self._pid != os.getpid():
-            self._begin()
-        self._lent = link
-        self._borrower = threading.get_ident()
+        links = self._own()
+        links.lent, links.borrower = link, threading.get_ident()
 
     def _keep(self, link: Link) -> None:
-        if link is self._lent:
+        links = self._links
+        if link is links.lent:
             return
-        if len(self._idle) < IDLE_LIMIT:
-            self._idle.append(link)
+        if len(links.idle) < IDLE_LIMIT:
+            links.idle.append(link)
         else:
             link.close()
 
@@ -138,13 +137,11 @@ class LinkPool:
             raise Unconfirmed(f"the server at {where}: {text}")
 
     def _take(self) -> Link:
-        if self._pid != os.getpid():
-            # A forked child must not share its parent's connections: each would read the other's replies.
-            self._begin()
-        link = self._lent
-        if link is None or link.is_busy or threading.get_ident() != self._borrower:
+        links = self._own()
+        link = links.lent
+        if link is None or link.is_busy or threading.get_ident() != links.borrower:
             try:
-                link = self._idle.pop()
+                link = links.idle.pop()
             except IndexError:
                 return self.driver.link()
         # A restarted server has closed it: whether a push over it was stored would remain unknown. The check costs 2 µs.
@@ -154,7 +151,7 @@ class LinkPool:
 
     async def acall(self, command: Command, *, replicas: int = 0) -> Any:
         """Send a command from async code; see `call`. Connections belong to the event loop that opened them."""
-        links = await self._links()
+        links = await self._links_of_loop()
         try:
             return await self._acall(links, await links.take(), command, replicas)
         except ServerUnavailable as error:
@@ -185,33 +182,46 @@ class LinkPool:
         await links.keep(link)
         return reply
 
-    async def _links(self) -> _LoopLinks:
-        if self._pid != os.getpid():
-            self._begin()
+    async def _links_of_loop(self) -> _LoopLinks:
         import asyncio
 
-        loop = asyncio.get_running_loop()
-        links = self._loops.get(loop)
+        loops, loop = self._own().loops, asyncio.get_running_loop()
+        links = loops.get(loop)
         if links is None:
             # A link refers to its loop, so only this removes a closed loop.
-            for ended in [one for one in list(self._loops) if one.is_closed()]:
-                self._loops.pop(ended, None)
-            links = self._loops[loop] = _LoopLinks(self.driver)
+            for ended in [one for one in list(loops) if one.is_closed()]:
+                loops.pop(ended, None)
+            links = loops[loop] = _LoopLinks(self.driver)
             await links.start()
         return links
 
     def close(self) -> None:
         """Close the idle connections. The pool can be used again."""
-        while self._idle:
-            self._idle.pop().close()
+        idle = self._own().idle
+        with contextlib.suppress(IndexError):  # another thread may take the last one
+            while True:
+                idle.pop().close()
 
     async def aclose(self) -> None:
         """Close the idle connections of the running event loop."""
         import asyncio
 
-        links = self._loops.pop(asyncio.get_running_loop(), None)
+        links = self._own().loops.pop(asyncio.get_running_loop(), None)
         if links is not None:
             await links.close()
+
+
+class _Links:
+    """The connections of one process."""
+
+    __slots__ = ("borrower", "idle", "lent", "loops", "pid")
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.idle: deque[Link] = deque()
+        self.lent: Link | None = None
+        self.borrower = 0
+        self.loops: dict[asyncio.AbstractEventLoop, _LoopLinks] = {}
 
 
 class _LoopLinks:

@@ -90,7 +90,7 @@ def test_a_loop_s_connections_end_with_it(queue: Queue, shelf: Shelf) -> None:
         gc.collect()
     assert _open_files() <= before
     assert [seen.args[0] for seen in shelf.waiting()] == list(range(20))
-    assert len(queue.sender("default")._loops) <= 1
+    assert len(queue.sender("default")._links.loops) <= 1
 
 
 def test_loops_of_several_threads_push_at_once(queue: Queue, shelf: Shelf) -> None:

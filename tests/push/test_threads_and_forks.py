@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -63,7 +64,7 @@ def test_a_thread_that_ends_leaves_its_connection_to_others(queue: Queue) -> Non
         thread = threading.Thread(target=job.push, args=(number,))
         thread.start()
         thread.join()
-    assert len(queue.sender("default")._idle) == 1
+    assert len(queue.sender("default")._links.idle) == 1
 
 
 def test_a_forked_child_pushes_over_a_connection_of_its_own(queue: Queue, shelf: Shelf) -> None:
@@ -91,6 +92,29 @@ def test_a_forked_child_pushes_over_a_connection_of_its_own(queue: Queue, shelf:
     expected = [(0,)] + [(process, number) for process in (0, 1, 2, 9) for number in range(1, 100, 2)]
     assert sorted(seen.args for seen in shelf.waiting()) == sorted(expected)
     assert len({seen.id for seen in shelf.waiting()}) == len(expected)
+
+
+def test_a_thread_of_a_child_never_sees_the_parent_s_connections(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a child whose first push has just noticed the fork, if another thread pushes, then it has a connection of its own."""
+    sender = queue.sender("default")
+    ours = sender.call(_CLIENT_ID)
+    theirs: list[int] = []
+
+    def push_in_another_thread(*arguments: object) -> deque[object]:
+        monkeypatch.undo()
+        thread = threading.Thread(target=lambda: theirs.append(sender.call(_CLIENT_ID)))
+        thread.start()
+        thread.join(10)
+        return deque()
+
+    def work() -> None:
+        monkeypatch.setattr("taskq.driver.pool.deque", push_in_another_thread)
+        theirs.append(sender.call(_CLIENT_ID))
+        assert len(theirs) == 2
+        assert ours not in theirs
+
+    assert _in_child(work) == 0
+    assert sender.call(_CLIENT_ID) == ours
 
 
 def test_a_child_that_ends_does_not_close_its_parent_s_connection(queue: Queue, server: ServerProcess) -> None:
@@ -179,7 +203,7 @@ def test_a_lent_connection_is_used_while_its_owner_rests(queue: Queue, shelf: Sh
     sender.lend(link)
     assert sender.call(_CLIENT_ID) == ours
     job.push(1)
-    assert len(sender._idle) == 0
+    assert len(sender._links.idle) == 0
     link.send(sender.driver.wait_for_wake(5.0))
     job.push(2)
     assert sender.call(_CLIENT_ID) != ours
@@ -235,5 +259,5 @@ def test_many_threads_leave_few_connections(queue: Queue) -> None:
     for thread in threads:
         thread.join()
     sender = queue.sender("default")
-    assert 1 <= len(sender._idle) <= IDLE_LIMIT
+    assert 1 <= len(sender._links.idle) <= IDLE_LIMIT
     assert int(sender.call(sender.driver.count(State.WAITING))) == 60

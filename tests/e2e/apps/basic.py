@@ -29,7 +29,7 @@ async def fetch(name: str) -> str:
 def chain(number: int) -> None:
     """Pushes another job, and tells how many connections that has left in the pool beside the worker's own."""
     add.push(number)
-    note("chain", len(queue.sender("default")._idle))
+    note("chain", len(queue.sender("default")._links.idle))
 
 
 class Account:
