@@ -138,8 +138,11 @@ class Runner:
     def _ended_with(self, message: Message, run: Run, value: Any, started: float) -> Verdict:
         if type(value) is Outcome:
             return self._chosen(message, run, value, monotonic() - started)
-        if value is not None and isinstance(value, GENERATORS) and not run.spec.is_stream:
-            return self._failed_run(message, run, NothingRan(NOTHING_RAN), monotonic() - started)
+        if value is not None:
+            if isinstance(value, JobControl):  # returned instead of raised: it means the same
+                return self._raised(message, run, value, monotonic() - started)
+            if isinstance(value, GENERATORS) and not run.spec.is_stream:
+                return self._failed_run(message, run, NothingRan(NOTHING_RAN), monotonic() - started)
         if run.result_ttl or events.after.receivers:
             return self._returned(message, run, value, monotonic() - started)
         return ACKED

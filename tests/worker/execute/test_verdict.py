@@ -9,10 +9,11 @@ import pytest
 
 from taskq import Drop, JobTimeout, Outcome, Requeue, Retry
 from taskq.channel import State
+from taskq.errors import JobControl
 from taskq.wire.history import pack_record, record_of, records
 from taskq.wire.message import Message
 from taskq.worker.execute.verdict import ACKED, Action
-from tests.worker.stage import Stage
+from tests.worker.stage import FakeExecutor, Stage
 
 
 @pytest.fixture
@@ -136,6 +137,21 @@ def test_a_drop_may_give_any_reason(reason: Any) -> None:
     assert verdict.action is Action.ACK
     assert verdict.ending is not None
     assert len(verdict.ending.data) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("control", "action", "delay_ms"),
+    [(Retry("busy", delay=30), Action.RETRY, 30_000), (Requeue("closed", delay=60), Action.REQUEUE, 60_000), (Drop("old"), Action.ACK, 0)],
+)
+@pytest.mark.parametrize("options", [{}, {"result_ttl": 60}], ids=["not kept", "kept"])
+def test_a_returned_control_has_the_effect_of_a_raised_one(
+    monkeypatch: pytest.MonkeyPatch, control: JobControl, action: Action, delay_ms: int, options: dict[str, Any]
+) -> None:
+    """Given a job that returns Retry, Requeue or Drop instead of raising it, then the effect is the same."""
+    monkeypatch.setattr(FakeExecutor, "execute", lambda *_: control)
+    verdict = Stage(**options).run()
+    assert verdict is not ACKED
+    assert (verdict.action, verdict.delay_ms) == (action, delay_ms)
 
 
 async def _later() -> AsyncIterator[int]:
