@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from taskq.clock import monotonic
@@ -59,8 +60,10 @@ class ChannelState:
         self._timeout = min(_TIMEOUT, settings.lease / 3)
         self._failed_move = ""
         self.link: Link = self.driver.link(self._timeout, fenced=True)
-        #: Commands to send once the server is reachable again. Each is safe to repeat.
-        self.pending: deque[Command] = deque()
+        #: Commands about exited workers, in their order, to send once the server accepts them. Each is safe to repeat.
+        self.pending: dict[str, deque[Command]] = {}
+        #: Workers for which the server rejects such a command.
+        self._refused: set[str] = set()
         #: Exited workers, and when to check again whether anything is reserved for them.
         self.exited: list[tuple[float, str]] = []
         #: Slots of children whose messages a command with an unknown outcome moves.
@@ -132,17 +135,29 @@ class ChannelState:
                 raise
         return self.link.call(command)
 
-    def insist(self, command: Command) -> None:
-        """Send a command now, or once the server is reachable again. The order is kept."""
-        self.pending.append(command)
+    def insist(self, worker: str, command: Command) -> None:
+        """Send a command about an exited worker now, or once the server accepts it. The order of the commands of a worker is kept."""
+        self.pending.setdefault(worker, deque()).append(command)
         self.send_pending()
 
     def send_pending(self) -> None:
-        """Try to send the pending commands."""
-        while self.pending:
-            if self.ask(self.pending[0]) is None:
-                return
-            self.pending.popleft()
+        """Try to send the pending commands. One that the server rejects holds up only those of its worker."""
+        for worker, commands in list(self.pending.items()):
+            while commands:
+                if self.ask(commands[0], partial(self._note_refusal, worker)) is not None:
+                    self._refused.discard(worker)
+                    commands.popleft()
+                elif worker in self._refused:
+                    break
+                else:
+                    return
+            if not commands:
+                del self.pending[worker]
+
+    def _note_refusal(self, worker: str, error: ServerRefused) -> None:
+        if worker not in self._refused:
+            self._refused.add(worker)
+            _log.error("worker process %s: %s; retrying", worker, error)
 
     def remember(self, worker: str) -> None:
         """Check the reserved list of an exited worker again: soon, and once its last blocking command must have ended."""
@@ -152,7 +167,7 @@ class ChannelState:
     def send_last(self) -> None:
         """Send the pending commands and the last rescues, with one attempt."""
         for worker in {worker for _, worker in self.exited}:
-            self.pending.append(self.driver.rescue(Rescue(worker)))
+            self.pending.setdefault(worker, deque()).append(self.driver.rescue(Rescue(worker)))
         self._ask_after = 0.0
         self.send_pending()
 

@@ -126,7 +126,7 @@ class Children:
 
     def _remove_unforked(self, generation: Generation, child: Child) -> None:
         channel = self.channels[child.channel].channel
-        channel.insist(channel.driver.rescue(Rescue(child.worker)))  # which unregisters it
+        channel.insist(child.worker, channel.driver.rescue(Rescue(child.worker)))  # which unregisters it
         self._remove(generation, child)
 
     def _remove(self, generation: Generation, child: Child) -> None:
@@ -151,7 +151,12 @@ class Children:
 
     def has_pending_acks(self) -> bool:
         """Return True while acks of exited children are pending."""
-        return any(command.move == "ack" for duties in self.channels.values() for command in duties.channel.pending)
+        return any(
+            command.move == "ack"
+            for duties in self.channels.values()
+            for commands in duties.channel.pending.values()
+            for command in commands
+        )
 
     def close(self) -> None:
         """Send the pending commands, and close the connections."""

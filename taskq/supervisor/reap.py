@@ -26,7 +26,7 @@ def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -
     slot.release_dead_lock()
     done = slot.done_ids()
     if done:
-        channel.insist(channel.driver.ack(child.worker, done))
+        channel.insist(child.worker, channel.driver.ack(child.worker, done))
     running = slot.running()
     # With a hung zygote the exit status is unknown: then the last phase decides.
     orderly = death.status in (0, None) and slot.phase is Phase.STOPPING
@@ -52,7 +52,7 @@ def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -
             channel.note_crash(now)
     if slot.phase is not Phase.STARTING:
         channel.failed_starts = 0
-    channel.insist(channel.driver.rescue(Rescue(child.worker, blamed=blamed)))
+    channel.insist(child.worker, channel.driver.rescue(Rescue(child.worker, blamed=blamed)))
     ended, failed = slot.counts
     channel.past_counts = [channel.past_counts[0] + ended, channel.past_counts[1] + failed]
 
@@ -91,7 +91,7 @@ def _cancelled(channel: ChannelState, child: Child, running: list[Running]) -> t
         if kept is None:
             others.append(one)
         else:
-            channel.insist(channel.driver.finish(child.worker, one.id, kept))
+            channel.insist(child.worker, channel.driver.finish(child.worker, one.id, kept))
     beside = f"worker process {child.worker} was killed while it also ran this job: another job was cancelled and did not stop"
     return tuple(Blame(one.id, "bystander", _attempt_record("lost", child, one, beside)) for one in others)
 

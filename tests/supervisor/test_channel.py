@@ -7,9 +7,10 @@ import logging
 import pytest
 
 from taskq.channel import State
-from taskq.driver.contract import Command
+from taskq.driver.contract import Command, Rescue
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.supervisor.channel import ChannelState
+from taskq.wire.message import message_id
 from tests.supervisor.conftest import Channel
 
 
@@ -131,11 +132,32 @@ def _serve(channel: ChannelState, clock: list[float], seconds: float) -> None:
 def test_insisted_commands_are_sent_later_in_order(channel: ChannelState, clock: list[float]) -> None:
     """Given an unreachable server, then insisted commands are kept in order, and sent once it is reachable again."""
     link: BrokenLink = channel.link  # type: ignore[assignment]
-    channel.insist(channel.driver.ack("w1", [b"1"]))
-    channel.insist(channel.driver.ack("w1", [b"2"]))
-    assert len(channel.pending) == 2
+    channel.insist("w1", channel.driver.ack("w1", [b"1"]))
+    channel.insist("w1", channel.driver.ack("w1", [b"2"]))
+    assert list(channel.pending["w1"]) == [channel.driver.ack("w1", [b"1"]), channel.driver.ack("w1", [b"2"])]
     link.error = None
     clock[0] += 60
+    channel.send_pending()
+    assert not channel.pending
+
+
+def test_a_rejected_command_holds_up_only_its_worker(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
+    """Given exited workers of which one has a reserved list of another type, then the messages of the others are settled and released."""
+    channel, driver, client, keys = place.channel, place.channel.driver, place.store.client, place.store.keys
+    place.job.push_many([(1,), (2,)])
+    first, second = (place.hand("w2").reserve(1)[0] for _ in range(2))
+    client.set(keys.reserved("w1"), "not a list")
+    with caplog.at_level(logging.WARNING):
+        for worker, done in (("w1", []), ("w2", [message_id(first)])):
+            if done:
+                channel.insist(worker, driver.ack(worker, done))
+            channel.insist(worker, driver.rescue(Rescue(worker)))
+        for _ in range(3):
+            channel.send_pending()
+    assert place.store.raw(State.WAITING) == [second]
+    assert ([*channel.pending], channel.is_down) == (["w1"], False)
+    assert len(caplog.records) == 1
+    client.delete(keys.reserved("w1"))
     channel.send_pending()
     assert not channel.pending
 

@@ -210,7 +210,7 @@ def test_commands_are_sent_once_the_server_is_reachable(place: Channel) -> None:
     start(child, done=1)
     place.channel._ask_after = float("inf")
     settle_dead(place.channel, child, KILLED, 10.0)
-    assert [command.move for command in place.channel.pending] == ["ack", "rescue"]
+    assert [command.move for commands in place.channel.pending.values() for command in commands] == ["ack", "rescue"]
     place.channel._ask_after = 0.0
     place.channel.send_pending()
     assert waiting(place) == [messages[1].id]

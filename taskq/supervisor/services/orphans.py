@@ -7,6 +7,7 @@ import random
 
 from taskq.clock import monotonic
 from taskq.driver.contract import Rescue
+from taskq.errors import ServerRefused
 from taskq.logs import count_of
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
@@ -59,12 +60,13 @@ class LateReservations:
     def tick(self, now: float) -> None:
         channel = self._channel
         # Send the acks of an exited child first: finished messages would otherwise run again.
-        for exited in [] if channel.pending else [one for one in channel.exited if one[0] <= now]:
-            count = channel.ask(channel.driver.rescue(Rescue(exited[1])))
-            if count is None:
+        for exited in [one for one in channel.exited if one[0] <= now and one[1] not in channel.pending]:
+            refused: list[ServerRefused] = []
+            count = channel.ask(channel.driver.rescue(Rescue(exited[1])), refused.append)
+            if count is None and not refused:
                 break
-            channel.exited.remove(exited)
-            if count > 0:
+            channel.exited.remove(exited)  # if the server rejects it, the scan for orphans tries again
+            if count:
                 _log.warning("worker process %s: released %s reserved after it exited", exited[1], count_of(count, "message"))
         self.due = min((at for at, _ in channel.exited), default=now + 1.0)
         self.due = max(now + 0.1, min(self.due, now + 1.0))

@@ -97,7 +97,9 @@ class Rescuer:
             if beat is None or beat.value != value:
                 beat = _Beat(value, seen)
             lease = self._lease(worker)
-            if began - beat.since >= lease and self._rescue(worker, value, f"no heartbeat for {lease:g} s"):
+            # The pending acks of an own child come first: finished messages would otherwise run again.
+            is_own = worker in self._channel.pending
+            if began - beat.since >= lease and not is_own and self._rescue(worker, value, f"no heartbeat for {lease:g} s"):
                 removed += 1
             else:
                 self._beats[entry] = beat

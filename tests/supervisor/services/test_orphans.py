@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
 import pytest
@@ -36,7 +37,7 @@ def channel(queue: Queue, url: str, prefix: str) -> Iterator[ChannelState]:
 def test_messages_reserved_after_an_exit_are_released(queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str) -> None:
     """Given a worker whose messages were rescued, if its blocked command is served after that, then the message soon waits again."""
     dead = HandWorker(queue, prefix)
-    channel.insist(channel.driver.rescue(Rescue(dead.name)))
+    channel.insist(dead.name, channel.driver.rescue(Rescue(dead.name)))
     channel.remember(dead.name)
     exited, keys = LateReservations(channel), channel.driver.keys
     queue.push_name("noop")
@@ -65,7 +66,7 @@ def test_finished_messages_are_settled_before_any_is_released(
     dead, keys = HandWorker(queue, prefix), channel.driver.keys
     queue.push_name("noop")
     (raw,) = dead.reserve()
-    channel.pending.append(channel.driver.ack(dead.name, [raw[2:18]]))
+    channel.pending[dead.name] = deque([channel.driver.ack(dead.name, [raw[2:18]])])
     channel.remember(dead.name)
     exited = LateReservations(channel)
     exited.tick(monotonic() + 60)

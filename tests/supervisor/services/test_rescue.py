@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
 
 import pytest
@@ -209,6 +210,20 @@ def test_no_number_of_entries_hides_a_lost_worker(
     asked = server.admin.info("commandstats")["cmdstat_evalsha"]["calls"] - before
     assert asked <= ticks * (100 + 1)
     assert not rescuer._channel.is_down
+
+
+def test_an_exited_child_with_pending_acks_is_not_rescued(
+    rescuer: Rescuer, clock: list[float], queue: Queue, server: ServerProcess, prefix: str
+) -> None:
+    """Given an exited child whose ack the server rejects, then its messages stay: those that are finished would run again."""
+    reserved = _fall_silent(queue, server, prefix, "box:cafe0123:1:0123abcdt1", 60)
+    channel = rescuer._channel
+    channel.pending["box:cafe0123:1:0123abcdt1"] = deque([channel.driver.ack("box:cafe0123:1:0123abcdt1", [])])
+    _watch(rescuer, clock, 3 * LEASE)
+    assert server.admin.exists(reserved)
+    channel.pending.clear()
+    _watch(rescuer, clock, LEASE)
+    assert not server.admin.exists(reserved)
 
 
 def test_many_lost_workers_are_rescued_page_by_page(
