@@ -87,6 +87,10 @@ class Queue(Hooks):
         origins = {**self.settings.origins, "url": origin}
         self._configure(msgspec.structs.replace(self.settings, url=url, origins=origins))
 
+    def has_pickle_jobs(self) -> bool:
+        """Return True if a job was defined with the pickle serializer, for that job alone."""
+        return any(job.options_of_job.serializer == "pickle" for job in self.jobs)
+
     # ---- jobs
 
     @overload

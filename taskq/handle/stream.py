@@ -65,7 +65,7 @@ class _Reader:
                 continue
             if ending is not None:
                 self._is_over = True
-                value_of(ending, self.subject.id)
+                value_of(ending, self.subject.id, pickles=self.subject.pickles)
                 if not ending.is_stream:
                     raise NoResult(f"message {self.subject.id} has no stream (its job is not a generator): use handle.result()")
             elif not self._buffer and left <= 0:
@@ -78,7 +78,8 @@ class _Reader:
         self.position = number
         if kind == b"part":
             self._has_given = True
-            return (read_part(data, number, self.subject.id, self.subject.signer),)
+            subject = self.subject
+            return (read_part(data, number, subject.id, subject.signer, pickles=subject.pickles),)
         if kind == b"end":
             self._has_end = True
         else:

@@ -26,6 +26,8 @@ class Subject(NamedTuple):
     payload: bytes | None = None
     #: True if its result is stored. None if the handle was recreated from an id.
     stores_result: bool | None = None
+    #: True if a stored result may be a pickle.
+    pickles: bool = True
 
 
 class Queries(Protocol):

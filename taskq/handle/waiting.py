@@ -50,7 +50,7 @@ def await_result(driver: Driver, subject: Subject, timeout: Timeout) -> Steps[An
             yield backoff.pause_after(error)
             continue
         if ending is not None:
-            return value_of(ending, subject.id)
+            return value_of(ending, subject.id, pickles=subject.pickles)
         if left <= 0:
             raise ResultTimeout(f"no result for message {subject.id} within {seconds:g} s; the job may still finish")
 

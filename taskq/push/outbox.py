@@ -33,6 +33,8 @@ class Owner(Pusher, Protocol):
 
     def channel(self, name: str) -> ChannelSettings: ...
 
+    def has_pickle_jobs(self) -> bool: ...
+
 
 class Outbox:
     """Sends the calls of one queue, withdraws messages, and answers the queries of handles."""
@@ -154,7 +156,9 @@ class Outbox:
         prefix = self._owner.channel(channel).channel
         if prefix not in self._result_signers:
             self._result_signers[prefix] = result_signer(self._settings, prefix)
-        return Subject(message_id, channel, self._result_signers[prefix], payload, stores_result)
+        signer = self._result_signers[prefix]
+        pickles = signer is not None or self._settings.serializer == "pickle" or self._owner.has_pickle_jobs()
+        return Subject(message_id, channel, signer, payload, stores_result, pickles)
 
     def ask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T:
         """Run a query of several commands, for the methods of a handle."""

@@ -90,8 +90,8 @@ def _is_signed(data: bytes) -> bool:
     return True
 
 
-def value_of(ending: Ending, message_id: str) -> Any:
-    """Return the job's return value.
+def value_of(ending: Ending, message_id: str, *, pickles: bool = True) -> Any:
+    """Return the job's return value. Without `pickles`, load only plain data.
 
     Raises:
         JobFailed, ResultCancelled, NoResult: the job returned nothing.
@@ -105,9 +105,16 @@ def value_of(ending: Ending, message_id: str) -> Any:
         raise NoResult(f"message {message_id} has no result: its job dropped it{': ' if ending.error else ''}{ending.error}")
     try:
         check_python(ending.python, "it was returned")
-        return serializer_of_code(ending.serializer).load(ending.value)
+        return _serializer(ending.serializer, pickles=pickles).load(ending.value)
     except Exception as error:  # unpickling may raise any exception
         raise ResultError(f"the result of {message_id} can't be read here: {type(error).__name__}: {error}") from error
+
+
+def _serializer(code: int, *, pickles: bool) -> Serializer:
+    found = serializer_of_code(code)
+    if found.name == "pickle" and not pickles:
+        raise MalformedMessage("it is a pickle, which could run any code, but no job of this queue uses pickle")
+    return found
 
 
 def pack_part(number: int, value: bytes, serializer: Serializer, identity: bytes, signer: Signer | None) -> bytes:
@@ -117,8 +124,8 @@ def pack_part(number: int, value: bytes, serializer: Serializer, identity: bytes
     return data if signer is None else data + signer.sign(identity, Purpose.RESULT, data)
 
 
-def read_part(data: bytes, number: int, message_id: str, signer: Signer | None) -> Any:
-    """Verify and decode an item of a stream.
+def read_part(data: bytes, number: int, message_id: str, signer: Signer | None, *, pickles: bool = True) -> Any:
+    """Verify and decode an item of a stream. Without `pickles`, load only plain data.
 
     Raises:
         SignatureError: there is a signer, and the signature is missing or wrong.
@@ -138,6 +145,6 @@ def read_part(data: bytes, number: int, message_id: str, signer: Signer | None) 
         if serializer >= _CODE:
             check_python(f"3.{serializer - _CODE}", "it was yielded")
             serializer = 0
-        return serializer_of_code(serializer).load(data[_PART.size :])
+        return _serializer(serializer, pickles=pickles).load(data[_PART.size :])
     except Exception as error:
         raise ResultError(f"part {number} of {message_id} can't be read here: {type(error).__name__}: {error}") from error
