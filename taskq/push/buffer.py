@@ -108,12 +108,12 @@ class Buffer:
             _innermost.set(self.outer)
         if error is None or not (lost := len(self._take())):
             return
-        error.add_note(f"taskq: this exception left the block of a buffer, which discarded {lost} unsent messages")
+        discarded = f"{lost} unsent message{'' if lost == 1 else 's'}"
+        error.add_note(f"taskq: this exception left the block of a buffer, which discarded {discarded}")
         if not isinstance(error, Exception):  # the note is never printed for sys.exit() and the end of a generator
             import logging  # a slow import that few need
 
-            text = "%s left the block of a buffer: discarded %d unsent messages"
-            logging.getLogger("taskq").warning(text, type(error).__name__, lost)
+            logging.getLogger("taskq").warning("%s left the block of a buffer: discarded %s", type(error).__name__, discarded)
 
     def _take(self) -> list[Outgoing]:
         outs: list[Outgoing] = []
