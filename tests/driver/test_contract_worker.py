@@ -278,6 +278,17 @@ def test_foreign_bytes_get_a_head_where_they_lie(store: Store) -> None:
     assert store.reserved(W) == [before, first, second, after]
 
 
+def test_a_repeated_stamp_gives_no_second_message_the_same_id(store: Store) -> None:
+    """Given a stamp that is repeated, if an equal plain message was reserved meanwhile, then that one keeps its bytes."""
+    raw = b'{"job": "x:y"}'
+    head = wrap_foreign(raw)
+    store.reserved_by(W, raw)
+    assert store.do(store.driver.stamp(W, [(raw, head)])) == [1]
+    store.client.rpush(store.keys.reserved(W), raw)
+    assert store.do(store.driver.stamp(W, [(raw, head)])) == [1]
+    assert store.reserved(W) == [head, raw]
+
+
 def test_a_heartbeat_returns_what_the_server_knows(store: Store) -> None:
     """Given a worker that registers and beats, then it learns whether it was known, and how many messages it has."""
     beat = store.driver.heartbeat(W, {"pid": 5, "job": "x:y"}, lease_ms=LEASE_MS, register=True)
