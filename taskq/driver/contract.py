@@ -261,7 +261,7 @@ class Driver(Protocol):
 
     def remove(self, state: State, message: bytes) -> Command: ...  # number removed
 
-    def flush(self, state: State, count: int) -> Command: ...  # number removed
+    def flush(self, state: State, count: int, until_ms: int = 0) -> Command: ...  # number removed; -1: too late (0: it never is)
 
     def workers(self) -> Command: ...  # [id, last heartbeat, ...]
 

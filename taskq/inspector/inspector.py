@@ -34,6 +34,8 @@ FLUSHED = tuple(state for state in STATES if state is not State.RESERVED)
 #: In the order in which a message passes through them, so that a search still finds one that moves on.
 _SEARCHED = (State.DELAYED, State.WAITING, State.RESERVED, State.FAILED, State.TIMEOUT, State.PARKED)
 _FLUSH_PAGE = 1000
+#: How long a flush is valid: as long as a connection waits for its reply. One that arrives later removes nothing.
+_FLUSH_MS = 5000
 
 
 def _no_progress(_done: int, _total: int) -> None:
@@ -230,10 +232,11 @@ class Inspector:
         store = self._store(channel)
         total, done = store.count(state), 0
         while done < total:
-            count = int(store.call(store.driver.flush(state, min(_FLUSH_PAGE, total - done))))
+            until = int(store.now_ms()) + _FLUSH_MS
+            count = int(store.call(store.driver.flush(state, min(_FLUSH_PAGE, total - done), until)))
             if not count:
                 break
-            done += count
+            done += max(0, count)
             progress(done, total)
         return done
 

@@ -42,7 +42,8 @@ def test_states_are_counted_paged_and_flushed(store: Store, state: State) -> Non
     assert store.do(driver.flush(state, 0)) == 0
     assert store.do(driver.flush(state, 2)) == 2
     assert _messages(store.do(driver.page(state, 0, 9)), state) == messages[3:]
-    assert store.do(driver.flush(state, 9)) == 2
+    assert store.do(driver.flush(state, 9, store.now() - 1)) == -1
+    assert store.do(driver.flush(state, 9, store.now() + 60_000)) == 2
     assert store.do(driver.flush(state, 9)) == 0
     assert store.do(driver.count(state)) == 0
 

@@ -10,11 +10,13 @@ import pytest
 from taskq import Queue, UnknownChannel
 from taskq.channel import State
 from taskq.config import load_settings
-from taskq.errors import TaskqError
+from taskq.errors import ServerUnavailable, TaskqError
 from taskq.inspector import Counts, Inspector
 from taskq.wire.message import Message
 from tests.support.hand import HandWorker
+from tests.support.relay import Relay
 from tests.support.servers import ServerProcess
+from tests.support.wait import wait_until
 
 
 class Report:
@@ -232,6 +234,29 @@ def test_flush_empties_one_state(queue: Queue, prefix: str, worker: HandWorker, 
     assert inspector.flush(prefix, state) == expected
     counts = inspector.counts(prefix)
     assert (counts.of(state), counts.of(other)) == (0, 1)
+
+
+def test_a_flush_that_arrives_late_deletes_nothing(
+    queue: Queue, prefix: str, server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a flush that is delayed until its caller has given it up, then it deletes nothing when it arrives."""
+    command = queue.sender(prefix).driver.flush(State.WAITING, 1)
+    assert command.script is not None
+    server.admin.script_load(command.script.text)
+    push(queue, "add", 1)
+    monkeypatch.setattr("taskq.inspector.inspector._FLUSH_MS", 1)
+    with Relay(server.socket) as relay:
+        through = Queue(relay.url, channels={prefix: {}})
+        relay.keep_request(command.script.sha.encode())
+        with pytest.raises(ServerUnavailable) as caught:
+            Inspector(through).flush(prefix, State.WAITING)
+        through.close()
+        assert caught.value.sent
+        wait_until(lambda: relay.has_kept)
+        given_up = server.admin.time()
+        wait_until(lambda: server.admin.time() > (given_up[0], given_up[1] + 2000))
+        assert relay.deliver() == b":-1\r\n"
+    assert Inspector(queue).counts(prefix).waiting == 1
 
 
 @pytest.mark.parametrize("refused", [lambda i, p: i.flush(p, State.RESERVED), lambda i, p: i.reload(p, State.WAITING)])

@@ -277,8 +277,8 @@ class RedisDriver:
             return Command("delete", ("LREM", self.keys.waiting, "-1", message))
         return Command("delete", ("ZREM", self.keys.of(state), message))
 
-    def flush(self, state: State, count: int) -> Command:
-        return self._script("flush", (self.keys.of(state),), count)
+    def flush(self, state: State, count: int, until_ms: int = 0) -> Command:
+        return self._script("flush", (self.keys.of(state),), count, until_ms)
 
     def workers(self) -> Command:
         return Command("workers", ("ZRANGE", self.keys.workers, "0", "-1", "WITHSCORES"))
