@@ -79,11 +79,11 @@ def test_the_report_as_json(chaos: Chaos) -> None:
 def test_a_broken_promise_is_found(chaos: Chaos, scratch: Path, tmp_path: Path) -> None:
     """Given workers that nobody looks after when they are dead, then messages are lost, and each is told with its runs."""
     code = """
-import taskq.tools.chaos.run as run, taskq.supervisor.services.rescue as services, taskq.supervisor.manager as manager
+import taskq.tools.chaos.run as run, taskq.supervisor.services.rescue as services, taskq.supervisor.children as children
 run._DRAIN = 1.0
-manager.settle_dead = lambda *_: None
-manager.ChannelState.remember = lambda *_: None
-manager.ChannelState.part = lambda *_: None
+children.settle_dead = lambda *_: None
+children.ChannelState.remember = lambda *_: None
+children.ChannelState.part = lambda *_: None
 services.Rescuer._rescue = lambda *_: None
 """
     keep = tmp_path / "kept"
