@@ -96,7 +96,10 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_a_second_signal_stops_at_once",
         "test_signals_at_any_moment_lose_nothing",
     ),
-    "SIGHUP (rolling restart)": ("test_nothing_is_lost_in_a_restart",),
+    "SIGHUP (rolling restart), also with changed settings or removed channels": (
+        "test_nothing_is_lost_in_a_restart",
+        "test_a_removed_channel_may_come_back",
+    ),
     "The reader of the log hangs, so that its pipe is full": (
         "test_a_job_runs_once_though_nobody_reads_the_log",
         "test_failing_jobs_are_settled_though_nobody_reads_the_log",

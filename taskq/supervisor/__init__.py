@@ -12,6 +12,7 @@
     banner        the log lines at the start
     burst         the end of a burst
     log_thread    logs for the supervisor, which must not wait for the readers of its log
+    reload        the settings of a reloaded app
     children      the children of all channels: their number, their start and their end
     manager       the zygotes and, through them, the children of every channel
     supervisor    the loop

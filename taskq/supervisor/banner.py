@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+
+import setproctitle
 
 from taskq.config import mask_url
 from taskq.logs import count_of
 from taskq.supervisor.plan import Plan
 from taskq.supervisor.processes.zygote import AppInfo
 
-__all__ = ["log_banner"]
+__all__ = ["log_banner", "show_title"]
 
 _log = logging.getLogger("taskq.supervisor")
 _NAMES_SHOWN = 20
+
+
+def show_title(channels: Iterable[str]) -> None:
+    """Name the channels of the supervisor in `ps`."""
+    setproctitle.setproctitle(f"taskq: supervisor of {', '.join(channels)}")
 
 
 def log_banner(plan: Plan, app: AppInfo | None) -> None:

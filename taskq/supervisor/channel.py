@@ -48,6 +48,7 @@ class ChannelState:
         self.settings = settings
         #: Signs records and reports, and verifies cancel requests.
         self.signer = signer
+        self._url = url
         self._revive = revive
         self.wanted = processes
         #: By worker id.
@@ -79,6 +80,13 @@ class ChannelState:
     @property
     def name(self) -> str:
         return self.settings.name
+
+    def change(self, settings: ChannelSettings, signer: Signer | None) -> None:
+        """Use changed settings, but not those of the connection. New processes get them, and old ones keep theirs."""
+        self.settings = settings
+        self.signer = signer
+        self.driver = load_driver(self._url, settings)
+        self.spawn_after = 0.0
 
     @property
     def is_down(self) -> bool:

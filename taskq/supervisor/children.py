@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from taskq.clock import monotonic
+from taskq.config import ChannelSettings, Settings
 from taskq.driver.contract import Rescue
 from taskq.driver.load import reviver
 from taskq.logs import count_of
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.duties import Duties
-from taskq.supervisor.plan import Plan
+from taskq.supervisor.options import WorkerOptions
+from taskq.supervisor.plan import Plan, check_channel
 from taskq.supervisor.processes.child import Child, Death
 from taskq.supervisor.processes.generation import Generation
 from taskq.supervisor.processes.zygote import Spawn
 from taskq.supervisor.reap import settle_dead
+from taskq.supervisor.reload import changed_settings, check_changes
 from taskq.supervisor.rules import respawn_pause, start_pause
 from taskq.wire.signing import result_signer
-from taskq.worker_id import machine_name, machine_tag, new_worker_id
+from taskq.worker_id import is_surely_dead, machine_name, machine_tag, new_worker_id
 
 __all__ = ["Children"]
 
@@ -29,25 +34,85 @@ _log = logging.getLogger("taskq.supervisor")
 class Children:
     """The children of a worker, in channels."""
 
-    def __init__(self) -> None:
+    def __init__(self, emit: Callable[[str, Any], None]) -> None:
         self.host = machine_name()
         self.tag = machine_tag()
         self.channels: dict[str, Duties] = {}
         #: True once a job has failed permanently.
         self.failed = False
-        self._url = ""
+        self._plan: Plan | None = None
+        self._emit = emit
 
-    def open(self, plan: Plan, emit: Callable[[str, Any], None]) -> None:
-        """Set up the channels, without children."""
-        self._url = plan.url
+    def open(self, plan: Plan) -> None:
+        """Set up the channels, without children, and rescue the messages of exited workers of this machine."""
+        self._plan = plan
         for settings in plan.channels.values():
-            signer = result_signer(plan.settings, settings.channel)
-            channel = ChannelState(settings, plan.url, plan.processes[settings.name], reviver(plan.settings), signer)
-            self.channels[settings.name] = Duties(channel, self.host, emit)
+            self._open(plan, settings, plan.processes[settings.name])
+
+    def _open(self, plan: Plan, settings: ChannelSettings, count: int) -> None:
+        signer = result_signer(plan.settings, settings.channel)
+        channel = ChannelState(settings, plan.url, count, reviver(plan.settings), signer)
+        self.channels[settings.name] = duties = Duties(channel, self.host, self._emit)
+        duties.rescue.at_start(lambda worker: is_surely_dead(worker, self.tag))
 
     def alive(self) -> list[Child]:
         """Return every child whose exit has not been reported."""
         return [child for duties in self.channels.values() for child in duties.channel.children.values()]
+
+    # ---- reload
+
+    def count_for(self, channels: Mapping[str, ChannelSettings], options: WorkerOptions) -> dict[str, int]:
+        """Return how many processes the channels of a reloaded app should have. SIGTTIN and SIGTTOU count unless the setting changes."""
+        counts = {}
+        for name, settings in channels.items():
+            duties = self.channels.get(name)
+            is_same = duties is not None and not duties.is_removed and duties.channel.settings.processes == settings.processes
+            counts[name] = duties.channel.wanted if duties is not None and is_same else options.processes or settings.processes
+        return counts
+
+    def check(self, settings: Settings, channels: Mapping[str, ChannelSettings]) -> None:
+        """Check the settings of a reloaded app.
+
+        Raises:
+            ConfigError: a running worker can't use them.
+            ServerError: the server doesn't serve a new channel.
+        """
+        assert self._plan is not None
+        known = {name: duties.channel.settings for name, duties in self.channels.items()}
+        check_changes(self._plan.settings, settings, known, channels)
+        for name in channels.keys() - known.keys():
+            check_channel(self._plan.url, channels[name])
+
+    def change(self, app_settings: Settings, channels: Mapping[str, ChannelSettings], counts: Mapping[str, int]) -> None:
+        """Use the channels and settings of a reloaded app for new processes."""
+        assert self._plan is not None
+        self._plan = msgspec.structs.replace(self._plan, settings=app_settings)
+        for name, settings in channels.items():
+            count = count_of(counts[name], "process")
+            if name not in self.channels:
+                self._open(self._plan, settings, counts[name])
+                _log.info("channel %s: new, %s", name, count)
+                continue
+            duties = self.channels[name]
+            if changed := changed_settings(duties.channel.settings, settings):
+                _log.info("channel %s: changed settings: %s", name, ", ".join(changed))
+            if counts[name] != duties.channel.wanted:
+                _log.info("channel %s: %s", name, count)
+            duties.is_removed, duties.channel.wanted = False, counts[name]
+            duties.channel.change(settings, result_signer(app_settings, settings.channel))
+        for name in self.channels.keys() - channels.keys():
+            duties = self.channels[name]
+            if not duties.is_removed:
+                _log.info("channel %s: no longer in the app; stopping its processes", name)
+            duties.is_removed, duties.channel.wanted = True, 0
+
+    def _close_removed(self) -> None:
+        """Close the channels that the app no longer has, once nothing is left to do for them."""
+        for name, duties in [one for one in self.channels.items() if one[1].is_removed]:
+            channel = duties.channel
+            if not channel.children and not channel.pending and not channel.exited:
+                duties.close()
+                del self.channels[name]
 
     # ---- how many
 
@@ -61,14 +126,16 @@ class Children:
             for child in staying[channel.wanted :]:
                 child.ask_to_stop(now + channel.settings.stop_timeout)
             duties.replace_old(newest.number, now)
+        self._close_removed()
 
     def scale(self, by: int) -> None:
         """Change the number of children of every channel by `by`; at least one remains."""
-        for duties in self.channels.values():
+        for duties in [one for one in self.channels.values() if not one.is_removed]:
             duties.channel.wanted = max(1, duties.channel.wanted + by)
             _log.info("channel %s: scaled to %s", duties.channel.name, count_of(duties.channel.wanted, "process"))
 
     def _spawn(self, generation: Generation, duties: Duties, count: int) -> None:
+        assert self._plan is not None
         settings = duties.channel.settings
         for _ in range(count):
             slot_index = generation.slots.take()
@@ -83,7 +150,7 @@ class Children:
             duties.channel.children[worker] = generation.children[slot_index] = child
             # Registered before it starts: it may reserve at once.
             duties.heartbeat.send(child, monotonic())
-            generation.spawn(Spawn(slot_index, worker, settings, self._url))
+            generation.spawn(Spawn(slot_index, worker, settings, self._plan.url))
 
     # ---- how they begin and end
 

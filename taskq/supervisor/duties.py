@@ -50,6 +50,8 @@ class Duties:
             self.cancels,
         )
         self.services: tuple[Service, ...] = duties
+        #: True if the reloaded app doesn't have this channel: its processes end.
+        self.is_removed = False
 
     def tick(self, now: float) -> None:
         """Run every service that is due."""

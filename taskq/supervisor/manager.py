@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from taskq.clock import monotonic
-from taskq.errors import AppError
+from taskq.errors import AppError, TaskqError
 from taskq.jobs.builtin import CALL, OBJECT
 from taskq.logs import count_of
 from taskq.polling import wait_for
 from taskq.queue import Queue
+from taskq.supervisor.banner import show_title
 from taskq.supervisor.children import Children
 from taskq.supervisor.options import WorkerOptions
-from taskq.supervisor.plan import Plan
+from taskq.supervisor.plan import Plan, choose
 from taskq.supervisor.processes.child import Death
 from taskq.supervisor.processes.generation import Generation, RespawnPolicy
 from taskq.supervisor.processes.liveness import ANSWER_SECONDS, Liveness
 from taskq.supervisor.processes.slots import Slots
 from taskq.supervisor.processes.zygote import AppInfo, Exited, Failed, Inheritance, Started
-from taskq.worker_id import is_surely_dead
 
 __all__ = ["ProcessManager"]
 
@@ -34,7 +34,7 @@ class ProcessManager:
     """The zygotes of a worker, and the children that they fork."""
 
     def __init__(self, source: str | Queue, options: WorkerOptions, poke_fd: int, forget: Callable[[], None]) -> None:
-        self.children = Children()
+        self.children = Children(self.emit)
         self.channels = self.children.channels
         self.generations: list[Generation] = []
         self._source = source
@@ -57,15 +57,18 @@ class ProcessManager:
 
     def start(self, plan: Plan) -> None:
         """Set up the channels, rescue the messages of exited workers of this machine, and start the children."""
-        self.children.open(plan, self.emit)
-        for duties in self.channels.values():
-            duties.rescue.at_start(lambda worker: is_surely_dead(worker, self.children.tag))
+        self.children.open(plan)
         newest = self.generations[-1]
         self._pass_on(newest.app)
         newest.listen()
         self.keep_wanted()
 
     # ---- zygotes
+
+    @property
+    def is_loading(self) -> bool:
+        """True while a zygote imports the app."""
+        return any(one.app is None for one in self.generations)
 
     def new_generation(self) -> Generation:
         """Fork a zygote, which imports the app."""
@@ -110,14 +113,32 @@ class ProcessManager:
             if child is not None and (child.pid or 0) == report.pid:  # otherwise it was settled before, and its slot reused
                 self.children.on_exit(generation, child, Death(report.status, report.maxrss, unknown="could not be forked"))
         elif isinstance(report, AppInfo):
-            generation.app = report
-            _log.info("rolling restart: app reloaded (%s), replacing processes", count_of(len(report.jobs), "job"))
-            self._pass_on(report)
-            generation.listen()
+            self._on_reload(generation, report)
         elif isinstance(report, Failed):
             self._on_failure(generation, report.text)
         elif report is None:
             self._on_lost(generation)
+
+    def _on_reload(self, generation: Generation, app: AppInfo) -> None:
+        """Let the reloaded app take over, with its channels and settings."""
+        try:
+            channels = choose(app, self._options)
+            self.children.check(app.settings, channels)
+        except TaskqError as error:
+            self._on_failure(generation, str(error))
+            return
+        counts = self.children.count_for(channels, self._options)
+        if not self._slots.has_room(sum(counts.values())):
+            self.drop(generation)
+            self._slots = Slots(sum(counts.values()))
+            self.new_generation()
+            return
+        generation.app = app
+        _log.info("rolling restart: app reloaded (%s), replacing processes", count_of(len(app.jobs), "job"))
+        self.children.change(app.settings, channels, counts)
+        show_title(channels)
+        self._pass_on(app)
+        generation.listen()
 
     def _pass_on(self, app: AppInfo | None) -> None:
         """Pass the jobs and listeners of the loaded application to the services."""

@@ -11,7 +11,7 @@ from taskq.errors import UnknownChannel
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.processes.zygote import AppInfo
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Plan", "check_channel", "choose", "make_plan"]
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -36,27 +36,43 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
         UnknownChannel: an option names a channel that the application doesn't know.
         ServerError: the server is unreachable, rejects a command, or is too old.
     """
-    channels = app.channels
-    for name in options.channels:
-        if name not in channels:
-            raise UnknownChannel(f"unknown channel {name!r}; {did_you_mean(name, channels)}")
-    chosen = {name: _with_options(channels[name], options) for name in options.channels or sorted(channels)}
+    chosen = choose(app, options)
     url = server_url(app.settings)
     server = eviction = ""
     unfenced: list[str] = []
     for settings in chosen.values():
-        driver = load_driver(url, settings)
-        link = driver.link(5.0)
-        try:
-            server = check_server(link)
-            check_permissions(driver, link)
-            check_kinds(link.call, driver, settings.name)
-            if settings.driver == "redis":
-                eviction, unfenced = ask_eviction(link), ask_unfenced(link)
-        finally:
-            link.close()
+        server, eviction, unfenced = check_channel(url, settings)
     processes = {name: options.processes or settings.processes for name, settings in chosen.items()}
     return Plan(app.settings, url, server, chosen, processes, frozenset(app.jobs), eviction, tuple(unfenced))
+
+
+def choose(app: AppInfo, options: WorkerOptions) -> dict[str, ChannelSettings]:
+    """Return the settings of the channels to consume.
+
+    Raises:
+        UnknownChannel: an option names a channel that the application doesn't know.
+    """
+    for name in options.channels:
+        if name not in app.channels:
+            raise UnknownChannel(f"unknown channel {name!r}; {did_you_mean(name, app.channels)}")
+    return {name: _with_options(app.channels[name], options) for name in options.channels or sorted(app.channels)}
+
+
+def check_channel(url: str, settings: ChannelSettings) -> tuple[str, str, list[str]]:
+    """Check the server of a channel, the permissions and the keys. Return the facts about the server as in `Plan`.
+
+    Raises:
+        ServerError: the server is unreachable, rejects a command, or is too old.
+    """
+    driver = load_driver(url, settings)
+    link = driver.link(min(5.0, settings.lease / 3))
+    try:
+        server = check_server(link)
+        check_permissions(driver, link)
+        check_kinds(link.call, driver, settings.name)
+        return (server, ask_eviction(link), ask_unfenced(link)) if settings.driver == "redis" else (server, "", [])
+    finally:
+        link.close()
 
 
 def _with_options(settings: ChannelSettings, options: WorkerOptions) -> ChannelSettings:

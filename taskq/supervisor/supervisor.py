@@ -15,7 +15,7 @@ from taskq.events import ProcessEvent
 from taskq.polling import wait_for
 from taskq.queue import Queue
 from taskq.scoreboard.pipe import drain, wake_pipe
-from taskq.supervisor.banner import log_banner
+from taskq.supervisor.banner import log_banner, show_title
 from taskq.supervisor.burst import Burst
 from taskq.supervisor.log_thread import LogThread
 from taskq.supervisor.manager import ProcessManager
@@ -41,6 +41,10 @@ class Supervisor:
         self._burst: Burst | None = None
         self._stopping = False
         self._stop_signals = 0
+        #: Signals that arrived while the app was loaded.
+        self._early: list[signal.Signals] = []
+        #: True if the app must be loaded once more.
+        self._restart_again = False
         self._settle_until = 0.0
 
     def run(self) -> int:
@@ -74,7 +78,7 @@ class Supervisor:
             app = self._load()
             if app is None:
                 return None
-        setproctitle.setproctitle(f"taskq: supervisor of {', '.join(plan.channels)}")
+        show_title(plan.channels)
         log_banner(plan, app)
         return plan
 
@@ -83,8 +87,10 @@ class Supervisor:
         watched: list[Any] = [self._inbox, generation]
         while True:
             ready = wait_for(watched)
-            if self._inbox in ready and any(one in STOP_SIGNALS for one in self._inbox.take()):
-                return None
+            if self._inbox in ready:
+                self._early += self._inbox.take()
+                if any(one in STOP_SIGNALS for one in self._early):
+                    return None
             if generation in ready:
                 report = generation.receive()
                 if isinstance(report, AppInfo):
@@ -104,6 +110,8 @@ class Supervisor:
         event = ProcessEvent(worker=f"{manager.children.host}:{os.getpid()}", pid=os.getpid(), channels=tuple(plan.channels))
         manager.emit("worker_start", event)
         self._burst = Burst(manager.channels) if self._options.burst else None
+        for number in self._early:
+            self._on_signal(number)
         while not (self._stopping and not manager.children.alive() and self._can_exit()):
             self._wait(self._seconds_to_next())
             now = monotonic()
@@ -113,6 +121,8 @@ class Supervisor:
             manager.kill_overdue(now)
             if not self._stopping:
                 manager.keep_wanted()
+                if self._restart_again and not manager.is_loading:
+                    self._restart()
                 if self._burst is not None:
                     self._end_burst(self._burst, now)
         manager.emit("worker_stop", event)
@@ -173,8 +183,9 @@ class Supervisor:
             self._manager.children.scale(1 if number is signal.SIGTTIN else -1)
 
     def _restart(self) -> None:
-        if len(self._manager.generations) > 1:
-            _log.warning("SIGHUP: a rolling restart is already in progress")
+        self._restart_again = self._manager.is_loading
+        if self._restart_again:
+            _log.info("SIGHUP: the app is being loaded; loading it again afterwards")
             return
         _log.info("SIGHUP: reloading the app")
         self._manager.new_generation()

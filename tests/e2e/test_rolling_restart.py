@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
 from taskq import Queue
@@ -45,7 +46,7 @@ def code(tmp_path: Path) -> Path:
 @pytest.fixture
 def queue(url: str) -> Queue:
     """A producer that knows the jobs only by name."""
-    queue = Queue(url)
+    queue = Queue(url, channels={"bulk": {}, "extra": {}})
     for name in ("record", "hold", "fresh"):
         queue.job(name=f"site_app:{name}")(lambda *args: None)
     return queue
@@ -133,15 +134,166 @@ def test_a_job_of_the_new_code_is_unparked(start_worker: StartWorker, ledger: Le
     assert store.count(State.PARKED) == 0
 
 
-def test_a_second_sighup_waits_for_the_first(start_worker: StartWorker, code: Path) -> None:
-    """Given a restart in progress, if another SIGHUP comes, then the log rejects it, and the worker continues."""
+WAITING = """
+import os, time
+note("import", {version!r})
+while not os.path.exists({path!r}):
+    time.sleep(0.005)
+"""
+
+
+def test_a_sighup_while_the_app_is_loaded_is_not_lost(
+    start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue, tmp_path: Path
+) -> None:
+    """Given a restart that loads the app, if the code changes and another SIGHUP comes, then the worker ends with the last code."""
+    worker = start_worker("site_app", cwd=code.parent)
+    first = CODE.format(version="two") + WAITING.format(version="two", path=str(tmp_path / "go"))
+    code.write_text(first)
+    worker.signal(signal.SIGHUP)
+    ledger.wait_for("import")
+    code.write_text(CODE.format(version="three") + "note('import', 'three')\n")
+    worker.signal(signal.SIGHUP)
+    worker.wait_for_log("the app is being loaded; loading it again afterwards")
+    (tmp_path / "go").touch()
+    ledger.wait_for("import", 2)
+    wait_until(lambda: len(worker.family()) == 2)
+    queue.push_name("site_app:record", [1])
+    ledger.wait_for("record")
+    assert ledger.values("record") == [["three", 1]]
+    assert worker.stop() == 0
+
+
+def test_a_sighup_while_the_worker_starts_is_not_lost(start_worker: StartWorker, ledger: Ledger, code: Path, tmp_path: Path) -> None:
+    """Given a worker that loads its app, if SIGHUP comes, then it loads the app once more after the start."""
+    code.write_text(CODE.format(version="one") + WAITING.format(version="one", path=str(tmp_path / "go")))
+    worker = start_worker("site_app", cwd=code.parent, ready=0)
+    ledger.wait_for("import")
+    worker.signal(signal.SIGHUP)
+    (tmp_path / "go").touch()
+    ledger.wait_for("import", 2)
+    worker.wait_for_log("app reloaded")
+    assert worker.stop() == 0
+
+
+def test_a_sighup_during_a_long_restart_starts_another(
+    start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue, tmp_path: Path
+) -> None:
+    """Given a restart that waits for a running job, if SIGHUP comes again, then the code is loaded again; the job ends in the oldest."""
+    worker = start_worker("site_app", cwd=code.parent)
+    queue.push_name("site_app:hold", [str(tmp_path / "go")])
+    ledger.wait_for("hold")
+    for number, version in enumerate(("two", "three")):
+        code.write_text(CODE.format(version=version))
+        worker.signal(signal.SIGHUP)
+        worker.wait_for_log("app reloaded", count=number + 1)
+    (tmp_path / "go").touch()
+    assert [line.value for line in ledger.wait_for("held")] == ["one"]
+    wait_until(lambda: len(worker.family()) == 2)
+    queue.push_name("site_app:record", [1])
+    assert [line.value for line in ledger.wait_for("record")] == [["three", 1]]
+    assert worker.stop() == 0
+
+
+SETTINGS = """
+[channels.default]
+processes = {processes}
+max_attempts = {attempts}
+lease = {lease}
+{more}
+"""
+
+
+def write_settings(folder: Path, *, processes: int = 1, attempts: int = 1, lease: int = 15, more: str = "") -> None:
+    (folder / "taskq.toml").write_text(SETTINGS.format(processes=processes, attempts=attempts, lease=lease, more=more))
+
+
+def test_changed_settings_take_effect(start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue) -> None:
+    """Given a settings file with other numbers, a new channel and one less, then SIGHUP starts and stops processes, with new settings."""
+    extra = "\n@queue.job\ndef attempts() -> None:\n    note('attempts', [taskq.current().channel, taskq.current().max_attempts])\n"
+    code.write_text(CODE.format(version="one") + extra)
+    write_settings(code.parent, processes=2, more="[channels.old]\nprocesses = 2")
+    worker = start_worker("site_app", cwd=code.parent, ready=2)
+    wait_until(lambda: len(worker.children("taskq: old")) == 2)
+    write_settings(code.parent, processes=1, attempts=7, more="[channels.bulk]\nprocesses = 3\nmax_attempts = 9")
+    worker.signal(signal.SIGHUP)
+    wait_until(lambda: [len(worker.children(f"taskq: {name}")) for name in ("default", "bulk", "old")] == [1, 3, 0])
+    wait_until(lambda: len(worker.family()) == 5)
+    assert psutil.Process(worker.pid).cmdline()[0] == "taskq: supervisor of bulk, default"
+    job = queue.job(name="site_app:attempts")(lambda: None)
+    for channel in ("default", "bulk"):
+        job.options(channel=channel).push()
+    assert sorted(line.value for line in ledger.wait_for("attempts", 2)) == [["bulk", 9], ["default", 7]]
+    assert worker.stop() == 0
+    assert "channel bulk: new, 3 processes" in worker.log
+    assert "channel default: changed settings: processes, max_attempts" in worker.log
+    assert "channel default: 1 process" in worker.log
+    assert "channel old: no longer in the app; stopping its processes" in worker.log
+    assert "ERROR" not in worker.log
+
+
+def test_a_removed_channel_may_come_back(start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue, tmp_path: Path) -> None:
+    """Given a channel that a restart removes while its job runs, then the job ends; after another SIGHUP the channel is consumed again."""
+    more = "[channels.extra]\nprocesses = 1"
+    write_settings(code.parent, more=more)
+    worker = start_worker("site_app", cwd=code.parent)
+    hold, record = queue.jobs.get("site_app:hold"), queue.jobs.get("site_app:record")
+    assert hold is not None
+    assert record is not None
+    hold.options(channel="extra").push(str(tmp_path / "go"))
+    ledger.wait_for("hold")
+    write_settings(code.parent)
+    worker.signal(signal.SIGHUP)
+    worker.wait_for_log("channel extra: no longer in the app")
+    write_settings(code.parent, more=more)
+    worker.signal(signal.SIGHUP)
+    worker.wait_for_log("channel extra: 1 process", count=2)
+    record.options(channel="extra").push(1)
+    ledger.wait_for("record")
+    (tmp_path / "go").touch()
+    ledger.wait_for("held")
+    assert worker.stop() == 0
+    assert "ERROR" not in worker.log
+
+
+def test_more_processes_than_the_zygote_has_room_for(start_worker: StartWorker, code: Path) -> None:
+    """Given a worker with one process, if the settings want forty, then SIGHUP starts forty; the running ones are replaced, too."""
+    write_settings(code.parent)
+    worker = start_worker("site_app", cwd=code.parent)
+    old = set(worker.children())
+    write_settings(code.parent, processes=40)
+    worker.signal(signal.SIGHUP)
+    wait_until(lambda: len(found := set(worker.children())) == 40 and not old & found, timeout=60, interval=0.1)
+    assert worker.stop() == 0
+    assert "ERROR" not in worker.log
+    assert "WARNING" not in worker.log
+
+
+def test_a_number_that_signals_changed_stays(start_worker: StartWorker, code: Path) -> None:
+    """Given one process more by SIGTTIN, then a restart without a changed number keeps it."""
+    write_settings(code.parent)
+    worker = start_worker("site_app", cwd=code.parent)
+    worker.signal(signal.SIGTTIN)
+    wait_until(lambda: len(worker.children()) == 2)
+    old = set(worker.children())
+    worker.signal(signal.SIGHUP)
+    wait_until(lambda: len(found := set(worker.children())) == 2 and not old & found)
+    assert worker.stop() == 0
+
+
+def test_settings_that_need_a_restart_are_refused(start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue) -> None:
+    """Given a changed lease, if SIGHUP comes, then the log says what it needs, and the old code stays; a lease as before is accepted."""
+    write_settings(code.parent)
     worker = start_worker("site_app", cwd=code.parent)
     old = worker.children()
-    code.write_text(CODE.format(version="two") + "\nimport time\ntime.sleep(0.5)\n")
+    code.write_text(CODE.format(version="two"))
+    write_settings(code.parent, lease=20)
     worker.signal(signal.SIGHUP)
-    worker.wait_for_log("reloading the app")
+    worker.wait_for_log("ERROR .*keeping the old code: channel default: a changed lease needs a restart of the worker")
+    queue.push_name("site_app:record", [1])
+    assert [line.value for line in ledger.wait_for("record")] == [["one", 1]]
+    assert worker.children() == old
+    write_settings(code.parent)
     worker.signal(signal.SIGHUP)
-    worker.wait_for_log("a rolling restart is already in progress")
     wait_until(lambda: worker.children() not in (old, []))
     assert worker.stop() == 0
 
