@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from taskq.channel import STATES, State
+from taskq.clock import monotonic
 from taskq.config import Settings, did_you_mean
 from taskq.driver.batches import batches
 from taskq.driver.load import load_driver, server_url
@@ -206,10 +207,13 @@ class Inspector:
             raise ValueError(f"{state.value} can't be reloaded")
         store = self._store(channel)
         wanted = None if message_id is None else message_id.strip().lower()
-        total, until = store.count(state), store.now_ms()
+        total, began, now = store.count(state), monotonic(), store.now_ms()
         walk = Walk(store.call, store.driver, state)
         moved = seen = 0
-        while page := [item for item in walk.page() if item.score <= until][: total - seen]:
+        while seen < total and (items := walk.page()):
+            # The times of what has arrived since. Later ones were here before: the server's clock was ahead, and was set back.
+            until = now + (monotonic() - began) * 1000 + 100
+            page = [item for item in items if not now < item.score <= until][: total - seen]
             seen += len(page)
             chosen = [item.raw for item in page if (job is None or is_job(item.raw, job)) and wanted in (None, entry_id(item.raw))]
             count = self._restore(store, state, chosen)

@@ -216,6 +216,24 @@ def test_reload_does_not_chase_what_fails_again(queue: Queue, prefix: str, worke
     assert inspector.counts(prefix).failed == 40
 
 
+def test_reload_takes_messages_that_failed_in_the_future(
+    queue: Queue, server: ServerProcess, prefix: str, worker: HandWorker, inspector: Inspector
+) -> None:
+    """Given messages that failed while the server's clock was a month ahead, and others, then all are reloaded, and none of them twice."""
+    ids = [push(queue, "add", number) for number in range(40)]
+    key = worker.driver.keys.failed
+    for number, raw in enumerate(worker.reserve(100)):
+        server.admin.zincrby(key, 30 * 86_400_000 * (number % 2), worker.set_aside(raw))
+    failed_again: list[str] = []
+
+    def fail_again(_done: int, _total: int) -> None:
+        failed_again.extend(Message(worker.set_aside(raw)).hex_id for raw in worker.reserve(100))
+
+    assert inspector.reload(prefix, State.FAILED, progress=fail_again) == 40
+    assert sorted(failed_again) == sorted(ids)
+    assert inspector.counts(prefix).failed == 40
+
+
 @pytest.mark.parametrize("state", [State.WAITING, State.DELAYED, State.FAILED])
 def test_flush_empties_one_state(queue: Queue, prefix: str, worker: HandWorker, inspector: Inspector, state: State) -> None:
     """Given messages in several states, then flush deletes those of one, however many there are."""
