@@ -83,7 +83,7 @@ TABLE: tuple[tuple[str, str, Any], ...] = (
     ("supervisor.supervisor", "os", _OS),
     ("supervisor.supervisor", "LogThread", processes.LogThread),
     ("supervisor.manager", "wait_for", processes.wait_for),
-    ("supervisor.manager", "is_surely_dead", lambda worker, tag: here.system().is_surely_dead(worker, tag)),
+    ("supervisor.children", "is_surely_dead", lambda worker, tag: here.system().is_surely_dead(worker, tag)),
     ("supervisor.manager", "os", _OS),
     ("supervisor.children", "machine_name", lambda: here.system().supervisor().name),
     ("supervisor.children", "machine_tag", lambda: here.system().supervisor().tag),
