@@ -13,6 +13,7 @@ ledger       the messages, their runs, and the faults that explain another run
 processes    doubles for a supervisor: signals, pipes, and the zygote
 machine      machines, their supervisors and worker processes
 doubles      doubles for a worker process: signals, time limits, and the lock of its slot
+threads      doubles for a worker process that runs several jobs at once
 system       all of these together, and the jobs
 faults       the registry of faults, and when they strike
 checks       the registry of rules that hold after every command

@@ -152,9 +152,9 @@ def _break_all(system: System, one: Fault, machine: str, request: Request | None
 def _kill_worker(system: System, one: Fault, machine: str, request: Request | None) -> None:
     # The sender, if it is one, which hits it between two of its commands; otherwise any other.
     pids = sorted(system.processes)
-    mine = [pid for pid in pids if system.processes[pid].party is system.world.current]
+    owner = system.owner()
     if pids:
-        system.kill(mine[0] if mine else pids[one.occurrence % len(pids)])
+        system.kill(owner.pid if owner is not None else pids[one.occurrence % len(pids)])
 
 
 @fault("kill-zygote", "SIGKILL of a zygote, and with it of its worker processes")
@@ -177,7 +177,8 @@ def _kill_machine(system: System, one: Fault, machine: str, request: Request | N
 def _freeze_worker(system: System, one: Fault, machine: str, request: Request | None) -> None:
     pids = sorted(system.processes)
     if pids:
-        system.freeze(system.processes[pids[one.occurrence % len(pids)]].party, one.seconds)
+        for party in system.processes[pids[one.occurrence % len(pids)]].parties():
+            system.freeze(party, one.seconds)
 
 
 @fault("freeze-supervisor", "SIGSTOP, then SIGCONT, of a supervisor", 0.05, 40.0)
@@ -188,7 +189,7 @@ def _freeze_supervisor(system: System, one: Fault, machine: str, request: Reques
 @fault("freeze-machine", "SIGSTOP, then SIGCONT, of all processes of a machine", 0.05, 40.0)
 def _freeze_machine(system: System, one: Fault, machine: str, request: Request | None) -> None:
     host = system.host_of(machine, one.occurrence)
-    for party in [host.party, *(process.party for process in host.children.values())]:
+    for party in [host.party, *(party for process in host.children.values() for party in process.parties())]:
         system.freeze(party, one.seconds)
 
 

@@ -33,11 +33,17 @@ class Process:
         self.slot = slot
         self.exited = exited
         self.party: Party | None = None
+        #: The parties of its further threads.
+        self.threads: list[Party] = []
         self.signals: Any = None
         self.executor: Any = None
         self.status = -signal.SIGKILL
         #: A stop that arrived before the process could handle it. It stays blocked until then.
         self.is_stopped_early = False
+
+    def parties(self) -> list[Party]:
+        """Return the parties of its threads."""
+        return ([self.party] if self.party is not None else []) + self.threads
 
 
 class Host:

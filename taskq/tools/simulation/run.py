@@ -75,7 +75,9 @@ class Simulator:
         entries = [Entry(plan.number, plan.steps, plan.on_fail) for plan in scenario.messages]
         system = System(world, self._store, self._queue, base, entries, tuple(CHECKS.values()))
         for number, plan in enumerate(scenario.hosts):
-            system.hosts.append(Host(system, number, plan.processes, msgspec.structs.replace(base, lease=plan.lease)))
+            system.hosts.append(
+                Host(system, number, plan.processes, msgspec.structs.replace(base, lease=plan.lease, concurrency=plan.concurrency))
+            )
         return system
 
 

@@ -36,6 +36,7 @@ class HostPlan(msgspec.Struct, frozen=True):
 
     processes: int
     lease: float
+    concurrency: int = 1
 
 
 class Act(msgspec.Struct, frozen=True):
@@ -69,7 +70,10 @@ class Scenario(msgspec.Struct, frozen=True):
 
     def lines(self) -> list[str]:
         """Return the scenario in words."""
-        found = [f"machine host{n}: {host.processes} processes, lease {host.lease:g} s" for n, host in enumerate(self.hosts)]
+        found = [
+            f"machine host{n}: {host.processes} processes of {host.concurrency} jobs, lease {host.lease:g} s"
+            for n, host in enumerate(self.hosts)
+        ]
         if self.strangers:
             found.append(f"{self.strangers} workers of a lost machine, with a lease of a day")
         found.append(f"users begin after {self.quiet:g} s")
@@ -84,7 +88,10 @@ def scenario_of(seed: int) -> Scenario:
     """Return the scenario of a seed."""
     random = Random(f"scenario {seed}")
     lease = random.choice((15.0, 15.0, 4.0))
-    hosts = tuple(HostPlan(random.choice((1, 1, 2)), random.choice((lease, lease, 15.0))) for _ in range(random.choice((1, 2, 2))))
+    hosts = tuple(
+        HostPlan(random.choice((1, 1, 2)), random.choice((lease, lease, 15.0)), random.choice((1, 1, 1, 2, 4)))
+        for _ in range(random.choice((1, 2, 2)))
+    )
     timeout = random.choice((0.0, 0.0, 10.0))
     many = random.random() < 0.2
     count = random.randint(10, 30) if many else random.randint(1, 6)

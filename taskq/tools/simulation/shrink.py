@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from taskq.tools.simulation.scenario import HostPlan, Scenario
+from taskq.tools.simulation.scenario import Scenario
 
 __all__ = ["shrink"]
 
@@ -50,7 +50,9 @@ def _smaller(scenario: Scenario) -> Iterator[Scenario]:
         yield replace(scenario, hosts=scenario.hosts[1:])
     for number, host in enumerate(scenario.hosts):
         if host.processes > 1:
-            yield replace(scenario, hosts=_with(scenario.hosts, number, HostPlan(1, host.lease)))
+            yield replace(scenario, hosts=_with(scenario.hosts, number, replace(host, processes=1)))
+        if host.concurrency > 1:
+            yield replace(scenario, hosts=_with(scenario.hosts, number, replace(host, concurrency=1)))
     for number, message in enumerate(scenario.messages):
         if len(message.steps) > 1:
             yield replace(scenario, messages=_with(scenario.messages, number, replace(message, steps=message.steps[:-1])))

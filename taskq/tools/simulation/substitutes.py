@@ -15,7 +15,7 @@ from typing import Any
 
 from taskq import clock
 from taskq.driver.redis import scripts
-from taskq.tools.simulation import doubles, here, processes
+from taskq.tools.simulation import doubles, here, processes, threads
 from taskq.tools.simulation.connection import Connection
 from taskq.tools.simulation.store import NOW
 from taskq.worker_id import pack_traits
@@ -73,6 +73,15 @@ TABLE: tuple[tuple[str, str, Any], ...] = (
     ("worker.serial.engine", "SignalWait", doubles.Signals),
     ("worker.serial.engine", "SyncExecutor", doubles.Executor),
     ("worker.serial.loop", "ProcessState", doubles.ProcessState),
+    ("worker.concurrent.engine", "new_loop", threads.Loop),
+    ("worker.concurrent.engine", "threading", SimpleNamespace(Thread=threads.Thread)),
+    ("worker.concurrent.engine", "asyncio", SimpleNamespace(all_tasks=threads.all_tasks)),
+    ("worker.concurrent.engine", "WakeableWait", threads.WakeableWait),
+    ("worker.concurrent.engine", "Timers", threads.Timers),
+    ("worker.concurrent.engine", "ThreadExecutor", threads.ThreadExecutor),
+    ("worker.concurrent.lane", "threading", SimpleNamespace(Thread=threads.Thread)),
+    ("worker.concurrent.lane", "SimpleQueue", threads.Queue),
+    ("worker.concurrent.completions", "ProcessState", doubles.ProcessState),
     ("supervisor.supervisor", "SignalInbox", processes.Inbox),
     ("supervisor.supervisor", "make_plan", lambda app, options: here.system().plan()),
     ("supervisor.supervisor", "log_banner", lambda plan, app: None),

@@ -162,13 +162,27 @@ class System:
     def _ended(self, process: Process) -> None:
         self.world.trace(short_name(process.worker), "ends" if process.status == 0 else "was killed")
         detach(process.slot)
+        for thread in process.threads:
+            self.world.kill(thread)
         for connection in self.network.connections.values():
-            if connection.owner is process.party and not connection.is_broken:
+            if connection.owner in (process.party, *process.threads) and not connection.is_broken:
                 self.network.closed(connection)
         self.processes.pop(process.pid, None)
         self.ledger.process_ended(process.worker)
         process.host.children.pop(process.pid, None)
         process.exited(process.pid, process.status)
+
+    def begin_thread(self, name: str, body: Callable[[], object]) -> Party:
+        """Start one more thread of the process that has the turn."""
+        process = self.process()
+        thread = self.world.begin(f"{short_name(process.worker)} {name}", body, process.host.name)
+        process.threads.append(thread)
+        self._by_party[thread] = process
+        return thread
+
+    def owner(self) -> Process | None:
+        """Return the worker process that has the turn; None: another party has it."""
+        return self._by_party.get(self.world.current) if self.world.current is not None else None
 
     def kill(self, pid: int) -> None:
         """SIGKILL."""

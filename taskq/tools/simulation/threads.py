@@ -1,0 +1,183 @@
+"""Doubles for a worker process that runs several jobs at once: each of its threads is a party."""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from taskq.errors import JobCancelled, JobTimeout
+from taskq.tools.simulation import here
+from taskq.tools.simulation.world import Party
+
+__all__ = ["Loop", "Queue", "Thread", "ThreadExecutor", "Timers", "WakeableWait", "all_tasks"]
+
+
+class Thread:
+    """For `threading.Thread`."""
+
+    def __init__(self, target: Callable[..., object], args: tuple[Any, ...] = (), name: str = "", daemon: bool = True) -> None:
+        self._body = lambda: target(*args)
+        self._name = name
+        #: Its party, by which the executor finds it.
+        self.ident: Party | None = None
+
+    def start(self) -> None:
+        self.ident = here.system().begin_thread(self._name, self._body)
+
+
+class Queue:
+    """For `SimpleQueue`."""
+
+    def __init__(self) -> None:
+        self._items: deque[Any] = deque()
+
+    def put(self, item: Any) -> None:
+        self._items.append(item)
+
+    def get(self) -> Any:
+        here.system().world.wait(lambda: bool(self._items))
+        return self._items.popleft()
+
+
+class Loop:
+    """For the event loop of the main thread. Simulated jobs are not coroutines, so it only calls functions."""
+
+    def __init__(self) -> None:
+        self._calls: deque[Callable[[], object]] = deque()
+        self._is_stopping = False
+
+    def call_soon(self, function: Callable[..., object], *args: Any) -> None:
+        self._calls.append(lambda: function(*args))
+
+    call_soon_threadsafe = call_soon
+
+    def stop(self) -> None:
+        self._is_stopping = True
+
+    def run_forever(self) -> None:
+        while not self._is_stopping:
+            here.system().world.wait(lambda: bool(self._calls))
+            self._calls.popleft()()
+
+    def run_until_complete(self, awaitable: object) -> None:
+        pass
+
+    def shutdown_asyncgens(self) -> None:
+        pass
+
+
+class WakeableWait:
+    """For `WakeableWait`: signals and lanes end the wait of the pump."""
+
+    def __init__(self, others: Iterable[int] = ()) -> None:
+        process = here.system().process()
+        process.signals = self
+        self.stopping: bool = process.is_stopped_early
+        self._is_asleep = self._is_woken = False
+
+    def deliver(self, number: int) -> None:
+        self.stopping = self.stopping or number == signal.SIGTERM
+        self._is_woken = True
+
+    def wake(self) -> None:
+        if self._is_asleep:
+            self._is_asleep, self._is_woken = False, True
+
+    def prepare(self) -> None:
+        self._is_asleep = True
+
+    def wait(self, fileno: int | None, timeout: float) -> bool:
+        system = here.system()
+        connection = system.end(fileno) if fileno is not None else None
+        if not self.stopping:
+            system.world.wait(lambda: self._is_woken or (connection is not None and connection.is_readable()), timeout)
+        self._is_asleep = self._is_woken = False
+        return connection is not None and connection.is_readable()
+
+    def pause(self, seconds: float) -> None:
+        self.wait(None, seconds)
+
+    def install(self) -> None:
+        pass
+
+    def check(self) -> None:
+        pass
+
+    def descriptors(self) -> list[int]:
+        return []
+
+
+class _Timer:
+    """For `Timer`."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self.call: Callable[[], None] | None = call
+
+
+class Timers:
+    """For `Timers`."""
+
+    def __init__(self) -> None:
+        self._system = here.system()
+        self._process = self._system.process()
+
+    def set(self, when: float, call: Callable[[], None]) -> _Timer:
+        timer = _Timer(call)
+
+        def strike() -> None:
+            if timer.call is not None and self._process.pid in self._system.processes:
+                timer.call()
+
+        self._system.world.at(when, strike)
+        return timer
+
+    def cancel(self, timer: _Timer) -> None:
+        timer.call = None
+
+
+class ThreadExecutor:
+    """For `ThreadExecutor`: as `doubles.Executor`, in several threads."""
+
+    def __init__(self, loop: Loop, timers: Timers, on_import: Callable[[], None] = lambda: None) -> None:
+        """`on_import` isn't needed: simulated jobs import nothing."""
+        here.system().process().executor = self
+        #: The limit and the deadline of the call in each thread.
+        self._calls: dict[Party, tuple[float, float]] = {}
+
+    def execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
+        world = here.system().world
+        thread = world.current
+        self._calls[thread] = (timeout, world.now + timeout if timeout else 0.0)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            self._calls.pop(thread, None)
+
+    def nap(self, seconds: float, *, ignores_limit: bool = False) -> None:
+        """Let the running job take some time."""
+        world = here.system().world
+        limit, deadline = self._calls[world.current]
+        if deadline and not ignores_limit and world.now + seconds > deadline:
+            world.sleep(deadline - world.now)
+            raise JobTimeout(f"the job ran longer than its handle_timeout of {limit:g} s")
+        world.sleep(seconds)
+
+    def cancel(self, thread: Party) -> None:
+        """Interrupt the call in a thread. What has not arrived when the call returns is withdrawn."""
+        call = self._calls.get(thread)
+
+        def interrupt() -> None:
+            if call is not None and self._calls.get(thread) is call:
+                raise JobCancelled("the job was cancelled")
+
+        thread.interrupts.append(interrupt)
+
+    def close(self) -> None:
+        pass
+
+
+def all_tasks(loop: Loop) -> tuple[()]:
+    """For `asyncio.all_tasks`."""
+    return ()
