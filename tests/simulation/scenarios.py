@@ -13,9 +13,9 @@ __all__ = ["LEASE", "message", "scenario"]
 LEASE = 15.0
 
 
-def message(number: int, *steps: tuple[float, str], on_fail: float = 0.0) -> MessagePlan:
+def message(number: int, *steps: tuple[float, str], on_fail: float = 0.0, result_ttl: float = 0.0) -> MessagePlan:
     """Return a message whose runs take these seconds, and end so."""
-    return MessagePlan(number, 0.0, tuple(Step(*step) for step in steps), 0.0, 0.0, True, on_fail)
+    return MessagePlan(number, 0.0, tuple(Step(*step) for step in steps), 0.0, result_ttl, True, on_fail)
 
 
 def scenario(

@@ -14,11 +14,13 @@ from taskq.channel import State
 from taskq.driver.contract import Command, StoredEnding
 from taskq.driver.redis.driver import RedisDriver
 from taskq.driver.redis.fence import Fence
+from taskq.supervisor.services.cancels import Cancels
 from taskq.supervisor.services.rescue import Rescuer
 from taskq.tools.simulation.faults import Fault
 from taskq.tools.simulation.hunt import hunt
 from taskq.tools.simulation.run import Simulator
-from taskq.tools.simulation.scenario import Scenario
+from taskq.tools.simulation.scenario import Act, Scenario
+from taskq.worker.execute import runner
 from tests.simulation.scenarios import message, scenario
 
 # They prove the simulation, not the interpreter.
@@ -63,6 +65,27 @@ def keep_no_message(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RedisDriver, "fail", fail)
 
 
+def retry_without_fence(patch: pytest.MonkeyPatch) -> None:
+    """A retry stores the message without taking it from the reserved list."""
+    patch.setattr(RedisDriver, "retry", lambda self, worker, identity, delay_ms, raw: self.push_later([raw], delay_ms=delay_ms))
+
+
+def store_no_result(patch: pytest.MonkeyPatch) -> None:
+    """A finished message is removed without its result."""
+    patch.setattr(RedisDriver, "finish", lambda self, worker, identity, ending: self.ack(worker, [identity]))
+
+
+def count_two_attempts(patch: pytest.MonkeyPatch) -> None:
+    """A failed run counts two attempts."""
+    original = runner.with_record
+    patch.setattr(runner, "with_record", lambda raw, record, *, attempts, **more: original(raw, record, attempts=attempts + 1, **more))
+
+
+def interrupt_no_job(patch: pytest.MonkeyPatch) -> None:
+    """A cancel request reaches no running job."""
+    patch.setattr(Cancels, "_notify", lambda self, child, running, request, now: None)
+
+
 #: What is broken, the rule that notices it, and a scenario that shows it.
 CASES: list[tuple[Break, str, Callable[[int], Scenario]]] = [
     (
@@ -94,13 +117,16 @@ CASES: list[tuple[Break, str, Callable[[int], Scenario]]] = [
             seed, message(0, (20.0, "ok")), faults=[Fault("clock", "run", 1, -3600.0, 0.5), Fault("kill-machine", "run", 1, 0.0, 0.505)]
         ),
     ),
-    (
-        keep_no_message,
-        "nothing lost",
-        lambda seed: scenario(seed, message(0, (0.0, "raise")), max_attempts=1),
-    ),
+    (keep_no_message, "nothing lost", lambda seed: scenario(seed, message(0, (0.0, "raise")), max_attempts=1)),
+    (retry_without_fence, "one place", lambda seed: scenario(seed, message(0, (0.0, "raise"), (0.0, "ok")))),
+    (store_no_result, "result stored", lambda seed: scenario(seed, message(0, (0.0, "ok"), result_ttl=60.0))),
+    (count_two_attempts, "attempts explained", lambda seed: scenario(seed, message(0, (0.0, "raise"), (0.0, "ok")))),
+    (interrupt_no_job, "cancelled", lambda seed: scenario(seed, message(0, (60.0, "ok")), acts=[Act("cancel", 0, 1.0, 1)])),
 ]
-NAMES = ["late requeue", "late retry", "a hundred lost workers", "clock set forward", "clock set back", "dropped failure"]
+NAMES = [
+    *("late requeue", "late retry", "a hundred lost workers", "clock set forward", "clock set back", "dropped failure", "no fence"),
+    *("no result", "two attempts", "cancel without effect"),
+]
 
 
 @pytest.mark.parametrize(("break_it", "rule", "make"), CASES, ids=NAMES)

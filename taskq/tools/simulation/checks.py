@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from taskq.tools.simulation.ledger import Entry
+from taskq.tools.simulation.ledger import COUNTED, Entry
 from taskq.tools.simulation.store import Snapshot
 from taskq.tools.simulation.system import Check, System
 from taskq.tools.simulation.world import Violation
@@ -52,17 +52,19 @@ def nothing_lost(system: System, snapshot: Snapshot) -> None:
             runs = entry.runs_now()
             if not any(run.outcome in ("ok", "drop") for run in runs):
                 raise Violation("nothing lost", f"{entry} disappeared from {entry.place} without a finished run")
+        if not place:
+            _stored_result(entry, snapshot)
         if place in _DEAD:
             _explain_dead_letter(system, entry, place)
         elif entry.place in _DEAD and place:  # reloaded: its attempts are counted from zero, and earlier cancel requests are over
-            entry.life, entry.is_cancelled = len(entry.runs), entry.cancelling > 0
+            entry.life, entry.is_cancelled, entry.asked_at = len(entry.runs), entry.cancelling > 0, 0.0
         entry.place = place
 
 
 def _explain_dead_letter(system: System, entry: Entry, place: str) -> None:
     """A message is in failed or timeout only when its attempts or its crashes are used up."""
     outcomes = [run.outcome for run in entry.runs_now()]
-    counted = sum(1 for one in outcomes if one in ("raise", "retry", "timeout", "killed"))
+    counted = sum(1 for one in outcomes if one in (*COUNTED, "killed"))
     if counted < min(system.settings.max_attempts, system.settings.max_crashes + 1):
         raise Violation("dead letters explained", f"{entry} is in {place} after {outcomes}")
 
@@ -77,3 +79,22 @@ def one_holder(system: System, snapshot: Snapshot) -> None:
         silent = system.world.now - system.beats.get(run.worker, 0.0)
         excuse = f"no heartbeat for {silent:.1f} s" if silent >= lease_of(run.worker) else ""
         system.ledger.left(run, places[0] if places else "", excuse)
+
+
+@check("attempts explained")
+def attempts_explained(system: System, snapshot: Snapshot) -> None:
+    """Every counted attempt is a run that failed, or that was killed beyond its time limit."""
+    for identity, attempts in snapshot.attempts.items():
+        if not attempts:
+            continue
+        entry = system.ledger.by_id[identity]
+        counted = sum(1 for run in entry.runs_now() if run.outcome in COUNTED or (run.outcome == "killed" and run.is_late))
+        if attempts > counted:
+            outcomes = [run.outcome for run in entry.runs_now()]
+            raise Violation("attempts explained", f"{entry} in {entry.place} has {attempts} counted attempts after {outcomes}")
+
+
+def _stored_result(entry: Entry, snapshot: Snapshot) -> None:
+    """The final state of a message is stored in the step that removes it."""
+    if entry.result_ttl and not entry.is_withdrawn and f"result:{entry.hex_id}" not in snapshot.keys:
+        raise Violation("result stored", f"{entry} has finished, and its result is not stored")

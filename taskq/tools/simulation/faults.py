@@ -252,7 +252,7 @@ class Strikes:
     def _strike(self, one: Fault, machine: str, request: Request | None) -> None:
         self._system.world.trace("FAULT", f"{one.kind}{f' for {one.seconds:g} s' if one.seconds else ''}")
         self.struck.append(one)
-        self._system.progress()
+        self._system.busy_until(0.0)
         FAULTS[one.kind].apply(self._system, one, machine, request)
 
 

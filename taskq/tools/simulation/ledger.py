@@ -7,10 +7,14 @@ from typing import NamedTuple
 
 from taskq.tools.simulation.world import Violation, World
 
-__all__ = ["Entry", "Ledger", "Run", "Step"]
+__all__ = ["COUNTED", "Entry", "Ledger", "Run", "Step"]
 
 #: The first bytes of every message id of a simulation; the number of the message follows.
 MARK = b"simulation--"
+
+
+#: The ends of a run that count an attempt.
+COUNTED = ("raise", "retry", "timeout")
 
 
 class Step(NamedTuple):
@@ -27,6 +31,9 @@ class Run:
         self.entry = entry
         self.worker = worker
         self.started = started
+        self.is_interruptible = True
+        #: True once it has run for longer than its limit.
+        self.is_late = False
         #: None while it runs; then as in `Step`, or "timeout", "cancelled" or "killed".
         self.outcome: str | None = None
         #: False once its message has left the reserved list of its worker, or its process has ended.
@@ -38,12 +45,13 @@ class Run:
 class Entry:
     """One message: the plan for its runs, and what became of it."""
 
-    def __init__(self, number: int, steps: tuple[Step, ...], on_fail: float) -> None:
+    def __init__(self, number: int, steps: tuple[Step, ...], on_fail: float, result_ttl: float) -> None:
         self.number = number
         self.identity = MARK + number.to_bytes(4, "big")
         self.steps = steps
         #: How long its on_fail takes.
         self.on_fail = on_fail
+        self.result_ttl = result_ttl
         self.runs: list[Run] = []
         #: The index of the first run since the push or the last reload.
         self.life = 0
@@ -53,6 +61,10 @@ class Entry:
         #: True once the server had it.
         self.was_stored = False
         self.is_cancelled = False
+        #: When its worker was asked to interrupt it; 0.0: it was not.
+        self.asked_at = 0.0
+        #: True once a cancel has removed it.
+        self.is_removed = False
         #: How many users are cancelling it at this moment.
         self.cancelling = 0
         self.is_withdrawn = False
@@ -79,7 +91,9 @@ class Entry:
 class Ledger:
     """All messages of a simulation, and the rules for their runs."""
 
-    def __init__(self, world: World, entries: list[Entry], max_attempts: int) -> None:
+    def __init__(self, world: World, entries: list[Entry], max_attempts: int, limit: float) -> None:
+        """`limit` is the time limit of every run; 0: none."""
+        self.limit = limit
         self._world = world
         self._max_attempts = max_attempts
         self.entries = entries
@@ -95,13 +109,15 @@ class Ledger:
             Violation: nothing explains it.
         """
         entry = self.by_id[identity]
+        if entry.is_removed:
+            raise Violation("cancelled", f"{entry} starts in {worker} although a cancel had removed it")
         before = entry.runs_now()
         for one in before:
             if one.outcome is None and not one.excuse:
                 raise Violation("one holder", f"{entry} starts in {worker} while it runs in {one.worker}")
         if before and (last := before[-1]).outcome in ("ok", "drop", "cancelled") and not last.excuse:
             raise Violation("runs explained", f"{entry} starts in {worker} although its run in {last.worker} ended: {last.outcome}")
-        counted = sum(1 for one in before if one.outcome in ("raise", "retry", "timeout") and not one.excuse)
+        counted = sum(1 for one in before if one.outcome in COUNTED and not one.excuse)
         if counted >= self._max_attempts:
             raise Violation("runs explained", f"{entry} starts in {worker} after {counted} counted attempts")
         run = Run(entry, worker, self._world.now)
@@ -115,6 +131,7 @@ class Ledger:
         for run in [one for one in self.open if one.worker == worker]:
             if run.outcome is None:
                 run.outcome = "killed"
+                run.is_late = 0 < self.limit <= self._world.now - run.started
             else:
                 run.excuse = "its process ended before it was settled"
             self._close(run)

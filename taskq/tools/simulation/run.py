@@ -72,7 +72,7 @@ class Simulator:
     def _system(self, world: World, scenario: Scenario) -> System:
         limits: Any = {"handle_timeout": scenario.handle_timeout, "max_attempts": scenario.max_attempts, "retry_seconds": 0.5}
         base = ChannelSettings(name=PREFIX, stop_timeout=10.0, **limits)
-        entries = [Entry(plan.number, plan.steps, plan.on_fail) for plan in scenario.messages]
+        entries = [Entry(plan.number, plan.steps, plan.on_fail, plan.result_ttl) for plan in scenario.messages]
         system = System(world, self._store, self._queue, base, entries, tuple(CHECKS.values()))
         for number, plan in enumerate(scenario.hosts):
             system.hosts.append(
@@ -91,7 +91,8 @@ class _Course:
         self._users: list[Party] = []
         longest = max((step.seconds for plan in scenario.messages for step in plan.steps), default=0.0)
         #: Without progress for this long, something is stranded: a rescue, the longest job, and one more lease.
-        self._patience = 4 * max(plan.lease for plan in scenario.hosts) + 2 * longest + 30.0
+        self._lease = max(plan.lease for plan in scenario.hosts)
+        self._patience = 4 * self._lease + 2 * longest + 30.0
 
     def begin(self) -> None:
         system, scenario, world = self._system, self._scenario, self._system.world
@@ -130,9 +131,18 @@ class _Course:
             words = [word for name in names for word in (world.server_ms() - 100_000, name)]
             self._system.network.store.execute(("ZADD", "{" + PREFIX + "}:workers", *words), world.server_ms(), look=False)
 
+    def _look_at_cancels(self) -> None:
+        """A job is interrupted soon after its worker was asked to do so, unless it ignores everything."""
+        now = self._system.world.now
+        for run in self._system.ledger.open:
+            entry, begun = run.entry, max(run.entry.asked_at, self._system.disturbed)
+            if run.outcome is None and run.started < entry.asked_at and now - begun > self._lease + 5.0 and run.is_interruptible:
+                raise Violation("cancelled", f"{entry} still runs in {run.worker}, {now - begun:.0f} s after its user cancelled it")
+
     def _look(self) -> None:
         """End the run when all is done; fail it when nothing moves any more."""
         system, world = self._system, self._system.world
+        self._look_at_cancels()
         left = [entry for entry in system.ledger.entries if entry.place not in ("", "failed", "timeout")]
         for entry in system.ledger.entries:
             if entry.is_accepted and not entry.was_stored:

@@ -38,12 +38,14 @@ class Snapshot(NamedTuple):
     places: dict[bytes, list[str]]
     #: When each delayed message is due, by the server's clock in milliseconds.
     due: dict[bytes, float]
+    #: The number of counted attempts in the head of each message.
+    attempts: dict[bytes, int]
     keys: frozenset[str]
 
 
 #: The real one: while a simulation runs, another takes its place.
 _connect = Address.connection
-EMPTY = Snapshot({}, {}, frozenset())
+EMPTY = Snapshot({}, {}, {}, frozenset())
 _MESSAGES = ("waiting", "delayed", "failed", "timeout", "parked")
 
 
@@ -108,6 +110,7 @@ class Store:
             raise reply
         places: dict[bytes, list[str]] = {}
         due: dict[bytes, float] = {}
+        attempts: dict[bytes, int] = {}
         names = []
         for key, heads in zip(reply[::2], reply[1::2], strict=True):
             name = key.decode().removeprefix(self._tag)
@@ -115,9 +118,11 @@ class Store:
             if name == "waiting" or name.startswith("reserved:"):
                 for head in heads:
                     places.setdefault(head[2:18], []).append(name)
+                    attempts[head[2:18]] = int.from_bytes(head[18:20], "big")
             elif name in _MESSAGES:
                 for head, score in zip(heads[::2], heads[1::2], strict=True):
                     places.setdefault(head[2:18], []).append(name)
+                    attempts[head[2:18]] = int.from_bytes(head[18:20], "big")
                     if name == "delayed":
                         due[head[2:18]] = float(score)
-        return Snapshot(places, due, frozenset(names))
+        return Snapshot(places, due, attempts, frozenset(names))

@@ -46,7 +46,7 @@ class System:
         self.settings = settings
         self.network = Network(world, store)
         self.network.on_executed = self._executed
-        self.ledger = Ledger(world, entries, settings.max_attempts)
+        self.ledger = Ledger(world, entries, settings.max_attempts, settings.handle_timeout)
         self.hosts: list[Host] = []
         self.supervisors: dict[int, Host] = {}
         self.processes: dict[int, Process] = {}
@@ -55,6 +55,8 @@ class System:
         self.beats: dict[str, float] = {}
         self.snapshot: Snapshot = EMPTY
         self.progressed = world.now
+        #: Until when the faults act that have struck so far.
+        self.disturbed = world.now
         #: Called at the start of each run, with its number, its seconds and its machine.
         self.on_run: Callable[[int, float, str], object] = lambda number, seconds, machine: None
         self._ends: list[End] = []
@@ -114,6 +116,7 @@ class System:
         entry = self.ledger.by_number[number]
         step = entry.next_step()
         run = self.ledger.start(entry.identity, process.worker)
+        run.is_interruptible = step.outcome != "hang"
         self.world.trace(short_name(process.worker), f"starts {entry}: {step.outcome} after {step.seconds:g} s")
         self.on_run(self.ledger.count, step.seconds, process.host.name)
         for waiting in entry.waiting_for_run.pop(len(entry.runs), ()):
@@ -224,7 +227,8 @@ class System:
 
     def busy_until(self, seconds: float) -> None:
         """Note that a fault has effects for some seconds: no progress is expected meanwhile."""
-        self.progressed = max(self.progressed, self.world.now + seconds)
+        self.disturbed = max(self.disturbed, self.world.now + seconds)
+        self.progressed = max(self.progressed, self.disturbed)
 
     def progress(self) -> None:
         self.progressed = max(self.progressed, self.world.now)

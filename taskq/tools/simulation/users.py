@@ -66,6 +66,10 @@ def _cancel(system: System, entry: Entry, driver: Any, link: Link, *, kill: bool
     finally:
         entry.cancelling -= 1
     system.world.trace("user", f"cancels {entry}: {done.value}")
+    if done is Cancelled.REQUESTED:
+        entry.asked_at = system.world.now
+    elif done is Cancelled.NOW:
+        entry.is_removed = True
 
 
 def _kill(system: System, entry: Entry, driver: Any, link: Link) -> None:
