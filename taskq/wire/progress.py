@@ -47,7 +47,9 @@ _encode = msgspec.msgpack.Encoder().encode
 
 def pack_progress(progress: Progress, identity: bytes = b"", signer: Signer | None = None) -> bytes:
     """Encode the progress of a message, and sign it if there is a signer."""
-    fields = msgspec.structs.astuple(progress)
+    total = None if progress.total is None else float(progress.total)
+    # As they are decoded: the signature is verified over the same bytes.
+    fields = (float(progress.done), total, progress.message, progress.at_ms, progress.attempt)
     data = _encode(fields)
     return data if signer is None else _encode((*fields, signer.sign(identity, Purpose.PROGRESS, data)))
 

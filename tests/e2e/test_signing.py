@@ -14,9 +14,10 @@ from taskq.channel import State
 from taskq.clock import now_ms
 from taskq.handle.cancel import CancelRequest, pack_request
 from taskq.inspector import Inspector
+from taskq.wire.ending import Ending, pack_ending, read_ending
 from taskq.wire.history import Record, pack_record, verified_records
-from taskq.wire.message import Message
-from taskq.wire.progress import Progress, pack_progress
+from taskq.wire.message import Message, encode, make_body, new_id
+from taskq.wire.progress import Progress, pack_progress, read_progress
 from taskq.wire.signing import Signer
 from tests.e2e.conftest import StartWorker
 from tests.support.ledger import Ledger
@@ -158,6 +159,7 @@ def trusted(url: str) -> Iterator[Queue]:
 def _ask_cancel(store: Store, handle: Handle[Any], request: bytes) -> None:
     """Store a cancel request and wake every supervisor, as somebody does who can write to the server."""
     store.client.hset(store.keys.cancels, bytes.fromhex(handle.id), request)
+    store.client.expire(store.keys.cancels, 60)
     for worker in store.client.zrange(store.keys.workers, 0, -1):
         store.client.lpush(store.keys.cancel_wake(worker.decode()), b"1")
 
@@ -269,5 +271,109 @@ def test_without_a_secret_nothing_is_signed(start_worker: StartWorker, ledger: L
     assert b"signature" not in store.client.hkeys(store.keys.worker(name.decode()))
     handle.cancel()
     assert len(msgspec.msgpack.decode(store.client.hvals(store.keys.cancels)[0])) == 5
+    assert worker.stop() == 0
+    queue.close()
+
+
+# ---- what a signature doesn't prevent
+
+
+def test_everything_is_readable(start_worker: StartWorker, ledger: Ledger, store: Store, push: Callable[..., str], trusted: Queue) -> None:
+    """Given a secret, then arguments, errors, results and progress are in the server as they are."""
+    push("pay 1", SECRET)
+    assert b"pay 1" in store.raw(State.WAITING)[0]
+    handle = trusted.push_name(ENDLESS, ["fail"])
+    worker = start_worker("guarded", env={"TASKQ_SECRET": SECRET})
+    (raw,) = wait_until(lambda: store.raw(State.FAILED))
+    assert b"ValueError: fail" in raw
+    assert b"ValueError: fail" in store.client.lindex(store.keys.result(handle.id), 0)
+    assert b"began" in store.client.get(store.keys.progress(handle.id))
+    assert worker.stop() == 0
+
+
+def test_the_secret_is_never_sent(start_worker: StartWorker, store: Store, push: Callable[..., str], trusted: Queue) -> None:
+    """Given a secret, when a message was pushed and run, then the secret is in no key of the server."""
+    push("a", SECRET)
+    push("fail", SECRET, max_attempts=1)
+    trusted.push_name(ENDLESS, ["fail"])
+    start_worker("guarded", "--burst", env={"TASKQ_SECRET": SECRET}, ready=0).wait()
+    for key in store.client.keys("*"):
+        assert SECRET.encode() not in store.client.dump(key)
+
+
+def test_a_copy_of_a_message_is_valid(start_worker: StartWorker, ledger: Ledger, store: Store, push: Callable[..., str]) -> None:
+    """Given a signed message that has run, when its bytes are pushed again, then it runs again."""
+    push("a", SECRET)
+    (raw,) = store.raw(State.WAITING)
+    run(start_worker, SECRET)
+    store.client.lpush(store.keys.waiting, raw)
+    run(start_worker, SECRET)
+    assert len(ledger.lines("plain")) == 2
+
+
+def test_the_time_of_a_run_is_not_signed(start_worker: StartWorker, ledger: Ledger, store: Store, push: Callable[..., str]) -> None:
+    """Given a signed message that is due in an hour, when it is moved to waiting, then it runs now."""
+    push("a", SECRET, delay=3600)
+    (raw,) = store.raw(State.DELAYED)
+    store.client.zrem(store.keys.delayed, raw)
+    store.client.lpush(store.keys.waiting, raw)
+    run(start_worker, SECRET)
+    assert len(ledger.lines("plain")) == 1
+
+
+@pytest.mark.parametrize("counts", [{"attempts": 3}, {"crashes": 255}])
+def test_the_counts_are_not_signed(
+    start_worker: StartWorker, ledger: Ledger, store: Store, push: Callable[..., str], counts: dict[str, int]
+) -> None:
+    """Given a signed message whose attempts or crashes somebody has raised, then it fails without a run."""
+    push("a", SECRET, max_attempts=3)
+    (raw,) = store.raw(State.WAITING)
+    store.client.lset(store.keys.waiting, 0, Message(raw).changed(**counts))
+    run(start_worker, SECRET, code=1)
+    assert ledger.lines("plain") == []
+    assert store.count(State.FAILED) == 1
+
+
+def test_what_is_deleted_is_not_missed(start_worker: StartWorker, store: Store, push: Callable[..., str], trusted: Queue) -> None:
+    """Given signed messages and records, when some are deleted, then nothing shows it."""
+    push("a", SECRET)
+    trusted.push_name(ENDLESS, ["fail"])
+    store.client.lpop(store.keys.waiting)
+    worker = start_worker("guarded", env={"TASKQ_SECRET": SECRET})
+    wait_until(lambda: not store.raw(State.WAITING) and not store.raw(State.DELAYED))
+    assert worker.stop() == 0
+    assert store.client.keys(store.keys.reserved("*")) == []
+    whole = Message(encode(new_id(), make_body("x:y", b""), 0, Signer([SECRET], "queue")))
+    signer = Signer([SECRET], "queue", "result")
+    first, second = (pack_record(Record("failed", now_ms(), "w", number, "e"), whole.id, signer) for number in (1, 2))
+    assert [one.attempt for one in verified_records(Message(whole.changed(history=first + second)), signer)] == [1, 2]
+    assert [one.attempt for one in verified_records(Message(whole.changed(history=second)), signer)] == [2]
+
+
+def test_earlier_data_of_a_message_is_valid_again() -> None:
+    """Given two signed results and reports of one message, then each is verified, at any time and in any order."""
+    identity, signer = new_id(), Signer([SECRET], "queue", "result")
+    for number in (2, 1):
+        ending = Ending("done", now_ms(), number, value=b"[]", serializer=1)
+        assert read_ending(pack_ending(ending, identity, signer), identity, signer) == ending
+        progress = Progress(number, 4, "", now_ms(), number)
+        assert read_progress(pack_progress(progress, identity, signer), identity, signer) == progress
+
+
+def test_any_program_may_cancel_and_report_without_a_secret(start_worker: StartWorker, ledger: Ledger, store: Store, url: str) -> None:
+    """Given no secret, when somebody who can write to the server stores progress and a cancel request, then both are believed."""
+    queue = Queue(url)
+    queue.job(name=ENDLESS, result_ttl=60)(lambda text: None)
+    handle = queue.push_name(ENDLESS, ["a"])
+    worker = start_worker("guarded")
+    ledger.wait_for("endless")
+    wait_until(lambda: store.client.exists(store.keys.progress(handle.id)))
+    store.client.set(store.keys.progress(handle.id), pack_progress(Progress(4, 4, "mallory was here", now_ms(), 1)), ex=60)
+    found = handle.progress()
+    assert found is not None
+    assert found.message == "mallory was here"
+    _ask_cancel(store, handle, _request(handle, None, now_ms()))
+    with pytest.raises(ResultCancelled, match="cancelled by mallory"):
+        handle.result(timeout=20)
     assert worker.stop() == 0
     queue.close()

@@ -11,12 +11,13 @@ from taskq.channel import State
 from taskq.clock import monotonic, now_ms
 from taskq.driver.contract import Command, StoredEnding
 from taskq.errors import ServerUnavailable
-from taskq.handle.cancel import CancelRequest
+from taskq.handle.cancel import CancelRequest, pack_request
 from taskq.scoreboard.cancel_notice import Notice
 from taskq.supervisor.processes.child import Death
 from taskq.supervisor.reap import settle_dead
 from taskq.supervisor.services.cancels import CANCEL_GRACE, Cancels
 from taskq.wire.ending import read_ending
+from taskq.wire.signing import Signer
 from tests.supervisor.conftest import Channel
 
 
@@ -316,3 +317,15 @@ def test_a_message_that_moved_meanwhile_never_runs_again(scene: Scene, delay: fl
     assert scene.ending(identity) == "cancelled by ops"
     assert scene.requests() == []
     assert scene.place.store.count(State.WAITING) + scene.place.store.count(State.DELAYED) == 0
+
+
+@pytest.mark.parametrize(("hours", "done"), [(0, ["interrupt"]), (23, ["interrupt"]), (25, [])])
+def test_a_signed_request_is_valid_for_a_day(scene: Scene, hours: int, done: list[str]) -> None:
+    """Given a secret and a copy of a signed request, when it is a day old, then it is refused and removed, and before that obeyed."""
+    (identity,) = scene.run()
+    signer = scene.place.channel.signer = Signer(["secret"], scene.place.prefix, "result")
+    request = CancelRequest("ops", False, now_ms() - hours * 3_600_000, b"", 1000)
+    scene.place.store.client.hset(scene.place.store.keys.cancels, identity, pack_request(request, identity, signer))
+    scene.service.tick(monotonic())
+    assert scene.done == done
+    assert scene.requests() == ([identity] if done else [])
