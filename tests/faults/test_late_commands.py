@@ -84,6 +84,22 @@ def test_a_late_settling_of_a_worker_moves_no_running_message(
     assert len(ledger.lines("again")) == 1
 
 
+def test_a_settling_is_late_by_more_than_its_worker_waits(
+    start_worker: StartWorker, relay: Relay, store: Store, ledger: Ledger, tmp_path: Path
+) -> None:
+    """Given a retry that is held back on a connection that stays, until its worker has waited in vain and sent it again, then it's void."""
+    worker = start_worker("late", settings={"lease": 2})
+    relay.keep_request(mark("retry"), not_of=BEAT, cut=False)
+    late.retry.push(str(tmp_path / "go"))
+    ledger.wait_for("again", timeout=20)  # a worker process waits for five seconds
+    assert relay.deliver() == b""
+    assert len(store.reserved()) == 1
+    (tmp_path / "go").touch()
+    ledger.wait_for("end")
+    assert worker.stop() == 0
+    assert len(ledger.lines("again")) == 1
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", ["reserve", "BLMOVE"])
 def test_a_late_reserve_of_a_worker_takes_no_message(

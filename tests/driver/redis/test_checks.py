@@ -100,7 +100,9 @@ def test_a_worker_has_all_rights_it_asks_for(driver_of: MakeDriver) -> None:
 )
 def test_a_worker_can_do_without_closing_connections(driver_of: MakeDriver, lacks: list[str]) -> None:
     """Given a worker that may not close its broken connections, at startup, then what it lacks is known, and it isn't refused."""
-    driver = driver_of("shop-worker", *[f"-{right}" for right in lacks])
+    # Redis 6.2 can't take a single subcommand away.
+    kept = [right for right in rights("shop-worker", "x") if right.startswith("+client|") and right[1:] not in lacks]
+    driver = driver_of("shop-worker", "-client", *kept)
     with closing(driver.link()) as link:
         check_permissions(driver, link)
         assert ask_unfenced(link) == lacks

@@ -131,6 +131,25 @@ def test_a_late_command_changes_nothing(
     assert (everything(store) == before) is fenced
 
 
+@pytest.mark.one_python
+@pytest.mark.parametrize("place", ["shared_redis", "shared_old_redis"])
+def test_a_late_command_changes_nothing_on_any_server(request: pytest.FixtureRequest, prefix: str, place: str) -> None:
+    """Given Redis 7 or Redis 6.2, whose replies differ, then a command that is given up changes nothing when it arrives, either."""
+    other: ServerProcess = request.getfixturevalue(place)
+    with Relay(other.socket) as relay, closing(Store(other, prefix)) as store:
+        store.reserved_by(W, RAW)
+        command = COMMANDS["ack"](store.driver)
+        assert command.script is not None
+        other.admin.script_load(command.script.text)
+        with closing(RedisDriver(relay.url, ChannelSettings(name="tests", channel=prefix)).link(fenced=True)) as link:
+            for _ in range(2):
+                give_up(link, relay, command)
+                link.call(Command("count", ("PING",)))
+                assert relay.deliver() == b""
+        assert store.reserved(W) == [RAW]
+    other.flush()
+
+
 def test_a_late_blocking_reserve_takes_no_message(store: Store, relay: Relay, make_link: MakeLink) -> None:
     """Given a blocking reserve that is given up before it arrives, or while it blocks, then it takes no message any more."""
     store.client.delete(store.keys.waiting)
