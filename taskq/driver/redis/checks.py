@@ -113,16 +113,16 @@ def ask_eviction(link: Link) -> str:
     return "" if policy == "noeviction" or fields.get("maxmemory") == "0" else policy
 
 
-#: What a fenced link sends: without these permissions workers run, but a delayed command may be executed after all.
+#: What a fenced link sends, about a client that doesn't exist. Without these, a delayed command may be executed after all.
 _FENCE = {
     "client|setname": ("CLIENT", "SETNAME", "taskq"),
-    "client|list": ("CLIENT", "LIST", "ID", "0"),
-    "client|kill": ("CLIENT", "KILL", "ID", "0"),
+    "client|list": ("CLIENT", "LIST", "ID", str(2**62)),
+    "client|kill": ("CLIENT", "KILL", "ID", str(2**62)),
 }
 
 
 def ask_unfenced(link: Link) -> list[str]:
-    """Return the permissions that this user lacks to close a connection which was given up.
+    """Return the permissions that this user lacks to close a connection which was given up, or the commands that the server doesn't have.
 
     Raises:
         ServerUnavailable: the server is unreachable.
@@ -131,9 +131,8 @@ def ask_unfenced(link: Link) -> list[str]:
     for name, words in _FENCE.items():
         try:
             link.call(Command("permissions", words))
-        except ServerRefused as error:  # as below
-            if _lacks_permission(error):
-                missing.append(name)
+        except ServerRefused:
+            missing.append(name)
     return missing
 
 

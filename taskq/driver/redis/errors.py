@@ -12,7 +12,7 @@ from taskq.driver.redis.locate import OtherKindError, Single
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.extras import how_to_install
 
-__all__ = ["translate"]
+__all__ = ["is_passing", "translate"]
 
 #: The URL without a setting and without an embedded server.
 _DEFAULT_URL = "redis://localhost:6379/0"
@@ -49,11 +49,16 @@ def translate(error: Exception, address: Address, move: str, *, sent: bool) -> E
         return ServerRefused(f"the server at {address.text} is a Redis Cluster node: use a cluster URL, redis+cluster://host:port")
     if "non local key" in text:  # the slot is migrating: the script stopped halfway, at a key that has moved
         return ServerUnavailable(f"the server at {address.text} can't serve now: {text}", sent=True)
-    if isinstance(error, _PASSING_TYPES) or first in _PASSING or _NO_ROOM in text:
+    if isinstance(error, _PASSING_TYPES) or is_passing(text):
         return ServerUnavailable(f"the server at {address.text} can't serve now: {text}")
     if isinstance(error, wire.ResponseError):
         return rejected
     return ServerUnavailable(f"the server at {address.text} doesn't answer: {text.rstrip('.')}{_hint(text, address.text)}", sent=sent)
+
+
+def is_passing(text: str) -> bool:
+    """Return True for the error reply of a server that can't serve now, but will."""
+    return text.split(" ", 1)[0] in _PASSING or _NO_ROOM in text
 
 
 def _hint(text: str, url: str) -> str:

@@ -16,6 +16,8 @@ from typing import Any, ClassVar, NamedTuple
 from redis import exceptions as wire
 from redis.connection import Connection
 
+from taskq.driver.redis.errors import is_passing
+
 __all__ = ["Fence", "Mark"]
 
 _log = logging.getLogger("taskq.driver")
@@ -88,20 +90,20 @@ class Fence:
 
 
 def _ask(connection: Connection, *commands: tuple[str, ...]) -> list[Any]:
-    """Send commands at once and return their replies; None for one that this user, or this server, doesn't permit."""
+    """Send commands at once and return their replies; None for one that this user may not send, or that the server doesn't have."""
     sock: socket.socket = connection._sock  # type: ignore[assignment]
-    sock.sendall(b"".join(piece for words in commands for piece in connection.pack_command(*words)))
+    try:
+        sock.sendall(b"".join(piece for words in commands for piece in connection.pack_command(*words)))
+    except ConnectionError:
+        if connection.can_read(timeout=0):
+            connection.read_response()  # raises it: "max number of clients reached"
+        raise
     replies: list[Any] = []
     for _ in commands:
         try:
             replies.append(connection.read_response())
         except wire.ResponseError as error:
-            if not _is_missing(error):
+            if is_passing(str(error)):
                 raise
             replies.append(None)
     return replies
-
-
-def _is_missing(error: wire.ResponseError) -> bool:
-    text = str(error).lower()
-    return isinstance(error, wire.NoPermissionError) or "no permissions" in text or text.startswith("unknown ")

@@ -11,6 +11,7 @@ import pytest
 from taskq.channel import State
 from taskq.config import ChannelSettings
 from taskq.driver.contract import Command, Part, Rescue, StoredEnding
+from taskq.driver.redis.checks import ask_unfenced
 from taskq.driver.redis.driver import RedisDriver
 from taskq.driver.redis.fence import Fence
 from taskq.driver.redis.link import RedisLink
@@ -231,6 +232,17 @@ def test_a_stranger_with_the_same_number_is_left_alone(own_server: OwnServer, pr
         link.close()
 
 
+def test_a_server_without_the_commands_is_worked_with(own_server: OwnServer, prefix: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a server whose provider has taken CLIENT away, if a command is given up, then the link works on."""
+    own = own_server(extra=("--rename-command", "CLIENT", ""))
+    with Relay(own.socket) as relay, closing(Store(own, prefix)) as store:
+        link = RedisDriver(relay.url, ChannelSettings(name="tests", channel=prefix)).link(fenced=True)
+        give_up(link, relay, COMMANDS["progress"](store.driver))
+        assert link.call(Command("count", ("PING",))) == b"PONG"
+        assert ask_unfenced(link) == ["client|setname", "client|list", "client|kill"]
+        link.close()
+
+
 @pytest.mark.parametrize("lacks", ["client|setname", "client|list", "client|kill"])
 def test_a_user_without_the_permission_is_warned_once(
     store: Store,
@@ -251,6 +263,18 @@ def test_a_user_without_the_permission_is_warned_once(
         link.call(Command("count", ("PING",)))
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "+client|kill" in caplog.text
+
+
+def test_a_server_that_rejects_new_clients_is_waited_for(own_server: OwnServer, prefix: str) -> None:
+    """Given a server without a free connection, then a fenced link reports that it can't serve now, and works when there is room."""
+    own = own_server()
+    with closing(RedisDriver(own.url, ChannelSettings(name="tests", channel=prefix)).link(fenced=True)) as link:
+        own.admin.config_set("maxclients", 1)
+        with pytest.raises(ServerUnavailable, match="max number of clients") as caught:
+            link.call(Command("count", ("PING",)))
+        assert not caught.value.sent
+        own.admin.config_set("maxclients", 100)
+        assert link.call(Command("count", ("PING",))) == b"PONG"
 
 
 def test_a_connection_without_trouble_is_not_looked_for(relay: Relay, make_link: MakeLink) -> None:
