@@ -230,11 +230,12 @@ def test_a_stamped_foreign_message_is_blamed(store: Store) -> None:
 
 
 def test_a_worker_that_was_only_slow_learns_that_it_was_given_up(store: Store) -> None:
-    """Given a worker whose lease ran out and whose messages others have, when it beats again, then it learns that, once."""
+    """Given a worker whose lease ran out and whose messages others have, when it beats again within a week, then it learns that, once."""
     beat = store.driver.heartbeat(W, {"pid": 1}, lease_ms=LEASE_MS, register=True)
     store.reserved_by(W, message())
     assert store.do(store.driver.standing(W)) == 1
     _rescue(store, "head", beat=_beat(store))
+    assert store.client.pttl(store.keys.worker(W)) > 6 * 86_400_000
     assert store.do(store.driver.standing(W)) == -1
     assert store.do(store.driver.heartbeat(W, {"pid": 1}, lease_ms=LEASE_MS, register=False))[:2] == [-1, 0]
     assert store.do(store.driver.workers()) == []
