@@ -47,9 +47,6 @@ class Connection:
     def pack_command(self, *words: Any) -> list[bytes]:
         return [self._network.pack(words)]
 
-    def send_command(self, *words: Any) -> None:
-        self.sendall(self._network.pack(words))
-
     def read_response(self) -> Any:
         world = self._network.world
         if not world.wait(self.is_readable, self._timeout):

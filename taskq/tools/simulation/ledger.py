@@ -36,8 +36,6 @@ class Run:
         self.is_late = False
         #: None while it runs; then as in `Step`, or "timeout", "cancelled" or "killed".
         self.outcome: str | None = None
-        #: False once its message has left the reserved list of its worker, or its process has ended.
-        self.is_open = True
         #: Why another run may follow although this one has succeeded or still runs; "" if it may not.
         self.excuse = ""
 
@@ -137,7 +135,6 @@ class Ledger:
             self._close(run)
 
     def _close(self, run: Run) -> None:
-        run.is_open = False
         self.open.remove(run)
 
     def left(self, run: Run, place: str, excuse: str) -> None:

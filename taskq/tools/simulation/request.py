@@ -6,8 +6,8 @@ from typing import Any
 
 __all__ = ["READS", "Request", "as_text", "is_idle"]
 
-#: Commands and scripts that store nothing: what is stored needs no look after them.
-READS = {"LRANGE", "ZRANGE", "HGETALL", "SCAN", "LLEN", "ZCARD", "LINDEX", "LPOS", "ZSCORE", "MGET", "ZRANGEBYSCORE"}
+#: Commands and scripts that move no message: the places of all messages need no look after them.
+READS = {"LRANGE", "ZRANGE", "HGETALL", "SCAN", "LLEN", "ZCARD", "LINDEX", "LPOS", "ZSCORE", "MGET", "ZRANGEBYSCORE", "heartbeat"}
 READS |= {"look", "find", "standing", "kinds", "permissions", "heartbeats", "unregistered"}
 _MARK = b"simulation--"
 

@@ -10,11 +10,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 from taskq import clock
 from taskq.driver.redis import scripts
+from taskq.driver.redis.address import Address
 from taskq.tools.simulation import doubles, here, processes, threads
 from taskq.tools.simulation.connection import Connection
 from taskq.tools.simulation.store import NOW
@@ -65,6 +67,7 @@ _TIME = SimpleNamespace(sleep=_sleep)
 #: Module, name, and what takes its place.
 TABLE: tuple[tuple[str, str, Any], ...] = (
     ("driver.redis.address.Address", "connection", _connection),
+    ("driver.redis.driver", "Address", cache(Address)),
     ("driver.redis.scripts", "_read", _read),
     ("driver.steps", "time", _TIME),
     ("worker.settler", "time", _TIME),

@@ -22,7 +22,7 @@ from taskq.tools.simulation.network import Network
 from taskq.tools.simulation.processes import End
 from taskq.tools.simulation.request import Request
 from taskq.tools.simulation.store import EMPTY, Snapshot, Store
-from taskq.tools.simulation.world import Party, Violation, World
+from taskq.tools.simulation.world import Party, World
 from taskq.worker.main import work
 
 __all__ = ["JOB", "URL", "Check", "System"]
@@ -242,6 +242,3 @@ class System:
         self.snapshot = snapshot
         for one in self._checks:
             one(self, snapshot)
-
-    def fail(self, found: Violation) -> None:
-        self.world.fail(found)

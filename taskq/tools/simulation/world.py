@@ -20,6 +20,13 @@ BEGIN = 1000.0
 EPOCH_MS = 1_780_000_000_000
 
 
+def _baton() -> threading.Lock:
+    """Return a lock that is held: to release it passes control to the thread that acquires it."""
+    baton = threading.Lock()
+    baton.acquire()
+    return baton
+
+
 class Death(BaseException):
     """Ends the thread of a party that was killed. The rest of its code has no effect."""
 
@@ -48,7 +55,7 @@ class Party:
         self.interrupts: list[Callable[[], object]] = []
         #: Called once it has ended, by itself or by being killed.
         self.at_end: Callable[[], object] | None = None
-        self.turn = threading.Semaphore(0)
+        self.turn = _baton()
         self._world = world
         self._body = body
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -85,7 +92,7 @@ class World:
         self._tracing = tracing
         self._timers: list[tuple[float, int, Callable[[], object]]] = []
         self._count = 0
-        self._main = threading.Semaphore(0)
+        self._main = _baton()
         #: The party that has the turn; None while the scheduler acts on its own.
         self.current: Party | None = None
         self._dying: Party | None = None
@@ -156,7 +163,7 @@ class World:
 
     def kill(self, party: Party) -> None:
         """End a party at once, as SIGKILL does: it never continues."""
-        if party.is_dead or party.has_ended:
+        if party.is_dead or party.has_ended or self.is_over:
             return
         party.is_dead = True
         self.parties.remove(party)
@@ -167,10 +174,11 @@ class World:
         # Otherwise its own thread does this: it ends as soon as it waits.
 
     def _unwind(self, party: Party) -> None:
-        before, self.current, self._dying = self.current, party, party
+        before = self.current, self._dying
+        self.current = self._dying = party
         party.turn.release()
         party.thread.join()
-        self.current, self._dying = before, None
+        self.current, self._dying = before
 
     def run(self, until: float) -> None:
         """Let the parties run until `end` is called, or fail."""
