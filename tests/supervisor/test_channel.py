@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from taskq.channel import State
-from taskq.driver.contract import Command, Rescue
+from taskq.clock import monotonic
+from taskq.driver.contract import Command, Link, Rescue
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.supervisor.channel import ChannelState
+from taskq.supervisor.processes.child import Child
+from taskq.supervisor.services.heartbeat import Heartbeat
+from taskq.supervisor.services.orphans import release_unseen
+from taskq.supervisor.services.watchdog import Watchdog
 from taskq.wire.message import message_id
 from tests.supervisor.conftest import Channel
 
@@ -202,3 +209,59 @@ def test_a_move_with_a_reply_leaves_no_doubt(place: Channel, channel: ChannelSta
     assert channel.move(child, channel.driver.requeue(child.worker, "front", [b"1"])) == 1
     assert not child.slot.uncertain
     assert not child.slot.take_reconcile()
+
+
+class LosesReplies:
+    """A link that gets no reply to a script, after so many calls of it."""
+
+    def __init__(self, link: Link, script: str, spared: int) -> None:
+        self._link = link
+        self._script = script
+        self._spared = spared
+        self.timeout = 5.0
+
+    def call(self, command: Command) -> Any:
+        if command.script is not None and command.script.name == self._script:
+            self._spared -= 1
+            if self._spared < 0:
+                raise ServerUnavailable("the reply was lost", sent=True)
+        return self._link.call(command)
+
+    def close(self) -> None:
+        self._link.close()
+
+
+def _relieve(place: Channel, child: Child) -> None:
+    place.reserve(child, 3)
+    child.slot.start_next(monotonic() - 0.06, 1)
+    Watchdog(place.channel).tick(monotonic())
+
+
+def _release_unseen(place: Channel, child: Child) -> None:
+    (seen, _) = place.reserve(child, 2)
+    child.slot.begin_batch([seen.id])
+    child.slot.start_next(monotonic() - 5, 1)
+    release_unseen(place.channel, child, monotonic() - 1)
+
+
+def _register_again(place: Channel, child: Child) -> None:
+    place.store.client.delete(place.store.keys.workers)
+    Heartbeat(place.channel, "box").tick(monotonic())
+
+
+@pytest.mark.parametrize(
+    ("script", "spared", "move"),
+    [("requeue", 0, _relieve), ("requeue", 0, _release_unseen), ("heartbeat", 1, _register_again)],
+    ids=["behind a slow job", "delivery lost", "registered again"],
+)
+def test_a_lost_reply_about_a_living_child_makes_it_wait(
+    place: Channel, script: str, spared: int, move: Callable[[Channel, Child], None]
+) -> None:
+    """Given a supervisor that moves messages of a living child, or tells of its fate, if the reply is lost, then the child must wait."""
+    child = place.child()
+    child.slot.set_beat(monotonic())
+    child.slot.lease = 60.0
+    place.channel.link = LosesReplies(place.channel.link, script, spared)  # type: ignore[assignment]
+    move(place, child)
+    assert child.slot.uncertain
+    assert child.slot.take_reconcile()
