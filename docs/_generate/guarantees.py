@@ -71,7 +71,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "The zygote, the supervisor or a whole worker is killed": (
         "test_killed_in_the_middle_of_a_job",
         "test_one_zygote_that_dies_counts_as_one_crash",
-        "test_a_restarted_worker_rescues_at_once",
+        "test_a_restarted_worker_rescues_before_the_lease",
         "test_a_lost_message_that_must_not_run_twice_moves_to_timeout",
         "test_a_process_that_has_forgotten_its_parent_ends_with_it",
     ),

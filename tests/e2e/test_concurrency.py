@@ -148,10 +148,10 @@ def test_a_lost_worker_had_perhaps_run_everything(start_worker: StartWorker, led
     """Given jobs that may never run twice, if the whole worker dies while it runs three, then its successor sets all three aside."""
     for number in range(3):
         concurrency.careful.push(_go(tmp_path), str(number))
-    worker = start_worker("concurrency", "--concurrency", "3")
+    worker = start_worker("concurrency", "--concurrency", "3", settings={"lease": 4})
     ledger.wait_for("start", 3)
     worker.kill()
-    successor = start_worker("concurrency", "--concurrency", "3")
+    successor = start_worker("concurrency", "--concurrency", "3", settings={"lease": 4})
     wait_until(lambda: store.count(State.TIMEOUT) == 3, what="three in timeout")
     assert successor.stop() == 0
     assert len(ledger.lines("start")) == 3

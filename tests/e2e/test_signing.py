@@ -240,10 +240,10 @@ def test_a_forged_record_changes_nothing(start_worker: StartWorker, ledger: Ledg
 def test_a_crash_is_recorded_with_a_signature(start_worker: StartWorker, ledger: Ledger, store: Store, trusted: Queue) -> None:
     """Given a worker that is killed with its supervisor, when another one rescues its message, then the record of that is signed, too."""
     handle = trusted.push_name(ENDLESS, ["a"])
-    worker = start_worker("guarded", env={"TASKQ_SECRET": SECRET})
+    worker = start_worker("guarded", env={"TASKQ_SECRET": SECRET}, settings={"lease": 4})
     ledger.wait_for("endless")
     worker.kill()
-    second = start_worker("guarded", env={"TASKQ_SECRET": SECRET})
+    second = start_worker("guarded", env={"TASKQ_SECRET": SECRET}, settings={"lease": 4})
     wait_until(lambda: len(ledger.lines("endless")) == 2)
     (key,) = store.client.keys(store.keys.reserved("*"))
     (raw,) = store.client.lrange(key, 0, -1)

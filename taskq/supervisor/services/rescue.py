@@ -21,6 +21,8 @@ _log = logging.getLogger("taskq.supervisor")
 _PAGE, _PAUSE = 100, 0.5
 #: From this part of the lease on, a heartbeat may be overdue. It only decides how many pages are read.
 _OVERDUE = 0.5
+#: The part of the lease after which a worker is lost if its process seems to have exited: two heartbeats are missing.
+_EXITED = 0.4
 
 
 class _Beat(NamedTuple):
@@ -39,6 +41,9 @@ class Rescuer:
     A missing heartbeat is evidence only if heartbeats could have arrived. A supervisor that hasn't checked for half a lease (it was
     stopped, or the server was unreachable) therefore starts over, and gives the other workers a lease to send theirs.
 
+    If the id of a worker names a process of this machine that doesn't exist, part of the lease is enough. It proves little: clones of
+    a virtual machine can't be distinguished, and the worker may be running on another one.
+
     Supervisors may have different leases. A worker is declared lost only after the longer of two leases: the one in its id, and the
     rescuer's.
     """
@@ -52,6 +57,8 @@ class Rescuer:
         self._last_beats: dict[bytes, _Beat] = {}
         #: The number of workers before the next page.
         self._skip = 0
+        #: Workers whose processes seem to have exited before this supervisor started.
+        self._exited: set[str] = set()
         #: Workers whose rescue the server rejects.
         self._refused: set[str] = set()
 
@@ -74,16 +81,17 @@ class Rescuer:
             self.due = now + pause
             return
         self._last_beats, self._beats, self._skip = self._beats, {}, 0
-        ends = [beat.since + self._lease(_name(entry)) for entry, beat in self._last_beats.items()]
+        ends = [beat.since + self._patience(_name(entry)) for entry, beat in self._last_beats.items()]
         self.due = min([self.due, *(max(end, now + pause) for end in ends if end > seen)])
 
     def at_start(self, is_dead: Callable[[str], bool]) -> None:
-        """Rescue the messages of workers of this machine whose processes have exited, without waiting for their leases."""
+        """Look for workers of this machine whose processes seem to have exited: they are rescued before their leases end."""
         found = self._channel.ask(self._channel.driver.workers()) or ()
-        for worker in map(_name, found[::2]):
-            if worker and is_dead(worker):
-                self._rescue(worker, None, "its process has exited")
-                self._channel.remember(worker)
+        self._looked = monotonic()
+        for entry, value in zip(found[::2], found[1::2], strict=True):
+            if (worker := _name(entry)) and is_dead(worker):
+                self._exited.add(worker)
+                self._last_beats[entry] = _Beat(value, self._looked)
 
     def _check(self, page: Sequence[bytes], began: float, seen: float) -> int:
         """Rescue the lost workers of a page that was asked for and received at these times. Return how many have left the page."""
@@ -95,11 +103,12 @@ class Rescuer:
                 continue
             beat = self._beats.get(entry) or self._last_beats.get(entry)
             if beat is None or beat.value != value:
+                if beat is not None:
+                    self._exited.discard(worker)  # it is alive on another machine
                 beat = _Beat(value, seen)
-            lease = self._lease(worker)
             # The pending acks of an own child come first: finished messages would otherwise run again.
             is_own = worker in self._channel.pending
-            if began - beat.since >= lease and not is_own and self._rescue(worker, value, f"no heartbeat for {lease:g} s"):
+            if began - beat.since >= self._patience(worker) and not is_own and self._rescue(worker, value):
                 removed += 1
             else:
                 self._beats[entry] = beat
@@ -109,15 +118,22 @@ class Rescuer:
             self._channel.ask(self._channel.driver.dismiss(invalid))
         return removed + len(invalid)
 
-    def _lease(self, worker: str) -> float:
-        return max(self._channel.settings.lease, lease_of(worker))
+    def _patience(self, worker: str) -> float:
+        """Return how many seconds without a heartbeat make a worker a lost one."""
+        lease = max(self._channel.settings.lease, lease_of(worker))
+        return lease * _EXITED if worker in self._exited else lease
 
-    def _rescue(self, worker: str, beat: bytes | None, reason: str) -> bool:
+    def _rescue(self, worker: str, beat: bytes) -> bool:
         """Rescue the messages of a worker. Return False if the server is unreachable, or rejects this rescue."""
+        has_exited = worker in self._exited
+        reason = "its process has exited" if has_exited else f"no heartbeat for {self._patience(worker):g} s"
         rescue = rescue_of_lost(self._channel, worker, beat, f"worker process {worker} was lost: {reason}")
         count = self._channel.ask(self._channel.driver.rescue(rescue), lambda error: self._note_refusal(worker, error))
         if count is not None and count >= 0:
             _log.warning("worker process %s lost (%s); rescued %s", worker, reason, count_of(count, "message"))
+            self._exited.discard(worker)
+            if has_exited:
+                self._channel.remember(worker)
         return count is not None
 
     def _note_refusal(self, worker: str, error: ServerRefused) -> None:

@@ -13,11 +13,14 @@ from taskq.clock import monotonic
 from taskq.driver.contract import Command, Rescue
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.services.rescue import Rescuer
+from taskq.worker_id import is_surely_dead, machine_tag
 from tests.support.hand import HandWorker
 from tests.support.servers import ServerProcess
 from tests.support.wait import wait_until
 
 LEASE = 1.0
+#: No process has this id.
+NOBODY = 2**31 - 1
 
 
 @pytest.fixture
@@ -105,6 +108,48 @@ def test_a_lost_worker_is_rescued_as_soon_as_its_lease_has_passed(rescuer: Rescu
     assert server.admin.zcard(workers) == 1
     _watch(rescuer, clock, 0.05 * LEASE)
     assert server.admin.zcard(workers) == 0
+
+
+def _ours(queue: Queue, prefix: str) -> HandWorker:
+    """A worker whose id names a process of this machine that doesn't exist. It has reserved a message."""
+    queue.push_name("noop")
+    worker = HandWorker(queue, prefix, f"box:{machine_tag()}:{NOBODY}:0123abcdt1")
+    assert is_surely_dead(worker.name, machine_tag())
+    assert len(worker.reserve()) == 1
+    return worker
+
+
+def test_a_worker_on_a_clone_of_this_machine_is_not_lost(
+    rescuer: Rescuer, clock: list[float], queue: Queue, prefix: str, server: ServerProcess
+) -> None:
+    """Given a clone of this virtual machine, whose worker looks like an exited one of ours, then its heartbeats prove that it lives."""
+    worker = _ours(queue, prefix)
+    reserved = worker.driver.keys.reserved(worker.name)
+    rescuer.at_start(lambda name: is_surely_dead(name, machine_tag()))
+    for _ in range(20):
+        before = server.admin.zscore(worker.driver.keys.workers, worker.name)
+        wait_until(lambda before=before: worker.beat() or server.admin.zscore(worker.driver.keys.workers, worker.name) != before)
+        _watch(rescuer, clock, 0.2 * LEASE)
+        assert server.admin.llen(reserved) == 1
+    _watch(rescuer, clock, 0.7 * LEASE)
+    assert server.admin.llen(reserved) == 1  # its heartbeats have shown that it isn't ours: only a lease counts
+    _watch(rescuer, clock, 0.4 * LEASE)
+    assert server.admin.llen(reserved) == 0
+
+
+def test_an_exited_worker_of_this_machine_is_rescued_before_its_lease(
+    rescuer: Rescuer, clock: list[float], queue: Queue, prefix: str, server: ServerProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Given a worker of this machine that has exited, then a new supervisor rescues it once two heartbeats are missing."""
+    worker = _ours(queue, prefix)
+    reserved = worker.driver.keys.reserved(worker.name)
+    rescuer.at_start(lambda name: is_surely_dead(name, machine_tag()))
+    _watch(rescuer, clock, 0.39 * LEASE)
+    assert server.admin.llen(reserved) == 1
+    _watch(rescuer, clock, 0.05 * LEASE)
+    assert server.admin.llen(reserved) == 0
+    assert "lost (its process has exited); rescued 1 message" in caplog.text
+    assert [name for _, name in rescuer._channel.exited] == [worker.name] * 2
 
 
 def test_the_longer_of_two_leases_counts(rescuer: Rescuer, clock: list[float], queue: Queue, server: ServerProcess, prefix: str) -> None:
