@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from taskq.config import ChannelSettings, Settings
 from taskq.driver.contract import Driver
 from taskq.driver.peer import FOLDER
-from taskq.errors import ConfigError
+from taskq.errors import ConfigError, TaskqError
 
-__all__ = ["DEFAULT_URL", "driver_class", "is_unstarted", "load_driver", "may_start", "reviver", "server_url"]
+__all__ = ["DEFAULT_URL", "driver_class", "first_use", "is_unstarted", "load_driver", "may_start", "reviver", "server_url"]
 
 DEFAULT_URL = "redis://localhost:6379/0"
 
@@ -51,6 +54,27 @@ def may_start(settings: Settings) -> bool:
 def reviver(settings: Settings) -> Callable[[], object] | None:
     """Return a function that restarts the embedded server after a crash, or None for any other server."""
     return None if settings.url is not None else lambda: server_url(settings)
+
+
+@contextmanager
+def first_use() -> Iterator[None]:
+    """Explain why the driver can't be loaded, or the server can't be started, in the block: the moment may be wrong for it.
+
+    Raises:
+        TaskqError: the main thread has ended, or the block has interrupted the same import.
+    """
+    try:
+        yield
+    except (ImportError, RuntimeError) as error:
+        if sys.is_finalizing():
+            why, remedy = "Python loads no modules while it exits", "push once before that"
+        elif not threading.main_thread().is_alive():
+            why, remedy = "Python can't load its client after the main thread has ended", "push once or `import redis` before that"
+        elif "partially initialized" in str(error):
+            why, remedy = "this call has interrupted the import of its client, as a signal handler does", "push once before that can happen"
+        else:
+            raise
+        raise TaskqError(f"the server can't be used for the first time now: {why}; {remedy}") from error
 
 
 def load_driver(url: str, channel: ChannelSettings) -> Driver:

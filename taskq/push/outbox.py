@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from taskq.config import ChannelSettings, Settings
 from taskq.driver.batches import batches
 from taskq.driver.contract import Command, Driver, Link
-from taskq.driver.load import load_driver, reviver, server_url
+from taskq.driver.load import first_use, load_driver, reviver, server_url
 from taskq.driver.pool import LinkPool
 from taskq.driver.steps import Steps, arun, run
 from taskq.errors import ArgumentsError, TaskqError
@@ -176,7 +176,8 @@ class Outbox:
         if self._url is None and self._settings.url is None:
             import asyncio  # not needed by an application that only pushes from sync code
 
-            await asyncio.to_thread(self.url)
+            with first_use():
+                await asyncio.to_thread(self.url)
 
     # ---- connections
 
@@ -189,7 +190,8 @@ class Outbox:
     def sender(self, channel: str) -> LinkPool:
         """Return the pool of connections that sends commands to a channel's server."""
         if (sender := self._senders.get(channel)) is None:
-            driver = load_driver(self.url(), self._owner.channel(channel))
+            with first_use():
+                driver = load_driver(self.url(), self._owner.channel(channel))
             sender = self._senders[channel] = LinkPool(driver, reviver(self._settings), replicas=self._settings.wait_replicas)
         return sender
 

@@ -161,6 +161,29 @@ def test_an_interrupted_push_leaves_no_reply_behind(make_queue: MakeQueue, serve
         queue.close()
 
 
+def test_a_signal_handler_may_push_in_the_middle_of_a_push(queue: Queue, shelf: Shelf) -> None:
+    """Given a signal handler that pushes, if it interrupts hundreds of pushes, then every push is stored once."""
+    job = queue.job(add)
+    job.push(0)
+    handled: list[int] = []
+
+    def handler(*_: object) -> None:
+        handled.append(1)
+        job.push(-len(handled))
+
+    former = signal.signal(signal.SIGALRM, handler)
+    number = 0
+    try:
+        while len(handled) < 200:
+            number += 1
+            signal.setitimer(signal.ITIMER_REAL, 0.00002 * (number % 20 + 1))  # once: a handler must not interrupt itself for ever
+            job.push(number)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+    assert sorted(seen.args[0] for seen in shelf.waiting()) == list(range(-len(handled), number + 1))
+
+
 def test_a_closed_queue_can_be_used_again(queue: Queue, shelf: Shelf) -> None:
     """Given a queue that was closed, when something is pushed, then it connects again."""
     job = queue.job(add)

@@ -109,7 +109,8 @@ class Cluster:
         self._seeds = list(nodes)
         self._login = login
         self._class = asked
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler that pushes may interrupt a push that holds it.
+        self._lock = threading.RLock()
         self._slots: list[tuple[int, int, Node]] = []
 
     def options(self, key: str) -> Options:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
 from taskq.config import ChannelSettings
+from taskq.driver.redis import locate
 from taskq.driver.redis.driver import RedisDriver
 from taskq.errors import ServerRefused, ServerUnavailable
 from tests.conftest import OwnServer, need
@@ -106,3 +108,25 @@ def test_a_missing_password_is_advised_for_the_kind_of_url(own_server: OwnServer
     with pytest.raises(ServerRefused) as caught:
         _push(url, prefix)
     assert f"required. Put the password into the URL: {example or 'unix://:password@/run/redis.sock'}, or" in str(caught.value)
+
+
+def test_a_signal_handler_may_look_for_a_node_too(cluster: Cluster, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a push that a signal handler interrupts while it asks for the nodes, if the handler pushes, then both are stored."""
+    driver = RedisDriver(cluster.url, ChannelSettings(name="tests", channel=prefix))
+    handled: list[int] = []
+    find = locate.Cluster._map
+
+    def push() -> None:
+        with closing(driver.link()) as link:
+            handled.append(int(link.call(driver.push([message()]))))
+
+    def interrupted(self: locate.Cluster) -> object:
+        monkeypatch.undo()
+        push()
+        return find(self)
+
+    monkeypatch.setattr(locate.Cluster, "_map", interrupted)
+    thread = threading.Thread(target=push, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert handled == [1, 2]
