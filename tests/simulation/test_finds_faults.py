@@ -34,6 +34,19 @@ def leave_commands_on_their_way(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Fence, "_shut", staticmethod(lambda connection, old, listed: True))
 
 
+def remember_cancels(patch: pytest.MonkeyPatch) -> None:
+    """A cancel that arrives after a run is kept for the next run of the same message."""
+
+    class Kept:
+        def __get__(self, one: Any, owner: object) -> Any:
+            return vars(one).setdefault("kept", {})
+
+        def __set__(self, one: Any, value: dict[bytes, str]) -> None:
+            vars(one)["kept"] = value or self.__get__(one, None)
+
+    patch.setattr(runner.Runner, "cancelled", Kept(), raising=False)
+
+
 def read_one_page(patch: pytest.MonkeyPatch) -> None:
     """The rescue never reads more than the first hundred workers."""
     original = RedisDriver.heartbeats
@@ -89,6 +102,17 @@ def interrupt_no_job(patch: pytest.MonkeyPatch) -> None:
 #: What is broken, the rule that notices it, and a scenario that shows it.
 CASES: list[tuple[Break, str, Callable[[int], Scenario]]] = [
     (
+        remember_cancels,
+        "nothing lost",
+        lambda seed: scenario(
+            seed,
+            message(0, (1.0, "raise"), (0.0, "ok"), on_fail=2.0),
+            acts=[Act("cancel", 0, 0.5, 1), Act("reload", 0, 0.0)],
+            faults=[Fault("hold-reply", "HGETALL", 2, 0.7)],
+            max_attempts=1,
+        ),
+    ),
+    (
         leave_commands_on_their_way,
         "one holder",
         lambda seed: scenario(seed, message(0, (0.0, "requeue"), (20.0, "ok")), faults=[Fault("hold", "requeue", 1, 8.0)]),
@@ -124,7 +148,16 @@ CASES: list[tuple[Break, str, Callable[[int], Scenario]]] = [
     (interrupt_no_job, "cancelled", lambda seed: scenario(seed, message(0, (60.0, "ok")), acts=[Act("cancel", 0, 1.0, 1)])),
 ]
 NAMES = [
-    *("late requeue", "late retry", "a hundred lost workers", "clock set forward", "clock set back", "dropped failure", "no fence"),
+    *(
+        "stale cancel",
+        "late requeue",
+        "late retry",
+        "a hundred lost workers",
+        "clock set forward",
+        "clock set back",
+        "dropped failure",
+        "no fence",
+    ),
     *("no result", "two attempts", "cancel without effect"),
 ]
 
