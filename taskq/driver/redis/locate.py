@@ -182,7 +182,7 @@ def locator(url: str, common: Mapping[str, Any]) -> tuple[Locator, type[Connecti
     base, _, kind = scheme.partition("+")
     if not kind:
         options: Options = dict(parse_url(url))
-        found = options.pop("connection_class", Connection)
+        found: Any = options.pop("connection_class", Connection)
         place: Options = {name: options.pop(name) for name in ("host", "port", "path") if name in options}
         if is_embedded_socket(place.get("path", "")):
             found = OwnedConnection

@@ -30,7 +30,7 @@ _SOON, _MOVING = 0.05, 0.2
 _OLD = 3600.0
 #: How long the signature of a request is valid, in milliseconds: machines whose clocks differ by hours must be able to cancel.
 _VALID_MS = 86_400_000
-#: How many messages a tick searches for that no child has. Each search takes several round trips.
+#: How many messages a tick searches for that no child has, and how many refused requests it removes. Each takes round trips.
 _SEARCHES = 20
 
 
@@ -71,19 +71,31 @@ class Cancels:
             del self._since[identity]
             self._notified.pop(identity, None)
         self._missed &= self._notified.keys()
-        elsewhere = []
+        elsewhere: list[tuple[bytes, CancelRequest]] = []
+        refused: list[tuple[bytes, MessageError]] = []
         for identity, raw in requests.items():
             try:
                 request = read_request(raw, identity, self._channel.signer)
                 self._check_age(identity, request)
             except MessageError as error:
-                _log.warning("channel %s: ignored a cancel request for message %s: %s", self._channel.name, identity.hex(), error)
-                self._forget(identity)
+                refused.append((identity, error))
                 continue
             self._since.setdefault(identity, now)
             if not self._carry_out(identity, request, now):
                 elsewhere.append((identity, request))
         self._search(elsewhere, now)
+        if refused:
+            self._refuse(refused, now)
+
+    def _refuse(self, refused: Sequence[tuple[bytes, MessageError]], now: float) -> None:
+        """Remove requests that can't be read or verified. Anyone who can write to the server can store many: each tick removes some."""
+        identity, error = refused[0]
+        more = f" and {len(refused) - 1} others" if len(refused) > 1 else ""
+        _log.warning("channel %s: ignored a cancel request for message %s%s: %s", self._channel.name, identity.hex(), more, error)
+        for identity, _ in refused[:_SEARCHES]:
+            self._forget(identity)
+        if len(refused) > _SEARCHES:
+            self.due = min(self.due, now + 1.0)
 
     def _check_age(self, identity: bytes, request: CancelRequest) -> None:
         """Refuse a signed request that arrives late: it is the copy of an earlier one."""

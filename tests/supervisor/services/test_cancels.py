@@ -329,3 +329,21 @@ def test_a_signed_request_is_valid_for_a_day(scene: Scene, hours: int, done: lis
     scene.service.tick(monotonic())
     assert scene.done == done
     assert scene.requests() == ([identity] if done else [])
+
+
+def test_many_forged_requests_cost_a_tick_little(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    """Given many requests that can't be verified, then each tick removes some and logs one line, and a real one among them is obeyed."""
+    (identity,) = scene.run()
+    signer = scene.place.channel.signer = Signer(["secret"], scene.place.prefix, "result")
+    request = CancelRequest("ops", False, now_ms(), b"", 1000)
+    forged = {number.to_bytes(16): pack_request(request, number.to_bytes(16), None) for number in range(50)}
+    scene.place.store.client.hset(scene.place.store.keys.cancels, mapping={**forged, identity: pack_request(request, identity, signer)})
+    now = monotonic()
+    scene.service.tick(now)
+    assert scene.done == ["interrupt"]
+    assert len(scene.requests()) == 31
+    assert caplog.text.count("ignored a cancel request") == 1
+    assert " and 49 others: " in caplog.text
+    for later in (1.0, 2.0):
+        scene.service.tick(now + later)
+    assert scene.requests() == [identity]
