@@ -80,7 +80,11 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_a_zygote_that_stands_still_is_replaced",
         "test_a_child_that_was_never_forked_hinders_no_stop",
     ),
-    "The machine is lost": ("test_killed_in_the_middle_of_a_job",),
+    "The machine is lost": (
+        "test_killed_in_the_middle_of_a_job",
+        "test_many_lost_workers_are_rescued_page_by_page",
+        "test_no_number_of_entries_hides_a_lost_worker",
+    ),
     "The supervisor, or a whole worker, hangs for longer than the lease, then continues": (
         "test_frozen_for_longer_than_the_lease",
         "test_an_idle_child_that_was_frozen_takes_nothing_with_it",
@@ -162,6 +166,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_a_refusal_has_a_remedy_and_is_survived",
         "test_a_rejected_heartbeat_hinders_no_other",
         "test_an_invalid_worker_entry_is_removed",
+        "test_a_rejected_command_holds_up_only_its_worker",
+        "test_a_failed_command_that_is_never_sent_again_leaves_no_outage",
     ),
     "Sentinels or a Cluster promote a replica": (
         "test_a_failover_loses_nothing_that_a_replica_confirmed",
