@@ -33,8 +33,15 @@ _LOCKING = frozenset({"threading", "queue", "concurrent.futures._base", "concurr
 _LOGGING_LOCKS = frozenset({"acquire", "release", "_acquireLock", "_releaseLock", "handle"})
 #: Clients that pack commands with hiredis or its copy. It crashes when a signal handler raises while it formats a number.
 _PACKING = frozenset({"redis", "valkey"})
-#: The modules of taskq that call the job: they are the current code while the job's function is a C function.
-_CALLERS = frozenset({"taskq.worker.execute.executor", "taskq.worker.execute.async_runner", "taskq.worker.concurrent.threads"})
+#: The modules of taskq that call jobs and hooks: they are the current code while a C function is called.
+_CALLERS = frozenset(
+    {
+        "taskq.worker.concurrent.threads",
+        "taskq.worker.execute.async_runner",
+        "taskq.worker.execute.executor",
+        "taskq.worker.process.lifespan",
+    }
+)
 
 
 #: The signal handlers of a worker process: the code below them may be critical.
@@ -42,6 +49,7 @@ _HANDLERS = frozenset(
     {
         ("taskq.worker.execute.executor", "_on_alarm"),
         ("taskq.worker.execute.executor", "__call__"),
+        ("taskq.worker.process.lifespan", "stop"),
         ("taskq.worker.process.signals", "_note"),
         ("taskq.worker.process.signals", "_ignore"),
         ("taskq.worker.process.signals", "_on_cancel_signal"),

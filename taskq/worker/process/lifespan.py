@@ -12,8 +12,10 @@ from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Any
 
+from taskq.clock import monotonic
 from taskq.errors import TaskqError
 from taskq.jobs.hooks import Hooks, state
+from taskq.worker.execute.places import PATIENCE, Place, place_of
 
 __all__ = ["Lifespan", "Stopped", "ended_by_sigterm", "watched"]
 
@@ -165,6 +167,8 @@ def _name(function: Any) -> str:
     return f"{function.__module__}:{name}{place}"
 
 
+#: Seconds until a stop that waits is tried again.
+_AGAIN = 0.001
 #: A hook that runs longer than this is logged.
 _SLOW = 10.0
 
@@ -175,12 +179,30 @@ class Stopped(SystemExit):
 
 @contextmanager
 def ended_by_sigterm(is_stopping: Callable[[], bool]) -> Iterator[None]:
-    """Raise Stopped in the block when SIGTERM arrives, or at its start if `is_stopping()` already."""
-    before = signal.getsignal(signal.SIGTERM)
+    """Raise Stopped in the block when SIGTERM arrives, or at its start if `is_stopping()` already.
+
+    As in a job, the exception waits while it would do harm: see `places`.
+    """
+    before, alarm = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGALRM)
+    patient_until = 0.0
 
     def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, before)  # only once: the lifespans must close undisturbed
+        nonlocal patient_until
+        now = monotonic()
+        patient_until = patient_until or now + PATIENCE
+        if place_of(frame, Lifespan.open.__code__, is_late=now > patient_until) is Place.PROTECTED:
+            signal.signal(signal.SIGALRM, stop)
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+            return
+        restore()  # only once: the lifespans must close undisturbed
         raise Stopped
+
+    def restore() -> None:
+        if signal.getsignal(signal.SIGALRM) is stop:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, alarm)
+        if signal.getsignal(signal.SIGTERM) is stop:
+            signal.signal(signal.SIGTERM, before)
 
     signal.signal(signal.SIGTERM, stop)
     try:
@@ -188,8 +210,7 @@ def ended_by_sigterm(is_stopping: Callable[[], bool]) -> Iterator[None]:
             raise Stopped
         yield
     finally:
-        if signal.getsignal(signal.SIGTERM) is stop:
-            signal.signal(signal.SIGTERM, before)
+        restore()
 
 
 @contextmanager

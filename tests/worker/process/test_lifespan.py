@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
+import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -122,6 +126,31 @@ def test_a_process_that_must_stop_opens_nothing(wait_for: Callable[[Any], Any]) 
     lifespan = Lifespan(hooks, wait_for, lambda: True)
     assert not lifespan.open()
     assert (lifespan.was_stopped, opened) == (True, [])
+
+
+def test_a_stop_during_startup_waits_until_a_lock_is_released(wait_for: Callable[[Any], Any]) -> None:
+    """Given a startup hook that is taking a lock when SIGTERM arrives, then it is interrupted after it has released the lock."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM)}
+    lock, announced = threading.Lock(), []
+    condition = threading.Condition(lock)
+    hooks = Hooks()
+
+    @hooks.on_start
+    def take_the_lock() -> None:
+        with condition:
+            announced.append("has it")
+        time.sleep(10)
+
+    lock.acquire()
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    threading.Timer(0.2, lock.release).start()
+    lifespan = Lifespan(hooks, wait_for)
+    assert not lifespan.open()
+    assert lifespan.was_stopped
+    assert announced == ["has it"]
+    assert lock.acquire(timeout=5)
+    assert {number: signal.getsignal(number) for number in handlers} == handlers
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def _quick() -> None: ...
