@@ -6,6 +6,7 @@ import inspect
 import mmap
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
@@ -13,9 +14,9 @@ from typing import Any
 from taskq.errors import JobCancelled, JobTimeout
 from taskq.scoreboard.slot import Slot
 from taskq.tools.simulation import here
-from taskq.tools.simulation.world import Party
+from taskq.tools.simulation.world import Party, Violation
 
-__all__ = ["Executor", "Lifespan", "Lock", "Poke", "ProcessState", "Signals", "detach"]
+__all__ = ["Executor", "FailingLog", "Lifespan", "Lock", "Poke", "ProcessState", "Signals", "detach"]
 
 
 class Lock:
@@ -135,6 +136,19 @@ class Lifespan:
         return True
 
     def close(self) -> None:
+        pass
+
+
+class FailingLog:
+    """For a module's log: an exception that the module logs and survives is a violation. Nothing else is logged."""
+
+    def exception(self, text: str, *args: object) -> None:
+        here.system().world.fail(Violation("no crash", f"{text % args}\n{traceback.format_exc()}"))
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  (the name of the logger's method)
+        return False
+
+    def error(self, text: str, *args: object) -> None:
         pass
 
 

@@ -85,6 +85,8 @@ TABLE: tuple[tuple[str, str, Any], ...] = (
     ("worker.concurrent.lane", "threading", SimpleNamespace(Thread=threads.Thread)),
     ("worker.concurrent.lane", "SimpleQueue", threads.Queue),
     ("worker.concurrent.completions", "ProcessState", doubles.ProcessState),
+    ("worker.concurrent.lane", "_log", doubles.FailingLog()),
+    ("supervisor.duties", "_log", doubles.FailingLog()),
     ("supervisor.supervisor", "SignalInbox", processes.Inbox),
     ("supervisor.supervisor", "make_plan", lambda app, options: here.system().plan()),
     ("supervisor.supervisor", "log_banner", lambda plan, app: None),
