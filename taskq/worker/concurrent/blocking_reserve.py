@@ -20,7 +20,10 @@ class BlockingReserve:
         self._link = link
         self._seconds = block_seconds(lease)
         self.command: Command = driver.reserve_one(worker, self._seconds)
+        self._look = driver.held(worker)
         self._until = 0.0
+        #: True once a command was given up.
+        self._is_lost = False
 
     @property
     def is_open(self) -> bool:
@@ -39,16 +42,20 @@ class BlockingReserve:
         """Ask the server for the next message."""
         self._link.send(self.command)
         self._until = monotonic() + self._seconds + 2.0  # the server's own timeouts end some 100 ms late
+        self._is_lost = False
 
     def receive(self) -> list[bytes]:
         """Return the message that the server has replied with, if any."""
         self._until = 0.0
+        self._is_lost = True
         raw = self._link.receive()
+        self._is_lost = False
         return [] if raw is None else [raw]
 
     def give_up(self) -> None:
         """Close the connection, because the reply is overdue."""
         self._until = 0.0
+        self._is_lost = True
         self._link.close()
         raise ServerUnavailable("the server did not end a blocking command in time", sent=True)
 
@@ -60,9 +67,20 @@ class BlockingReserve:
         """
         if not self._until:
             return []
+        self._is_lost = True
         try:
             self._link.unblock()
             return self.receive()
         except TROUBLE:
             self._link.close()
             raise
+
+    def ensure_ended(self) -> None:
+        """Make sure that a command which was given up can't reserve a message any more: a fenced link ends it before the next one.
+
+        Raises:
+            ServerUnavailable, ServerRefused: that is unknown.
+        """
+        if self._is_lost:
+            self._link.call(self._look)
+            self._is_lost = False

@@ -178,6 +178,7 @@ class Pump:
         self._command = self._blocking.command
         received = self._blocking.close()
         self._completions.flush()
+        self._blocking.ensure_ended()
         if received:
             self._settler.restore(received)
         # After the flush, which takes the lock that the supervisor holds while it moves messages of this process.

@@ -16,7 +16,7 @@ def _pump(received: list[bytes], held: list[str], *, uncertain: bool = False) ->
     did: list[Any] = []
     pump = object.__new__(Pump)
     parts: dict[str, Any] = {
-        "_blocking": SimpleNamespace(command="BLMOVE", close=lambda: received),
+        "_blocking": SimpleNamespace(command="BLMOVE", close=lambda: received, ensure_ended=lambda: did.append("ended")),
         "_completions": SimpleNamespace(flush=lambda: did.append("flush")),
         "_settler": SimpleNamespace(restore=lambda messages: did.append(("restore", messages))),
         "_intake": SimpleNamespace(reconcile=lambda known: held),
@@ -34,14 +34,14 @@ def test_a_late_message_is_begun_only_if_the_list_still_holds_it() -> None:
     """Given a worker that was declared lost while it was frozen, if a message arrives late, then it begins only what it still holds."""
     pump, did = _pump([b"late"], [])
     pump._reconcile()
-    assert did == ["flush", ("restore", [b"late"]), ("begin", [])]
+    assert did == ["flush", "ended", ("restore", [b"late"]), ("begin", [])]
 
 
 def test_reconciling_without_a_message_restores_nothing() -> None:
     """Given a blocking reserve that has returned nothing, then what the reserved list holds is begun, and nothing is stored."""
     pump, did = _pump([], ["ours"])
     pump._reconcile()
-    assert did == ["flush", ("begin", ["ours"])]
+    assert did == ["flush", "ended", ("begin", ["ours"])]
 
 
 def _cancel(notice: Notice, lane: Any, *, announcing: bool = False) -> list[str]:
@@ -73,7 +73,7 @@ def test_nothing_is_taken_over_that_the_supervisor_may_still_move() -> None:
     """Given a command of the supervisor whose outcome is unknown, then the pump doesn't look at the reserved list yet."""
     pump, did = _pump([], ["ours"], uncertain=True)
     pump._reconcile()
-    assert did == ["flush", "sleep"]
+    assert did == ["flush", "ended", "sleep"]
 
 
 @pytest.mark.parametrize("is_broken", [True, False])
