@@ -219,6 +219,10 @@ class Driver(Protocol):
 
     def heartbeat(self, worker: str, fields: dict[str, Value], *, lease_ms: int, register: bool) -> Command: ...  # [standing, held]
 
+    def heartbeat_all(  # [standing, held, ...] of each; registers none
+        self, beats: Sequence[tuple[str, dict[str, Value]]], *, lease_ms: int
+    ) -> Command: ...
+
     def heartbeats(self, skip: int, count: int, age_ms: int) -> Command: ...  # [1 if overdue ones may follow, id, last heartbeat, ...]
 
     def dismiss(self, entries: Sequence[bytes]) -> Command: ...  # anything; removes invalid entries from the workers

@@ -305,6 +305,21 @@ def test_a_heartbeat_returns_what_the_server_knows(store: Store) -> None:
     assert began <= float(score) < store.now() + 1
 
 
+def test_heartbeats_of_many_workers_arrive_together(store: Store) -> None:
+    """Given two registered workers and one that isn't, then one command records both, and returns what is known of all three."""
+    for worker in ("one", "two"):
+        store.do(store.driver.heartbeat(worker, {"pid": 5}, lease_ms=LEASE_MS, register=True))
+    before = store.do(store.driver.workers())
+    beats = [("one", {"pid": 6, "job": "x:y"}), ("three", {"pid": 8}), ("two", {})]
+    assert store.do(store.driver.heartbeat_all(beats, lease_ms=LEASE_MS)) == [1, 0, 0, 0, 1, 0]
+    after = store.do(store.driver.workers())
+    assert sorted(after[::2]) == sorted(before[::2]) == [b"one", b"two"]
+    assert not set(after[1::2]) & set(before[1::2])
+    fields = store.do(store.driver.describe("one"))
+    assert dict(zip(fields[::2], fields[1::2], strict=True)) == {b"pid": b"6", b"job": b"x:y"}
+    assert store.do(store.driver.describe("three")) == []
+
+
 def test_a_heartbeat_alone_doesn_t_register(store: Store) -> None:
     """Given a worker that was declared lost, when it only sends a heartbeat, then the reply reports that, and it stays unregistered."""
     assert store.do(store.driver.heartbeat(W, {"pid": 5}, lease_ms=LEASE_MS, register=False))[0] == 0

@@ -28,7 +28,7 @@ class Channel:
         self.store = Store(server, prefix)
         self.prefix = prefix
         self.channel = ChannelState(self.queue.channel(prefix), server.url, 1)
-        self._scoreboard = Scoreboard([multiprocessing.get_context("fork").Lock() for _ in range(32)])
+        self._scoreboard = Scoreboard([multiprocessing.get_context("fork").Lock() for _ in range(128)])
 
     def child(self, name: str = "w1") -> Child:
         """Add a child that is registered and has no process."""

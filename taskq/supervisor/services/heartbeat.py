@@ -18,6 +18,8 @@ from taskq.wire.activity import signed_activity
 __all__ = ["Heartbeat"]
 
 _log = logging.getLogger("taskq.supervisor")
+#: The heartbeats of more than a few children are sent together, up to this number with one command.
+_FEW, _TOGETHER = 8, 50
 
 
 class Heartbeat:
@@ -32,10 +34,28 @@ class Heartbeat:
 
     def tick(self, now: float) -> None:
         self._channel.send_pending()
-        for child in list(self._channel.children.values()):
-            if not self.send(child, now):
+        children = list(self._channel.children.values())
+        for start in range(0, len(children), _TOGETHER):
+            if not self._send_all(children[start : start + _TOGETHER], now):
                 break
         self.due = now + (0.2 if self._channel.is_down else beat_seconds(self._channel.settings.lease))
+
+    def _send_all(self, children: list[Child], now: float) -> bool:
+        """Send the heartbeats of some children: one command for those without a peculiarity. Return False if the server is unreachable."""
+        channel, sent = self._channel, set[str]()
+        usual = [child for child in children if child.registered and child.worker not in self._refused]
+        if len(usual) > _FEW:
+            refused: list[ServerRefused] = []
+            beats = [(child.worker, self._fields(child)) for child in usual]
+            command = channel.driver.heartbeat_all(beats, lease_ms=int(channel.settings.lease * 1000))
+            reply = channel.ask(command, refused.append)
+            if reply is None and not refused:
+                return False
+            for child, standing, held in zip(usual, reply[::2], reply[1::2], strict=True) if reply else ():
+                if standing == 1:
+                    self._on_arrival(child, held, now)
+                    sent.add(child.worker)
+        return all(self.send(child, now) for child in children if child.worker not in sent)
 
     def send(self, child: Child, now: float) -> bool:
         """Send the heartbeat of one child. Return False if the server is unreachable."""
@@ -58,14 +78,18 @@ class Heartbeat:
             # Again: a child that reconciled before it was registered again has left its fate unread.
             child.slot.ask_reconcile()
         child.registered = True
+        self._on_arrival(child, held, now)
+        return True
+
+    def _on_arrival(self, child: Child, held: int, now: float) -> None:
+        """Note that a heartbeat has arrived at the server, which has `held` messages reserved for the child."""
         child.slot.set_beat(now)
         # A child may briefly hold more than it reported; only a persistent difference means a lost reply.
         child.mismatches = child.mismatches + 1 if held > child.slot.held else 0
         if child.mismatches >= 2:
             child.slot.ask_reconcile()
-            release_unseen(channel, child, child.last_beat)
+            release_unseen(self._channel, child, child.last_beat)
         child.last_beat = now
-        return True
 
     def _note_refusal(self, worker: str, error: ServerRefused) -> None:
         if worker not in self._refused:

@@ -32,6 +32,7 @@ commands = [
     driver.part("w", b"x" * 16, Part(17, b"x", 1000, 1000, b"run")),
     driver.promote(),
     driver.heartbeat("w", {"pid": 12345, "memory": 98765, "since_ms": 1.5}, lease_ms=1000, register=True),
+    driver.heartbeat_all([("w", {"pid": 12345, "since_ms": 1.5})], lease_ms=1000),
     driver.rescue(Rescue("w", 1000)),
     driver.wait_for_parts("00" * 16, 5, 100, 1.5),
     driver.wait_for_result("00" * 16, 1.5),

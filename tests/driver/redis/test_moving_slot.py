@@ -83,6 +83,7 @@ MOVES: dict[str, Callable[[Channel], Command]] = {
     "unpark": lambda c: c.store.driver.restore(State.PARKED, [(c.parked, c.parked)]),
     "rescue": lambda c: c.store.driver.rescue(Rescue(W)),
     "heartbeat": lambda c: c.store.driver.heartbeat(W, {"pid": 1}, lease_ms=LEASE_MS, register=True),
+    "heartbeat_all": lambda c: c.store.driver.heartbeat_all([(W, {"pid": 1}), ("other", {})], lease_ms=LEASE_MS),
     "push": lambda c: c.store.driver.push([c.waiting]),
 }
 
