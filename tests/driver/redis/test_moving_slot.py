@@ -8,15 +8,19 @@ from contextlib import closing, suppress
 from typing import NamedTuple
 
 import pytest
+import redis
+from redis.connection import Connection
 from redis.crc import key_slot
 
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
 from taskq.driver.contract import Command, Rescue
+from taskq.driver.redis.address import Address
 from taskq.driver.redis.driver import RedisDriver
 from taskq.errors import ServerRefused, ServerUnavailable
 from tests.driver.store import LEASE_MS, Store, id_of, message
 from tests.support.groups import Cluster
+from tests.support.wait import wait_until
 
 W = "worker-1"
 
@@ -107,9 +111,54 @@ def test_a_move_that_was_stopped_is_tried_again(moving: Channel) -> None:
     assert moving.store.waiting == [moving.waiting]
 
 
-def test_a_link_follows_a_slot_to_its_new_node(cluster: Cluster, channel: Channel) -> None:
+def test_a_fenced_link_closes_what_it_has_given_up_at_a_node_that_it_was_sent_to(
+    cluster: Cluster, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a command for the node that a slot moves to, if it is given up, then its connection there is closed before the next command."""
+    driver, key = store.driver, store.keys.waiting
+    source = cluster.owner(key)
+    target = next(node for node in cluster.masters if node is not source)
+    slot = key_slot(key.encode())
+    target.admin.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", cluster.id_of(source))
+    source.admin.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", cluster.id_of(target))
+    opened: list[Connection] = []
+
+    def lose(self: Address, host: str, port: int, timeout: float) -> Connection:
+        """Return a connection that gets no reply to its command: after the replies to its name, its number and ASKING."""
+        connection = connect(self, host, port, timeout)
+        read, replies = connection.read_response, iter(range(3))
+
+        def reply() -> object:
+            if next(replies, None) is None:
+                raise redis.TimeoutError("no reply")
+            return read()
+
+        patch.setattr(connection, "read_response", reply)
+        patch.setattr(connection, "disconnect", lambda: None)  # the network is so slow that the server doesn't know
+        opened.append(connection)
+        return connection
+
+    connect = Address.connection_to
+    try:
+        with closing(driver.link(fenced=True)) as link:
+            assert link.call(driver.push([message()])) == 1
+            with monkeypatch.context() as patch:
+                patch.setattr(Address, "connection_to", lose)
+                with pytest.raises(ServerUnavailable) as caught:
+                    link.call(driver.push([message()]))
+            assert caught.value.sent
+            assert link.call(driver.push([message()])) == 3
+            (lost,) = opened
+            wait_until(lambda: lost._sock.recv(1000) == b"" if lost._sock else True)
+    finally:
+        _stay(cluster, key)
+
+
+@pytest.mark.parametrize("fenced", [False, True])
+def test_a_link_follows_a_slot_to_its_new_node(cluster: Cluster, channel: Channel, fenced: bool) -> None:
     """Given a slot that has moved, when a command comes to the old node, then the new one is asked, and no other is from then on."""
     store, key = channel.store, channel.store.keys.waiting
+    store.link = store.driver.link(fenced=fenced)
     source = cluster.owner(key)
     target = next(node for node in cluster.masters if node is not source)
     cluster.move(key, target)
