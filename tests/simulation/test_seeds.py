@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import setproctitle
 
 from taskq.tools.simulation.hunt import hunt
 from taskq.tools.simulation.run import Simulator
@@ -27,10 +28,15 @@ def test_no_rule_is_broken(simulator: Simulator, first: int) -> None:
 
 
 def test_a_seed_repeats_exactly(simulator: Simulator) -> None:
-    """Given a seed, when it is run twice, with others between, then every command is the same, at the same virtual moment."""
+    """Given a seed, when it is run twice, with others between, then every command is the same, at the same virtual moment.
+
+    This process keeps its title, which a real supervisor changes.
+    """
+    title = setproctitle.getproctitle()
     first = simulator.run(scenario_of(7), tracing=True)
     simulator.run(scenario_of(8))
     again = simulator.run(scenario_of(7), tracing=True)
     assert first.history == again.history
     assert (first.commands, first.runs, first.seconds) == (again.commands, again.runs, again.seconds)
     assert first.commands > 20
+    assert setproctitle.getproctitle() == title

@@ -63,6 +63,7 @@ _OS = SimpleNamespace(
     killpg=lambda pid, number: here.system().signal(pid, number),
     close=lambda descriptor: None,
 )
+_TITLE = SimpleNamespace(getproctitle=lambda: "", setproctitle=lambda title: None)
 _TIME = SimpleNamespace(sleep=_sleep)
 #: Module, name, and what takes its place.
 TABLE: tuple[tuple[str, str, Any], ...] = (
@@ -90,7 +91,8 @@ TABLE: tuple[tuple[str, str, Any], ...] = (
     ("supervisor.supervisor", "SignalInbox", processes.Inbox),
     ("supervisor.supervisor", "make_plan", lambda app, options: here.system().plan()),
     ("supervisor.supervisor", "log_banner", lambda plan, app: None),
-    ("supervisor.supervisor", "setproctitle", SimpleNamespace(getproctitle=lambda: "", setproctitle=lambda title: None)),
+    ("supervisor.supervisor", "setproctitle", _TITLE),
+    ("supervisor.banner", "setproctitle", _TITLE),
     ("supervisor.supervisor", "wake_pipe", lambda: (here.system().supervisor().pokes, -1)),
     ("supervisor.supervisor", "wait_for", processes.wait_for),
     ("supervisor.supervisor", "drain", _drain),
