@@ -58,7 +58,7 @@ def test_a_link_is_refused_if_it_or_its_target_is_another_user_s(
 def test_the_variable_allows_it(project: Project, deep: Path, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
     """Given the variable with the owner's name or number, or with a star, then the file is read."""
     uid = give_away(monkeypatch, project.write("app = 'x'"))
-    value = word.format(uid=uid, name=owner_text(uid).split()[0])
+    value = word.format(uid=uid, name=owner_text(uid).removeprefix("uid ").split()[0])
     assert project.load(None, deep, TASKQ_TRUSTED_OWNERS=value).app == "x"
 
 
