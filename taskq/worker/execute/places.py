@@ -33,9 +33,10 @@ _LOCKING = frozenset({"threading", "queue", "concurrent.futures._base", "concurr
 _LOGGING_LOCKS = frozenset({"acquire", "release", "_acquireLock", "_releaseLock", "handle"})
 #: Clients that pack commands with hiredis or its copy. It crashes when a signal handler raises while it formats a number.
 _PACKING = frozenset({"redis", "valkey"})
-#: The modules of taskq that call jobs and hooks: they are the current code while a C function is called.
+#: The modules of taskq that call jobs and hooks, or sleep: they are the current code while a C function is called.
 _CALLERS = frozenset(
     {
+        "taskq.driver.steps",
         "taskq.worker.concurrent.threads",
         "taskq.worker.execute.async_runner",
         "taskq.worker.execute.executor",

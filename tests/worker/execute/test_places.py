@@ -167,6 +167,7 @@ def test_a_finalizer_is_protected() -> None:
         ("valkey.connection", "pack", PROTECTED, PROTECTED),
         ("redis.connection", "read_response", FREE, FREE),
         ("taskq.driver.pool", "_keep", PROTECTED, FREE),
+        ("taskq.driver.steps", "run", FREE, FREE),
         ("taskq.worker.execute.executor", "execute", FREE, FREE),
         ("jobs", "pack", FREE, FREE),
         ("taskq.worker.process.signals", "_note", PROTECTED, PROTECTED),
