@@ -10,7 +10,7 @@
 | `old_redis` | Redis 6.2, the oldest that taskq supports, for this test alone |
 | `cluster` | a Cluster of three Valkey nodes for all tests of this process; emptied after each test that used it |
 | `sentinel` | a master, a replica and a Sentinel, the same way |
-| `no_leak` | (always on) fails a test that left a process behind |
+| `no_leak` | (always on) fails a test that left a process behind, or changed its own (signal handlers, variables, descriptors, …) |
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import pytest
 
 from taskq.tools.chaos.clock import find_library
 from tests.support.groups import Cluster, SentinelGroup
+from tests.support.own_process import ProcessState
 from tests.support.processes import adopt_orphans, end_leftovers, offspring
 from tests.support.servers import (
     ServerOptions,
@@ -147,16 +148,18 @@ def old_redis() -> Iterator[ServerProcess]:
 
 @pytest.fixture(autouse=True)
 def no_leak(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Empty the shared servers after a test that used them, and fail a test that left a process behind.
+    """Empty the shared servers after a test that used them; fail a test that left a process behind, or changed its own process.
 
     It is set up before every other fixture of the test, so it looks after all of them have cleaned up. Processes that end
     within two seconds by themselves are no leak. On Linux it also sees orphans (a worker whose supervisor died, an embedded
     server), because they become children of pytest.
     """
-    before = offspring()
+    before, state = offspring(), ProcessState()
     yield
     for name in _SHARED:
         if name in request.fixturenames:
             request.getfixturevalue(name).flush()
     if left := end_leftovers(before):
         pytest.fail("the test left processes behind (killed now):\n" + "\n".join(f"  {line}" for line in left))
+    if changes := state.changes():
+        pytest.fail("the test changed its own process:\n" + "\n".join(f"  {line}" for line in changes))

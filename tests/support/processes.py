@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import signal
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 
@@ -34,7 +37,27 @@ def is_alive(pid: int) -> bool:
 
 def offspring() -> set[psutil.Process]:
     """Return all descendants of this process that are alive, without the fixtures' servers and Python's resource tracker."""
-    return {process for process in psutil.Process().children(recursive=True) if _counts(process)}
+    return set(filter(_counts, _descendants()))
+
+
+def _descendants() -> Iterator[psutil.Process]:
+    if not any(Path("/proc/self/task").glob("*/children")):
+        yield from psutil.Process().children(recursive=True)  # it reads all processes of the system
+        return
+    left = _children("self")
+    while left:
+        pid = left.pop()
+        left += _children(pid)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            yield psutil.Process(int(pid))
+
+
+def _children(pid: str) -> list[str]:
+    found: list[str] = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            found += file.read_text().split()
+    return found
 
 
 def end_leftovers(before: set[psutil.Process], *, grace: float = 2.0) -> list[str]:

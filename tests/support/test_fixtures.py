@@ -23,6 +23,25 @@ def test_clean(server, prefix): server.client().set(prefix, "left")
 def test_after(server): assert server.client().dbsize() == 0
 """
 
+CHANGES = """
+import os, signal, threading
+from taskq import context
+from taskq.jobs.hooks import state
+
+def test_state(): state.open({})
+def test_job(): context.enter(object())
+def test_handler(): signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+def test_mask(): signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+def test_variable(): os.environ["LEFT"] = "here"
+def test_folder(tmp_path): os.chdir(tmp_path)
+def test_file(): os.open(os.devnull, os.O_RDONLY)
+def test_thread(): threading.Thread(target=threading.Event().wait, daemon=True, name="left").start()
+def test_clean(monkeypatch, tmp_path):
+    monkeypatch.setenv("SET", "back")
+    monkeypatch.chdir(tmp_path)
+    threading.Timer(0.1, print).start()
+"""
+
 TEXTS = """
 import pathlib, signal
 
@@ -51,6 +70,25 @@ def test_a_leak_fails_the_test_that_made_it(tmp_path: Path) -> None:
     assert run.returncode == 1
     assert "4 passed, 2 errors" in output, output
     for text in ("ERROR at teardown of test_child", "sleep 60", "ERROR at teardown of test_orphan", "sleep 61"):
+        assert text in output
+
+
+def test_a_change_of_the_process_fails_the_test_that_made_it(tmp_path: Path) -> None:
+    """Given tests that leave a changed process behind, then each of them fails and no other; what ends soon is no change."""
+    with _pytest(tmp_path, CHANGES) as run:
+        output = run.communicate(timeout=100)[0]
+    assert run.returncode == 1
+    assert "9 passed, 8 errors" in output, output
+    for text in (
+        "taskq.state: None -> {}",
+        "running job: None -> <object",
+        "signal handlers: ",
+        "blocked signals: set() -> {<Signals.SIGUSR2",
+        "environment: LEFT",
+        "directory: ",
+        "/dev/null",
+        "thread: <Thread(left",
+    ):
         assert text in output
 
 

@@ -20,6 +20,13 @@ from taskq.worker.process.lifespan import Lifespan
 from tests.support.wait import wait_until
 
 
+@pytest.fixture(autouse=True)
+def closed_state() -> Iterator[None]:
+    """Close `taskq.state` after a test that leaves its lifespan open."""
+    yield
+    taskq.state.open(None)
+
+
 @pytest.fixture
 def wait_for() -> Iterator[Callable[[Any], Any]]:
     """A function that runs an awaitable on one loop."""
