@@ -85,7 +85,7 @@ class _Popen(popen_fork.Popen):  # type: ignore[misc]
         self.finalizer = None
         self._launch(process)
 
-    def _launch(self, process: Any) -> None:
+    def _launch(self, process_obj: Any) -> None:
         self.pid = os.fork()
         if self.pid:
             return
@@ -94,7 +94,7 @@ class _Popen(popen_fork.Popen):  # type: ignore[misc]
             # Registered exit hooks belong to the parent. Its own are run by `util`, as in multiprocess.
             atexit._clear()
             atexit.register(util._exit_function)
-            code = process._bootstrap()
+            code = process_obj._bootstrap()
         finally:
             atexit._run_exitfuncs()
             os._exit(code)

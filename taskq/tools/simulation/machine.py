@@ -75,8 +75,8 @@ class Host:
         self.pokes = Pokes()
         self.inbox = None
         self.is_alive = True
-        self.party = self.system.world.begin(f"supervisor{self.number}", self._work, self.name, delay)
-        self.party.at_end = self._ended
+        party = self.party = self.system.world.begin(f"supervisor{self.number}", self._work, self.name, delay)
+        party.at_end = self._ended
         self.system.supervisors[self.pid] = self
 
     def _work(self) -> None:
