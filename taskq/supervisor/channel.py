@@ -69,12 +69,13 @@ class ChannelState:
         self.exited: list[tuple[float, str]] = []
         #: Slots of children whose messages a command with an unknown outcome moves.
         self._uncertain: list[Slot] = []
+        #: True if the last command was sent twice, and may have been executed twice.
+        self._is_repeated = False
         #: Finished and permanently failed jobs of exited children.
         self.past_counts = [0, 0]
         self._down_since: float | None = None
-        self._ask_after = 0.0
-        #: From then on, the reply to any command ends an outage.
-        self._calm_at = 0.0
+        #: When to send the next command, and from when on the reply to any command ends an outage.
+        self._ask_after = self._calm_at = 0.0
         self._backoff = Backoff(0.05, min(_LONGEST_PAUSE, settings.lease / 8))
 
     @property
@@ -131,16 +132,20 @@ class ChannelState:
             child.slot.set_uncertain(True)
             child.slot.ask_reconcile()
             self._uncertain.append(child.slot)
+        elif self._is_repeated:  # between, the child may have reserved the messages again, and the repetition has moved them away
+            child.slot.ask_reconcile()
         return reply
 
     def _call(self, command: Command) -> Any:
         """Send a command; send it again if its connection turns out to be broken, which is not an outage yet."""
         began = monotonic()
+        self._is_repeated = False
         try:
             return self.link.call(command)
-        except ServerUnavailable:
+        except ServerUnavailable as error:
             if self.is_down or monotonic() - began > _AT_ONCE:
                 raise
+            self._is_repeated = error.sent
         return self.link.call(command)
 
     def insist(self, worker: str, command: Command) -> None:

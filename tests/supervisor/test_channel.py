@@ -265,3 +265,39 @@ def test_a_lost_reply_about_a_living_child_makes_it_wait(
     move(place, child)
     assert child.slot.uncertain
     assert child.slot.take_reconcile()
+
+
+class BreaksAfterTheMove:
+    """A link whose connection breaks after the server has executed a release; the child then reserves again."""
+
+    def __init__(self, link: Link, meanwhile: Callable[[], object]) -> None:
+        self._link = link
+        self._meanwhile: Callable[[], object] | None = meanwhile
+        self.timeout = 5.0
+
+    def call(self, command: Command) -> Any:
+        reply = self._link.call(command)
+        if command.move == "requeue" and self._meanwhile is not None:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            meanwhile()
+            raise ServerUnavailable("the connection broke", sent=True)
+        return reply
+
+    def close(self) -> None:
+        self._link.close()
+
+
+def test_a_move_that_is_sent_again_makes_the_child_reconcile(place: Channel) -> None:
+    """Given a release that was executed twice, and a child that reserved the messages between, then it must not start them."""
+    child = place.child()
+    child.slot.lease = 60.0
+    child.slot.set_beat(monotonic())
+    messages = place.reserve(child, 3)
+    child.slot.start_next(monotonic() - 0.06, 1)
+    again: list[bytes] = []
+    place.channel.link = BreaksAfterTheMove(place.channel.link, lambda: again.extend(place.hand().reserve(2)))  # type: ignore[assignment]
+    Watchdog(place.channel).tick(monotonic())
+    assert [message_id(raw) for raw in again] == [message.id for message in messages[1:]]
+    assert [one.id for one in place.store.messages(State.WAITING)] == [message.id for message in messages[1:]]
+    child.slot.begin_batch([message_id(raw) for raw in again])
+    assert not child.slot.start_next(monotonic(), 1)
