@@ -35,20 +35,26 @@ class Listeners:
         self._rest = b""
 
     def start(self) -> None:
-        """Fork the process."""
-        read, self._pipe = os.pipe()
-        os.set_blocking(self._pipe, False)
-        self._process = fork(self._run, read, os.getpid())
-        os.close(read)
+        """Fork the process. If that fails, the next event tries it again."""
+        pipe: tuple[int, ...] = ()
+        try:
+            pipe = read, self._pipe = os.pipe()
+            os.set_blocking(self._pipe, False)
+            self._process = fork(self._run, read, os.getpid())
+        except OSError as error:
+            _log.error("can't fork the process of the event listeners: %s", error)
+        for fd in pipe[: 1 if self._process is not None else 2]:
+            os.close(fd)
 
     def emit(self, name: str, event: Any) -> None:
         """Pass an event to the process; drop it if the process is too slow."""
-        if self._process is None:
-            return
-        if self._process.exitcode is not None:
+        if self._process is not None and self._process.exitcode is not None:
             _log.error("the process of the event listeners (pid %d) %s; starting another", self._process.pid, Death(self._process.exitcode))
             self._clear()
+        if self._process is None:
             self.start()
+        if self._process is None:
+            return
         data = msgspec.msgpack.encode([name, event])
         if self._write():
             self._rest = len(data).to_bytes(4, "big") + data

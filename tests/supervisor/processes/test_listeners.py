@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -96,3 +97,27 @@ def test_another_process_gets_the_events_after_a_death(listeners: Listeners, hea
     wait_until(lambda: lines(heard) == [[2, 0]])
     assert "was killed by SIGKILL (signal 9); starting another" in caplog.text
     assert listeners._process is not killed
+
+
+def test_a_fork_that_fails_is_tried_again(
+    listeners: Listeners, heard: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given no room for another process, then the zygote goes on, leaks no descriptor, and the next event tries it again."""
+    killed = listeners._process
+    killed.kill()
+    wait_until(lambda: killed.exitcode is not None)
+
+    def fail(*args: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("taskq.supervisor.processes.listeners.fork", fail)
+        listeners.emit("worker_start", event(1))
+        before = psutil.Process().num_fds()
+        listeners.emit("worker_start", event(2))
+        listeners.close_copy()
+        listeners.end()
+        assert psutil.Process().num_fds() == before
+    assert "can't fork the process of the event listeners: [Errno 11] Resource temporarily unavailable" in caplog.text
+    listeners.emit("worker_start", event(3))
+    wait_until(lambda: lines(heard) == [[3, 0]])
