@@ -13,6 +13,8 @@ from taskq.logs import lost_lines
 
 __all__ = ["LogThread"]
 
+#: The loggers of the code that the supervisor runs.
+_NAMES = ("taskq.supervisor", "taskq.driver")
 #: Records that may wait for the handlers.
 _LIMIT = 1000
 #: Seconds that the last records get at shutdown.
@@ -25,7 +27,7 @@ class LogThread:
     """The thread that logs for the supervisor, from `start` to `close`."""
 
     def __init__(self) -> None:
-        self._logger = logging.getLogger("taskq.supervisor")
+        self._loggers = {name: logging.getLogger(name) for name in _NAMES}
         self._records: SimpleQueue[logging.LogRecord | None] = SimpleQueue()
         #: Records that were dropped, and those of them that were logged as lost.
         self._lost = self._reported = 0
@@ -40,18 +42,20 @@ class LogThread:
             self._thread.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self._logger.addFilter(self._take)
+        for logger in self._loggers.values():
+            logger.addFilter(self._take)
         _running.append(self)
 
     def close(self) -> None:
         """Log what is left, unless the handlers wait for too long."""
         _running.remove(self)
-        self._logger.removeFilter(self._take)
+        for logger in self._loggers.values():
+            logger.removeFilter(self._take)
         self._records.put(None)
         self._thread.join(_LAST_SECONDS)
 
     def _take(self, record: logging.LogRecord) -> bool:
-        """The filter of the logger: keep the record for the thread. A forked process doesn't have that thread."""
+        """The filter of the loggers: keep the record for the thread. A forked process doesn't have that thread."""
         if self not in _running:
             return True
         if self._records.qsize() < _LIMIT:
@@ -70,7 +74,7 @@ class LogThread:
     def _handle(self, record: logging.LogRecord) -> None:
         # A handler of the program that raises must not end the log.
         with self.busy, contextlib.suppress(Exception):
-            self._logger.callHandlers(record)
+            self._loggers.get(record.name, self._loggers["taskq.supervisor"]).callHandlers(record)
 
 
 _running: list[LogThread] = []

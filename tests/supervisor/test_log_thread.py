@@ -73,6 +73,23 @@ def test_records_arrive_in_order(log: logging.Logger, slow: Slow, thread: LogThr
     assert slow.messages == [f"line {number}" for number in range(100)]
 
 
+def test_the_log_of_the_driver_waits_for_no_handler_either(slow: Slow, thread: LogThread) -> None:
+    """Given a handler that waits, if the driver logs in the supervisor's process, then the supervisor goes on."""
+    driver = logging.getLogger("taskq.driver")
+    driver.addHandler(slow)
+    try:
+        caller = threading.Thread(target=driver.warning, args=("a connection broke",), daemon=True)
+        caller.start()
+        caller.join(10)
+        assert not caller.is_alive()
+        slow.go_on.set()
+        thread.close()
+        assert slow.messages == ["a connection broke"]
+    finally:
+        slow.go_on.set()
+        driver.removeHandler(slow)
+
+
 def test_too_many_records_are_counted(log: logging.Logger, slow: Slow, thread: LogThread, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given more records than may wait, then the last ones are dropped, and their number is logged."""
     monkeypatch.setattr(log_thread, "_LIMIT", 2)
