@@ -94,6 +94,16 @@ def test_a_write_leaves_the_shared_pipe_as_it_is(unread: UnreadPipe) -> None:
     assert os.get_blocking(unread.write)
 
 
+def test_a_file_gets_everything_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a file, which several processes append to, then their long lines don't mix: each is one write."""
+    sizes: list[int] = []
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: sizes.append(len(data)) or write(fd, data))
+    with (tmp_path / "log").open("ab") as file:
+        assert write_within(0.01, file.fileno(), b"x" * 100_000) == 100_000
+    assert sizes == [100_000]
+
+
 @pytest.mark.parametrize("kind", ["pipe", "file", "socket", "terminal"])
 def test_everything_is_written_to_any_kind_of_file(kind: str, tmp_path: Path) -> None:
     """Given a pipe, a file, a socket or a terminal with a reader, then all bytes are written in order."""
