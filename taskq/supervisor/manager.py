@@ -37,6 +37,8 @@ class ProcessManager:
         self.children = Children(self.emit)
         self.channels = self.children.channels
         self.generations: list[Generation] = []
+        #: Zygotes that were asked to exit. The heartbeats of the others must not wait for them.
+        self._ending: list[Generation] = []
         self._source = source
         self._options = options
         self._poke_fd = poke_fd
@@ -89,7 +91,8 @@ class ProcessManager:
     def drop(self, generation: Generation) -> None:
         """End a zygote and its remaining children."""
         self.generations.remove(generation)
-        generation.end()
+        generation.begin_end()
+        self._ending.append(generation)
 
     def read_reports(self, generation: Generation) -> None:
         """Handle the reports of a zygote that have arrived.
@@ -189,6 +192,7 @@ class ProcessManager:
 
     def keep_wanted(self) -> None:
         """Keep a zygote and the wanted number of children running, and end the zygotes that have no child any longer."""
+        self._ending = [one for one in self._ending if not one.has_ended()]
         now = monotonic()
         if self._respawn.is_due(now):
             self.new_generation()
@@ -236,3 +240,5 @@ class ProcessManager:
         self.children.close()
         for generation in list(self.generations):
             self.drop(generation)
+        for generation in self._ending:
+            generation.end()

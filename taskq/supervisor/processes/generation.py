@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from taskq.clock import monotonic
 from taskq.polling import can_take
 from taskq.queue import Queue
 from taskq.supervisor.options import WorkerOptions
@@ -16,6 +17,8 @@ from taskq.supervisor.rules import ZYGOTE_LIMIT, ZYGOTE_WINDOW, respawn_pause
 
 __all__ = ["Generation", "RespawnPolicy"]
 
+#: Seconds that a zygote gets to exit, and those that a killed one gets.
+_LAST_SECONDS, _KILLED_SECONDS = 5.0, 5.0
 #: The maximum number of events that wait for the zygote; further ones are dropped.
 _EVENTS = 100
 
@@ -40,6 +43,9 @@ class Generation:
         self._unsent: deque[Any] = deque()
         #: True if it did not report an exit: it hangs, and must be killed.
         self.is_mute = False
+        #: When to kill it (monotonic); None: it was not asked to exit.
+        self._kill_at: float | None = None
+        self._has_ended = False
         self.connection, there = make_pipe()
 
         def close_here() -> None:
@@ -97,22 +103,42 @@ class Generation:
         if sum(isinstance(one, Emit) for one in self._unsent) < _EVENTS:
             self._send(Emit(signal, event))
 
-    def end(self) -> None:
+    def begin_end(self) -> None:
         """Close the connection: the zygote and all its children exit."""
         self.flush()
         self.connection.close()
         # A zygote that is still importing the app doesn't read the connection, and has nothing to clean up.
-        self._process.join(0.1 if self.app is None or self.is_mute else 5.0)
-        if self._process.exitcode is None:
+        self._kill_at = monotonic() + (0.1 if self.app is None or self.is_mute else _LAST_SECONDS)
+
+    def has_ended(self) -> bool:
+        """Return True once the zygote has exited, after `begin_end`. Kill it when its time is over."""
+        if self._has_ended:
+            return True
+        assert self._kill_at is not None
+        if self._process.exitcode is None and monotonic() > self._kill_at:
             self._process.kill()
-            self._process.join(5.0)
+            self._process.join(_KILLED_SECONDS)
+        if self._process.exitcode is None:
+            return False
         self._process.close()
+        self._has_ended = True
+        return True
+
+    def end(self) -> None:
+        """Close the connection, and wait until the zygote and all its children have exited."""
+        if self._kill_at is None:
+            self.begin_end()
+        if not self.has_ended():
+            assert self._kill_at is not None
+            self._process.join(max(0.0, self._kill_at - monotonic()))
+            self._kill_at = 0.0
+            self.has_ended()
 
     def kill(self) -> None:
         """Kill the zygote, and with it all its children."""
         self.is_mute = True
         self._process.kill()
-        self._process.join(5.0)
+        self._process.join(_KILLED_SECONDS)
 
     def _send(self, request: Any) -> None:
         self._unsent.append(request)

@@ -18,6 +18,7 @@ import pytest
 from taskq import Queue
 from taskq.events import ProcessEvent
 from taskq.scoreboard.state import Phase
+from taskq.supervisor.manager import ProcessManager
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.processes.generation import Generation
 from taskq.supervisor.processes.slots import Slots
@@ -133,6 +134,34 @@ def test_workers_end_with_their_zygote(orders: Orders, server: ServerProcess) ->
     generation.end()
     wait_until(lambda: not is_alive(worker) and not is_alive(zygote))
     queue.close()
+
+
+def test_nothing_waits_for_an_old_zygote(orders: Orders, url: str) -> None:
+    """Given a zygote that doesn't exit, then the supervisor, which must send heartbeats, drops it at once and reaps it later."""
+    manager = ProcessManager(Queue(url), WorkerOptions(log_level=None), orders.poke_fd, lambda: None)
+    generation = manager.new_generation()
+    generation.app = receive(generation)
+    pid = generation.pid
+    os.kill(pid, signal.SIGSTOP)
+    manager.drop(generation)
+    manager.keep_wanted()
+    assert is_alive(pid)
+    os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: manager.keep_wanted() or not is_alive(pid))
+    assert generation.has_ended()
+    manager.close()
+
+
+def test_an_old_zygote_that_hangs_is_killed(orders: Orders, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a zygote that never exits, then it is killed once its time is over."""
+    monkeypatch.setattr("taskq.supervisor.processes.generation._LAST_SECONDS", 0.01)
+    generation = load(orders, Queue(url))
+    orders.generations.remove(generation)
+    pid = generation.pid
+    os.kill(pid, signal.SIGSTOP)
+    generation.begin_end()
+    wait_until(generation.has_ended)
+    assert not is_alive(pid)
 
 
 def test_a_zygote_that_still_loads_is_not_waited_for(orders: Orders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
