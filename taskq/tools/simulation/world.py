@@ -17,6 +17,7 @@ __all__ = ["Death", "Party", "Violation", "World"]
 
 #: The virtual monotonic clock begins here, and the server's clock at this moment of 2026.
 BEGIN = 1000.0
+_LEAST = 1e-6
 EPOCH_MS = 1_780_000_000_000
 
 
@@ -115,7 +116,8 @@ class World:
         me = self.current
         if me is None or me.is_dead or self.is_over:
             raise Death
-        me.ready, me.deadline = ready, self.now + max(0.0, seconds)
+        # Code takes time: a loop that waits for nothing until a moment is over must reach that moment.
+        me.ready, me.deadline = ready, self.now + max(_LEAST, seconds)
         while True:
             self._pass_on(me)
             interrupts, me.interrupts = me.interrupts, []

@@ -82,6 +82,21 @@ def test_a_frozen_party_continues_later() -> None:
     assert seen == [30.0 + 1.0]
 
 
+def test_a_loop_that_waits_for_nothing_reaches_its_moment() -> None:
+    """Given a party that looks again and again without a pause, then time passes for it."""
+    world = World(1)
+
+    def body() -> None:
+        until = world.now + 0.001
+        while world.now <= until:
+            world.wait(None, 0.0)
+        world.end()
+
+    world.begin("a", body)
+    world.run(BEGIN + 100.0)
+    assert world.failure is None
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(1e9, "ends: not over after 100 virtual seconds"), (float("inf"), "ends: not over")])
 def test_a_run_without_an_end_is_a_violation(seconds: float, text: str) -> None:
     """Given a party that waits too long, or for ever, then the run fails."""
