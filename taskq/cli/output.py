@@ -44,30 +44,44 @@ def console() -> Console:
     return Quiet(width=width, highlight=False, markup=False, emoji=False, legacy_windows=False)
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Table:
-    """Return a table of text with escaped control characters. Long cells are cut to the width."""
+def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, width: int | None = None) -> Table:
+    """Return a table of text with escaped control characters. Long cells are cut to the width, if one is given so that all columns fit."""
     from rich.table import Table
     from rich.text import Text
 
     lines = [[clean(cell) for cell in row] for row in rows]
     made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold", show_header=True)
+    widest = [max(map(len, cells)) for cells in zip([column.title for column in columns], *lines, strict=True)]
+    shares = {} if width is None else _shares(columns, widest, width)
     for number, column in enumerate(columns):
-        widest = max(len(line[number]) for line in [[one.title for one in columns], *lines])
         made.add_column(
             column.title,
             no_wrap=True,
             overflow="ellipsis",
             justify="right" if column.right else "left",
-            min_width=widest if column.whole else None,
+            min_width=widest[number] if column.whole else None,
+            max_width=shares.get(number),
         )
     for line in lines:
         made.add_row(*map(Text, line))
     return made
 
 
+def _shares(columns: Sequence[Column], widest: Sequence[int], width: int) -> dict[int, int]:
+    """Return the widths of the columns that can be cut. rich would cut all columns alike, so a long cell would hide the others."""
+    left = width - sum(most for most, column in zip(widest, columns, strict=True) if column.whole) - 2 * (len(columns) - 1)
+    cut = sorted((most, number) for number, (most, column) in enumerate(zip(widest, columns, strict=True)) if not column.whole)
+    shares = {}
+    for place, (most, number) in enumerate(cut):
+        shares[number] = min(most, max(1, left // (len(cut) - place)))
+        left -= shares[number]
+    return shares
+
+
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     """Print a table to standard output."""
-    console().print(table(columns, rows))
+    screen = console()
+    screen.print(table(columns, rows, width=screen.width))
 
 
 def print_text(text: str) -> None:

@@ -107,6 +107,19 @@ def test_list_is_limited(queue: Queue, type_: Type, project: Project, limit: str
     assert len(type_("list", project.channel, "--state", "waiting", "--limit", limit, "--json").json()) == number
 
 
+@pytest.mark.parametrize("width", ["80", "1000"])
+def test_a_job_with_a_long_name_hides_no_column(
+    queue: Queue, type_: Type, project: Project, server: ServerProcess, monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    """Given a message whose job has a name of a million characters, then list still shows all columns, also in a narrow terminal."""
+    identity = push(queue, "add", 1)
+    server.admin.lpush(Keys(project.channel).waiting, b'{"job": "' + b"x" * 1_000_000 + b'"}')
+    monkeypatch.setenv("COLUMNS", width)
+    head, first, _ = type_("list", project.channel, "--state", "waiting").out.splitlines()
+    assert head.split() == ["ID", "ATTEMPT", "AGE", "JOB", "ARGUMENTS"]
+    assert (first.split()[0], first.split()[-1]) == (identity, "1")
+
+
 def test_what_is_left_out_of_a_job_is_reported(queue: Queue, type_: Type, project: Project) -> None:
     """Given messages of two jobs, then --limit counts those of the job alone."""
     for job in ("add", "boom", "add", "boom"):
