@@ -18,6 +18,11 @@ from taskq.errors import ConfigError, TaskqError
 __all__ = ["DEFAULT_URL", "driver_class", "first_use", "is_unstarted", "load_driver", "may_start", "reviver", "server_url"]
 
 DEFAULT_URL = "redis://localhost:6379/0"
+#: The threads that import redis-py, and those that did so when this process was forked from theirs: nobody completes that import here.
+_importers: set[int] = set()
+_orphaned: set[int] = set()
+_FORKED = "this process was forked while another thread imported the server's client: push once, or import redis, before you fork"
+os.register_at_fork(after_in_child=lambda: _orphaned.update(_importers - {threading.get_ident()}))
 
 
 def server_url(settings: Settings) -> str:
@@ -91,10 +96,16 @@ def driver_class(channel: ChannelSettings) -> Callable[[str, ChannelSettings], D
 
     Raises:
         ConfigError: the settings name a class that can't be imported.
+        TaskqError: this process was forked while another thread imported the driver.
     """
     if channel.driver == "redis":
-        from taskq.driver.redis.driver import RedisDriver
-
+        if _orphaned:
+            raise TaskqError(_FORKED)
+        _importers.add(threading.get_ident())
+        try:
+            from taskq.driver.redis.driver import RedisDriver
+        finally:
+            _importers.discard(threading.get_ident())
         return RedisDriver
     module, _, name = channel.driver.partition(":")
     try:

@@ -1,4 +1,4 @@
-"""The first push of a process at a moment at which Python can't load modules: late, or in a signal handler."""
+"""The first push of a process at a moment at which Python can't load modules: late, or in a signal handler. And beside a fork."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.push.shelf import Shelf
 from tests.support.worker import clean_environment
 
 _PROGRAM = """
-import atexit, signal, sys, threading, weakref
+import atexit, os, signal, sys, threading, warnings, weakref
 from taskq import Queue, TaskqError
 
 _, url, prefix, moment, *modules = sys.argv
@@ -42,6 +42,28 @@ class InterruptsTheImport:
         if name == "taskq.driver.redis.link":
             signal.raise_signal(signal.SIGUSR1)
 
+class WaitsForTheFork:
+    def find_spec(self, name, *_):
+        if name == "taskq.driver.redis.link":
+            importing.set()
+            forking.wait(20)
+
+def push_and_fork():
+    sys.meta_path.insert(0, WaitsForTheFork())
+    thread = threading.Thread(target=push)
+    thread.start()
+    importing.wait(20)
+    os.register_at_fork(before=forking.set)  # called before the hooks that were registered earlier
+    warnings.simplefilter("ignore")  # of a fork beside threads
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(20)
+        push()
+        os._exit(0)
+    thread.join()
+    print("exit code", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+importing, forking = threading.Event(), threading.Event()
 thing = Thing()
 if moment == "atexit":
     atexit.register(push)
@@ -53,6 +75,8 @@ elif moment == "signal":
     signal.signal(signal.SIGUSR1, push)
     sys.meta_path.insert(0, InterruptsTheImport())
     push()
+elif moment == "fork":
+    push_and_fork()
 """
 _TOO_LATE = (
     "the server can't be used for the first time now: "
@@ -85,4 +109,11 @@ def test_a_first_push_in_a_signal_handler_says_why_it_fails(url: str, prefix: st
     """Given a signal handler that pushes in the middle of the first push, then its error names the reason, and the other push is stored."""
     reason = "this call has interrupted the import of its client, as a signal handler does; push once before that can happen\n"
     assert _run(url, prefix, "signal", cwd=tmp_path) == f"the server can't be used for the first time now: {reason}stored\n"
+    assert len(shelf.waiting()) == 1
+
+
+def test_a_push_after_a_fork_beside_the_first_push_says_why_it_fails(url: str, prefix: str, shelf: Shelf, tmp_path: Path) -> None:
+    """Given a process that forks while another thread imports the client, if the child pushes, then it has an error and doesn't hang."""
+    error = "this process was forked while another thread imported the server's client: push once, or import redis, before you fork"
+    assert sorted(_run(url, prefix, "fork", cwd=tmp_path).splitlines()) == ["exit code 0", "stored", error]
     assert len(shelf.waiting()) == 1
