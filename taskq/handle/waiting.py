@@ -23,6 +23,7 @@ __all__ = ["PATIENCE", "SLICE", "ExistenceCheck", "await_result", "how_to_store"
 SLICE = 3.0
 #: For how many seconds a wait bears with an unreachable server, if its timeout is not shorter.
 PATIENCE = 60.0
+_DOUBTFUL = "the reason is not signed with this program's secret (TASKQ_SECRET)"
 #: The seconds between two checks that the message still exists: at first, and at most. Each check is a search.
 _FIRST_PAUSE, _LONGEST_PAUSE = 3.0, 60.0
 
@@ -135,7 +136,7 @@ def _ending_of(found: Found, signer: Signer | None) -> Ending | None:
     if past:
         return ending_of(past[-1])
     is_doubtful = bool(records(message.history_bytes()))
-    return Ending("failed", 0, 0, error="the reason is not signed" if is_doubtful else "the worker crashed in every run")
+    return Ending("failed", 0, 0, error=_DOUBTFUL if is_doubtful else "the worker crashed in every run")
 
 
 def _stores_result(raw: bytes) -> bool:
