@@ -260,12 +260,12 @@ class Runner:
     def _unreadable(self, message: Message, error: BaseException, result_ttl: float = 0.0) -> Verdict:
         record = record_of("failed", self._worker, message.attempts + 1, error)
         log = _log.warning if isinstance(error, SignatureError) else _log.error
-        log("message %s moved to failed: %s", message.hex_id, error)
+        log("message %s moved to failed: %s", message.hex_id, text_of(error))
         ending = self._results.pack(message.id, ending_of(record), result_ttl)
         return Verdict(action=Action.FAIL, message=with_record(message, record, signer=self._results.signer), ending=ending)
 
     def _park(self, message: Message, reason: str) -> Verdict:
-        _log.warning("message %s parked: %s", message.hex_id, reason)
+        _log.warning("message %s parked: %s", message.hex_id, text_of(reason))
         new = with_record(message, record_of("parked", self._worker, message.attempts, reason), signer=self._results.signer)
         return Verdict(action=Action.PARK, message=new)
 

@@ -196,15 +196,16 @@ def test_crashes_up_to_the_limit_are_run(stage: Stage) -> None:
 # ---- messages that never run
 
 
-def test_an_unknown_job_is_parked(stage: Stage) -> None:
-    """Given a message of an unknown job, then it is parked with the reason, its attempts as they were."""
-    message = Message(encode(new_id(), make_body("elsewhere:job", b"")))
+def test_an_unknown_job_is_parked(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a message of an unknown job, then it is parked with the reason, its attempts as they were. A long name makes no long log."""
+    message = Message(encode(new_id(), make_body("elsewhere:job" * 10_000, b"")))
     verdict = stage.runner.run(Message(message.changed(attempts=1)), 1.0, 1)
     assert verdict.action is Action.PARK
     new = Message(verdict.message)
     (record,) = records(new.history_bytes())
     assert (record.kind, new.attempts) == ("parked", 1)
     assert "elsewhere:job" in record.error
+    assert len(caplog.text) < 3_000
 
 
 def test_a_newer_message_is_parked_untouched(stage: Stage) -> None:
