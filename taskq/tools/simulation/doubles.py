@@ -14,7 +14,7 @@ from typing import Any
 from taskq.errors import JobCancelled, JobTimeout
 from taskq.scoreboard.slot import Slot
 from taskq.tools.simulation import here
-from taskq.tools.simulation.world import Party, Violation
+from taskq.tools.simulation.world import Death, Party, Violation
 
 __all__ = ["Executor", "FailingLog", "Lifespan", "Lock", "Poke", "ProcessState", "Signals", "detach"]
 
@@ -143,7 +143,8 @@ class FailingLog:
     """For a module's log: an exception that the module logs and survives is a violation. Nothing else is logged."""
 
     def exception(self, text: str, *args: object) -> None:
-        here.system().world.fail(Violation("no crash", f"{text % args}\n{traceback.format_exc()}"))
+        if not isinstance(sys.exception(), Death):
+            here.system().world.fail(Violation("no crash", f"{text % args}\n{traceback.format_exc()}"))
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802  (the name of the logger's method)
         return False
