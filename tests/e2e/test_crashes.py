@@ -1,4 +1,4 @@
-"""A worker process crashes: the running job uses an attempt and is retried at once, and prefetched messages are released in order."""
+"""A worker process crashes: the running job counts a crash and runs again at once, and prefetched messages are released in order."""
 
 from __future__ import annotations
 
