@@ -69,8 +69,6 @@ class ChannelState:
         self.exited: list[tuple[float, str]] = []
         #: Slots of children whose messages a command with an unknown outcome moves.
         self._uncertain: list[Slot] = []
-        #: True if the last command was sent twice, and may have been executed twice.
-        self._is_repeated = False
         #: Finished and permanently failed jobs of exited children.
         self.past_counts = [0, 0]
         self._down_since: float | None = None
@@ -94,16 +92,16 @@ class ChannelState:
         """True while the server is unreachable or rejects commands."""
         return self._down_since is not None
 
-    def ask(self, command: Command, on_refusal: Callable[[ServerRefused], None] | None = None) -> Any:
+    def ask(self, command: Command, on_refusal: Callable[[ServerRefused], None] | None = None, *, once: bool = False) -> Any:
         """Send a command. Return None if the server is unreachable (or must not be called yet); the log reports that once.
 
-        With `on_refusal`, an error reply is passed to it and doesn't begin an outage.
+        With `on_refusal`, an error reply is passed to it and doesn't begin an outage. `once`: see `move`.
         """
         now = monotonic()
         if now < self._ask_after:
             return None
         try:
-            reply = self._call(command)
+            reply = self._call(command, once=once)
         except (QueueFull, ServerError) as error:
             if on_refusal is not None and isinstance(error, ServerRefused):
                 on_refusal(error)
@@ -126,26 +124,27 @@ class ChannelState:
 
         If the outcome is unknown, the command may still be on its way. Until it can't arrive any more, the child takes over no message
         from its reserved list: the command would move one that runs. Call this before the child can look at the list.
+
+        It is sent once: after it was executed, the child may have reserved the same messages again.
         """
-        reply = self.ask(command)
+        reply = self.ask(command, once=True)
         if reply is None:
             child.slot.set_uncertain(True)
             child.slot.ask_reconcile()
             self._uncertain.append(child.slot)
-        elif self._is_repeated:  # between, the child may have reserved the messages again, and the repetition has moved them away
-            child.slot.ask_reconcile()
         return reply
 
-    def _call(self, command: Command) -> Any:
-        """Send a command; send it again if its connection turns out to be broken, which is not an outage yet."""
+    def _call(self, command: Command, *, once: bool) -> Any:
+        """Send a command; send it again if its connection turns out to be broken, which is not an outage yet.
+
+        With `once`, it isn't sent again if it may have been executed.
+        """
         began = monotonic()
-        self._is_repeated = False
         try:
             return self.link.call(command)
         except ServerUnavailable as error:
-            if self.is_down or monotonic() - began > _AT_ONCE:
+            if self.is_down or monotonic() - began > _AT_ONCE or (once and error.sent):
                 raise
-            self._is_repeated = error.sent
         return self.link.call(command)
 
     def insist(self, worker: str, command: Command) -> None:
