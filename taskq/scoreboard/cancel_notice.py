@@ -13,7 +13,8 @@ _BY = 480
 _NUMBER = struct.Struct("=I")
 _STARTED = struct.Struct("=d")
 _LENGTH = struct.Struct("=H")
-# 0: number of the newest notice, written by the supervisor; 4: number of the last one that was read, written by the worker process;
+# 0: number of the newest notice, written by the supervisor, and odd while it writes one;
+# 4: number of the last one that was read, written by the worker process;
 # 8: when the run started (monotonic), 16: id, 32: length of the requester's name, then the name
 _AT_READ, _AT_STARTED, _AT_ID, _AT_BY = 4, 8, 16, 32
 SIZE = _AT_BY + _LENGTH.size + _BY
@@ -40,10 +41,12 @@ class CancelNotice:
         """Name a cancelled run, in place of the previous one."""
         at, memory = self._at, self._memory
         text = notice.by.encode(errors="replace")[:_BY]
+        number = self._number(0)
+        _NUMBER.pack_into(memory, at, number + 1)
         _STARTED.pack_into(memory, at + _AT_STARTED, notice.started)
         memory[at + _AT_ID : at + _AT_ID + _ID] = notice.id
         memory[at + _AT_BY : at + _AT_BY + 2 + len(text)] = _LENGTH.pack(len(text)) + text
-        _NUMBER.pack_into(memory, at, self._number(0) % 0xFFFFFFFF + 1)  # last: it makes the rest valid
+        _NUMBER.pack_into(memory, at, (number + 2) % (1 << 32))  # last: it makes the rest valid
 
     @property
     def unread(self) -> Notice | None:
@@ -53,6 +56,8 @@ class CancelNotice:
     def take(self) -> Notice | None:
         """Return the newest notice, once; for the worker process."""
         while (number := self._number(0)) != self._number(_AT_READ):
+            if number % 2:
+                return None  # the supervisor's signal follows
             notice = self._read()
             if self._number(0) == number:  # otherwise the supervisor has replaced it meanwhile
                 _NUMBER.pack_into(self._memory, self._at + _AT_READ, number)
