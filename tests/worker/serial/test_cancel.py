@@ -84,7 +84,8 @@ class Scene:
         self.link: Any = self.hand.driver.link(5.0)
         self.slot = Scoreboard([make_lock()])[0]
         channel = self.queue.channel(prefix)
-        poke = Poke(os.open(os.devnull, os.O_WRONLY))
+        self.poke_fd = os.open(os.devnull, os.O_WRONLY)
+        poke = Poke(self.poke_fd)
         self.engine = SerialEngine(self.queue, self.hand.driver, self, self.slot, worker=self.hand.name, channel=channel, poke=poke)
         self.hand.beat()
         self.slot.set_beat(monotonic())
@@ -120,6 +121,14 @@ class Scene:
     def on_failed(self, event: JobEvent) -> None:
         self.reach("listeners are called")
 
+    def close(self) -> None:
+        self.engine.close()
+        self.engine._signals.close()
+        os.close(self.poke_fd)
+        self.link.close()
+        self.store_link.close()
+        self.queue.close()
+
 
 @pytest.mark.parametrize("moment", ["it is settled", "on_fail is called", "listeners are called"])
 @pytest.mark.usefixtures("signals")
@@ -132,7 +141,6 @@ def test_a_cancel_that_comes_too_late_changes_nothing_for_the_next_run(url: str,
         scene.engine.run()
     finally:
         events.failed.disconnect(scene.on_failed)
-        scene.engine.close()
-        scene.queue.close()
+        scene.close()
     assert [what for what in scene.did if what != f"cancelled while {moment}"] == ["run", "on_fail", "run"]
     assert f"cancelled while {moment}" in scene.did
