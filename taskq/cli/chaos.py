@@ -18,7 +18,7 @@ from taskq.cli.simulate import SEEDS
 from taskq.cli.simulate import simulate as run_simulation
 from taskq.config import check_url
 from taskq.tools.chaos.clock import find_library
-from taskq.tools.chaos.faults import FAULTS
+from taskq.tools.chaos.faults.table import FAULTS
 from taskq.tools.chaos.run import Plan, Report, Run
 from taskq.tools.chaos.site import Site, site
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from taskq.cli.output import Column, console, print_text, table
 from taskq.cli.words import clean, count
 from taskq.clock import monotonic
-from taskq.tools.chaos.faults import FAULTS
+from taskq.tools.chaos.faults.table import FAULTS
 from taskq.tools.chaos.judge import Recovery, Verdict
 from taskq.tools.chaos.run import Plan, Report, Scene
 

@@ -21,6 +21,7 @@ LONGER: dict[str, str] = {
 }
 FUNCTION_LINES = 40
 POSITIONAL = 6
+FOLDER_FILES = 16
 
 LONG = '''
 class Pump:
@@ -53,6 +54,13 @@ def _problems(path: Path) -> Iterator[str]:
             yield f"{where}:{size.line}: {size.name} has {size.lines} lines; name its steps (at most {FUNCTION_LINES})"
         if size.positional > POSITIONAL:
             yield f"{where}:{size.line}: {size.name} takes {size.positional} by place (at most {POSITIONAL})"
+
+
+def test_every_folder_is_small() -> None:
+    """Given the folders of taskq, then each has few files, except for the one with a file for each command."""
+    folders = {path.parent for path in (ROOT / "taskq").rglob("*.py")} - {ROOT / "taskq/cli"}
+    sizes = {str(folder.relative_to(ROOT)): len(list(folder.glob("*.py"))) for folder in folders}
+    assert {name: size for name, size in sizes.items() if size > FOLDER_FILES} == {}
 
 
 def test_every_file_keeps_the_house_rules() -> None:

@@ -10,9 +10,7 @@ caller    a process that pushes jobs and waits for their answers
 relay     a process between the workers and the server, which can lose replies, deliver requests late, and fall silent
 site      the scratch directory, the server and the relay, all gone at the end
 stage     what faults act on, and what is still to be undone
-killing   faults that hit processes
-breaking  faults that hit the server and the way to it
-faults    the table of them
+faults/   the faults, and the table of them
 facts     which runs a fault explains
 judge     from ledger and faults to the verdict
 run       the loop: push, break, repair, drain, judge

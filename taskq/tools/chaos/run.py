@@ -14,7 +14,7 @@ import msgspec
 from taskq.clock import monotonic
 from taskq.errors import ServerError
 from taskq.tools.chaos.caller import Caller
-from taskq.tools.chaos.faults import FAULTS
+from taskq.tools.chaos.faults.table import FAULTS
 from taskq.tools.chaos.judge import Verdict, judge
 from taskq.tools.chaos.ledger import Book
 from taskq.tools.chaos.pusher import Order, Pusher

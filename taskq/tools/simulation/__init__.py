@@ -6,20 +6,15 @@ network. A seed decides the scenario and the order of everything, so a run can b
 world        the scheduler: parties that take turns, the virtual clock, and the end of a party
 here         the system that runs now, for the doubles
 store        the real server: runs a command at a virtual moment, and reads where each message is
-request      a command on its way, and how a history shows it
-connection   a connection that waits in virtual time
-network      decides when and whether each command arrives
+network/     decides when and whether each command arrives
 ledger       the messages, their runs, and the faults that explain another run
-processes    doubles for a supervisor: signals, pipes, and the zygote
+doubles/     doubles for the product's own signals, pipes, threads and clocks
 machine      machines, their supervisors and worker processes
-doubles      doubles for a worker process: signals, time limits, and the lock of its slot
-threads      doubles for a worker process that runs several jobs at once
 system       all of these together, and the jobs
 faults       the registry of faults, and when they strike
 checks       the registry of rules that hold after every command
 scenario     the choices of a seed, as data
 users        programs that push, and people who cancel, delete and reload
-substitutes  where the doubles take the place of the product's own
 run          one scenario, from the start to the end
 shrink       from a failing scenario to a smaller one
 hunt         many seeds, and the history of one that fails

@@ -11,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from taskq.tools.simulation.request import Request
+    from taskq.tools.simulation.network.request import Request
     from taskq.tools.simulation.system import System
 
 __all__ = ["FAULTS", "Fault", "Kind", "Strikes", "choose"]

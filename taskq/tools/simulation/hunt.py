@@ -15,10 +15,10 @@ from taskq.driver.embedded.server import is_available
 from taskq.errors import ConfigError
 from taskq.extras import how_to_install
 from taskq.tools.scratch.server import scratch_server
+from taskq.tools.simulation.doubles.substitutes import substituted
 from taskq.tools.simulation.run import Outcome, Simulator
 from taskq.tools.simulation.scenario import Scenario, scenario_of
 from taskq.tools.simulation.shrink import shrink
-from taskq.tools.simulation.substitutes import substituted
 
 __all__ = ["Found", "Report", "hunt", "simulator"]
 

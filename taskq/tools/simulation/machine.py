@@ -12,7 +12,7 @@ from taskq.errors import AppError
 from taskq.scoreboard.slot import Slot
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.supervisor import Supervisor
-from taskq.tools.simulation.processes import Inbox, Pokes, Zygote
+from taskq.tools.simulation.doubles.supervisor import Inbox, Pokes, Zygote
 from taskq.tools.simulation.world import Party
 
 __all__ = ["Host", "Process", "short_name"]

@@ -14,13 +14,13 @@ from taskq.queue import Queue
 from taskq.scoreboard.slot import Slot
 from taskq.supervisor.plan import Plan
 from taskq.supervisor.processes.zygote import AppInfo
-from taskq.tools.simulation.connection import Connection
-from taskq.tools.simulation.doubles import Poke, detach
+from taskq.tools.simulation.doubles.supervisor import End
+from taskq.tools.simulation.doubles.worker import Poke, detach
 from taskq.tools.simulation.ledger import Entry, Ledger
 from taskq.tools.simulation.machine import Host, Process, short_name
-from taskq.tools.simulation.network import Network
-from taskq.tools.simulation.processes import End
-from taskq.tools.simulation.request import Request
+from taskq.tools.simulation.network.connection import Connection
+from taskq.tools.simulation.network.delivery import Network
+from taskq.tools.simulation.network.request import Request
 from taskq.tools.simulation.store import EMPTY, Snapshot, Store
 from taskq.tools.simulation.world import Party, World
 from taskq.worker.main import work

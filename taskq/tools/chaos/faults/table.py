@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from taskq.tools.chaos import breaking, killing
+from taskq.tools.chaos.faults import breaking, killing
 from taskq.tools.chaos.stage import Fault, Stage
 
 __all__ = ["FAULTS", "Kind"]

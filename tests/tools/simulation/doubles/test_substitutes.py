@@ -9,7 +9,8 @@ from pathlib import Path
 
 import taskq
 from taskq import clock
-from taskq.tools.simulation import hunt, substitutes
+from taskq.tools.simulation import hunt
+from taskq.tools.simulation.doubles import substitutes
 
 ROOT = Path(taskq.__file__).parent
 #: Modules that read `time` themselves and don't take part: threads of the interpreter, and what the doubles stand for.
@@ -26,7 +27,7 @@ def test_no_module_reads_the_real_time() -> None:
                 alias.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import) for alias in node.names
             }
             if "time" in imported and not name.startswith("driver.embedded"):
-                assert name in replaced | _OUTSIDE, f"{name} imports time: replace it in taskq.tools.simulation.substitutes"
+                assert name in replaced | _OUTSIDE, f"{name} imports time: replace it in taskq.tools.simulation.doubles.substitutes"
 
 
 def test_the_clocks_are_put_back() -> None:

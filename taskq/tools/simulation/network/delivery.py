@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from taskq.driver.redis.scripts import load_script, script_names
-from taskq.tools.simulation.connection import Connection
-from taskq.tools.simulation.request import READS, Request, as_text, is_idle
+from taskq.tools.simulation.network.connection import Connection
+from taskq.tools.simulation.network.request import READS, Request, as_text, is_idle
 from taskq.tools.simulation.store import Snapshot, Store
 from taskq.tools.simulation.world import Death, World
 
