@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from taskq.tools.chaos.clock import find_library
 from tests.support.groups import Cluster, SentinelGroup
@@ -58,8 +59,11 @@ class OwnServer(Protocol):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let pytest inherit the orphans of its children, so that `no_leak` finds a worker whose supervisor died."""
+    """Let pytest inherit the orphans of its children, so that `no_leak` finds a worker whose supervisor died; set up hypothesis."""
     adopt_orphans()
+    # A busy machine is no fault of a test.
+    settings.register_profile("taskq", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("taskq")
     # Started in the background (nohup, a CI's runner) it may ignore these, and so would every process that a test starts.
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:

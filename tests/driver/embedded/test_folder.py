@@ -14,6 +14,7 @@ import pytest
 
 from taskq import Queue
 from taskq.config import OWNERS_VARIABLE
+from taskq.driver.embedded import server as embedded
 from taskq.driver.embedded import unixsocket
 from taskq.driver.embedded.server import EmbeddedServer
 from taskq.driver.peer import is_embedded_socket
@@ -37,6 +38,9 @@ def noop() -> None:
 
 
 def _start_as(uid: int, directory: Path) -> None:
+    # The environment of the tests may be closed to that user.
+    binary = Path(shutil.copy(embedded._binary(), directory.parent))
+    embedded._binary = lambda: binary
     os.setegid(uid)
     os.seteuid(uid)
     EmbeddedServer(directory).ensure()
