@@ -124,6 +124,8 @@ class OrphanScan:
     def _rescue(self, worker: str) -> None:
         """Rescue the messages of a worker if it is still unregistered."""
         channel = self._channel
+        if worker in channel.pending:  # an own child, whose acks come first: finished messages would run again
+            return
         count = channel.ask(channel.driver.rescue(rescue_of_lost(channel, worker, b"", f"worker process {worker} was not registered")))
         if count is not None and count > 0:
             _log.warning("rescued %s of unregistered worker %s", count_of(count, "message"), worker)

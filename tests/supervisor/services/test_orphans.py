@@ -119,6 +119,21 @@ def test_the_messages_of_an_unregistered_worker_are_rescued(
     assert server.admin.exists(keys.reserved("unknown")) == 0
 
 
+def test_the_scan_takes_no_list_with_a_pending_ack(
+    queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str, clock: list[float]
+) -> None:
+    """Given an exited worker that the server has forgotten, if its ack is pending, then the finished message doesn't return."""
+    dead, keys = HandWorker(queue, prefix), channel.driver.keys
+    queue.push_name("noop")
+    server.admin.lmove(keys.waiting, keys.reserved(dead.name), "RIGHT", "RIGHT")
+    (raw,) = server.admin.lrange(keys.reserved(dead.name), 0, -1)
+    channel.pending[dead.name] = deque([channel.driver.ack(dead.name, [raw[2:18]])])
+    _sweep(OrphanScan(channel), clock, 200.0)
+    assert server.admin.llen(keys.waiting) == 0
+    channel.send_pending()
+    assert server.admin.exists(keys.reserved(dead.name)) == 0
+
+
 def test_a_worker_that_registers_again_keeps_its_messages(
     queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str, clock: list[float]
 ) -> None:
