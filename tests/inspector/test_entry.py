@@ -42,6 +42,7 @@ def show_bombs(current: Path) -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.one_python
 def test_a_message_is_shown_in_bounded_time_and_memory(tmp_path: Path) -> None:
     """Given messages that describe huge values, then a process with little memory and CPU time reads and shows each of them."""
     current = tmp_path / "current"
