@@ -193,9 +193,10 @@ class Supervisor:
     def _stop(self, why: str) -> None:
         if self._stopping:
             return
-        _log.info("stopping: %s", why)
         self._stopping = True
         self._settle_until = monotonic() + max(
             (duties.channel.settings.stop_timeout for duties in self._manager.channels.values()), default=0.0
         )
         self._manager.ask_to_stop(monotonic())
+        # Last: once this line is written, no child begins another job.
+        _log.info("stopping: %s", why)

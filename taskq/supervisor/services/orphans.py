@@ -18,7 +18,8 @@ from taskq.worker_id import lease_of
 __all__ = ["LateReservations", "OrphanScan", "release_unseen"]
 
 _log = logging.getLogger("taskq.supervisor")
-_EVERY = 600.0
+#: Seconds until the first scan at the latest, and between two scans.
+_FIRST, _EVERY = 10.0, 600.0
 #: Workers per tick that are rescued, and the pause between two pages in seconds.
 _PAGE, _PAUSE = 100, 0.01
 
@@ -86,8 +87,8 @@ class OrphanScan:
         self._found: set[str] = set()
         #: Unregistered workers, and since when (monotonic) they are known to be.
         self._unregistered: dict[str, float] = {}
-        # The first scan begins within a minute of the start.
-        self.due = self._scan_at = monotonic() + random.uniform(0.5, 1.0) * 60.0
+        # Soon: this supervisor may replace one that was killed before it could check the lists of its exited children again.
+        self.due = self._scan_at = monotonic() + random.uniform(0.5, 1.0) * _FIRST
 
     def tick(self, now: float) -> None:
         if now >= self._scan_at:
