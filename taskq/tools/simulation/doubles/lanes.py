@@ -9,6 +9,7 @@ from typing import Any
 
 from taskq.errors import JobCancelled, JobTimeout
 from taskq.tools.simulation import here
+from taskq.tools.simulation.doubles.worker import Signals
 from taskq.tools.simulation.world import Party
 
 __all__ = ["Loop", "Queue", "Thread", "ThreadExecutor", "Timers", "WakeableWait", "all_tasks"]
@@ -68,13 +69,11 @@ class Loop:
         pass
 
 
-class WakeableWait:
+class WakeableWait(Signals):
     """For `WakeableWait`: signals and lanes end the wait of the pump."""
 
     def __init__(self, others: Iterable[int] = ()) -> None:
-        process = here.system().process()
-        process.signals = self
-        self.stopping: bool = process.is_stopped_early
+        super().__init__(others)
         self._is_asleep = self._is_woken = False
 
     def deliver(self, number: int) -> None:
@@ -95,18 +94,6 @@ class WakeableWait:
             system.world.wait(lambda: self._is_woken or (connection is not None and connection.is_readable()), timeout)
         self._is_asleep = self._is_woken = False
         return connection is not None and connection.is_readable()
-
-    def pause(self, seconds: float) -> None:
-        self.wait(None, seconds)
-
-    def install(self) -> None:
-        pass
-
-    def check(self) -> None:
-        pass
-
-    def descriptors(self) -> list[int]:
-        return []
 
 
 class _Timer:
