@@ -35,7 +35,7 @@ def can_take(one: Any) -> bool:
 
 
 def write_within(seconds: float, fd: int, data: bytes) -> int:
-    """Write to a descriptor whose reader may hang. Return the number of bytes written once there is no room for that time."""
+    """Write to a descriptor whose reader may hang. Give up after `seconds` without room. Return the number of bytes written."""
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
     written, view = 0, memoryview(data)

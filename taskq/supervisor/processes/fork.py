@@ -169,7 +169,7 @@ def _renew_output() -> None:
 
     A thread of the parent may be writing during the fork. logging renews its own locks in the new process, but Python doesn't renew those
     of files: one that was held would stay locked forever. The parent writes what its buffers hold; the copies here must not be written.
-    To hold all these locks during the fork is no alternative: fork hooks of the app would run meanwhile, and may wait for such a thread.
+    These locks can't be held during the fork instead: fork hooks of the app run in it, and may wait for such a thread.
     """
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         if _renew_buffer(stream):

@@ -124,7 +124,7 @@ def zygote(requests: Connection, source: str | Queue, options: WorkerOptions, in
         queue = _load(source, options)
         info = _app_info(queue)
         _import_drivers(info)
-        flush_output()  # what the import has printed
+        flush_output()  # the import may have printed something
         requests.send(info)
     except TaskqError as error:
         requests.send(Failed(str(error), traceback.format_exc()))

@@ -50,7 +50,7 @@ class Report(msgspec.Struct, frozen=True):
 
 @contextmanager
 def simulator(url: str | None = None) -> Iterator[Simulator]:
-    """Give a simulator on a server of its own, or on the one of a URL, which is emptied before each run.
+    """Open a simulator: on its own server, or on the server at `url`. The server is emptied before each run.
 
     Raises:
         ConfigError: no url is given and the extra `embedded` isn't installed.

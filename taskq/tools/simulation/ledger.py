@@ -138,7 +138,7 @@ class Ledger:
         self.open.remove(run)
 
     def left(self, run: Run, place: str, excuse: str) -> None:
-        """Note that the message of an open run is no longer reserved by its worker.
+        """Note that a message left its worker's reserved list during its run.
 
         Raises:
             Violation: it was taken from a healthy worker.

@@ -120,7 +120,7 @@ class Runner:
                     return self._was_cancelled(run)
                 value = self._execute(run.spec.function, run.args, run.kwargs, timeout)
             finally:
-                if timeout:  # what follows, such as a listener or waiting for the server, is not the job's time
+                if timeout:  # listeners and waits for the server don't count against the job's limit
                     self._watcher.describe(run.label, since_ms, 0.0, -1)
                 run.leave()
         except BaseException as error:
