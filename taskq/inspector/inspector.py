@@ -207,7 +207,7 @@ class Inspector:
             raise ValueError(f"{state.value} can't be reloaded")
         store = self._store(channel)
         wanted = None if message_id is None else message_id.strip().lower()
-        total, began, now = store.count(state), monotonic(), store.now_ms()
+        total, began, now = store.count(state), monotonic(), store.past_ms()
         walk = Walk(store.call, store.driver, state)
         moved = seen = 0
         while seen < total and (items := walk.page()):

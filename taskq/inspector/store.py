@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -51,6 +52,15 @@ class Store(NamedTuple):
     def now_ms(self) -> float:
         seconds, micros = self.call(self.driver.time())
         return int(seconds) * 1000 + int(micros) / 1000
+
+    def past_ms(self) -> float:
+        """Return the server's time once it is over: messages that reach a state from now on get a later score.
+
+        Scores are whole milliseconds.
+        """
+        now = self.now_ms()
+        time.sleep(0.001)
+        return now
 
     def pages(self, state: State) -> Iterator[tuple[str, Sequence[Item]]]:
         """Yield pages of messages, oldest first, with the worker process that reserved them, or ""."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
@@ -12,6 +12,7 @@ from taskq.channel import State
 from taskq.config import load_settings
 from taskq.errors import ServerUnavailable, TaskqError
 from taskq.inspector import Counts, Inspector
+from taskq.inspector.store import Store
 from taskq.wire.message import Message
 from tests.support.hand import HandWorker
 from tests.support.relay import Relay
@@ -232,6 +233,32 @@ def test_reload_takes_messages_that_failed_in_the_future(
     assert inspector.reload(prefix, State.FAILED, progress=fail_again) == 40
     assert sorted(failed_again) == sorted(ids)
     assert inspector.counts(prefix).failed == 40
+
+
+def test_reload_begins_after_the_millisecond_of_its_start(
+    queue: Queue, prefix: str, worker: HandWorker, inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a reload, then the first message moves in a later millisecond, so that one which fails again at once is not taken twice."""
+    push(queue, "add", 1)
+    worker.set_aside(worker.reserve()[0])
+    read, restore = Store.now_ms, inspector._restore
+    started: list[float] = []
+    moved: list[float] = []
+
+    def first_of_a_millisecond(store: Store) -> float:
+        while (now := read(store)) % 1 > 0.2:
+            pass
+        started.append(now)
+        return now
+
+    def timed(store: Store, state: State, chosen: Sequence[bytes]) -> int:
+        moved.append(read(store))
+        return restore(store, state, chosen)
+
+    monkeypatch.setattr(Store, "now_ms", first_of_a_millisecond)
+    monkeypatch.setattr(inspector, "_restore", timed)
+    assert inspector.reload(prefix, State.FAILED) == 1
+    assert int(moved[0]) > started[0]
 
 
 @pytest.mark.parametrize("state", [State.WAITING, State.DELAYED, State.FAILED])
