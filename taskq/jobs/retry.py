@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import msgspec
 
 from taskq.clock import MAX_DELAY, seconds_of
-from taskq.errors import ConfigError, DelayError
+from taskq.errors import ConfigError, DelayError, JobControl
+from taskq.exception_groups import leaves_of
 
 __all__ = ["Backoff", "RetryPolicy", "check_retry_seconds"]
 
@@ -83,12 +84,21 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return self.retry_seconds[min(attempt, len(self.retry_seconds)) - 1]
 
     def delay_after(self, attempt: int, error: BaseException | None = None) -> float | None:
-        """Return the seconds until the next attempt after failed attempt `attempt`, or None if the job is not retried."""
+        """Return the seconds until the next attempt after failed attempt `attempt`, or None if the job is not retried.
+
+        A group is retried only if each error in it would be.
+        """
         if attempt >= self.max_attempts:
             return None
         if error is not None:
-            if self.give_up_on and isinstance(error, self.give_up_on):
+            if self.give_up_on and any(isinstance(one, self.give_up_on) for one in _ordinary(error, self.give_up_on)):
                 return None
-            if self.retry_on and not isinstance(error, self.retry_on):
+            if self.retry_on and not all(isinstance(one, self.retry_on) for one in _ordinary(error, self.retry_on)):
                 return None
         return self.seconds(attempt)
+
+
+def _ordinary(error: BaseException, kinds: tuple[type[BaseException], ...]) -> list[BaseException]:
+    """Return the errors in an exception, unless they decide about the message themselves. A group counts as one error if it is named."""
+    groups = tuple(kind for kind in kinds if issubclass(kind, BaseExceptionGroup))
+    return [one for one in leaves_of(error, groups) if not isinstance(one, JobControl)]

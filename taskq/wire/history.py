@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from taskq.clock import EpochMs, now_ms
+from taskq.exception_groups import leaves_of
 from taskq.wire.message import Message
 from taskq.wire.signing import Purpose, Signer
 
@@ -58,11 +59,18 @@ _decode = msgspec.msgpack.Decoder(Record).decode
 def record_of(kind: Kind, worker: str, attempt: int, error: BaseException | str) -> Record:
     """Return a record of an exception or a reason, cut to the limits."""
     if isinstance(error, BaseException):
-        text = f"{type(error).__name__}: {_text(error)}"
+        text = _name_and_text(error)
         trace = _cut(_trace(error), TRACEBACK_LIMIT)
     else:
         text, trace = error, ""
     return Record(kind, now_ms(), _cut(worker, WORKER_LIMIT), attempt, _cut(text, ERROR_LIMIT), trace)
+
+
+def _name_and_text(error: BaseException) -> str:
+    """Return the class and the text of an exception. A group is only a wrapper: the errors in it are named."""
+    leaves = leaves_of(error)
+    named = "; ".join(f"{type(leaf).__name__}: {_text(leaf)}" for leaf in leaves)
+    return named if len(leaves) == 1 else f"{type(error).__name__}: {_text(error)}: {named}"
 
 
 def pack_record(record: Record, identity: bytes = b"", signer: Signer | None = None) -> bytes:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskq.clock import MAX_DELAY
-from taskq.errors import ConfigError
+from taskq.errors import ConfigError, Retry
 from taskq.jobs.retry import Backoff, RetryPolicy, check_retry_seconds
 
 
@@ -67,6 +67,29 @@ def test_giving_up_comes_before_trying_again() -> None:
     policy = RetryPolicy(retry_on=(OSError,), give_up_on=(ConnectionError,))
     assert policy.delay_after(1, ConnectionResetError()) is None
     assert policy.delay_after(1, FileNotFoundError()) == 5.0
+
+
+def test_a_group_is_tried_again_only_if_each_of_its_errors_is() -> None:
+    """Given a group, however deep, when one of its errors ends the attempts, then the group does; one that decides itself has no say."""
+    policy = RetryPolicy(retry_on=(OSError,), give_up_on=(FileNotFoundError,))
+    lost, missing, wrong = ConnectionResetError(), FileNotFoundError(), ValueError()
+    nested = ExceptionGroup("outer", [ExceptionGroup("inner", [lost, OSError()])])
+    assert policy.delay_after(1, nested) == 5.0
+    assert policy.delay_after(1, BaseExceptionGroup("", [lost, Retry()])) == 5.0
+    assert policy.delay_after(1, ExceptionGroup("", [nested, wrong])) is None
+    assert policy.delay_after(1, ExceptionGroup("", [nested, missing])) is None
+    assert RetryPolicy(give_up_on=(BaseException,)).delay_after(1, BaseExceptionGroup("", [Retry()])) == 5.0
+
+
+def test_a_policy_may_name_a_class_of_groups() -> None:
+    """Given a policy with a class of groups, then a group of that class counts as one error, also inside another."""
+
+    class ShopErrors(ExceptionGroup[Exception]):
+        pass
+
+    group = ExceptionGroup("", [ShopErrors("", [ValueError()])])
+    assert RetryPolicy(retry_on=(ShopErrors,)).delay_after(1, group) == 5.0
+    assert RetryPolicy(give_up_on=(ShopErrors,)).delay_after(1, group) is None
 
 
 def test_backoff_grows_to_its_cap() -> None:

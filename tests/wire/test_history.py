@@ -147,6 +147,16 @@ def test_causes_and_groups_are_recorded() -> None:
     assert all(text in record.traceback for text in ("the inner one", "first", "second"))
 
 
+def test_a_record_of_a_group_names_its_errors() -> None:
+    """Given a group with one error, however deep, then that is the error of the record; with several, each is named."""
+    lost = ConnectionResetError("reset")
+    one = ExceptionGroup("unhandled errors in a TaskGroup", [ExceptionGroup("inner", [lost])])
+    assert record_of("failed", "w", 1, one).error == "ConnectionResetError: reset"
+    several = ExceptionGroup("import", [one, ValueError("no"), lost])
+    text = "ExceptionGroup: import (3 sub-exceptions): ConnectionResetError: reset; ValueError: no"
+    assert record_of("failed", "w", 1, several).error == text
+
+
 def test_a_long_chain_of_causes_is_cut() -> None:
     """Given an exception with thousands of causes, then there is a record within the bounds."""
     error: BaseException = ValueError("the first")

@@ -15,6 +15,7 @@ from typing import Any
 
 from taskq.clock import monotonic
 from taskq.errors import JobCancelled, JobTimeout
+from taskq.exception_groups import leaves_of
 from taskq.worker.concurrent.timers import Timers
 from taskq.worker.execute.eventloop import in_time
 from taskq.worker.execute.fork_guard import exit_if_forked
@@ -149,11 +150,12 @@ class ThreadExecutor:
                         interrupt.close()
                         if timer is not None:
                             self._timers.cancel(timer)
-        except (JobTimeout, JobCancelled) as error:
-            if isinstance(error, JobTimeout) and not error.args:  # only a class can be raised in another thread
-                error.args = (f"the job ran longer than its handle_timeout of {timeout:g} s",)
-            if has_left_import(error.__traceback__):
-                self._on_import()
+        except (JobTimeout, JobCancelled, BaseExceptionGroup) as error:
+            for leaf in leaves_of(error):
+                if isinstance(leaf, JobTimeout) and not leaf.args:  # only a class can be raised in another thread
+                    leaf.args = (f"the job ran longer than its handle_timeout of {timeout:g} s",)
+                if isinstance(leaf, (JobTimeout, JobCancelled)) and has_left_import(leaf.__traceback__):
+                    self._on_import()
             raise
 
 

@@ -33,6 +33,7 @@ from taskq.wire.history import Record, record_of, text_of, verified_records, wit
 from taskq.wire.message import Message
 from taskq.worker.execute.announce import both, event_of
 from taskq.worker.execute.executor import Executor
+from taskq.worker.execute.raised import control_of, is_timeout, retry_delay
 from taskq.worker.execute.results import GENERATORS, NOTHING_RAN, CannotStore, NothingRan
 from taskq.worker.execute.run import Run
 from taskq.worker.execute.unpacker import Opened, UnknownHere, Unpacker, result_ttl_of
@@ -173,20 +174,22 @@ class Runner:
         )
 
     def _raised(self, message: Message, run: Run, error: BaseException, seconds: float) -> Verdict:
-        if isinstance(error, JobCancelled) or run.message.id in self.cancelled:
+        if run.message.id in self.cancelled:
             return self._was_cancelled(run)
-        if isinstance(error, Drop):
-            reason = text_of(error.reason)
+        try:
+            control = control_of(error)
+            wait = delay_ms(control.delay) if isinstance(control, Requeue) else 0
+        except DelayError as wrong:
+            return self._failed_run(message, run, wrong, seconds)
+        if isinstance(control, JobCancelled):
+            return self._was_cancelled(run)
+        if isinstance(control, Drop):
+            reason = text_of(control.reason)
             _log.info("%s %s was dropped: %s", run.context.job, run.context.id, reason or "no reason given")
             return self._ended(message, run, Ending("dropped", now_ms(), message.attempts + 1, self._worker, reason), seconds)
-        if isinstance(error, Requeue):
-            try:
-                wait = delay_ms(error.delay)
-            except DelayError as wrong:
-                return self._failed_run(message, run, wrong, seconds)
-            return Verdict(
-                action=Action.REQUEUE, delay_ms=wait, announce=event_of(events.after, run.context, self._worker, seconds=seconds)
-            )
+        if isinstance(control, Requeue):
+            announce = event_of(events.after, run.context, self._worker, seconds=seconds)
+            return Verdict(action=Action.REQUEUE, delay_ms=wait, announce=announce)
         return self._failed_run(message, run, error, seconds)
 
     def _pack(self, run: Run, ending: Ending) -> StoredEnding | None:
@@ -204,12 +207,12 @@ class Runner:
     # ---- what follows from a failed run
 
     def _failed_run(self, message: Message, run: Run, error: BaseException, seconds: float) -> Verdict:
-        context, timed_out = run.context, isinstance(error, JobTimeout)
+        context, timed_out = run.context, is_timeout(error)
         attempts = message.attempts + 1
         record = record_of("timeout" if timed_out else "failed", self._worker, attempts, error)
         new = with_record(message, record, attempts=attempts, signer=self._results.signer)
         try:
-            wait = self._wait(run.policy, attempts, error)
+            wait = retry_delay(run.policy, attempts, error)
         except DelayError as wrong:
             return self._failed_run(message, run, wrong, seconds)
         if wait is None:
@@ -225,15 +228,6 @@ class Runner:
         if timed_out:
             announce = both(event_of(events.timeout, context, self._worker, seconds=seconds, error=error), announce)
         return Verdict(action=Action.RETRY, message=new, delay_ms=delay_ms(wait), announce=announce)
-
-    @staticmethod
-    def _wait(policy: RetryPolicy, attempts: int, error: BaseException) -> float | None:
-        if isinstance(error, CannotStore):
-            return None
-        wait = policy.delay_after(attempts, None if isinstance(error, JobControl) else error)
-        if wait is not None and isinstance(error, Retry) and error.delay is not None:
-            return delay_ms(error.delay) / 1000
-        return wait
 
     def _is_exhausted(self, message: Message, policy: RetryPolicy) -> bool:
         if message.attempts >= policy.max_attempts or message.crashes > self._max_crashes:
@@ -273,7 +267,7 @@ class Runner:
 
     def _after_failure(self, run: Run, error: BaseException, seconds: float) -> Callable[[], None]:
         def announce() -> None:
-            if isinstance(error, JobTimeout):
+            if is_timeout(error):
                 events.emit(events.timeout, JobEvent(context=run.context, worker=self._worker, seconds=seconds, error=error))
             events.emit(events.failed, JobEvent(context=run.context, worker=self._worker, seconds=seconds, error=error))
             self._call_on_fail(run, error)

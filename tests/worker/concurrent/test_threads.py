@@ -53,6 +53,21 @@ def swallow() -> str:
     return "never told"
 
 
+def test_a_limit_in_a_task_group_has_a_text(executor: ThreadExecutor) -> None:
+    """Given a sync job with an event loop of its own, when its limit strikes in a task group there, then the error in it has a text."""
+
+    async def task() -> None:
+        spin(30)
+
+    async def group() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(task())
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        executor.execute(lambda: asyncio.run(group()), (), {}, 0.05)
+    assert [str(error) for error in caught.value.exceptions] == ["the job ran longer than its handle_timeout of 0.05 s"]
+
+
 def test_results_and_errors_come_out(executor: ThreadExecutor) -> None:
     """Given sync and async functions and one that returns an awaitable, then values and errors come out, with a limit and without."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from taskq import Drop, JobTimeout, context, events
+from taskq import Drop, JobCancelled, JobTimeout, Requeue, Retry, context, events
 from taskq.channel import State
 from taskq.wire.ending import read_ending
 from taskq.wire.history import pack_record, record_of, records
@@ -236,6 +236,67 @@ def test_unpickling_that_exits_is_a_failure(stage: Stage) -> None:
     verdict = stage.runner.run(message, 1.0, 1)
     assert verdict.action is Action.FAIL
     assert "SystemExit" in records(Message(verdict.message).history_bytes())[0].error
+
+
+# ---- groups of exceptions
+
+
+def _group(*errors: BaseException) -> BaseException:
+    """Return what two nested task groups raise."""
+    return BaseExceptionGroup("unhandled errors in a TaskGroup", [BaseExceptionGroup("unhandled errors in a TaskGroup", list(errors))])
+
+
+@pytest.mark.parametrize(
+    ("errors", "action", "delay_ms"),
+    [
+        ((Retry("busy", delay=60),), Action.RETRY, 60_000),
+        ((Retry(delay=60), ValueError(), Retry(delay=90)), Action.RETRY, 90_000),
+        ((Requeue(delay=7), Requeue(delay=8), Drop()), Action.REQUEUE, 8_000),
+        ((Drop("gone"),), Action.ACK, 0),
+        ((JobCancelled(), Drop("gone")), Action.ACK, 0),
+        ((Drop("gone"), ValueError()), Action.RETRY, 5_000),
+        ((Requeue(delay=-1), Requeue()), Action.RETRY, 5_000),
+        ((PermissionError(), Retry()), Action.FAIL, 0),
+    ],
+    ids=str,
+)
+def test_the_most_serious_error_of_a_group_decides(errors: tuple[BaseException, ...], action: Action, delay_ms: int) -> None:
+    """Given a job with a task group, then what its tasks raise counts as if the job had raised it; the most serious error decides."""
+    verdict = Stage(give_up_on=PermissionError).run(_group(*errors))
+    assert (verdict.action, verdict.delay_ms) == (action, delay_ms)
+
+
+def test_what_a_task_of_a_coroutine_job_raises_counts(bench: Bench) -> None:
+    """Given a coroutine job with a real task group, with or without others beside it, then `Retry` in a task retries the job."""
+
+    async def busy() -> None:
+        raise Retry("busy", delay=60)
+
+    async def work() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(asyncio.sleep(10))
+            tasks.create_task(busy())
+
+    job = bench.queue.job(name="work")(work)
+    alone = AsyncRunner(bench.unpacker(), FakeExecutor(), FakeWatcher(), "w1", MAX_CRASHES)
+    verdict = asyncio.run(alone.arun(bench.pack(job.bind()), 100.0, 1234))
+    assert (verdict.action, verdict.delay_ms) == (Action.RETRY, 60_000)
+    assert [record.error for record in records(Message(verdict.message).history_bytes())] == ["Retry: busy"]
+
+
+def test_a_cancel_inside_a_group_is_a_cancel(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a task group in which JobCancelled was raised, then the job counts as cancelled."""
+    assert stage.run(_group(JobCancelled())).action is Action.ACK
+    assert "was cancelled by the job itself" in caplog.text
+
+
+def test_a_limit_inside_a_group_is_a_timeout(stage: Stage, emitted: list[Any]) -> None:
+    """Given a sync job whose limit struck in a task group of its own loop, then the message goes to timeout, and listeners learn that."""
+    verdict = stage.run(_group(JobTimeout("late")), attempts=2)
+    assert (verdict.action, verdict.state) == (Action.FAIL, State.TIMEOUT)
+    assert verdict.announce is not None
+    verdict.announce()
+    assert [event for event, *_ in emitted] == ["before", "timeout", "failed"]
 
 
 # ---- who is told

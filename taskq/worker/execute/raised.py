@@ -1,0 +1,48 @@
+"""How a run ends that raised an exception.
+
+If it is a group (as `asyncio.TaskGroup` raises), each error in it counts, and the most serious decides: first an error that makes the run
+a failed attempt, then `Requeue`, then `Drop`, then `JobCancelled`.
+"""
+
+from __future__ import annotations
+
+from taskq.clock import delay_ms
+from taskq.errors import Drop, JobCancelled, JobTimeout, Requeue, Retry
+from taskq.exception_groups import leaves_of
+from taskq.jobs.retry import RetryPolicy
+from taskq.worker.execute.results import CannotStore
+
+__all__ = ["control_of", "is_timeout", "retry_delay"]
+
+
+def control_of(error: BaseException) -> Requeue | Drop | JobCancelled | None:
+    """Return the exception that decides the outcome, or None for a failed attempt. Of several `Requeue`, the longest delay counts.
+
+    Raises:
+        DelayError: the delay of a `Requeue` is invalid.
+    """
+    found = [leaf for leaf in leaves_of(error) if not isinstance(leaf, JobCancelled)]
+    if not found:
+        return JobCancelled()
+    controls = [leaf for leaf in found if isinstance(leaf, (Requeue, Drop))]
+    if len(controls) < len(found):
+        return None
+    return max(controls, key=lambda leaf: delay_ms(leaf.delay) if isinstance(leaf, Requeue) else -1)
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Return True if the job was interrupted at its time limit."""
+    return any(isinstance(leaf, JobTimeout) for leaf in leaves_of(error))
+
+
+def retry_delay(policy: RetryPolicy, attempts: int, error: BaseException) -> float | None:
+    """Return the seconds until the next attempt, or None if there is none.
+
+    Raises:
+        DelayError: the delay of a `Retry` is invalid.
+    """
+    if isinstance(error, CannotStore):
+        return None
+    wait = policy.delay_after(attempts, error)
+    asked = [leaf.delay for leaf in leaves_of(error) if isinstance(leaf, Retry) and leaf.delay is not None]
+    return wait if wait is None or not asked else max(map(delay_ms, asked)) / 1000
