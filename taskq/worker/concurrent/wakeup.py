@@ -32,8 +32,11 @@ class WakeableWait(SignalWait):
         self._is_asleep = True
 
     def wait(self, fileno: int | None, timeout: float) -> bool:
-        """Wait until woken, stopped, or the timeout. Return True if the descriptor is readable."""
-        ready = [] if self.stopping else wait_for(self._watched(fileno), timeout)
+        """Wait until woken, a signal, or the timeout. Return True if the descriptor is readable.
+
+        It also waits while the process is stopping: the pump then waits for the running jobs.
+        """
+        ready = wait_for(self._watched(fileno), timeout)
         self._is_asleep = False
         if self._read in ready:
             # The bytes are the numbers of the signals. A job may block the main thread, and delay its handler.
@@ -41,3 +44,8 @@ class WakeableWait(SignalWait):
             if SIGTERM in numbers:  # no other assignment: the handler may have set it meanwhile
                 self.stopping = True
         return fileno in ready
+
+    def pause(self, seconds: float) -> None:
+        """Sleep; SIGTERM ends the sleep. While the process is stopping, return at once."""
+        if not self.stopping:
+            self.wait(None, seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -40,3 +41,17 @@ def test_a_wait_leaves_the_signal_mask_alone(wakeup: WakeableWait) -> None:
         assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def test_a_process_that_stops_still_waits_for_its_jobs(wakeup: WakeableWait) -> None:
+    """Given a process that was asked to stop, then the pump sleeps until a job ends, and the pauses between two attempts are left out."""
+    wakeup.stopping = True
+    began = time.monotonic()
+    wakeup.prepare()
+    assert wakeup.wait(None, 0.05) is False
+    assert time.monotonic() - began >= 0.05
+    wakeup.prepare()
+    wakeup.wake()
+    wakeup.wait(None, 60.0)
+    wakeup.pause(60.0)
+    assert time.monotonic() - began < 30.0

@@ -90,10 +90,13 @@ class WakeableWait(Signals):
     def wait(self, fileno: int | None, timeout: float) -> bool:
         system = here.system()
         connection = system.end(fileno) if fileno is not None else None
-        if not self.stopping:
-            system.world.wait(lambda: self._is_woken or (connection is not None and connection.is_readable()), timeout)
+        system.world.wait(lambda: self._is_woken or (connection is not None and connection.is_readable()), timeout)
         self._is_asleep = self._is_woken = False
         return connection is not None and connection.is_readable()
+
+    def pause(self, seconds: float) -> None:
+        if not self.stopping:
+            self.wait(None, seconds)
 
 
 class _Timer:
