@@ -6,6 +6,7 @@ import io
 import logging
 import sys
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -17,6 +18,8 @@ _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if
 #: Seconds that a process waits for the reader of its log before it drops lines.
 _PATIENCE = 1.0
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
+#: The attributes that logging gives each record. Any other comes from `extra`.
+_OWN = frozenset({*logging.makeLogRecord({}).__dict__, "message", "asctime"})
 
 
 class TextFormatter(logging.Formatter):
@@ -33,7 +36,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line: time, level, logger, process, message, and the traceback if there is one."""
+    """One JSON object per line: time, level, logger, process and message, and if there are any, traceback, stack and `extra` fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, object] = {
@@ -41,11 +44,46 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "process": record.process,
-            "message": record.getMessage(),
+            "message": _message_of(record),
         }
-        if record.exc_info:
+        if record.exc_info and record.exc_info[0] is not None:
             entry["traceback"] = self.formatException(record.exc_info)
-        return _encode(entry).decode()
+        if record.stack_info:
+            entry["stack"] = self.formatStack(record.stack_info)
+        for name, value in record.__dict__.items():
+            if name not in _OWN:
+                entry[f"{name}_" if name in entry else name] = value
+        try:
+            return _encode(entry).decode()
+        except Exception:  # a lone surrogate, a cycle, a __repr__ that raises: only that value is written as text
+            return _encode({_escaped(name): _encodable(value) for name, value in entry.items()}).decode()
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception as error:  # one line instead of the traceback that logging prints
+        text = f"{_text(record.msg)} % {_text(record.args)}"
+        return f"{text} can't be formatted: {type(error).__name__}: {_text(error, str)} ({record.pathname}:{record.lineno})"
+
+
+def _encodable(value: object) -> object:
+    try:
+        _encode(value)
+    except Exception:
+        return _escaped(value if isinstance(value, str) else _text(value))
+    return value
+
+
+def _escaped(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _text(value: object, as_text: Callable[[object], str] = repr) -> str:
+    try:
+        return as_text(value)
+    except Exception as error:
+        return f"<{type(value).__name__}: its {as_text.__name__}() raised {type(error).__name__}>"
 
 
 class OutputHandler(logging.Handler):

@@ -1,14 +1,17 @@
-"""The texts that log lines are made of, and what happens to lines that nobody reads."""
+"""The texts that log lines are made of, the JSON format, and what happens to lines that nobody reads."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
 
 import pytest
 
 from taskq import logs
-from taskq.logs import OutputHandler, count_of
+from taskq.logs import JsonFormatter, OutputHandler, count_of
 from tests.support.pipes import UnreadPipe
 
 Log = Callable[[str], object]
@@ -63,3 +66,64 @@ def test_any_text_can_be_written(unread: UnreadPipe, log: Log) -> None:
     """Given text that the encoding of standard error lacks, then it is written in escapes."""
     log("ü")
     assert unread.read() == "\\xfc\n"
+
+
+class Broken:
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def cycle() -> list[object]:
+    made: list[object] = []
+    made.append(made)
+    return made
+
+
+def as_json(**attributes: object) -> dict[str, Any]:
+    """Format a record with these attributes, and decode the line."""
+    line = JsonFormatter().format(logging.makeLogRecord({"name": "shop", "levelname": "INFO", "msg": "paid", **attributes}))
+    assert "\n" not in line
+    decoded: dict[str, Any] = json.loads(line)
+    return decoded
+
+
+def test_json_has_the_extra_fields() -> None:
+    """Given a record with `extra` fields, then each is a field of the object; one with the name of a fixed field gets another name."""
+    entry = as_json(order_id=42, tags={"a": (1, None)}, at=date(2026, 1, 2), level="gold")
+    assert (entry["order_id"], entry["tags"], entry["at"]) == (42, {"a": [1, None]}, "2026-01-02")
+    assert (entry["level"], entry["level_"]) == ("info", "gold")
+    assert set(as_json()) == {"time", "level", "logger", "process", "message"}
+
+
+def test_json_has_the_stack_and_the_traceback() -> None:
+    """Given a record with stack_info and one with exc_info, then the object has a field for them; without an exception, it has none."""
+    assert as_json(stack_info="Stack (most recent call last):\n  here")["stack"].endswith("  here")
+    error = ValueError("\udce9")
+    assert as_json(exc_info=(ValueError, error, None))["traceback"] == "ValueError: \\udce9"
+    assert "traceback" not in as_json(exc_info=(None, None, None))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("\udce9té", "\\udce9té"),
+        ({"\ud800": 1}, "{'\\ud800': 1}"),
+        (cycle(), "[[...]]"),
+        (Broken(), "<Broken: its repr() raised RuntimeError>"),
+        (2**70, 2**70),
+        (float("nan"), None),
+    ],
+    ids=["surrogate", "surrogate in a key", "cycle", "broken repr", "large integer", "not a number"],
+)
+def test_json_takes_any_value(value: object, expected: object) -> None:
+    """Given a value that JSON doesn't have, then it is written as text, and the other fields are as usual."""
+    entry = as_json(strange=value, fine=[1])
+    assert (entry["strange"], entry["fine"], entry["message"]) == (expected, [1], "paid")
+
+
+def test_json_takes_any_text() -> None:
+    """Given a message with a lone surrogate, or one that can't be formatted, then the line has the text and, for the latter, the place."""
+    assert as_json(msg="name %s\n\x1b", args=("\udce9té",))["message"] == "name \\udce9té\n\x1b"
+    broken = as_json(msg="%d of %s", args=("x", Broken()), pathname="jobs.py", lineno=7)["message"]
+    assert broken.startswith("'%d of %s' % <tuple: its repr() raised RuntimeError> can't be formatted: TypeError: ")
+    assert broken.endswith("(jobs.py:7)")
