@@ -9,7 +9,8 @@ import pickle
 import sys
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from enum import Enum
 from functools import cache
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -127,41 +128,60 @@ class _OldNames(pickle.Unpickler):
 
 
 def _dump_json(value: Any) -> bytes:
-    _check_plain(value, str)
+    _check_plain(value, _JSON, _JSON_KEYS)
     return msgspec.json.encode(value)
 
 
 def _dump_msgpack(value: Any) -> bytes:
-    _check_plain(value, (str, int, float, bytes), bytes, datetime)
+    _check_plain(value, _MSGPACK, _MSGPACK_KEYS)
     return msgspec.msgpack.encode(value)
 
 
-def _check_plain(value: Any, keys: type | tuple[type, ...], *more: type) -> None:
-    """Reject values that would be restored as another type: msgspec writes a date as text, and in JSON a NaN as null.
+#: The types that a serializer restores exactly, as values and as keys of a dict. A subclass (an enum, a type of numpy) is not restored.
+_JSON = frozenset({type(None), bool, int, str})
+_JSON_KEYS = frozenset({str})
+_MSGPACK = _JSON | {float, bytes}
+_MSGPACK_KEYS = frozenset({str, int, float, bytes, bool})
 
-    Args:
-        value: the value to store.
-        keys: the types allowed as keys of a dict.
-        more: the types allowed in addition to text, numbers, lists and dicts.
+
+def _check_plain(value: Any, exact: frozenset[type], keys: frozenset[type]) -> None:
+    """Reject values that would be restored as another type. Tuples, which are restored as lists, are accepted.
 
     Raises:
         TypeError: the value would be changed.
     """
-    if value is None or isinstance(value, (str, bool, int)):
+    kind = type(value)
+    if kind in exact:
         return
-    if isinstance(value, float):
-        if not (more or math.isfinite(value)):
-            raise TypeError(f"{value} is not a number in JSON")
-    elif isinstance(value, (list, tuple)):
+    if kind is list or kind is tuple:
         for one in value:
-            _check_plain(one, keys, *more)
-    elif isinstance(value, dict):
+            if type(one) not in exact:
+                _check_plain(one, exact, keys)
+    elif kind is dict:
         for key, one in value.items():
-            if not isinstance(key, keys):
+            if type(key) not in keys:
                 raise TypeError(f"a key of type {type(key).__name__} would be restored as another type")
-            _check_plain(one, keys, *more)
-    elif not isinstance(value, more) or (isinstance(value, datetime) and value.tzinfo is None):
-        raise TypeError(f"{type(value).__name__} is not plain data: it would be restored as another type")
+            if type(one) not in exact:
+                _check_plain(one, exact, keys)
+    elif kind is float:
+        if not math.isfinite(value):
+            raise TypeError(f"{value} is not a number in JSON")
+    elif kind is not datetime or exact is not _MSGPACK or value.tzinfo is not UTC:
+        raise TypeError(_change(value, exact))
+
+
+def _change(value: Any, exact: frozenset[type]) -> str:
+    """Describe how a value would be changed, and what to pass instead."""
+    kind = type(value)
+    if isinstance(value, Enum):
+        return f"{kind.__name__} is an enum, and its members would be restored as plain values: pass member.value"
+    if kind is datetime and exact is _MSGPACK:
+        zone = "no time zone" if value.tzinfo is None else f"the time zone {value.tzinfo!r}"
+        return f"a datetime with {zone} would be restored as one in UTC: pass value.astimezone(datetime.UTC)"
+    for plain in (str, int, float, bytes, dict, list, tuple):
+        if isinstance(value, plain):
+            return f"{kind.__name__} is not plain data: it would be restored as a plain {'list' if plain is tuple else plain.__name__}"
+    return f"{kind.__name__} is not plain data: it would be restored as another type"
 
 
 _by_name: dict[str, Serializer] = {

@@ -6,16 +6,19 @@ import datetime
 import decimal
 import math
 import os
+import re
 import socket
 import subprocess
 import sys
 import textwrap
 import threading
 import uuid
+import zoneinfo
+from collections import Counter, OrderedDict, defaultdict
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -32,7 +35,13 @@ json_values = st.recursive(
     max_leaves=8,
 )
 msgpack_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | text | st.binary(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False)
+    | text
+    | st.binary()
+    | st.datetimes(timezones=st.just(datetime.UTC)),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text | st.integers(-9, 9), inner, max_size=3),
     max_leaves=8,
 )
@@ -94,6 +103,26 @@ class Size(Enum):
     BIG = "big"
 
 
+class Plan(StrEnum):
+    """An enum that is text."""
+
+    FREE = "free"
+
+
+class Pair(NamedTuple):
+    """A tuple whose fields have names."""
+
+    left: int
+
+
+class Ratio(float):
+    """A number of a class of its own, like those of numpy."""
+
+
+class Key(str):
+    """Text of a class of its own."""
+
+
 @dataclass
 class Point:
     """A class of an importable module."""
@@ -101,7 +130,24 @@ class Point:
     x: int
 
 
+BERLIN = datetime.datetime(2026, 7, 1, 0, 30, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))
+#: Each is an instance of a plain type, and would be restored as that type.
+SUBCLASSES = [
+    Colour.RED,
+    Plan.FREE,
+    Ratio(1.5),
+    Key("a"),
+    Pair(1),
+    OrderedDict(a=1),
+    Counter("a"),
+    defaultdict(list),
+    {Plan.FREE: 1},
+    {Key("a"): 1},
+]
 NO_JSON = [
+    *SUBCLASSES,
+    BERLIN,
+    datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
     math.nan,
     math.inf,
     -math.inf,
@@ -134,6 +180,11 @@ def test_what_would_arrive_changed_is_refused_as_json(value: Any, wrap: Any) -> 
 
 
 NO_MSGPACK = [
+    *SUBCLASSES,
+    BERLIN,
+    datetime.datetime(2026, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC")),
+    {Colour.RED: 1},
+    {None: 1},
     2**64,
     {1, 2},
     datetime.datetime(2026, 1, 1),  # noqa: DTZ001
@@ -156,10 +207,27 @@ def test_what_would_arrive_changed_is_refused_as_msgpack(value: Any) -> None:
 
 
 def test_what_arrives_equal_is_taken() -> None:
-    """Given numbers with a name, tuples, and for msgpack moments in UTC, then they arrive as what they equal."""
-    assert _there_and_back("json", (Colour.RED, (1, 2), {"a": True}), {}) == ((1, [1, 2], {"a": True}), {})
+    """Given tuples, and for msgpack moments in UTC, then they arrive as what they equal."""
+    assert _there_and_back("json", ((1, 2), {"a": True}), {}) == (([1, 2], {"a": True}), {})
     moment = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
     assert _there_and_back("msgpack", (moment, math.inf, b"x", {1: 2}), {}) == ((moment, math.inf, b"x", {1: 2}), {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("json", Plan.FREE, "Plan is an enum, and its members would be restored as plain values: pass member.value"),
+        ("json", Counter("a"), "Counter is not plain data: it would be restored as a plain dict"),
+        ("json", Pair(1), "Pair is not plain data: it would be restored as a plain list"),
+        ("json", BERLIN, "datetime is not plain data: it would be restored as another type"),
+        ("msgpack", BERLIN, "'Europe/Berlin') would be restored as one in UTC: pass value.astimezone(datetime.UTC)"),
+        ("msgpack", datetime.datetime(2026, 1, 1), "a datetime with no time zone would be restored as one in UTC"),  # noqa: DTZ001
+    ],
+)
+def test_a_refused_value_is_described(name: str, value: Any, text: str) -> None:
+    """Given a value that would be changed, then the error names its type, what would become of it, and what to pass instead."""
+    with pytest.raises(SerializationError, match=re.escape(text)):
+        dump_arguments(check_serializer(name), ([value],), {}, "shop:mail")
 
 
 def _nested(depth: int) -> list[Any]:

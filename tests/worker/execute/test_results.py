@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -128,6 +129,13 @@ def test_a_result_over_the_limit_can_t_be_stored() -> None:
     """Given a limit, then a value with more bytes is refused with both numbers."""
     with pytest.raises(CannotStore, match=r"102 bytes, over max_message_size = 100"):
         ResultPacker(None, 100).value(check_serializer("json"), "x" * 100)
+
+
+def test_a_result_that_would_arrive_changed_can_t_be_stored() -> None:
+    """Given a job with the serializer json, then a result that its caller would get as another type is refused, at any depth."""
+    for value in (State.FAILED, {"n": [Counter("a")]}):
+        with pytest.raises(CannotStore, match="would be restored as"):
+            ResultPacker(None, 10_000).value(check_serializer("json"), value)
 
 
 def test_code_that_another_python_returned_is_never_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
