@@ -199,6 +199,9 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
         if self._stores_result is False:
             raise NoResult(how_to_store(self.id))
 
+    def __reduce__(self) -> Any:
+        raise TypeError(f"cannot pickle a Handle: pass handle.id, and recreate the handle there: queue.handle(id, {self.channel!r})")
+
     @property
     def _subject(self) -> Subject:
         return self._queue.subject(self.channel, self.id, self._payload, self._stores_result)

@@ -139,6 +139,9 @@ class _Reading:
         """The position after the last item read (int). `handle.stream(after=position)` continues from here, in any process."""
         return self._reader.position
 
+    def __reduce__(self) -> Any:
+        raise TypeError("cannot pickle an open stream: pass the id and channel of its handle, and open the stream there")
+
 
 class Stream(_Reading, Generic[Y_co]):
     """The items that a generator job yields, in order: `for item in handle.stream()`. Returned by `Handle.stream`.

@@ -95,6 +95,9 @@ class Resources:
     def __contains__(self, name: object) -> bool:
         return name in self._opened()
 
+    def __reduce__(self) -> str:
+        return "state"  # where it is unpickled, it is the state of that process
+
     def __repr__(self) -> str:
         return f"<taskq.state: {'closed' if self._values is None else ', '.join(sorted(self._values))}>"
 

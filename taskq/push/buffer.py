@@ -80,6 +80,9 @@ class Buffer:
         self.is_open = False
         return len(self._take())
 
+    def __reduce__(self) -> Any:
+        raise TypeError("cannot pickle a Buffer: its messages are sent by the `with` block that made it")
+
     def __enter__(self) -> Buffer:
         if self.is_open:
             raise RuntimeError("this buffer is already open: use a new queue.buffer() for each block")
