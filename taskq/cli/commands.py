@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import click
 
 from taskq.cli.problems import DEBUG, report
+from taskq.stdio import open_missing
 
 __all__ = ["ALIASES", "COMMANDS", "Listed", "main", "root"]
 
@@ -87,8 +88,7 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             code = super().invoke(ctx)
-            if sys.stdout is not None:  # None: the parent process has closed it
-                sys.stdout.flush()
+            sys.stdout.flush()
         except click.exceptions.Exit:
             raise
         except (Exception, KeyboardInterrupt) as error:
@@ -116,6 +116,7 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line. Ends the process with the exit code."""
+    open_missing()
     if sys.argv[1:2] == ["worker"]:
         # These signals change the number of processes. Their default action, before and after, would stop this process.
         for number in (signal.SIGTTIN, signal.SIGTTOU):

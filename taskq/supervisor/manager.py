@@ -19,6 +19,7 @@ from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, choose
 from taskq.supervisor.processes.child import Death
 from taskq.supervisor.processes.generation import Generation, RespawnPolicy
+from taskq.supervisor.processes.init import reap_strangers
 from taskq.supervisor.processes.liveness import ANSWER_SECONDS, Liveness
 from taskq.supervisor.processes.slots import Slots
 from taskq.supervisor.processes.zygote import AppInfo, Exited, Failed, Inheritance, Started
@@ -44,6 +45,8 @@ class ProcessManager:
         self._poke_fd = poke_fd
         self._forget_more = forget
         self._liveness = Liveness()
+        #: True for the first process of a container. A program that runs a worker itself may have children of its own.
+        self._is_init = os.getpid() == 1 and isinstance(source, str)
         self._stopping = False
         self._respawn = RespawnPolicy()
         self._slots = Slots(max(options.processes or 0, _USUAL))
@@ -220,9 +223,11 @@ class ProcessManager:
             self._on_lost(generation)
 
     def watch(self, now: float) -> None:
-        """Reap children whose exit a hung zygote did not report, and replace that zygote."""
+        """Reap children whose exit a hung zygote did not report, and replace that zygote. As PID 1, also reap all other processes."""
         if not self._liveness.is_due(now):
             return
+        if self._is_init:
+            reap_strangers({one.pid for one in [*self.generations, *self._ending]})
         dead, stuck = self._liveness.look(self.children.alive(), self.generations, now)
         for child in dead:
             for generation in self.generations:

@@ -9,6 +9,7 @@ from taskq.errors import ConfigError
 from taskq.logs import set_up_logging
 from taskq.queue import Queue
 from taskq.scoreboard.state import LANE_LIMIT
+from taskq.stdio import open_missing
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.supervisor import Supervisor
 
@@ -32,6 +33,7 @@ def run_worker(app: str | Queue, options: WorkerOptions) -> int:
     """
     if threading.current_thread() is not threading.main_thread():
         raise ConfigError("a worker must run in the main thread: it handles signals and forks")
+    open_missing()
     if options.log_level is not None:
         set_up_logging(options.log_level, options.log_format)
     for name in ("processes", "concurrency", "max_messages"):

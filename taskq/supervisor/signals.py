@@ -15,6 +15,8 @@ __all__ = ["STOP_SIGNALS", "SignalInbox"]
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _NUMBERS = (*STOP_SIGNALS, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU)
+#: All signals that a worker and its processes use. The program that started it may have blocked them, and a mask is inherited.
+_USED = (*_NUMBERS, signal.SIGCHLD, signal.SIGALRM, signal.SIGUSR2)
 #: Stop signals within this many seconds of the first are one request: a runner sends SIGINT to the process group, then SIGTERM.
 _ONE_REQUEST = 0.5
 
@@ -29,6 +31,10 @@ class SignalInbox:
         self._read, self._write = wake_pipe()
         self._old_handlers: dict[int, Any] = {number: signal.signal(number, self._note) for number in _NUMBERS}
         self._old_fd = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        # Last: a signal that waited for this is delivered now.
+        self._old_mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, _USED)
+        #: True if closing the terminal must end this process. `nohup` ignores the signal, so that it does not.
+        self._needs_terminal = self._old_handlers[signal.SIGHUP] is not signal.SIG_IGN and _has_terminal()
 
     def fileno(self) -> int:
         return self._read
@@ -46,7 +52,12 @@ class SignalInbox:
             taken.append(signal.Signals(number))
         return taken
 
+    def has_lost_terminal(self) -> bool:
+        """Return True if this process was started in a terminal that has been closed since: SIGHUP means that, not a reload."""
+        return self._needs_terminal and not _has_terminal()
+
     def close(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._old_mask)
         signal.set_wakeup_fd(self._old_fd)
         for number, handler in self._old_handlers.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
@@ -55,3 +66,12 @@ class SignalInbox:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._noted.append((number, monotonic()))
+
+
+def _has_terminal() -> bool:
+    """Return True if this process has a controlling terminal. It may have one without any standard stream on it."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

@@ -89,7 +89,7 @@ class Supervisor:
             ready = wait_for(watched)
             if self._inbox in ready:
                 self._early += self._inbox.take()
-                if any(one in STOP_SIGNALS for one in self._early):
+                if any(one in STOP_SIGNALS or self._is_hang_up(one) for one in self._early):
                     return None
             if generation in ready:
                 report = generation.receive()
@@ -141,7 +141,7 @@ class Supervisor:
     def _seconds_to_next(self) -> float:
         """Return the seconds until the next service is due, at most 1."""
         due = min(service.due for duties in self._manager.channels.values() for service in duties.services)
-        if self._burst is not None:
+        if self._burst is not None and not self._stopping:  # `_end_burst` no longer moves it on
             due = min(due, self._burst.due)
         return max(0.0, min(1.0, due - monotonic()))
 
@@ -176,11 +176,16 @@ class Supervisor:
                 self._manager.kill_overdue(float("inf"), f"by a second stop signal ({number.name})")
         elif self._stopping:
             return
+        elif self._is_hang_up(number):
+            self._stop("SIGHUP: the terminal was closed, shutting down gracefully; to outlive a terminal, start the worker with nohup")
         elif number is signal.SIGHUP:
             self._restart()
         else:
             _log.info("%s: one %s process per channel", number.name, "more" if number is signal.SIGTTIN else "fewer")
             self._manager.children.scale(1 if number is signal.SIGTTIN else -1)
+
+    def _is_hang_up(self, number: signal.Signals) -> bool:
+        return number is signal.SIGHUP and self._inbox.has_lost_terminal()
 
     def _restart(self) -> None:
         self._restart_again = self._manager.is_loading

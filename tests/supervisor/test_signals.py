@@ -76,3 +76,47 @@ def test_the_earlier_handlers_come_back(clock: list[float]) -> None:
         assert received == [HUP]
     finally:
         signal.signal(HUP, old)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether this process has a terminal, set by the test."""
+    has = [True]
+    monkeypatch.setattr("taskq.supervisor.signals._has_terminal", lambda: has[0])
+    return has
+
+
+@pytest.mark.parametrize("number", [TERM, INT, HUP, MORE])
+def test_a_blocked_signal_arrives(clock: list[float], number: signal.Signals) -> None:
+    """Given a program that blocks signals, if it starts a worker, then they arrive, also an earlier one; then they are blocked again."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [number, signal.SIGUSR2])
+    try:
+        signal.raise_signal(number)
+        inbox = SignalInbox()
+        assert inbox.take() == [number]
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before - {number, signal.SIGUSR2}
+        inbox.close()
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before | {number, signal.SIGUSR2}
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def test_a_closed_terminal_is_noticed(clock: list[float], terminal: list[bool]) -> None:
+    """Given a worker in a terminal, then it is known when that is closed; without one, or below nohup, that never happens."""
+    inbox = SignalInbox()
+    assert not inbox.has_lost_terminal()
+    terminal[0] = False
+    assert inbox.has_lost_terminal()
+    inbox.close()
+    inbox = SignalInbox()
+    assert not inbox.has_lost_terminal()
+    inbox.close()
+    terminal[0] = True
+    old = signal.signal(HUP, signal.SIG_IGN)
+    try:
+        inbox = SignalInbox()
+        terminal[0] = False
+        assert not inbox.has_lost_terminal()
+        inbox.close()
+    finally:
+        signal.signal(HUP, old)

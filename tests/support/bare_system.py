@@ -1,4 +1,4 @@
-"""A system with less than usual, as containers have it: a read-only root, no writable temporary directory, no usable /dev/shm."""
+"""A system as in a container: a read-only root, no writable temporary directory, no usable /dev/shm; a command that is PID 1."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-__all__ = ["Shm", "bare_system"]
+__all__ = ["Shm", "bare_system", "pid_one"]
 
 #: The state of /dev/shm: read-only, or without a free byte.
 Shm = Literal["read-only", "full"]
@@ -41,7 +41,15 @@ def bare_system(writable: Path, shm: Shm) -> list[str]:
 
     Skips the test where the user may not create namespaces.
     """
-    command = ["unshare", "--mount", "--user", "--map-root-user", "sh", "-c", _SCRIPT.format(shm=_SHM[shm]), "sh", str(writable)]
+    return _checked(["unshare", "--mount", "--user", "--map-root-user", "sh", "-c", _SCRIPT.format(shm=_SHM[shm]), "sh", str(writable)])
+
+
+def pid_one() -> list[str]:
+    """Return the beginning of a command that is the first process of its system. It can't be signaled. Skips the test likewise."""
+    return _checked(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--user", "--map-root-user"])
+
+
+def _checked(command: list[str]) -> list[str]:
     if problem := _problem((*command, "true")):
         pytest.skip(f"no namespaces here: {problem}")
     return command

@@ -29,7 +29,7 @@ def try_lock(path: Path, *, shared: bool = False) -> Iterator[int | None]:
 
     A process that inherits the descriptor continues to hold the lock after the `with` block.
     """
-    fd = os.open(path, os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT, 0o600)
+    fd = _open(path, os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT)
     _lock_fds.add(fd)
     try:
         try:
@@ -40,6 +40,15 @@ def try_lock(path: Path, *, shared: bool = False) -> Iterator[int | None]:
             yield fd
     finally:
         _lock_fds.discard(fd)
+        os.close(fd)
+
+
+def _open(path: Path, flags: int) -> int:
+    """Open a file above the standard streams: one of their numbers, if it is free, is replaced in a program that this process starts."""
+    fd = os.open(path, flags, 0o600)
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
         os.close(fd)
 
 

@@ -8,6 +8,7 @@
     zygote        the process that imports the application once and forks worker processes
     generation    one zygote, as the supervisor sees it; respawning it
     liveness      detect exited children and a hung zygote without relying on the zygote's reports
+    init          reap what others left behind, as the first process of a container
 
 Each of these imports only from those above it.
 """

@@ -68,3 +68,12 @@ def test_a_forked_child_does_not_hold_the_lock(tmp_path: Path) -> None:
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_a_program_without_standard_streams_keeps_its_lock(tmp_path: Path) -> None:
+    """Given a program without standard input, then its lock doesn't get that number: in the server it starts, it would be replaced."""
+    code = (
+        f"import sys; from taskq.driver.embedded.filelock import try_lock\nwith try_lock({str(tmp_path / 'lock')!r}) as lock: print(lock)"
+    )
+    command = ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", code]
+    assert int(subprocess.run(command, capture_output=True, check=True).stdout) > 2

@@ -42,6 +42,9 @@ class Inbox:
         self._noted.clear()
         return taken
 
+    def has_lost_terminal(self) -> bool:
+        return False
+
     def close(self) -> None:
         pass
 
