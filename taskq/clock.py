@@ -1,15 +1,17 @@
 """Clocks, and the validation of delays and timeouts. No other module reads a clock.
 
-Waits are measured with `monotonic` (it never jumps). The server computes due times (`TIME` in the scripts), so a wrong
-clock on one machine delays nothing. Only an absolute moment (`at=`) depends on the producer's clock.
+Waits are measured with `monotonic` (it never jumps, and tests can't freeze it). The server computes due times (`TIME` in the scripts),
+so a wrong clock on one machine delays nothing. Only an absolute moment (`at=`) depends on the producer's clock.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Annotated
+from types import ModuleType
+from typing import Annotated, Any
 
 from msgspec import Meta
 
@@ -23,7 +25,20 @@ MAX_DELAY = 10 * 366 * 86400.0
 #: A stored moment in milliseconds since the epoch, up to the year 9999, which a datetime can hold.
 EpochMs = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
 
-monotonic = time.monotonic
+
+def _own_time() -> ModuleType:
+    """Return a second copy of the module `time`.
+
+    Libraries that freeze the time of tests (freezegun) replace `time.monotonic`, and each module attribute that is this object. Waits
+    would never end, in this process and in the workers that it forks. They don't know the functions of the copy.
+    """
+    spec: Any = time.__spec__
+    copied: ModuleType = spec.loader.create_module(spec)
+    spec.loader.exec_module(copied)
+    return copied
+
+
+monotonic: Callable[[], float] = _own_time().monotonic
 
 
 def now_ms() -> int:

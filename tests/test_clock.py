@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import math
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import pytest
+from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskq import clock
 from taskq.clock import MAX_DELAY, delay_ms, moment_ms, now_ms, seconds_of
 from taskq.errors import DelayError, PushError
+
+
+def test_waits_go_on_below_a_test_that_freezes_time() -> None:
+    """Given a test that freezes the time of all modules, then taskq's own clock goes on; a moment follows the clock of the test."""
+    before = clock.monotonic()
+    with freeze_time("2026-01-01 12:00:00"):
+        assert time.monotonic() == time.monotonic()
+        assert clock.monotonic() > before
+        assert clock.moment_ms(datetime.now(UTC)) == now_ms() == 1_767_268_800_000
+    assert abs(clock.monotonic() - time.monotonic()) < 1
 
 
 @pytest.mark.parametrize(

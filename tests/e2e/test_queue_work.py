@@ -142,3 +142,41 @@ def test_work_needs_the_main_thread(program: Program) -> None:
     """)
     assert code == 0
     assert "a worker must run in the main thread" in output
+
+
+@pytest.mark.one_python
+def test_a_worker_below_a_test_that_freezes_time(program: Program, ledger: Ledger) -> None:
+    """Given a frozen clock, when it works in bursts, then jobs run, time limits end them, and waits for a result end in time."""
+    code, output = program("""
+        import asyncio, freezegun
+        from datetime import datetime, timedelta
+
+        @queue.job(result_ttl=60, handle_timeout=5)
+        async def add(a, b):
+            await asyncio.sleep(0.01)
+            return a + b
+
+        @queue.job(result_ttl=60, handle_timeout=0.1, max_attempts=1)
+        async def slow():
+            await asyncio.sleep(60)
+
+        signal.alarm(40)
+        for concurrency in (1, 2):
+            with freezegun.freeze_time("2026-01-01 12:00:00") as frozen:
+                pushed, late = add.push(1, 2), slow.push()
+                frozen.move_to("2025-01-01 12:00:00")
+                assert queue.work(burst=True, concurrency=concurrency) == 1
+                assert pushed.result(timeout=5) == 3
+                try:
+                    late.result(timeout=5)
+                except taskq.JobFailed as error:
+                    print(error.type)
+                hour = add.options(at=datetime.now() + timedelta(hours=1)).push(1, 2)
+                try:
+                    hour.result(timeout=0.1)
+                except taskq.ResultTimeout:
+                    print("in time")
+                hour.delete()
+    """)
+    assert code == 0, output
+    assert [line for line in output.splitlines() if line in ("JobTimeout", "in time")] == ["JobTimeout", "in time"] * 2

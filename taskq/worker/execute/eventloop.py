@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from taskq.clock import monotonic
 from taskq.errors import JobTimeout
 
 __all__ = ["in_time", "new_loop"]
@@ -17,6 +18,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
         import uvloop  # pyright: ignore[reportMissingImports]
     except ImportError:
         loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
+        loop.time = monotonic  # type: ignore[method-assign]  # it must not stand still below a test that freezes the time
     else:
         loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
