@@ -15,13 +15,25 @@ from taskq.wire.message import Message, describe_malformed, is_stamped
 __all__ = ["ForeignCall", "job_of", "read_foreign"]
 
 
-class ForeignCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The fields of a plain JSON message. An unknown field is an error, so that a typo doesn't go unnoticed."""
+class ForeignCall(msgspec.Struct, frozen=True):
+    """The fields of a plain JSON message."""
 
     job: str
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     max_attempts: int | None = None
+
+
+class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The fields as clients write them. An unknown field is an error, so that a typo doesn't go unnoticed.
+
+    PHP writes an empty map as a list, and Lua an empty list as a map. Some languages have only floats, and may write 3 as 3.0.
+    """
+
+    job: str
+    args: Any = None
+    kwargs: Any = None
+    max_attempts: int | float | None = None
 
 
 class _Name(msgspec.Struct, frozen=True):
@@ -30,7 +42,9 @@ class _Name(msgspec.Struct, frozen=True):
     job: str
 
 
-_decode = msgspec.json.Decoder(ForeignCall).decode
+#: The mark that some programs write before UTF-8.
+_BOM = b"\xef\xbb\xbf"
+_decode = msgspec.json.Decoder(_Written).decode
 _decode_name = msgspec.json.Decoder(_Name).decode
 
 
@@ -40,15 +54,27 @@ def read_foreign(content: bytes) -> ForeignCall:
     Raises:
         MalformedMessage: the bytes are not a JSON object with these fields.
     """
+    text = content.removeprefix(_BOM)
     try:
-        call = _decode(content)
+        call = _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        if content[:1] == b"{":
+        if text[:1] == b"{":
             raise MalformedMessage(f"a JSON message that can't run: {error}") from None
         raise MalformedMessage(f"{describe_malformed(content)}: {error}") from None
-    if call.max_attempts is not None and not 1 <= call.max_attempts <= 65535:
-        raise MalformedMessage(f"max_attempts must be 1 to 65535; got {call.max_attempts}")
-    return call
+    args = [] if call.args is None or call.args == {} else call.args
+    kwargs = {} if call.kwargs is None or call.kwargs == [] else call.kwargs
+    if not isinstance(args, list):
+        raise MalformedMessage(f"args must be a list; got {_kind(args)}")
+    if not isinstance(kwargs, dict):
+        raise MalformedMessage(f"kwargs must be an object; got {_kind(kwargs)}")
+    most = call.max_attempts
+    if most is not None and not (1 <= most <= 65535 and most == int(most)):
+        raise MalformedMessage(f"max_attempts must be an integer from 1 to 65535; got {most}")
+    return ForeignCall(call.job, args, kwargs, None if most is None else int(most))
+
+
+def _kind(value: Any) -> str:
+    return {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}.get(type(value), "a number")
 
 
 def job_of(raw: bytes, *, as_label: bool = False) -> str:
@@ -61,7 +87,7 @@ def job_of(raw: bytes, *, as_label: bool = False) -> str:
     try:
         message = Message(raw) if is_stamped(raw) else None
         if message is None or message.is_foreign:
-            return _decode_name(message.content() if message else raw).job
+            return _decode_name((message.content() if message else raw).removeprefix(_BOM)).job
         body = message.body()
     except (MessageError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""

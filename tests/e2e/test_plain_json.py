@@ -36,6 +36,20 @@ def test_a_json_message_runs(start_worker: StartWorker, ledger: Ledger, store: S
     assert ledger.values("plain") == [["a", 1, 1, 3], ["b", 2, 1, 3], ["c", 1, 1, 7], ["a", 1, 1, 3]]
 
 
+def test_other_languages_write_empty_maps_and_numbers_in_their_way(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given a message of PHP, one with a byte order mark, one of Lua in the server, and one of Go, then each runs."""
+    lpush(
+        store,
+        f'{{"job":"{PLAIN}","args":["php"],"kwargs":[]}}'.encode(),
+        b"\xef\xbb\xbf" + f'{{"job":"{PLAIN}","args":["mark"],"max_attempts":3.0}}'.encode(),
+    )
+    script = "redis.call('LPUSH', KEYS[1], cjson.encode({job = ARGV[1], args = {}, kwargs = {text = 'lua'}}))"
+    store.client.eval(script, 1, store.keys.waiting, PLAIN)
+    lpush(store, {"job": PLAIN, "args": ["go"], "kwargs": None, "max_attempts": None})
+    assert run_burst(start_worker, "guarded") == 0
+    assert [value[0] for value in ledger.values("plain")] == ["php", "mark", "lua", "go"]
+
+
 def test_a_json_message_wakes_an_idle_worker(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
     """Given a worker that sleeps, if a JSON message comes, then it runs."""
     worker = start_worker("guarded")
@@ -78,8 +92,8 @@ def test_a_json_message_is_welcome_with_every_serializer(start_worker: StartWork
 WRONG = {
     "unknown field": ({"job": PLAIN, "args": ["a"], "delay": 5}, "unknown field `delay`"),
     "no job": ({"args": ["a"]}, "missing required field `job`"),
-    "args no list": ({"job": PLAIN, "args": "a"}, "Expected `array`, got `str`"),
-    "attempts": ({"job": PLAIN, "args": ["a"], "max_attempts": 0}, "max_attempts must be 1 to 65535; got 0"),
+    "args no list": ({"job": PLAIN, "args": "a"}, "args must be a list; got a string"),
+    "attempts": ({"job": PLAIN, "args": ["a"], "max_attempts": 0}, "max_attempts must be an integer from 1 to 65535; got 0"),
     "too many arguments": ({"job": PLAIN, "args": ["a", "b"]}, "too many positional arguments"),
     "missing argument": ({"job": PLAIN}, "missing a required argument: 'text'"),
     "unknown keyword": ({"job": PLAIN, "args": ["a"], "kwargs": {"time": 2}}, "got an unexpected keyword argument 'time'"),

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskq.errors import MalformedMessage
-from taskq.wire.foreign import ForeignCall, read_foreign
+from taskq.wire.foreign import ForeignCall, job_of, read_foreign
+from taskq.wire.message import wrap_foreign
 
 json_values = st.recursive(
     st.none()
@@ -43,6 +44,43 @@ def test_arguments_may_be_left_out() -> None:
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        '"args":[],"kwargs":[]',  # PHP: json_encode(["args" => [], "kwargs" => []])
+        '"args":{},"kwargs":{}',  # Lua: cjson.encode({args = {}, kwargs = {}})
+        '"args":null,"kwargs":null,"max_attempts":null',  # Go: nil slices and maps
+    ],
+)
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "bom"])
+def test_no_arguments_in_the_form_of_any_language(fields: str, mark: bytes) -> None:
+    """Given a call without arguments as PHP, Lua and Go write it, with or without a byte order mark, then it has none."""
+    content = mark + f'{{"job":"x:y",{fields}}}'.encode()
+    assert read_foreign(content) == ForeignCall("x:y", [], {}, None)
+    assert job_of(content) == job_of(wrap_foreign(content)) == "x:y"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"job":"jobs:send_email","args":["ben@example.org"],"kwargs":{"subject":"from PHP"}}',
+        '{"kwargs":{"subject":"from Lua"},"args":["cleo@example.org"],"job":"jobs:send_email"}',
+        '{"job":"jobs:send_email","args":["dora@example.org"],"kwargs":{"subject":"from Node.js"}}',
+        '{"job":"jobs:send_email","args":["emil@example.org"],"kwargs":{"subject":"from Go"}}',
+    ],
+)
+def test_the_messages_of_the_programs_in_the_guide_are_read(content: str) -> None:
+    """Given what the programs on the page about other languages wrote, then each is a call with its arguments."""
+    call = read_foreign(content.encode())
+    assert (call.job, len(call.args), list(call.kwargs)) == ("jobs:send_email", 1, ["subject"])
+
+
+def test_a_number_of_attempts_may_be_written_as_a_float() -> None:
+    """Given a language that has only floats, then 3.0 is 3."""
+    attempts = read_foreign(b'{"job":"x:y","max_attempts":3.0}').max_attempts
+    assert (attempts, type(attempts)) == (3, int)
+
+
+@pytest.mark.parametrize(
     ("content", "why"),
     [
         (b'{"args": [1]}', "job"),
@@ -50,7 +88,13 @@ def test_arguments_may_be_left_out() -> None:
         (b'{"job": null}', "job"),
         (b'{"job": "x:y", "args": {"to": 1}}', "args"),
         (b'{"job": "x:y", "args": "a"}', "args"),
-        (b'{"job": "x:y", "kwargs": []}', "kwargs"),
+        (b'{"job": "x:y", "args": false}', "args must be a list; got a boolean"),
+        (b'{"job": "x:y", "kwargs": 0}', "kwargs must be an object; got a number"),
+        (b'{"job": "x:y", "kwargs": ""}', "kwargs must be an object; got a string"),
+        (b'{"job": "x:y", "args": {"1": "a"}}', "args must be a list; got an object"),
+        (b'{"job": "x:y", "kwargs": ["a"]}', "kwargs must be an object; got a list"),
+        (b'{"job": "x:y", "max_attempts": 1e300}', "1 to 65535"),
+        (b'{"job": "x:y", "max_attempts": true}', "max_attempts"),
         (b'{"job": "x:y", "arg": [1]}', "arg"),
         (b'{"job": "x:y", "delay": 5}', "delay"),
         (b'{"job": "x:y", "max_attempts": 0}', "1 to 65535"),
@@ -68,7 +112,9 @@ def test_arguments_may_be_left_out() -> None:
         (b"", "not a message"),
         (b"hello", "not a message"),
         (b"\x80\x05K\x01.", "not a message"),
-        (b"\xef\xbb\xbf{}", "not a message"),
+        (b"\xef\xbb\xbf{}", "a JSON message that can't run: .*`job`"),
+        (b"\xef\xbb\xbf", "not a message"),
+        ('{"job": "x:y"}'.encode("utf-16"), "not a message"),
     ],
 )
 def test_what_is_not_in_that_form_is_refused_with_the_reason(content: bytes, why: str) -> None:
