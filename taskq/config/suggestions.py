@@ -29,6 +29,8 @@ def did_you_mean(word: str, candidates: Iterable[str], *, prefix: str = "") -> s
     `prefix` is shown before each candidate but not compared, because it would make all of them similar.
     """
     names = sorted(candidates)
+    if "," in word and {part.strip() for part in word.split(",")} <= set(names):
+        return "give each name separately, in an option or argument of its own"
     meant = OTHER_QUEUES.get(word)
     close = meant if meant in names else nearest(word, names)
     if close is None:

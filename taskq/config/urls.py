@@ -30,7 +30,31 @@ _SSL_OPTIONS = (
     *("ssl_exclude_verify_flags", "ssl_include_verify_flags", "ssl_keyfile", "ssl_min_version", "ssl_password", "ssl_validate_ocsp"),
 )
 _SENTINEL_OPTIONS = ("sentinel_password", "sentinel_username")
+#: Options of redis-py in the URLs of other programs.
+_CLIENT_OPTIONS = (
+    "decode_responses",
+    "encoding",
+    "encoding_errors",
+    "health_check_interval",
+    "max_connections",
+    "protocol",
+    "retry_on_timeout",
+)
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]+)?"), "a number of seconds"
+#: The valid values of some options. redis-py reports others only when it connects, if at all.
+_VALUES = {
+    "db": (re.compile("[0-9]{1,9}"), "a number such as 0"),
+    "socket_connect_timeout": _SECONDS,
+    "socket_timeout": _SECONDS,
+    "ssl_cert_reqs": (re.compile("none|optional|required"), "none, optional or required"),
+    "ssl_min_version": (re.compile("77[12]"), "771 (TLS 1.2) or 772 (TLS 1.3)"),
+}
+#: The names of Python's constants, which other clients expect.
+_CERT_REQS = re.compile(r"(?<=[?&]ssl_cert_reqs=)(?:CERT_)?(none|optional|required)(?=&|$)", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"\$\{[^}]*\}|\$\(\w+\)|\{\{.*?\}\}|<[\w -]+>")
 _ENCODE = "percent-encode '@', '/', '?', '#' and ',' in a user name or password (%40, %2F, %3F, %23, %2C)"
+
+_ENCODE_MARKS = "In a password, percent-encode '$', '<' and '{' (%24, %3C, %7B)"
 
 
 class _Parts(NamedTuple):
@@ -101,20 +125,27 @@ def _mask_item(key: str, equals: str, value: str) -> str:
 def check_url(url: str) -> str:
     """Return a server's URL without surrounding white space, if it is valid.
 
+    A `+` behind the `?` stays one: redis-py would read a space, and keys in base64 contain it.
+
     Raises:
         ConfigError: the URL doesn't parse, or its scheme is not supported. The message never contains a password.
     """
-    url = url.strip()
+    url = _CERT_REQS.sub(lambda match: match[1].lower(), url.strip())
     problem = _problem(url)
     if problem:
         raise ConfigError(f"invalid server URL {mask_url(url)!r}: {problem}")
-    return url
+    address, question, query = url.partition("?")
+    return address + question + query.replace("+", "%2B")
 
 
 def _problem(url: str) -> str | None:
     """Return the problem of a URL, or None if it is valid."""
     if not url:
         return f"it is empty. Example: {_EXAMPLE}"
+    if url[0] in "\"'":
+        return "it begins with a quote: remove the quotes (`docker run --env-file` keeps them)"
+    if _PLACEHOLDER.search(url):
+        return f"it contains a placeholder such as ${{NAME}} that was not replaced. {_ENCODE_MARKS}"
     parts = _split(url)
     if parts is None:
         return f"the scheme is missing. Example: {_EXAMPLE}"
@@ -148,11 +179,15 @@ def _query_problem(scheme: str, query: str | None) -> str | None:
         if key and key not in known:
             if key in _SSL_OPTIONS:
                 return f"the option {key} needs TLS: use a URL that begins with rediss"
+            if key in _CLIENT_OPTIONS:
+                return f"the option {key} is for other programs: remove it, taskq chooses it itself"
             return f"unknown option {key!r}; {did_you_mean(key, known)}"
         if key == "db" and scheme.endswith("cluster") and value != "0":
             return "a Redis Cluster has only database 0: remove the option"
-        if key == "db" and not _is_number(value):
-            return "the database after db= must be a number such as 0"
+        if key in _VALUES and not _VALUES[key][0].fullmatch(value):
+            return f"the option {key} must be {_VALUES[key][1]}"
+    if "ssl_keyfile=" in (query or "") and "ssl_certfile=" not in (query or ""):
+        return "the option ssl_keyfile needs ssl_certfile"
     return None
 
 

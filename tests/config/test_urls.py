@@ -12,6 +12,9 @@ from taskq.config import check_url, mask_url
 from taskq.config.urls import _OPTIONS
 from taskq.errors import ConfigError
 
+_NOT_REPLACED = (
+    "it contains a placeholder such as ${NAME} that was not replaced. In a password, percent-encode '$', '<' and '{' (%24, %3C, %7B)"
+)
 GOOD = [
     "redis://localhost",
     "redis://localhost/",
@@ -29,6 +32,22 @@ GOOD = [
     "redis+cluster://a:1,b:2",
     "rediss+cluster://:pw@a/0",
 ]
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        *((f"rediss://h?ssl_cert_reqs={one}&db=1", "rediss://h?ssl_cert_reqs=none&db=1") for one in ("CERT_NONE", "None", "none")),
+        ("rediss://h?db=1&ssl_cert_reqs=CERT_REQUIRED", "rediss://h?db=1&ssl_cert_reqs=required"),
+        ("redis://a+b:c+d@h?password=aB+c/d==", "redis://a+b:c+d@h?password=aB%2Bc/d=="),
+        ("redis://default:@h", "redis://default:@h"),
+        ("redis://:a$b%7Bc%7D@h", "redis://:a$b%7Bc%7D@h"),
+    ],
+)
+def test_urls_for_other_programs(url: str, read: str) -> None:
+    """Given a URL as hosting services and other programs write it, then it means the same to taskq."""
+    assert check_url(url) == read
+    assert check_url(read) == read
 
 
 @pytest.mark.parametrize("url", GOOD)
@@ -65,8 +84,23 @@ def test_good_urls(url: str) -> None:
         (
             "redis://h?protocol=3",
             "redis://h?protocol=3",
-            f"unknown option 'protocol'; valid are: {', '.join(_OPTIONS)}",
+            "the option protocol is for other programs: remove it, taskq chooses it itself",
         ),
+        ("redis://h?virtual_host=3", "redis://h?virtual_host=3", f"unknown option 'virtual_host'; valid are: {', '.join(_OPTIONS)}"),
+        ('"redis://:hunter2@h"', "***", "it begins with a quote: remove the quotes (`docker run --env-file` keeps them)"),
+        ("'redis://h'", "'redis://h'", "it begins with a quote: remove the quotes (`docker run --env-file` keeps them)"),
+        *(
+            (f"redis://:{one}@h:1/0", "redis://:***@h:1/0", _NOT_REPLACED)
+            for one in ("${PW}", "a${PW:-b}", "$(PW)", "{{ .pw }}", "<password>")
+        ),
+        ("rediss://h?ssl_cert_reqs=maybe", "rediss://h?ssl_cert_reqs=maybe", "the option ssl_cert_reqs must be none, optional or required"),
+        (
+            "rediss://h?ssl_min_version=3",
+            "rediss://h?ssl_min_version=3",
+            "the option ssl_min_version must be 771 (TLS 1.2) or 772 (TLS 1.3)",
+        ),
+        ("rediss://h?ssl_keyfile=k", "rediss://h?ssl_keyfile=k", "the option ssl_keyfile needs ssl_certfile"),
+        ("redis://h?socket_timeout=-1", "redis://h?socket_timeout=-1", "the option socket_timeout must be a number of seconds"),
         ("redis://h:0", "redis://h:0", "a port must be a number from 1 to 65535"),
         ("redis://h:65536", "redis://h:65536", "a port must be a number from 1 to 65535"),
         ("redis://h:", "redis://h:***", "a port must be a number from 1 to 65535"),
@@ -83,7 +117,7 @@ def test_good_urls(url: str) -> None:
         ("rediss://a,b", "rediss://a,b", "only rediss+sentinel:// and rediss+cluster:// accept several hosts"),
         ("redis://h/jobs", "redis://h/jobs", "the database must be a number, such as 0 in redis://localhost:6379/0"),
         ("redis://h/-1", "redis://h/-1", "the database must be a number, such as 0 in redis://localhost:6379/0"),
-        ("redis://h?db=x", "redis://h?db=x", "the database after db= must be a number such as 0"),
+        ("redis://h?db=x", "redis://h?db=x", "the option db must be a number such as 0"),
         ("redis://h/0/1", "redis://h/0/1", "only a database number may follow the host. Example: redis://localhost:6379/0"),
         ("redis://h?ssl", "redis://h?***", "each option after the '?' must have the form name=value"),
         ("unix://run/r.sock", "unix://run/r.sock", "a socket path needs three slashes. Example: unix:///run/redis.sock"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from taskq.config import owner_text
 from taskq.driver.peer import check_owner
+from taskq.errors import ServerRefused
 
 __all__ = ["check_places", "prepare_folder"]
 
@@ -25,10 +28,16 @@ def prepare_folder(directory: Path, socket: Path) -> None:
     """Create the folder of a server that is about to start, or check it. Others who could write to it may have left their data there.
 
     Raises:
-        ServerRefused: the folder or a file in it belongs to an untrusted user.
+        ServerRefused: the folder or a file in it belongs to an untrusted user, or the folder to a trusted one.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     check_places(directory, socket)
+    owner = directory.stat().st_uid
+    if os.geteuid() not in (0, owner):  # only its owner can make it private, and use its socket
+        raise ServerRefused(
+            f"the folder of the embedded server, {directory}, belongs to {owner_text(owner)}, and only that user can start the server: "
+            "run taskq as that user, or set `url` to a server that several users can reach"
+        )
     _check_files(directory)
     if directory.stat().st_mode & 0o077:
         directory.chmod(0o700)

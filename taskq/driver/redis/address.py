@@ -48,8 +48,8 @@ class Address:
             if database := self._options.get("db"):
                 self._options["db"] = str(database)  # redis-py sends it: see `contract.Word`
             self._class(**self._options)
-        except (TypeError, ValueError) as error:  # an unknown query option, or one of a wrong type
-            raise ConfigError(f"url {self.text}: invalid query option: {str(error).rpartition('got an ')[2]}") from None
+        except (TypeError, ValueError, wire.RedisError) as error:  # an unknown query option, or one of a wrong type
+            raise self._invalid(error) from None
 
     def connection(self, key: str, timeout: float) -> Connection:
         """Return a connection to the node of a key. It opens at first use.
@@ -83,8 +83,15 @@ class Address:
 
     def _async(self, place: dict[str, Any], timeout: float) -> redis.asyncio.Connection:
         twin = async_twin(self._class)
-        connection: redis.asyncio.Connection = twin(**(self._options | place | {"socket_timeout": timeout, "retry": _no_async_retry()}))
+        options = self._options | place | {"socket_timeout": timeout, "retry": _no_async_retry()}
+        try:
+            connection: redis.asyncio.Connection = twin(**options)
+        except TypeError as error:  # an option that redis-py has for other connections only
+            raise self._invalid(error) from None
         return connection
+
+    def _invalid(self, error: Exception) -> ConfigError:
+        return ConfigError(f"url {self.text}: invalid query option: {str(error).rpartition('got an ')[2]}")
 
 
 def _no_async_retry() -> Any:

