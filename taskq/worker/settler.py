@@ -1,6 +1,7 @@
 """Settles messages: batches acks, and sends them again after a broken connection.
 
-Every settling move is fenced by the worker's own reserved list, so it is safe to repeat.
+Every settling move is fenced by the worker's own reserved list, so it is safe to repeat. But if the first try succeeded, the message may
+have come back to this worker before the repeat, after its delay or by a reload. Therefore a repeat looks at that list first.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class Settler:
         #: Set by every broken connection: the server may have moved messages here whose reply was lost.
         self.uncertain = False
 
-    def insist(self, command: Command) -> Any:
-        """Send a command until the server answers.
+    def insist(self, command: Command, is_done: Callable[[], bool] = lambda: False) -> Any:
+        """Send a command until the server answers. Before each repeat, `is_done` may end this: then return 1.
 
         Raises:
             StoppedUnsettled: the worker was asked to stop, and its patience is over.
@@ -66,6 +67,8 @@ class Settler:
         give_up_at: float | None = None
         while True:
             try:
+                if backoff is not None and is_done():
+                    return 1
                 reply = self._link.call(command)
             except (ServerUnavailable, QueueFull, ServerRefused) as error:
                 self.uncertain = True
@@ -97,7 +100,7 @@ class Settler:
                 verdict.announce()
             return
         command = self._command(message_id, verdict)
-        mine = self.insist(command)
+        mine = self.insist(command, lambda: self._came_back(message_id, message))
         standing = 1 if mine else self.insist(self._driver.standing(self._worker))
         if standing == 0:
             self.put_back([message])
@@ -107,6 +110,11 @@ class Settler:
             _log.warning("message %s not settled: this worker was declared lost and the message was reassigned", message_id.hex())
         elif verdict.announce is not None:
             verdict.announce()
+
+    def _came_back(self, message_id: bytes, message: bytes) -> bool:
+        """Return True if a settled message is reserved again: its bytes have changed. A requeue changes none, and may be repeated."""
+        found = [held for held in self._link.call(self._driver.holdings(self._worker)) if held[2:18] == message_id]
+        return bool(found) and message not in found
 
     def put_back(self, messages: list[bytes]) -> None:
         """Store reserved messages again that the server has lost."""

@@ -7,15 +7,23 @@ from typing import Any
 
 import pytest
 
+from taskq import Queue
 from taskq.channel import State
 from taskq.config import ChannelSettings
 from taskq.driver.contract import Command
 from taskq.driver.redis.driver import RedisDriver
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
+from taskq.inspector.entry import fresh
+from taskq.wire.history import add_record, record_of
+from taskq.wire.message import Message
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
 from taskq.worker.settler import Settler, StoppedUnsettled
+from tests.support.hand import HandWorker
 
 ID = bytes(range(16))
+
+
+def _nothing() -> None: ...
 
 
 class FakeLink:
@@ -50,6 +58,26 @@ class Scene:
 
     def announce(self, what: str) -> Callable[[], None]:
         return lambda: self.acks_sent.append(what)
+
+
+class LosesOneReply:
+    """A connection that loses its first reply. Meanwhile the message is made due again, and the worker reserves it."""
+
+    def __init__(self, worker: HandWorker) -> None:
+        self._worker = worker
+        self.came_back: list[bytes] = []
+
+    def call(self, command: Command) -> Any:
+        worker, call = self._worker, self._worker.sender.call
+        reply = call(command)
+        if self.came_back:
+            return reply
+        if command.move == "retry":
+            call(worker.driver.promote())
+        else:
+            call(worker.driver.restore(State.FAILED, [(raw, fresh(raw)) for raw in call(worker.driver.page(State.FAILED, 0, 10))[::2]]))
+        self.came_back = worker.reserve()
+        raise ServerUnavailable("the reply was lost", sent=True)
 
 
 @pytest.fixture
@@ -108,9 +136,9 @@ def test_a_failure_goes_to_its_state(scene: Scene) -> None:
 
 def test_what_follows_is_announced_after_the_move(scene: Scene) -> None:
     """Given a verdict with an announcement, then it comes once the server has answered."""
-    scene.link.answers = [ServerUnavailable("away"), 1]
+    scene.link.answers = [ServerUnavailable("away"), [], 1]
     scene.settler.settle(ID, Verdict(action=Action.RETRY, announce=scene.announce("retry")), b"old")
-    assert (scene.acks_sent, len(scene.link.sent)) == (["retry"], 2)
+    assert (scene.acks_sent, scene.link.moves) == (["retry"], ["retry", "reserve", "retry"])
 
 
 def test_a_reassigned_message_is_not_announced(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
@@ -132,10 +160,28 @@ def test_a_message_that_the_server_has_lost_is_restored_and_settled(scene: Scene
 
 def test_after_a_broken_connection_a_missing_message_proves_nothing(scene: Scene) -> None:
     """Given a move whose first reply was lost, then 0 in the second try doesn't mean a loss: it is announced, and reconciling is due."""
-    scene.link.answers = [ServerUnavailable("cut", sent=True), 0, 1]
+    scene.link.answers = [ServerUnavailable("cut", sent=True), [], 0, 1]
     scene.settler.settle(ID, Verdict(action=Action.RETRY, announce=scene.announce("retry")), b"old")
     assert scene.acks_sent == ["retry"]
     assert scene.settler.uncertain
+
+
+@pytest.mark.parametrize("action", [Action.FAIL, Action.RETRY])
+def test_a_message_that_came_back_is_not_settled_again(url: str, prefix: str, action: Action) -> None:
+    """Given a move whose reply was lost, and the message reserved again by the same worker, then the repeat doesn't end the new run."""
+    queue = Queue(url)
+    queue.job(channel=prefix)(_nothing).push()
+    worker = HandWorker(queue, prefix)
+    link = LosesOneReply(worker)
+    settler = Settler(worker.driver, link, worker.name, stopping=lambda: False, pause=lambda _: None)  # type: ignore[arg-type]
+    message = Message(worker.reserve()[0])
+    new = message.changed(attempts=1, history=add_record(b"", record_of("failed", worker.name, 1, ValueError("no"))))
+    announced: list[str] = []
+    verdict = Verdict(action=action, message=new, announce=lambda: announced.append("yes"))
+    settler.settle(message.id, verdict, message.raw)
+    assert [raw[2:18] for raw in link.came_back] == [message.id]
+    assert worker.sender.call(worker.driver.holdings(worker.name)) == link.came_back
+    assert announced == ["yes"]
 
 
 @pytest.mark.parametrize("error", [ServerUnavailable("away"), QueueFull("full"), ServerRefused("no")])
