@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from taskq.handle.handle import Handle
 from taskq.push.packer import BATCH, Outgoing
 
-__all__ = ["Buffer", "drop_left_open", "is_buffered", "open_buffer", "withdraw"]
+__all__ = ["Buffer", "drop_left_open", "innermost", "is_buffered", "open_buffer", "withdraw"]
 
 
 class Store(Protocol):
@@ -127,6 +127,8 @@ class Buffer:
 
 
 _innermost: ContextVar[Buffer | None] = ContextVar("taskq_buffer", default=None)
+#: Return the innermost open buffer of this thread or task, or None.
+innermost = _innermost.get
 
 
 def open_buffer(outbox: Store) -> Buffer | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from contextvars import copy_context
 from typing import Any
 
 from taskq.config import ChannelSettings
@@ -23,6 +22,7 @@ from taskq.worker.concurrent.timers import Timers
 from taskq.worker.concurrent.wakeup import WakeableWait
 from taskq.worker.execute.eventloop import new_loop
 from taskq.worker.execute.unpacker import Opened, UnknownHere, Unpacker
+from taskq.worker.execute.variables import context_maker
 from taskq.worker.intake import Intake
 from taskq.worker.settler import Settler
 
@@ -86,10 +86,10 @@ class ConcurrentEngine:
         intake = Intake(setup.driver, settler, self._unpacker, setup.slot, worker=setup.worker, channel=channel)
         timers = Timers()
         executor = ThreadExecutor(loop, timers, completions.on_import)
-        tools = Tools(self._unpacker, executor, setup.slot, timers, loop, setup.worker, channel.max_crashes, wakeup.check)
+        tools = Tools(self._unpacker, executor, setup.slot, timers, loop, setup.worker, channel.max_crashes, wakeup.check, context_maker())
         lanes = [Lane(number, tools, completions) for number in range(channel.concurrency)]
         completions.lanes.add(lanes)
-        control = LaneControl(copy_context(), self._open, self._begin, self._break_off, lambda lane, by: lane.cancel(by, executor))
+        control = LaneControl(self._open, self._begin, self._break_off, lambda lane, by: lane.cancel(by, executor))
         return Pump(setup, control, settler, intake, completions)
 
     def _pump(self, pump: Pump) -> None:

@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from contextvars import Context
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
@@ -24,6 +24,7 @@ from taskq.worker.execute.async_runner import AsyncRunner
 from taskq.worker.execute.executor import Executor
 from taskq.worker.execute.fork_guard import exit_if_forked
 from taskq.worker.execute.unpacker import Opened, Unpacker
+from taskq.worker.execute.variables import NewContext
 from taskq.worker.execute.verdict import Action, Verdict
 
 __all__ = ["Announced", "CompletionSink", "Event", "Finished", "Lane", "Refused", "Stuck", "Tools"]
@@ -78,6 +79,8 @@ class Tools(NamedTuple):
     max_crashes: int
     #: Called on the loop after a job: restores the signal handlers that the job may have changed.
     tidy: Callable[[], None]
+    #: Makes the context that a job begins with.
+    new_context: NewContext
 
 
 class Lane:
@@ -92,31 +95,29 @@ class Lane:
         self._thread: threading.Thread | None = None
         self._task: asyncio.Task[None] | None = None
         self._timer: Timer | None = None
-        self._context = Context()
         self._pid = os.getpid()
         #: The number of the run: a late event may belong to an earlier one.
         self.run = 0
         self.message: Message
         self._opened: Opened | None = None
 
-    def take(self, message: Message, opened: Opened | None, context: Context) -> None:
-        """Take the next message, its opened body, and the context variables that its job starts with."""
+    def take(self, message: Message, opened: Opened | None) -> None:
+        """Take the next message, and its opened body."""
         self.message = message
         self._opened = opened
         self._runner.cancelled = {}
         self.run += 1
-        self._context = context
 
     # ---- where the job runs
 
     def begin_on_loop(self) -> None:
         """Run the message as a task. Call this on the event loop."""
         self._runner.must_end = False
-        self._task = self._tools.loop.create_task(self._arun(), context=self._context.copy())
+        self._task = self._tools.loop.create_task(self._arun(), context=self._tools.new_context())
 
     def begin_in_thread(self) -> None:
         """Run the message in this lane's thread."""
-        self._put(self._run)
+        self._put(partial(self._tools.new_context().run, self._run))
 
     def announce(self, announce: Callable[[], None]) -> None:
         """Call the listeners of the verdict in this lane's thread: they may take their time."""
@@ -160,7 +161,7 @@ class Lane:
         while True:
             work = self._inbox.get()
             try:
-                self._context.copy().run(work)
+                work()
             except BaseException:
                 _log.exception("a lane of worker process %s failed", self._tools.worker)
 

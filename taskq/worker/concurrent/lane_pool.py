@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from contextvars import Context
 
 from taskq.wire.message import Message
 from taskq.worker.concurrent.lane import Lane
@@ -62,10 +61,10 @@ class LanePool:
         """Return True while the lane's listeners are running."""
         return lane.number in self._announcing
 
-    def take(self, message: Message, opened: Opened | None, context: Context) -> Lane:
+    def take(self, message: Message, opened: Opened | None) -> Lane:
         """Put a message into a free lane."""
         lane = self._free.pop()
-        lane.take(message, opened, context)
+        lane.take(message, opened)
         self._busy[lane.number] = self._known[message.id] = lane
         return lane
 

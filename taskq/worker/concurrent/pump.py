@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextvars import Context
 from typing import NamedTuple
 
 from taskq.clock import monotonic
@@ -46,8 +45,6 @@ class PumpSetup(NamedTuple):
 class LaneControl(NamedTuple):
     """How lanes are started and stopped: those of coroutine jobs together, on the event loop."""
 
-    #: The context variables that each job begins with.
-    context: Context
     #: Opens a message; None: it can't be read, and its run will report that.
     open: Callable[[Message], Opened | None]
     on_loop: Callable[[list[Lane]], None]
@@ -206,7 +203,7 @@ class Pump:
         for message in messages:
             opened = control.open(message)
             is_async = opened is not None and opened.spec.is_async
-            (on_loop if is_async else in_threads).append(pool.take(message, opened, control.context))
+            (on_loop if is_async else in_threads).append(pool.take(message, opened))
         self._setup.slot.lanes.reserve([(lane.number, lane.message.id) for lane in (*on_loop, *in_threads)], monotonic())
         if on_loop:
             control.on_loop(on_loop)

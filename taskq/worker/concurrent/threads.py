@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from types import FrameType
 from typing import Any
 
@@ -20,6 +21,7 @@ from taskq.worker.concurrent.timers import Timers
 from taskq.worker.execute.eventloop import in_time
 from taskq.worker.execute.fork_guard import exit_if_forked
 from taskq.worker.execute.places import PATIENCE, Place, has_left_import, place_of
+from taskq.worker.execute.variables import adopt
 
 __all__ = ["Interrupt", "ThreadExecutor"]
 
@@ -100,17 +102,20 @@ class ThreadExecutor:
         """Call the function and return its result; raises as `SyncExecutor.execute`."""
         thread = threading.get_ident()
         self._interrupted.discard(thread)
+        contexts: list[Context] = []
         try:
             result = self._call_in_time(function, args, kwargs, timeout)
             if result is None or not inspect.isawaitable(result):
                 return result
-            future = asyncio.run_coroutine_threadsafe(in_time(result, timeout), self._loop)
+            future = asyncio.run_coroutine_threadsafe(_noting(result, timeout, contexts), self._loop)
             self._running[thread] = future.cancel
             if thread in self._interrupted:  # it came after the function had returned, and before the line above
                 future.cancel()
             return future.result()
         finally:
             self._running.pop(thread, None)
+            for context in contexts:
+                adopt(context)
             exit_if_forked(self._pid)
 
     def close(self) -> None:
@@ -157,6 +162,14 @@ class ThreadExecutor:
                 if isinstance(leaf, (JobTimeout, JobCancelled)) and has_left_import(leaf.__traceback__):
                     self._on_import()
             raise
+
+
+async def _noting(awaitable: Any, timeout: float, contexts: list[Context]) -> Any:
+    """Await in time, and note the context variables at the end."""
+    try:
+        return await in_time(awaitable, timeout)
+    finally:
+        contexts.append(copy_context())
 
 
 _EXECUTE = ThreadExecutor.execute.__code__

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 
 from taskq import events
 from taskq.context import Context
@@ -16,11 +18,11 @@ Announce = Callable[[], None]
 def event_of(
     signal: Signal, context: Context, worker: str, *, seconds: float, error: BaseException | None = None, delay: float | None = None
 ) -> Announce | None:
-    """Return a function that emits the event of a job, or None if nobody listens."""
+    """Return a function that emits the event of a job, or None if nobody listens. It sees the context variables of the run."""
     if not signal.receivers:
         return None
     event = JobEvent(context=context, worker=worker, seconds=seconds, error=error, delay=delay)
-    return lambda: events.emit(signal, event)
+    return partial(copy_context().run, events.emit, signal, event)
 
 
 def both(first: Announce | None, second: Announce | None) -> Announce | None:

@@ -10,6 +10,7 @@ import signal
 # As in `process.signals`: signal.getsignal takes longer than a short job.
 from _signal import getsignal as _getsignal  # type: ignore[import-not-found]
 from collections.abc import Callable
+from contextvars import copy_context
 from types import FrameType
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from taskq.errors import JobCancelled, JobTimeout
 from taskq.worker.execute.eventloop import in_time, new_loop
 from taskq.worker.execute.fork_guard import exit_if_forked
 from taskq.worker.execute.places import PATIENCE, Place, place_of
+from taskq.worker.execute.variables import adopt
 
 __all__ = ["Executor", "SyncExecutor"]
 
@@ -108,11 +110,13 @@ class SyncExecutor:
         loop = self._loop
         if loop is None or loop.is_closed():
             loop = self._loop = new_loop()
-        self._task = loop.create_task(in_time(awaitable, timeout))
+        context = copy_context()
+        self._task = loop.create_task(in_time(awaitable, timeout), context=context)
         try:
             return loop.run_until_complete(self._task)
         finally:
             self._task = None
+            adopt(context)
 
     def cancel(self, frame: FrameType | None) -> None:
         """Interrupt the running call: cancel an async job, raise `JobCancelled` in a sync one. Call this in a signal handler.

@@ -8,12 +8,11 @@ from typing import Any
 
 import msgspec
 
-from taskq import context as contexts
-from taskq.context import Context
+from taskq.context import Context, enter
 from taskq.jobs.call import Callee
 from taskq.jobs.options import OnFail
 from taskq.jobs.retry import RetryPolicy
-from taskq.push.buffer import drop_left_open
+from taskq.push.buffer import drop_left_open, innermost
 from taskq.wire.codec import Serializer
 from taskq.wire.message import Message
 from taskq.worker.execute.progress import Report, Reporter
@@ -96,20 +95,22 @@ class Run(msgspec.Struct):
         return context
 
     def leave(self) -> None:
-        """Restore the context, and send the last progress report."""
-        self._restore()
+        """Unset the context, drop the buffers that the job has left open, and send the last progress report."""
+        enter(None)
+        if innermost() is not None:
+            self._drop_left_open()
         if self.report is not None:
             self.report.flush()
 
     async def aleave(self) -> None:
         """The same, without blocking the event loop."""
-        self._restore()
+        enter(None)
+        if innermost() is not None:
+            self._drop_left_open()
         if self.report is not None:
             await self.report.aflush()
 
-    def _restore(self) -> None:
-        """Unset the context, and drop the buffers that the job has left open."""
-        contexts.enter(None)
+    def _drop_left_open(self) -> None:
         if dropped := drop_left_open():
             text = "%s %s left a buffer open; %d pushes were not sent"
             _log.error(text, self.label, self.message.hex_id, dropped)

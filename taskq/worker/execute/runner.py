@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Protocol
 
 from taskq import context as contexts
@@ -272,7 +274,7 @@ class Runner:
             events.emit(events.failed, JobEvent(context=run.context, worker=self._worker, seconds=seconds, error=error))
             self._call_on_fail(run, error)
 
-        return announce
+        return partial(copy_context().run, announce)
 
     def _call_on_fail(self, run: Run, error: BaseException) -> None:
         on_fail = run.on_fail
@@ -286,8 +288,6 @@ class Runner:
         except BaseException:
             what = "fail()" if run.name == OBJECT else "on_fail"
             _log.exception("%s of %s %s raised; the message stays in failed", what, run.context.job, run.context.id)
-        finally:
-            contexts.enter(None)
 
 
 def _error_text(record: Record) -> str:

@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import Context, copy_context
 from types import FrameType
 from typing import Any
 
@@ -16,6 +17,7 @@ from taskq.clock import monotonic
 from taskq.errors import TaskqError
 from taskq.jobs.hooks import Hooks, state
 from taskq.worker.execute.places import PATIENCE, Place, place_of
+from taskq.worker.execute.variables import adopt
 
 __all__ = ["Lifespan", "Stopped", "ended_by_sigterm", "watched"]
 
@@ -81,7 +83,7 @@ class Lifespan:
     def _call(self, function: Callable[[], Any]) -> None:
         result = function()
         if inspect.isawaitable(result):
-            self._wait_for(_awaited(result))
+            adopt(self._wait_for(_context_after(result)))
 
     def _enter(self, function: Callable[[], Any], name: str) -> Any:
         """Enter a context, and store how to leave it."""
@@ -89,6 +91,7 @@ class Lifespan:
         if hasattr(manager, "__aenter__"):
             held = _Held(manager)
             value = self._wait_for(held.enter())
+            adopt(held.context)
             self._closers.append((name, lambda: self._wait_for(held.leave())))
             return value
         if hasattr(manager, "__enter__"):
@@ -105,6 +108,8 @@ class _Held:
         self._manager = manager
         self._leaving = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        #: The context variables once it is entered: the jobs must see those that it has set in its task.
+        self.context = Context()
 
     async def enter(self) -> Any:
         entered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -121,12 +126,14 @@ class _Held:
 
     async def _hold(self, entered: asyncio.Future[Any]) -> None:
         async with self._manager as value:
+            self.context = copy_context()
             entered.set_result(value)
             await self._leaving.wait()
 
 
-async def _awaited(awaitable: Any) -> Any:
-    return await awaitable
+async def _context_after(awaitable: Any) -> Context:
+    await awaitable
+    return copy_context()
 
 
 def _manager(function: Callable[[], Any]) -> Any:

@@ -13,6 +13,7 @@ from taskq.scoreboard.slot import BATCH_LIMIT, Slot
 from taskq.scoreboard.state import Phase, block_seconds
 from taskq.wire.message import Message
 from taskq.worker.execute.runner import Runner
+from taskq.worker.execute.variables import context_maker
 from taskq.worker.execute.verdict import ACKED, Action
 from taskq.worker.intake import UNCERTAIN_SECONDS, Intake
 from taskq.worker.prefetch import Prefetch
@@ -56,12 +57,14 @@ class Loop:
         self._intake = Intake(driver, self._settler, runner, slot, worker=worker, channel=channel)
         self._prefetch = Prefetch()
         self._process_state = ProcessState(signals.descriptors())
+        self._new_context = context_maker()
         self._is_sound = True
         self._ended = 0
         slot.lease = channel.lease
 
     def run(self) -> None:
         """Run jobs until the worker is asked to stop, or until `max_messages` or `max_memory` is reached."""
+        self._new_context = context_maker()  # again: the startup hooks may have set variables
         try:
             while self._is_sound and not self._signals.stopping and not self._intake.is_spent(self._ended):
                 batch = self._reserve()
@@ -162,14 +165,14 @@ class Loop:
     def _run_all(self, messages: list[Message], now: float) -> int:
         """Run the messages one after the other, as far as they may start. Return the number of runs."""
         slot, signals, runner, settler = self._slot, self._signals, self._runner, self._settler
-        start, run, check, settle = slot.start_next, runner.run, signals.check, settler.settle
+        start, run, check, settle, new_context = slot.start_next, runner.run, signals.check, settler.settle, self._new_context
         is_debug = _log.isEnabledFor(logging.DEBUG)
         # Computed once: a step of the wall clock during a batch of milliseconds doesn't matter.
         epoch = now_ms() / 1000 - now
         for index, message in enumerate(messages):
             if signals.stopping or not start(now, message.attempts + 1):
                 return index
-            verdict = run(message, now, int((epoch + now) * 1000))
+            verdict = new_context().run(run, message, now, int((epoch + now) * 1000))
             check()
             started, now = now, monotonic()
             if verdict is ACKED:

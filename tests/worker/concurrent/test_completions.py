@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-from contextvars import Context
 from typing import Any
 
 import pytest
@@ -68,7 +67,7 @@ class FakeLane:
         self.message: Any = None
         self.announced = 0
 
-    def take(self, message: Message, opened: object, context: Context) -> None:
+    def take(self, message: Message, opened: object) -> None:
         self.message = message
         self.run += 1
 
@@ -92,7 +91,7 @@ class Scene:
         lanes: list[Any] = [FakeLane(number) for number in range(3)]
         pool.add(lanes)
         job = bench.queue.job(name="work")(lambda: None)
-        self.lanes: list[Any] = [pool.take(bench.pack(job.bind()), None, Context()) for _ in range(3)]
+        self.lanes: list[Any] = [pool.take(bench.pack(job.bind()), None) for _ in range(3)]
         self.slot.lanes.reserve([(lane.number, lane.message.id) for lane in self.lanes], monotonic())
 
     def start(self, *lanes: Any) -> None:

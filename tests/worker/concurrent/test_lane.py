@@ -50,8 +50,8 @@ def test_a_task_that_is_broken_off_is_answered_for_once(bench: Bench, has_begun:
     async def scene() -> None:
         loop, timers = asyncio.get_running_loop(), Timers()
         executor: Any = ThreadExecutor(loop, timers)
-        lane = Lane(0, Tools(bench.unpacker(), executor, slot, timers, loop, "w1", 3, lambda: None), sink)
-        lane.take(message, None, Context())
+        lane = Lane(0, Tools(bench.unpacker(), executor, slot, timers, loop, "w1", 3, lambda: None, Context), sink)
+        lane.take(message, None)
         lane.begin_on_loop()
         if has_begun:
             await asyncio.sleep(0)
@@ -80,8 +80,8 @@ def test_an_opened_message_is_read_only_once(bench: Bench, monkeypatch: pytest.M
     sink = FakeSink()
     loop = asyncio.new_event_loop()
     timers = Timers()
-    lane = Lane(0, Tools(unpacker, ThreadExecutor(loop, timers), slot, timers, loop, "w1", 3, lambda: None), sink)
-    lane.take(message, unpacker.open(message), Context())
+    lane = Lane(0, Tools(unpacker, ThreadExecutor(loop, timers), slot, timers, loop, "w1", 3, lambda: None, Context), sink)
+    lane.take(message, unpacker.open(message))
     lane.begin_in_thread()
     wait_until(lambda: sink.events)
     loop.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextvars import Context
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ class StubLane:
         self.run = 0
         self.message: Any = None
 
-    def take(self, message: Message, opened: object, context: Context) -> None:
+    def take(self, message: Message, opened: object) -> None:
         self.message = message
         self.run += 1
 
@@ -43,7 +42,7 @@ def messages(bench: Bench) -> list[Message]:
 
 def test_a_lane_is_busy_until_its_ack_is_sent(pool: LanePool, messages: list[Message]) -> None:
     """Given a job that succeeds, then its lane counts as room for the next reserve, and is free once that was sent."""
-    lane = pool.take(messages[0], None, Context())
+    lane = pool.take(messages[0], None)
     assert (lane.number, pool.room, pool.free, pool.busy, set(pool.known)) == (0, 2, 2, [lane], {messages[0].id})
     pool.done(lane)
     assert (pool.room, pool.free, pool.busy) == (3, 2, [])
@@ -56,7 +55,7 @@ def test_a_lane_is_busy_until_its_ack_is_sent(pool: LanePool, messages: list[Mes
 @pytest.mark.parametrize("first", ["ack", "listeners"])
 def test_a_lane_waits_for_ack_and_listeners(pool: LanePool, messages: list[Message], first: str) -> None:
     """Given a lane whose ack is pending and whose listeners are running, then it is free after both, in either order."""
-    lane = pool.take(messages[0], None, Context())
+    lane = pool.take(messages[0], None)
     pool.done(lane)
     pool.announcing(lane)
     assert (pool.room, pool.busy, pool.is_announcing(lane)) == (2, [lane], True)
@@ -70,7 +69,7 @@ def test_the_last_freed_lane_is_used_first(pool: LanePool, messages: list[Messag
     """Given lanes that were used and freed, then one job after the other uses the same one: no unneeded thread is started."""
     numbers = []
     for message in messages:
-        lane = pool.take(message, None, Context())
+        lane = pool.take(message, None)
         numbers.append(lane.number)
         pool.release([lane])
     assert numbers == [0, 0, 0, 0]
@@ -78,23 +77,23 @@ def test_the_last_freed_lane_is_used_first(pool: LanePool, messages: list[Messag
 
 def test_a_run_is_known_until_it_is_over(pool: LanePool, messages: list[Message]) -> None:
     """Given a lane that runs one message after another, then a late event of the first doesn't count for the second."""
-    lane = pool.take(messages[0], None, Context())
+    lane = pool.take(messages[0], None)
     run = lane.run
     assert pool.is_running(lane, run)
     pool.release([lane])
     assert not pool.is_running(lane, run)
-    assert pool.take(messages[1], None, Context()) is lane
+    assert pool.take(messages[1], None) is lane
     assert (pool.is_running(lane, run), pool.is_running(lane, lane.run)) == (False, True)
 
 
 def test_a_settled_message_may_be_reserved_again_while_its_listeners_run(pool: LanePool, messages: list[Message]) -> None:
     """Given a settled message whose listeners are running, then it isn't known, and each of its two lanes is freed separately."""
-    first = pool.take(messages[0], None, Context())
+    first = pool.take(messages[0], None)
     pool.announcing(first)
     assert pool.holding([messages[0].id, messages[1].id]) == {first}
     pool.mark_settled(first)
     assert (set(pool.known), pool.holding([messages[0].id]), pool.busy) == (set(), set(), [first])
-    second = pool.take(messages[0], None, Context())
+    second = pool.take(messages[0], None)
     assert pool.busy == [first, second]
     pool.release(pool.announced(first))
     assert (set(pool.known), pool.busy, pool.free) == ({messages[0].id}, [second], 2)
@@ -102,7 +101,7 @@ def test_a_settled_message_may_be_reserved_again_while_its_listeners_run(pool: L
 
 def test_an_acked_message_is_unknown_before_its_listeners_return(pool: LanePool, messages: list[Message]) -> None:
     """Given a lane whose ack was sent and whose listeners are running, then its message isn't known any longer."""
-    lane = pool.take(messages[0], None, Context())
+    lane = pool.take(messages[0], None)
     pool.done(lane)
     pool.announcing(lane)
     assert set(pool.known) == {messages[0].id}

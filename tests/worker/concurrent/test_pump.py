@@ -85,8 +85,8 @@ def test_a_reply_that_came_after_a_job_got_stuck_is_released(is_broken: bool) ->
     parts: dict[str, Any] = {
         "_completions": SimpleNamespace(is_broken=is_broken),
         "_settler": SimpleNamespace(release=lambda side, ids: did.append((side, ids))),
-        "_lanes": SimpleNamespace(free=2, take=lambda message, opened, context: lane),
-        "_control": SimpleNamespace(open=lambda message: None, context=None),
+        "_lanes": SimpleNamespace(free=2, take=lambda message, opened: lane),
+        "_control": SimpleNamespace(open=lambda message: None),
         "_setup": SimpleNamespace(slot=SimpleNamespace(lanes=SimpleNamespace(reserve=lambda lanes, now: None))),
     }
     for name, part in parts.items():
