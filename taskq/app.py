@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
-from taskq.config import did_you_mean
+from taskq.config import did_you_mean, working_directory
 from taskq.errors import AppError
 from taskq.queue import Queue
 
@@ -30,8 +30,9 @@ def load_app(name: str, directory: Path | None = None) -> Queue:
 
     Raises:
         AppError: the module can't be imported, or defines no queue or several. `__cause__` is the exception of the import.
+        ConfigError: the working directory no longer exists.
     """
-    path = str(directory or Path.cwd())
+    path = str(directory or working_directory())
     if path not in sys.path:
         sys.path.insert(0, path)
     module_name, _, attribute = name.partition(":")

@@ -16,8 +16,9 @@ Each of these imports only from those above it.
 
 from __future__ import annotations
 
+from taskq.config.environment import named_directory
 from taskq.config.fields import FieldDoc, field_docs
-from taskq.config.loader import load_settings
+from taskq.config.loader import load_settings, working_directory
 from taskq.config.owners import OWNERS_VARIABLE, is_trusted, owner_text
 from taskq.config.structures import ChannelSettings, Settings
 from taskq.config.suggestions import OTHER_QUEUES, did_you_mean, nearest
@@ -35,6 +36,8 @@ __all__ = [
     "is_trusted",
     "load_settings",
     "mask_url",
+    "named_directory",
     "nearest",
     "owner_text",
+    "working_directory",
 ]

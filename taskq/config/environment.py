@@ -13,7 +13,7 @@ from taskq.config.owners import OWNERS_VARIABLE
 from taskq.config.suggestions import did_you_mean
 from taskq.errors import ConfigError
 
-__all__ = ["RESERVED", "environment_entries"]
+__all__ = ["RESERVED", "environment_entries", "named_directory"]
 
 _PREFIX = "TASKQ_"
 _CHANNELS = "TASKQ_CHANNELS__"
@@ -46,6 +46,15 @@ def environment_entries(environ: Mapping[str, str] | None, written: Iterable[str
         if len(path) == 3:
             yield Entry(path[:2], None, origin, f"environment: {variable}")
         yield Entry(path, variables[variable], origin, f"environment: {variable}", text=True)
+
+
+def named_directory() -> str | None:
+    """Return the path by which the shell entered the working directory, with its links; None if it is unknown or no longer leads there."""
+    path = os.environ.get("PWD", "")
+    try:
+        return path if os.path.isabs(path) and os.path.samefile(path, ".") else None
+    except OSError:
+        return None
 
 
 def _is_foreign(variable: str) -> bool:

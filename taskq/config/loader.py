@@ -13,7 +13,7 @@ from taskq.config.files import find_settings_file
 from taskq.config.structures import ChannelSettings, Settings
 from taskq.errors import ConfigError
 
-__all__ = ["load_settings"]
+__all__ = ["load_settings", "working_directory"]
 
 
 def load_settings(
@@ -36,7 +36,7 @@ def load_settings(
     Raises:
         ConfigError: a key is unknown, or a value is invalid. The message names the source and the key.
     """
-    here = _working_directory() if start is None else start.absolute()
+    here = working_directory() if start is None else start.absolute()
     file = find_settings_file(here, environ=environ, bare_name=start is None)
     from_file = list(table_entries(file.table, file.source)) if file else []
     given = {key: value for key, value in (arguments or {}).items() if value is not None}
@@ -47,7 +47,12 @@ def load_settings(
     return _build([home, *from_file, *from_environment, *from_arguments])
 
 
-def _working_directory() -> Path:
+def working_directory() -> Path:
+    """Return the working directory.
+
+    Raises:
+        ConfigError: it no longer exists.
+    """
     try:
         return Path.cwd()
     except FileNotFoundError:

@@ -22,6 +22,7 @@ from taskq.supervisor.processes.generation import Generation, RespawnPolicy
 from taskq.supervisor.processes.init import reap_strangers
 from taskq.supervisor.processes.liveness import ANSWER_SECONDS, Liveness
 from taskq.supervisor.processes.slots import Slots
+from taskq.supervisor.processes.workdir import find_workdir
 from taskq.supervisor.processes.zygote import AppInfo, Exited, Failed, Inheritance, Started
 
 __all__ = ["ProcessManager"]
@@ -44,6 +45,7 @@ class ProcessManager:
         self._options = options
         self._poke_fd = poke_fd
         self._forget_more = forget
+        self._workdir = find_workdir()
         self._liveness = Liveness()
         #: True for the first process of a container. A program that runs a worker itself may have children of its own.
         self._is_init = os.getpid() == 1 and isinstance(source, str)
@@ -78,7 +80,7 @@ class ProcessManager:
     def new_generation(self) -> Generation:
         """Fork a zygote, which imports the app."""
         number = self._respawn.begin()
-        inheritance = Inheritance(self._slots.scoreboard, self._poke_fd, os.getpid(), self._forget)
+        inheritance = Inheritance(self._slots.scoreboard, self._poke_fd, os.getpid(), self._forget, self._workdir)
         generation = Generation(number, self._source, self._options, self._slots, inheritance)
         self.generations.append(generation)
         return generation

@@ -23,8 +23,12 @@ def check_changes(
     Raises:
         ConfigError: such a setting has changed.
     """
-    if (old.url, old.directory) != (new.url, new.directory):
+    if old.url != new.url:
         raise ConfigError("the server's url has changed; restart the worker")
+    if new.url is None and old.directory != new.directory:
+        raise ConfigError(
+            f"the project is in {new.directory} now, and the embedded server in {old.directory}: set `directory` or `url` for all releases"
+        )
     for name, settings in new_channels.items():
         if name in old_channels and (fixed := set(changed_settings(old_channels[name], settings)).intersection(_FIXED)):
             raise ConfigError(f"channel {name}: a changed {' or '.join(sorted(fixed))} needs a restart of the worker")

@@ -1,9 +1,10 @@
-"""Where and how a worker is started: signals that its parent blocks or ignores, a terminal that is closed, no standard streams, PID 1."""
+"""Where and how a worker is started: blocked or ignored signals, a terminal that is closed, no standard streams, PID 1, a moving link."""
 
 from __future__ import annotations
 
 import os
 import pty
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from taskq import Queue
 from tests.e2e.conftest import StartWorker
 from tests.support.bare_system import pid_one
 from tests.support.ledger import Ledger
+from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.one_python
 
@@ -130,6 +132,57 @@ def test_a_closed_terminal_ends_the_worker(start_worker: StartWorker, ledger: Le
     (tmp_path / "go").touch()
     assert worker.wait() == 0
     assert len(ledger.lines("held")) == 1
+
+
+RELEASE = """
+import os, taskq
+from tests.support.ledger import note
+from parts import VERSION
+
+queue = taskq.Queue()
+
+@queue.job
+def version() -> None:
+    note("version", [VERSION, bool(os.stat(".").st_nlink)])
+"""
+
+
+def test_a_release_behind_a_link_is_reloaded_and_may_vanish(
+    start_worker: StartWorker, ledger: Ledger, queue: Queue, tmp_path: Path
+) -> None:
+    """Given a link that is moved to another release, then SIGHUP loads that; if it is removed, jobs go on, and a reload is refused."""
+    queue.job(name="release:version")(lambda: None)
+    for number in (1, 2):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / f"{number}/release.py").write_text(RELEASE)
+        (tmp_path / f"{number}/parts.py").write_text(f"VERSION = {number}")
+        (tmp_path / f"{number}/taskq.toml").write_text('app = "release:queue"')
+    link = tmp_path / "current"
+    link.symlink_to("1")
+    worker = start_worker("", cwd=link, env={"PWD": str(link)})
+    queue.push_name("release:version")
+    ledger.wait_for("version")
+    link.unlink()
+    link.symlink_to("2")
+    shutil.rmtree(tmp_path / "1")
+    queue.push_name("release:version")
+    ledger.wait_for("version", 2)
+    worker.signal(signal.SIGHUP)
+    worker.wait_for_log("app reloaded")
+    wait_until(lambda: len(worker.family()) == 2)
+    queue.push_name("release:version")
+    ledger.wait_for("version", 3)
+    shutil.rmtree(tmp_path / "2")
+    worker.signal(signal.SIGHUP)
+    worker.wait_for_log("keeping the old code: the working directory .*/current no longer exists: start the worker in an existing")
+    (child,) = worker.children()
+    os.kill(child, signal.SIGKILL)
+    wait_until(lambda: worker.children() not in ([], [child]))
+    queue.push_name("release:version")
+    ledger.wait_for("version", 4)
+    assert worker.stop() == 0
+    assert ledger.values("version") == [[1, True], [1, False], [2, True], [2, False]]
+    assert "crashes in a short time" not in worker.log
 
 
 def test_pid_one_without_streams(start_worker: StartWorker, ledger: Ledger, queue: Queue, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,3 +43,13 @@ def test_another_server_is_refused() -> None:
     """Given another url, then an error says so, without the url: it may contain a password."""
     with pytest.raises(ConfigError, match=r"^the server's url has changed; restart the worker$"):
         check_changes(Queue("redis://box").settings, Queue("redis://:secret@other").settings, {}, {})
+
+
+def test_a_moved_project_keeps_only_a_server_of_its_own(tmp_path: Path) -> None:
+    """Given settings that are found in another directory, then only the embedded server, whose data is in the old one, is in the way."""
+    (tmp_path / "new").mkdir()
+    old, new = (Queue("redis://box", directory=place).settings for place in (tmp_path, tmp_path / "new"))
+    check_changes(old, new, {}, {})
+    old, new = (Queue(directory=place).settings for place in (tmp_path, tmp_path / "new"))
+    with pytest.raises(ConfigError, match=f"the project is in {tmp_path}/new now, and the embedded server in {tmp_path}: set `directory`"):
+        check_changes(old, new, {}, {})

@@ -33,6 +33,7 @@ from taskq.scoreboard.slot import Scoreboard
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.processes.fork import Connection, die_with_parent, flush_output, fork
 from taskq.supervisor.processes.listeners import Listeners
+from taskq.supervisor.processes.workdir import Workdir, enter
 from taskq.worker.main import work
 
 __all__ = ["AppInfo", "Emit", "Exited", "Failed", "Inheritance", "Listen", "Spawn", "Started", "zygote"]
@@ -61,6 +62,8 @@ class Inheritance(NamedTuple):
     parent: int
     #: Closes copied descriptors that the zygote must not use.
     forget: Callable[[], None]
+    #: Where the supervisor was started.
+    workdir: Workdir | None
 
 
 class Failed(NamedTuple):
@@ -121,6 +124,8 @@ def zygote(requests: Connection, source: str | Queue, options: WorkerOptions, in
     die_with_parent(inheritance.parent)
     setproctitle.setproctitle("taskq: zygote")
     try:
+        if not isinstance(source, Queue):
+            enter(inheritance.workdir)
         queue = _load(source, options)
         info = _app_info(queue)
         _import_drivers(info)

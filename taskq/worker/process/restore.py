@@ -26,7 +26,8 @@ class ProcessState:
     """A snapshot of the process from before the first job, compared after every batch: the check takes as long as a very short job."""
 
     def __init__(self, descriptors: Sequence[int]) -> None:
-        self._folder = Path.cwd()
+        #: None if it was removed, as an old release of the app: there is nothing to restore then.
+        self._folder = _folder()
         self._pid = os.getpid()
         # A descriptor that a job closed and opened again has the same number, but refers to another file.
         self._files = {fd: _identity(fd) for fd in descriptors}
@@ -36,18 +37,30 @@ class ProcessState:
         """Restore the state. Return False if that is impossible and the process must be replaced."""
         exit_if_forked(self._pid)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
-        if _folder() != self._folder:
-            if not self._is_logged:
-                self._is_logged = True
-                _log.warning("a job changed the working directory of its process; it is restored after the current batch")
-            try:
-                os.chdir(self._folder)
-            except OSError as error:
-                _log.error("replacing worker process (pid %d): its working directory can't be restored: %s", self._pid, error)
-                return False
+        if self._folder is not None and (now := _folder()) != self._folder and not self._return_to(self._folder, now):
+            return False
         if any(_identity(fd) != was for fd, was in self._files.items()):
             _log.error("replacing worker process (pid %d): a job closed file descriptors of the worker", self._pid)
             return False
+        return True
+
+    def _return_to(self, folder: Path, now: Path | None) -> bool:
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            if now is not None:
+                _log.error("replacing worker process (pid %d): its working directory can't be restored: %s", self._pid, error)
+                return False
+            # Another process couldn't enter it either.
+            _log.warning(
+                "the working directory %s no longer exists; jobs still run in it. Restart the worker in an existing directory", folder
+            )
+            self._folder = None
+            return True
+        if not self._is_logged:
+            self._is_logged = True
+            what = "a job changed the working directory of its process" if now else "the working directory of a process was removed"
+            _log.warning("%s; it is restored after the current batch", what)
         return True
 
 

@@ -39,7 +39,7 @@ class Orders:
         self.generations: list[Generation] = []
 
     def start(self, source: str | Queue) -> Generation:
-        inheritance = Inheritance(self.slots.scoreboard, self.poke_fd, os.getpid(), lambda: None)
+        inheritance = Inheritance(self.slots.scoreboard, self.poke_fd, os.getpid(), lambda: None, None)
         generation = Generation(0, source, WorkerOptions(log_level=None), self.slots, inheritance)
         self.generations.append(generation)
         return generation
