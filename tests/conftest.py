@@ -30,6 +30,7 @@ from taskq.tools.chaos.clock import find_library
 from tests.support.groups import Cluster, SentinelGroup
 from tests.support.own_process import ProcessState
 from tests.support.processes import adopt_orphans, end_leftovers, offspring
+from tests.support.pythons import is_left_out, leaves_out_product
 from tests.support.servers import (
     ServerOptions,
     ServerProcess,
@@ -58,8 +59,20 @@ class OwnServer(Protocol):
     ) -> ServerProcess: ...
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option with which tox spreads the tests over its Pythons."""
+    parser.addoption("--split", action="store_true", help="leave out what tox runs under another Python: see tests/support/pythons.py")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With --split don't even import the tests that this Python leaves out."""
+    return True if config.getoption("split") and is_left_out(collection_path) else None
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Let pytest inherit the orphans of its children, so that `no_leak` finds a worker whose supervisor died; set up hypothesis."""
+    if config.getoption("split") and leaves_out_product():
+        config.option.markexpr = "not one_python"
     adopt_orphans()
     # A busy machine is no fault of a test.
     settings.register_profile("taskq", deadline=None, suppress_health_check=[HealthCheck.too_slow])

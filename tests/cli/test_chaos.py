@@ -22,9 +22,6 @@ from tests.support.servers import ServerProcess
 from tests.support.wait import wait_until
 from tests.support.worker import clean_environment
 
-# Whole runs of the tool prove the product, not the interpreter.
-pytestmark = pytest.mark.one_python
-
 TASKQ = "from taskq.cli import main; main()"
 Chaos = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -11,8 +11,6 @@ import pytest
 
 from tests.support.worker import clean_environment
 
-pytestmark = pytest.mark.one_python
-
 #: Loses every job that has failed for good.
 BROKEN = """
 from taskq.driver.redis.driver import RedisDriver

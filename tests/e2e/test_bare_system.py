@@ -17,8 +17,6 @@ from tests.support.ledger import Ledger
 from tests.support.wait import wait_until
 from tests.support.worker import clean_environment
 
-pytestmark = pytest.mark.one_python
-
 
 @pytest.mark.parametrize("concurrency", [1, 3])
 @pytest.mark.parametrize("shm", ["read-only", "full"])

@@ -20,8 +20,6 @@ from tests.support.store import Store
 from tests.support.wait import wait_until
 from tests.support.worker import clean_environment
 
-pytestmark = pytest.mark.one_python
-
 LEASE = 2
 
 

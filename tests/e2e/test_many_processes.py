@@ -16,7 +16,7 @@ from tests.support.worker import WorkerProcess
 
 #: A slow machine needs longer; nothing here depends on the time.
 LONG = 100.0
-pytestmark = [pytest.mark.timeout(400), pytest.mark.one_python]
+pytestmark = pytest.mark.timeout(400)
 
 APP = """
 import os, taskq

@@ -18,8 +18,6 @@ from tests.support.bare_system import pid_one
 from tests.support.ledger import Ledger
 from tests.support.wait import wait_until
 
-pytestmark = pytest.mark.one_python
-
 CODE = """
 import os, re, subprocess, sys, time
 import taskq

@@ -23,9 +23,6 @@ from taskq.tools.simulation.scenario import Act, Scenario
 from taskq.worker.execute import runner
 from tests.simulation.scenarios import message, scenario
 
-# They prove the simulation, not the interpreter.
-pytestmark = pytest.mark.one_python
-
 Break = Callable[[pytest.MonkeyPatch], None]
 
 

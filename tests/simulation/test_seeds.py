@@ -9,9 +9,6 @@ from taskq.tools.simulation.hunt import hunt
 from taskq.tools.simulation.run import Simulator
 from taskq.tools.simulation.scenario import scenario_of
 
-# They prove the product, not the interpreter.
-pytestmark = pytest.mark.one_python
-
 #: Several tests, so that several processes share them.
 _PART = 25
 

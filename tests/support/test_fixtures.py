@@ -9,12 +9,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from tests.support.processes import is_alive
 from tests.support.wait import wait_until
-
-pytestmark = pytest.mark.one_python
 
 ROOT = Path(__file__).parents[2]
 
