@@ -9,7 +9,7 @@
     │   ├── DelayError              the delay is negative, not finite, or too long (also a ValueError)
     │   ├── SerializationError      an argument can't be serialized
     │   ├── MessageTooLarge         the message is over the size limit
-    │   ├── UnknownJob              no job of that name is registered
+    │   ├── UnknownJob              no job of that name is registered, or no worker can import it
     │   ├── UnknownChannel          no channel of that name is configured
     │   └── QueueFull               the server has no memory left (maxmemory)
     ├── PushOutcomeUnknown          the connection broke, or replicas did not confirm: the push may or may not be stored
@@ -120,7 +120,7 @@ class MessageTooLarge(PushError):
 
 
 class UnknownJob(PushError):
-    """No job of that name is registered with the queue."""
+    """No job of that name is registered with the queue, or no worker can import it: a notebook or `python -c` defines it."""
 
 
 class UnknownChannel(PushError):

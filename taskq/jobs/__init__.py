@@ -6,6 +6,7 @@
     call          a bound call: a job with its arguments
     job           a job: a decorated function and its push methods
     builtin       the two jobs that every queue has: run an object, run a callable
+    definition    decides whether a job replaces another of the same name
     hooks         on_start, on_stop and lifespan of a queue, and `taskq.state`
     registry      the jobs of a queue, by name
 

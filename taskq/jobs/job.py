@@ -7,7 +7,6 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, Unpack, overload
 
 import msgspec
@@ -17,8 +16,9 @@ from taskq.handle.handle import Handle
 from taskq.jobs.call import Call, Callee, Pusher
 from taskq.jobs.options import PLAIN, Delay, JobOptions, PushChoices, PushOptions
 from taskq.jobs.parameters import Signature
+from taskq.main_module import home_of
 
-__all__ = ["Job", "Options", "Pushable", "home_of", "is_generator", "returns_generator"]
+__all__ = ["Job", "Options", "Pushable", "is_generator", "returns_generator"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -74,6 +74,7 @@ class Pushable(Generic[P, R]):
             SerializationError: an argument can't be serialized.
             MessageTooLarge: the message is larger than `max_message_size`.
             UnknownChannel: neither the settings nor a job define the channel.
+            UnknownJob: no worker can import the job, because a notebook or `python -c` defines it.
             QueueFull, ServerUnavailable, ServerRefused, ServerTooOld: the server stored nothing.
             PushOutcomeUnknown: the connection broke after the push was sent, or too few replicas confirmed it.
         """
@@ -289,19 +290,6 @@ class BoundJob(Pushable[P, R]):
 
     def __repr__(self) -> str:
         return f"<Job {self.name} of {self._first[0]!r}>"
-
-
-def home_of(function: Any) -> str:
-    """Return the name of the module from which a worker imports a function, also if that is this process's `__main__`."""
-    module: str = function.__module__
-    if module != "__main__":
-        return module
-    main = sys.modules["__main__"]
-    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
-    if spec is not None and spec.name != "__main__":
-        name: str = spec.name
-        return name
-    return Path(file).stem if file is not None else module
 
 
 def _kind(function: Any) -> Literal["function", "static", "class"]:

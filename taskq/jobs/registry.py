@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from taskq.errors import JobDefinitionError
-from taskq.jobs.job import Job, home_of
+from taskq.jobs.definition import Definition
+from taskq.jobs.job import Job
+from taskq.main_module import home_of
 
 __all__ = ["Registry", "check_job_name", "job_name"]
 
@@ -21,6 +22,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job[Any, Any]] = {}
+        self._definitions: dict[str, Definition] = {}
 
     def add(self, job: Job[Any, Any]) -> None:
         """Register a job.
@@ -28,14 +30,11 @@ class Registry:
         Raises:
             JobDefinitionError: another function has this name.
         """
-        old = self._jobs.get(job.name)
-        # A notebook cell or a reloaded module defines the same function again: the new one replaces the old.
-        if old is not None and not _is_redefinition(old, job):
-            raise JobDefinitionError(
-                f"two jobs have the name {job.name!r}: {_place(old)} and {_place(job)}. "
-                "Rename one, or give it another name with @queue.job(name=...)"
-            )
+        new, old = Definition.of(job.function), self._definitions.get(job.name)
+        if old is not None and not new.replaces(old):
+            raise JobDefinitionError(f"two jobs have the name {job.name!r}: {_places(old, new)}, or name each with @queue.job(name=...)")
         self._jobs[job.name] = job
+        self._definitions[job.name] = new
 
     def get(self, name: str) -> Job[Any, Any] | None:
         return self._jobs.get(name)
@@ -84,15 +83,7 @@ def check_job_name(name: object) -> str:
     raise JobDefinitionError(f"invalid job name {name!r}: use 1 to {MAX_NAME} printable characters that don't begin with {OWN!r}")
 
 
-def _is_redefinition(old: Job[Any, Any], new: Job[Any, Any]) -> bool:
-    before, after = getattr(old.function, "__code__", None), getattr(new.function, "__code__", None)
-    if before is None or after is None:
-        return False
-    if old.function.__module__ == "__main__" and not getattr(sys.modules["__main__"], "__file__", None):
-        return True
-    return (before.co_filename, before.co_firstlineno) == (after.co_filename, after.co_firstlineno)
-
-
-def _place(job: Job[Any, Any]) -> str:
-    code = getattr(job.function, "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(job.function)
+def _places(old: Definition, new: Definition) -> str:
+    if old.place != new.place:
+        return f"{old.place} and {new.place}. Rename one"
+    return f"both come from {new.place}. If a decorator makes them, let it use functools.wraps"

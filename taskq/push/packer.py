@@ -9,7 +9,7 @@ import msgspec
 
 from taskq.clock import delay_ms, moment_ms
 from taskq.config import Settings
-from taskq.errors import MessageTooLarge, SerializationError
+from taskq.errors import MessageTooLarge, SerializationError, UnknownJob
 from taskq.jobs.call import Call, Callee
 from taskq.jobs.job import is_generator
 from taskq.jobs.options import PLAIN, PushOptions
@@ -75,7 +75,7 @@ class Packer:
         """Turn a call into a message.
 
         Raises:
-            DelayError, SerializationError, MessageTooLarge: as in `Job.push`.
+            DelayError, SerializationError, MessageTooLarge, UnknownJob: as in `Job.push`.
         """
         options = call.options
         form = self._forms.get(call.job) or self._form(call.job)
@@ -111,6 +111,12 @@ class Packer:
         return Outgoing(channel, identity, payload, delay or None, at, options.once, result_ttl > 0, form.is_stream)
 
     def _form(self, job: Callee) -> _Form:
+        if job.name.startswith("__main__:"):
+            function = job.name.partition(":")[2]
+            raise UnknownJob(
+                f"{job.name} can't be pushed: no worker can import it from a notebook, a console, `python -c` or a file that is not a "
+                f"module. Move it to a module, or push it by value: queue.call({function}.function, ...)"
+            )
         options = job.options_of_job
         serializer = check_serializer(options.serializer or self._settings.serializer)
         flags, is_stream = loss_flag(options.on_lost), is_generator(job.function)

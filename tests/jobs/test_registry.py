@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import os
-import subprocess
+import runpy
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +17,8 @@ from taskq import JobDefinitionError, Queue
 from taskq.jobs.registry import MAX_NAME, check_job_name, job_name
 
 HERE = __name__
-ROOT = Path(__file__).resolve().parents[2]
+#: Writes a module: its name and its text.
+WriteModule = Callable[[str, str], None]
 
 
 @pytest.fixture
@@ -87,43 +87,175 @@ def test_one_name_is_one_job(queue: Queue) -> None:
     assert queue.jobs.get("mail").function is first  # type: ignore[union-attr]
 
 
-def test_a_reloaded_module_defines_its_jobs_anew(queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a module that is imported again (a reload), then its new functions are the jobs."""
-    (tmp_path / "reloaded_jobs.py").write_text("def build(queue):\n    @queue.job\n    def mail(): ...\n    return mail\n")
+#: One module each: definitions that share a name.
+SAME_NAME = {
+    "a decorator without wraps": """
+        def logged(f):
+            def wrapper(*a, **k): return f(*a, **k)
+            return wrapper
+
+        @queue.job
+        @logged
+        def refund(order): ...
+
+        @queue.job
+        @logged
+        def charge(order): ...
+    """,
+    "a factory": """
+        def make(kind):
+            @queue.job
+            def notify(who): return kind, who
+            return notify
+
+        email, sms = make("email"), make("sms")
+    """,
+    "lambdas": "pair = [queue.job(lambda x, n=n: (n, x)) for n in 'ab']",
+    "a loop": """
+        for kind in "ab":
+            def f(x, *, kind=kind): return kind, x
+            queue.job(f)
+    """,
+    "subclasses": """
+        class Base:
+            def __init_subclass__(cls): cls.task = queue.job(cls.run)
+            @classmethod
+            def run(cls, x): ...
+
+        class A(Base): ...
+        class B(Base): ...
+    """,
+    "a name that is given twice": """
+        @queue.job(name="mail")
+        def send(): ...
+
+        @queue.job(name="mail")
+        def send(): ...
+    """,
+    "a closure over itself": """
+        def make():
+            def loop(n): return task.push(n - 1)
+            task = queue.job(loop)
+
+        make()
+        make()
+    """,
+}
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queue: Queue) -> Iterator[WriteModule]:
+    """Write a module, or write it again. Its jobs belong to `queue`."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    module: ModuleType = importlib.import_module("reloaded_jobs")
+    before = set(sys.modules)
+    holder: Any = ModuleType("queue_of_the_test")
+    holder.queue = queue
+    sys.modules["queue_of_the_test"] = holder
+
+    def write(name: str, text: str) -> None:
+        (tmp_path / f"{name}.py").write_text("from queue_of_the_test import queue\n" + textwrap.dedent(text))
+        for compiled in tmp_path.glob("__pycache__/*"):
+            compiled.unlink()  # two versions may have one size and one second
+        importlib.invalidate_caches()
+
+    yield write
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("text", SAME_NAME.values(), ids=SAME_NAME)
+def test_two_functions_that_exist_at_once_need_two_names(modules: WriteModule, text: str) -> None:
+    """Given functions with one name that differ in code, closure, defaults or instance, then the second is refused, not confused."""
+    modules("twice", text)
+    with pytest.raises(JobDefinitionError, match=r"^two jobs have the name '\S+': .*twice\.py:\d+.*, or name each with @queue\.job"):
+        importlib.import_module("twice")
+
+
+def test_a_decorator_without_wraps_is_named_as_the_reason(modules: WriteModule) -> None:
+    """Given two jobs that one line of a decorator makes, in one module or in two, then the error says what the decorator lacks."""
+    modules("deco", "def logged(f):\n    return lambda: f()\n")
+    modules("one", "from deco import logged\n@queue.job\n@logged\ndef a(): ...\n")
+    importlib.import_module("one")
+    modules("other", "from deco import logged\n@queue.job\n@logged\ndef b(): ...\n")
+    why = r"'deco:logged\.<locals>\.<lambda>': both come from \S+deco\.py:3\. If a decorator makes them, let it use functools\.wraps, or"
+    with pytest.raises(JobDefinitionError, match=why):
+        importlib.import_module("other")
+
+
+def test_one_function_may_be_made_a_job_again(modules: WriteModule, queue: Queue) -> None:
+    """Given a function that defines a job each time it is called (an app factory), then each call may, as long as they do the same."""
+    text = """
+        def create_app(sender="shop"):
+            @queue.job
+            def mail(to, *, copy=False): return sender, to
+
+        create_app()
+        create_app()
+        queue.job(len)
+        queue.job(len)
+    """
+    modules("factory", text)
+    importlib.import_module("factory")
+    assert queue.jobs.names() == ["builtins:len", "factory:create_app.<locals>.mail"]
+
+
+def test_a_reloaded_module_replaces_its_jobs(modules: WriteModule, queue: Queue) -> None:
+    """Given a module that is edited and reloaded, then each new function is the job, also if it moved or was renamed."""
+    modules("deco", "def logged(f):\n    return lambda: f()\ndef make(kind): return queue.job(name='made')(lambda: kind)\n")
+    text = textwrap.dedent("""
+        import deco
+        @queue.job
+        def mail(): return {0}
+        other = queue.job(deco.logged(mail.function))
+        made = deco.make({0})
+        @queue.job(name="fixed")
+        def fixed{0}(): return {0}
+    """)
+    modules("edited", text.format(1))
+    module = importlib.import_module("edited")
+    names = queue.jobs.names()
+    for version in (2, 3):
+        modules("edited", "\n" * version + text.format(version) + "\ndef later(): ...\n")
+        importlib.reload(module)
+        assert queue.jobs.names() == names == ["deco:logged.<locals>.<lambda>", "edited:mail", "fixed", "made"]
+        assert [queue.jobs.get(name)() for name in names] == [version] * 4  # type: ignore[misc]
+        assert queue.jobs.get("edited:mail") is module.mail
+    del sys.modules["edited"]
+    assert importlib.import_module("edited").mail is queue.jobs.get("edited:mail")
+    modules("edited", text.format(4) + text.format(5))
+    with pytest.raises(JobDefinitionError, match="two jobs"):
+        importlib.reload(sys.modules["edited"])
+
+
+def test_a_module_that_registers_later_may_be_reloaded(modules: WriteModule, queue: Queue) -> None:
+    """Given a module whose function defines the jobs when it is called, then it may be called again after a reload."""
+    modules("late", "def build(queue):\n    @queue.job\n    def mail(): ...\n    return mail\n")
+    module: Any = importlib.import_module("late")
     old = module.build(queue)
     new = importlib.reload(module).build(queue)
     assert old is not new
     assert queue.jobs.get(new.name) is new
-    del sys.modules["reloaded_jobs"]
 
 
-def test_a_notebook_cell_may_be_run_again() -> None:
-    """Given a cell of a notebook that is run twice, changed in between, then the last definition is the job, without an error."""
-    code = """
-        from taskq import Queue
-        queue = Queue("redis://localhost:1")
-        cell = "@queue.job\\ndef mail(n): return n"
-        exec(compile(cell, "<cell 1>", "exec"))
-        exec(compile("\\n\\n" + cell + " + 1", "<cell 2>", "exec"))
-        assert queue.jobs.names() == ["__main__:mail"], queue.jobs.names()
-        assert queue.jobs.get("__main__:mail")(1) == 2
-    """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, check=True)
+def test_a_script_that_its_modules_import_defines_its_jobs_twice(modules: WriteModule, queue: Queue, tmp_path: Path) -> None:
+    """Given a script that runs as `__main__` and is also imported by a module of its own, then its jobs have one name, and no error."""
+    modules("script", "@queue.job\ndef mail(): ...\nif __name__ == '__main__': import script\n")
+    runpy.run_path(str(tmp_path / "script.py"), run_name="__main__")
+    assert queue.jobs.names() == ["script:mail"]
+    assert queue.jobs.get("script:mail") is sys.modules["script"].mail
 
 
-@pytest.mark.parametrize(("command", "module"), [(["shop.py"], "shop"), (["-m", "shop"], "shop"), (["-m", "pack.shop"], "pack.shop")])
-def test_a_script_s_jobs_have_the_name_a_worker_imports(tmp_path: Path, command: list[str], module: str) -> None:
-    """Given a script that is run by its file or with -m, then its jobs are named as if it had been imported."""
-    text = "from taskq import Queue\nqueue = Queue('redis://localhost:1')\n@queue.job\ndef mail(): ...\nprint(mail.name)\n"
-    (tmp_path / "shop.py").write_text(text)
-    (tmp_path / "pack").mkdir()
-    (tmp_path / "pack" / "__init__.py").touch()
-    (tmp_path / "pack" / "shop.py").write_text(text)
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, *command], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == f"{module}:mail"
+def test_a_notebook_cell_may_be_run_again(queue: Queue) -> None:
+    """Given a cell that is run twice, changed in between, then the last definition is the job; two functions of one cell are an error."""
+    cell, notebook = "@queue.job(name={0})\ndef mail(n): return n", {"__name__": "__main__", "queue": queue}
+    for name in ("'mail'", None):
+        exec(compile(cell.format(name), "<cell 1>", "exec"), notebook)
+        exec(compile("\n\n" + cell.format(name) + " + 1", "<cell 2>", "exec"), notebook)
+    assert queue.jobs.names() == ["__main__:mail", "mail"]
+    assert [queue.jobs.get(name)(1) for name in queue.jobs.names()] == [2, 2]  # type: ignore[misc]
+    for text in ("@queue.job(name='mail')\ndef send(n): return n", SAME_NAME["lambdas"]):
+        with pytest.raises(JobDefinitionError, match="two jobs have the name"):
+            exec(compile(text, "<cell 3>", "exec"), notebook)
 
 
 @pytest.mark.parametrize("name", ["a", "shop.jobs:send", "with spaces", "été", "x" * MAX_NAME])

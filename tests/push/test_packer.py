@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import textwrap
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from taskq import Handle, Queue
+from taskq import Handle, Queue, UnknownJob
 from taskq.wire.message import Flag
 from taskq.wire.signing import Signer
 from tests.push.conftest import MakeQueue
@@ -45,6 +46,28 @@ def test_a_push_stores_the_call(queue: Queue, shelf: Shelf) -> None:
     seen = shelf.only()
     assert (seen.id, seen.job, seen.args, seen.kwargs, seen.options, seen.flags) == (handle.id, f"{HERE}:add", (1,), {"b": 2}, {}, 0)
     assert handle.channel == "default"
+
+
+def test_a_job_that_no_worker_can_import_is_refused(queue: Queue, shelf: Shelf) -> None:
+    """Given jobs of a notebook, when one is pushed, then the error gives the remedy, which works; a job with a given name is pushed."""
+    notebook: dict[str, Any] = {"__name__": "__main__", "queue": queue}
+    code = """
+        @queue.job
+        def double(n): return 2 * n
+
+        @queue.job(name="half")
+        def half(n): return n // 2
+    """
+    exec(textwrap.dedent(code), notebook)
+    double = notebook["double"]
+    assert double(2) == 4
+    for push in (double.push, lambda n: double.push_many([(n,)]), lambda n: queue.send(double.bind(n)), lambda n: queue.call(double, n)):
+        with pytest.raises(UnknownJob, match=r"^__main__:double can't be pushed: .*: queue\.call\(double\.function, \.\.\.\)$"):
+            push(2)
+    queue.call(double.function, 21)
+    assert shelf.run() == [42]
+    notebook["half"].push(2)
+    assert [seen.job for seen in shelf.waiting()] == ["taskq:call", "half"]
 
 
 def test_two_equal_calls_are_two_messages(queue: Queue, shelf: Shelf) -> None:
