@@ -16,15 +16,16 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 class Signature:
-    """The signature of a function. A function without a known one (some built-ins) accepts any arguments."""
+    """The signature of what is called: of a wrapper, not of the function that it wraps and may give other arguments.
 
-    __slots__ = ("_fewest", "_most", "_signature", "names")
+    A function without a known signature (some built-ins) accepts any arguments.
+    """
+
+    __slots__ = ("_fewest", "_most", "_signature", "_wrapped", "names")
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        try:
-            self._signature: inspect.Signature | None = inspect.signature(function)
-        except (TypeError, ValueError):
-            self._signature = None
+        self._signature = _signature(function, follow_wrapped=False)
+        self._wrapped = _signature(function, follow_wrapped=True) if hasattr(function, "__wrapped__") else None
         parameters = list(self._signature.parameters.values()) if self._signature else []
         positional = [one for one in parameters if one.kind in _POSITIONAL]
         self.names = tuple(one.name for one in positional)
@@ -34,8 +35,8 @@ class Signature:
         self._fewest = sum(one.default is inspect.Parameter.empty for one in positional)
 
     def has(self, name: str) -> bool:
-        """Return True if the function has a parameter of that name."""
-        return self._signature is not None and name in self._signature.parameters
+        """Return True if the function, or one that it wraps, has a parameter of that name."""
+        return any(one is not None and name in one.parameters for one in (self._signature, self._wrapped))
 
     def check(self, job: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Check the arguments of a call.
@@ -66,3 +67,10 @@ class Signature:
             return ""
         named = "" if repr(unknown[0]) in problem else f". It has no parameter {unknown[0]!r}"
         return f"{named}; {did_you_mean(unknown[0], parameters)}"
+
+
+def _signature(function: Callable[..., Any], *, follow_wrapped: bool) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function, follow_wrapped=follow_wrapped)
+    except (TypeError, ValueError):
+        return None
