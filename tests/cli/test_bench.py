@@ -161,7 +161,7 @@ def test_a_worker_that_cant_start_is_reported(bench: Bench, server: ServerProces
 
 def test_jobs_that_fail_are_reported(bench: Bench, server: ServerProcess) -> None:
     """Given jobs that fail, then no figure is made of them, and none of their messages is left."""
-    code = "import taskq.tools.bench.app as app\ndef nothing(payload): raise ValueError(payload)\napp.nothing = nothing"
+    code = "import taskq.tools.bench.app as app\ndef nothing(payload): raise ValueError(payload)\napp.nothing.__code__ = nothing.__code__"
     done = bench("--jobs", "10", "--rounds", "1", "--only", "drain", "--url", server.url, code=code)
     assert done.returncode == 2, done.stdout
     assert "no-op benchmark jobs failed. Worker log:" in done.stderr
