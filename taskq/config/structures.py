@@ -43,6 +43,10 @@ class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     concurrency: Annotated[
         int, Meta(ge=1, le=1000, description="Concurrent jobs per process: async jobs on one event loop, other jobs in threads.")
     ] = 1
+    loop: Annotated[
+        Literal["asyncio", "uvloop"],
+        Meta(description="Event loop of async jobs. uvloop needs the extra `uvloop`; it is never the default."),
+    ] = "asyncio"
     handle_timeout: Annotated[Seconds, Meta(description="Time limit of one run in seconds. 0: no limit.")] = 0.0
     max_attempts: Annotated[int, Meta(ge=1, le=65535, description="Maximum number of attempts, including the first run.")] = 3
     max_messages: Annotated[int, Meta(ge=0, description="Replace a process after this many jobs. 0: never.")] = 0

@@ -13,7 +13,8 @@ from taskq.doctor.server import SERVER_CHECKS
 from taskq.driver.contract import Link
 from taskq.driver.load import is_unstarted, load_driver, may_start, server_url
 from taskq.driver.redis.checks import ask_unfenced
-from taskq.errors import QueueFull, ServerError, ServerRefused
+from taskq.errors import ConfigError, QueueFull, ServerError, ServerRefused
+from taskq.worker.execute.eventloop import check_loop
 
 __all__ = ["examine"]
 
@@ -33,7 +34,16 @@ def examine(settings: Settings, loaded: Loaded | None) -> Iterator[Finding]:
     queue = loaded.queue if loaded is not None else None
     names = queue.channel_names() if queue is not None else sorted(settings.channels)
     channels = [queue.channel(name) if queue is not None else settings.channel(name) for name in names]
+    yield from _loops(channels)
     yield from _stores(settings, channels)
+
+
+def _loops(channels: list[ChannelSettings]) -> Iterator[Finding]:
+    for channel in channels:
+        try:
+            check_loop(channel.loop, channel.name)
+        except ConfigError as error:
+            yield unusable(f"channel {channel.name}", "loop", str(error), "no worker of this channel starts without it")
 
 
 def _stores(settings: Settings, channels: list[ChannelSettings]) -> Iterator[Finding]:

@@ -35,8 +35,8 @@ def log_banner(plan: Plan, app: AppInfo | None) -> None:
     for name, settings in plan.channels.items():
         count = plan.processes[name]
         _log.info(
-            "channel %s: %s, keys {%s}, %d attempts, retry after %s s",
-            *(name, count_of(count, "process"), settings.channel, settings.max_attempts, settings.retry_seconds),
+            "channel %s: %s, keys {%s}, %d attempts, retry after %s s, event loop %s",
+            *(name, count_of(count, "process"), settings.channel, settings.max_attempts, settings.retry_seconds, settings.loop),
         )
     names = sorted(plan.jobs)
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""

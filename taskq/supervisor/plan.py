@@ -10,6 +10,7 @@ from taskq.driver.redis.checks import ask_eviction, ask_unfenced, check_kinds, c
 from taskq.errors import UnknownChannel
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.processes.zygote import AppInfo
+from taskq.worker.execute.eventloop import check_loop
 
 __all__ = ["Plan", "check_channel", "choose", "make_plan"]
 
@@ -51,11 +52,15 @@ def choose(app: AppInfo, options: WorkerOptions) -> dict[str, ChannelSettings]:
 
     Raises:
         UnknownChannel: an option names a channel that the application doesn't know.
+        ConfigError: the event loop of a channel is not installed.
     """
     for name in options.channels:
         if name not in app.channels:
             raise UnknownChannel(f"unknown channel {name!r}; {did_you_mean(name, app.channels)}")
-    return {name: _with_options(app.channels[name], options) for name in options.channels or sorted(app.channels)}
+    chosen = {name: _with_options(app.channels[name], options) for name in options.channels or sorted(app.channels)}
+    for name, settings in chosen.items():
+        check_loop(settings.loop, name)
+    return chosen
 
 
 def check_channel(url: str, settings: ChannelSettings) -> tuple[str, str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from taskq.queue import Queue
 from taskq.scoreboard.poke import Poke
 from taskq.scoreboard.slot import Slot
 from taskq.scoreboard.state import CANT_START, Phase
+from taskq.worker.process.current_loop import keep_current
 from taskq.worker.process.lifespan import Lifespan
 from taskq.worker.serial.engine import SerialEngine
 
@@ -25,6 +27,8 @@ class Engine(Protocol):
     """Runs the jobs: one at a time, or several."""
 
     def is_stopping(self) -> bool: ...
+
+    def event_loop(self) -> asyncio.AbstractEventLoop: ...
 
     def wait_for(self, awaitable: Any) -> Any: ...
 
@@ -56,6 +60,7 @@ def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, slot: Sl
     else:
         _lend(queue, url, channel, link)
         engine = SerialEngine(queue, driver, link, slot, worker=worker, channel=channel, poke=poke)
+    keep_current(engine.event_loop)
     lifespan = Lifespan(queue, engine.wait_for, engine.is_stopping)
     if not lifespan.open():
         if not lifespan.was_stopped:

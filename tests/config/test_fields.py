@@ -83,6 +83,7 @@ def test_the_variable_is_known(project: Project, one: FieldDoc) -> None:
         "driver": "redis",
         "channel": "shop",
         "on_lost": "timeout",
+        "loop": "uvloop",
     }.get(one.key, "7")
     settings = project.load(**{variable: sample})
     assert f"{variable} (environment)" in settings.origins.values()

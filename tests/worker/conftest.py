@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from taskq import Queue
 from taskq.jobs.call import Call
 from taskq.wire.message import Message
+from taskq.worker.execute.eventloop import close_loop, new_loop
 from taskq.worker.execute.unpacker import Unpacker
 
 
@@ -29,6 +31,14 @@ class Bench:
     def unpacker(self, channel: str = "default") -> Unpacker:
         """Return what opens the messages of a channel in a worker."""
         return Unpacker(self.queue, self.queue.channel(channel))
+
+
+@pytest.fixture(scope="session")
+def libuv() -> None:
+    """The pipe that libuv opens with its first loop and keeps as long as the process lives, so that it doesn't count as a leak."""
+    loop = new_loop("uvloop")
+    close_loop(loop)
+    asyncio.set_event_loop(None)
 
 
 @pytest.fixture

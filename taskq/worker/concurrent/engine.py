@@ -20,7 +20,7 @@ from taskq.worker.concurrent.pump import LaneControl, Pump, PumpSetup
 from taskq.worker.concurrent.threads import ThreadExecutor
 from taskq.worker.concurrent.timers import Timers
 from taskq.worker.concurrent.wakeup import WakeableWait
-from taskq.worker.execute.eventloop import new_loop
+from taskq.worker.execute.eventloop import is_of_leftover, new_loop
 from taskq.worker.execute.unpacker import Opened, UnknownHere, Unpacker
 from taskq.worker.execute.variables import context_maker
 from taskq.worker.intake import Intake
@@ -37,7 +37,7 @@ class ConcurrentEngine:
     """The event loop, the lanes, and the pump that feeds them."""
 
     def __init__(self, queue: Queue, driver: Driver, link: Link, slot: Slot, *, worker: str, channel: ChannelSettings, poke: Poke) -> None:
-        self._loop = new_loop()
+        self._loop = new_loop(channel.loop)
         self._wakeup = WakeableWait([poke.descriptor])
         self._unpacker = Unpacker(queue, channel)
         self._setup = PumpSetup(driver, link, slot, worker, channel, self._wakeup, poke)
@@ -49,6 +49,10 @@ class ConcurrentEngine:
     def is_stopping(self) -> bool:
         """Return True if SIGTERM has arrived."""
         return self._wakeup.stopping
+
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the process's event loop."""
+        return self._loop
 
     def wait_for(self, awaitable: Any) -> Any:
         """Run an awaitable on the event loop, and return its result."""
@@ -64,8 +68,8 @@ class ConcurrentEngine:
             try:
                 self._loop.run_forever()
             except (SystemExit, KeyboardInterrupt) as error:
-                # asyncio lets these through from a task that a job has left behind.
-                _log.warning("a task that a job started on the event loop raised %r; the worker process continues", error)
+                if not is_of_leftover(error):
+                    raise
         if self._error is not None:
             raise self._error
 

@@ -1,28 +1,74 @@
-"""The event loop of a worker process: uvloop's if it is installed, otherwise asyncio's. The only file that imports uvloop."""
+"""The event loop of a worker process, which all its jobs share: asyncio's, or uvloop's if the channel's settings ask for it.
+
+The only file that imports uvloop.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from importlib.util import find_spec
 from typing import Any
 
 from taskq.clock import monotonic
-from taskq.errors import JobTimeout
+from taskq.errors import ConfigError, JobTimeout
+from taskq.extras import how_to_install
 
-__all__ = ["in_time", "new_loop"]
+__all__ = ["check_loop", "close_loop", "in_time", "is_of_leftover", "new_loop"]
+
+_log = logging.getLogger("taskq.worker")
 
 
-def new_loop() -> asyncio.AbstractEventLoop:
-    """Create an event loop, and set it as the event loop of this thread."""
-    try:
+def check_loop(kind: str, channel: str) -> None:
+    """Check that an event loop of this kind can be made.
+
+    Raises:
+        ConfigError: uvloop is not installed.
+    """
+    if kind == "uvloop" and find_spec("uvloop") is None:
+        raise ConfigError(f'channel {channel}: loop = "uvloop", but uvloop is not installed; {how_to_install("uvloop")}')
+
+
+def new_loop(kind: str = "asyncio") -> asyncio.AbstractEventLoop:
+    """Create an event loop, and set it as the event loop of this thread. A job can't close it: see `close_loop`."""
+    loop: asyncio.AbstractEventLoop
+    if kind == "uvloop":
         # Only here, in the process that runs the jobs: no other process needs it.
         import uvloop  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
-        loop.time = monotonic  # type: ignore[method-assign]  # it must not stand still below a test that freezes the time
-    else:
+
         loop = uvloop.new_event_loop()
+    else:
+        loop = asyncio.SelectorEventLoop()
+        loop.time = monotonic  # type: ignore[method-assign]  # it must not stand still below a test that freezes the time
+    # Sync jobs close the current event loop, as in a script. The loop and its threads must outlive the job.
+    loop.close = _do_nothing  # type: ignore[method-assign]
+    loop.shutdown_default_executor = _ado_nothing  # type: ignore[method-assign]
     asyncio.set_event_loop(loop)
     return loop
+
+
+def close_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Close a loop that `new_loop` has made."""
+    type(loop).close(loop)
+
+
+def _do_nothing() -> None:
+    pass
+
+
+async def _ado_nothing(timeout: float | None = None) -> None:
+    pass
+
+
+def is_of_leftover(error: BaseException) -> bool:
+    """Return True, and log a warning, if a task that an earlier job has left on the loop has stopped the loop by this exception.
+
+    asyncio lets SystemExit and KeyboardInterrupt through, and any callback may stop the loop.
+    """
+    if type(error) in (SystemExit, KeyboardInterrupt):
+        _log.warning("a task that a job started on the event loop raised %r; the worker process continues", error)
+        return True
+    return type(error) is RuntimeError and str(error) == "Event loop stopped before Future completed."
 
 
 async def in_time(awaitable: Any, timeout: float) -> Any:

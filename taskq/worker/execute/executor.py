@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from taskq.clock import monotonic
 from taskq.errors import JobCancelled, JobTimeout
-from taskq.worker.execute.eventloop import in_time, new_loop
+from taskq.worker.execute.eventloop import close_loop, in_time, is_of_leftover, new_loop
 from taskq.worker.execute.fork_guard import exit_if_forked
 from taskq.worker.execute.places import PATIENCE, Place, place_of
 from taskq.worker.execute.variables import adopt
@@ -43,9 +43,15 @@ class SyncExecutor:
     there (see `places`). Code that doesn't return to the interpreter is out of its reach: the supervisor kills the process.
     """
 
-    def __init__(self, on_import: Callable[[], None] = lambda: None) -> None:
-        """`on_import` is called when a job was interrupted in an import: the process must be replaced before the next job."""
+    def __init__(self, on_import: Callable[[], None] = lambda: None, loop: str = "asyncio") -> None:
+        """Make an executor.
+
+        Args:
+            on_import: called when a job was interrupted in an import. The process must be replaced before the next job.
+            loop: the kind of event loop, as in the settings.
+        """
         self._on_import = on_import
+        self._kind = loop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._armed = 0.0
@@ -82,6 +88,12 @@ class SyncExecutor:
         result = self._call_in_time(function, args, kwargs, timeout)
         return self._await(result, timeout) if inspect.isawaitable(result) else result
 
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the process's event loop. It is opened when it is first needed."""
+        if self._loop is None:
+            self._loop = new_loop(self._kind)
+        return self._loop
+
     def wait_for(self, awaitable: Any) -> Any:
         """Run an awaitable on the process's event loop, and return its result."""
         return self._await(awaitable, 0)
@@ -90,7 +102,7 @@ class SyncExecutor:
         """Close the event loop, if one was opened."""
         if self._loop is not None:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.close()
+            close_loop(self._loop)
             self._loop = None
 
     def _call_in_time(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
@@ -107,13 +119,16 @@ class SyncExecutor:
             self._interrupt(JobTimeout, f"the job ran longer than its handle_timeout of {self._armed:g} s", frame)
 
     def _await(self, awaitable: Any, timeout: float) -> Any:
-        loop = self._loop
-        if loop is None or loop.is_closed():
-            loop = self._loop = new_loop()
-        context = copy_context()
-        self._task = loop.create_task(in_time(awaitable, timeout), context=context)
+        loop, context = self.event_loop(), copy_context()
+        task = self._task = loop.create_task(in_time(awaitable, timeout), context=context)
         try:
-            return loop.run_until_complete(self._task)
+            while True:
+                try:
+                    return loop.run_until_complete(task)
+                except (RuntimeError, SystemExit, KeyboardInterrupt) as error:
+                    is_own = task.done() and not task.cancelled() and task.exception() is error
+                    if is_own or not is_of_leftover(error):
+                        raise
         finally:
             self._task = None
             adopt(context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from typing import Any
@@ -29,7 +30,7 @@ class SerialEngine:
 
     def __init__(self, queue: Queue, driver: Driver, link: Link, slot: Slot, *, worker: str, channel: ChannelSettings, poke: Poke) -> None:
         signals = self._signals = SignalWait([poke.descriptor])
-        self._executor = SyncExecutor(self._on_import)
+        self._executor = SyncExecutor(self._on_import, channel.loop)
         self._is_unsound = False
         runner = Runner(Unpacker(queue, channel), self._executor, slot, worker, channel.max_crashes)
         self._canceller = Canceller(signals, slot, runner, self._executor)
@@ -38,6 +39,10 @@ class SerialEngine:
     def is_stopping(self) -> bool:
         """Return True if SIGTERM has arrived."""
         return self._signals.stopping
+
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the process's event loop."""
+        return self._executor.event_loop()
 
     def wait_for(self, awaitable: Any) -> Any:
         """Run an awaitable on the process's event loop, and return its result."""

@@ -54,6 +54,26 @@ async def _double(x: int) -> int:
     return 2 * x
 
 
+def test_what_a_job_leaves_on_the_loop_does_not_fail_the_next(executor: SyncExecutor, caplog: pytest.LogCaptureFixture) -> None:
+    """Given jobs that leave a task which exits, or a callback that stops the loop, then the next jobs get their results."""
+
+    async def leave_exit() -> None:
+        async def leave() -> None:
+            raise SystemExit(3)
+
+        executor.left = asyncio.create_task(leave())  # type: ignore[attr-defined]
+
+    async def leave_stop() -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(lambda: loop.call_soon(loop.stop))
+
+    for job in (leave_exit, leave_stop):
+        call(executor, job)
+        assert call(executor, _double, 4) == 8
+    assert "a task that a job started on the event loop raised SystemExit(3)" in caplog.text
+    assert executor.left.exception().code == 3  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("timeout", [0.0, 5.0])
 def test_results_come_back(executor: SyncExecutor, timeout: float) -> None:
     """Given sync and async functions and one that returns an awaitable, then the result is the value, with a limit and without."""
@@ -179,15 +199,15 @@ def test_async_jobs_share_one_loop(executor: SyncExecutor) -> None:
     assert first.is_closed()
 
 
-def test_a_closed_loop_is_replaced(executor: SyncExecutor) -> None:
-    """Given a job that closes the event loop, then the next one has another."""
+def test_a_job_can_not_close_the_loop(executor: SyncExecutor) -> None:
+    """Given a job that closes the event loop, which a lifespan may need, then the next one has the same."""
 
     async def loop() -> Any:
         return asyncio.get_running_loop()
 
     first = call(executor, loop)
     first.close()
-    assert call(executor, loop) is not first
+    assert call(executor, loop) is first
 
 
 def test_sync_jobs_may_run_a_loop_of_their_own(executor: SyncExecutor) -> None:
