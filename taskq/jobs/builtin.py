@@ -8,7 +8,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from taskq.errors import ArgumentsError
 from taskq.jobs.call import Call, Callee
-from taskq.jobs.job import Pushable, is_generator, returns_generator
+from taskq.jobs.functions import is_generator, returns_generator
+from taskq.jobs.job import Pushable
 from taskq.jobs.options import Delay, PushOptions
 from taskq.jobs.parameters import Signature
 

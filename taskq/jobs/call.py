@@ -11,7 +11,7 @@ from taskq.jobs.parameters import Signature
 
 __all__ = ["Call", "Callee", "Pusher"]
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 
 
@@ -37,7 +37,7 @@ class Callee(Protocol):
     function: Callable[..., Any]
 
 
-class Call(Generic[R]):
+class Call(Generic[R_co]):
     """A job with its arguments, not pushed yet. Made by `job.bind(...)`. `Call[R]` is generic in the job's return type.
 
     A call can be pushed any number of times; each push is a separate message. Calling it runs the job directly.
@@ -74,7 +74,7 @@ class Call(Generic[R]):
         for name, value in state[1].items():
             setattr(self, name, value)
 
-    def push(self, *, delay: Delay | None = None) -> Handle[R]:
+    def push(self, *, delay: Delay | None = None) -> Handle[R_co]:
         """Push the call; raises the errors of `Job.push`.
 
         Args:
@@ -82,11 +82,11 @@ class Call(Generic[R]):
         """
         return self.job.queue.send(self._later(delay))
 
-    async def apush(self, *, delay: Delay | None = None) -> Handle[R]:
+    async def apush(self, *, delay: Delay | None = None) -> Handle[R_co]:
         """Push the call without blocking the event loop. Async version of `push`."""
         return await self.job.queue.asend(self._later(delay))
 
-    def with_options(self, **options: Unpack[PushChoices]) -> Call[R]:
+    def with_options(self, **options: Unpack[PushChoices]) -> Call[R_co]:
         """Return a copy of the call with other options for its push. See `Job.options` for the options.
 
         Raises:
@@ -94,19 +94,19 @@ class Call(Generic[R]):
         """
         return self._with(self.options.with_changes({**options}))
 
-    def with_defaults(self, options: PushOptions) -> Call[R]:
+    def with_defaults(self, options: PushOptions) -> Call[R_co]:
         """Return a copy of the call, with these options where the call sets none."""
         return self._with(options.with_changes(self.options.chosen()))
 
-    def _later(self, delay: Delay | None) -> Call[R]:
+    def _later(self, delay: Delay | None) -> Call[R_co]:
         return self if delay is None else self.with_options(delay=delay)
 
-    def _with(self, options: PushOptions) -> Call[R]:
+    def _with(self, options: PushOptions) -> Call[R_co]:
         return Call(self.job, self.args, self.kwargs, options, self.label)
 
-    def __call__(self) -> R:
+    def __call__(self) -> R_co:
         """Run the call directly, in this process."""
-        result: R = self.job.function(*self.args, **self.kwargs)
+        result: R_co = self.job.function(*self.args, **self.kwargs)
         return result
 
     def __repr__(self) -> str:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, Unpack, overload
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
 
 import msgspec
 
 from taskq.errors import ArgumentsError, JobDefinitionError
 from taskq.handle.handle import Handle
 from taskq.jobs.call import Call, Callee, Pusher
+from taskq.jobs.functions import MethodLike, imitate, is_generator, kind_of, returns_generator
 from taskq.jobs.options import PLAIN, Delay, JobOptions, PushChoices, PushOptions
 from taskq.jobs.parameters import Signature
 from taskq.main_module import home_of
 
-__all__ = ["Job", "Options", "Pushable", "is_generator", "returns_generator"]
+__all__ = ["Job", "Options", "Pushable"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S")
 T = TypeVar("T")
 A = TypeVar("A")
@@ -31,24 +31,24 @@ C = TypeVar("C")
 Calls = Sequence[tuple[Any, ...] | Call[Any]]
 
 
-class Pushable(Generic[P, R]):
+class Pushable(Generic[P, R_co]):
     """The push methods of a job, and of a job bound to an instance, which `_first` then holds."""
 
     name: str
     _job: Callee
     _first: tuple[Any, ...]
 
-    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function directly, without the queue."""
-        result: R = self._job.function(*self._first, *args, **kwargs)
+        result: R_co = self._job.function(*self._first, *args, **kwargs)
         return result
 
     # Python's types can't express "the job's parameters and one more keyword" (PEP 612). So with `delay`, positional parameters are
     # checked one by one, and keyword parameters only at run time. `options(delay=...).push` is exact.
     @overload
-    def push(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]: ...
+    def push(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R_co]: ...
     @overload
-    def push(self, /, *, delay: Delay, **kwargs: Any) -> Handle[R]: ...
+    def push(self, /, *, delay: Delay, **kwargs: Any) -> Handle[R_co]: ...
     @overload
     def push(self: Callable[Concatenate[A, ...], T], first: A, /, *, delay: Delay, **kwargs: Any) -> Handle[T]: ...
     @overload
@@ -81,9 +81,9 @@ class Pushable(Generic[P, R]):
         return self._job.queue.send(self._delayed(args, kwargs))
 
     @overload
-    async def apush(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]: ...
+    async def apush(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R_co]: ...
     @overload
-    async def apush(self, /, *, delay: Delay, **kwargs: Any) -> Handle[R]: ...
+    async def apush(self, /, *, delay: Delay, **kwargs: Any) -> Handle[R_co]: ...
     @overload
     async def apush(self: Callable[Concatenate[A, ...], T], first: A, /, *, delay: Delay, **kwargs: Any) -> Handle[T]: ...
     @overload
@@ -96,7 +96,7 @@ class Pushable(Generic[P, R]):
         """Push a call of the job without blocking the event loop. Async version of `push`."""
         return await self._job.queue.asend(self._delayed(args, kwargs))
 
-    def bind(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+    def bind(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R_co]:
         """Return a bound call, without pushing it.
 
         Raises:
@@ -104,7 +104,7 @@ class Pushable(Generic[P, R]):
         """
         return Call(self._job, (*self._first, *args), kwargs, PLAIN)
 
-    def options(self, **options: Unpack[PushChoices]) -> Options[P, R]:
+    def options(self, **options: Unpack[PushChoices]) -> Options[P, R_co]:
         """Set options for one push: `job.options(delay=60, max_attempts=5).push(1)`.
 
         Args:
@@ -122,7 +122,7 @@ class Pushable(Generic[P, R]):
         """
         return Options(self._job, self._first, PLAIN.with_changes({**options}))
 
-    def push_many(self, calls: Calls) -> list[Handle[R]]:
+    def push_many(self, calls: Calls) -> list[Handle[R_co]]:
         """Push many calls of this job, with one round trip per batch of 500.
 
         All calls are checked and serialized before the first is sent.
@@ -139,17 +139,17 @@ class Pushable(Generic[P, R]):
         """
         return self.options().push_many(calls)
 
-    async def apush_many(self, calls: Calls) -> list[Handle[R]]:
+    async def apush_many(self, calls: Calls) -> list[Handle[R_co]]:
         """Push many calls of this job without blocking the event loop. Async version of `push_many`."""
         return await self.options().apush_many(calls)
 
-    def _delayed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R]:
+    def _delayed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R_co]:
         delay = kwargs.pop("delay", 0)
         options = msgspec.structs.replace(PLAIN, delay=delay) if delay != 0 else PLAIN
         return Call(self._job, (*self._first, *args), kwargs, options)
 
 
-class Options(Generic[P, R]):
+class Options(Generic[P, R_co]):
     """A job with the options of one push. `push` takes exactly the job's parameters."""
 
     __slots__ = ("_first", "_job", "_options")
@@ -159,23 +159,23 @@ class Options(Generic[P, R]):
         self._first = first
         self._options = options
 
-    def push(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+    def push(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R_co]:
         """Push with these options; raises the errors of `Job.push`."""
         return self._job.queue.send(self.bind(*args, **kwargs))
 
-    async def apush(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+    async def apush(self, /, *args: P.args, **kwargs: P.kwargs) -> Handle[R_co]:
         """Push with these options without blocking the event loop. Async version of `push`."""
         return await self._job.queue.asend(self.bind(*args, **kwargs))
 
-    def bind(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+    def bind(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R_co]:
         """Return a bound call with these options, without pushing it."""
         return Call(self._job, (*self._first, *args), kwargs, self._options)
 
-    def push_many(self, calls: Calls) -> list[Handle[R]]:
+    def push_many(self, calls: Calls) -> list[Handle[R_co]]:
         """Push many calls with these options; raises the errors of `Job.push_many`. A bound call's own options come first."""
         return self._job.queue.send_many(map(self._call, self._several(calls)))
 
-    async def apush_many(self, calls: Calls) -> list[Handle[R]]:
+    async def apush_many(self, calls: Calls) -> list[Handle[R_co]]:
         """Push many calls with these options without blocking the event loop. Async version of `push_many`."""
         return await self._job.queue.asend_many(map(self._call, self._several(calls)))
 
@@ -193,7 +193,7 @@ class Options(Generic[P, R]):
         return Call(self._job, (*self._first, *call), {}, self._options)
 
 
-class Job(Pushable[P, R]):
+class Job(Pushable[P, R_co]):
     """A decorated function. `push` queues a call of it; calling the job runs the function directly.
 
     Made by `@queue.job`. `Job[P, R]` is generic in the function's parameters and return type.
@@ -204,7 +204,7 @@ class Job(Pushable[P, R]):
         queue: the queue that the job belongs to.
     """
 
-    def __init__(self, queue: Pusher, function: Callable[P, R], name: str, options: JobOptions) -> None:
+    def __init__(self, queue: Pusher, function: Callable[P, R_co], name: str, options: JobOptions) -> None:
         """Make a function a job.
 
         Raises:
@@ -213,13 +213,13 @@ class Job(Pushable[P, R]):
         self.queue = queue
         self.name = name
         self.options_of_job = options
-        self.kind = _kind(function)
-        self.function: Callable[..., R] = getattr(function, "__func__", function) if self.kind != "function" else function
+        self.kind = kind_of(function)
+        self.function: Callable[..., R_co] = getattr(function, "__func__", function) if self.kind != "function" else function
         self.signature = Signature(self.function)
         self._job = self
         self._first = ()
         self._check()
-        functools.update_wrapper(self, self.function, updated=())
+        imitate(self, self.function)
 
     def _check(self) -> None:
         if self.signature.has("delay"):
@@ -250,15 +250,15 @@ class Job(Pushable[P, R]):
     # is a job like any other. `self` is typed as a callable of the job's signature: mypy doesn't compare the parameters of a
     # `self: Job[...]`, and it would have no other type there.
     @overload
-    def __get__(self: Callable[Concatenate[type[S], Q], R], instance: None, owner: type[S], /) -> BoundJob[Q, R]: ...  # type: ignore[misc]
+    def __get__(self: Callable[Concatenate[type[S], Q], R_co], instance: None, owner: type[S], /) -> BoundJob[Q, R_co]: ...  # type: ignore[misc]
     @overload
-    def __get__(self, instance: None, owner: type, /) -> Job[P, R]: ...
+    def __get__(self, instance: None, owner: type, /) -> Job[P, R_co]: ...
     @overload
-    def __get__(self: Callable[Concatenate[type[S], Q], R], instance: S, owner: type[S], /) -> BoundJob[Q, R]: ...  # type: ignore[misc]
+    def __get__(self: Callable[Concatenate[type[S], Q], R_co], instance: S, owner: type[S], /) -> BoundJob[Q, R_co]: ...  # type: ignore[misc]
     @overload
-    def __get__(self: Callable[Concatenate[S, Q], R], instance: S, owner: type[S], /) -> BoundJob[Q, R]: ...
+    def __get__(self: Callable[Concatenate[S, Q], R_co], instance: S, owner: type[S], /) -> BoundJob[Q, R_co]: ...
     @overload
-    def __get__(self, instance: object, owner: type, /) -> Job[P, R]: ...
+    def __get__(self, instance: object, owner: type, /) -> Job[P, R_co]: ...
     def __get__(self, instance: Any, owner: Any = None, /) -> Any:
         """Bind the job as a method: the instance (for a class method, the class) travels with the arguments."""
         if self.kind == "function" and instance is not None:
@@ -280,7 +280,7 @@ class Job(Pushable[P, R]):
         return f"<Job {self.name}>"
 
 
-class BoundJob(Pushable[P, R]):
+class BoundJob(MethodLike, Pushable[P, R_co]):
     """A job bound to an instance (or class), which is the first argument of its calls."""
 
     def __init__(self, job: Callee, first: object) -> None:
@@ -290,33 +290,6 @@ class BoundJob(Pushable[P, R]):
 
     def __repr__(self) -> str:
         return f"<Job {self.name} of {self._first[0]!r}>"
-
-
-def _kind(function: Any) -> Literal["function", "static", "class"]:
-    if isinstance(function, staticmethod):
-        return "static"
-    if isinstance(function, classmethod):
-        return "class"
-    if inspect.isclass(function):
-        advice = "decorate one of its methods, or push an instance that has handle(): queue.push(...)"
-        raise JobDefinitionError(f"a job must be a function or a method; got the class {function.__name__}: {advice}")
-    if not callable(function):
-        raise JobDefinitionError(f"a job must be a function or a method; got {function!r}")
-    return "function"
-
-
-def is_generator(function: Any) -> bool:
-    """Return True if a function is a generator function, sync or async."""
-    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
-
-
-def returns_generator(function: Any) -> bool:
-    """Return True if a call would only make a generator, as far as taskq can see: a partial, a wrapper, or a callable object."""
-    if is_generator(function) or inspect.iscoroutinefunction(function):
-        return False
-    while isinstance(function, functools.partial):
-        function = function.func
-    return is_generator(inspect.unwrap(function)) or is_generator(type(function).__call__)
 
 
 def _find_job(module: str, qualname: str) -> Any:

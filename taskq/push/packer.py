@@ -11,7 +11,7 @@ from taskq.clock import delay_ms, moment_ms
 from taskq.config import Settings
 from taskq.errors import MessageTooLarge, SerializationError, UnknownJob
 from taskq.jobs.call import Call, Callee
-from taskq.jobs.job import is_generator
+from taskq.jobs.functions import is_generator
 from taskq.jobs.options import PLAIN, PushOptions
 from taskq.wire.codec import CODE, PYTHON, Serializer, check_serializer, dump_arguments
 from taskq.wire.message import encode, loss_flag, make_body, new_id

@@ -12,7 +12,7 @@ from taskq.config import ChannelSettings
 from taskq.errors import ArgumentsError, MalformedMessage, MessageError, SignatureError
 from taskq.jobs.builtin import CALL, OBJECT
 from taskq.jobs.call import Callee
-from taskq.jobs.job import is_generator
+from taskq.jobs.functions import is_generator
 from taskq.jobs.retry import RetryPolicy
 from taskq.queue import Queue
 from taskq.wire.codec import check_python, check_serializer, load_arguments, serializer_of_code

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, ParamSpec, Self, TypedDict, TypeVar, overload
 
 from taskq import Backoff, Queue
 
 queue = Queue()
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Address(TypedDict):
@@ -66,6 +71,32 @@ async def words(text: str) -> AsyncIterator[str]:
     yield text
 
 
+def logged(function: Callable[P, R]) -> Callable[P, R]:
+    return function
+
+
+@queue.job
+@logged
+def decorated(a: int, *, b: str = "x") -> str:
+    return f"{a}{b}"
+
+
+@queue.job
+def first(items: list[T]) -> T:
+    return items[0]
+
+
+@overload
+def either(value: int) -> int: ...
+@overload
+def either(value: str) -> str: ...
+def either(value: int | str) -> int | str:
+    return value
+
+
+either_job = queue.job(either)
+
+
 class Account:
     """A class with jobs of every kind."""
 
@@ -95,6 +126,17 @@ class Account:
     @queue.job
     def fee(year: int) -> int:
         return year
+
+    @queue.job
+    def keep(self, item: T) -> T:
+        return item
+
+    @queue.job
+    def same(self, year: int) -> Self:
+        return self
+
+    @queue.job
+    def merge(self, other: Self) -> None: ...
 
 
 class Savings(Account):

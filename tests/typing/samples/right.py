@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator
+import functools
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, assert_type
+from typing import Any, Protocol, assert_type
 
-from taskq import Call, Cancelled, Handle, Progress, Status
+from taskq import Call, Cancelled, Handle, Job, Progress, Status
 from tests.typing.samples.jobs import (
     Account,
     Report,
     Savings,
     any_number,
     by_keyword,
+    decorated,
     deep,
+    either_job,
     fetch,
+    first,
     five,
     lines,
     mail,
@@ -107,6 +111,38 @@ for year in (Account.rate, account.rate, Account.fee, account.fee):
     assert_type(year(2030), int)
     year.push(2030)
     year.push(2030, delay=5)
+
+# Generic methods, and methods that return Self: mypy can't bind them to an instance.
+assert_type(Account.keep.push(account, "x"), Handle[str])
+same: Account = Account.same(account, 2030)
+account.merge.push(account)
+
+
+# Jobs as parameters: a job, a bound call and a handle are covariant in what the job returns.
+class Mailer(Protocol):
+    def push(self, to: str, /) -> Handle[object]: ...
+
+
+def schedule(job: Job[..., object]) -> None: ...
+def run_text(job: Job[[str], Any]) -> None: ...
+def wait(handle: Handle[object]) -> None: ...
+
+
+jobs: dict[str, Job[..., object]] = {"nothing": nothing, "fetch": fetch}
+handles: list[Handle[object]] = [nothing.push(), fetch.push("a")]
+calls: list[Call[object]] = [nothing.bind(), fetch.bind("a")]
+callback: Callable[[str], object] = fetch
+mailer: Mailer = fetch.options(delay=1)
+mailer = mail
+schedule(nothing)
+run_text(fetch)
+wait(nothing.push())
+
+# Functions with their own type variables, with a typed decorator, and with overloads, of which the first counts.
+assert_type(first.push([1]), Handle[int])
+assert_type(decorated.push(1, b="y"), Handle[str])
+assert_type(either_job.push(1), Handle[int])
+later = functools.partial(mail.push, "a")
 
 # Objects and callables.
 assert_type(queue.push(Report(), delay=5), Handle[None])

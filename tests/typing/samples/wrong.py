@@ -3,8 +3,22 @@
 
 from __future__ import annotations
 
-from taskq import Queue
-from tests.typing.samples.jobs import Account, any_number, by_keyword, deep, fetch, five, mail, nothing, queue, rows
+from taskq import Call, Handle, Job, Queue
+from tests.typing.samples.jobs import (
+    Account,
+    any_number,
+    by_keyword,
+    decorated,
+    deep,
+    either_job,
+    fetch,
+    first,
+    five,
+    mail,
+    nothing,
+    queue,
+    rows,
+)
 
 account = Account()
 
@@ -65,6 +79,22 @@ Account.rate.push("x")  # error
 account.rate.push("x")  # error
 Account.fee.push("x")  # error
 account.fee.push("x")  # error
+
+Account.keep.push("x", "y")  # error
+account.merge.push(5)  # error
+decorated.push(1, b=2)  # error
+first.push(5)  # error
+either_job.push("x")  # error
+
+
+def run_text(job: Job[[str], object]) -> None: ...
+
+
+run_text(nothing)  # error
+run_text(decorated)  # error
+numbers: list[Job[..., int]] = [mail, nothing]  # error
+handle: Handle[str] = fetch.push("a")  # error
+call: Call[str] = nothing.bind()  # error
 
 rows.push("a")  # error
 mail.push("a").result("1")  # error

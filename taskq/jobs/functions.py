@@ -1,0 +1,84 @@
+"""Functions that become jobs: their kinds, and the attributes by which frameworks recognize them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from types import MethodType
+from typing import Any, Literal
+
+from taskq.errors import JobDefinitionError
+
+__all__ = ["MethodLike", "imitate", "is_generator", "kind_of", "returns_generator"]
+
+#: `inspect` looks at the first three to see whether a callable is a coroutine or generator function. The others mark a callable object
+#: as a coroutine function: for asyncio until Python 3.11, and for inspect.
+_MARKS = ("__code__", "__defaults__", "__kwdefaults__", "_is_coroutine", "_is_coroutine_marker")
+
+
+def kind_of(function: Any) -> Literal["function", "static", "class"]:
+    """Return how a function binds as a method.
+
+    Raises:
+        JobDefinitionError: it can't be a job.
+    """
+    if isinstance(function, staticmethod):
+        return "static"
+    if isinstance(function, classmethod):
+        return "class"
+    if inspect.isclass(function):
+        advice = "decorate one of its methods, or push an instance that has handle(): queue.push(...)"
+        raise JobDefinitionError(f"a job must be a function or a method; got the class {function.__name__}: {advice}")
+    if not callable(function):
+        raise JobDefinitionError(f"a job must be a function or a method; got {function!r}")
+    return "function"
+
+
+def is_generator(function: Any) -> bool:
+    """Return True if a function is a generator function, sync or async."""
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+def returns_generator(function: Any) -> bool:
+    """Return True if a call would only make a generator, as far as taskq can see: a partial, a wrapper, or a callable object."""
+    if is_generator(function) or inspect.iscoroutinefunction(function):
+        return False
+    function = _inner(function)
+    return is_generator(inspect.unwrap(function)) or is_generator(type(function).__call__)
+
+
+def imitate(job: Any, function: Any) -> None:
+    """Give a job the attributes of its function, so that frameworks await an async job."""
+    functools.update_wrapper(job, _inner(function), assigned=(*_MARKS, *functools.WRAPPER_ASSIGNMENTS), updated=())
+    functools.update_wrapper(job, function, updated=())
+
+
+class _OfFunction:
+    """An attribute that a bound job shares with its function."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, bound: Any, owner: type) -> Any:
+        if bound is None:
+            raise AttributeError(self._name)
+        function = bound._job.function
+        return inspect.signature(MethodType(function, *bound._first)) if self._name == "__signature__" else getattr(function, self._name)
+
+
+class MethodLike:
+    """The attributes of a bound job, as `imitate` sets them. Looked up on demand, because each push of a method makes a bound job."""
+
+    __name__ = _OfFunction()
+    __signature__ = _OfFunction()
+    __code__ = _OfFunction()
+    __defaults__ = _OfFunction()
+    __kwdefaults__ = _OfFunction()
+    _is_coroutine = _OfFunction()
+    _is_coroutine_marker = _OfFunction()
+
+
+def _inner(function: Any) -> Any:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
