@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import sys
+import threading
 import traceback
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,7 @@ from taskq.config import did_you_mean, working_directory
 from taskq.errors import AppError
 from taskq.queue import Queue
 
-__all__ = ["load_app"]
+__all__ = ["count_threads", "load_app"]
 
 _log = logging.getLogger("taskq.app")
 #: Where code lies that the app's author didn't write: taskq, the standard library, and code without a file.
@@ -44,6 +45,14 @@ def load_app(name: str, directory: Path | None = None) -> Queue:
         text = "the import of %s pushed or read messages; each command that imports the app does so: move that code under %s"
         _log.warning(text, module_name, '`if __name__ == "__main__":`')
     return queue
+
+
+def count_threads() -> int:
+    """Return the number of threads of this process, on Linux with those of C libraries."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return threading.active_count()
 
 
 def _import(name: str, module_name: str, path: str) -> ModuleType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
+from taskq.app import count_threads
 from taskq.doctor.finding import Finding, good, note, unusable
 from taskq.errors import AppError, ConfigError
 from taskq.jobs.builtin import CALL, OBJECT
@@ -16,23 +17,26 @@ __all__ = ["Loaded", "check_app", "load"]
 class Loaded:
     """The outcome of loading the application."""
 
-    def __init__(self, queue: Queue | None, error: Exception | None, threads: tuple[str, ...]) -> None:
+    def __init__(self, queue: Queue | None, error: Exception | None, threads: tuple[str, ...], native_threads: int = 0) -> None:
         self.queue = queue
         self.error = error
         #: Names of the threads that its import has started and that still live.
         self.threads = threads
+        #: The number of threads that C libraries have started.
+        self.native_threads = native_threads
 
 
 def load(open_app: Callable[[], Queue]) -> Loaded:
     """Load the application, and list the threads that its import starts."""
-    before = set(threading.enumerate())
+    before, count = set(threading.enumerate()), count_threads()
     queue: Queue | None = None
     problem: Exception | None = None
     try:
         queue = open_app()
     except (AppError, ConfigError) as error:
         problem = error
-    return Loaded(queue, problem, tuple(one.name for one in threading.enumerate() if one not in before))
+    started = tuple(one.name for one in threading.enumerate() if one not in before)
+    return Loaded(queue, problem, started, max(0, count_threads() - count - len(started)))
 
 
 def check_app(loaded: Loaded) -> Iterator[Finding]:
@@ -41,7 +45,7 @@ def check_app(loaded: Loaded) -> Iterator[Finding]:
         yield unusable("app", "import", f"it can't be loaded: {loaded.error}", "no worker starts until it can be imported")
         return
     yield from _jobs(loaded.queue)
-    yield from _threads(loaded.threads)
+    yield from _threads(loaded.threads, loaded.native_threads)
     yield from _signing(loaded.queue)
 
 
@@ -53,7 +57,11 @@ def _jobs(queue: Queue) -> Iterator[Finding]:
         yield note("app", "jobs", "it loads, but defines no jobs", "decorate a function with @queue.job, in a module that the app imports")
 
 
-def _threads(names: tuple[str, ...]) -> Iterator[Finding]:
+def _threads(names: tuple[str, ...], native: int) -> Iterator[Finding]:
+    if not names and native:
+        text = f"its import leaves {native} native thread{'' if native == 1 else 's'} running, which C libraries have started"
+        yield note("app", "fork", text, "most of these libraries survive a fork; if jobs hang in one, import it in the job")
+        return
     if not names:
         yield good("app", "fork", "its import leaves no thread running: it can be forked safely")
         return

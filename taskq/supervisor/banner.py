@@ -23,7 +23,7 @@ def show_title(channels: Iterable[str]) -> None:
     setproctitle.setproctitle(f"taskq: supervisor of {', '.join(channels)}")
 
 
-def log_banner(plan: Plan, app: AppInfo | None) -> None:
+def log_banner(plan: Plan, app: AppInfo | None, foreign_threads: int = 0) -> None:
     """Log the server, channels and jobs, and warn of settings that lose messages and of threads that a fork would break."""
     _log.info("taskq worker on %s at %s", plan.server, mask_url(plan.url))
     if plan.eviction:
@@ -44,6 +44,12 @@ def log_banner(plan: Plan, app: AppInfo | None) -> None:
         _log.info("%s: %s%s", count_of(len(names), "job"), ", ".join(names[:_NAMES_SHOWN]), more)
     else:
         _log.warning("the app defines no jobs: decorate a function with @queue.job, in a module that the app imports")
+    if foreign_threads:
+        _log.warning(
+            "the program that started this worker (such as ddtrace-run) runs %s in it. Worker processes have them only if that program "
+            "starts them again after a fork; otherwise, start tracing in a listener of taskq.events.child_start",
+            count_of(foreign_threads, "thread"),
+        )
     if app is not None and app.threads:
         _log.warning(
             "importing the app started %s. Forked worker processes don't have them, and locks that they hold stay locked: "

@@ -9,6 +9,7 @@ from typing import Any
 
 import setproctitle
 
+from taskq.app import count_threads
 from taskq.clock import monotonic
 from taskq.errors import AppError
 from taskq.events import ProcessEvent
@@ -38,6 +39,8 @@ class Supervisor:
         self._pokes, self._poke_fd = wake_pipe()
         self._log_thread = LogThread()
         self._manager = ProcessManager(source, options, self._poke_fd, lambda: os.close(self._pokes))
+        #: Threads of the program around `taskq worker`, such as a tracer. A program that runs a worker itself knows its own.
+        self._foreign_threads = count_threads() - 1 if isinstance(source, str) else 0
         self._burst: Burst | None = None
         self._stopping = False
         self._stop_signals = 0
@@ -79,7 +82,7 @@ class Supervisor:
             if app is None:
                 return None
         show_title(plan.channels)
-        log_banner(plan, app)
+        log_banner(plan, app, self._foreign_threads)
         return plan
 
     def _load(self) -> AppInfo | None:

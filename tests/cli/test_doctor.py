@@ -111,6 +111,21 @@ def test_an_app_that_starts_threads(project: Project, keeping: ServerProcess) ->
     assert (done.code, finding["level"], "poller" in finding["text"]) == (0, "note", True)
 
 
+NATIVE = """
+import ctypes, taskq
+libc = ctypes.CDLL(None)
+libc.pthread_create(ctypes.byref(ctypes.c_ulong()), None, libc.pause, None)
+queue = taskq.Queue()
+"""
+
+
+def test_an_app_whose_libraries_start_threads(project: Project, keeping: ServerProcess) -> None:
+    """Given an import that leaves a thread of a C library running, then it is noted: Python doesn't know it."""
+    Path(project.directory, f"{project.name}.py").write_text(NATIVE)
+    finding = _findings(project.type("doctor", "--json", "--url", keeping.url).out)["app/fork"]
+    assert (finding["level"], finding["text"]) == ("note", "its import leaves 1 native thread running, which C libraries have started")
+
+
 def test_no_app(keeping: ServerProcess, project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Given no app, then it says so and checks the server and the channels of the settings."""
     empty = tmp_path_factory.mktemp("empty")

@@ -132,6 +132,30 @@ def test_a_closed_terminal_ends_the_worker(start_worker: StartWorker, ledger: Le
     assert len(ledger.lines("held")) == 1
 
 
+#: Like ddtrace-run: threads run before the command, one of Python and one of C, and the first is started again after each fork.
+TRACER = """
+import ctypes, os, sys, threading
+def trace():
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+trace()
+os.register_at_fork(after_in_child=trace)
+libc = ctypes.CDLL(None)
+libc.pthread_create(ctypes.byref(ctypes.c_ulong()), None, libc.pause, None)
+code = sys.argv[3]
+sys.argv[:] = ["taskq", *sys.argv[4:]]
+exec(code)
+"""
+
+
+def test_a_tracer_around_the_worker_is_named(start_worker: StartWorker, queue: Queue, tmp_path: Path) -> None:
+    """Given a launcher with threads, then jobs run, and the log names the launcher, and no import of the app, as their origin."""
+    queue.push_name("started:streams")
+    worker = start_worker("started", "--burst", "--processes", "2", cwd=tmp_path, prefix=[sys.executable, "-c", TRACER], ready=0)
+    assert worker.wait() == 0
+    assert "the program that started this worker (such as ddtrace-run) runs 2 threads in it" in worker.log
+    assert "importing the app started" not in worker.log
+
+
 RELEASE = """
 import os, taskq
 from tests.support.ledger import note

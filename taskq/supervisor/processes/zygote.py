@@ -47,6 +47,7 @@ class AppInfo(msgspec.Struct, frozen=True):
     settings: Settings
     jobs: tuple[str, ...]
     channels: dict[str, ChannelSettings]
+    #: How many threads the import has started.
     threads: int
     #: Names of the worker-wide signals that have listeners.
     listened: tuple[str, ...]
@@ -126,8 +127,9 @@ def zygote(requests: Connection, source: str | Queue, options: WorkerOptions, in
     try:
         if not isinstance(source, Queue):
             enter(inheritance.workdir)
+        before = set(threading.enumerate())  # of the program that started the worker, if its fork hooks start them again
         queue = _load(source, options)
-        info = _app_info(queue)
+        info = _app_info(queue, len(set(threading.enumerate()) - before))
         _import_drivers(info)
         flush_output()  # the import may have printed something
         requests.send(info)
@@ -159,10 +161,10 @@ def _load(source: str | Queue, options: WorkerOptions) -> Queue:
     return queue
 
 
-def _app_info(queue: Queue) -> AppInfo:
+def _app_info(queue: Queue, threads: int) -> AppInfo:
     channels = {name: queue.channel(name) for name in queue.channel_names()}
     listened = tuple(name for name, one in events.WORKER_SIGNALS.items() if one.receivers)
-    return AppInfo(queue.settings, tuple(queue.jobs.names()), channels, threading.active_count() - 1, listened)
+    return AppInfo(queue.settings, tuple(queue.jobs.names()), channels, threads, listened)
 
 
 def _import_drivers(info: AppInfo) -> None:
