@@ -10,13 +10,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from taskq.polling import write_within
+from taskq.output import Output
 
 __all__ = ["JsonFormatter", "OutputHandler", "TextFormatter", "count_of", "lost_lines", "set_up_logging"]
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
-#: Seconds that a process waits for the reader of its log before it drops lines.
-_PATIENCE = 1.0
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 #: The attributes that logging gives each record. Any other comes from `extra`.
 _OWN = frozenset({*logging.makeLogRecord({}).__dict__, "message", "asctime"})
@@ -87,38 +85,35 @@ def _text(value: object, as_text: Callable[[object], str] = repr) -> str:
 
 
 class OutputHandler(logging.Handler):
-    """Writes records to a file, a pipe or a terminal. If the reader of a pipe hangs, it drops lines and counts them instead of waiting."""
+    """Writes records to a file, a pipe or a terminal. Lines that can't be written are counted."""
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
         super().__init__()
-        self._stream = stream
+        self._encoding = stream.encoding
+        self._output = Output(stream.fileno())
         self._lost = 0
-        self._is_cut = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, and before it the number of lost lines."""
         try:
-            if self._lost and self._write(self.format(lost_lines(self._lost))):
+            if self._lost and self._write(lost_lines(self._lost)):
                 self._lost = 0
-            if self._lost or not self._write(self.format(record)):
+            if self._lost or not self._write(record):
                 self._lost += 1
         except Exception:
             self.handleError(record)
 
-    def _write(self, text: str) -> bool:
-        """Write a line. Return False if it was not written, or only in part."""
-        data = f"{text}\n".encode(self._stream.encoding, "backslashreplace")
-        if self._is_cut:
-            data = b"\n" + data
-        # Once a line was lost, no line waits until one was written.
-        written = write_within(0.0 if self._lost else _PATIENCE, self._stream.fileno(), data)
-        self._is_cut = written < len(data) and (written > 0 or self._is_cut)
-        return written == len(data)
+    def close(self) -> None:
+        self._output.close()
+        super().close()
+
+    def _write(self, record: logging.LogRecord) -> bool:
+        return self._output.write(f"{self.format(record)}\n".encode(self._encoding, "backslashreplace"))
 
 
 def lost_lines(number: int) -> logging.LogRecord:
     """Return a record with the number of lost lines."""
-    text = "%s lost: the log was not read"
+    text = "%s lost: the log was not read, or could not be written"
     return logging.LogRecord("taskq", logging.WARNING, __file__, 0, text, (count_of(number, "log line"),), None)
 
 

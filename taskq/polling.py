@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import stat
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -35,35 +34,11 @@ def can_take(one: Any) -> bool:
 
 
 def write_within(seconds: float, fd: int, data: bytes) -> int:
-    """Write to a descriptor whose reader may hang. Give up after `seconds` without room. Return the number of bytes written."""
+    """Write to a non-blocking descriptor. Give up after `seconds` without room. Return the number of bytes written."""
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
-    written, view = 0, memoryview(data)
+    written = 0
     while written < len(data) and poll.poll(seconds * 1000):
-        with contextlib.suppress(BlockingIOError):  # another process was faster
-            written += _write_now(fd, view[written:])
+        with contextlib.suppress(BlockingIOError):
+            written += os.write(fd, data[written:])
     return written
-
-
-def _write_now(fd: int, data: memoryview) -> int:
-    """Write without waiting: everything to a file, so that the lines of several processes don't mix; at most PIPE_BUF bytes to a pipe.
-
-    A pipe with any room takes that number at once.
-
-    O_NONBLOCK on the descriptor itself would also apply to every other process that has inherited it, such as the shell. A pipe or
-    a terminal is therefore opened again. Where that isn't possible, the write may wait if another process took the room since the poll.
-    """
-    mode = os.fstat(fd).st_mode
-    if stat.S_ISREG(mode):
-        return os.write(fd, data)
-    data = data[: select.PIPE_BUF]
-    if stat.S_ISFIFO(mode) or (stat.S_ISCHR(mode) and os.isatty(fd)):
-        try:
-            again = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        except OSError:  # not Linux, no permission, or no reader
-            return os.write(fd, data)
-        try:
-            return os.write(again, data)
-        finally:
-            os.close(again)
-    return os.write(fd, data)

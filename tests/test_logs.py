@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from taskq import logs
+from taskq import output
 from taskq.logs import JsonFormatter, OutputHandler, count_of
 from tests.support.pipes import UnreadPipe
 
@@ -29,7 +29,7 @@ def test_a_number_with_its_noun(number: int, noun: str, expected: str) -> None:
 @pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> Iterator[UnreadPipe]:
     """A pipe that nobody reads, and a process that doesn't wait for it."""
-    monkeypatch.setattr(logs, "_PATIENCE", 0.01)
+    monkeypatch.setattr(output, "_PATIENCE", 0.01)
     pipe = UnreadPipe()
     yield pipe
     pipe.close()
@@ -41,6 +41,7 @@ def log(unread: UnreadPipe) -> Iterator[Log]:
     with open(unread.write, "w", encoding="ascii", closefd=False) as stream:
         handler = OutputHandler(stream)
         yield lambda text: handler.handle(logging.makeLogRecord({"msg": text}))
+        handler.close()
 
 
 def test_lines_that_nobody_reads_are_counted(unread: UnreadPipe, log: Log) -> None:
@@ -51,7 +52,7 @@ def test_lines_that_nobody_reads_are_counted(unread: UnreadPipe, log: Log) -> No
     assert set(unread.read()) == {"."}
     log("there")
     log("again")
-    assert unread.read() == "214 log lines lost: the log was not read\nthere\nagain\n"
+    assert unread.read() == "214 log lines lost: the log was not read, or could not be written\nthere\nagain\n"
 
 
 def test_a_line_that_was_cut_does_not_spoil_the_next_one(unread: UnreadPipe, log: Log) -> None:
@@ -59,7 +60,7 @@ def test_a_line_that_was_cut_does_not_spoil_the_next_one(unread: UnreadPipe, log
     log("x" * 1_000_000)
     assert set(unread.read()) == {"x"}
     log("whole")
-    assert unread.read() == "\n1 log line lost: the log was not read\nwhole\n"
+    assert unread.read() == "\n1 log line lost: the log was not read, or could not be written\nwhole\n"
 
 
 def test_any_text_can_be_written(unread: UnreadPipe, log: Log) -> None:

@@ -109,6 +109,11 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_failing_jobs_are_settled_though_nobody_reads_the_log",
         "test_a_program_with_its_own_log_sends_heartbeats",
     ),
+    "Jobs print, and the terminal is closed, the disk is full, or the reader hangs or is gone": (
+        "test_no_job_fails_because_of_its_output",
+        "test_a_full_pipe_costs_a_job_no_attempt",
+        "test_printing_into_nothing_raises_nothing",
+    ),
     "The file system is read-only, and `/dev/shm` can't be used": (
         "test_a_worker_needs_no_writable_directory",
         "test_a_worker_without_shm_releases_messages",

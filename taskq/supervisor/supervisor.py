@@ -13,6 +13,7 @@ from taskq.app import count_threads
 from taskq.clock import monotonic
 from taskq.errors import AppError
 from taskq.events import ProcessEvent
+from taskq.output import flush_output
 from taskq.polling import wait_for
 from taskq.queue import Queue
 from taskq.scoreboard.pipe import drain, wake_pipe
@@ -22,7 +23,6 @@ from taskq.supervisor.log_thread import LogThread
 from taskq.supervisor.manager import ProcessManager
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, make_plan
-from taskq.supervisor.processes.fork import flush_output
 from taskq.supervisor.processes.zygote import AppInfo, Failed
 from taskq.supervisor.signals import STOP_SIGNALS, SignalInbox
 

@@ -30,6 +30,7 @@ class StartWorker(Protocol):
         env: Mapping[str, str] | None = None,
         cwd: Path = ROOT,
         ready: int = 1,
+        stdout: int | None = None,
         stderr: int | None = None,
         prefix: Sequence[str] = (),
     ) -> WorkerProcess: ...
@@ -73,13 +74,23 @@ def start_worker(store: Store, url: str, ledger: Ledger, tmp_path: Path) -> Iter
         env: Mapping[str, str] | None = None,
         cwd: Path = ROOT,
         ready: int = 1,
+        stdout: int | None = None,
         stderr: int | None = None,
         prefix: Sequence[str] = (),
     ) -> WorkerProcess:
         name = APPS + app if cwd == ROOT else app  # "": the one of the settings
         log = tmp_path / f"worker{len(workers)}.log"
         spec = WorkerSpec(
-            app=name, url=url, log=log, settings=settings or {}, env=env or {}, args=args, cwd=cwd, prefix=prefix, stderr=stderr
+            app=name,
+            url=url,
+            log=log,
+            settings=settings or {},
+            env=env or {},
+            args=args,
+            cwd=cwd,
+            prefix=prefix,
+            stdout=stdout,
+            stderr=stderr,
         )
         worker = WorkerProcess(spec)
         workers.append(worker)

@@ -53,7 +53,8 @@ class WorkerSpec:
     cwd: Path = ROOT
     #: The beginning of its command: it must end in an exec.
     prefix: Sequence[str] = ()
-    #: The descriptor of its standard error; None: the log.
+    #: The descriptors of its standard output and error; None: the log.
+    stdout: int | None = None
     stderr: int | None = None
 
 
@@ -73,7 +74,7 @@ class WorkerProcess:
                 cwd=spec.cwd,
                 env=env,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=log if spec.stdout is None else spec.stdout,
                 stderr=log if spec.stderr is None else spec.stderr,
             )
 

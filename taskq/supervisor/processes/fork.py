@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import io
 import logging
 import os
 import signal
@@ -17,10 +16,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from taskq.clock import monotonic
+from taskq.output import renew_buffer, renew_output
 from taskq.scoreboard.state import Lock
 from taskq.supervisor.processes.semaphore import Semaphore
 
-__all__ = ["Connection", "die_with_parent", "flush_output", "fork", "make_lock", "make_pipe"]
+__all__ = ["Connection", "die_with_parent", "fork", "make_lock", "make_pipe"]
 
 
 @contextlib.contextmanager
@@ -132,7 +132,8 @@ class Forked(context.ForkProcess):  # type: ignore[misc]
 
     def _bootstrap(self, *args: Any, **kwargs: Any) -> Any:
         """The life of the forked process."""
-        _renew_output()
+        renew_output()
+        _renew_handlers()
         return super()._bootstrap(*args, **kwargs)
 
     @property
@@ -164,36 +165,11 @@ def _start(process: Any) -> None:
     process_module._children.discard(process)
 
 
-def _renew_output() -> None:
-    """Make the output files usable in a forked process: begin with empty buffers, and with free locks.
-
-    A thread of the parent may be writing during the fork. logging renews its own locks in the new process, but Python doesn't renew those
-    of files: one that was held would stay locked forever. The parent writes what its buffers hold; the copies here must not be written.
-    These locks can't be held during the fork instead: fork hooks of the app run in it, and may wait for such a thread.
-    """
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
-        if _renew_buffer(stream):
-            text: Any = stream
-            io.TextIOWrapper.__init__(text, text.buffer, text.encoding, text.errors, "\n", text.line_buffering, text.write_through)
+def _renew_handlers() -> None:
+    """Renew the files of all log handlers."""
     loggers = [logging.root, *(one for one in list(logging.root.manager.loggerDict.values()) if isinstance(one, logging.Logger))]
     for handler in {handler for logger in loggers for handler in logger.handlers}:
-        _renew_buffer(getattr(handler, "stream", None))
-
-
-def _renew_buffer(stream: Any) -> bool:
-    """Renew the buffer below a text file in place, because others refer to it. Return False for anything else."""
-    buffer = stream.buffer if type(stream) is io.TextIOWrapper else None
-    if type(buffer) is not io.BufferedWriter or buffer.closed:
-        return False
-    io.BufferedWriter.__init__(buffer, buffer.raw)
-    return True
-
-
-def flush_output() -> None:
-    """Write what this process has printed."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, OSError, ValueError):  # there is none, its reader is gone, or it is closed
-            stream.flush()
+        renew_buffer(getattr(handler, "stream", None))
 
 
 def make_lock() -> Lock:

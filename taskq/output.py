@@ -1,0 +1,200 @@
+"""Standard output and error, whose reader may hang or be gone: a write never fails, and never waits for long.
+
+Worker processes print through it, so that no job fails because of its output. A log must not stop a process either.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import select
+import stat
+import sys
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Output", "PrintedOutput", "flush_output", "printed", "renew_buffer", "renew_output"]
+
+#: Seconds that a process waits for the reader before it drops what it writes.
+_PATIENCE = 1.0
+#: Room for a printed line and its line end, so that both are written at once.
+_BUFFER = 65_536
+
+
+class Output:
+    """A file, pipe or terminal to write lines to.
+
+    If its reader hangs, a line is dropped after a second; then no line waits until one was written.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        #: The fastest way to write without waiting for a reader.
+        self._write: Callable[[int, Any], int] = _write_nowait
+        #: Why the last line was not written; empty if it was.
+        self.trouble = ""
+        self._is_cut = False
+        #: The same pipe or terminal, opened without blocking, and its device and inode. -1: there is none.
+        self._unblocked = -1
+        self._identity = (0, 0)
+
+    def write(self, data: bytes | memoryview) -> bool:
+        """Write a line, or several. Return False if it was not written, or only in part."""
+        written = 0
+        if not self.trouble:
+            with contextlib.suppress(OSError):
+                written = self._write(self._fd, data)
+                if written == len(data):
+                    return True
+        return self._write_rest(data, written)
+
+    def _write_rest(self, data: bytes | memoryview, written: int) -> bool:
+        if self._is_cut:
+            data = b"\n" + bytes(data)
+        view, trouble = memoryview(data), ""
+        try:
+            while written < len(view) and not trouble:
+                try:
+                    written += self._write_slowly(view[written:])
+                except BlockingIOError:
+                    trouble = "" if _has_room(self._fd, 0.0 if self.trouble else _PATIENCE) else "it is not read"
+        except OSError as error:  # no reader, a closed terminal, a full disk
+            trouble = error.strerror or type(error).__name__
+        self.trouble = trouble
+        self._is_cut = bool(trouble) and (written > 0 or self._is_cut)
+        return not trouble
+
+    def _write_slowly(self, data: memoryview) -> int:
+        """Write without waiting, to any kind of file; return the number of bytes.
+
+        O_NONBLOCK on the descriptor itself would also apply to every other process that has inherited it, such as the shell. A pipe or
+        a terminal is therefore opened again. Where that isn't possible, the write may wait if another process took the room since the
+        poll.
+        """
+        found = os.fstat(self._fd)
+        if stat.S_ISREG(found.st_mode):
+            self._write = os.write
+            return os.write(self._fd, data)
+        identity = found.st_dev, found.st_ino
+        if identity != self._identity or (self._unblocked >= 0 and not self._is_mine()):
+            self._open_again(identity, found.st_mode)
+        if self._unblocked >= 0:
+            return os.write(self._unblocked, data)
+        if not _has_room(self._fd, 0.0):
+            raise BlockingIOError
+        return os.write(self._fd, data[: select.PIPE_BUF])
+
+    def close(self) -> None:
+        """Close what it has opened itself. Another write opens it again."""
+        if self._unblocked >= 0 and self._is_mine():
+            os.close(self._unblocked)
+        self._unblocked, self._identity = -1, (0, 0)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _is_mine(self) -> bool:
+        """Return False if a job has closed the second descriptor: the number may now belong to another file."""
+        try:
+            found = os.fstat(self._unblocked)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
+
+    def _open_again(self, identity: tuple[int, int], mode: int) -> None:
+        """Open the file without blocking. A job may have replaced it (os.dup2)."""
+        self.close()
+        self._identity = identity
+        if stat.S_ISFIFO(mode) or (stat.S_ISCHR(mode) and os.isatty(self._fd)):
+            with contextlib.suppress(OSError):  # not Linux, no permission, or no reader
+                self._unblocked = os.open(f"/proc/self/fd/{self._fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def _write_nowait(fd: int, data: bytes | memoryview) -> int:
+    """Write without waiting for a reader, to a pipe or a socket. Linux 6.4 can do that although the descriptor may block."""
+    if sys.platform != "linux":
+        raise BlockingIOError
+    return os.pwritev(fd, (data,), -1, os.RWF_NOWAIT)
+
+
+def _has_room(fd: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return bool(poll.poll(seconds * 1000))
+
+
+class PrintedOutput(io.FileIO):
+    """The file below the buffer of standard output or error, in a process that runs jobs. It takes everything, and counts lost lines."""
+
+    def __init__(self, replaced: io.FileIO) -> None:
+        super().__init__(replaced.fileno(), "wb", closefd=False)
+        self.name = replaced.name
+        self._replaced = replaced  # it may close the file once nothing refers to it
+        self._output = Output(replaced.fileno())
+        self._lost = 0
+        self._is_reported = False
+
+    def write(self, data: Any) -> int:
+        size = len(data)
+        if not self._output.write(data):
+            self._lost += bytes(data).count(b"\n") or 1
+        return size
+
+    def report(self) -> str:
+        """Return a sentence, once, if lines are being lost or were lost; otherwise an empty text."""
+        trouble = self._output.trouble
+        if not self._lost or (trouble and self._is_reported):
+            return ""
+        if trouble:
+            self._is_reported = True
+            return f"what jobs print to {self.name} is lost: {trouble}"
+        lost, self._lost, self._is_reported = self._lost, 0, False
+        return f"{self.name} can be written to again; printed lines that were lost: {lost}"
+
+
+#: The output of this process.
+printed: list[PrintedOutput] = []
+
+
+def renew_output() -> None:
+    """Let a forked process print safely: with empty buffers, free locks, one write for each line, and never an error.
+
+    A thread of the parent may be writing during the fork. logging renews its own locks in the new process, but Python doesn't renew those
+    of files: one that was held would stay locked forever. The parent writes what its buffers hold; the copies here must not be written.
+    These locks can't be held during the fork instead: fork hooks of the app run in it, and may wait for such a thread.
+
+    Files are changed in place, because others refer to them. A stream that isn't a file has its own way to write.
+    """
+    printed.clear()
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        with contextlib.suppress(OSError, ValueError):  # it is closed or detached
+            _renew(stream)
+
+
+def _renew(stream: Any) -> None:
+    buffer = stream.buffer if type(stream) is io.TextIOWrapper else None
+    raw = buffer.raw if type(buffer) is io.BufferedWriter else buffer  # with `python -u`, there is no buffer
+    if not isinstance(raw, io.FileIO) or raw.closed or raw in printed:
+        return
+    output = PrintedOutput(raw)
+    if type(buffer) is io.BufferedWriter:
+        io.BufferedWriter.__init__(buffer, output, _BUFFER)
+    else:
+        buffer = io.BufferedWriter(output, _BUFFER)
+    io.TextIOWrapper.__init__(stream, buffer, stream.encoding, "backslashreplace", "\n", line_buffering=True)
+    printed.append(output)
+
+
+def renew_buffer(stream: Any) -> None:
+    """Renew the buffer below a text file in place, if it has one."""
+    buffer = stream.buffer if type(stream) is io.TextIOWrapper else None
+    if type(buffer) is io.BufferedWriter and not buffer.closed and buffer.raw not in printed:
+        io.BufferedWriter.__init__(buffer, buffer.raw)
+
+
+def flush_output() -> None:
+    """Write what this process has printed."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # there is none, its reader is gone, or it is closed
+            stream.flush()
