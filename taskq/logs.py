@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from taskq.output import Output
+from taskq.stdio.output import Output
 
 __all__ = ["JsonFormatter", "OutputHandler", "TextFormatter", "count_of", "lost_lines", "set_up_logging"]
 

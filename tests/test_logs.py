@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from taskq import output
 from taskq.logs import JsonFormatter, OutputHandler, count_of
+from taskq.stdio import output
 from tests.support.pipes import UnreadPipe
 
 Log = Callable[[str], object]

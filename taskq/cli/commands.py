@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import click
 
 from taskq.cli.problems import DEBUG, report
-from taskq.stdio import open_missing
+from taskq.stdio.missing import open_missing
 
 __all__ = ["ALIASES", "COMMANDS", "Listed", "main", "root"]
 

@@ -9,7 +9,7 @@ from taskq.errors import ConfigError
 from taskq.logs import set_up_logging
 from taskq.queue import Queue
 from taskq.scoreboard.state import LANE_LIMIT
-from taskq.stdio import open_missing
+from taskq.stdio.missing import open_missing
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.supervisor import Supervisor
 

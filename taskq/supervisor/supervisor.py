@@ -13,10 +13,10 @@ from taskq.app import count_threads
 from taskq.clock import monotonic
 from taskq.errors import AppError
 from taskq.events import ProcessEvent
-from taskq.output import flush_output
 from taskq.polling import wait_for
 from taskq.queue import Queue
 from taskq.scoreboard.pipe import drain, wake_pipe
+from taskq.stdio.output import flush_output
 from taskq.supervisor.banner import log_banner, show_title
 from taskq.supervisor.burst import Burst
 from taskq.supervisor.log_thread import LogThread

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from taskq.clock import monotonic
-from taskq.output import renew_buffer, renew_output
 from taskq.scoreboard.state import Lock
+from taskq.stdio.output import renew_buffer, renew_output
 from taskq.supervisor.processes.semaphore import Semaphore
 
 __all__ = ["Connection", "die_with_parent", "fork", "make_lock", "make_pipe"]

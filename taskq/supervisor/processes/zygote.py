@@ -25,12 +25,12 @@ from taskq.config import ChannelSettings, Settings
 from taskq.driver.load import driver_class
 from taskq.errors import ConfigError, TaskqError
 from taskq.logs import set_up_logging
-from taskq.output import flush_output
 from taskq.polling import wait_for
 from taskq.queue import Queue
 from taskq.scoreboard.pipe import drain, wake_pipe
 from taskq.scoreboard.poke import Poke
 from taskq.scoreboard.slot import Scoreboard
+from taskq.stdio.output import flush_output
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.processes.fork import Connection, die_with_parent, fork
 from taskq.supervisor.processes.listeners import Listeners

@@ -13,7 +13,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from taskq.output import flush_output, printed
+from taskq.stdio.output import flush_output, printed
 from taskq.worker.execute.fork_guard import exit_if_forked
 
 __all__ = ["ProcessState"]

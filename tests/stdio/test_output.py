@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from taskq import output
-from taskq.output import Output, flush_output, renew_output
+from taskq.stdio import output
+from taskq.stdio.output import Output, flush_output, renew_output
 from tests.support.pipes import UnreadPipe
 from tests.support.wait import wait_until
 

@@ -12,7 +12,7 @@ from tests.support.worker import clean_environment
 
 PROGRAM = """
 import json, os, subprocess, sys
-from taskq.stdio import open_missing
+from taskq.stdio.missing import open_missing
 open_missing()
 open_missing()
 pipe = os.pipe()
