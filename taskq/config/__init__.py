@@ -16,7 +16,7 @@ Each of these imports only from those above it.
 
 from __future__ import annotations
 
-from taskq.config.environment import named_directory
+from taskq.config.environment import breakpoint_variable, named_directory
 from taskq.config.fields import FieldDoc, field_docs
 from taskq.config.loader import load_settings, working_directory
 from taskq.config.owners import OWNERS_VARIABLE, is_trusted, owner_text
@@ -30,6 +30,7 @@ __all__ = [
     "ChannelSettings",
     "FieldDoc",
     "Settings",
+    "breakpoint_variable",
     "check_url",
     "did_you_mean",
     "field_docs",

@@ -13,7 +13,7 @@ from taskq.config.owners import OWNERS_VARIABLE
 from taskq.config.suggestions import did_you_mean
 from taskq.errors import ConfigError
 
-__all__ = ["RESERVED", "environment_entries", "named_directory"]
+__all__ = ["RESERVED", "breakpoint_variable", "environment_entries", "named_directory"]
 
 _PREFIX = "TASKQ_"
 _CHANNELS = "TASKQ_CHANNELS__"
@@ -46,6 +46,11 @@ def environment_entries(environ: Mapping[str, str] | None, written: Iterable[str
         if len(path) == 3:
             yield Entry(path[:2], None, origin, f"environment: {variable}")
         yield Entry(path, variables[variable], origin, f"environment: {variable}", text=True)
+
+
+def breakpoint_variable() -> str:
+    """Return the value of Python's variable PYTHONBREAKPOINT: the function that `breakpoint()` calls, or "0"; "" if it is not set."""
+    return os.environ.get("PYTHONBREAKPOINT", "")
 
 
 def named_directory() -> str | None:

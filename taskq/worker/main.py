@@ -17,6 +17,7 @@ from taskq.scoreboard.poke import Poke
 from taskq.scoreboard.slot import Slot
 from taskq.scoreboard.state import CANT_START, Phase
 from taskq.worker.process.current_loop import keep_current
+from taskq.worker.process.debugger import replace_breakpoint
 from taskq.worker.process.lifespan import Lifespan
 from taskq.worker.serial.engine import SerialEngine
 
@@ -61,6 +62,7 @@ def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, slot: Sl
         _lend(queue, url, channel, link)
         engine = SerialEngine(queue, driver, link, slot, worker=worker, channel=channel, poke=poke)
     keep_current(engine.event_loop)
+    replace_breakpoint()
     lifespan = Lifespan(queue, engine.wait_for, engine.is_stopping)
     if not lifespan.open():
         if not lifespan.was_stopped:

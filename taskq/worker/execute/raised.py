@@ -6,13 +6,35 @@ a failed attempt, then `Requeue`, then `Drop`, then `JobCancelled`.
 
 from __future__ import annotations
 
+import sys
+
 from taskq.clock import delay_ms
-from taskq.errors import Drop, JobCancelled, JobTimeout, Requeue, Retry
+from taskq.errors import Drop, JobCancelled, JobTimeout, Requeue, Retry, TaskqError
 from taskq.exception_groups import leaves_of
 from taskq.jobs.retry import RetryPolicy
 from taskq.worker.execute.results import CannotStore
 
-__all__ = ["control_of", "is_timeout", "retry_delay"]
+__all__ = ["NoDebugger", "control_of", "explained", "is_timeout", "retry_delay"]
+
+
+class NoDebugger(TaskqError):
+    """A job has started a debugger, which a worker process can't show. The job is not retried."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a worker process has no terminal for a debugger: call the job's function in your own program, "
+            "or set PYTHONBREAKPOINT to a debugger that listens on a socket"
+        )
+
+
+def explained(error: BaseException) -> BaseException:
+    """Return an exception of a job, or `NoDebugger` if the job has called pdb, which has quit."""
+    bdb = sys.modules.get("bdb")
+    if bdb is None or not any(isinstance(leaf, bdb.BdbQuit) for leaf in leaves_of(error)):
+        return error
+    explanation = NoDebugger()
+    explanation.__cause__ = error
+    return explanation
 
 
 def control_of(error: BaseException) -> Requeue | Drop | JobCancelled | None:
@@ -41,8 +63,9 @@ def retry_delay(policy: RetryPolicy, attempts: int, error: BaseException) -> flo
     Raises:
         DelayError: the delay of a `Retry` is invalid.
     """
-    if isinstance(error, CannotStore):
+    leaves = leaves_of(error)
+    if any(isinstance(leaf, (CannotStore, NoDebugger)) for leaf in leaves):
         return None
     wait = policy.delay_after(attempts, error)
-    asked = [leaf.delay for leaf in leaves_of(error) if isinstance(leaf, Retry) and leaf.delay is not None]
+    asked = [leaf.delay for leaf in leaves if isinstance(leaf, Retry) and leaf.delay is not None]
     return wait if wait is None or not asked else max(map(delay_ms, asked)) / 1000

@@ -35,7 +35,7 @@ from taskq.wire.history import Record, record_of, text_of, verified_records, wit
 from taskq.wire.message import Message
 from taskq.worker.execute.announce import both, event_of
 from taskq.worker.execute.executor import Executor
-from taskq.worker.execute.raised import control_of, is_timeout, retry_delay
+from taskq.worker.execute.raised import control_of, explained, is_timeout, retry_delay
 from taskq.worker.execute.results import GENERATORS, NOTHING_RAN, CannotStore, NothingRan
 from taskq.worker.execute.run import Run
 from taskq.worker.execute.unpacker import Opened, UnknownHere, Unpacker, result_ttl_of
@@ -183,6 +183,7 @@ class Runner:
             wait = delay_ms(control.delay) if isinstance(control, Requeue) else 0
         except DelayError as wrong:
             return self._failed_run(message, run, wrong, seconds)
+        error = explained(error)
         if isinstance(control, JobCancelled):
             return self._was_cancelled(run)
         if isinstance(control, Drop):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import bdb
 import json
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +18,10 @@ from taskq.wire.ending import read_ending
 from taskq.wire.history import pack_record, record_of, records
 from taskq.wire.message import Message, encode, make_body, new_id, wrap_foreign
 from taskq.worker.execute.async_runner import AsyncRunner
+from taskq.worker.execute.raised import NoDebugger
 from taskq.worker.execute.runner import AttemptsExhausted
 from taskq.worker.execute.verdict import ACKED, Action
+from taskq.worker.process.debugger import replace_breakpoint
 from tests.worker.conftest import Bench
 from tests.worker.stage import MAX_CRASHES, FakeExecutor, FakeWatcher, Stage
 
@@ -297,6 +301,36 @@ def test_a_limit_inside_a_group_is_a_timeout(stage: Stage, emitted: list[Any]) -
     assert verdict.announce is not None
     verdict.announce()
     assert [event for event, *_ in emitted] == ["before", "timeout", "failed"]
+
+
+# ---- debuggers
+
+
+def test_a_job_that_calls_a_debugger_fails_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a job with `breakpoint()` or pdb, alone or in a task group, then it isn't retried, and the error names the ways to debug it."""
+    monkeypatch.delenv("PYTHONBREAKPOINT", raising=False)
+    monkeypatch.setattr(sys, "breakpointhook", sys.__breakpointhook__)
+    replace_breakpoint()
+    with pytest.raises(NoDebugger) as caught:
+        breakpoint()
+    for error in (caught.value, bdb.BdbQuit(), ExceptionGroup("", [bdb.BdbQuit()])):
+        verdict = stage.run(error)
+        assert verdict.action is Action.FAIL
+        (record,) = records(Message(verdict.message).history_bytes())
+        assert record.error.startswith("NoDebugger: a worker process has no terminal for a debugger: call the job's function")
+
+
+def test_a_chosen_debugger_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given PYTHONBREAKPOINT, or a debugger that has set its own hook, then `breakpoint()` in a job does what they say."""
+    monkeypatch.setattr(sys, "breakpointhook", sys.__breakpointhook__)
+    replace_breakpoint()
+    monkeypatch.setenv("PYTHONBREAKPOINT", "0")
+    assert breakpoint() is None  # type: ignore[func-returns-value]
+    monkeypatch.setenv("PYTHONBREAKPOINT", "builtins.len")
+    assert breakpoint("abc") == 3  # type: ignore[func-returns-value]
+    monkeypatch.setattr(sys, "breakpointhook", print)
+    replace_breakpoint()
+    assert sys.breakpointhook is print
 
 
 # ---- who is told
