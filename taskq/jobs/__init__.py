@@ -2,8 +2,8 @@
 
     retry         retry policies: the delay before the next attempt
     options       the options of a job and of one push, checked
-    parameters    the parameters of a job, and the check of a call's arguments
     functions     functions that become jobs: their kinds, and the attributes that frameworks look at
+    parameters    the parameters of a job, and the check of a call's arguments
     call          a bound call: a job with its arguments
     job           a job: a decorated function and its push methods
     builtin       the two jobs that every queue has: run an object, run a callable

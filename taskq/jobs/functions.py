@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from types import MethodType
 from typing import Any, Literal
 
 from taskq.errors import JobDefinitionError
 
-__all__ = ["MethodLike", "imitate", "is_generator", "kind_of", "returns_generator"]
+__all__ = ["MethodLike", "imitate", "is_generator", "kind_of", "returns_generator", "signature_of"]
 
 #: `inspect` looks at the first three to see whether a callable is a coroutine or generator function. The others mark a callable object
 #: as a coroutine function: for asyncio until Python 3.11, and for inspect.
 _MARKS = ("__code__", "__defaults__", "__kwdefaults__", "_is_coroutine", "_is_coroutine_marker")
+_AS_TEXT: dict[str, Any] = {}
+if sys.version_info >= (3, 14):
+    # Annotations are evaluated on request. Some use names that only type checkers import, so ask for their text.
+    _AS_TEXT["annotation_format"] = inspect.Format.STRING
 
 
 def kind_of(function: Any) -> Literal["function", "static", "class"]:
@@ -47,6 +52,14 @@ def returns_generator(function: Any) -> bool:
     return is_generator(inspect.unwrap(function)) or is_generator(type(function).__call__)
 
 
+def signature_of(function: Any, *, follow_wrapped: bool = True) -> inspect.Signature | None:
+    """Return the signature of a callable, or None if it has none that can be read: some built-ins, and objects that compute it and fail."""
+    try:
+        return inspect.signature(function, follow_wrapped=follow_wrapped, **_AS_TEXT)
+    except Exception:
+        return None
+
+
 def imitate(job: Any, function: Any) -> None:
     """Give a job the attributes of its function, so that frameworks await an async job."""
     functools.update_wrapper(job, _inner(function), assigned=(*_MARKS, *functools.WRAPPER_ASSIGNMENTS), updated=())
@@ -63,7 +76,7 @@ class _OfFunction:
         if bound is None:
             raise AttributeError(self._name)
         function = bound._job.function
-        return inspect.signature(MethodType(function, *bound._first)) if self._name == "__signature__" else getattr(function, self._name)
+        return signature_of(MethodType(function, *bound._first)) if self._name == "__signature__" else getattr(function, self._name)
 
 
 class MethodLike:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from taskq.errors import JobDefinitionError, TaskqError
+from taskq.jobs.functions import signature_of
 
 __all__ = ["Hooks", "Resources", "state"]
 
@@ -117,12 +118,12 @@ def _checked(function: Any, what: str) -> Callable[[], Any]:
         raise JobDefinitionError(f"@queue.{what} must decorate a function{given}. It has no options: write it without parentheses")
     if what != "lifespan" and (inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)):
         raise JobDefinitionError(f"{_name(function)} can't be {what}: it yields, so calling it runs nothing. Use @queue.lifespan")
+    signature = signature_of(function)
     try:
-        inspect.signature(function).bind()
+        if signature is not None:
+            signature.bind()
     except TypeError as error:
         raise JobDefinitionError(f"{_name(function)} can't be {what}: it must be callable without arguments: {error}") from None
-    except ValueError:  # a built-in without a known signature
-        pass
     return function  # type: ignore[no-any-return]
 
 

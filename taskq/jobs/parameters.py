@@ -8,6 +8,7 @@ from typing import Any
 
 from taskq.config import OTHER_QUEUES, did_you_mean
 from taskq.errors import ArgumentsError
+from taskq.jobs.functions import signature_of
 from taskq.jobs.options import PushOptions
 
 __all__ = ["Signature"]
@@ -24,8 +25,8 @@ class Signature:
     __slots__ = ("_fewest", "_most", "_signature", "_wrapped", "names")
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self._signature = _signature(function, follow_wrapped=False)
-        self._wrapped = _signature(function, follow_wrapped=True) if hasattr(function, "__wrapped__") else None
+        self._signature = signature_of(function, follow_wrapped=False)
+        self._wrapped = signature_of(function) if hasattr(function, "__wrapped__") else None
         parameters = list(self._signature.parameters.values()) if self._signature else []
         positional = [one for one in parameters if one.kind in _POSITIONAL]
         self.names = tuple(one.name for one in positional)
@@ -67,10 +68,3 @@ class Signature:
             return ""
         named = "" if repr(unknown[0]) in problem else f". It has no parameter {unknown[0]!r}"
         return f"{named}; {did_you_mean(unknown[0], parameters)}"
-
-
-def _signature(function: Callable[..., Any], *, follow_wrapped: bool) -> inspect.Signature | None:
-    try:
-        return inspect.signature(function, follow_wrapped=follow_wrapped)
-    except (TypeError, ValueError):
-        return None

@@ -7,12 +7,15 @@ import functools
 import inspect
 import pickle
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.background import BackgroundTask
 
-from taskq import Queue
+from taskq import ArgumentsError, Queue
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 queue = Queue("unix:///nowhere.sock")
 ran: list[int] = []
@@ -120,3 +123,55 @@ def test_a_bound_job_has_the_name_and_signature_of_its_method() -> None:
     assert asyncio.run(bound()) == 5
     with pytest.raises(AttributeError, match="'BoundJob' object has no attribute 'nope'"):
         bound.nope  # noqa: B018
+
+
+class OnlyForCheckers:
+    """A class whose annotations name what only a type checker imports."""
+
+    @queue.job(on_fail=lambda error: None)
+    def bill(self, amount: Decimal) -> Decimal:
+        return amount
+
+    @queue.job
+    @classmethod
+    async def refund(cls, amount: Decimal) -> None: ...
+
+
+def test_annotations_are_not_evaluated() -> None:
+    """Given annotations with names that don't exist at run time, then jobs and hooks are accepted, and an error shows the text."""
+
+    def opened() -> Decimal | None: ...
+
+    own = Queue("unix:///nowhere.sock")
+    assert own.on_start(opened) is opened
+    assert OnlyForCheckers().bill.bind(5).args[1:] == (5,)
+    with pytest.raises(ArgumentsError, match=r"amount: .*Decimal.*\) -> .*Decimal.*: missing a required argument: 'amount'"):
+        OnlyForCheckers().bill.bind()  # type: ignore[call-arg]
+    with pytest.raises(ArgumentsError, match="too many positional arguments"):
+        OnlyForCheckers.refund.bind(5, 6)  # type: ignore[call-arg]
+
+
+class Unreadable:
+    """A callable whose signature can't be read: Python 3.14 raises this error where an annotation names what doesn't exist."""
+
+    __qualname__ = __name__ = "unreadable"
+
+    def __init__(self, error: type[Exception]) -> None:
+        self._error = error
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        raise self._error("name 'Decimal' is not defined")
+
+    def __call__(self, *args: Any) -> tuple[Any, ...]:
+        return args
+
+
+@pytest.mark.parametrize("error", [NameError, TypeError, ValueError, RuntimeError])
+def test_a_signature_that_can_t_be_read_accepts_any_arguments(error: type[Exception]) -> None:
+    """Given a callable whose signature raises an error, then it can be a job and a hook, and its calls aren't checked."""
+    own = Queue("unix:///nowhere.sock")
+    function = Unreadable(error)
+    job = own.job(function, name="unreadable")
+    assert job.bind(1, 2)() == (1, 2)
+    assert own.on_start(function) is function
