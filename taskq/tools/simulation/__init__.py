@@ -3,7 +3,8 @@
 Supervisors, worker processes and users are threads of one process, of which one runs at a time. They reach a real server over a simulated
 network. A seed decides the scenario and the order of everything, so a run can be repeated exactly.
 
-world        the scheduler: parties that take turns, the virtual clock, and the end of a party
+party        a process or a thread of the simulated system, and what it waits for
+world        the scheduler: parties that take turns, and the virtual clock
 here         the system that runs now, for the doubles
 store        the real server: runs a command at a virtual moment, and reads where each message is
 network/     decides when and whether each command arrives

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from taskq.tools.simulation.ledger import COUNTED, Entry
+from taskq.tools.simulation.party import Violation
 from taskq.tools.simulation.store import Snapshot
 from taskq.tools.simulation.system import Check, System
-from taskq.tools.simulation.world import Violation
 from taskq.worker_id import lease_of
 
 __all__ = ["CHECKS", "check"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from taskq.tools.simulation.world import Violation, World
+from taskq.tools.simulation.party import Violation
+from taskq.tools.simulation.world import World
 
 __all__ = ["COUNTED", "Entry", "Ledger", "Run", "Step"]
 

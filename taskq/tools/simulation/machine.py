@@ -13,7 +13,7 @@ from taskq.scoreboard.slot import Slot
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.supervisor import Supervisor
 from taskq.tools.simulation.doubles.supervisor import Inbox, Pokes, Zygote
-from taskq.tools.simulation.world import Party
+from taskq.tools.simulation.party import Party
 
 __all__ = ["Host", "Process", "short_name"]
 

@@ -15,11 +15,12 @@ from taskq.tools.simulation.checks import CHECKS
 from taskq.tools.simulation.faults import Strikes
 from taskq.tools.simulation.ledger import Entry
 from taskq.tools.simulation.machine import Host
+from taskq.tools.simulation.party import Party, Violation
 from taskq.tools.simulation.scenario import Act, MessagePlan, Scenario
 from taskq.tools.simulation.store import Store
 from taskq.tools.simulation.system import JOB, URL, System
 from taskq.tools.simulation.users import act, push
-from taskq.tools.simulation.world import BEGIN, Party, Violation, World
+from taskq.tools.simulation.world import BEGIN, World
 
 __all__ = ["PREFIX", "Outcome", "Simulator"]
 

@@ -21,8 +21,9 @@ from taskq.tools.simulation.machine import Host, Process, short_name
 from taskq.tools.simulation.network.connection import Connection
 from taskq.tools.simulation.network.delivery import Network
 from taskq.tools.simulation.network.request import Request
+from taskq.tools.simulation.party import Party
 from taskq.tools.simulation.store import EMPTY, Snapshot, Store
-from taskq.tools.simulation.world import Party, World
+from taskq.tools.simulation.world import World
 from taskq.worker.main import work
 
 __all__ = ["JOB", "URL", "Check", "System"]

@@ -1,80 +1,26 @@
 """The scheduler: parties take turns, one at a time, in virtual time and in an order that the seed decides.
 
 The code of workers and supervisors blocks, so each party is a thread. But only one thread runs: a party that waits picks the next
-one, and passes control to it. Code between two waits takes no virtual time.
+one, and passes control to it. Code between two waits takes no virtual time. A thread starts with the first turn of its party.
 """
 
 from __future__ import annotations
 
+import _thread
 import heapq
-import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 from random import Random
 
-__all__ = ["Death", "Party", "Violation", "World"]
+from taskq.tools.simulation.party import Death, Party, Source, Violation, held_lock
+
+__all__ = ["World"]
 
 #: The virtual monotonic clock begins here, and the server's clock at this moment of 2026.
 BEGIN = 1000.0
 _LEAST = 1e-6
 EPOCH_MS = 1_780_000_000_000
-
-
-def _baton() -> threading.Lock:
-    """Return a lock that is held: to release it passes control to the thread that acquires it."""
-    baton = threading.Lock()
-    baton.acquire()
-    return baton
-
-
-class Death(BaseException):
-    """Ends the thread of a party that was killed. The rest of its code has no effect."""
-
-
-class Violation(Exception):
-    """A broken rule: the name of the check, and what it saw."""
-
-    def __init__(self, check: str, text: str) -> None:
-        super().__init__(f"{check}: {text}")
-        self.check = check
-
-
-class Party:
-    """One process of the simulated system, as a thread that runs only when it has the turn."""
-
-    def __init__(self, world: World, name: str, body: Callable[[], object], machine: str) -> None:
-        self.name = name
-        self.machine = machine
-        self.is_dead = False
-        self.has_ended = False
-        self.frozen_until = 0.0
-        #: It waits for a condition, a moment, or both.
-        self.ready: Callable[[], bool] | None = None
-        self.deadline = inf
-        #: Called before it continues: signals that have arrived.
-        self.interrupts: list[Callable[[], object]] = []
-        #: Called once it has ended, by itself or by being killed.
-        self.at_end: Callable[[], object] | None = None
-        self.turn = _baton()
-        self._world = world
-        self._body = body
-        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def _run(self) -> None:
-        self.turn.acquire()
-        try:
-            if not self.is_dead:
-                self._body()
-        except Death:
-            pass
-        except Violation as found:
-            self._world.fail(found)
-        except BaseException:
-            if not self.is_dead:
-                self._world.fail(Violation("no crash", f"{self.name} failed:\n{traceback.format_exc()}"))
-        self.has_ended = True
-        self._world.leave(self)
 
 
 class World:
@@ -93,7 +39,7 @@ class World:
         self._tracing = tracing
         self._timers: list[tuple[float, int, Callable[[], object]]] = []
         self._count = 0
-        self._main = _baton()
+        self._main = held_lock()
         #: The party that has the turn; None while the scheduler acts on its own.
         self.current: Party | None = None
         self._dying: Party | None = None
@@ -111,13 +57,22 @@ class World:
 
     # ---- for parties
 
-    def wait(self, ready: Callable[[], bool] | None = None, seconds: float = inf) -> bool:
-        """Wait for a condition, at most `seconds`; return whether it holds. Other parties run meanwhile."""
+    def wait(self, ready: Callable[[], bool] | None = None, seconds: float = inf, on: Iterable[Source] = ()) -> bool:
+        """Wait for a condition, at most `seconds`; return whether it holds. Other parties run meanwhile.
+
+        Args:
+            ready: the condition.
+            seconds: the longest wait.
+            on: all sources that the condition depends on. Without any, it is evaluated after each step of any party.
+        """
         me = self.current
         if me is None or me.is_dead or self.is_over:
             raise Death
         # Code takes time: a loop that waits for nothing until a moment is over must reach that moment.
         me.ready, me.deadline = ready, self.now + max(_LEAST, seconds)
+        me.must_look, me.has_sources = ready is not None, bool(on)
+        for source in on:
+            source.waiters.add(me)
         while True:
             self._pass_on(me)
             interrupts, me.interrupts = me.interrupts, []
@@ -160,7 +115,6 @@ class World:
         party = Party(self, name, body, machine)
         party.deadline = self.now + delay
         self.parties.append(party)
-        party.thread.start()
         return party
 
     def kill(self, party: Party) -> None:
@@ -171,15 +125,14 @@ class World:
         self.parties.remove(party)
         if party.at_end is not None:
             party.at_end()
-        if party is not self.current and party.thread is not threading.current_thread():
+        if party is not self.current and party.thread != _thread.get_ident():
             self._unwind(party)
         # Otherwise its own thread does this: it ends as soon as it waits.
 
     def _unwind(self, party: Party) -> None:
         before = self.current, self._dying
         self.current = self._dying = party
-        party.turn.release()
-        party.thread.join()
+        party.unwind()
         self.current, self._dying = before
 
     def run(self, until: float) -> None:
@@ -223,36 +176,42 @@ class World:
 
     def _give(self, other: Party | None) -> None:
         self.current = other
-        (self._main if other is None else other.turn).release()
+        if other is None:
+            self._main.release()
+        else:
+            other.resume()
 
     def _next(self) -> Party | None:
         """Return the party that runs next; None ends the run. Time passes only when none can run."""
         self.current = None
+        timers = self._timers
         try:
             while not self.is_over:
-                if self._timers and self._timers[0][0] <= self.now:
-                    heapq.heappop(self._timers)[2]()
+                if timers and timers[0][0] <= self.now:
+                    heapq.heappop(timers)[2]()
                     continue
-                now = self.now
-                able = [one for one in self.parties if one.frozen_until <= now and self._can_run(one)]
+                able, soonest = self._able()
                 if able:
                     return able[0] if len(able) == 1 else self.random.choice(able)
-                self._advance()
+                if soonest == inf:
+                    raise Violation("ends", "nothing can happen any more")
+                self.now = soonest
         except Violation as found:
             self.fail(found)
         except Exception:
             self.fail(Violation("no crash", f"the simulation failed:\n{traceback.format_exc()}"))
         return None
 
-    def _can_run(self, party: Party) -> bool:
-        return bool(party.interrupts) or party.deadline <= self.now or (party.ready is not None and party.ready())
-
-    def _advance(self) -> None:
-        moments = [max(one.deadline, one.frozen_until) for one in self.parties]
-        moments += [one.frozen_until for one in self.parties if one.frozen_until > self.now]
-        if self._timers:
-            moments.append(self._timers[0][0])
-        soonest = min((one for one in moments if one > self.now), default=inf)
-        if soonest == inf:
-            raise Violation("ends", "nothing can happen any more")
-        self.now = soonest
+    def _able(self) -> tuple[list[Party], float]:
+        """Return the parties that can run now, and when something happens if there are none. Most of a run's time passes here."""
+        now, able = self.now, []
+        soonest = self._timers[0][0] if self._timers else inf
+        for one in self.parties:
+            if one.frozen_until > now:
+                soonest = min(soonest, one.frozen_until)
+            elif one.deadline <= now or one.interrupts or (one.must_look and one.ready is not None and one.ready()):
+                able.append(one)
+            else:
+                one.must_look = not one.has_sources
+                soonest = min(soonest, one.deadline)
+        return able, soonest

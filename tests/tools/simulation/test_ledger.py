@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from taskq.tools.simulation.ledger import Entry, Ledger, Step
-from taskq.tools.simulation.world import Violation, World
+from taskq.tools.simulation.party import Violation
+from taskq.tools.simulation.world import World
 
 
 def ledger(*, max_attempts: int = 2) -> tuple[Ledger, bytes]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from taskq.tools.simulation.world import BEGIN, Death, Violation, World
+from taskq.tools.simulation.party import Death, Violation
+from taskq.tools.simulation.world import BEGIN, World
 
 
 def test_parties_take_turns_in_virtual_time() -> None:

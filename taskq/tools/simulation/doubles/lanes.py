@@ -10,7 +10,7 @@ from typing import Any
 from taskq.errors import JobCancelled, JobTimeout
 from taskq.tools.simulation import here
 from taskq.tools.simulation.doubles.worker import Signals
-from taskq.tools.simulation.world import Party
+from taskq.tools.simulation.party import Party, Source
 
 __all__ = ["Loop", "Queue", "Thread", "ThreadExecutor", "Timers", "WakeableWait", "all_tasks"]
 
@@ -28,29 +28,33 @@ class Thread:
         self.ident = here.system().begin_thread(self._name, self._body)
 
 
-class Queue:
+class Queue(Source):
     """For `SimpleQueue`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._items: deque[Any] = deque()
 
     def put(self, item: Any) -> None:
         self._items.append(item)
+        self.changed()
 
     def get(self) -> Any:
-        here.system().world.wait(lambda: bool(self._items))
+        here.system().world.wait(lambda: bool(self._items), on=(self,))
         return self._items.popleft()
 
 
-class Loop:
+class Loop(Source):
     """For the event loop of the main thread. Simulated jobs are not coroutines, so it only calls functions."""
 
-    def __init__(self) -> None:
+    def __init__(self, _kind: str) -> None:
+        super().__init__()
         self._calls: deque[Callable[[], object]] = deque()
         self._is_stopping = False
 
     def call_soon(self, function: Callable[..., object], *args: Any) -> None:
         self._calls.append(lambda: function(*args))
+        self.changed()
 
     call_soon_threadsafe = call_soon
 
@@ -59,7 +63,7 @@ class Loop:
 
     def run_forever(self) -> None:
         while not self._is_stopping:
-            here.system().world.wait(lambda: bool(self._calls))
+            here.system().world.wait(lambda: bool(self._calls), on=(self,))
             self._calls.popleft()()
 
     def run_until_complete(self, awaitable: object) -> None:
@@ -79,10 +83,12 @@ class WakeableWait(Signals):
     def deliver(self, number: int) -> None:
         self.stopping = self.stopping or number == signal.SIGTERM
         self._is_woken = True
+        self.changed()
 
     def wake(self) -> None:
         if self._is_asleep:
             self._is_asleep, self._is_woken = False, True
+            self.changed()
 
     def prepare(self) -> None:
         self._is_asleep = True
@@ -90,7 +96,8 @@ class WakeableWait(Signals):
     def wait(self, fileno: int | None, timeout: float) -> bool:
         system = here.system()
         connection = system.end(fileno) if fileno is not None else None
-        system.world.wait(lambda: self._is_woken or (connection is not None and connection.is_readable()), timeout)
+        sources = (self,) if connection is None else (self, connection)
+        system.world.wait(lambda: self._is_woken or (connection is not None and connection.is_readable()), timeout, sources)
         self._is_asleep = self._is_woken = False
         return connection is not None and connection.is_readable()
 

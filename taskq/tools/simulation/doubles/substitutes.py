@@ -91,7 +91,7 @@ TABLE: tuple[tuple[str, str, Any], ...] = (
     ("supervisor.duties", "_log", worker.FailingLog()),
     ("supervisor.supervisor", "SignalInbox", supervisor.Inbox),
     ("supervisor.supervisor", "make_plan", lambda app, options: here.system().plan()),
-    ("supervisor.supervisor", "log_banner", lambda plan, app: None),
+    ("supervisor.supervisor", "log_banner", lambda *_parts: None),
     ("supervisor.supervisor", "setproctitle", _TITLE),
     ("supervisor.banner", "setproctitle", _TITLE),
     ("supervisor.supervisor", "wake_pipe", lambda: (here.system().supervisor().pokes, -1)),

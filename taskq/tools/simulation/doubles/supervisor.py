@@ -10,24 +10,31 @@ from typing import Any
 from taskq.scoreboard.slot import Slot
 from taskq.supervisor.processes.zygote import Exited, Spawn, Started
 from taskq.tools.simulation import here
+from taskq.tools.simulation.party import Source
 
 __all__ = ["End", "Inbox", "LogThread", "Pokes", "Zygote", "make_pipe", "wait_for"]
 
 
-class Pokes:
+class Pokes(Source):
     """The pipe through which worker processes wake their supervisor."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.count = 0
+
+    def poke(self) -> None:
+        self.count += 1
+        self.changed()
 
     def is_readable(self) -> bool:
         return self.count > 0
 
 
-class Inbox:
+class Inbox(Source):
     """For `SignalInbox`: the signals of a supervisor."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._noted: deque[signal.Signals] = deque()
         here.system().supervisor().inbox = self
 
@@ -36,6 +43,7 @@ class Inbox:
 
     def put(self, number: signal.Signals) -> None:
         self._noted.append(number)
+        self.changed()
 
     def take(self) -> list[signal.Signals]:
         taken = list(self._noted)
@@ -49,10 +57,11 @@ class Inbox:
         pass
 
 
-class End:
+class End(Source):
     """One end of a pipe between a supervisor and its zygote."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.number: int = here.system().new_end(self)
         self.peer: End = self
         self.is_closed = False
@@ -69,6 +78,7 @@ class End:
     def arrive(self, obj: Any) -> None:
         if not self.is_closed:
             (self.on_arrival or self._queue.append)(obj)
+            self.changed()
 
     def recv(self) -> Any:
         if not self._queue:
@@ -83,6 +93,7 @@ class End:
 
     def close(self) -> None:
         self.is_closed = True
+        self.peer.changed()
         if self.peer.on_arrival is not None:  # the zygote exits when its supervisor closes the pipe
             self.peer.on_arrival(None)
 
@@ -119,6 +130,7 @@ class Zygote:
             return
         self.exitcode = -signal.SIGKILL
         self._end.is_closed = True
+        self._end.peer.changed()
         for pid in sorted(self._children):
             self._system.kill(pid)
 
@@ -165,10 +177,10 @@ class LogThread:
 def wait_for(watched: Iterable[Any], timeout: float | None = None, *, full: Iterable[Any] = ()) -> list[Any]:
     """For `polling.wait_for`: what is watched is a double, has the number of one, or is such a number. Nothing is ever full."""
     system = here.system()
-    ends = {one: one if hasattr(one, "is_readable") else system.end(one if isinstance(one, int) else one.fileno()) for one in watched}
+    ends = [(one, one if hasattr(one, "is_readable") else system.end(one if isinstance(one, int) else one.fileno())) for one in watched]
 
     def ready() -> bool:
-        return any(end.is_readable() for end in ends.values())
+        return any(end.is_readable() for _, end in ends)
 
-    system.world.wait(ready, 1e9 if timeout is None else timeout)
-    return [one for one, end in ends.items() if end.is_readable()]
+    system.world.wait(ready, 1e9 if timeout is None else timeout, [end for _, end in ends])
+    return [one for one, end in ends if end.is_readable()]

@@ -14,7 +14,7 @@ from typing import Any
 from taskq.errors import JobCancelled, JobTimeout
 from taskq.scoreboard.slot import Slot
 from taskq.tools.simulation import here
-from taskq.tools.simulation.world import Death, Party, Violation
+from taskq.tools.simulation.party import Death, Party, Source, Violation
 
 __all__ = ["Executor", "FailingLog", "Lifespan", "Lock", "Poke", "ProcessState", "Signals", "detach"]
 
@@ -41,10 +41,11 @@ class Lock:
             self._is_held = False
 
 
-class Signals:
+class Signals(Source):
     """For `SignalWait`: the signals of a worker process arrive while it waits."""
 
     def __init__(self, others: Iterable[int] = ()) -> None:
+        super().__init__()
         process = here.system().process()
         process.signals = self
         self.stopping: bool = process.is_stopped_early
@@ -53,13 +54,15 @@ class Signals:
     def deliver(self, number: int) -> None:
         if number == signal.SIGTERM:
             self.stopping = True
+            self.changed()
         elif number == signal.SIGUSR2:
             self.on_cancel(number, sys._getframe())  # the frames of the job are below this one
 
     def wait(self, fileno: int | None, timeout: float) -> bool:
         system = here.system()
         connection = system.end(fileno) if fileno is not None else None
-        system.world.wait(lambda: self.stopping or (connection is not None and connection.is_readable()), timeout)
+        sources = (self,) if connection is None else (self, connection)
+        system.world.wait(lambda: self.stopping or (connection is not None and connection.is_readable()), timeout, sources)
         return not self.stopping and connection is not None and connection.is_readable()
 
     def pause(self, seconds: float) -> None:
@@ -78,8 +81,8 @@ class Signals:
 class Executor:
     """For `SyncExecutor`: a job takes virtual time, and its limit and its cancellation strike while it does."""
 
-    def __init__(self, on_import: Callable[[], None] = lambda: None) -> None:
-        """`on_import` isn't needed: simulated jobs import nothing."""
+    def __init__(self, *_parts: object) -> None:
+        """The parts aren't needed: simulated jobs import nothing, and are not coroutines."""
         self._depth = 0
         self._deadline = 0.0
         self._limit = 0.0
@@ -170,4 +173,4 @@ class Poke:
         self._pokes = pokes
 
     def __call__(self) -> None:
-        self._pokes.count += 1
+        self._pokes.poke()

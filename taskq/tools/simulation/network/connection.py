@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from taskq.tools.simulation.world import Party
+from taskq.tools.simulation.party import Party, Source
 
 __all__ = ["Connection"]
 
 
-class Connection:
+class Connection(Source):
     """A double of redis-py's connection, and of its socket, for RedisLink."""
 
     def __init__(self, network: Any, timeout: float) -> None:
+        super().__init__()
         self._network = network
         self._timeout = timeout
         self.number = 0
@@ -49,7 +50,7 @@ class Connection:
 
     def read_response(self) -> Any:
         world = self._network.world
-        if not world.wait(self.is_readable, self._timeout):
+        if not world.wait(self.is_readable, self._timeout, (self,)):
             raise TimeoutError("Timeout reading from socket")
         if not self.replies:
             raise ConnectionError("Connection closed by server.")
@@ -83,6 +84,12 @@ class Connection:
         self._arrives = max(self._arrives, self.silent_until, now + latency) + held
         return self._arrives
 
+    def reply(self, reply: Any) -> None:
+        """Let a reply arrive."""
+        self.replies.append(reply)
+        self.changed()
+
     def break_off(self) -> None:
         """Let the client see that the connection is closed."""
         self.is_broken = True
+        self.changed()

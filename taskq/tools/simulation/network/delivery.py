@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from taskq.driver.redis.scripts import load_script, script_names
 from taskq.tools.simulation.network.connection import Connection
 from taskq.tools.simulation.network.request import READS, Request, as_text, is_idle
+from taskq.tools.simulation.party import Death
 from taskq.tools.simulation.store import Snapshot, Store
-from taskq.tools.simulation.world import Death, World
+from taskq.tools.simulation.world import World
 
 __all__ = ["Network"]
 
 _INDEX = struct.Struct("=I")
 #: Keys that supervisors poll. Only commands after which the places are read change them.
 _POLLED = ("delayed", "cancels", "parked")
+
+
+@cache
+def _scripts() -> dict[str, str]:
+    """Return the names of the scripts by their hashes."""
+    return {load_script(name).sha: name for name in script_names()}
 
 
 def _polled_key(request: Request) -> str:
@@ -43,7 +51,7 @@ class Network:
         self._packed: list[tuple[Any, ...]] = []
         self._moves: dict[str, int] = {}
         self._blocked: list[tuple[Request, float]] = []
-        self._scripts = {load_script(name).sha: name for name in script_names()}
+        self._scripts = _scripts()
         #: Called for each command that is sent: faults happen here.
         self.on_send: Callable[[Request, int, int], object] = lambda request, step, occurrence: None
         #: Called for each command that the server has executed.
@@ -77,7 +85,7 @@ class Network:
     def closed(self, connection: Connection) -> None:
         """The client has closed it. The server may notice late, and until then it executes what is on the way."""
         world = self.world
-        connection.is_broken = True
+        connection.break_off()
         late = world.random.uniform(0.0001, 0.001) if world.random.random() < 0.7 else world.random.uniform(0.01, 3.0)
         world.at(connection.arrival(late, 0.0), lambda: self.cut(connection))
 
@@ -149,7 +157,8 @@ class Network:
         is_idle_poll = key in _POLLED and key not in self._keys
         if is_idle_poll and request.words in self._idle_replies:
             return self._idle_replies[request.words]
-        reply, snapshot = self.store.execute(request.words, self.world.server_ms(), look=request.name not in READS)
+        moves_nothing = request.name in READS or (request.name == "reserve" and "waiting" not in self._keys and len(request.arguments) == 2)
+        reply, snapshot = self.store.execute(request.words, self.world.server_ms(), look=not moves_nothing)
         self._note(request, reply, snapshot)
         if is_idle_poll and not isinstance(reply, Exception):
             self._idle_replies[request.words] = reply
@@ -172,7 +181,7 @@ class Network:
                 self.cut(connection)
             return
         arrives = connection.arrival(self.world.random.uniform(0.00005, 0.0003), request.reply_held)
-        self.world.at(arrives, lambda: connection.replies.append(reply))
+        self.world.at(arrives, lambda: connection.reply(reply))
 
     def _try_blocking(self, request: Request) -> bool:
         """Serve a blocking command, if there is something for it. A full server rejects it."""
@@ -197,8 +206,7 @@ class Network:
 
     def _exists(self, request: Request) -> bool:
         """Return True if one of the keys exists that a blocking command waits for."""
-        wanted = request.words[1:2] if request.name == "BLMOVE" else request.words[1:-1]
-        return any(str(key).split("}:", 1)[1] in self._keys for key in wanted)
+        return not self._keys.isdisjoint(request.awaited)
 
     def _serve(self) -> None:
         """Serve the clients that wait for keys that exist now, in the order in which they came."""

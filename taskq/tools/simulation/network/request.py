@@ -21,6 +21,9 @@ class Request:
         #: The move or command, as in a plan of faults: "reserve", "heartbeat", "BLMOVE".
         self.name = name
         self.sender = sender
+        keys = words[1:2] if name == "BLMOVE" else words[1:-1] if name == "BLPOP" else ()
+        #: The keys for which a blocking command waits, without the channel's tag.
+        self.awaited = [str(key).partition("}:")[2] for key in keys]
         #: Set by a fault: how the network treats it.
         self.is_dropped = False
         self.loses_reply = False
