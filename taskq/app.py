@@ -15,11 +15,13 @@ from taskq.config import did_you_mean, working_directory
 from taskq.errors import AppError
 from taskq.queue import Queue
 
-__all__ = ["count_threads", "load_app"]
+__all__ = ["check_unpatched", "count_threads", "load_app"]
 
 _log = logging.getLogger("taskq.app")
 #: Where code lies that the app's author didn't write: taskq, the standard library, and code without a file.
 _NOT_THE_APP = (f"{Path(__file__).parent}{os.sep}", f"{Path(os.__file__).parent}{os.sep}", "<")
+#: Libraries that patch the standard library, and where each lists what it has patched.
+_PATCHING = (("gevent", "gevent.monkey", "saved"), ("eventlet", "eventlet.patcher", "already_patched"))
 
 
 def load_app(name: str, directory: Path | None = None) -> Queue:
@@ -53,6 +55,21 @@ def count_threads() -> int:
         return len(os.listdir("/proc/self/task"))
     except OSError:
         return threading.active_count()
+
+
+def check_unpatched() -> None:
+    """Check that no library has replaced the standard library's functions by its own in this process.
+
+    Raises:
+        AppError: gevent or eventlet has. Its `waitpid` takes the exits of worker processes away from taskq: a kill at the time limit would
+            count as a crash, and run the job again.
+    """
+    for library, module, patched in _PATCHING:
+        if getattr(sys.modules.get(module), patched, None):
+            raise AppError(
+                f"{library} has patched the standard library here, which hides how worker processes end: don't call its monkey patch in "
+                "what a worker imports. To run several jobs at once, set `concurrency`"
+            )
 
 
 def _import(name: str, module_name: str, path: str) -> ModuleType:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from taskq import AppError, Queue
-from taskq.app import load_app
+from taskq.app import check_unpatched, load_app
+from taskq.doctor.app import Loaded, check_app
+from tests.support.worker import clean_environment
 
 Write = Callable[[str, str], None]
 QUEUE = "from taskq import Queue\nqueue = Queue('redis://localhost:1')\n"
@@ -36,6 +40,30 @@ def _refused(name: str) -> AppError:
     with pytest.raises(AppError) as caught:
         load_app(name)
     return caught.value
+
+
+@pytest.mark.parametrize(("module", "patched"), [("gevent.monkey", "saved"), ("eventlet.patcher", "already_patched")])
+def test_a_patched_standard_library_is_refused(monkeypatch: pytest.MonkeyPatch, module: str, patched: str) -> None:
+    """Given a library that has patched the standard library, then no worker starts, and doctor reports the same sentence."""
+    loaded = Loaded(Queue("redis://localhost:1"), None, ())
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace(**{patched: {}}))
+    check_unpatched()
+    assert "patch" not in {finding.check for finding in check_app(loaded)}
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace(**{patched: {"os": {}}}))
+    with pytest.raises(AppError, match=f"{module.partition('.')[0]} has patched the standard library here, which hides how") as caught:
+        Queue("redis://localhost:1").work(burst=True)
+    assert str(caught.value) in {finding.text for finding in check_app(loaded)}
+
+
+@pytest.mark.one_python
+def test_an_app_that_patches_the_standard_library_is_refused(write: Write, url: str) -> None:
+    """Given an app whose import patches it, then `taskq worker` ends with the reason, in one sentence."""
+    write("gevent/__init__.py", "")
+    write("gevent/monkey.py", "saved = {'os': {}}\n")
+    write("jobs.py", "import gevent.monkey\n" + QUEUE)
+    command = [sys.executable, "-m", "taskq", "worker", "jobs", "--url", url, "--burst"]
+    ran = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr.count("Error: gevent has patched the standard library"), ran.stderr.count("\n")) == (2, 1, 1)
 
 
 def test_a_queue_is_found_by_its_name(write: Write) -> None:

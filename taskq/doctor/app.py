@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from taskq.app import count_threads
+from taskq.app import check_unpatched, count_threads
 from taskq.doctor.finding import Finding, good, note, unusable
 from taskq.errors import AppError, ConfigError
 from taskq.jobs.builtin import CALL, OBJECT
@@ -44,6 +44,10 @@ def check_app(loaded: Loaded) -> Iterator[Finding]:
     if loaded.queue is None:
         yield unusable("app", "import", f"it can't be loaded: {loaded.error}", "no worker starts until it can be imported")
         return
+    try:
+        check_unpatched()
+    except AppError as error:
+        yield unusable("app", "patch", str(error), "no worker starts with it")
     yield from _jobs(loaded.queue)
     yield from _threads(loaded.threads, loaded.native_threads)
     yield from _signing(loaded.queue)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+from taskq.app import check_unpatched
 from taskq.errors import ConfigError
 from taskq.logs import set_up_logging
 from taskq.queue import Queue
@@ -27,13 +28,14 @@ def run_worker(app: str | Queue, options: WorkerOptions) -> int:
         The exit code: 0, or 1 with `burst` if a job failed permanently.
 
     Raises:
-        AppError: the app can't be loaded.
+        AppError: the app can't be loaded, or gevent has patched the standard library.
         ConfigError, UnknownChannel: an option or a setting is wrong.
         ServerError: the server is unreachable, rejects a command, or is too old.
     """
     if threading.current_thread() is not threading.main_thread():
         raise ConfigError("a worker must run in the main thread: it handles signals and forks")
     open_missing()
+    check_unpatched()
     if options.log_level is not None:
         set_up_logging(options.log_level, options.log_format)
     for name in ("processes", "concurrency", "max_messages"):

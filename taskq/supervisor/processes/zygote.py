@@ -20,7 +20,7 @@ import msgspec
 import setproctitle
 
 from taskq import events
-from taskq.app import load_app
+from taskq.app import check_unpatched, load_app
 from taskq.config import ChannelSettings, Settings
 from taskq.driver.load import driver_class
 from taskq.errors import ConfigError, TaskqError
@@ -155,6 +155,7 @@ def _load(source: str | Queue, options: WorkerOptions) -> Queue:
         queue = source
     else:
         queue = load_app(source)
+        check_unpatched()
         if options.log_level is not None:
             set_up_logging(options.log_level, options.log_format)
     if options.url is not None:
