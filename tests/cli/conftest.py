@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -125,16 +127,28 @@ def worker(queue: Queue, project: Project) -> HandWorker:
 @pytest.fixture
 def type_(queue: Queue, capsys: pytest.CaptureFixture[str]) -> Type:
     """Type a command in the project, in this process: quicker than `project.type`."""
+    return partial(_call, capsys)
 
-    def run(*args: str) -> Typed:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            root(list(args), prog_name="taskq")
-        captured = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Typed(ended.value.code, captured.out, captured.err)
 
-    return run
+@pytest.fixture
+def type_here(
+    environment: Mapping[str, str], scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Type:
+    """Type a command in this process, with what the test file gives to processes: for one that is refused before it starts anything."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.chdir(tmp_path)
+    return partial(_call, capsys)
+
+
+def _call(capsys: pytest.CaptureFixture[str], *args: str) -> Typed:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        root(list(args), prog_name="taskq")
+    captured = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return Typed(ended.value.code, captured.out, captured.err)
 
 
 def push(queue: Queue, job: str, *args: object, **options: Any) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import Type
 from tests.support.processes import offspring
 from tests.support.servers import ServerProcess
 from tests.support.wait import wait_until
@@ -141,11 +142,11 @@ def test_missing_figures_of_a_server_are_left_out(bench: Bench, server: ServerPr
         (["--url", "redis://127.0.0.1:1/0"], "127.0.0.1:1"),
     ],
 )
-def test_what_cant_be_done_is_reported(bench: Bench, scratch: Path, args: list[str], text: str) -> None:
+def test_what_cant_be_done_is_reported(type_here: Type, scratch: Path, args: list[str], text: str) -> None:
     """Given a number, a measure or a server that can't be, then a line says so, the exit code is 2, and nothing is left."""
-    done = bench(*args)
-    assert (done.returncode, text in done.stderr) == (2, True), done.stderr
-    assert (done.stdout, "Traceback" in done.stderr) == ("", False)
+    done = type_here("bench", *args)
+    assert (done.code, text in done.err) == (2, True), done.err
+    assert (done.out, "Traceback" in done.err) == ("", False)
     assert list(scratch.iterdir()) == []
 
 

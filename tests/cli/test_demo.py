@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.cli.conftest import Type
 from tests.support.processes import offspring
 from tests.support.servers import ServerProcess
 from tests.support.wait import wait_until
@@ -169,7 +170,7 @@ def test_a_report_that_never_succeeds_ends_with_code_1(demo: Demo, folder: Path)
         (["texts", "--limit", "-1"], "-1 is not in the range"),
     ],
 )
-def test_what_cant_be_done_is_reported(demo: Demo, folder: Path, scratch: Path, args: list[str], text: str) -> None:
+def test_what_cant_be_done_is_reported(type_here: Type, folder: Path, scratch: Path, args: list[str], text: str) -> None:
     """Given a folder, a server or a number that can't be, then a line says so, the exit code is 2, and nothing was started."""
     place = folder.parent
     (place / "a-file").touch()
@@ -177,9 +178,9 @@ def test_what_cant_be_done_is_reported(demo: Demo, folder: Path, scratch: Path, 
     (place / "only-links").mkdir()
     for name in ("one", "two"):
         (place / "only-links" / name).symlink_to(folder / "empty")
-    done = demo(*args)
-    assert (done.returncode, text in done.stderr) == (2, True), done.stderr
-    assert "Traceback" not in done.stderr
+    done = type_here("demo", *args)
+    assert (done.code, text in done.err) == (2, True), done.err
+    assert "Traceback" not in done.err
     assert list(scratch.iterdir()) == []
 
 

