@@ -12,7 +12,7 @@ import msgspec
 
 from taskq.stdio.output import Output
 
-__all__ = ["JsonFormatter", "OutputHandler", "TextFormatter", "count_of", "lost_lines", "set_up_logging"]
+__all__ = ["JsonFormatter", "OutputHandler", "TextFormatter", "count_of", "log_error", "lost_lines", "set_up_logging"]
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
@@ -45,7 +45,7 @@ class JsonFormatter(logging.Formatter):
             "message": _message_of(record),
         }
         if record.exc_info and record.exc_info[0] is not None:
-            entry["traceback"] = self.formatException(record.exc_info)
+            entry["traceback"] = record.exc_text or self.formatException(record.exc_info)
         if record.stack_info:
             entry["stack"] = self.formatStack(record.stack_info)
         for name, value in record.__dict__.items():
@@ -115,6 +115,27 @@ def lost_lines(number: int) -> logging.LogRecord:
     """Return a record with the number of lost lines."""
     text = "%s lost: the log was not read, or could not be written"
     return logging.LogRecord("taskq", logging.WARNING, __file__, 0, text, (count_of(number, "log line"),), None)
+
+
+def log_error(logger: logging.Logger, text: str, args: tuple[object, ...], error: BaseException, traceback: str, **extra: object) -> None:
+    """Log an error with its exception, by which error trackers group it.
+
+    Args:
+        logger: the logger.
+        text: the message, with a placeholder for each of `args`.
+        args: its arguments.
+        error: the exception.
+        traceback: its text, cut to a limit, which every formatter then uses instead of formatting the exception once more.
+        extra: further attributes of the record.
+    """
+    if logger.isEnabledFor(logging.ERROR):
+        file, line, function, _ = logger.findCaller(stacklevel=2)
+        exc_info = type(error), error, error.__traceback__
+        record = logger.makeRecord(logger.name, logging.ERROR, file, line, text, args, exc_info, function)
+        record.exc_text = traceback.rstrip()
+        # Not by `makeRecord`: it raises if the app's own record factory has set an attribute of that name.
+        record.__dict__.update(extra)
+        logger.handle(record)
 
 
 def set_up_logging(level: str, form: str) -> None:

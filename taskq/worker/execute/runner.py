@@ -30,6 +30,7 @@ from taskq.events import JobEvent
 from taskq.handle.cancel import CANCELLED_SECONDS
 from taskq.jobs.builtin import OBJECT
 from taskq.jobs.retry import RetryPolicy
+from taskq.logs import log_error
 from taskq.wire.ending import Ending, ending_of
 from taskq.wire.history import Record, record_of, text_of, verified_records, with_record
 from taskq.wire.message import Message
@@ -219,18 +220,21 @@ class Runner:
         except DelayError as wrong:
             return self._failed_run(message, run, wrong, seconds)
         if wait is None:
-            _log.error("%s %s failed in attempt %d of %d: %s", context.job, context.id, attempts, context.max_attempts, _error_text(record))
+            self._log_failure("%s %s failed in attempt %d of %d: %s", (), run, record, error)
             state = State.TIMEOUT if timed_out else State.FAILED
             stored = self._pack(run, ending_of(record))
             return Verdict(action=Action.FAIL, message=new, state=state, ending=stored, announce=self._after_failure(run, error, seconds))
-        _log.error(
-            "%s %s failed in attempt %d of %d; retries in %g s: %s",
-            *(context.job, context.id, attempts, context.max_attempts, round(wait, 3), _error_text(record)),
-        )
+        self._log_failure("%s %s failed in attempt %d of %d; retries in %g s: %s", (round(wait, 3),), run, record, error)
         announce = event_of(events.retry, context, self._worker, seconds=seconds, error=error, delay=wait)
         if timed_out:
             announce = both(event_of(events.timeout, context, self._worker, seconds=seconds, error=error), announce)
         return Verdict(action=Action.RETRY, message=new, delay_ms=delay_ms(wait), announce=announce)
+
+    @staticmethod
+    def _log_failure(text: str, wait: tuple[float, ...], run: Run, record: Record, error: BaseException) -> None:
+        context = run.context
+        args = (context.job, context.id, record.attempt, context.max_attempts, *wait, record.error)
+        log_error(_log, text, args, error, record.traceback, job=context.job, message_id=context.id, attempt=record.attempt)
 
     def _is_exhausted(self, message: Message, policy: RetryPolicy) -> bool:
         if message.attempts >= policy.max_attempts or message.crashes > self._max_crashes:
@@ -256,8 +260,12 @@ class Runner:
 
     def _unreadable(self, message: Message, error: BaseException, result_ttl: float = 0.0) -> Verdict:
         record = record_of("failed", self._worker, message.attempts + 1, error)
-        log = _log.warning if isinstance(error, SignatureError) else _log.error
-        log("message %s moved to failed: %s", message.hex_id, text_of(error))
+        text = "message %s moved to failed: %s"
+        if not isinstance(error, TaskqError) or error.__cause__ is not None:  # code of the app raised it
+            reason = text_of(error) if isinstance(error, TaskqError) else record.error
+            log_error(_log, text, (message.hex_id, reason), error, record.traceback, message_id=message.hex_id)
+        else:
+            _log.log(logging.WARNING if isinstance(error, SignatureError) else logging.ERROR, text, message.hex_id, text_of(error))
         ending = self._results.pack(message.id, ending_of(record), result_ttl)
         return Verdict(action=Action.FAIL, message=with_record(message, record, signer=self._results.signer), ending=ending)
 
@@ -289,7 +297,3 @@ class Runner:
         except BaseException:
             what = "fail()" if run.name == OBJECT else "on_fail"
             _log.exception("%s of %s %s raised; the message stays in failed", what, run.context.job, run.context.id)
-
-
-def _error_text(record: Record) -> str:
-    return f"{record.error}\n{record.traceback}".rstrip()

@@ -14,6 +14,7 @@ import pytest
 
 from taskq import Drop, JobCancelled, JobTimeout, Requeue, Retry, context, events
 from taskq.channel import State
+from taskq.logs import JsonFormatter, TextFormatter
 from taskq.wire.ending import read_ending
 from taskq.wire.history import pack_record, record_of, records
 from taskq.wire.message import Message, encode, make_body, new_id, wrap_foreign
@@ -234,12 +235,16 @@ class _Exits:
         return exit, (3,)
 
 
-def test_unpickling_that_exits_is_a_failure(stage: Stage) -> None:
-    """Given an argument whose unpickling calls exit(), then the message goes to failed."""
+def test_unpickling_that_exits_is_a_failure(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """Given an argument whose unpickling calls exit(), then the message goes to failed, and the log has the exception."""
     message = stage.bench.pack(stage.job.bind(_Exits()))
     verdict = stage.runner.run(message, 1.0, 1)
     assert verdict.action is Action.FAIL
     assert "SystemExit" in records(Message(verdict.message).history_bytes())[0].error
+    (record,) = caplog.records
+    assert record.exc_info
+    assert repr(record.exc_info[1]) == "SystemExit(3)"
+    assert record.getMessage().endswith(" moved to failed: SystemExit: 3")
 
 
 # ---- groups of exceptions
@@ -389,7 +394,15 @@ def test_failures_are_logged_with_their_traceback(stage: Stage, caplog: pytest.L
     """Given a failure with another run to come, then the log has job, attempt, delay and traceback, as an error."""
     stage.run(ValueError("no"))
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert "failed in attempt 1 of 3; retries in 5 s: ValueError: no\nTraceback" in record.getMessage()
+    assert record.getMessage().endswith("failed in attempt 1 of 3; retries in 5 s: ValueError: no")
+    assert record.exc_info
+    assert (repr(record.exc_info[1]), record.exc_info[2] is not None) == ("ValueError('no')", True)
+    assert record.filename == "runner.py"
+    entry = json.loads(JsonFormatter().format(record))
+    assert entry["traceback"].startswith("Traceback (most recent")
+    assert entry["traceback"].endswith("\nValueError: no")
+    assert (entry["job"], entry["attempt"], len(entry["message_id"])) == ("work", 1, 32)
+    assert f"ValueError: no\n{entry['traceback']}" in TextFormatter().format(record)
     caplog.clear()
     Stage(retry_seconds=0.243886).run(ValueError("no"))
     assert "retries in 0.244 s: ValueError: no" in caplog.text
