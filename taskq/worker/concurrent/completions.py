@@ -15,6 +15,7 @@ from taskq.scoreboard.state import Phase
 from taskq.worker.concurrent.lane import Announced, Event, Finished, Lane, Refused, Stuck
 from taskq.worker.concurrent.lane_pool import LanePool
 from taskq.worker.concurrent.wakeup import WakeableWait
+from taskq.worker.execute.frames import free_frames
 from taskq.worker.execute.places import REPLACED_AFTER_IMPORT
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
 from taskq.worker.process.restore import ProcessState
@@ -162,6 +163,8 @@ class Completions:
             self.lanes.mark_settled(lane)
         else:
             self._free([lane])
+        if not self.lanes.is_announcing(lane):
+            _free_frames(verdict)
 
     def _announced_by_lane(self, lane: Lane, verdict: Verdict) -> Verdict:
         """Return the same verdict, announced in the lane: listeners and on_fail are the application's code, and may take their time."""
@@ -170,9 +173,15 @@ class Completions:
             return verdict
         call: Callable[[], None] = announce
 
+        def call_and_free() -> None:
+            try:
+                call()
+            finally:
+                _free_frames(verdict)
+
         def hand_over() -> None:
             self.lanes.announcing(lane)
-            lane.announce(call)
+            lane.announce(call_and_free)
 
         return msgspec.structs.replace(verdict, announce=hand_over)
 
@@ -195,3 +204,8 @@ class Completions:
             _log.error(text, lane.message.hex_id)
         self._stuck.add((lane, run))
         self.is_broken = True
+
+
+def _free_frames(verdict: Verdict) -> None:
+    if verdict.error is not None:
+        free_frames(verdict.error)

@@ -22,9 +22,9 @@ from taskq.worker.concurrent.timers import Timers
 from taskq.worker.concurrent.wakeup import WakeableWait
 from taskq.worker.execute.eventloop import is_of_leftover, new_loop
 from taskq.worker.execute.unpacker import Opened, UnknownHere, Unpacker
-from taskq.worker.execute.variables import context_maker
 from taskq.worker.intake import Intake
 from taskq.worker.settler import Settler
+from taskq.worker.variables import context_maker
 
 __all__ = ["ConcurrentEngine"]
 

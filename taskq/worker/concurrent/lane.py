@@ -24,8 +24,8 @@ from taskq.worker.execute.async_runner import AsyncRunner
 from taskq.worker.execute.executor import Executor
 from taskq.worker.execute.fork_guard import exit_if_forked
 from taskq.worker.execute.unpacker import Opened, Unpacker
-from taskq.worker.execute.variables import NewContext
 from taskq.worker.execute.verdict import Action, Verdict
+from taskq.worker.variables import NewContext
 
 __all__ = ["Announced", "CompletionSink", "Event", "Finished", "Lane", "Refused", "Stuck", "Tools"]
 
@@ -159,9 +159,8 @@ class Lane:
 
     def _live(self) -> None:
         while True:
-            work = self._inbox.get()
             try:
-                work()
+                self._inbox.get()()  # without a variable, which would keep a failed job alive until the next one
             except BaseException:
                 _log.exception("a lane of worker process %s failed", self._tools.worker)
 
@@ -173,10 +172,13 @@ class Lane:
     async def _arun(self) -> None:
         started = monotonic()
         if self._claim(started):
-            verdict = await self._runner.arun(self.message, started, now_ms(), self._opened)
-            self._tools.tidy()
-            self._task = None
-            self._end(verdict, started)
+            # Without a variable: the verdict and the frame would keep each other alive, by the traceback of an exception.
+            self._end_on_loop(await self._runner.arun(self.message, started, now_ms(), self._opened), started)
+
+    def _end_on_loop(self, verdict: Verdict, started: float) -> None:
+        self._tools.tidy()
+        self._task = None
+        self._end(verdict, started)
 
     def _claim(self, now: float) -> bool:
         if self._tools.slot.claim(self.number, now, self.message.attempts + 1):

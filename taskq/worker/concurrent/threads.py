@@ -21,7 +21,7 @@ from taskq.worker.concurrent.timers import Timers
 from taskq.worker.execute.eventloop import in_time
 from taskq.worker.execute.fork_guard import exit_if_forked
 from taskq.worker.execute.places import PATIENCE, Place, has_left_import, place_of
-from taskq.worker.execute.variables import adopt
+from taskq.worker.variables import adopt
 
 __all__ = ["Interrupt", "ThreadExecutor"]
 

@@ -7,7 +7,7 @@
     generators      generator jobs: store each item
     run             a run: the parts that all messages of a job share, and the parts of one message
     unpacker        from bytes to a run: read, verify, look up, decode
-    variables       the context variables that each job begins with
+    frames          free what failed jobs held
     eventloop       the event loop of a worker process
     fork_guard      end a process that a job forked, and that returned from the job
     announce        the listeners to call once a message is settled

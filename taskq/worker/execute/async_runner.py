@@ -36,13 +36,14 @@ class AsyncRunner(Runner):
         self._execute = self._execute_unless_cancelled
 
     def _execute_unless_cancelled(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
-        def call() -> Any:
-            # Another thread notes a cancel first, and then checks for a call to interrupt: from here on there is one.
-            if self.cancelled:
-                raise JobCancelled("the job was cancelled")
-            return function(*args, **kwargs)
+        # Not a closure: the frame of a failed job refers to its function, which would keep the arguments alive.
+        return self._executor.execute(self._call_unless_cancelled, (function, args, kwargs), {}, timeout)
 
-        return self._executor.execute(call, (), {}, timeout)
+    def _call_unless_cancelled(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        # Another thread notes a cancel first, and then checks for a call to interrupt: from here on there is one.
+        if self.cancelled:
+            raise JobCancelled("the job was cancelled")
+        return function(*args, **kwargs)
 
     async def arun(self, message: Message, started: float, since_ms: int, opened: Opened | None = None) -> Verdict:
         """As `run`, for a job that is a coroutine function."""
@@ -63,9 +64,11 @@ class AsyncRunner(Runner):
                     self._describe(run, since_ms, 0.0)
                 await run.aleave()
         except asyncio.CancelledError as error:
-            return self._broken_off(run) if self.must_end else self._raised(message, run, error, monotonic() - started)
+            if self.must_end:
+                return self._broken_off(run)
+            return self._raised(message, run, error, monotonic() - started).caused_by(error)
         except BaseException as error:
-            return self._raised(message, run, error, monotonic() - started)
+            return self._raised(message, run, error, monotonic() - started).caused_by(error)
         return self._ended_with(message, run, value, started)
 
     def _broken_off(self, run: Run) -> Verdict:

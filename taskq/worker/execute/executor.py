@@ -10,7 +10,7 @@ import signal
 # As in `process.signals`: signal.getsignal takes longer than a short job.
 from _signal import getsignal as _getsignal  # type: ignore[import-not-found]
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from types import FrameType
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from taskq.errors import JobCancelled, JobTimeout
 from taskq.worker.execute.eventloop import close_loop, in_time, is_of_leftover, new_loop
 from taskq.worker.execute.fork_guard import exit_if_forked
 from taskq.worker.execute.places import PATIENCE, Place, place_of
-from taskq.worker.execute.variables import adopt
+from taskq.worker.variables import adopt
 
 __all__ = ["Executor", "SyncExecutor"]
 
@@ -91,7 +91,7 @@ class SyncExecutor:
     def event_loop(self) -> asyncio.AbstractEventLoop:
         """Return the process's event loop. It is opened when it is first needed."""
         if self._loop is None:
-            self._loop = new_loop(self._kind)
+            self._loop = Context().run(new_loop, self._kind)  # it keeps the context in which it is made
         return self._loop
 
     def wait_for(self, awaitable: Any) -> Any:

@@ -97,6 +97,8 @@ class Run(msgspec.Struct):
     def leave(self) -> None:
         """Unset the context, drop the buffers that the job has left open, and send the last progress report."""
         enter(None)
+        if self.spec.is_async:
+            self._drop_arguments()
         if innermost() is not None:
             self._drop_left_open()
         if self.report is not None:
@@ -105,10 +107,15 @@ class Run(msgspec.Struct):
     async def aleave(self) -> None:
         """The same, without blocking the event loop."""
         enter(None)
+        self._drop_arguments()
         if innermost() is not None:
             self._drop_left_open()
         if self.report is not None:
             await self.report.aflush()
+
+    def _drop_arguments(self) -> None:
+        # The event loop keeps cancelled timers until they are due, with the context in which they were set, which refers to this run.
+        self.args, self.kwargs = (), {}
 
     def _drop_left_open(self) -> None:
         if dropped := drop_left_open():

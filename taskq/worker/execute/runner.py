@@ -128,7 +128,7 @@ class Runner:
                     self._watcher.describe(run.label, since_ms, 0.0, -1)
                 run.leave()
         except BaseException as error:
-            return self._raised(message, run, error, monotonic() - started)
+            return self._raised(message, run, error, monotonic() - started).caused_by(error)
         return self._ended_with(message, run, value, started)
 
     def _limit(self, run: Run, since_ms: int) -> None:
@@ -267,7 +267,7 @@ class Runner:
         else:
             _log.log(logging.WARNING if isinstance(error, SignatureError) else logging.ERROR, text, message.hex_id, text_of(error))
         ending = self._results.pack(message.id, ending_of(record), result_ttl)
-        return Verdict(action=Action.FAIL, message=with_record(message, record, signer=self._results.signer), ending=ending)
+        return Verdict(action=Action.FAIL, message=with_record(message, record, signer=self._results.signer), ending=ending, error=error)
 
     def _park(self, message: Message, reason: str) -> Verdict:
         _log.warning("message %s parked: %s", message.hex_id, text_of(reason))

@@ -37,6 +37,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     #: The final state to store (ack, fail).
     ending: StoredEnding | None = None
     announce: Callable[[], None] | None = None
+    #: The exception of the run. Its frames must be freed once the verdict is carried out.
+    error: BaseException | None = None
+
+    def caused_by(self, error: BaseException) -> Verdict:
+        """Return the same verdict, with the exception of its run."""
+        return msgspec.structs.replace(self, error=error)
 
 
 #: The verdict of nearly every run.

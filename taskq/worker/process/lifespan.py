@@ -17,7 +17,7 @@ from taskq.clock import monotonic
 from taskq.errors import TaskqError
 from taskq.jobs.hooks import Hooks, state
 from taskq.worker.execute.places import PATIENCE, Place, place_of
-from taskq.worker.execute.variables import adopt
+from taskq.worker.variables import adopt
 
 __all__ = ["Lifespan", "Stopped", "ended_by_sigterm", "watched"]
 

@@ -12,14 +12,15 @@ from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.scoreboard.slot import BATCH_LIMIT, Slot
 from taskq.scoreboard.state import Phase, block_seconds
 from taskq.wire.message import Message
+from taskq.worker.execute.frames import free_frames
 from taskq.worker.execute.runner import Runner
-from taskq.worker.execute.variables import context_maker
 from taskq.worker.execute.verdict import ACKED, Action
 from taskq.worker.intake import UNCERTAIN_SECONDS, Intake
 from taskq.worker.prefetch import Prefetch
 from taskq.worker.process.restore import ProcessState
 from taskq.worker.process.signals import SignalWait
 from taskq.worker.settler import Settler, StoppedUnsettled
+from taskq.worker.variables import context_maker
 
 __all__ = ["Loop"]
 
@@ -181,6 +182,8 @@ class Loop:
             else:
                 settle(message.id, verdict, message.raw)
                 slot.end_job(index, acked=verdict.action is Action.ACK, failed=verdict.action is Action.FAIL)
+                if verdict.error is not None:
+                    free_frames(verdict.error)
                 now = monotonic()
             if runner.cancelled:  # too late for this run; the next one may be of the same message
                 runner.cancelled = {}
@@ -189,6 +192,7 @@ class Loop:
                 now = monotonic()
             if is_debug:
                 _log.debug("%s: %s in %.1f ms", message.hex_id, verdict.action.value, (now - started) * 1000)
+            del verdict  # it must not outlive this job
         return len(messages)
 
     def _reconsider(self, unstarted: list[Message]) -> None:
