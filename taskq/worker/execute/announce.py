@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import copy_context
-from functools import partial
 
 from taskq import events
 from taskq.context import Context
@@ -22,7 +21,8 @@ def event_of(
     if not signal.receivers:
         return None
     event = JobEvent(context=context, worker=worker, seconds=seconds, error=error, delay=delay)
-    return partial(copy_context().run, events.emit, signal, event)
+    run = copy_context().run
+    return lambda: run(events.emit, signal, event)
 
 
 def both(first: Announce | None, second: Announce | None) -> Announce | None:
