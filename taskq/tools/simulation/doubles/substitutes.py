@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -120,7 +119,7 @@ TABLE: tuple[tuple[str, str, Any], ...] = (
 )
 #: Replaced in every module of taskq that has imported them by name, except in those that watch a simulation from outside.
 _OUTSIDE = ("taskq.cli", "taskq.tools")
-_CLOCKS: tuple[tuple[str, Any, Any], ...] = (("monotonic", time.monotonic, _monotonic), ("now_ms", clock.now_ms, _now_ms))
+_CLOCKS: tuple[tuple[str, Any, Any], ...] = (("monotonic", clock.monotonic, _monotonic), ("now_ms", clock.now_ms, _now_ms))
 
 
 def _owner(path: str) -> Any:
