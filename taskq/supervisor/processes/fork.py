@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
 import os
@@ -17,7 +16,8 @@ from typing import Any, Protocol
 
 from taskq.clock import monotonic
 from taskq.scoreboard.state import Lock
-from taskq.stdio.output import renew_buffer, renew_output
+from taskq.stdio.output import flush_output, renew_buffer, renew_output
+from taskq.supervisor.processes.exit import end_threads, inherit_hooks, run_hooks
 from taskq.supervisor.processes.semaphore import Semaphore
 
 __all__ = ["Connection", "die_with_parent", "fork", "make_lock", "make_pipe"]
@@ -39,7 +39,7 @@ def _temporary_directory() -> Iterator[None]:
 
 
 with _temporary_directory():
-    from multiprocess import context, popen_fork, util
+    from multiprocess import context, popen_fork
     from multiprocess import process as process_module
 
 _context = context.ForkContext()
@@ -91,12 +91,11 @@ class _Popen(popen_fork.Popen):  # type: ignore[misc]
             return
         code = 1
         try:
-            # Registered exit hooks belong to the parent. Its own are run by `util`, as in multiprocess.
-            atexit._clear()
-            atexit.register(util._exit_function)
+            inherit_hooks()
             code = process_obj._bootstrap()
         finally:
-            atexit._run_exitfuncs()
+            run_hooks()
+            flush_output()
             os._exit(code)
 
     def wait(self, timeout: float | None = None) -> int | None:
@@ -135,6 +134,13 @@ class Forked(context.ForkProcess):  # type: ignore[misc]
         renew_output()
         _renew_handlers()
         return super()._bootstrap(*args, **kwargs)
+
+    def run(self) -> None:
+        """Run the target. Python waits for all threads after it, so this waits before."""
+        try:
+            super().run()
+        finally:
+            end_threads()
 
     @property
     def maxrss(self) -> int:
