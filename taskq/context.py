@@ -10,7 +10,7 @@ import msgspec
 
 from taskq.errors import TaskqError
 
-__all__ = ["Context", "Runs", "current", "enter", "progress", "run_here"]
+__all__ = ["Context", "Runs", "current", "enter", "progress", "run_here", "run_if_any"]
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +60,11 @@ def current() -> Context:
         TaskqError: no job is running here.
     """
     return run_here().context
+
+
+def run_if_any() -> Runs | None:
+    """Return the run in this task or thread, or None if no job is running here."""
+    return _current.get()
 
 
 def run_here() -> Runs:

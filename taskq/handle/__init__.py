@@ -1,11 +1,12 @@
 """Handles, which `push` returns: the queries about one message, and its cancellation.
 
-    subject    the message that a query is about, and its stored result
-    waiting    wait for the result
-    status     the state of the message, and its progress
-    cancel     cancel the message
-    stream     read the items of a generator job
-    handle     the handle itself
+    subject        the message that a query is about, and its stored result
+    own_channel    jobs that wait for a message of their own channel
+    waiting        wait for the result
+    status         the state of the message, and its progress
+    cancel         cancel the message
+    stream         read the items of a generator job
+    handle         the handle itself
 
 Each of these imports only from those above it. Queries are steps (`taskq.driver.steps`), shared by sync and async callers.
 """

@@ -76,7 +76,8 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
         Raises:
             JobFailed: the job failed permanently. Its exception is included as text.
             ResultCancelled: the job was cancelled.
-            ResultTimeout: no result arrived in time. The job may still finish.
+            ResultTimeout: no result arrived in time. The job may still finish. Without a timeout: this is a job, and all jobs that the
+                channel can run at once wait for messages of the channel.
             NoResult: no result will arrive: the job doesn't store results, the result expired, or the message no longer exists.
             SignatureError: the result is not signed with this program's secret.
             ArgumentsError: the timeout is invalid.

@@ -102,6 +102,7 @@ class _Reader:
         if left > 0 and not is_first:
             reply = yield driver.wait_for_parts(self.subject.id, self.position, _COUNT, self._existence.slice_of(left))
             if reply:
+                yield from self._existence.end()
                 self._buffer.extend(map(_entry, reply[0][1]))
                 return None
         # A job that is not a generator, or whose stream has expired, has no end mark.

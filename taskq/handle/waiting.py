@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from taskq.channel import State
@@ -11,6 +12,7 @@ from taskq.driver.contract import Driver
 from taskq.driver.find import Found, find, find_orphan
 from taskq.driver.steps import Steps
 from taskq.errors import MessageError, NoResult, QueueFull, ResultTimeout, ServerUnavailable
+from taskq.handle.own_channel import OwnChannelWait
 from taskq.handle.subject import Subject, read_stored
 from taskq.wire.ending import Ending, ending_of, value_of
 from taskq.wire.history import records, verified_records
@@ -51,6 +53,7 @@ def await_result(driver: Driver, subject: Subject, timeout: Timeout) -> Steps[An
             yield backoff.pause_after(error)
             continue
         if ending is not None:
+            yield from existence.end()
             return value_of(ending, subject.id, pickles=subject.pickles)
         if left <= 0:
             raise ResultTimeout(f"no result for message {subject.id} within {seconds:g} s; the job may still finish")
@@ -82,9 +85,12 @@ class ExistenceCheck:
         # For a handle recreated from an id nothing is known: check at once.
         self._due = monotonic() + _FIRST_PAUSE if stores_result else 0.0
         self._missed = 0
+        self._own = OwnChannelWait.here(driver, subject)
+        self._is_endless = False
 
     def slice_of(self, left: float) -> float:
         """Return for how many of the remaining seconds to block in the server: until the next check at most; 0 if none remain."""
+        self._is_endless = left == math.inf
         return max(0.01, min(SLICE, left, self._due - monotonic())) if left > 0 else 0.0
 
     def check(self, *, is_last: bool) -> Steps[Ending | None]:
@@ -95,6 +101,7 @@ class ExistenceCheck:
 
         Raises:
             NoResult: the message no longer exists, or its job doesn't store a result.
+            ResultTimeout: this is a job, and all jobs of the message's channel wait for messages of that channel.
         """
         if not is_last and monotonic() < self._due:
             return None
@@ -103,6 +110,11 @@ class ExistenceCheck:
             yield 0.05  # it may be moving from one state to another, again and again
             ending = yield from self._check()
         return ending
+
+    def end(self) -> Steps[None]:
+        """Note that the wait is over, or that the job has begun to yield items."""
+        if self._own is not None:
+            yield from self._own.end()
 
     def _check(self) -> Steps[Ending | None]:
         found = yield from find(self._driver, self._subject.id, self._subject.payload)
@@ -120,6 +132,8 @@ class ExistenceCheck:
                 return ending
             raise NoResult(_missing(self._subject))
         self._missed = 0
+        if self._own is not None and self._is_endless:
+            yield from self._own.look(found.state, self._due - monotonic())
         if self._stores_result is None:
             self._stores_result = _stores_result(found.message)
             if not self._stores_result:

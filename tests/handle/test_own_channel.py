@@ -1,0 +1,142 @@
+"""Jobs that wait for the result of a message of their own channel."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from taskq import Queue, context
+from taskq.errors import NoResult, ResultTimeout
+from taskq.handle import waiting
+from taskq.handle.handle import Handle
+from taskq.handle.own_channel import _MARK
+from taskq.wire.message import message_id
+from taskq.wire.progress import Progress, pack_progress
+from tests.support.hand import HandWorker
+from tests.support.wait import wait_until
+
+
+class Scene:
+    """A channel with two worker processes for one job each, which run parents."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self.queue = Queue(url, channels={prefix: {}, f"{prefix}-other": {}})
+        self.prefix = prefix
+        self.child = self.queue.job(name="child", channel=prefix, result_ttl=60)(lambda: None)
+        self.parent = self.queue.job(name="parent", channel=prefix)(lambda: None)
+        self.workers = [HandWorker(self.queue, prefix, name) for name in ("w1", "w2")]
+        self.parents = []
+        for worker in self.workers:
+            self.parent.push()
+            self.parents += [message_id(raw).hex() for raw in worker.reserve(1)]
+            worker.beat(concurrency=1)
+
+    def as_job(self, number: int, call: Callable[[], Any]) -> Any:
+        """Call a function as the job of a parent would."""
+        of_job = context.Context(id=self.parents[number], job="parent", channel=self.prefix, attempt=1, max_attempts=3, pushed_at_ms=0)
+
+        def run() -> Any:
+            context.enter(SimpleNamespace(context=of_job))  # type: ignore[arg-type]
+            return call()
+
+        return contextvars.copy_context().run(run)
+
+    def report(self, number: int, progress: Progress) -> None:
+        """Report the progress of a parent."""
+        worker = self.workers[number]
+        worker.sender.call(worker.driver.report_progress(self.parents[number], pack_progress(progress), 60_000))
+
+    def mark(self, number: int) -> None:
+        """Mark a parent as one that waits."""
+        self.report(number, Progress(0, None, f"{_MARK}any"))
+
+    def progress(self, number: int) -> str:
+        """Return the text of a parent's progress."""
+        found = self.queue.handle(self.parents[number], self.prefix).progress()
+        return found.message if found else ""
+
+
+@pytest.fixture
+def scene(url: str, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    """One in which the first check of a wait comes soon."""
+    monkeypatch.setattr(waiting, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(waiting, "_LONGEST_PAUSE", 0.1)
+    scene = Scene(url, prefix)
+    yield scene
+    scene.queue.close()
+
+
+async def _aresult(handle: Handle[Any]) -> Any:
+    try:
+        return await handle.aresult()
+    finally:
+        await handle._queue.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("wait", [Handle.result, lambda handle: asyncio.run(_aresult(handle))], ids=["sync", "async"])
+def test_the_last_job_to_wait_for_its_own_channel_is_told(scene: Scene, wait: Callable[[Handle[Any]], Any]) -> None:
+    """Given two places, one with a job that waits for a child of the channel, when the other does, too, then it gets an error."""
+    scene.mark(0)
+    child = scene.child.push()
+    with pytest.raises(ResultTimeout, match=rf"message {child.id} can't start: all jobs that channel .* can run at once \(2\) wait"):
+        scene.as_job(1, lambda: wait(child))
+    assert (scene.progress(0)[:5], scene.progress(1)) == ("waits", "")
+
+
+def test_a_job_that_can_be_served_is_not_disturbed(scene: Scene) -> None:
+    """Given a free place, another channel, a timeout, or a caller that isn't a job, then no wait is an error before its time."""
+    handle = scene.child.push()
+    elsewhere = scene.child.options(channel=f"{scene.prefix}-other").push()
+
+    def wait_for(number: int, one: Handle[Any]) -> threading.Thread:
+        def wait() -> None:
+            with pytest.raises(NoResult):
+                scene.as_job(number, one.result)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        return thread
+
+    threads = [wait_for(0, handle), wait_for(1, elsewhere)]
+    wait_until(lambda: scene.progress(0).startswith("waits for a message of its own channel"))
+    with pytest.raises(ResultTimeout, match="within"):
+        scene.as_job(1, lambda: handle.result(0.3))
+    with pytest.raises(ResultTimeout, match="within"):
+        handle.result(0.3)
+    scene.workers[1].beat(concurrency=2)
+    assert scene.progress(1) == ""
+    assert all(thread.is_alive() for thread in threads)
+    handle.delete()
+    elsewhere.delete()
+    for thread in threads:
+        thread.join()
+
+
+def test_the_progress_of_the_job_is_restored(scene: Scene) -> None:
+    """Given a job that has reported progress before it waits, then the mark keeps the numbers, and the report is there again at the end."""
+    scene.report(0, Progress(3, 4, "half"))
+    handle = scene.child.push()
+    raised: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            scene.as_job(0, handle.result)
+        except ResultTimeout as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    wait_until(lambda: scene.progress(0).startswith("waits"))
+    found = scene.queue.handle(scene.parents[0], scene.prefix).progress()
+    assert found is not None
+    assert (found.done, found.total) == (3, 4)
+    scene.mark(1)
+    thread.join(10)
+    assert len(raised) == 1
+    assert scene.progress(0) == "half"
