@@ -6,13 +6,27 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
-__all__ = ["home_of", "importable_name"]
+__all__ = [
+    "find_loaded",
+    "home_of",
+    "importable_name",
+    "is_script",
+    "look_up",
+    "name_in_script",
+    "namespace_of",
+    "remember_script",
+    "scripts",
+]
 
 #: Names of modules that are run, not imported: by Python and most launchers, in a child that multiprocessing spawns, by
 #: `runpy.run_path`, by `python -m code`, and by `exec` with globals that have no name.
 RUN_NAMES = frozenset({"__main__", "__mp_main__", "<run_path>", "__console__", None})
+
+#: The scripts of this process that define jobs: the globals of each, by the name under which a worker imports it.
+scripts: dict[str, Mapping[str, Any]] = {}
 
 
 def importable_name(namespace: Mapping[str, Any]) -> str | None:
@@ -38,6 +52,14 @@ def home_of(function: Callable[..., Any]) -> str:
     return importable_name(_script_of(function)) or "__main__"
 
 
+def namespace_of(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """Return the globals of the module or script that defines a function, not of a decorator's module."""
+    module: str | None = getattr(function, "__module__", None)
+    if module is None or module in RUN_NAMES:
+        return _script_of(function)
+    return sys.modules[module].__dict__ if module in sys.modules else {}
+
+
 def _script_of(function: Callable[..., Any]) -> Mapping[str, Any]:
     """Return the globals of the script that defines a function.
 
@@ -49,3 +71,41 @@ def _script_of(function: Callable[..., Any]) -> Mapping[str, Any]:
 
 def _is_of_script(function: Any) -> bool:
     return getattr(function, "__globals__", {}).get("__name__", "") in RUN_NAMES
+
+
+def remember_script(function: Callable[..., Any]) -> None:
+    """Note the script that defines a job: what else it defines is sent by name to the workers that have it, and is found by that name."""
+    if getattr(function, "__module__", None) in RUN_NAMES and (name := importable_name(script := _script_of(function))) is not None:
+        scripts[name] = script
+
+
+def name_in_script(thing: Any) -> tuple[str, str] | None:
+    """Return the module and the qualified name under which a worker finds a class or function of a script, or None."""
+    if thing.__module__ not in RUN_NAMES:
+        return None
+    found = (name for name, script in scripts.items() if look_up(script, thing.__qualname__) is thing)
+    return next(((name, thing.__qualname__) for name in found), None)
+
+
+def is_script(module: str) -> bool:
+    """Return True if a module's name means a script of this process. In a program that also imports its script, it means the import."""
+    return module in scripts and module not in sys.modules
+
+
+def find_loaded(module: str, qualname: str) -> Any:
+    """Return the class or function of that name in a module or script that this process has loaded, or None."""
+    if is_script(module):
+        namespace = scripts[module]
+    else:
+        namespace = sys.modules[module].__dict__ if module in sys.modules else {}
+    found = look_up(namespace, qualname)
+    return found if isinstance(found, (type, FunctionType)) else None
+
+
+def look_up(namespace: Mapping[str, Any], qualname: str) -> Any:
+    """Return the object at a qualified name, or None; a method as it is stored in its class."""
+    first, *rest = qualname.split(".")
+    found = namespace.get(first)
+    for part in rest:
+        found = vars(found).get(part) if inspect.isclass(found) else getattr(found, part, None)
+    return found

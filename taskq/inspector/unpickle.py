@@ -245,6 +245,8 @@ class _Machine:
         """Return the value that a call would make, if it is a plain one; otherwise an Unknown with the arguments."""
         if type(args) is not tuple or not isinstance(function, Unknown):
             raise ValueError(f"calls a {type(function).__name__} with a {type(args).__name__}")
+        if isinstance(function, Global) and function.is_finder and len(args) > 1 and type(args[0]) is type(args[1]) is str:
+            return Global(f"{args[0]} {args[1]}")
         real = function.real if isinstance(function, Global) else None
         if real in (set, frozenset) and len(args) == 1 and type(args[0]) in (list, tuple):
             self._spend(len(args[0]))

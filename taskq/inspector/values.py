@@ -30,6 +30,10 @@ _SIMPLE_KEYS = frozenset({type(None), bool, float, str, bytes})
 _HASHABLE = frozenset({*_PLAIN, complex, Decimal})
 
 
+#: See taskq.wire.pickles, which the inspector doesn't need.
+_FINDERS = frozenset({"taskq.wire.pickles _found", "taskq.wire.pickles _found_or_made"})
+
+
 class Unknown:
     """Placeholder for an object in a pickle. It has the name of the class and the arguments that would make the object."""
 
@@ -46,10 +50,12 @@ class Unknown:
 class Global(Unknown):
     """A class or function that a pickle names."""
 
-    __slots__ = ("real",)
+    __slots__ = ("is_finder", "real")
 
     def __init__(self, path: str) -> None:
         super().__init__(path.partition(" ")[2])
+        #: True for a function that finds what a script defines, by its module and its name.
+        self.is_finder = path in _FINDERS
         #: The class, if it is one of plain values, which are not larger than the bytes they are made from.
         self.real = _HARMLESS.get(path)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
 
 import msgspec
@@ -16,7 +14,7 @@ from taskq.jobs.call import Call, Callee, Pusher
 from taskq.jobs.functions import MethodLike, imitate, is_generator, kind_of, returns_generator
 from taskq.jobs.options import PLAIN, Delay, JobOptions, PushChoices, PushOptions
 from taskq.jobs.parameters import Signature
-from taskq.main_module import home_of
+from taskq.main_module import home_of, is_script, look_up, namespace_of, scripts
 
 __all__ = ["Job", "Options", "Pushable"]
 
@@ -270,7 +268,7 @@ class Job(Pushable[P, R_co]):
     def __reduce__(self) -> Any:
         qualname = getattr(self.function, "__qualname__", "")
         home = home_of(self.function)
-        if home == "__main__" or _look(sys.modules.get(self.function.__module__), qualname) is not self:
+        if home == "__main__" or _job_at(namespace_of(self.function), qualname) is not self:
             raise TypeError(
                 f"cannot pickle the job {self.name}: a worker can't find it as {qualname or 'an attribute'} in the module {home}"
             )
@@ -293,12 +291,10 @@ class BoundJob(MethodLike, Pushable[P, R_co]):
 
 
 def _find_job(module: str, qualname: str) -> Any:
-    return _look(importlib.import_module(module), qualname)
+    return _job_at(scripts[module] if is_script(module) else importlib.import_module(module).__dict__, qualname)
 
 
-def _look(found: Any, qualname: str) -> Any:
-    """Return the object at a qualified name in a module, or None; a method as it is stored in its class."""
-    for part in qualname.split("."):
-        found = vars(found).get(part) if inspect.isclass(found) else getattr(found, part, None)
+def _job_at(namespace: Mapping[str, Any], qualname: str) -> Any:
+    found = look_up(namespace, qualname)
     # @staticmethod may be above @queue.job
     return getattr(found, "__func__", found)

@@ -8,7 +8,7 @@ from typing import Any
 from taskq.errors import JobDefinitionError
 from taskq.jobs.definition import Definition
 from taskq.jobs.job import Job
-from taskq.main_module import home_of
+from taskq.main_module import home_of, remember_script
 
 __all__ = ["Registry", "check_job_name", "job_name"]
 
@@ -35,6 +35,7 @@ class Registry:
             raise JobDefinitionError(f"two jobs have the name {job.name!r}: {_places(old, new)}, or name each with @queue.job(name=...)")
         self._jobs[job.name] = job
         self._definitions[job.name] = new
+        remember_script(job.function)
 
     def get(self, name: str) -> Job[Any, Any] | None:
         return self._jobs.get(name)

@@ -10,10 +10,11 @@ import msgspec
 from taskq.clock import delay_ms, moment_ms
 from taskq.config import Settings
 from taskq.errors import MessageTooLarge, SerializationError, UnknownJob
+from taskq.jobs.builtin import CALL
 from taskq.jobs.call import Call, Callee
 from taskq.jobs.functions import is_generator
 from taskq.jobs.options import PLAIN, PushOptions
-from taskq.wire.codec import CODE, PYTHON, Serializer, check_serializer, dump_arguments
+from taskq.wire.codec import CALLS, CODE, PYTHON, Serializer, check_serializer, dump_arguments
 from taskq.wire.message import encode, loss_flag, make_body, new_id
 from taskq.wire.signing import Signer
 
@@ -119,6 +120,8 @@ class Packer:
             )
         options = job.options_of_job
         serializer = check_serializer(options.serializer or self._settings.serializer)
+        if job.name == CALL and not serializer.code:
+            serializer = CALLS
         flags, is_stream = loss_flag(options.on_lost), is_generator(job.function)
         form = _Form(job.name, serializer, flags, job.signature.names, options.result_ttl, is_stream)
         self._forms[job] = form

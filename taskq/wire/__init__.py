@@ -1,6 +1,7 @@
 """The bytes of messages, results, progress reports and worker reports. Pure functions, no I/O. docs/wire-format.md describes the layout.
 
     signing     signatures of messages, results and reports
+    pickles     pickles, and the names of what a script defines
     codec       arguments and results to bytes and back: pickle, JSON and MessagePack
     message     a message: head, body, history, signature
     history     the attempts of a message

@@ -1,24 +1,21 @@
-"""Arguments to bytes and back. The only file that writes and loads pickles, uses cloudpickle, and knows the codes of the serializers."""
+"""Arguments to bytes and back. The only file that knows the codes of the serializers."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
-import pickle
 import sys
-from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from functools import cache
 from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 
 from taskq.errors import ConfigError, MalformedMessage, SerializationError
+from taskq.wire.pickles import dump_call, dump_pickle, load_pickle
 
 __all__ = [
+    "CALLS",
     "CODE",
     "PYTHON",
     "SERIALIZERS",
@@ -50,81 +47,6 @@ class Serializer(NamedTuple):
     code: int
     dump: Callable[[Any], bytes]
     load: Callable[[bytes], Any]
-
-
-def _dump_pickle(value: Any) -> bytes:
-    try:
-        data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return _dump_by_value(value)
-    # pickle stores objects defined in `__main__` by name, and the worker's `__main__` is another program: send them by value.
-    # The test also matches an argument that only contains the word, which costs time and has no other effect.
-    if b"__main__" in data:
-        return _dump_by_value(value)
-    return data
-
-
-def _dump_by_value(value: Any) -> bytes:
-    file = io.BytesIO()
-    _by_value_pickler()(file, pickle.HIGHEST_PROTOCOL).dump(value)
-    return file.getvalue()
-
-
-@cache
-def _by_value_pickler() -> Any:
-    import cloudpickle  # a slow import, which most producers never need
-
-    table: Any = cloudpickle.Pickler.dispatch_table
-    of_file = table[io.TextIOWrapper]
-
-    def reduce_file(file: io.TextIOWrapper) -> Any:
-        # cloudpickle would store the whole content, and the job would get an object that is not a file.
-        if file not in (sys.stdout, sys.stderr):
-            raise TypeError("cannot pickle an open file")
-        return of_file(file)
-
-    changed: Any = ChainMap({io.TextIOWrapper: reduce_file}, table)
-
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-        """cloudpickle's pickler, without open files."""
-
-        dispatch_table = changed
-
-    return Pickler
-
-
-def _load_pickle(data: bytes) -> Any:
-    try:
-        return pickle.loads(data)
-    except ModuleNotFoundError as error:
-        if error.name not in _MOVED:
-            raise
-        return _OldNames(io.BytesIO(data)).load()
-
-
-#: Modules that pickles of taskq 0.1 name, and the modules that have their contents now.
-_MOVED = {
-    "taskq.awaiting": ("taskq.handle.status", "taskq.wire.progress"),
-    "taskq.buffer": ("taskq.push.buffer",),
-    "taskq.call": ("taskq.jobs.call",),
-    "taskq.cancelling": ("taskq.handle.cancel",),
-    "taskq.job": ("taskq.jobs.job",),
-    "taskq.lifespan": ("taskq.jobs.hooks",),
-    "taskq.options": ("taskq.jobs.options",),
-    "taskq.result": ("taskq.handle.handle",),
-    "taskq.retry": ("taskq.jobs.retry",),
-    "taskq.stream": ("taskq.handle.stream",),
-}
-
-
-class _OldNames(pickle.Unpickler):
-    """Reads pickles that name modules as they were called in taskq 0.1."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        for home in _MOVED.get(module, (module,))[:-1]:
-            with contextlib.suppress(AttributeError):
-                return super().find_class(home, name)
-        return super().find_class(_MOVED.get(module, (module,))[-1], name)
 
 
 def _dump_json(value: Any) -> bytes:
@@ -185,10 +107,12 @@ def _change(value: Any, exact: frozenset[type]) -> str:
 
 
 _by_name: dict[str, Serializer] = {
-    "pickle": Serializer("pickle", 0, _dump_pickle, _load_pickle),
+    "pickle": Serializer("pickle", 0, dump_pickle, load_pickle),
     "json": Serializer("json", 1, _dump_json, msgspec.json.Decoder().decode),
     "msgpack": Serializer("msgpack", 2, _dump_msgpack, msgspec.msgpack.Decoder().decode),
 }
+#: The serializer of `queue.call`: the code of a script's function travels with the message, even if the worker has the function.
+CALLS = Serializer("pickle", 0, dump_call, load_pickle)
 _by_code = {serializer.code: serializer for serializer in _by_name.values()}
 
 

@@ -120,28 +120,65 @@ def test_callables_of_a_script_travel_by_value(
 
 
 MAIN = """
+    import dataclasses
+    import enum
+    import sys
     import taskq
     from tests.support.ledger import note
 
     queue = taskq.Queue()
 
+    class Plan(enum.Enum):
+        PAID = "paid"
+
+    @dataclasses.dataclass
+    class Order:
+        id: int
+
+    class Base:
+        def prefix(self):
+            return "to "
+
+    class Mailer(Base):
+        @queue.job
+        def send(self, to):
+            note("sent", super().prefix() + to)
+
     @queue.job
     def mine(x):
         note("mine", [x, __name__])
 
+    @queue.job(result_ttl=60)
+    def bill(plan, order):
+        note("bill", [plan is Plan.PAID, order == Order(1)])
+        return plan, order
+
     if __name__ == "__main__":
         mine.push(1)
         mine.push(2, delay=0.02)
+        Mailer().send.push("anna")
+        handle = bill.push(Plan.PAID, Order(1))
+        if sys.argv[1:] == ["work"]:
+            queue.work(burst=True)
+            plan, order = handle.result(timeout=10)
+            note("result", [plan is Plan.PAID, order == Order(1), "notebook" in sys.modules])
 """
 
 
 def test_jobs_of_a_script_are_found_by_its_name(start_worker: StartWorker, ledger: Ledger, url: str, tmp_path: Path) -> None:
-    """Given a job that a script decorates and pushes, then a worker that imports the script as its app runs it."""
+    """Given jobs that a script decorates and pushes, then a worker that imports the script as its app runs them, with its own classes."""
     _run_script(tmp_path, MAIN, env={"TASKQ_URL": url})
     worker = start_worker("notebook", cwd=tmp_path)
     ledger.wait_for("mine", 2)
     assert worker.stop() == 0
     assert ledger.values("mine") == [[1, "notebook"], [2, "notebook"]]
+    assert (ledger.values("sent"), ledger.values("bill")) == (["to anna"], [[True, True]])
+
+
+def test_a_script_that_works_off_its_own_jobs_has_one_set_of_classes(ledger: Ledger, url: str, tmp_path: Path) -> None:
+    """Given a script that pushes, works and reads a result, then all of it is of the script's own classes; it isn't imported again."""
+    _run_script(tmp_path, MAIN, "work", env={"TASKQ_URL": url})
+    assert [ledger.values(name) for name in ("sent", "bill", "result")] == [["to anna"], [[True, True]], [[True, True, False]]]
 
 
 def test_async_code_pushes_the_same(start_worker: StartWorker, ledger: Ledger) -> None:

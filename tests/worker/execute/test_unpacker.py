@@ -292,7 +292,7 @@ def test_code_of_another_python_is_never_unpickled(bench: Bench, monkeypatch: py
     job = bench.queue.job(name="add")(add)
     monkeypatch.setattr("taskq.push.packer.PYTHON", "3.99")
     message = bench.pack(job.bind(1, b=lambda: 2))  # type: ignore[arg-type]
-    monkeypatch.setattr("taskq.wire.codec._load_pickle", pytest.fail)
+    monkeypatch.setattr("taskq.wire.pickles.pickle.loads", pytest.fail)
     with pytest.raises(MalformedMessage, match=rf"pushed by Python 3\.99 as code.* this is Python {re.escape(PYTHON)}"):
         run(bench.unpacker(), message)
     monkeypatch.undo()
