@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from taskq.config import did_you_mean, working_directory
-from taskq.errors import AppError
+from taskq.errors import AppError, JobDefinitionError
 from taskq.queue import Queue
 
 __all__ = ["check_unpatched", "count_threads", "load_app"]
@@ -32,8 +32,7 @@ def load_app(name: str, directory: Path | None = None) -> Queue:
         directory: the directory to put first on the import path. Default: the working directory.
 
     Raises:
-        AppError: the module can't be imported, or defines no queue or several. `__cause__` is the exception of the import.
-        ConfigError: the working directory no longer exists.
+        AppError: the module can't be imported, defines no queue or several, or puts a job below @classmethod. `__cause__` is the exception.
     """
     path = str(directory or working_directory())
     if path not in sys.path:
@@ -43,6 +42,11 @@ def load_app(name: str, directory: Path | None = None) -> Queue:
         raise AppError(f"app {name!r}: expected a module name such as shop.jobs:queue, not a file path")
     module = _import(name, module_name, path)
     queue = _named(module, attribute) if attribute else _only(module)
+    try:
+        for job in queue.jobs:
+            job.check_place()
+    except JobDefinitionError as error:
+        raise AppError(f"app {name!r}: {error}") from error
     if queue.outbox.is_used():
         text = "the import of %s pushed or read messages; each command that imports the app does so: move that code under %s"
         _log.warning(text, module_name, '`if __name__ == "__main__":`')

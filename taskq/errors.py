@@ -96,7 +96,7 @@ class AppError(TaskqError):
 
 
 class JobDefinitionError(TaskqError):
-    """A decorator is used incorrectly. Raised at import, never at push."""
+    """A decorator is used incorrectly. Raised at import; for a job below @classmethod, at its first push and when a worker starts."""
 
 
 class PushError(TaskqError):

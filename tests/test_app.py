@@ -190,6 +190,12 @@ def test_ctrl_c_while_importing_is_not_swallowed(write: Write) -> None:
         load_app("jobs_stopped")
 
 
+def test_a_job_below_classmethod_is_reported(write: Write) -> None:
+    """Given a class method whose decorators are in the wrong order, then no worker starts: pushes would fail or lose the class."""
+    write("jobs_turned.py", QUEUE + "class A:\n    @classmethod\n    @queue.job\n    def go(klass): ...\n")
+    assert "jobs_turned:A.go looks like a class method: put @queue.job above @classmethod" in str(_refused("jobs_turned"))
+
+
 def test_a_module_without_a_queue_is_reported(write: Write) -> None:
     """Given a module without a queue, with a name and without, then the error shows what to write."""
     write("jobs_empty.py", "x = 1\n")

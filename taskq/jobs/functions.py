@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from taskq.errors import JobDefinitionError
 
-__all__ = ["MethodLike", "imitate", "is_generator", "kind_of", "returns_generator", "signature_of"]
+__all__ = ["AtFirstUse", "MethodLike", "imitate", "is_generator", "kind_of", "returns_generator", "signature_of"]
 
 #: `inspect` looks at the first three to see whether a callable is a coroutine or generator function. The others mark a callable object
 #: as a coroutine function: for asyncio until Python 3.11, and for inspect.
@@ -64,6 +64,17 @@ def imitate(job: Any, function: Any) -> None:
     """Give a job the attributes of its function, so that frameworks await an async job."""
     functools.update_wrapper(job, _inner(function), assigned=(*_MARKS, *functools.WRAPPER_ASSIGNMENTS), updated=())
     functools.update_wrapper(job, function, updated=())
+
+
+class AtFirstUse:
+    """A job's signature, after a check of the job. `functools.cached_property` has a lock in Python 3.11, which a fork may leave locked."""
+
+    def __get__(self, job: Any, owner: type) -> Any:
+        if job is None:
+            return self
+        job.check_place()
+        job.signature = job._signature
+        return job.signature
 
 
 class _OfFunction:

@@ -11,7 +11,7 @@ import msgspec
 from taskq.errors import ArgumentsError, JobDefinitionError
 from taskq.handle.handle import Handle
 from taskq.jobs.call import Call, Callee, Pusher
-from taskq.jobs.functions import MethodLike, imitate, is_generator, kind_of, returns_generator
+from taskq.jobs.functions import AtFirstUse, MethodLike, imitate, is_generator, kind_of, returns_generator
 from taskq.jobs.options import PLAIN, Delay, JobOptions, PushChoices, PushOptions
 from taskq.jobs.parameters import Signature
 from taskq.main_module import home_of, is_script, look_up, namespace_of, scripts
@@ -26,6 +26,7 @@ T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+_CLASS_METHOD = "{} looks like a class method: put @queue.job above @classmethod, not below"
 Calls = Sequence[tuple[Any, ...] | Call[Any]]
 
 
@@ -202,6 +203,9 @@ class Job(Pushable[P, R_co]):
         queue: the queue that the job belongs to.
     """
 
+    #: The parameters of the function, for the first push. Then the class of a method exists, and the job's place in it is checked.
+    signature: Signature = AtFirstUse()  # type: ignore[assignment]
+
     def __init__(self, queue: Pusher, function: Callable[P, R_co], name: str, options: JobOptions) -> None:
         """Make a function a job.
 
@@ -213,14 +217,14 @@ class Job(Pushable[P, R_co]):
         self.options_of_job = options
         self.kind = kind_of(function)
         self.function: Callable[..., R_co] = getattr(function, "__func__", function) if self.kind != "function" else function
-        self.signature = Signature(self.function)
+        self._signature = Signature(self.function)
         self._job = self
         self._first = ()
         self._check()
         imitate(self, self.function)
 
     def _check(self) -> None:
-        if self.signature.has("delay"):
+        if self._signature.has("delay"):
             raise JobDefinitionError(
                 f"{self.name} has a parameter named 'delay', which push() reserves: "
                 f"{self.name}.push(..., delay=60) would be ambiguous. Rename the parameter"
@@ -240,9 +244,19 @@ class Job(Pushable[P, R_co]):
             except ArgumentsError as error:
                 raise JobDefinitionError(f"on_fail of {self.name} is called with the exception as its only argument: {error}") from None
         scope = getattr(self.function, "__qualname__", "").rpartition(".")[0]
-        if self.kind == "function" and self.signature.names[:1] == ("cls",) and scope and not scope.endswith("<locals>"):
-            # Under @classmethod the job would never get the class: since Python 3.13 only calls do.
-            raise JobDefinitionError(f"{self.name} looks like a class method: put @queue.job above @classmethod, not below")
+        if self.kind == "function" and self._signature.names[:1] == ("cls",) and scope and not scope.endswith("<locals>"):
+            raise JobDefinitionError(_CLASS_METHOD.format(self.name))
+
+    def check_place(self) -> None:
+        """Check that the job isn't below @classmethod, where a push would not get the class: since Python 3.13, only a call does.
+
+        Raises:
+            JobDefinitionError: it is.
+        """
+        stored = look_up(namespace_of(self.function), getattr(self.function, "__qualname__", "")) if self.kind == "function" else None
+        below: object = stored.__func__ if isinstance(stored, classmethod) else None
+        if below is self:
+            raise JobDefinitionError(_CLASS_METHOD.format(self.name))
 
     # How Python binds methods: the instance of a method and the class of a class method travel with the arguments, and a static method
     # is a job like any other. `self` is typed as a callable of the job's signature: mypy doesn't compare the parameters of a

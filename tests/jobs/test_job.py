@@ -146,6 +146,24 @@ def test_a_class_method_below_its_decorator_is_refused() -> None:
             def open(cls) -> None: ...
 
 
+class Turned:
+    """A class whose job stands below @classmethod, which the name of its first parameter doesn't show."""
+
+    @classmethod
+    @queue.job
+    def check(klass, amount: int = 1) -> tuple[type, int]:  # noqa: N804
+        return klass, amount
+
+
+def test_a_job_below_classmethod_is_refused_at_its_push() -> None:
+    """Given such a job, then it can be called, but no push takes a wrong argument for the class, on every Python."""
+    turned: Any = Turned
+    assert turned.check(5) == (Turned, 5)
+    for push in (lambda: turned.check.push(5), turned.check.bind, lambda: turned.check.push_many([(5,)])):
+        with pytest.raises(JobDefinitionError, match=r":Turned\.check looks like a class method: put @queue\.job above @classmethod"):
+            push()
+
+
 def test_a_function_may_call_its_first_parameter_cls() -> None:
     """Given a function outside a class with a parameter named cls, then it is a job."""
 
