@@ -89,14 +89,14 @@ def _by_value_pickler() -> Any:
         functions: bool
         values: bool
 
-        def reducer_override(self, thing: Any) -> Any:
-            module = getattr(thing, "__module__", None)
+        def reducer_override(self, obj: Any) -> Any:
+            module = getattr(obj, "__module__", None)
             if module in ("__mp_main__", _RUN_PATH) and module in sys.modules:
                 cloudpickle.register_pickle_by_value(sys.modules[module])  # as cloudpickle does with `__main__`
-            made = super().reducer_override(thing)
-            if type(made) is not tuple or len(made) != _BY_VALUE or not (self.functions or isinstance(thing, type)):
+            made = super().reducer_override(obj)
+            if type(made) is not tuple or len(made) != _BY_VALUE or not (self.functions or isinstance(obj, type)):
                 return made
-            if (name := name_in_script(thing)) is None:
+            if (name := name_in_script(obj)) is None:
                 return made
             if not self.values:
                 return _found, name
