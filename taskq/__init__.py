@@ -134,7 +134,14 @@ def __getattr__(name: str) -> Any:
 
     if name in ("errors", "events"):
         return import_module(f"taskq.{name}")
-    value = globals()[name] = getattr(import_module(f"taskq.{_HOMES.get(name, 'errors')}"), name)
+    try:
+        module = import_module(f"taskq.{_HOMES.get(name, 'errors')}")
+    except Exception as error:
+        from taskq.shadowing import note_hidden
+
+        note_hidden(error)
+        raise
+    value = globals()[name] = getattr(module, name)
     return value
 
 

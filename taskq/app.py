@@ -14,6 +14,7 @@ from types import ModuleType
 from taskq.config import did_you_mean, working_directory
 from taskq.errors import AppError, JobDefinitionError
 from taskq.queue import Queue
+from taskq.shadowing import hidden_modules
 
 __all__ = ["check_unpatched", "count_threads", "load_app"]
 
@@ -83,17 +84,30 @@ def _import(name: str, module_name: str, path: str) -> ModuleType:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
             if meant := _with_colon(error.name):
                 raise AppError(f'app {name!r}: no module named {error.name!r}; did you mean "{meant}"?') from error
+            if _is_below_src(error.name, path):
+                remedy = "install the project (pip install -e .), or set PYTHONPATH=src for workers and producers"
+                raise AppError(f"app {name!r}: no module named {error.name!r} in {path}, but in {Path(path, 'src')}: {remedy}") from error
             raise AppError(
                 f"app {name!r}: no module named {error.name!r} in {path} or on the Python path. Run taskq in the project's directory"
             ) from error
         text = f"app {name!r}: importing {module_name} failed: it imports {error.name!r}, which is not installed"
-        raise AppError(f"{text}{_raised_at(error)}") from error
+        raise AppError(f"{text}{_raised_at(error)}{_hidden()}") from error
     except Exception as error:
         text = f"app {name!r}: importing {module_name} failed: {type(error).__name__}: {error}"
-        raise AppError(f"{text}{_raised_at(error)}") from error
+        raise AppError(f"{text}{_raised_at(error)}{_hidden()}") from error
     except SystemExit as error:
         text = f"app {name!r}: importing {module_name} called sys.exit(){_raised_at(error)}"
         raise AppError(f'{text}: move that call under `if __name__ == "__main__":`') from error
+
+
+def _is_below_src(module_name: str, path: str) -> bool:
+    package = Path(path, "src", module_name.partition(".")[0])
+    return package.is_dir() or package.with_suffix(".py").is_file()
+
+
+def _hidden() -> str:
+    text = hidden_modules()
+    return f". {text}" if text else ""
 
 
 def _with_colon(name: str) -> str | None:
@@ -123,7 +137,8 @@ def _named(module: ModuleType, attribute: str) -> Queue:
             advice = did_you_mean(attribute, names) if names else "the module has no Queue: add queue = taskq.Queue()"
             raise AppError(f"app: {module.__name__} has no {attribute!r}; {advice}{_place(module)}") from None
     if not isinstance(found, Queue):
-        raise AppError(f"app: {module.__name__}:{attribute} is a {type(found).__name__}, not a taskq.Queue")
+        text = f"app: {module.__name__}:{attribute} is a {type(found).__name__}, not a taskq.Queue"
+        raise AppError(f"{text}{_place(module)}" if isinstance(found, ModuleType) else text)
     return found
 
 
@@ -142,9 +157,15 @@ def _only(module: ModuleType) -> Queue:
 
 
 def _place(module: ModuleType) -> str:
-    # The path shows that another module of the same name was found first: json.py, email.py.
+    """Return the file of a module: another one of the same name may have been found first, such as json.py."""
     file = getattr(module, "__file__", None)
-    return f" (loaded from {file})" if file else ""
+    if not file:
+        return ""
+    name = module.__name__.partition(".")[0]
+    own = Path(sys.path[0], f"{name}.py")
+    if own.is_file() and not own.samefile(file):
+        return f" (loaded from {file}, not from your file {own}: rename yours)"
+    return f" (loaded from {file})"
 
 
 def _queues(module: ModuleType) -> list[str]:

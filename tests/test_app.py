@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -203,12 +204,39 @@ def test_a_module_without_a_queue_is_reported(write: Write) -> None:
     assert "add queue = taskq.Queue()" in str(_refused("jobs_empty:queue"))
 
 
-def test_a_module_of_the_standard_library_is_named_with_its_path(write: Write) -> None:
+def test_a_module_of_the_standard_library_is_named_with_its_path(write: Write, tmp_path: Path) -> None:
     """Given an app in a file named like a module that is loaded already, then the error names the file that was found."""
     write("json.py", QUEUE)
     text = str(_refused("json"))
     assert "json has no Queue" in text
-    assert f"(loaded from {sys.modules['json'].__file__})" in text
+    assert f"(loaded from {sys.modules['json'].__file__}, not from your file {tmp_path}/json.py: rename yours)" in text
+
+
+def test_a_file_with_the_name_of_an_installed_module_is_named(write: Write, tmp_path: Path) -> None:
+    """Given a taskq.py in the project, which the installed package hides, then the error says which file to rename."""
+    write("taskq.py", QUEUE)
+    place = rf"\(loaded from .*taskq/__init__\.py, not from your file {tmp_path}/taskq\.py: rename yours\)"
+    for name in ("taskq:queue", "taskq"):
+        assert re.search(place, str(_refused(name)))
+
+
+def test_an_import_that_fails_because_of_a_hidden_module_says_so(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given an app that fails since a file hides a module, then the error names that file."""
+    monkeypatch.setattr("taskq.app.hidden_modules", lambda: "The file x.py hides the module x: rename the file")
+    for name, text in (("hidden_one", "import redis.nothing_there"), ("hidden_two", "1 / 0")):
+        write(f"{name}.py", text)
+        assert str(_refused(name)).endswith(". The file x.py hides the module x: rename the file")
+
+
+@pytest.mark.parametrize("file", ["src/shop/jobs.py", "src/shop.py"])
+def test_an_app_below_src_is_found_and_explained(write: Write, tmp_path: Path, file: str) -> None:
+    """Given a project with its package below src, which is not installed, then the error says where it is and what to do."""
+    write(file, QUEUE)
+    text = str(_refused("shop.jobs:queue"))
+    assert (
+        f"no module named 'shop' in {tmp_path}, but in {tmp_path}/src: install the project (pip install -e .), or set PYTHONPATH=src"
+        in text
+    )
 
 
 def test_a_module_with_several_queues_needs_a_name(write: Write) -> None:

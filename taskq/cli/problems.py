@@ -22,6 +22,7 @@ from click.core import ParameterSource
 
 from taskq.cli.words import clean
 from taskq.errors import TaskqError
+from taskq.shadowing import hidden_modules
 
 __all__ = ["BROKEN_PIPE", "DEBUG", "INTERRUPTED", "MISSING", "WRONG", "NotThere", "report"]
 
@@ -66,7 +67,7 @@ def _text(error: BaseException) -> str:
         return str(error)
     if isinstance(error, FileNotFoundError) and error.filename is None and "temporary directory" in str(error):  # of `tempfile`
         return "no directory for temporary files is writable: mount one at /tmp, or set TMPDIR"
-    hint = "This is a bug in taskq, in a custom driver or in your app: --debug shows the traceback."
+    hint = hidden_modules() or "This is a bug in taskq, in a custom driver or in your app: --debug shows the traceback."
     return f"unexpected {type(error).__name__}: {error}\n{hint}"
 
 

@@ -14,6 +14,7 @@ from taskq.config import ChannelSettings, Settings
 from taskq.driver.contract import Driver
 from taskq.driver.peer import FOLDER
 from taskq.errors import ConfigError, TaskqError
+from taskq.shadowing import hidden_modules
 
 __all__ = ["DEFAULT_URL", "driver_class", "first_use", "is_unstarted", "load_driver", "may_start", "reviver", "server_url"]
 
@@ -96,7 +97,7 @@ def driver_class(channel: ChannelSettings) -> Callable[[str, ChannelSettings], D
 
     Raises:
         ConfigError: the settings name a class that can't be imported.
-        TaskqError: this process was forked while another thread imported the driver.
+        TaskqError: this process was forked while another thread imported the driver, or a file hides a module that the driver imports.
     """
     if channel.driver == "redis":
         if _orphaned:
@@ -104,6 +105,10 @@ def driver_class(channel: ChannelSettings) -> Callable[[str, ChannelSettings], D
         _importers.add(threading.get_ident())
         try:
             from taskq.driver.redis.driver import RedisDriver
+        except (ImportError, AttributeError) as error:
+            if not (text := hidden_modules()):
+                raise
+            raise TaskqError(f"the server's client can't be imported: {error}. {text}") from error
         finally:
             _importers.discard(threading.get_ident())
         return RedisDriver

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from inspect import iscoroutinefunction
 from typing import Annotated, Any
 
@@ -109,7 +110,7 @@ class Unpacker:
         if spec is None:
             job = self._queue.jobs.get(name)
             if job is None:
-                raise UnknownHere(f"unknown job {name!r}: this app has no job of that name")
+                raise UnknownHere(f"unknown job {name!r}: this app has {_similar(name, self._queue.jobs.names())}")
             spec = self._specs[name] = self._spec(job)
         return spec
 
@@ -182,6 +183,14 @@ class Unpacker:
             is_async=iscoroutinefunction(function),
             is_stream=is_stream,
         )
+
+
+def _similar(name: str, names: Iterable[str]) -> str:
+    """Describe what an app has instead of a job: perhaps the same job, in a module that was imported under another name."""
+    for other in names:
+        if other.endswith(f".{name}") or name.endswith(f".{other}"):
+            return f"{other!r} instead; import the module under the same name in producers and workers"
+    return "no job of that name"
 
 
 def result_ttl_of(body: Body) -> float:

@@ -117,8 +117,16 @@ def test_the_callback_of_a_failure(bench: Bench) -> None:
 def test_an_unknown_job_is_a_separate_error(bench: Bench) -> None:
     """Given a message of a job that isn't registered, then that is a separate error: another worker may know the job."""
     message = Message(encode(new_id(), make_body("os:system", b"\x80\x05).")))
-    with pytest.raises(UnknownHere, match="unknown job 'os:system'"):
+    with pytest.raises(UnknownHere, match="unknown job 'os:system': this app has no job of that name"):
         run(bench.unpacker(), message)
+
+
+@pytest.mark.parametrize(("pushed", "registered"), [("shop.jobs:add", "src.shop.jobs:add"), ("shop.jobs:add", "jobs:add")])
+def test_a_job_of_a_module_with_two_names_is_shown(bench: Bench, pushed: str, registered: str) -> None:
+    """Given a worker that imported the module under another name than the producer, then the error names both."""
+    bench.queue.job(name=registered)(add)
+    with pytest.raises(UnknownHere, match=f"'{pushed}': this app has '{registered}' instead; import the module under the same name"):
+        bench.unpacker().find(pushed)
 
 
 def test_a_newer_version_is_a_separate_error(bench: Bench) -> None:
