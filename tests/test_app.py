@@ -126,6 +126,8 @@ def test_a_module_with_a_missing_dependency_is_reported(write: Write) -> None:
         ("raise KeyError('x')", "KeyError: 'x'"),
         ("import os\nos.environ['SURELY_NOT_SET']", "KeyError"),
         ("from taskq import Nothing", "ImportError: cannot import name 'Nothing'"),
+        ("from jobs_broken import queue", "ImportError: cannot import name 'queue' from partially initialized module 'jobs_broken'"),
+        ("from . import models", "ImportError: attempted relative import with no known parent package"),
         ("raise SystemExit(3)", "called sys.exit()"),
         ("import sys\nsys.exit()", "called sys.exit()"),
         ("from taskq import Queue\nqueue = Queue('http://x')", "ConfigError"),

@@ -6,6 +6,7 @@ import datetime
 import decimal
 import math
 import os
+import pickle
 import re
 import socket
 import subprocess
@@ -235,6 +236,22 @@ def _nested(depth: int) -> list[Any]:
     for _ in range(depth):
         value = [value]
     return value
+
+
+class _Array:
+    """A writable array of bytes, pickled as numpy does."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = memoryview(data)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _Array, (pickle.PickleBuffer(self.data),)
+
+
+def test_a_large_array_arrives_writable() -> None:
+    """Given a writable array of 16 MiB, then it arrives equal and writable; a read-only one stays so."""
+    (array, fixed), _ = _there_and_back("pickle", (_Array(bytearray(16 << 20)), _Array(b"abc")), {})
+    assert (array.data.nbytes, array.data.readonly, fixed.data.readonly) == (16 << 20, False, True)
 
 
 def _endless() -> list[Any]:
