@@ -182,6 +182,12 @@ def test_wrong_intervals(project: Project, value: str) -> None:
     )
 
 
+def test_a_newline_behind_a_value_is_not_part_of_it(project: Project) -> None:
+    """Given a secret and a URL that a script read from files, with the newline at their ends, then both work without it."""
+    settings = project.load(TASKQ_SECRET="hunter2\n", TASKQ_URL="redis://localhost:6379/0\r\n")
+    assert (settings.secrets, settings.url) == (("hunter2",), "redis://localhost:6379/0")
+
+
 @pytest.mark.parametrize("text", ["a,b,c", "a b c", " a,\tb,\n c ", "a, b c,"])
 def test_several_secrets(project: Project, text: str) -> None:
     """Given several secrets, they come in their order: the first signs."""

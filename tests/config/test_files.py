@@ -84,10 +84,14 @@ def test_an_empty_file_marks_the_project(project: Project) -> None:
     assert (settings.app, settings.directory) == (None, inner)
 
 
-def test_byte_order_mark_and_line_ends(project: Project) -> None:
-    """Given a file as Windows editors write it, it is read."""
-    (project.folder / "taskq.toml").write_bytes(b'\xef\xbb\xbfapp = "shop"\r\n[channels.bulk]\r\n')
+@pytest.mark.parametrize(("file", "table"), [("taskq.toml", ""), ("pyproject.toml", "tool.taskq.")])
+def test_byte_order_mark_and_line_ends(project: Project, file: str, table: str) -> None:
+    """Given a file as Windows editors write it, it is read. Line ends that TOML doesn't know are an error, with their place."""
+    lines = f"[{table}channels.bulk]\r\nlease = 5\r\n".encode()
+    (project.folder / file).write_bytes(b"\xef\xbb\xbf" + lines)
     assert set(project.load().channels) == {"default", "bulk"}
+    (project.folder / file).write_bytes(lines.replace(b"\r\n", b"\r"))
+    assert project.error().startswith(f"{file}, line 1: invalid TOML: Expected newline")
 
 
 @pytest.mark.parametrize(
@@ -110,9 +114,10 @@ def test_syntax_error_in_pyproject(project: Project) -> None:
     assert project.error(None, project.folder).startswith(f"{path}, line 1: ")
 
 
-def test_not_utf8(project: Project) -> None:
+@pytest.mark.parametrize("data", [b"app = '\xff'", 'app = "shop"\n'.encode("utf-16")])
+def test_not_utf8(project: Project, data: bytes) -> None:
     """Given a file of another encoding, the error names the encoding of TOML."""
-    (project.folder / "taskq.toml").write_bytes(b"app = '\xff'")
+    (project.folder / "taskq.toml").write_bytes(data)
     assert project.error() == "taskq.toml is not valid UTF-8, which TOML requires"
 
 

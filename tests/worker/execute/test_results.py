@@ -104,6 +104,21 @@ def test_a_value_that_can_t_be_stored_fails_permanently_at_once(stage: Stage, va
     assert _stored(verdict).error.startswith("CannotStore: the job returned")
 
 
+class Refund(Exception):
+    """An exception that can be pickled, and not unpickled: pickle calls the class with `args`, here one text."""
+
+    def __init__(self, order: int, reason: str) -> None:
+        super().__init__(f"order {order}: {reason}")
+
+
+def test_an_exception_that_can_t_be_unpickled_is_text_when_raised_and_refused_when_returned(stage: Stage) -> None:
+    """Given such an exception, if the job raises it, then its text is stored; if it returns it, then only the reader gets an error."""
+    assert _stored(stage.run(Refund(5, "late"), attempts=2)).error == "Refund: order 5: late"
+    packer = ResultPacker(None, 10_000)
+    with pytest.raises(ResultError, match=r"TypeError: .*missing 1 required .*'reason'"):
+        value_of(packer.done(check_serializer("pickle"), Refund(5, "late"), 1, "w1"), "1")
+
+
 def test_a_data_only_job_keeps_data_only() -> None:
     """Given a JSON job, then its result is JSON, and what JSON can't hold is a failure."""
     stage = Stage(result_ttl=60, serializer="json")

@@ -169,6 +169,20 @@ def test_arguments_that_explode(bench: Bench) -> None:
         run(bench.unpacker(), message)
 
 
+class Refund(Exception):
+    """An exception that can be pickled, and not unpickled: pickle calls the class with `args`, here one text."""
+
+    def __init__(self, order: int, reason: str) -> None:
+        super().__init__(f"order {order}: {reason}")
+
+
+def test_an_exception_as_an_argument_that_can_t_be_unpickled(bench: Bench) -> None:
+    """Given such an exception as an argument, then the message can't be read, and the reason names the class and its parameter."""
+    message = bench.pack(bench.queue.job(name="add")(add).bind(Refund(5, "late")))
+    with pytest.raises(MalformedMessage, match=r"the arguments of add can't be read: TypeError: .*missing 1 required .*'reason'"):
+        run(bench.unpacker(), message)
+
+
 @pytest.mark.parametrize(("wrote", "reads"), [("pickle", "json"), ("json", "msgpack"), ("msgpack", "pickle")])
 def test_another_serializer_is_refused_unread(wrote: str, reads: str) -> None:
     """Given arguments of another serializer than the job's, then they are never loaded."""
