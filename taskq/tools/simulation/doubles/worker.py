@@ -143,11 +143,13 @@ class Lifespan:
 
 
 class FailingLog:
-    """For a module's log: an exception that the module logs and survives is a violation. Nothing else is logged."""
+    """For a module's log: an exception that the module logs and survives is a violation. A death ends the thread."""
 
     def exception(self, text: str, *args: object) -> None:
-        if not isinstance(sys.exception(), Death):
-            here.system().world.fail(Violation("no crash", f"{text % args}\n{traceback.format_exc()}"))
+        error = sys.exception()
+        if isinstance(error, Death):
+            raise error
+        here.system().world.fail(Violation("no crash", f"{text % args}\n{traceback.format_exc()}"))
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802  (the name of the logger's method)
         return False
