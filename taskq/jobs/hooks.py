@@ -118,7 +118,7 @@ def _checked(function: Any, what: str) -> Callable[[], Any]:
         raise JobDefinitionError(f"@queue.{what} must decorate a function{given}. It has no options: write it without parentheses")
     if what != "lifespan" and (inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)):
         raise JobDefinitionError(f"{_name(function)} can't be {what}: it yields, so calling it runs nothing. Use @queue.lifespan")
-    signature = signature_of(function)
+    signature = signature_of(function, follow_wrapped=False)  # of what is called: a decorator may give arguments
     try:
         if signature is not None:
             signature.bind()

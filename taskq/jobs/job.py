@@ -26,7 +26,6 @@ T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
-_CLASS_METHOD = "{} looks like a class method: put @queue.job above @classmethod, not below"
 Calls = Sequence[tuple[Any, ...] | Call[Any]]
 
 
@@ -245,7 +244,7 @@ class Job(Pushable[P, R_co]):
                 raise JobDefinitionError(f"on_fail of {self.name} is called with the exception as its only argument: {error}") from None
         scope = getattr(self.function, "__qualname__", "").rpartition(".")[0]
         if self.kind == "function" and self._signature.names[:1] == ("cls",) and scope and not scope.endswith("<locals>"):
-            raise JobDefinitionError(_CLASS_METHOD.format(self.name))
+            raise _class_method(self.name)
 
     def check_place(self) -> None:
         """Check that the job isn't below @classmethod, where a push would not get the class: since Python 3.13, only a call does.
@@ -256,7 +255,7 @@ class Job(Pushable[P, R_co]):
         stored = look_up(namespace_of(self.function), getattr(self.function, "__qualname__", "")) if self.kind == "function" else None
         below: object = stored.__func__ if isinstance(stored, classmethod) else None
         if below is self:
-            raise JobDefinitionError(_CLASS_METHOD.format(self.name))
+            raise _class_method(self.name)
 
     # How Python binds methods: the instance of a method and the class of a class method travel with the arguments, and a static method
     # is a job like any other. `self` is typed as a callable of the job's signature: mypy doesn't compare the parameters of a
@@ -302,6 +301,10 @@ class BoundJob(MethodLike, Pushable[P, R_co]):
 
     def __repr__(self) -> str:
         return f"<Job {self.name} of {self._first[0]!r}>"
+
+
+def _class_method(name: str) -> JobDefinitionError:
+    return JobDefinitionError(f"{name} looks like a class method: put @queue.job above @classmethod, not below")
 
 
 def _find_job(module: str, qualname: str) -> Any:

@@ -32,7 +32,7 @@ class Registry:
         """
         new, old = Definition.of(job.function), self._definitions.get(job.name)
         if old is not None and not new.replaces(old):
-            raise JobDefinitionError(f"two jobs have the name {job.name!r}: {_places(old, new)}, or name each with @queue.job(name=...)")
+            raise JobDefinitionError(_same_name(job.name, old, new))
         self._jobs[job.name] = job
         self._definitions[job.name] = new
         remember_script(job.function)
@@ -84,7 +84,10 @@ def check_job_name(name: object) -> str:
     raise JobDefinitionError(f"invalid job name {name!r}: use 1 to {MAX_NAME} printable characters that don't begin with {OWN!r}")
 
 
-def _places(old: Definition, new: Definition) -> str:
+def _same_name(name: str, old: Definition, new: Definition) -> str:
     if old.place != new.place:
-        return f"{old.place} and {new.place}. Rename one"
-    return f"both come from {new.place}. If a decorator makes them, let it use functools.wraps"
+        return f"two jobs have the name {name!r}: {old.place} and {new.place}. Rename one, or name each with @queue.job(name=...)"
+    return (
+        f"two jobs have the name {name!r}: both come from {new.place}. If a decorator makes them, let it use functools.wraps, "
+        "or name each with @queue.job(name=...)"
+    )

@@ -115,7 +115,7 @@ class Packer:
         if job.name.startswith("__main__:"):
             function = job.name.partition(":")[2]
             raise UnknownJob(
-                f"{job.name} can't be pushed: no worker can import it from a notebook, a console, `python -c` or a file that is not a "
+                f"{job.name} can't be pushed: no worker can import it from a notebook, a console, python -c or a file that is not a "
                 f"module. Move it to a module, or push it by value: queue.call({function}.function, ...)"
             )
         options = job.options_of_job

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -32,6 +33,16 @@ def test_a_hook_is_left_as_it_is(hook: str) -> None:
     first, second = lambda: None, lambda number=1: None
     assert [getattr(hooks, hook)(function) for function in (first, second)] == [first, second]
     assert {"on_start": hooks.starting, "on_stop": hooks.stopping, "lifespan": hooks.lifespans}[hook] == [first, second]
+
+
+def test_a_decorator_may_give_a_hook_its_arguments() -> None:
+    """Given a hook below a decorator that calls it with an argument, then it can be called without one, and is accepted."""
+
+    @functools.wraps(_takes)
+    def wrapper() -> None:
+        return _takes(1)
+
+    assert Hooks().on_start(wrapper) is wrapper
 
 
 @pytest.mark.parametrize("hook", ["on_start", "on_stop", "lifespan"])
