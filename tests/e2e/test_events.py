@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from taskq import events
 from taskq.channel import State
 from taskq.scoreboard.state import HARD_GRACE
 from tests.e2e.apps import listening
@@ -27,6 +28,11 @@ def test_a_job_that_ends_well_is_reported_before_and_after(start_worker: StartWo
     (pid,) = ledger.values("run")
     assert {line.pid for line in ledger.lines("before") + ledger.lines("after")} == {pid}
     assert not ledger.lines("failed")
+
+
+def test_the_apps_of_tests_listen_only_in_workers() -> None:
+    """Given the apps that the test files import, then none has a listener in this process: it would see the jobs of other tests."""
+    assert [name for name, value in vars(events).items() if isinstance(value, events.Signal) and value.receivers] == []
 
 
 def test_failures_are_reported(start_worker: StartWorker, ledger: Ledger) -> None:

@@ -1,4 +1,4 @@
-"""What a test may change in its own process, and must put back: signal handlers, variables, descriptors, threads, `taskq.state`."""
+"""What a test may change in its own process, and must put back: handlers, variables, descriptors, threads, listeners, `taskq.state`."""
 
 from __future__ import annotations
 
@@ -72,10 +72,12 @@ def _files() -> set[tuple[str, str]]:
 def _plain_values() -> dict[str, Any]:
     wakeup = signal.set_wakeup_fd(-1)
     signal.set_wakeup_fd(wakeup)
-    hooks, context = sys.modules.get("taskq.jobs.hooks"), sys.modules.get("taskq.context")
+    hooks, context, events = (sys.modules.get(f"taskq.{name}") for name in ("jobs.hooks", "context", "events"))
+    signals = [value for value in vars(events).values() if isinstance(value, events.Signal)] if events is not None else []
     return {
         "taskq.state": hooks.state._values if hooks is not None else None,
         "running job": context._current.get() if context is not None else None,
+        "listeners": sum(len(signal.receivers) for signal in signals),
         "signal handlers": [getsignal(number) for number in _SIGNALS],
         "blocked signals": signal.pthread_sigmask(signal.SIG_BLOCK, []),
         "signal wake-up": wakeup,

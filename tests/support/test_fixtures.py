@@ -25,11 +25,12 @@ def test_after(server): assert server.client().dbsize() == 0
 
 CHANGES = """
 import os, signal, threading
-from taskq import context
+from taskq import context, events
 from taskq.jobs.hooks import state
 
 def test_state(): state.open({})
 def test_job(): context.enter(object())
+def test_listener(): events.retry.connect(print)
 def test_handler(): signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 def test_mask(): signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
 def test_variable(): os.environ["LEFT"] = "here"
@@ -79,10 +80,11 @@ def test_a_change_of_the_process_fails_the_test_that_made_it(tmp_path: Path) -> 
     with _pytest(tmp_path, CHANGES) as run:
         output = run.communicate(timeout=100)[0]
     assert run.returncode == 1
-    assert "9 passed, 8 errors" in output, output
+    assert "10 passed, 9 errors" in output, output
     for text in (
         "taskq.state: None -> {}",
         "running job: None -> <object",
+        "listeners: 0 -> 1",
         "signal handlers: ",
         "blocked signals: set() -> {<Signals.SIGUSR2",
         "environment: LEFT",

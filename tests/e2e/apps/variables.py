@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import decimal
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from typing import Any
 
 import taskq
 from taskq import Queue, events
-from tests.support.ledger import note
+from tests.support.ledger import LEDGER, note
 
 queue = Queue()
 user = ContextVar("user", default="nobody")
@@ -40,16 +41,18 @@ async def calculate() -> None:
     decimal.getcontext().prec = 20
 
 
-@events.before.connect
 def bind(event: Any) -> None:
     bound.set(event.context.id)
 
 
-@events.retry.connect
-@events.failed.connect
-@events.after.connect
 def ended(event: Any) -> None:
     note("ended", [user.get(), bound.get() == event.context.id])
+
+
+if LEDGER in os.environ:  # only in workers, not in the test that imports this
+    events.before.connect(bind)
+    for signal in (events.retry, events.failed, events.after):
+        signal.connect(ended)
 
 
 def _on_fail(error: BaseException) -> None:
