@@ -220,7 +220,7 @@ class Pump:
             timeout = ACK_SECONDS
         if slot.unstarted():
             timeout = min(timeout, SLOW_SECONDS / 2)
-        if self._sleep(timeout):
+        if self._sleep(timeout, blocking.fileno()):
             self._receive()
         elif blocking.is_open and blocking.remaining() < 0:
             self._command = blocking.command
@@ -231,11 +231,15 @@ class Pump:
         if slot.unstarted() and now - slot.began(now) > SLOW_SECONDS:
             self._release()
 
-    def _sleep(self, timeout: float) -> bool:
-        """Sleep until a lane reports an event, the worker must stop, or the timeout. Return True if the blocking reserve has a reply."""
+    def _sleep(self, timeout: float, fileno: int | None = None) -> bool:
+        """Sleep until a lane reports an event, the worker must stop, or the timeout.
+
+        Return True if the descriptor is readable. It is the blocking reserve's, but only where its reply is received next: one that
+        stays unread would end each sleep at once.
+        """
         wakeup = self._setup.wakeup
         wakeup.prepare()
-        return wakeup.wait(self._blocking.fileno(), 0.0 if self._completions.has_news() else timeout)
+        return wakeup.wait(fileno, 0.0 if self._completions.has_news() else timeout)
 
     def _release(self) -> None:
         """Release unstarted messages. No blocking reserve is open meanwhile: the server would return the same messages at once."""

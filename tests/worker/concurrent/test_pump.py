@@ -93,3 +93,27 @@ def test_a_reply_that_came_after_a_job_got_stuck_is_released(is_broken: bool) ->
         setattr(pump, name, part)
     pump._begin([lane.message])
     assert did == ([("front", [b"1"])] if is_broken else [("front", []), "begin"])
+
+
+@pytest.mark.one_python
+def test_an_unread_reply_ends_no_sleep() -> None:
+    """Given a worker whose heartbeats don't arrive, when the blocking reserve has a reply, then the pump sleeps, and reads it later."""
+    did: list[Any] = []
+    pump = object.__new__(Pump)
+    wakeup = SimpleNamespace(stopping=False, prepare=lambda: None, wait=lambda fileno, timeout: did.append((fileno, timeout)))
+    completions = SimpleNamespace(settle=lambda: None, flush=lambda: did.append("flush"), has_news=lambda: False, is_broken=False)
+    parts: dict[str, Any] = {
+        "_blocking": SimpleNamespace(is_open=True, fileno=lambda: 7, remaining=lambda: 5.0),
+        "_completions": completions,
+        "_intake": SimpleNamespace(may_reserve=lambda: False),
+        "_lanes": SimpleNamespace(is_idle=lambda: True),
+        "_leaving": False,
+        "_setup": SimpleNamespace(slot=SimpleNamespace(take_reconcile=lambda: False), wakeup=wakeup),
+        "_set_phase": lambda phase: None,
+        "_settler": SimpleNamespace(uncertain=False),
+        "_cancel": lambda: None,
+    }
+    for name, part in parts.items():
+        setattr(pump, name, part)
+    pump._turn()
+    assert did == ["flush", (None, 0.2)]
