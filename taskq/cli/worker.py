@@ -42,6 +42,13 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
     envvar="TASKQ_LOG_FORMAT",
     help="Log format.",
 )
+@click.option(
+    "--log-config",
+    metavar="FILE",
+    envvar="TASKQ_LOG_CONFIG",
+    help="Use this logging configuration instead: a JSON or TOML file in the form of logging.config.dictConfig.",
+)
+@click.option("--keep-logging", is_flag=True, envvar="TASKQ_KEEP_LOGGING", help="Keep the log handlers and levels that the app sets up.")
 @debug_option
 def command(app: str | None, named_app: str | None, *, url: str | None, channels: tuple[str, ...], **chosen: Any) -> int:
     """Start a worker. It runs jobs until Ctrl-C or SIGTERM; with --burst it exits when the queue is empty.
@@ -53,10 +60,13 @@ def command(app: str | None, named_app: str | None, *, url: str | None, channels
     """
     if app and named_app and app != named_app:
         raise ConfigError(f"APP ({app}) and --app ({named_app}) differ: give only one")
+    if chosen["log_config"] and chosen["keep_logging"]:
+        raise ConfigError("--log-config and --keep-logging exclude each other: give only one")
     from taskq.supervisor import WorkerOptions, run_worker
 
     settings = command_settings(app or named_app, url)
     name = app_name(settings)
     chosen["log_level"] = chosen["log_level"].upper()
+    chosen["log_config"] = chosen["log_config"] or None
     options = WorkerOptions(channels=channels, url=settings.url if url else None, **chosen)
     return run_worker(name, options)

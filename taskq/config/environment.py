@@ -20,7 +20,7 @@ _CHANNELS = "TASKQ_CHANNELS__"
 _SHAPE = "TASKQ_CHANNELS__<NAME>__<KEY>, as in TASKQ_CHANNELS__DEFAULT__PROCESSES"
 
 #: Variables that are not settings: they set options of the command line, or decide whose settings file is read.
-RESERVED = frozenset({"TASKQ_LOG_LEVEL", "TASKQ_LOG_FORMAT", "TASKQ_DEBUG", OWNERS_VARIABLE})
+RESERVED = frozenset({"TASKQ_LOG_LEVEL", "TASKQ_LOG_FORMAT", "TASKQ_LOG_CONFIG", "TASKQ_KEEP_LOGGING", "TASKQ_DEBUG", OWNERS_VARIABLE})
 
 # Kubernetes sets these variables in every container of a namespace that has a service named "taskq" or "taskq-...".
 _SERVICE_LINK = r"TASKQ_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"

@@ -21,6 +21,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
         url: the URL of the server.
         log_level: DEBUG, INFO, WARNING or ERROR; None keeps the logging set-up of the program.
         log_format: "text", or "json" for one JSON object per line.
+        log_config: a file with a logging configuration to use instead, as in `logging.config.dictConfig`.
+        keep_logging: keep the logging set-up of the app in the processes that import it.
     """
 
     channels: tuple[str, ...] = ()
@@ -31,3 +33,5 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None = None
     log_level: str | None = "INFO"
     log_format: Literal["text", "json"] = "text"
+    log_config: str | None = None
+    keep_logging: bool = False

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from taskq.app import check_unpatched
 from taskq.errors import ConfigError
-from taskq.logs import set_up_logging
+from taskq.logs import keep_enabled, set_up_logging
 from taskq.queue import Queue
 from taskq.scoreboard.state import LANE_LIMIT
 from taskq.stdio.missing import open_missing
@@ -37,7 +37,9 @@ def run_worker(app: str | Queue, options: WorkerOptions) -> int:
     open_missing()
     check_unpatched()
     if options.log_level is not None:
-        set_up_logging(options.log_level, options.log_format)
+        set_up_logging(options.log_level, options.log_format, options.log_config)
+    else:
+        keep_enabled()
     for name in ("processes", "concurrency", "max_messages"):
         count = getattr(options, name)
         if count is not None and type(count) is not int:

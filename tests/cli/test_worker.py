@@ -50,6 +50,8 @@ def test_a_burst_runs_what_waits(project: Project) -> None:
         (["--burst", "--max-messages", "9", "--debug"], None, {"burst": True, "max_messages": 9}),
         (["--url", " redis://x ", "--log-level", "warning"], None, {"url": "redis://x", "log_level": "WARNING"}),
         (["--log-format", "JSON"], None, {"log_format": "json"}),
+        (["--log-config", "log.toml"], None, {"log_config": "log.toml"}),
+        (["--keep-logging"], None, {"keep_logging": True}),
         (["--concurrency", "20"], None, {"concurrency": 20}),
     ],
 )
@@ -69,11 +71,19 @@ def test_the_options_reach_the_worker(
 def test_the_log_can_be_chosen_by_the_environment(
     type_: Type, started: list[tuple[str, WorkerOptions]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Given TASKQ_LOG_LEVEL and TASKQ_LOG_FORMAT, then they count."""
+    """Given TASKQ_LOG_LEVEL and the other variables of the log, then they count; an empty one doesn't."""
     monkeypatch.setenv("TASKQ_LOG_LEVEL", "debug")
     monkeypatch.setenv("TASKQ_LOG_FORMAT", "json")
+    monkeypatch.setenv("TASKQ_LOG_CONFIG", "log.json")
+    monkeypatch.setenv("TASKQ_KEEP_LOGGING", "")
     assert type_("worker").code == 0
-    assert started[0][1] == WorkerOptions(log_level="DEBUG", log_format="json")
+    monkeypatch.setenv("TASKQ_LOG_CONFIG", "")
+    monkeypatch.setenv("TASKQ_KEEP_LOGGING", "1")
+    assert type_("worker").code == 0
+    assert [options for _, options in started] == [
+        WorkerOptions(log_level="DEBUG", log_format="json", log_config="log.json"),
+        WorkerOptions(log_level="DEBUG", log_format="json", keep_logging=True),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +95,7 @@ def test_the_log_can_be_chosen_by_the_environment(
         (["--concurrency", "many"], "--concurrency"),
         (["--max-messages", "-1"], "--max-messages"),
         (["--log-level", "loud"], "--log-level"),
+        (["--log-config", "log.toml", "--keep-logging"], "exclude each other"),
         (["--url", "nonsense"], "invalid server URL"),
         (["a:q", "--app", "b:q"], "differ: give only one"),
         (["./jobs.py"], "file path; give the module name instead: jobs"),

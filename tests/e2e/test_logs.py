@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
 
+import pytest
+
+from taskq import Queue
 from tests.conftest import OwnServer
 from tests.e2e.apps import basic, outcomes
 from tests.e2e.conftest import StartWorker
@@ -71,6 +75,58 @@ def test_threads_at_the_import_cause_a_warning(start_worker: StartWorker, tmp_pa
     worker = start_worker("threaded", "--burst", cwd=tmp_path, ready=0)
     assert worker.wait() == 0
     assert re.search(r"WARNING .*started 1 thread", worker.log)
+
+
+APP = """
+import logging, logging.config, taskq
+logging.config.dictConfig({"version": 1, "root": {"level": "INFO"}})
+logging.basicConfig(filename="app.log")
+queue = taskq.Queue()
+
+@queue.job(max_attempts=1)
+def fail():
+    logging.config.dictConfig({"version": 1})
+    logging.getLogger("shop").info("paid", extra={"order": 42})
+    raise ValueError("no")
+"""
+
+
+def push_to(url: str) -> None:
+    with contextlib.closing(Queue(url)) as queue:
+
+        @queue.job(name="configuring:fail")
+        def fail() -> None: ...
+
+        fail.push()
+
+
+@pytest.mark.one_python
+def test_no_configuration_of_the_app_mutes_a_failure(start_worker: StartWorker, url: str, tmp_path: Path) -> None:
+    """Given an app that configures logging at its import, and again in a job, then the failure is logged, with a replaced handler named."""
+    (tmp_path / "configuring.py").write_text(APP)
+    push_to(url)
+    worker = start_worker("configuring", "--burst", "--log-format", "json", cwd=tmp_path, ready=0)
+    assert worker.wait() == 1
+    records = [json.loads(line) for line in worker.log.splitlines()]
+    (failure,) = [record for record in records if "failed in attempt" in record["message"]]
+    assert failure["traceback"].endswith("ValueError: no")
+    (replaced,) = [record["message"] for record in records if "were replaced" in record["message"]]
+    assert "app.log" in replaced
+    assert [record["order"] for record in records if record["logger"] == "shop"] == [42]
+
+
+@pytest.mark.one_python
+def test_an_app_keeps_its_handlers(start_worker: StartWorker, url: str, tmp_path: Path) -> None:
+    """Given --keep-logging, then the lines of the worker processes are in the file of the app, and those of the supervisor in the log."""
+    (tmp_path / "configuring.py").write_text(APP.replace('    logging.config.dictConfig({"version": 1})\n', ""))
+    push_to(url)
+    worker = start_worker("configuring", "--burst", "--keep-logging", cwd=tmp_path, ready=0)
+    assert worker.wait() == 1
+    text = (tmp_path / "app.log").read_text()
+    assert text.startswith("INFO:shop:paid\nERROR:taskq.worker:configuring:fail ")
+    assert text.endswith("ValueError: no\n")
+    assert "failed in attempt" not in worker.log
+    assert "taskq worker on" in worker.log
 
 
 def test_a_password_is_never_shown(own_server: OwnServer, start_worker: StartWorker) -> None:

@@ -24,7 +24,7 @@ from taskq.app import check_unpatched, load_app
 from taskq.config import ChannelSettings, Settings
 from taskq.driver.load import driver_class
 from taskq.errors import ConfigError, TaskqError
-from taskq.logs import set_up_logging
+from taskq.logs import before_import, set_up_again
 from taskq.polling import wait_for
 from taskq.queue import Queue
 from taskq.scoreboard.pipe import drain, wake_pipe
@@ -154,10 +154,12 @@ def _load(source: str | Queue, options: WorkerOptions) -> Queue:
     if isinstance(source, Queue):
         queue = source
     else:
+        if options.log_level is not None:
+            before_import(keep=options.keep_logging)
         queue = load_app(source)
         check_unpatched()
         if options.log_level is not None:
-            set_up_logging(options.log_level, options.log_format)
+            set_up_again(options.log_level, options.log_format, options.log_config, keep=options.keep_logging)
     if options.url is not None:
         queue.use_url(options.url, "--url option")
     return queue

@@ -1,10 +1,9 @@
-"""Logging of the command line: one record per line, as text or JSON, on standard error."""
+"""Log records: as lines of text or JSON, written to a file, a pipe or a terminal."""
 
 from __future__ import annotations
 
 import io
 import logging
-import sys
 import time
 from collections.abc import Callable
 
@@ -12,7 +11,7 @@ import msgspec
 
 from taskq.stdio.output import Output
 
-__all__ = ["JsonFormatter", "OutputHandler", "TextFormatter", "count_of", "log_error", "lost_lines", "set_up_logging"]
+__all__ = ["JsonFormatter", "OutputHandler", "TextFormatter", "count_of", "log_error", "lost_lines"]
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
@@ -136,20 +135,6 @@ def log_error(logger: logging.Logger, text: str, args: tuple[object, ...], error
         # Not by `makeRecord`: it raises if the app's own record factory has set an attribute of that name.
         record.__dict__.update(extra)
         logger.handle(record)
-
-
-def set_up_logging(level: str, form: str) -> None:
-    """Send every record of that level and above to standard error.
-
-    Handlers installed by the import of the application are replaced: the worker decides where its log goes.
-    """
-    # A replaced standard error has its own way to write.
-    stream = sys.stderr
-    handler = OutputHandler(stream) if isinstance(stream, io.TextIOWrapper) else logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
 
 
 def count_of(number: int, noun: str) -> str:
