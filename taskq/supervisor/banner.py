@@ -52,7 +52,7 @@ def log_banner(plan: Plan, app: AppInfo | None, foreign_threads: int = 0) -> Non
         )
     if app is not None and app.threads:
         _log.warning(
-            "importing the app started %s. Forked worker processes don't have them, and locks that they hold stay locked: "
+            "importing the app started %s (%s). Forked worker processes don't have them, and locks that they hold stay locked: "
             "start threads when a job first needs them",
-            count_of(app.threads, "thread"),
+            *(count_of(len(app.threads), "thread"), ", ".join(app.threads[:_NAMES_SHOWN])),
         )

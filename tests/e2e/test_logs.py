@@ -70,11 +70,12 @@ def test_json_has_one_object_per_line(start_worker: StartWorker) -> None:
 
 def test_threads_at_the_import_cause_a_warning(start_worker: StartWorker, tmp_path: Path) -> None:
     """Given an app that starts a thread while it is imported, then the log warns of the effect of a fork."""
-    code = "import threading, taskq\nqueue = taskq.Queue()\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    code = "import threading, taskq\nqueue = taskq.Queue()\n"
+    code += "threading.Thread(target=threading.Event().wait, daemon=True, name='audit').start()\n"
     (tmp_path / "threaded.py").write_text(code)
     worker = start_worker("threaded", "--burst", cwd=tmp_path, ready=0)
     assert worker.wait() == 0
-    assert re.search(r"WARNING .*started 1 thread", worker.log)
+    assert re.search(r"WARNING .*started 1 thread \(audit\)\. Forked", worker.log)
 
 
 APP = """

@@ -48,8 +48,8 @@ class AppInfo(msgspec.Struct, frozen=True):
     settings: Settings
     jobs: tuple[str, ...]
     channels: dict[str, ChannelSettings]
-    #: How many threads the import has started.
-    threads: int
+    #: Names of the threads that the import has started.
+    threads: tuple[str, ...]
     #: Names of the worker-wide signals that have listeners.
     listened: tuple[str, ...]
 
@@ -130,7 +130,7 @@ def zygote(requests: Connection, source: str | Queue, options: WorkerOptions, in
             enter(inheritance.workdir)
         before = set(threading.enumerate())  # of the program that started the worker, if its fork hooks start them again
         queue = _load(source, options)
-        info = _app_info(queue, len(set(threading.enumerate()) - before))
+        info = _app_info(queue, tuple(sorted(one.name for one in set(threading.enumerate()) - before)))
         _import_drivers(info)
         flush_output()  # the import may have printed something
         requests.send(info)
@@ -165,7 +165,7 @@ def _load(source: str | Queue, options: WorkerOptions) -> Queue:
     return queue
 
 
-def _app_info(queue: Queue, threads: int) -> AppInfo:
+def _app_info(queue: Queue, threads: tuple[str, ...]) -> AppInfo:
     channels = {name: queue.channel(name) for name in queue.channel_names()}
     listened = tuple(name for name, one in events.WORKER_SIGNALS.items() if one.receivers)
     return AppInfo(queue.settings, tuple(queue.jobs.names()), channels, threads, listened)

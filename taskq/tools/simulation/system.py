@@ -104,7 +104,7 @@ class System:
     # ---- the app
 
     def app_info(self) -> AppInfo:
-        return AppInfo(self.queue.settings, (JOB,), {self.settings.name: self.settings}, 0, ())
+        return AppInfo(self.queue.settings, (JOB,), {self.settings.name: self.settings}, (), ())
 
     def plan(self) -> Plan:
         host = self.supervisor()
