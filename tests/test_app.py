@@ -14,6 +14,7 @@ import pytest
 from taskq import AppError, Queue
 from taskq.app import check_unpatched, load_app
 from taskq.doctor.app import Loaded, check_app
+from taskq.doctor.leftovers import Leftovers
 from tests.support.worker import clean_environment
 
 Write = Callable[[str, str], None]
@@ -46,7 +47,7 @@ def _refused(name: str) -> AppError:
 @pytest.mark.parametrize(("module", "patched"), [("gevent.monkey", "saved"), ("eventlet.patcher", "already_patched")])
 def test_a_patched_standard_library_is_refused(monkeypatch: pytest.MonkeyPatch, module: str, patched: str) -> None:
     """Given a library that has patched the standard library, then no worker starts, and doctor reports the same sentence."""
-    loaded = Loaded(Queue("redis://localhost:1"), None, ())
+    loaded = Loaded(Queue("redis://localhost:1"), None, Leftovers())
     monkeypatch.setitem(sys.modules, module, SimpleNamespace(**{patched: {}}))
     check_unpatched()
     assert "patch" not in {finding.check for finding in check_app(loaded)}

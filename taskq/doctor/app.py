@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 
-from taskq.app import check_unpatched, count_threads
+from taskq.app import check_unpatched
 from taskq.doctor.finding import Finding, good, note, unusable
+from taskq.doctor.leftovers import Leftovers, Survey, joined
 from taskq.errors import AppError, ConfigError
 from taskq.jobs.builtin import CALL, OBJECT
+from taskq.logs import count_of
 from taskq.queue import Queue
 
 __all__ = ["Loaded", "check_app", "load"]
@@ -17,26 +18,24 @@ __all__ = ["Loaded", "check_app", "load"]
 class Loaded:
     """The outcome of loading the application."""
 
-    def __init__(self, queue: Queue | None, error: Exception | None, threads: tuple[str, ...], native_threads: int = 0) -> None:
+    def __init__(self, queue: Queue | None, error: Exception | None, left: Leftovers) -> None:
         self.queue = queue
         self.error = error
-        #: Names of the threads that its import has started and that still live.
-        self.threads = threads
-        #: The number of threads that C libraries have started.
-        self.native_threads = native_threads
+        #: Threads and connections that its import has left.
+        self.left = left
 
 
 def load(open_app: Callable[[], Queue]) -> Loaded:
-    """Load the application, and list the threads that its import starts."""
-    before, count = set(threading.enumerate()), count_threads()
+    """Load the application, and list the threads and connections that its import leaves."""
+    survey = Survey()
     queue: Queue | None = None
     problem: Exception | None = None
     try:
         queue = open_app()
+        queue.close()
     except (AppError, ConfigError) as error:
         problem = error
-    started = tuple(one.name for one in threading.enumerate() if one not in before)
-    return Loaded(queue, problem, started, max(0, count_threads() - count - len(started)))
+    return Loaded(queue, problem, survey.leftovers())
 
 
 def check_app(loaded: Loaded) -> Iterator[Finding]:
@@ -49,7 +48,7 @@ def check_app(loaded: Loaded) -> Iterator[Finding]:
     except AppError as error:
         yield unusable("app", "patch", str(error), "no worker starts with it")
     yield from _jobs(loaded.queue)
-    yield from _threads(loaded.threads, loaded.native_threads)
+    yield from _fork(loaded.left)
     yield from _signing(loaded.queue)
 
 
@@ -61,22 +60,28 @@ def _jobs(queue: Queue) -> Iterator[Finding]:
         yield note("app", "jobs", "it loads, but defines no jobs", "decorate a function with @queue.job, in a module that the app imports")
 
 
-def _threads(names: tuple[str, ...], native: int) -> Iterator[Finding]:
-    if not names and native:
-        text = f"its import leaves {native} native thread{'' if native == 1 else 's'} running, which C libraries have started"
+def _fork(left: Leftovers) -> Iterator[Finding]:
+    if left.connections:
+        yield note(
+            "app",
+            "connections",
+            f"its import leaves {count_of(len(left.connections), 'connection')} open: {joined(left.connections)}",
+            "forked workers share them, and may read each other's replies: open connections in a function of @queue.on_start",
+        )
+    if left.threads:
+        yield note(
+            "app",
+            "fork",
+            f"its import leaves threads running: {joined(left.threads)}",
+            "forked workers don't have these threads, and a lock that one of them held at the fork stays locked forever: "
+            "start them when a job first needs them",
+        )
+    elif left.native:
+        count = count_of(len(left.native), "native thread")
+        text = f"its import leaves {count} running, which C libraries have started: {joined(left.native)}"
         yield note("app", "fork", text, "most of these libraries survive a fork; if jobs hang in one, import it in the job")
-        return
-    if not names:
-        yield good("app", "fork", "its import leaves no thread running: it can be forked safely")
-        return
-    few = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    yield note(
-        "app",
-        "fork",
-        f"its import leaves threads running: {few}",
-        "forked workers don't have these threads, and a lock that one of them held at the fork stays locked forever: "
-        "start them when a job first needs them",
-    )
+    elif not left.connections:
+        yield good("app", "fork", "its import leaves no thread running and no connection open: it can be forked safely")
 
 
 def _signing(queue: Queue) -> Iterator[Finding]:

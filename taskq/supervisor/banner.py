@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import setproctitle
 
 from taskq.config import mask_url
+from taskq.doctor.leftovers import Leftovers, joined
 from taskq.logs import count_of
 from taskq.supervisor.plan import Plan
 from taskq.supervisor.processes.zygote import AppInfo
@@ -50,9 +51,26 @@ def log_banner(plan: Plan, app: AppInfo | None, foreign_threads: int = 0) -> Non
             "starts them again after a fork; otherwise, start tracing in a listener of taskq.events.child_start",
             count_of(foreign_threads, "thread"),
         )
-    if app is not None and app.threads:
+    if app is not None:
+        _warn_of_leftovers(app.left)
+
+
+def _warn_of_leftovers(left: Leftovers) -> None:
+    if left.threads:
         _log.warning(
             "importing the app started %s (%s). Forked worker processes don't have them, and locks that they hold stay locked: "
             "start threads when a job first needs them",
-            *(count_of(len(app.threads), "thread"), ", ".join(app.threads[:_NAMES_SHOWN])),
+            *(count_of(len(left.threads), "thread"), joined(left.threads)),
+        )
+    if left.native:
+        _log.warning(
+            "importing the app started %s of C libraries (%s). Forked worker processes don't have them: if jobs hang in such a library, "
+            "import it in the job",
+            *(count_of(len(left.native), "thread"), joined(left.native)),
+        )
+    if left.connections:
+        _log.warning(
+            "importing the app opened %s (%s). Forked worker processes share them, and may read each other's replies: "
+            "open connections in a function of @queue.on_start",
+            *(count_of(len(left.connections), "connection"), joined(left.connections)),
         )

@@ -49,6 +49,7 @@ def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, slot: Sl
         slot: its slot in the scoreboard.
         poke: makes the supervisor look at the slot.
     """
+    _seed_numpy()
     driver = load_driver(url, channel)
     link: Link = driver.link(5.0, fenced=True)
     engine: Engine
@@ -78,6 +79,17 @@ def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, slot: Sl
     engine.close()
     link.close()
     queue.close()
+
+
+def _seed_numpy() -> None:
+    """Seed numpy's global generator, as Python does with its own after a fork: otherwise all processes draw the same numbers."""
+    random: Any = sys.modules.get("numpy.random")
+    if random is None:
+        return
+    try:
+        random.seed()
+    except TypeError:  # the app has chosen another kind of generator
+        random.set_bit_generator(type(random.get_bit_generator())())
 
 
 def _lend(queue: Queue, url: str, channel: ChannelSettings, link: Link) -> None:

@@ -112,7 +112,9 @@ def test_an_app_that_starts_threads(project: Project, keeping: ServerProcess) ->
 
 
 NATIVE = """
-import ctypes, taskq
+import ctypes, socket, taskq
+server = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(server.getsockname())
 libc = ctypes.CDLL(None)
 libc.pthread_create(ctypes.byref(ctypes.c_ulong()), None, libc.pause, None)
 queue = taskq.Queue()
@@ -120,10 +122,13 @@ queue = taskq.Queue()
 
 
 def test_an_app_whose_libraries_start_threads(project: Project, keeping: ServerProcess) -> None:
-    """Given an import that leaves a thread of a C library running, then it is noted: Python doesn't know it."""
+    """Given an import that leaves a thread of a C library running, which Python doesn't know, and a connection, then both are noted."""
     Path(project.directory, f"{project.name}.py").write_text(NATIVE)
-    finding = _findings(project.type("doctor", "--json", "--url", keeping.url).out)["app/fork"]
-    assert (finding["level"], finding["text"]) == ("note", "its import leaves 1 native thread running, which C libraries have started")
+    found = _findings(project.type("doctor", "--json", "--url", keeping.url).out)
+    native, connection = found["app/fork"], found["app/connections"]
+    assert native["level"] == connection["level"] == "note"
+    assert native["text"].startswith("its import leaves 1 native thread running, which C libraries have started: ")
+    assert connection["text"].startswith("its import leaves 1 connection open: 127.0.0.1:")
 
 
 def test_no_app(keeping: ServerProcess, project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:

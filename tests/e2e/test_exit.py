@@ -17,7 +17,7 @@ def test_exit_hooks_run_where_the_jobs_are_and_a_left_thread_delays_them_briefly
     """Given an app with an exit hook, then it runs once at the end of each worker process and of the listener process.
 
     A process whose job has left a thread names it, and exits after three seconds. What belongs to the zygote stays:
-    finalizers of its objects, and processes that the import has started.
+    finalizers of its objects, and processes that the import has started. A connection that the import has opened is named in the log.
     """
     for job, *args in ((exiting.send, 1), (exiting.send, 2), (exiting.leave,), (exiting.send, 3), (exiting.look,)):
         job.push(*args)
@@ -33,3 +33,4 @@ def test_exit_hooks_run_where_the_jobs_are_and_a_left_thread_delays_them_briefly
     assert "jobs left 1 thread running in this process (left); it exits in 3 s at the latest" in worker.log
     assert (ledger.values("finalized"), ledger.values("state")) == ([], ["S"])
     assert "was killed" not in worker.log
+    assert "importing the app opened 1 connection (127.0.0.1:" in worker.log

@@ -8,6 +8,7 @@ import pytest
 
 from taskq import Queue
 from taskq.channel import Keys
+from taskq.doctor.leftovers import Leftovers
 from taskq.errors import ServerRefused, UnknownChannel
 from taskq.supervisor.banner import log_banner
 from taskq.supervisor.options import WorkerOptions
@@ -19,7 +20,7 @@ from tests.support.servers import ServerProcess
 
 def _plan(url: str) -> Plan:
     queue = Queue(url)
-    app = AppInfo(queue.settings, ("work",), {"default": queue.channel("default")}, (), ())
+    app = AppInfo(queue.settings, ("work",), {"default": queue.channel("default")}, Leftovers(), ())
     return make_plan(app, WorkerOptions())
 
 
@@ -43,7 +44,7 @@ def test_a_server_that_drops_keys_causes_a_warning(
 def test_a_key_of_another_type_ends_the_start(server: ServerProcess, prefix: str, key: str, kind: str) -> None:
     """Given a key of the channel that another program uses, then the start fails, and the error names channel, key, types and remedy."""
     queue = Queue(server.url, channels={"mail": {"channel": prefix}})
-    app = AppInfo(queue.settings, ("work",), {"mail": queue.channel("mail")}, (), ())
+    app = AppInfo(queue.settings, ("work",), {"mail": queue.channel("mail")}, Leftovers(), ())
     name = getattr(Keys(prefix), key)
     server.admin.set(name, "mine")
     with pytest.raises(ServerRefused) as refused:
@@ -64,6 +65,6 @@ def test_a_server_without_info_causes_no_warning(own_server: OwnServer, caplog: 
 def test_an_unknown_channel_is_named_without_an_option() -> None:
     """Given an unknown channel, then the error names it, and no option that a program doesn't have."""
     queue = Queue("unix:///nowhere.sock")
-    app = AppInfo(queue.settings, ("work",), {"default": queue.channel("default")}, (), ())
+    app = AppInfo(queue.settings, ("work",), {"default": queue.channel("default")}, Leftovers(), ())
     with pytest.raises(UnknownChannel, match=r"^unknown channel 'defalt'; did you mean \"default\"\?$"):
         make_plan(app, WorkerOptions(channels=("defalt",)))

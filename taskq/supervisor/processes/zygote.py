@@ -11,7 +11,6 @@ import gc
 import logging
 import os
 import signal
-import threading
 import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ import setproctitle
 from taskq import events
 from taskq.app import check_unpatched, load_app
 from taskq.config import ChannelSettings, Settings
+from taskq.doctor.leftovers import Leftovers, Survey
 from taskq.driver.load import driver_class
 from taskq.errors import ConfigError, TaskqError
 from taskq.logs import before_import, set_up_again
@@ -48,8 +48,8 @@ class AppInfo(msgspec.Struct, frozen=True):
     settings: Settings
     jobs: tuple[str, ...]
     channels: dict[str, ChannelSettings]
-    #: Names of the threads that the import has started.
-    threads: tuple[str, ...]
+    #: The threads and connections that the import has left in the zygote.
+    left: Leftovers
     #: Names of the worker-wide signals that have listeners.
     listened: tuple[str, ...]
 
@@ -128,9 +128,9 @@ def zygote(requests: Connection, source: str | Queue, options: WorkerOptions, in
     try:
         if not isinstance(source, Queue):
             enter(inheritance.workdir)
-        before = set(threading.enumerate())  # of the program that started the worker, if its fork hooks start them again
+        survey = Survey()  # a program that started the worker may have started threads again in a fork hook
         queue = _load(source, options)
-        info = _app_info(queue, tuple(sorted(one.name for one in set(threading.enumerate()) - before)))
+        info = _app_info(queue, survey.leftovers())
         _import_drivers(info)
         flush_output()  # the import may have printed something
         requests.send(info)
@@ -157,6 +157,7 @@ def _load(source: str | Queue, options: WorkerOptions) -> Queue:
         if options.log_level is not None:
             before_import(keep=options.keep_logging)
         queue = load_app(source)
+        queue.close()  # worker processes open other connections than those over which the import has pushed
         check_unpatched()
         if options.log_level is not None:
             set_up_again(options.log_level, options.log_format, options.log_config, keep=options.keep_logging)
@@ -165,10 +166,10 @@ def _load(source: str | Queue, options: WorkerOptions) -> Queue:
     return queue
 
 
-def _app_info(queue: Queue, threads: tuple[str, ...]) -> AppInfo:
+def _app_info(queue: Queue, left: Leftovers) -> AppInfo:
     channels = {name: queue.channel(name) for name in queue.channel_names()}
     listened = tuple(name for name, one in events.WORKER_SIGNALS.items() if one.receivers)
-    return AppInfo(queue.settings, tuple(queue.jobs.names()), channels, threads, listened)
+    return AppInfo(queue.settings, tuple(queue.jobs.names()), channels, left, listened)
 
 
 def _import_drivers(info: AppInfo) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from taskq.channel import Outcome
 from taskq.config import ChannelSettings
 from taskq.context import current
+from taskq.doctor.leftovers import Leftovers
 from taskq.errors import Drop, JobCancelled, JobTimeout, Requeue
 from taskq.queue import Queue
 from taskq.scoreboard.slot import Slot
@@ -104,7 +105,7 @@ class System:
     # ---- the app
 
     def app_info(self) -> AppInfo:
-        return AppInfo(self.queue.settings, (JOB,), {self.settings.name: self.settings}, (), ())
+        return AppInfo(self.queue.settings, (JOB,), {self.settings.name: self.settings}, Leftovers(), ())
 
     def plan(self) -> Plan:
         host = self.supervisor()

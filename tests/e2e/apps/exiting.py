@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import multiprocessing
 import os
+import socket
 import threading
 import time
 import weakref
@@ -34,7 +35,8 @@ if "TEST_EXIT" in os.environ:
     weakref.finalize(shared, note, "finalized")
     helper = multiprocessing.get_context("fork").Process(target=_wait_for_parent, daemon=True)
     helper.start()
-    note("helper", helper.pid)
+    server = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(server.getsockname())
     events.worker_stop.connect(lambda event: sent.append(0))
 
 

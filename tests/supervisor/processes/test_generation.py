@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from taskq import Queue
+from taskq.doctor.leftovers import Leftovers
 from taskq.events import ProcessEvent
 from taskq.scoreboard.state import Phase
 from taskq.supervisor.manager import ProcessManager
@@ -82,7 +83,7 @@ def test_it_reports_the_jobs_and_channels(orders: Orders, url: str) -> None:
     assert app.jobs == ("one", "two")
     assert sorted(app.channels) == ["bulk", "default", "extra"]
     assert app.channels["bulk"].processes == 3
-    assert app.threads == 0
+    assert app.left == Leftovers()
 
 
 def test_an_app_that_does_not_load_is_reported(orders: Orders) -> None:
