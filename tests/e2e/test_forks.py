@@ -59,3 +59,25 @@ def test_a_fork_hook_may_wait_for_a_thread_that_logs(start_worker: StartWorker, 
     assert len(set(ledger.values("ran"))) == 5
     assert worker.log.count("exported before the fork") >= 5
     assert "killing zygote" not in worker.log
+
+
+@pytest.mark.fork_beside_threads
+@pytest.mark.parametrize("concurrency", ["1", "4"])
+def test_jobs_may_use_processes_and_push_around_forks(start_worker: StartWorker, ledger: Ledger, concurrency: str) -> None:
+    """Given jobs with pools of processes, one of them left open, then all work, and the worker ends at once.
+
+    Given pushes before and after forks, in the forked processes, in a buffer and in another thread meanwhile, then each arrives once.
+    """
+    forking.pools.push()
+    forking.apools.push()
+    forking.push_around_forks.push(0)
+    worker = start_worker("forking", "--burst", "--concurrency", concurrency, ready=0)
+    assert worker.wait(30) == 0
+    assert (ledger.values("pools"), ledger.values("apools")) == ([[2, 4, 6, 8, 10]], [8])
+    ((codes, distinct, sent),) = ledger.values("forked")
+    assert codes == [0] * 4
+    assert distinct == sent > 0
+    from_forks = [100 * child + number for child in range(1, 5) for number in range(10)]
+    assert sorted(ledger.values("take")) == [0, 1, 2, *from_forks, *range(1000, 1000 + sent)]
+    assert "jobs left" not in worker.log
+    assert "was killed" not in worker.log
