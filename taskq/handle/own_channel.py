@@ -50,13 +50,13 @@ class OwnChannelWait:
         if state is not State.WAITING:
             yield from self.end()
             return
-        if not self._is_marked:
-            self._before = (yield self._driver.progress([self._job_id]))[0]
-            self._is_marked = True
-        yield self._driver.report_progress(self._job_id, self._mark(), int((seconds + _SPARE) * 1000))
         try:
+            if not self._is_marked:
+                self._before = (yield self._driver.progress([self._job_id]))[0]
+                self._is_marked = True
+            yield self._driver.report_progress(self._job_id, self._mark(), int((seconds + _SPARE) * 1000))
             places = yield from self._count_marked()
-        except ServerRefused:  # this user may not read the workers
+        except ServerRefused:  # this user may not read progress: the wait is as long as the caller's
             return
         if places:
             yield from self.end()

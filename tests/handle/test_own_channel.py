@@ -12,12 +12,17 @@ from typing import Any
 import pytest
 
 from taskq import Queue, context
-from taskq.errors import NoResult, ResultTimeout
+from taskq.channel import State
+from taskq.driver.contract import Command
+from taskq.driver.steps import run
+from taskq.errors import NoResult, ResultTimeout, ServerRefused
 from taskq.handle import waiting
 from taskq.handle.handle import Handle
-from taskq.handle.own_channel import _MARK
+from taskq.handle.own_channel import _MARK, OwnChannelWait
+from taskq.handle.subject import Subject
 from taskq.wire.message import message_id
 from taskq.wire.progress import Progress, pack_progress
+from tests.driver.answering import Answering
 from tests.support.hand import HandWorker
 from tests.support.wait import wait_until
 
@@ -116,6 +121,21 @@ def test_a_job_that_can_be_served_is_not_disturbed(scene: Scene) -> None:
     elsewhere.delete()
     for thread in threads:
         thread.join()
+
+
+def test_a_user_who_may_not_read_progress_waits_on(scene: Scene) -> None:
+    """Given a server that rejects MGET, as for the user of a worker, then a job waits as it would without the check."""
+    driver, child = scene.workers[0].driver, scene.child.push()
+
+    def answer(command: Command) -> Any:
+        return ServerRefused("no permission") if command == driver.progress([scene.parents[0]]) else scene.workers[0].sender.call(command)
+
+    wait = OwnChannelWait(driver, Subject(child.id, scene.prefix, None), scene.parents[0])
+    store = Answering(answer)
+    run(wait.look(State.WAITING, 1.0), store.call)
+    run(wait.end(), store.call)
+    assert len(store.asked) == 1
+    assert scene.progress(0) == ""
 
 
 def test_the_progress_of_the_job_is_restored(scene: Scene) -> None:
