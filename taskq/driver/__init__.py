@@ -6,6 +6,7 @@
     redis/      the driver for Redis and Valkey: scripts, connections, checks
     embedded/   the embedded server
     load        from the settings to a driver, and to the server's URL
+    silence     learns how long a connection may be silent
     backoff     the pauses between retries, and the time to give up
     steps       queries of several commands as generators, shared by sync and async callers
     pool        the connections of one channel, for any thread, event loop or forked process

@@ -10,11 +10,13 @@ import pytest
 
 from taskq.channel import State
 from tests.conftest import OwnServer
-from tests.e2e.apps import hostile
+from tests.e2e.apps import hostile, shops
 from tests.e2e.conftest import StartWorker
 from tests.support.ledger import Ledger
+from tests.support.relay import Relay
 from tests.support.servers import ServerProcess
 from tests.support.store import Store
+from tests.support.wait import wait_until
 
 LEASE = 1.0
 
@@ -84,3 +86,29 @@ def test_jobs_finished_in_an_outage_are_settled_before_the_exit(
     assert store.count(State.WAITING) + store.count(State.DELAYED) + len(store.reserved()) == 0
     assert ("unsettled messages will be rescued" in worker.log) == (who == "the supervisor")
     assert store.leaks() == []
+
+
+@pytest.mark.one_python
+def test_a_proxy_that_closes_silent_connections_is_named(start_worker: StartWorker, own: ServerProcess, ledger: Ledger) -> None:
+    """Given such a proxy, then processes of both kinds learn to ask more often, jobs run once, and the log says it once per channel."""
+    with Relay(own.socket) as relay:
+        relay.patience = 0.4
+        settings = {"lease": 3, "bulk.lease": 3, "bulk.processes": 1, "bulk.concurrency": 3}
+        env = {"TASKQ_URL": relay.url}
+        worker = start_worker("shops", "--channel", "default", "--channel", "bulk", settings=settings, env=env)
+        for prefix in (b"{queue}", b"{bulk-prefix}"):
+            wait_until(lambda key=prefix: any(one < 0.5 for one in _block_times(relay, key)), timeout=20.0)  # type: ignore[misc]
+        worker.wait_for_log("idle connections are closed within .* Raise its timeout above 10 s", count=2, timeout=20.0)
+        shops.work.push("plain")
+        shops.bulk.push()
+        ledger.wait_for("plain")
+        ledger.wait_for("bulk")
+        assert worker.stop() == 0
+        assert len(ledger.lines()) == 2
+        assert worker.log.count("idle connections are closed") == 2
+
+
+def _block_times(relay: Relay, prefix: bytes) -> list[float]:
+    """The seconds of all blocking reserves of a channel. The check of permissions sends one without a time."""
+    found = [one.split(b"\r\n")[-2] for one in list(relay.requests) if b"\r\nBLMOVE\r\n" in one[:20] and prefix in one]
+    return [float(one) for one in found if one != b"no time"]

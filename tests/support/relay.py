@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
+
+from taskq.polling import wait_for
 
 __all__ = ["Relay"]
 
@@ -32,6 +35,8 @@ class Relay:
         self.delay = 0.0
         #: True: what goes through arrives one byte at a time.
         self.splitting = False
+        #: Seconds without a byte after which a connection is closed, as by a proxy; 0: never. For connections that are made later.
+        self.patience = 0.0
         #: True: connections are accepted and closed at once.
         self.refusing = False
         self._lost_requests = 0
@@ -151,7 +156,7 @@ class Relay:
                 client.close()
                 continue
             try:
-                pair = _Pair(client, _connect(self.target))
+                pair = _Pair(client, _connect(self.target), self.patience)
             except OSError:
                 client.close()
                 continue
@@ -227,7 +232,9 @@ class _Wanted(NamedTuple):
 class _Pair:
     """A client's connection and the one to the server that belongs to it."""
 
-    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+    def __init__(self, client: socket.socket, server: socket.socket, patience: float) -> None:
+        self._patience = patience
+        self._last = time.monotonic()
         self.client = client
         self.server = server
         self.loses_reply = False
@@ -243,9 +250,14 @@ class _Pair:
 
     def receive(self, source: socket.socket) -> bytes:
         try:
-            return source.recv(_SIZE)
-        except OSError:
+            while self._patience and not wait_for([source], max(0.0, left := self._last + self._patience - time.monotonic())):
+                if left <= 0:
+                    return b""
+            data = source.recv(_SIZE)
+        except (OSError, ValueError):  # the other thread has closed it
             return b""
+        self._last = time.monotonic()
+        return data
 
     def send(self, target: socket.socket, data: bytes, *, split: bool = False) -> None:
         if self.is_mute:

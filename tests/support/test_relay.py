@@ -123,3 +123,12 @@ def test_what_is_split_arrives_whole(relay: Relay, client: RedisClient) -> None:
     relay.splitting = True
     client.set("a", b"x" * 1000)
     assert client.get("a") == b"x" * 1000
+
+
+def test_a_silent_connection_is_closed(relay: Relay, client: RedisClient) -> None:
+    """Given a relay with little patience, then a command that waits for longer is cut off, and one that doesn't isn't."""
+    relay.patience = 0.2
+    client.ping()
+    with pytest.raises(redis.ConnectionError):
+        client.blpop("nothing", timeout=60)
+    assert client.ping()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable
 
 from taskq.clock import monotonic
 from taskq.driver.contract import Link
+from taskq.driver.silence import Silence
 from taskq.errors import QueueFull, ServerError
 from taskq.supervisor.channel import ChannelState
 from taskq.worker_id import machine_name, machine_tag, new_worker_id
 
 __all__ = ["WakeUp"]
 
+_log = logging.getLogger("taskq.supervisor")
 #: How long to wait for a token before asking again, in seconds: a dead connection is noticed by then.
 _WAKE_SECONDS = 8.0
 #: How often to check the wait, and how soon to start the next one, in seconds.
@@ -33,13 +36,16 @@ class WakeUp:
         self._on_cancel = on_cancel
         self._link: Link = channel.driver.link(1.0)
         self._asked: float | None = None
+        self._silence = Silence(_WAKE_SECONDS)
+        self._is_logged = False
         self._listen_after = 0.0
         self._worker = new_worker_id(machine_name(), machine_tag())
 
     def tick(self, now: float) -> None:
         """Start a wait, unless one is open."""
-        if self._asked is not None and now - self._asked >= _WAKE_SECONDS + 2.0:
+        if self._asked is not None and now - self._asked >= self._silence.seconds + 2.0:
             self.close()  # the server should have answered by now: the connection is dead
+            self._broke(is_given_up=True)
         if self._asked is None and now >= self._listen_after and not self._channel.is_down:
             self._listen(now)
         self.due = now + (_RETRY if self._asked is None else _CHECK)
@@ -55,8 +61,10 @@ class WakeUp:
         try:
             reply = self._link.receive()
         except (ServerError, QueueFull):
+            self._broke()
             self._stop_listening()
             return
+        self._silence.ended()
         is_cancel = bool(reply) and reply[0] != self._channel.driver.keys.wake.encode()
         (self._on_cancel if is_cancel else self._on_due)()
 
@@ -67,10 +75,22 @@ class WakeUp:
 
     def _listen(self, now: float) -> None:
         try:
-            self._link.send(self._channel.driver.wait_for_wake(_WAKE_SECONDS, self._worker))
+            self._link.send(self._channel.driver.wait_for_wake(self._silence.seconds, self._worker))
+            self._silence.begin()
             self._asked = now
         except (ServerError, QueueFull):
             self._stop_listening()
+
+    def _broke(self, *, is_given_up: bool = False) -> None:
+        """Note a broken connection. The worker processes learn the same, and leave it to this service to log it once."""
+        silence = self._silence.broke(is_given_up=is_given_up)
+        if silence is not None and not self._is_logged:
+            self._is_logged = True
+            _log.warning(
+                "channel %s: idle connections are closed within %.1f s, by a proxy or firewall: asking more often. "
+                "Raise its timeout above %g s",
+                *(self._channel.name, silence, _WAKE_SECONDS + 2.0),
+            )
 
     def _stop_listening(self) -> None:
         """Don't listen for about a second: a server that rejects the command must not get it again at once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taskq.clock import monotonic
 from taskq.driver.contract import Command, Driver, Link
+from taskq.driver.silence import Silence
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.scoreboard.state import block_seconds
 
@@ -18,8 +19,10 @@ class BlockingReserve:
 
     def __init__(self, driver: Driver, link: Link, worker: str, lease: float) -> None:
         self._link = link
-        self._seconds = block_seconds(lease)
-        self.command: Command = driver.reserve_one(worker, self._seconds)
+        self._driver = driver
+        self._worker = worker
+        self._silence = Silence(block_seconds(lease))
+        self.command: Command = driver.reserve_one(worker, self._silence.seconds)
         self._look = driver.held(worker)
         self._until = 0.0
         #: True once a command was given up.
@@ -41,22 +44,33 @@ class BlockingReserve:
     def open(self) -> None:
         """Ask the server for the next message."""
         self._link.send(self.command)
-        self._until = monotonic() + self._seconds + 2.0  # the server's own timeouts end some 100 ms late
+        self._silence.begin()
+        self._until = monotonic() + self._silence.seconds + 2.0  # the server's own timeouts end some 100 ms late
         self._is_lost = False
 
     def receive(self) -> list[bytes]:
         """Return the message that the server has replied with, if any."""
         self._until = 0.0
         self._is_lost = True
-        raw = self._link.receive()
+        try:
+            raw = self._link.receive()
+        except ServerUnavailable:
+            self._broke()
+            raise
         self._is_lost = False
+        self._silence.ended()
         return [] if raw is None else [raw]
+
+    def _broke(self, *, is_given_up: bool = False) -> None:
+        if self._silence.broke(is_given_up=is_given_up):
+            self.command = self._driver.reserve_one(self._worker, self._silence.seconds)
 
     def give_up(self) -> None:
         """Close the connection, because the reply is overdue."""
         self._until = 0.0
         self._is_lost = True
         self._link.close()
+        self._broke(is_given_up=True)
         raise ServerUnavailable("the server did not end a blocking command in time", sent=True)
 
     def close(self) -> list[bytes]:

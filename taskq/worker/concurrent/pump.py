@@ -101,6 +101,8 @@ class Pump:
                 self._rest()
         except TROUBLE as error:
             self._intake.trouble(error, self._command, self._setup.wakeup.pause)
+            if self._setup.link.is_stale():  # what closed the other connection has closed this one, too
+                self._setup.link.close()
 
     def _cancel(self) -> None:
         """Interrupt the run that the supervisor's cancel notice names. The supervisor's signal has ended the sleep."""
@@ -224,6 +226,7 @@ class Pump:
             self._receive()
         elif blocking.is_open and blocking.remaining() < 0:
             self._command = blocking.command
+            self._setup.link.close()  # as silent as the other
             blocking.give_up()
         now = monotonic()
         if self._settler.is_due(now):
