@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Output", "PrintedOutput", "flush_output", "printed", "renew_buffer", "renew_output"]
+__all__ = ["Output", "PrintedOutput", "flush_output", "renew_buffer", "renew_output", "settle_output"]
 
 #: Seconds that a process waits for the reader before it drops what it writes.
 _PATIENCE = 1.0
@@ -132,29 +132,29 @@ class PrintedOutput(io.FileIO):
         self.name = replaced.name
         self._replaced = replaced  # it may close the file once nothing refers to it
         self._output = Output(replaced.fileno())
-        self._lost = 0
+        self.lost = 0
         self._is_reported = False
 
     def write(self, data: Any) -> int:
         size = len(data)
         if not self._output.write(data):
-            self._lost += bytes(data).count(b"\n") or 1
+            self.lost += bytes(data).count(b"\n") or 1
         return size
 
     def report(self) -> str:
         """Return a sentence, once, if lines are being lost or were lost; otherwise an empty text."""
         trouble = self._output.trouble
-        if not self._lost or (trouble and self._is_reported):
+        if not self.lost or (trouble and self._is_reported):
             return ""
         if trouble:
             self._is_reported = True
             return f"what jobs print to {self.name} is lost: {trouble}"
-        lost, self._lost, self._is_reported = self._lost, 0, False
+        lost, self.lost, self._is_reported = self.lost, 0, False
         return f"{self.name} can be written to again; printed lines that were lost: {lost}"
 
 
-#: The output of this process.
-printed: list[PrintedOutput] = []
+#: The renewed output of this process.
+_renewed: list[tuple[io.TextIOWrapper, PrintedOutput]] = []
 
 
 def renew_output() -> None:
@@ -166,7 +166,7 @@ def renew_output() -> None:
 
     Files are changed in place, because others refer to them. A stream that isn't a file has its own way to write.
     """
-    printed.clear()
+    _renewed.clear()
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         with contextlib.suppress(OSError, ValueError):  # it is closed or detached
             _renew(stream)
@@ -175,7 +175,7 @@ def renew_output() -> None:
 def _renew(stream: Any) -> None:
     buffer = stream.buffer if type(stream) is io.TextIOWrapper else None
     raw = buffer.raw if type(buffer) is io.BufferedWriter else buffer  # with `python -u`, there is no buffer
-    if not isinstance(raw, io.FileIO) or raw.closed or raw in printed:
+    if not isinstance(raw, io.FileIO) or raw.closed or _is_renewed(raw):
         return
     output = PrintedOutput(raw)
     if type(buffer) is io.BufferedWriter:
@@ -183,13 +183,30 @@ def _renew(stream: Any) -> None:
     else:
         buffer = io.BufferedWriter(output, _BUFFER)
     io.TextIOWrapper.__init__(stream, buffer, stream.encoding, "backslashreplace", "\n", line_buffering=True)
-    printed.append(output)
+    _renewed.append((stream, output))
+
+
+def _is_renewed(raw: object) -> bool:
+    return any(raw is output for _, output in _renewed)
+
+
+def settle_output() -> list[str]:
+    """Write text that was printed without a line end. Return what to log about lost lines. Called after each batch of jobs."""
+    news = []
+    for stream, output in _renewed:
+        try:
+            stream.flush()
+        except ValueError:  # a job has closed it
+            continue
+        if output.lost and (text := output.report()):
+            news.append(text)
+    return news
 
 
 def renew_buffer(stream: Any) -> None:
     """Renew the buffer below a text file in place, if it has one."""
     buffer = stream.buffer if type(stream) is io.TextIOWrapper else None
-    if type(buffer) is io.BufferedWriter and not buffer.closed and buffer.raw not in printed:
+    if type(buffer) is io.BufferedWriter and not buffer.closed and not _is_renewed(buffer.raw):
         io.BufferedWriter.__init__(buffer, buffer.raw)
 
 

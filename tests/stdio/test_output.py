@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from taskq.stdio import output
-from taskq.stdio.output import Output, flush_output, renew_output
+from taskq.stdio.output import Output, renew_output, settle_output
 from tests.support.pipes import UnreadPipe
 from tests.support.wait import wait_until
 
@@ -160,8 +160,8 @@ def printing(monkeypatch: pytest.MonkeyPatch, closing: contextlib.ExitStack) -> 
         for name in ("stderr", "__stdout__", "__stderr__"):
             monkeypatch.setattr(sys, name, text)
         renew_output()
-        closing.callback(output.printed.clear)
-        closing.callback(text.detach)
+        closing.callback(output._renewed.clear)
+        closing.callback(text.close)
         return text
 
     return renew
@@ -171,17 +171,19 @@ def printing(monkeypatch: pytest.MonkeyPatch, closing: contextlib.ExitStack) -> 
 def test_each_line_is_written_at_once(
     printing: Callable[..., io.TextIOWrapper], unread: UnreadPipe, monkeypatch: pytest.MonkeyPatch, buffering: int
 ) -> None:
-    """Given a process that runs jobs, then a printed line is one write, a long one too; a part of one is written by `flush_output`."""
+    """Given a process that runs jobs, then a printed line is one write, a long one too; a part of one after the batch; it may be closed."""
     written: list[bytes] = []
     monkeypatch.setattr(Output, "write", lambda self, data: not written.append(bytes(data)))
-    printing(unread.write, buffering=buffering)
+    text = printing(unread.write, buffering=buffering)
     print("one", 1)
     print("x" * 20_000)
     print("ü and \udce9")
     print("part", end="")
     assert written == [b"one 1\n", b"x" * 20_000 + b"\n", b"\\xfc and \\udce9\n"]
-    flush_output()
+    settle_output()
     assert written[3:] == [b"part"]
+    text.close()
+    assert settle_output() == []
 
 
 def gone_reader(closing: contextlib.ExitStack) -> tuple[int, str]:
@@ -218,18 +220,16 @@ def test_printing_into_nothing_raises_nothing(
     """Given output that can't be written, then printing to it raises nothing; it is reported once, and the number of lost lines later."""
     fd, trouble = kind(closing)
     text = printing(fd)
-    (made,) = output.printed
-    assert made.report() == ""
+    assert settle_output() == []
     for _ in range(3):
         print("lost", flush=True)
     text.buffer.write(b"lost\n")
-    flush_output()
-    assert made.report() == f"what jobs print to {fd} is lost: {trouble}"
-    assert made.report() == ""
+    assert settle_output() == [f"what jobs print to {fd} is lost: {trouble}"]
+    assert settle_output() == []
     os.dup2(unread.write, fd)
     print("there")
-    assert made.report() == f"{fd} can be written to again; printed lines that were lost: 4"
-    assert made.report() == ""
+    assert settle_output() == [f"{fd} can be written to again; printed lines that were lost: 4"]
+    assert settle_output() == []
     assert unread.read().endswith("there\n")
 
 
@@ -241,6 +241,6 @@ def test_what_cant_be_renewed_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, tm
     for name, stream in (("stdout", memory), ("stderr", None), ("__stdout__", closed), ("__stderr__", detached)):
         monkeypatch.setattr(sys, name, stream)
     renew_output()
-    assert output.printed == []
+    assert output._renewed == []
     print("x")
     assert memory.getvalue() == "x\n"
