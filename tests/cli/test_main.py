@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from taskq.cli.commands import ALIASES, COMMANDS, root
+from taskq.cli.output import console
 from tests.cli.conftest import TASKQ, Project, Type
+from tests.conftest import OwnServer
 from tests.support.hand import HandWorker
 from tests.support.wait import wait_until
 from tests.support.worker import clean_environment
@@ -195,3 +199,56 @@ def test_a_wrong_variable_is_reported_by_its_name(project: Project) -> None:
     assert done.err.startswith("Error: environment: TASKQ_LOG_LEVEL: 'chatty' is not one of")
     assert project.type("config", env={"TASKQ_DEBUG": "1"}).code == 0
     assert project.type("config", "--debug").code == 0
+
+
+@pytest.mark.one_python
+def test_a_reader_of_the_live_view_may_go_away(project: Project) -> None:
+    """Given `taskq info --watch | head`, then the command ends quietly with the next view, with the code of a closed pipe."""
+    with project.start("info", "--watch", "0.1", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert [line for line in process.stderr.read().splitlines() if line != "imported"] == []
+    assert process.returncode == 141
+
+
+@pytest.mark.one_python
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({"TERM": "xterm-256color"}, "\x1b[1;31mtext\x1b[0m"),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, "\x1b[1mtext\x1b[0m"),
+        ({"TERM": "dumb"}, "text"),
+    ],
+    ids=["colors", "NO_COLOR", "TERM=dumb"],
+)
+def test_a_terminal_without_colors_gets_none(env: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a terminal that can't show colors, or a user who wants none, then the output has none."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    terminal, window = pty.openpty()
+    with os.fdopen(terminal, "rb", 0) as shown, os.fdopen(window, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        console().print("text", style="bold red")
+        stdout.flush()
+        assert shown.read(100).decode().strip() == expected
+
+
+@pytest.mark.one_python
+def test_no_password_stays_in_the_list_of_processes(project: Project, own_server: OwnServer) -> None:
+    """Given a worker with a password in --url, then its command line shows the title of the supervisor soon, and the log masks it."""
+    url = own_server(requirepass="open-sesame").url
+    with project.start("worker", "--url", url, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        titles = wait_until(lambda: (found := _titles(process.pid))[0].startswith("taskq: supervisor") and found)
+        assert not any("open-sesame" in title for title in titles)
+        process.terminate()
+        assert process.stderr is not None
+        assert "open-sesame" not in process.stderr.read()
+
+
+def _titles(pid: int) -> list[str]:
+    supervisor = psutil.Process(pid)
+    return [" ".join(one.cmdline()) for one in (supervisor, *supervisor.children(recursive=True))]
