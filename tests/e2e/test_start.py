@@ -107,7 +107,8 @@ def test_a_parent_that_blocks_and_ignores_signals_does_no_harm(
     os.kill(ledger.wait_for("hold", 2)[1].value, signal.SIGKILL)
     worker.wait_for_log("was killed by SIGKILL")
     ledger.wait_for("hold", 3)
-    worker.signal(signal.SIGTERM)
+    for pid in [worker.pid, *(process.pid for process in worker.family())]:  # as Heroku does
+        os.kill(pid, signal.SIGTERM)
     worker.wait_for_log("stopping: SIGTERM")
     (tmp_path / "go").touch()
     assert worker.wait() == 0
