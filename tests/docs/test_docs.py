@@ -62,7 +62,9 @@ def test_its_commands_exist(page: Page) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_the_names_it_uses_exist(page: Page) -> None:
     """Given every `taskq.name` and TASKQ_ variable on a page, then there is such a one."""
-    names = {match[0] for span in page.spans() for match in re.finditer(r"^taskq(?:\.[A-Za-z]\w*)+", span) if not span.endswith(".toml")}
+    names = {
+        match[0] for span in page.spans() for match in re.finditer(r"^taskq(?:\.[A-Za-z]\w*)+", span) if not span.endswith((".toml", ".py"))
+    }
     variables = set(re.findall(r"\bTASKQ_[A-Z]\w*", page.text.replace("<NAME>", "DEFAULT").replace("<KEY>", "PROCESSES")))
     problems = [*filter(None, map(problem_of_name, sorted(names))), *filter(None, map(problem_of_variable, sorted(variables)))]
     assert not problems, "\n".join(problems)
