@@ -81,6 +81,8 @@ def set_up_logging(level: str, form: str, config: str | None = None) -> list[log
 def before_import(*, keep: bool) -> None:
     """Let the app configure logging as in its own process: `basicConfig` does nothing if the root has a handler."""
     root = logging.getLogger()
+    for handler in root.handlers:
+        handler.close()  # those of the supervisor, in the zygote's copy
     root.handlers.clear()
     if keep:
         root.setLevel(logging.WARNING)
