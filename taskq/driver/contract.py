@@ -73,6 +73,9 @@ class Rescue(NamedTuple):
     beat: bytes | None = None
     #: The messages that were running. All others return to waiting, with no attempt used.
     blamed: tuple[Blame, ...] = ()
+    #: True for a worker that has exited, while the server may still serve its last blocking reserve. It stays registered: if this
+    #: supervisor is killed before it checks again, another one rescues the worker after its lease.
+    stays: bool = False
 
 
 class Link(Protocol):

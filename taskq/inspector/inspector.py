@@ -92,10 +92,11 @@ class Inspector:
         now, lease = store.now_ms(), store.settings.lease * 1000
         reports, signer = [], self._signer(channel)
         for worker, beat in store.workers():
-            held = int(store.call(store.driver.held(worker)))
+            held, fields = int(store.call(store.driver.held(worker))), store.call(store.driver.describe(worker))
             own = max(lease, lease_of(worker) * 1000)
             registration = Registration(worker=worker, channel=channel, heartbeat_ms=beat, now_ms=now, lease_ms=own, reserved=held)
-            reports.append(read_worker(registration, store.call(store.driver.describe(worker)), signer))
+            if held or fields or now - beat >= own:  # otherwise it has exited, and its supervisor will check its list once more
+                reports.append(read_worker(registration, fields, signer))
         reports = with_progress(reports, lambda ids: store.call(store.driver.progress(ids)), signer)
         return sorted(reports, key=lambda report: (report.host, report.supervisor_pid, report.pid, report.id))
 

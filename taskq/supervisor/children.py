@@ -187,13 +187,16 @@ class Children:
         """Settle all children of a zygote that has exited."""
         for child in list(generation.children.values()):
             if child.pid is None and not child.slot.running():
-                self._remove_unforked(generation, child)
+                # It may have been forked, and have waited for a message, without a report of it.
+                self._remove_unforked(generation, child, may_have_run=True)
             else:
                 self.on_exit(generation, child, Death(None))
 
-    def _remove_unforked(self, generation: Generation, child: Child) -> None:
+    def _remove_unforked(self, generation: Generation, child: Child, *, may_have_run: bool = False) -> None:
         channel = self.channels[child.channel].channel
-        channel.insist(child.worker, channel.driver.rescue(Rescue(child.worker)))  # which unregisters it
+        channel.insist(child.worker, channel.driver.rescue(Rescue(child.worker, stays=may_have_run)))  # which unregisters it otherwise
+        if may_have_run:
+            channel.remember(child.worker)
         self._remove(generation, child)
 
     def _remove(self, generation: Generation, child: Child) -> None:

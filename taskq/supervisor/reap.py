@@ -52,7 +52,7 @@ def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -
             channel.note_crash(now)
     if slot.phase is not Phase.STARTING:
         channel.failed_starts = 0
-    channel.insist(child.worker, channel.driver.rescue(Rescue(child.worker, blamed=blamed)))
+    channel.insist(child.worker, channel.driver.rescue(Rescue(child.worker, blamed=blamed, stays=True)))
     ended, failed = slot.counts
     channel.past_counts = [channel.past_counts[0] + ended, channel.past_counts[1] + failed]
 

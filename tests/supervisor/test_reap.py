@@ -45,6 +45,8 @@ def test_a_crash_is_counted_for_the_running_job_only(place: Channel) -> None:
     assert (record.kind, record.attempt) == ("crashed", 1)
     assert record.error == "worker process w1 (pid None) was killed by SIGKILL (signal 9), peak memory 48 MiB"
     assert [message.raw for message in rest] == [message.raw for message in messages[3:]]
+    place.channel.remember(child.worker)
+    place.channel.send_last()
     assert place.store.leaks() == []
     assert place.channel.crashes == [10.0]
     assert place.channel.past_counts == [2, 0]
@@ -160,6 +162,8 @@ def test_an_orderly_end_is_no_crash(place: Channel, caplog: pytest.LogCaptureFix
         settle_dead(place.channel, child, Death(0), 10.0)
     assert place.store.raw(State.WAITING) == [message.raw]
     assert caplog.records == []
+    place.channel.remember(child.worker)
+    place.channel.send_last()
     assert place.store.leaks() == []
 
 

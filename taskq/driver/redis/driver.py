@@ -182,7 +182,7 @@ class RedisDriver:
         lost_is_timeout = int(self._settings.on_lost == "timeout")
         rules = (
             worker,
-            "exited" if rescue.beat is None else rescue.beat,
+            ("exiting" if rescue.stays else "exited") if rescue.beat is None else rescue.beat,
             self._settings.max_crashes,
             lost_is_timeout,
             *self._failed_bounds,

@@ -51,7 +51,7 @@ class LateReservations:
     """Re-checks the reserved lists of exited children.
 
     The server notices a closed connection late. Until then it may serve a command that blocked there, and so reserve a message for a
-    worker process whose messages were just released.
+    worker process whose messages were just released. The last check unregisters the worker.
     """
 
     def __init__(self, channel: ChannelState) -> None:
@@ -63,7 +63,8 @@ class LateReservations:
         # Send the acks of an exited child first: finished messages would otherwise run again.
         for exited in [one for one in channel.exited if one[0] <= now and one[1] not in channel.pending]:
             refused: list[ServerRefused] = []
-            count = channel.ask(channel.driver.rescue(Rescue(exited[1])), refused.append)
+            is_last = [worker for _, worker in channel.exited].count(exited[1]) == 1
+            count = channel.ask(channel.driver.rescue(Rescue(exited[1], stays=not is_last)), refused.append)
             if count is None and not refused:
                 break
             channel.exited.remove(exited)  # if the server rejects it, the scan for orphans tries again

@@ -96,6 +96,7 @@ class Rescuer:
     def _check(self, page: Sequence[bytes], began: float, seen: float) -> int:
         """Rescue the lost workers of a page that was asked for and received at these times. Return how many have left the page."""
         invalid, removed = [], 0
+        exited = {worker for _, worker in self._channel.exited}
         for entry, value in zip(page[::2], page[1::2], strict=True):
             worker = _name(entry)
             if not worker:
@@ -106,8 +107,8 @@ class Rescuer:
                 if beat is not None:
                     self._exited.discard(worker)  # it is alive on another machine
                 beat = _Beat(value, seen)
-            # The pending acks of an own child come first: finished messages would otherwise run again.
-            is_own = worker in self._channel.pending
+            # The pending acks of an own child come first: finished messages would otherwise run again. One that has exited is checked.
+            is_own = worker in self._channel.pending or worker in exited
             if began - beat.since >= self._patience(worker) and not is_own and self._rescue(worker, value):
                 removed += 1
             else:

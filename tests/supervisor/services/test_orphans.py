@@ -10,8 +10,10 @@ import pytest
 from taskq import Queue
 from taskq.clock import monotonic
 from taskq.driver.contract import Rescue
+from taskq.inspector.inspector import Inspector
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.services.orphans import LateReservations, OrphanScan
+from taskq.supervisor.services.rescue import Rescuer
 from tests.support.hand import HandWorker
 from tests.support.servers import ServerProcess
 from tests.support.wait import wait_until
@@ -84,6 +86,36 @@ def test_a_supervisor_checks_once_more_at_its_exit(queue: Queue, channel: Channe
     server.admin.lmove(keys.waiting, keys.reserved(dead.name), "RIGHT", "RIGHT")
     channel.send_last()
     assert server.admin.llen(keys.waiting) == 1
+
+
+def test_an_exited_worker_is_registered_until_its_last_check(
+    queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str
+) -> None:
+    """Given an exited worker, until its last check it is registered: if its supervisor is killed, another one rescues it by its lease."""
+    dead, keys = HandWorker(queue, prefix), channel.driver.keys
+    dead.beat()
+    channel.insist(dead.name, channel.driver.rescue(Rescue(dead.name, stays=True)))
+    channel.remember(dead.name)
+    exited = LateReservations(channel)
+    wait_until(lambda: exited.tick(monotonic()) or len(channel.exited) == 1, timeout=5)
+    assert server.admin.zscore(keys.workers, dead.name) is not None
+    assert Inspector(queue).workers(prefix) == []
+    wait_until(lambda: exited.tick(monotonic()) or not channel.exited, timeout=5)
+    assert server.admin.zscore(keys.workers, dead.name) is None
+
+
+def test_another_supervisor_rescues_what_an_exited_worker_got(
+    queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str
+) -> None:
+    """Given a killed supervisor that had not checked an exited child again, if a message was reserved for it, then a lease is enough."""
+    dead, keys = HandWorker(queue, prefix), channel.driver.keys
+    dead.beat()
+    channel.insist(dead.name, channel.driver.rescue(Rescue(dead.name, stays=True)))
+    queue.push_name("noop")
+    server.admin.lmove(keys.waiting, keys.reserved(dead.name), "RIGHT", "RIGHT")
+    rescuer = Rescuer(channel)
+    wait_until(lambda: rescuer.tick(monotonic()) or server.admin.llen(keys.waiting) == 1, timeout=10)
+    assert server.admin.zscore(keys.workers, dead.name) is None
 
 
 @pytest.fixture

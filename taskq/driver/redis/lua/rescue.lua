@@ -1,14 +1,15 @@
 -- rescue: return the reserved messages of a lost worker.
 -- KEYS: 1 workers, 2 its reserved list, 3 its hash, 4 waiting, 5 delayed, 6 failed, 7 timeout, 8 wake, 9 a key that never exists
 -- ARGV: 1 worker; 2 its last heartbeat as the supervisor knows it: another one stops the rescue, "" = it is not registered, "exited" =
---       it has surely exited; 3 max_crashes; 4 "1" = the channel's on_lost is "timeout"; 5 maximum number of messages in failed or
+--       it has surely exited, "exiting" = and it stays registered, since the server may still reserve for it; 3 max_crashes; 4 "1" = the channel's on_lost is "timeout"; 5 maximum number of messages in failed or
 --       timeout; 6 their lifetime in ms; 7.. for each message that was running: its id ("head" = the first, "all" = any of them),
 --       "crash", "timeout" or "bystander", a record for its history, and milliseconds until it runs again after a timeout, -1 = no
 --       attempt is left
 -- Returns: -1 if the worker has sent a heartbeat or was rescued, otherwise how many messages were rescued.
 -- include: now, schedule, dead_letter, declare_lost, blame
 local waiting, time = KEYS[4], now()
-if ARGV[2] ~= 'exited' and (redis.call('ZSCORE', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return -1 end
+local has_exited = ARGV[2] == 'exited' or ARGV[2] == 'exiting'
+if not has_exited and (redis.call('ZSCORE', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return -1 end
 local messages = redis.call('LRANGE', KEYS[2], 0, -1)
 -- Keys of another type end the script here, before anything is moved.
 redis.call('LLEN', waiting)
@@ -27,6 +28,6 @@ for i = #messages, 1, -1 do
 end
 -- Last, so that an error above duplicates a message instead of losing it: scripts are not rolled back.
 redis.call('DEL', KEYS[2], KEYS[3])
-redis.call('ZREM', KEYS[1], ARGV[1])
-if ARGV[2] ~= 'exited' then declare_lost(KEYS[3]) end
+if ARGV[2] ~= 'exiting' then redis.call('ZREM', KEYS[1], ARGV[1]) end
+if not has_exited then declare_lost(KEYS[3]) end
 return #messages
