@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -294,3 +295,23 @@ def test_an_invalid_worker_entry_is_removed(rescuer: Rescuer, silent: str, queue
     rescuer.at_start(lambda worker: False)
     wait_until(lambda: rescuer.tick(monotonic()) or not server.admin.exists(silent), timeout=5)
     assert server.admin.zrange(workers, 0, -1) == []
+
+def test_a_heartbeat_is_known_from_the_moment_of_its_reply(
+    rescuer: Rescuer, silent: str, clock: list[float], server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a reply that takes most of a lease, then the worker has a lease from its arrival: it may have sent a heartbeat meanwhile."""
+    ask = rescuer._channel.ask
+
+    def slowly(command: Command, *args: Any, **kwargs: Any) -> Any:
+        reply = ask(command, *args, **kwargs)
+        clock[0] += 0.4 * LEASE if clock[0] == 100.0 else 0.0
+        return reply
+
+    monkeypatch.setattr(rescuer._channel, "ask", slowly)
+    rescuer.tick(clock[0])
+    for clock[0] in (100.0 + 0.8 * LEASE, 100.0 + 1.2 * LEASE):
+        rescuer.tick(clock[0])
+    assert server.admin.llen(silent) == 1
+    clock[0] = 100.0 + 1.5 * LEASE
+    rescuer.tick(clock[0])
+    assert not server.admin.exists(silent)
