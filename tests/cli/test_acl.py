@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote, urlsplit
+
 import pytest
 
 from taskq import Queue
@@ -41,3 +43,19 @@ def test_every_command_of_an_operator_works(
     examined = type_("doctor", "--url", operator)
     assert "permission" not in examined.out + examined.err
     assert "can't be used or checked" not in examined.out
+
+
+@pytest.mark.one_python
+def test_a_reload_needs_the_permission_to_end_cancel_requests(
+    queue: Queue, type_: Type, project: Project, operator: str, server: ServerProcess
+) -> None:
+    """Given an operator without HDEL, when a message is reloaded, then the error names it, and nothing moves: its cancel would remain."""
+    push(queue, "add", 1)
+    store = Store(server, project.channel)
+    store.client.zadd(store.keys.failed, {store.client.rpop(store.keys.waiting): store.client.time()[0] * 1000})
+    user = unquote(urlsplit(operator).username or "")
+    server.admin.execute_command("ACL", "SETUSER", user, "-hdel")
+    ended = type_("reload", project.channel, "--url", operator)
+    assert ended.code == 2
+    assert "hdel" in ended.err.lower()
+    assert (store.count(State.WAITING), store.count(State.FAILED)) == (0, 1)

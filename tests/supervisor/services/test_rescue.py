@@ -296,6 +296,7 @@ def test_an_invalid_worker_entry_is_removed(rescuer: Rescuer, silent: str, queue
     wait_until(lambda: rescuer.tick(monotonic()) or not server.admin.exists(silent), timeout=5)
     assert server.admin.zrange(workers, 0, -1) == []
 
+
 def test_a_heartbeat_is_known_from_the_moment_of_its_reply(
     rescuer: Rescuer, silent: str, clock: list[float], server: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
