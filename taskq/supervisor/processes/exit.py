@@ -41,7 +41,7 @@ def end_threads() -> None:
     left = [one for one in threading.enumerate() if one is not threading.main_thread() and not one.daemon]
     if not left:
         return
-    shutdown: Any = vars(threading)["_shutdown"]  # it also asks idle pools to end
+    shutdown: Any = threading.__dict__["_shutdown"]  # it also asks idle pools to end
     joiner = threading.Thread(target=shutdown, name="taskq-exit", daemon=True)
     joiner.start()
     joiner.join(_SOON)
@@ -52,4 +52,4 @@ def end_threads() -> None:
     _log.warning(text, count_of(sum(one.is_alive() for one in left), "thread"), names, _LONGEST)
     joiner.join(_LONGEST)
     if joiner.is_alive():
-        vars(threading)["_shutdown"] = lambda: None  # `multiprocess` calls it
+        threading.__dict__["_shutdown"] = lambda: None  # `multiprocess` calls it
