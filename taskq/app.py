@@ -19,7 +19,7 @@ from taskq.shadowing import hidden_modules
 __all__ = ["check_unpatched", "count_threads", "load_app"]
 
 _log = logging.getLogger("taskq.app")
-#: Where code lies that the app's author didn't write: taskq, the standard library, and code without a file.
+#: Paths of code that is not the app's: taskq, the standard library, and code without a file.
 _NOT_THE_APP = (f"{Path(__file__).parent}{os.sep}", f"{Path(os.__file__).parent}{os.sep}", "<")
 #: Libraries that patch the standard library, and where each lists what it has patched.
 _PATCHING = (("gevent", "gevent.monkey", "saved"), ("eventlet", "eventlet.patcher", "already_patched"))
@@ -49,7 +49,7 @@ def load_app(name: str, directory: Path | None = None) -> Queue:
     except JobDefinitionError as error:
         raise AppError(f"app {name!r}: {error}") from error
     if queue.outbox.is_used():
-        text = "the import of %s pushed or read messages; each command that imports the app does so: move that code under %s"
+        text = "importing %s pushed or read messages, and each command that imports the app repeats that: move that code under %s"
         _log.warning(text, module_name, '`if __name__ == "__main__":`')
     return queue
 
@@ -66,8 +66,8 @@ def check_unpatched() -> None:
     """Check that no library has replaced the standard library's functions by its own in this process.
 
     Raises:
-        AppError: gevent or eventlet has. Its `waitpid` takes the exits of worker processes away from taskq: a kill at the time limit would
-            count as a crash, and run the job again.
+        AppError: gevent or eventlet has replaced them. Its `waitpid` hides the exits of worker processes from taskq: a kill at the time
+            limit would count as a crash, and the job would run again.
     """
     for library, module, patched in _PATCHING:
         if getattr(sys.modules.get(module), patched, None):

@@ -88,7 +88,7 @@ def name_in_script(thing: Any) -> tuple[str, str] | None:
 
 
 def is_script(module: str) -> bool:
-    """Return True if a module's name means a script of this process. In a program that also imports its script, it means the import."""
+    """Return True if a module's name refers to a script of this process. If the script was imported, too, it refers to the import."""
     return module in scripts and module not in sys.modules
 
 

@@ -183,7 +183,7 @@ def test_a_push_during_the_import_is_reported(write: Write, url: str, prefix: st
     write("jobs_pushes.py", text + "f.push()\n")
     load_app("jobs_pushes").close()
     (warning,) = caplog.messages
-    assert "import of jobs_pushes pushed" in warning
+    assert "importing jobs_pushes pushed" in warning
     assert '__name__ == "__main__"' in warning
 
 

@@ -82,7 +82,7 @@ def _show(error: click.ClickException) -> None:
 
 
 def _usage(error: click.UsageError) -> str:
-    """Return the text of an error. An option that nobody typed is named by its environment variable."""
+    """Return the text of an error. An option that was set by its environment variable is named by that variable."""
     option = error.param if isinstance(error, click.BadParameter) else None
     if option and option.name and error.ctx and error.ctx.get_parameter_source(option.name) is ParameterSource.ENVIRONMENT:
         return f"environment: {option.envvar}: {error.message}"

@@ -16,7 +16,7 @@ from taskq.queue import Queue
 
 __all__ = ["command"]
 
-#: Python's words for values that JSON writes otherwise.
+#: Python literals that JSON spells differently.
 _PYTHON = {"True": "true", "False": "false", "None": "null"}
 _KWARGS = """'{"subject": "hi"}'"""
 

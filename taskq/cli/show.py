@@ -128,7 +128,7 @@ def _history(entry: Entry) -> list[str]:
 def _verified(entry: Entry) -> str:
     if entry.verified is None:
         return ""
-    return "yes: the signature is right" if entry.verified else "NO: not signed with this program's secret (TASKQ_SECRET)"
+    return "yes: the signature is valid" if entry.verified else "NO: not signed with this program's secret (TASKQ_SECRET)"
 
 
 def _record(record: Record, mark: str) -> list[str]:

@@ -19,14 +19,14 @@ __all__ = ["SEEDS", "simulate"]
 
 #: How many seeds are run without `--seeds`.
 SEEDS = 200
-_WITH_IT = {"simulate", "seeds", "seed", "as_json", "debug"}
+_VALID_WITH_SIMULATE = {"simulate", "seeds", "seed", "as_json", "debug"}
 
 
 def simulate(first: int, seeds: int, *, as_json: bool) -> int:
     """Run the simulation, print its report, and return the exit code.
 
     Raises:
-        UsageError: an option is given that the simulation doesn't have.
+        UsageError: an option was given that is not valid with --simulate.
     """
     from taskq.tools.scratch.signals import stop_signals
     from taskq.tools.simulation.hunt import hunt, simulator  # imports the worker and the supervisor
@@ -34,7 +34,7 @@ def simulate(first: int, seeds: int, *, as_json: bool) -> int:
     context = click.get_current_context()
     for option in context.command.params:
         name = option.name or ""
-        if name not in _WITH_IT and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        if name not in _VALID_WITH_SIMULATE and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"{option.opts[0]} is not valid with --simulate: its seeds decide everything")
     with stop_signals(), simulator() as one, progress_bar("seeds") as show:
         report = hunt(one, first, seeds, show)

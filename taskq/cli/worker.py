@@ -61,7 +61,7 @@ def command(app: str | None, named_app: str | None, *, url: str | None, channels
     if app and named_app and app != named_app:
         raise ConfigError(f"APP ({app}) and --app ({named_app}) differ: give only one")
     if chosen["log_config"] and chosen["keep_logging"]:
-        raise ConfigError("--log-config and --keep-logging exclude each other: give only one")
+        raise ConfigError("--log-config and --keep-logging can't be combined: give only one")
     from taskq.supervisor import WorkerOptions, run_worker
 
     settings = command_settings(app or named_app, url)

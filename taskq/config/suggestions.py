@@ -25,7 +25,7 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
 def did_you_mean(word: str, candidates: Iterable[str], *, prefix: str = "") -> str:
     """Return the end of an error message: the closest candidate, or all of them if none is close.
 
-    An option of another job queue is closest to the one that replaces it.
+    For an option of another job queue, the closest candidate is the option that replaces it.
     `prefix` is shown before each candidate but not compared, because it would make all of them similar.
     """
     names = sorted(candidates)

@@ -180,7 +180,7 @@ def _query_problem(scheme: str, query: str | None) -> str | None:
             if key in _SSL_OPTIONS:
                 return f"the option {key} needs TLS: use a URL that begins with rediss"
             if key in _CLIENT_OPTIONS:
-                return f"the option {key} is for other programs: remove it, taskq chooses it itself"
+                return f"the option {key} is for other programs: remove it; taskq sets it automatically"
             return f"unknown option {key!r}; {did_you_mean(key, known)}"
         if key == "db" and scheme.endswith("cluster") and value != "0":
             return "a Redis Cluster has only database 0: remove the option"

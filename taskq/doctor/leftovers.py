@@ -27,7 +27,7 @@ class Leftovers(msgspec.Struct, frozen=True):
 
     #: The threads of Python.
     threads: tuple[str, ...] = ()
-    #: The threads of C libraries, on Linux; without those that a fork ends in a good order, as OpenBLAS does.
+    #: The threads of C libraries, on Linux; without those that the library ends before a fork, as OpenBLAS does.
     native: tuple[str, ...] = ()
     #: The addresses of the servers to which connections are open.
     connections: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ def _name_of(thread: int) -> str:
 
 
 def _fork() -> None:
-    """Fork a process that exits at once: libraries that are made for it end their threads here before, and start them when needed."""
+    """Fork a process that exits at once: libraries that support forks end their threads before it, and restart them when needed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # about the threads
         pid = os.fork()
@@ -103,7 +103,7 @@ def _connections() -> dict[tuple[int, int], str]:
 
 
 def _text_of(address: Any) -> str:
-    """Return the text of an address; empty for the ends of a socket pair, which no server holds."""
+    """Return the text of an address; empty for a socket pair, which is not connected to a server."""
     if isinstance(address, tuple):
         return f"{address[0]}:{address[1]}"
     return address if isinstance(address, str) else ""

@@ -1,16 +1,16 @@
 """Access to the server: the moves of a channel as commands, connections that send them, and queries of several commands.
 
-    contract    protocols: `Driver` builds commands without I/O, `Link` and `AsyncLink` send them
-    batches     cuts many messages into commands of bounded size
-    peer        the owner of an embedded server
-    redis/      the driver for Redis and Valkey: scripts, connections, checks
-    embedded/   the embedded server
-    load        from the settings to a driver, and to the server's URL
-    silence     learns how long a connection may be silent
-    backoff     the pauses between retries, and the time to give up
-    steps       queries of several commands as generators, shared by sync and async callers
-    pool        the connections of one channel, for any thread, event loop or forked process
-    find        finds a message in every state
+    contract       protocols: `Driver` builds commands without I/O, `Link` and `AsyncLink` send them
+    batches        cuts many messages into commands of bounded size
+    peer           the owner of an embedded server
+    redis/         the driver for Redis and Valkey: scripts, connections, checks
+    embedded/      the embedded server
+    load           from the settings to a driver, and to the server's URL
+    block_timeout  learns how long a command may block
+    backoff        the pauses between retries, and the time to give up
+    steps          queries of several commands as generators, shared by sync and async callers
+    pool           the connections of one channel, for any thread, event loop or forked process
+    find           finds a message in every state
 
 Each of these imports only from those above it.
 

@@ -19,7 +19,7 @@ from taskq.shadowing import hidden_modules
 __all__ = ["DEFAULT_URL", "driver_class", "first_use", "is_unstarted", "load_driver", "may_start", "reviver", "server_url"]
 
 DEFAULT_URL = "redis://localhost:6379/0"
-#: The threads that import redis-py, and those that did so when this process was forked from theirs: nobody completes that import here.
+#: The threads that import redis-py, and those that did so in the parent at the fork: that import never completes in this process.
 _importers: set[int] = set()
 _orphaned: set[int] = set()
 _FORKED = "this process was forked while another thread imported the server's client: push once, or import redis, before you fork"

@@ -1,4 +1,4 @@
-"""Jobs that wait for a message of their own channel: if all places of the channel run such jobs, no message can start."""
+"""Jobs that wait for a message of their own channel: if the channel runs as many of them as it can, no message can start."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _SPARE = 5.0
 class OwnChannelWait:
     """The wait of a job, without a timeout, for a message that has not started.
 
-    The job is marked in the progress that it reports. The last job to be marked finds that all jobs of the channel are, and raises: this
-    frees its place, so the others go on.
+    The job marks itself in the progress that it reports. A job that finds all jobs of the channel marked raises an error, so that its run
+    ends and another message can start.
     """
 
     def __init__(self, driver: Driver, subject: Subject, job_id: str) -> None:

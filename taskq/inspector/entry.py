@@ -25,9 +25,10 @@ NOT_VERIFIED = "(not verified)"
 
 #: The code of pickle, which is inspected and never loaded.
 _PICKLE = 0
-#: The most bytes of arguments that are decoded, by serializer. MessagePack allows keys whose hashes collide, which takes quadratic time.
+#: The maximum number of bytes of arguments that are decoded, by serializer. MessagePack allows keys whose hashes collide: decoding them
+#: takes quadratic time.
 _MOST: dict[SerializerName, int] = {"pickle": 1 << 26, "json": 1 << 23, "msgpack": 1 << 17}
-#: The most characters of a job's name and of a reason, and the most records of a history.
+#: The maximum number of characters of a job's name and of a reason, and of records of a history.
 _NAME, _REASON, _RECORDS = 500, 2000, 300
 
 
@@ -75,9 +76,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     history: tuple[Record, ...]
     size: int
     is_signed: bool
-    #: True if the signature is right; None without a secret (TASKQ_SECRET).
+    #: True if the signature is valid; None without a secret (TASKQ_SECRET).
     verified: bool | None
-    #: For each record of the history, True if its signature is right; empty without a secret.
+    #: For each record of the history, True if its signature is valid; empty without a secret.
     verified_records: tuple[bool, ...]
     is_foreign: bool
     raw: bytes

@@ -1,6 +1,6 @@
 """Read a pickle without running any code of it, in bounded time and memory.
 
-A pickle is a program: loading it calls the functions that it names, and even its data can be a trap. A few hundred bytes describe
+A pickle is a program: loading it calls the functions that it names, and even its data can be harmful. A few hundred bytes describe
 a tuple whose hash takes years, or reserve gigabytes. So the opcodes are read here one by one. Nothing is called or imported, no
 container is copied, and only small keys are hashed. Containers and plain values are made as usual. Everything else that the
 pickle names becomes an `Unknown`.

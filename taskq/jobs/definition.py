@@ -41,7 +41,7 @@ class Definition(NamedTuple):
         return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(self.function)
 
     def replaces(self, old: Definition) -> bool:
-        """Return True if nothing means the old function any more, or both do the same."""
+        """Return True if nothing refers to the old function any longer, or both do the same."""
         if _does_the_same(old.function, self.function):
             return True
         module = importable_name(self.namespace)

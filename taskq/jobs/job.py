@@ -241,7 +241,7 @@ class Job(Pushable[P, R_co]):
             try:
                 Signature(on_fail).check("on_fail", (None,), {})
             except ArgumentsError as error:
-                raise JobDefinitionError(f"on_fail of {self.name} is called with the exception as its only argument: {error}") from None
+                raise JobDefinitionError(f"on_fail of {self.name} must accept the exception as its only argument: {error}") from None
         scope = getattr(self.function, "__qualname__", "").rpartition(".")[0]
         if self.kind == "function" and self._signature.names[:1] == ("cls",) and scope and not scope.endswith("<locals>"):
             raise _class_method(self.name)

@@ -15,7 +15,7 @@ __all__ = ["JsonFormatter", "OutputHandler", "TextFormatter", "count_of", "log_e
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
-#: The attributes that logging gives each record. Any other comes from `extra`.
+#: The attributes that logging sets on each record. Any other comes from `extra`.
 _OWN = frozenset({*logging.makeLogRecord({}).__dict__, "message", "asctime"})
 
 

@@ -55,7 +55,7 @@ def set_up_logging(level: str, form: str, config: str | None = None) -> list[log
         ConfigError: the file can't be read, or contains no configuration.
     """
     keep_enabled()
-    # A replaced standard error has its own way to write.
+    # An object that replaces standard error may have no descriptor to write to.
     stream = sys.stderr
     handler = OutputHandler(stream) if type(stream) is io.TextIOWrapper else logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())

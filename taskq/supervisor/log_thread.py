@@ -1,4 +1,4 @@
-"""Hands the log records of the supervisor to the handlers in a thread: a handler may wait for a reader, the supervisor may not."""
+"""Hands the log records of the supervisor to the handlers in a thread: a handler may wait for a reader, but the supervisor must not."""
 
 from __future__ import annotations
 

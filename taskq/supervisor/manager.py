@@ -19,7 +19,7 @@ from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, choose
 from taskq.supervisor.processes.child import Death
 from taskq.supervisor.processes.generation import Generation, RespawnPolicy
-from taskq.supervisor.processes.init import reap_strangers
+from taskq.supervisor.processes.init import reap_orphans
 from taskq.supervisor.processes.liveness import ANSWER_SECONDS, Liveness
 from taskq.supervisor.processes.slots import Slots
 from taskq.supervisor.processes.workdir import find_workdir
@@ -229,7 +229,7 @@ class ProcessManager:
         if not self._liveness.is_due(now):
             return
         if self._is_init:
-            reap_strangers({one.pid for one in [*self.generations, *self._ending]})
+            reap_orphans({one.pid for one in [*self.generations, *self._ending]})
         dead, stuck = self._liveness.look(self.children.alive(), self.generations, now)
         for child in dead:
             for generation in self.generations:

@@ -63,7 +63,7 @@ class Signer:
         raise SignatureError("the signature is wrong: pushed with another secret, into another channel, or changed on the way")
 
     def is_valid(self, identity: bytes, flags: int, body: bytes, signature: bytes) -> bool:
-        """Return True if the signature is right."""
+        """Return True if the signature is valid."""
         try:
             self.verify(identity, flags, body, signature)
         except SignatureError:

@@ -1,7 +1,7 @@
 """Settles messages: batches acks, and sends them again after a broken connection.
 
 Every settling move is fenced by the worker's own reserved list, so it is safe to repeat. But if the first try succeeded, the message may
-have come back to this worker before the repeat, after its delay or by a reload. Therefore a repeat looks at that list first.
+be reserved by this worker again before the repeat, after its delay or a reload. Therefore a repeat looks at that list first.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Settler:
                 verdict.announce()
             return
         command = self._command(message_id, verdict)
-        mine = self.insist(command, lambda: self._came_back(message_id, message))
+        mine = self.insist(command, lambda: self._is_reserved_again(message_id, message))
         standing = 1 if mine else self.insist(self._driver.standing(self._worker))
         if standing == 0:
             self.put_back([message])
@@ -111,8 +111,8 @@ class Settler:
         elif verdict.announce is not None:
             verdict.announce()
 
-    def _came_back(self, message_id: bytes, message: bytes) -> bool:
-        """Return True if a settled message is reserved again: its bytes have changed. A requeue changes none, and may be repeated."""
+    def _is_reserved_again(self, message_id: bytes, message: bytes) -> bool:
+        """Return True if a settled message is reserved again: its bytes have changed. A requeue keeps them, and may be repeated."""
         found = [held for held in self._link.call(self._driver.holdings(self._worker)) if held[2:18] == message_id]
         return bool(found) and message not in found
 

@@ -95,7 +95,7 @@ def test_the_log_can_be_chosen_by_the_environment(
         (["--concurrency", "many"], "--concurrency"),
         (["--max-messages", "-1"], "--max-messages"),
         (["--log-level", "loud"], "--log-level"),
-        (["--log-config", "log.toml", "--keep-logging"], "exclude each other"),
+        (["--log-config", "log.toml", "--keep-logging"], "can't be combined"),
         (["--url", "nonsense"], "invalid server URL"),
         (["a:q", "--app", "b:q"], "differ: give only one"),
         (["./jobs.py"], "file path; give the module name instead: jobs"),

@@ -84,7 +84,7 @@ def test_good_urls(url: str) -> None:
         (
             "redis://h?protocol=3",
             "redis://h?protocol=3",
-            "the option protocol is for other programs: remove it, taskq chooses it itself",
+            "the option protocol is for other programs: remove it; taskq sets it automatically",
         ),
         ("redis://h?virtual_host=3", "redis://h?virtual_host=3", f"unknown option 'virtual_host'; valid are: {', '.join(_OPTIONS)}"),
         ('"redis://:hunter2@h"', "***", "it begins with a quote: remove the quotes (`docker run --env-file` keeps them)"),

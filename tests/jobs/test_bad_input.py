@@ -165,7 +165,7 @@ def test_a_wrong_option_of_a_push_is_refused(queue: Queue, options: Any, why: st
         ({"give_up_on": int}, "exception classes"),
         ({"give_up_on": ValueError()}, "exception classes"),
         ({"on_fail": "notify"}, "on_fail must be callable"),
-        ({"on_fail": lambda: None}, r"on_fail of .*:mail is called with the exception as its only argument: on_fail\(\): too many"),
+        ({"on_fail": lambda: None}, r"on_fail of .*:mail must accept the exception as its only argument: on_fail\(\): too many"),
         ({"on_fail": lambda error, again: None}, "only argument: .* missing a required argument: 'again'"),
         ({"on_lost": "never"}, "on_lost must be 'retry' or 'timeout'"),
         ({"result_ttl": -1}, "result_ttl"),

@@ -44,7 +44,7 @@ def try_lock(path: Path, *, shared: bool = False) -> Iterator[int | None]:
 
 
 def _open(path: Path, flags: int) -> int:
-    """Open a file above the standard streams: one of their numbers, if it is free, is replaced in a program that this process starts."""
+    """Open a file with a descriptor above those of the standard streams, which a program that this process starts would replace."""
     fd = os.open(path, flags, 0o600)
     try:
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)

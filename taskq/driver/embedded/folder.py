@@ -25,7 +25,7 @@ def check_places(directory: Path, socket: Path) -> None:
 
 
 def prepare_folder(directory: Path, socket: Path) -> None:
-    """Create the folder of a server that is about to start, or check it. Others who could write to it may have left their data there.
+    """Create the folder of a server that is about to start, or check it. Another user who could write to it may have put data there.
 
     Raises:
         ServerRefused: the folder or a file in it belongs to an untrusted user, or the folder to a trusted one.

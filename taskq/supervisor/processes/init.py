@@ -1,14 +1,14 @@
-"""The duty of the first process of a container: reap the processes that were left behind, for example by jobs or health checks."""
+"""The task of PID 1 in a container: reap orphaned processes, for example those of jobs or health checks."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection
 
-__all__ = ["reap_strangers"]
+__all__ = ["reap_orphans"]
 
 
-def reap_strangers(own: Collection[int]) -> None:
+def reap_orphans(own: Collection[int]) -> None:
     """Reap the exited children that this process did not start. `own` are those it did: their exit status must remain readable."""
     try:
         while True:

@@ -35,5 +35,5 @@ class Slots:
         return self._free.popleft() if self._free else None
 
     def free(self, index: int) -> None:
-        """Let another child have a slot."""
+        """Mark a slot as free."""
         self._free.append(index)

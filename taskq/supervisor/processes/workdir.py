@@ -31,7 +31,7 @@ def find_workdir() -> Workdir | None:
 
 
 def enter(workdir: Workdir | None) -> None:
-    """Enter the working directory once more: its path may lead to another one by now. sys.path follows.
+    """Enter the working directory again: its path may now lead to another one. Update sys.path accordingly.
 
     Raises:
         AppError: the directory no longer exists.

@@ -41,7 +41,7 @@ class Heartbeat:
         self.due = now + (0.2 if self._channel.is_down else beat_seconds(self._channel.settings.lease))
 
     def _send_all(self, children: list[Child], now: float) -> bool:
-        """Send the heartbeats of some children: one command for those without a peculiarity. Return False if the server is unreachable."""
+        """Send the heartbeats of some children, with one command where possible. Return False if the server is unreachable."""
         channel, sent = self._channel, set[str]()
         usual = [child for child in children if child.registered and child.worker not in self._refused]
         if len(usual) > _FEW:

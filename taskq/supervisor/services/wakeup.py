@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable
 
 from taskq.clock import monotonic
+from taskq.driver.block_timeout import BlockTimeout
 from taskq.driver.contract import Link
-from taskq.driver.silence import Silence
 from taskq.errors import QueueFull, ServerError
 from taskq.supervisor.channel import ChannelState
 from taskq.worker_id import machine_name, machine_tag, new_worker_id
@@ -36,14 +36,14 @@ class WakeUp:
         self._on_cancel = on_cancel
         self._link: Link = channel.driver.link(1.0)
         self._asked: float | None = None
-        self._silence = Silence(_WAKE_SECONDS)
+        self._block_timeout = BlockTimeout(_WAKE_SECONDS)
         self._is_logged = False
         self._listen_after = 0.0
         self._worker = new_worker_id(machine_name(), machine_tag())
 
     def tick(self, now: float) -> None:
         """Start a wait, unless one is open."""
-        if self._asked is not None and now - self._asked >= self._silence.seconds + 2.0:
+        if self._asked is not None and now - self._asked >= self._block_timeout.seconds + 2.0:
             self.close()  # the server should have answered by now: the connection is dead
             self._broke(is_given_up=True)
         if self._asked is None and now >= self._listen_after and not self._channel.is_down:
@@ -64,7 +64,7 @@ class WakeUp:
             self._broke()
             self._stop_listening()
             return
-        self._silence.ended()
+        self._block_timeout.ended()
         is_cancel = bool(reply) and reply[0] != self._channel.driver.keys.wake.encode()
         (self._on_cancel if is_cancel else self._on_due)()
 
@@ -75,21 +75,21 @@ class WakeUp:
 
     def _listen(self, now: float) -> None:
         try:
-            self._link.send(self._channel.driver.wait_for_wake(self._silence.seconds, self._worker))
-            self._silence.begin()
+            self._link.send(self._channel.driver.wait_for_wake(self._block_timeout.seconds, self._worker))
+            self._block_timeout.begin()
             self._asked = now
         except (ServerError, QueueFull):
             self._stop_listening()
 
     def _broke(self, *, is_given_up: bool = False) -> None:
-        """Note a broken connection. The worker processes learn the same, and leave it to this service to log it once."""
-        silence = self._silence.broke(is_given_up=is_given_up)
-        if silence is not None and not self._is_logged:
+        """Note a broken connection. Worker processes detect the same timeout, but only this service logs it, once."""
+        idle = self._block_timeout.broke(is_given_up=is_given_up)
+        if idle is not None and not self._is_logged:
             self._is_logged = True
             _log.warning(
-                "channel %s: idle connections are closed within %.1f s, by a proxy or firewall: asking more often. "
-                "Raise its timeout above %g s",
-                *(self._channel.name, silence, _WAKE_SECONDS + 2.0),
+                "channel %s: a proxy or firewall closes idle connections within %.1f s: polling more often. "
+                "Raise its idle timeout above %g s",
+                *(self._channel.name, idle, _WAKE_SECONDS + 2.0),
             )
 
     def _stop_listening(self) -> None:

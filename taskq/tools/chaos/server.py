@@ -98,7 +98,7 @@ class Server:
             self._latest = max(self._latest, seconds)
 
     def set_clock_latest(self) -> None:
-        """Set its clock as far ahead as it ever was: what was delayed then is due an hour late otherwise."""
+        """Set its clock as far ahead as it ever was: otherwise, messages that were delayed at that time are due an hour late."""
         if self._latest:
             self.set_clock(self._latest)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from taskq.clock import monotonic
+from taskq.driver.block_timeout import BlockTimeout
 from taskq.driver.contract import Command, Driver, Link
-from taskq.driver.silence import Silence
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.scoreboard.state import block_seconds
 
@@ -21,8 +21,8 @@ class BlockingReserve:
         self._link = link
         self._driver = driver
         self._worker = worker
-        self._silence = Silence(block_seconds(lease))
-        self.command: Command = driver.reserve_one(worker, self._silence.seconds)
+        self._block_timeout = BlockTimeout(block_seconds(lease))
+        self.command: Command = driver.reserve_one(worker, self._block_timeout.seconds)
         self._look = driver.held(worker)
         self._until = 0.0
         #: True once a command was given up.
@@ -44,8 +44,8 @@ class BlockingReserve:
     def open(self) -> None:
         """Ask the server for the next message."""
         self._link.send(self.command)
-        self._silence.begin()
-        self._until = monotonic() + self._silence.seconds + 2.0  # the server's own timeouts end some 100 ms late
+        self._block_timeout.begin()
+        self._until = monotonic() + self._block_timeout.seconds + 2.0  # the server's own timeouts end some 100 ms late
         self._is_lost = False
 
     def receive(self) -> list[bytes]:
@@ -58,12 +58,12 @@ class BlockingReserve:
             self._broke()
             raise
         self._is_lost = False
-        self._silence.ended()
+        self._block_timeout.ended()
         return [] if raw is None else [raw]
 
     def _broke(self, *, is_given_up: bool = False) -> None:
-        if self._silence.broke(is_given_up=is_given_up):
-            self.command = self._driver.reserve_one(self._worker, self._silence.seconds)
+        if self._block_timeout.broke(is_given_up=is_given_up):
+            self.command = self._driver.reserve_one(self._worker, self._block_timeout.seconds)
 
     def give_up(self) -> None:
         """Close the connection, because the reply is overdue."""

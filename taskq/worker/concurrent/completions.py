@@ -60,7 +60,7 @@ class Completions:
         self._wakeup.wake()
 
     def on_import(self) -> None:
-        """Let another process take this one's place: a job was interrupted in an import."""
+        """Have this process replaced: a job was interrupted in an import."""
         self._has_broken_import = self.is_broken = True
         self._wakeup.wake()
 

@@ -226,7 +226,7 @@ class Pump:
             self._receive()
         elif blocking.is_open and blocking.remaining() < 0:
             self._command = blocking.command
-            self._setup.link.close()  # as silent as the other
+            self._setup.link.close()  # idle for as long as the other
             blocking.give_up()
         now = monotonic()
         if self._settler.is_due(now):

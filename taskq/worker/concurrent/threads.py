@@ -122,10 +122,10 @@ class ThreadExecutor:
         """Do nothing: the threads end with their process."""
 
     def _interrupt(self, interrupt: Interrupt, kind: type[BaseException], until: float = 0.0) -> None:
-        """Raise an exception in the thread of a call once it does no harm there. `until` (monotonic): see `places.PATIENCE`.
+        """Raise an exception in the thread of a call once that is safe there. `until` (monotonic): see `places.PATIENCE`.
 
         The exception arrives when the thread runs again. If it was not waiting for a reply or for another thread, but has moved on since
-        it was looked at, it may arrive elsewhere. That takes a switch of threads within some microseconds.
+        it was looked at, it may arrive elsewhere. That requires a thread switch within a few microseconds.
         """
         now = monotonic()
         until = until or now + PATIENCE

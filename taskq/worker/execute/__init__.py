@@ -3,7 +3,7 @@
     verdict         what is decided about a message after its run
     progress        progress reports of running jobs
     results         pack the return value, or the reason for its absence, as the bytes that `settler` stores
-    raised          how a run ends that raised an exception, or a group of them
+    raised          the outcome of a run that raised an exception, or a group of them
     generators      generator jobs: store each item
     run             a run: the parts that all messages of a job share, and the parts of one message
     unpacker        from bytes to a run: read, verify, look up, decode

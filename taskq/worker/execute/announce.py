@@ -17,7 +17,7 @@ Announce = Callable[[], None]
 def event_of(
     signal: Signal, context: Context, worker: str, *, seconds: float, error: BaseException | None = None, delay: float | None = None
 ) -> Announce | None:
-    """Return a function that emits the event of a job, or None if nobody listens. It sees the context variables of the run."""
+    """Return a function that emits the event of a job, or None without a listener. It sees the context variables of the run."""
     if not signal.receivers:
         return None
     event = JobEvent(context=context, worker=worker, seconds=seconds, error=error, delay=delay)

@@ -1,4 +1,4 @@
-"""The event loop of a worker process, which all its jobs share: asyncio's, or uvloop's if the channel's settings ask for it.
+"""The event loop of a worker process, which all its jobs share: asyncio's, or uvloop's if the channel's settings select it.
 
 The only file that imports uvloop.
 """
@@ -39,7 +39,7 @@ def new_loop(kind: str = "asyncio") -> asyncio.AbstractEventLoop:
         loop = uvloop.new_event_loop()
     else:
         loop = asyncio.SelectorEventLoop()
-        loop.time = monotonic  # type: ignore[method-assign]  # it must not stand still below a test that freezes the time
+        loop.time = monotonic  # type: ignore[method-assign]  # a test that freezes the time must not stop it
     # Sync jobs close the current event loop, as in a script. The loop and its threads must outlive the job.
     loop.close = _do_nothing  # type: ignore[method-assign]
     loop.shutdown_default_executor = _ado_nothing  # type: ignore[method-assign]

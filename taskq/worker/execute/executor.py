@@ -39,8 +39,8 @@ class Executor(Protocol):
 class SyncExecutor:
     """Runs one job at a time, in the main thread. An async job runs on an event loop that lives as long as the process.
 
-    An interval timer limits a sync job: its signal raises `JobTimeout` at the next bytecode, or a little later if that would do harm
-    there (see `places`). Code that doesn't return to the interpreter is out of its reach: the supervisor kills the process.
+    An interval timer limits a sync job: its signal raises `JobTimeout` at the next bytecode, or a little later if that is not
+    safe there (see `places`). Code that doesn't return to the interpreter is out of its reach: the supervisor kills the process.
     """
 
     def __init__(self, on_import: Callable[[], None] = lambda: None, loop: str = "asyncio") -> None:
@@ -146,7 +146,7 @@ class SyncExecutor:
             self._interrupt(JobCancelled, "the job was cancelled", frame)
 
     def _interrupt(self, kind: type[BaseException], text: str, frame: FrameType | None) -> None:
-        """Raise an exception in the running call, now or as soon as it does no harm."""
+        """Raise an exception in the running call, now or as soon as that is safe."""
         current = _getsignal(_SIGALRM)
         if place_of(frame, _EXECUTE, is_late=False) is Place.FREE or (current is not self._handler and type(current) is not _Waiting):
             raise kind(text)
@@ -155,7 +155,7 @@ class SyncExecutor:
             signal.signal(_SIGALRM, _Waiting(self, kind, text, frame, left))
 
     def _raise_waiting(self, waiting: _Waiting, place: Place) -> None:
-        """Raise an exception that has waited until the call is in a place where it does no harm. The limit stays in force."""
+        """Raise a waiting exception: the call is in a safe place now. The limit stays in force."""
         signal.signal(_SIGALRM, self._handler)
         if waiting.limit_at:
             signal.setitimer(signal.ITIMER_REAL, max(waiting.limit_at - monotonic(), _AGAIN))

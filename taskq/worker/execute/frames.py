@@ -15,13 +15,13 @@ _SUSPENDABLE = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 
 
 def free_frames(error: BaseException) -> None:
-    """Clear the frames that an exception has left, so that they keep nothing alive until the garbage collector comes.
+    """Clear the frames of an exception, so that they keep nothing alive until the garbage collector runs.
 
     Call this after the listeners and on_fail: the local variables are gone then.
     """
     for one in _with_causes(error):
         traceback = one.__traceback__
-        # Those who called the job, up to one that is still running: they hold its arguments.
+        # The callers of the job, up to one that is still running: they hold its arguments.
         caller = traceback.tb_frame.f_back if traceback is not None else None
         while caller is not None and _clear(caller):
             caller = caller.f_back

@@ -64,7 +64,7 @@ class Place(Enum):
     FREE = "free"
     #: The module stays incomplete, so the process must be replaced.
     IMPORT = "import"
-    #: Harm: try again a little later.
+    #: Not safe: try again a little later.
     PROTECTED = "protected"
 
 
@@ -74,7 +74,7 @@ def place_of(frame: FrameType | None, caller: CodeType, *, is_late: bool) -> Pla
     Args:
         frame: the frame.
         caller: the code that calls the job. Frames below it are not the job's.
-        is_late: True if the job has been spared for `PATIENCE` seconds.
+        is_late: True if the interruption has waited for `PATIENCE` seconds.
     """
     if frame is None:
         return Place.FREE
@@ -127,7 +127,7 @@ def _is_critical(frame: FrameType, *, is_late: bool) -> bool:
 
 
 def _is_waiting(frame: FrameType) -> bool:
-    """Return True in a wait of `threading` that holds no lock. It may last forever, and is made to be interrupted."""
+    """Return True in a wait of `threading` that holds no lock. It may last forever, and can be interrupted safely."""
     code = frame.f_code
     if code is threading.Condition.wait.__code__:
         first, end = _wait_range(code)

@@ -1,4 +1,4 @@
-"""How a run ends that raised an exception.
+"""The outcome of a run that raised an exception.
 
 If it is a group (as `asyncio.TaskGroup` raises), each error in it counts, and the most serious decides: first an error that makes the run
 a failed attempt, then `Requeue`, then `Drop`, then `JobCancelled`.

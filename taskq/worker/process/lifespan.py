@@ -188,7 +188,7 @@ class Stopped(SystemExit):
 def ended_by_sigterm(is_stopping: Callable[[], bool]) -> Iterator[None]:
     """Raise Stopped in the block when SIGTERM arrives, or at its start if `is_stopping()` already.
 
-    As in a job, the exception waits while it would do harm: see `places`.
+    As in a job, the exception waits until it is safe: see `places`.
     """
     before, alarm = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGALRM)
     patient_until = 0.0

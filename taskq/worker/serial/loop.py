@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from taskq.clock import monotonic, now_ms
 from taskq.config import ChannelSettings
+from taskq.driver.block_timeout import BlockTimeout
 from taskq.driver.contract import Command, Driver, Link
-from taskq.driver.silence import Silence
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.scoreboard.slot import BATCH_LIMIT, Slot
 from taskq.scoreboard.state import Phase, block_seconds
@@ -58,7 +58,7 @@ class Loop:
         self._settler = Settler(driver, link, worker, stopping=lambda: signals.stopping, pause=signals.pause, patience=patience)
         self._intake = Intake(driver, self._settler, runner, slot, worker=worker, channel=channel)
         self._prefetch = Prefetch()
-        self._silence = Silence(block_seconds(channel.lease))
+        self._block_timeout = BlockTimeout(block_seconds(channel.lease))
         self._process_state = ProcessState(signals.descriptors())
         self._new_context = context_maker()
         self._is_sound = True
@@ -105,7 +105,7 @@ class Loop:
                 # Declared lost, or unknown after a flush: the next heartbeat registers this worker again.
                 self._signals.pause(0.2)
                 return []
-            command = self._driver.reserve_one(self._worker, self._silence.seconds)
+            command = self._driver.reserve_one(self._worker, self._block_timeout.seconds)
             return self._sleep(command)
         except (ServerUnavailable, QueueFull, ServerRefused) as error:
             self._intake.trouble(error, command, self._signals.pause)
@@ -116,11 +116,11 @@ class Loop:
         self._slot.set_phase(Phase.IDLE)
         self._signals.install()
         self._link.send(command)
-        self._silence.begin()
+        self._block_timeout.begin()
         is_given_up = False
         try:
             # The server's own timeouts end some 100 ms late.
-            if not self._signals.wait(self._link.fileno(), self._silence.seconds + 2.0):
+            if not self._signals.wait(self._link.fileno(), self._block_timeout.seconds + 2.0):
                 if not self._signals.stopping:
                     self._link.close()
                     is_given_up = True
@@ -128,9 +128,9 @@ class Loop:
                 self._link.unblock()
             raw = self._link.receive()
         except ServerUnavailable:
-            self._silence.broke(is_given_up=is_given_up)
+            self._block_timeout.broke(is_given_up=is_given_up)
             raise
-        self._silence.ended()
+        self._block_timeout.ended()
         self._settler.outage.answered(command)
         self._settler.outage.has_room()
         return [] if raw is None else self._intake.open([raw])

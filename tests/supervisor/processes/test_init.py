@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 
-from taskq.supervisor.processes.init import reap_strangers
+from taskq.supervisor.processes.init import reap_orphans
 from taskq.supervisor.processes.liveness import has_exited
 from tests.support.processes import offspring
 from tests.support.wait import wait_until
@@ -22,7 +22,7 @@ def test_strangers_are_reaped_and_own_processes_are_not() -> None:
         os._exit(4)
     wait_until(lambda: has_exited(own))
     with subprocess.Popen(["sleep", "60"]) as living:
-        reap_strangers({own, *(process.pid for process in offspring())})
+        reap_orphans({own, *(process.pid for process in offspring())})
         assert living.poll() is None
         living.kill()
     assert not os.path.exists(f"/proc/{stranger}")
