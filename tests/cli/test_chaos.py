@@ -174,7 +174,7 @@ def test_the_faults_are_listed(chaos: Chaos) -> None:
     """Given --faults list, then each is told in a line."""
     done = chaos("--faults", "list")
     assert done.returncode == 0
-    assert "supervisor      SIGKILL of a supervisor; another takes its place\n" in done.stdout
+    assert "supervisor      SIGKILL of a supervisor; another one replaces it\n" in done.stdout
 
 
 def test_on_a_terminal_it_is_drawn_in_place(environment: Mapping[str, str], scratch: Path, tmp_path: Path) -> None:
