@@ -115,7 +115,10 @@ def _write_nowait(fd: int, data: bytes | memoryview) -> int:
     """Write without waiting for a reader, to a pipe or a socket. Linux 6.4 can do that although the descriptor may block."""
     if sys.platform != "linux":
         raise BlockingIOError
-    return os.pwritev(fd, (data,), -1, os.RWF_NOWAIT)
+    try:
+        return os.pwritev(fd, (data,), -1, os.RWF_NOWAIT)
+    except (AttributeError, NotImplementedError):  # this Python was built for an old C library, as those of uv and Alpine are
+        raise BlockingIOError from None
 
 
 def _has_room(fd: int, seconds: float) -> bool:

@@ -26,12 +26,14 @@ def no_nowait(fd: int, data: bytes) -> int:
     raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
 
-@pytest.fixture(params=["Linux 6.4", "older"])
+@pytest.fixture(params=["Linux 6.4", "older", "old C library"])
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """With and without a kernel that can write to a pipe without waiting."""
+    """With and without a kernel that can write to a pipe without waiting, and a Python that can ask it to."""
     name: str = request.param
     if name == "older":
         monkeypatch.setattr(output, "_write_nowait", no_nowait)
+    if name == "old C library":
+        monkeypatch.delattr(os, "RWF_NOWAIT", raising=False)
     return name
 
 
