@@ -97,7 +97,8 @@ def _connections() -> dict[tuple[int, int], str]:
             status = os.fstat(int(name))
             if stat.S_ISSOCK(status.st_mode):
                 with socket.socket(fileno=os.dup(int(name))) as copy:
-                    if peer := _text_of(copy.getpeername()):
+                    # Nobody replies to the datagrams of a log handler or of statistics, so processes may share such a socket.
+                    if copy.type is not socket.SOCK_DGRAM and (peer := _text_of(copy.getpeername())):
                         found[int(name), status.st_ino] = peer
     return found
 

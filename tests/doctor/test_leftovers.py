@@ -40,6 +40,8 @@ def end_thread():
 os.register_at_fork(before=end_thread)
 pair, listening = socket.socketpair(), socket.create_server(("127.0.0.1", 0))
 client = socket.create_connection(listening.getsockname())
+statistics = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+statistics.connect(listening.getsockname())
 left = survey.leftovers()
 print(json.dumps([left.threads, len(left.native), left.connections, listening.getsockname()[1]]))
 """
@@ -50,7 +52,7 @@ print(json.dumps([left.threads, len(left.native), left.connections, listening.ge
 def test_it_finds_threads_and_connections() -> None:
     """Given threads of Python and of C, and connections, then those that are new are found.
 
-    A thread that its library ends before a fork is not, nor is a socket without a server at its other end.
+    A thread that its library ends before a fork is not, nor is a socket without a server at its other end, or one for datagrams.
     """
     done = subprocess.run([sys.executable, "-c", LEAVES], env=clean_environment(), capture_output=True, text=True, timeout=30, check=True)
     threads, native, connections, port = json.loads(done.stdout)
