@@ -101,7 +101,7 @@ def _change(value: Any, exact: frozenset[type]) -> str:
         zone = "no time zone" if value.tzinfo is None else f"the time zone {value.tzinfo!r}"
         return f"a datetime with {zone} would be restored as one in UTC: pass value.astimezone(datetime.UTC)"
     for plain in (str, int, float, bytes, dict, list, tuple):
-        if isinstance(value, plain):
+        if isinstance(value, plain) and kind is not plain:
             return f"{kind.__name__} is not plain data: it would be restored as a plain {'list' if plain is tuple else plain.__name__}"
     return f"{kind.__name__} is not plain data: it would be restored as another type"
 

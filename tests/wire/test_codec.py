@@ -220,6 +220,7 @@ def test_what_arrives_equal_is_taken() -> None:
         ("json", Plan.FREE, "Plan is an enum, and its members would be restored as plain values: pass member.value"),
         ("json", Counter("a"), "Counter is not plain data: it would be restored as a plain dict"),
         ("json", Pair(1), "Pair is not plain data: it would be restored as a plain list"),
+        ("json", b"x", "bytes is not plain data: it would be restored as another type"),
         ("json", BERLIN, "datetime is not plain data: it would be restored as another type"),
         ("msgpack", BERLIN, "'Europe/Berlin') would be restored as one in UTC: pass value.astimezone(datetime.UTC)"),
         ("msgpack", datetime.datetime(2026, 1, 1), "a datetime with no time zone would be restored as one in UTC"),  # noqa: DTZ001
