@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from taskq import context as contexts
 from taskq.channel import State
 from taskq.clock import now_ms
 from taskq.driver.contract import Driver
 from taskq.driver.steps import Steps
-from taskq.errors import ResultTimeout, ServerRefused
+from taskq.errors import QueueFull, ResultTimeout, ServerRefused, ServerUnavailable
 from taskq.handle.subject import Subject
 from taskq.wire.activity import read_activity
 from taskq.wire.message import message_id
@@ -18,20 +20,23 @@ __all__ = ["OwnChannelWait"]
 #: The beginning of the progress that a job reports while it waits. `taskq info` shows it, and other waiting jobs read it.
 _MARK = "waits for a message of its own channel: "
 _HOUR_MS = 3_600_000
-#: Seconds that a mark outlives the next check.
-_SPARE = 5.0
+#: How long a mark lives unless it is renewed: longer than a slice of the wait, and shorter than the time between two looks.
+_MARK_MS = 5500
 
 
 class OwnChannelWait:
     """The wait of a job, without a timeout, for a message that has not started.
 
     The job marks itself in the progress that it reports. A job that finds all jobs of the channel marked raises an error, so that its run
-    ends and another message can start.
+    ends and another message can start. It looks twice: a job whose wait was cancelled leaves its mark, another worker may be about to
+    start, and a result may be on its way.
     """
 
     def __init__(self, driver: Driver, subject: Subject, job_id: str) -> None:
         self._driver, self._subject, self._job_id = driver, subject, job_id
         self._is_marked = False
+        #: True if the last look found that all jobs of the channel wait.
+        self._is_suspected = False
         self._before: bytes | None = None
 
     @classmethod
@@ -41,8 +46,8 @@ class OwnChannelWait:
         context = run.context if run is not None else None
         return cls(driver, subject, context.id) if context is not None and context.channel == subject.channel else None
 
-    def look(self, state: State, seconds: float) -> Steps[None]:
-        """Note the state of the awaited message. The next call follows in `seconds`.
+    def look(self, state: State) -> Steps[None]:
+        """Note the state of the awaited message.
 
         Raises:
             ResultTimeout: the message can't start, because all jobs of the channel wait like this one.
@@ -54,23 +59,32 @@ class OwnChannelWait:
             if not self._is_marked:
                 self._before = (yield self._driver.progress([self._job_id]))[0]
                 self._is_marked = True
-            yield self._driver.report_progress(self._job_id, self._mark(), int((seconds + _SPARE) * 1000))
+            yield self._driver.report_progress(self._job_id, self._mark(), _MARK_MS)
             places = yield from self._count_marked()
-        except ServerRefused:  # this user may not read progress: the wait is as long as the caller's
+        except (ServerRefused, QueueFull):  # without permission or memory for progress, the wait is as long as the caller's
             return
-        if places:
+        if places and self._is_suspected:
             yield from self.end()
             channel = self._subject.channel
             raise ResultTimeout(
                 f"message {self._subject.id} can't start: all jobs that channel {channel} can run at once ({places}) wait for messages of "
                 "this channel. Push such messages to another channel, or call the function instead"
             )
+        self._is_suspected = places > 0
+
+    def renew(self) -> Steps[None]:
+        """Renew the mark, if there is one: the wait goes on."""
+        if self._is_marked:
+            with contextlib.suppress(ServerRefused, QueueFull):
+                yield self._driver.report_progress(self._job_id, self._mark(), _MARK_MS)
 
     def end(self) -> Steps[None]:
-        """Remove the mark, if there is one."""
+        """Remove the mark, if there is one. If that fails, it soon expires."""
+        self._is_suspected = False
         if self._is_marked:
             self._is_marked = False
-            yield self._driver.report_progress(self._job_id, self._before or b"", _HOUR_MS if self._before else 1)
+            with contextlib.suppress(ServerRefused, ServerUnavailable, QueueFull):
+                yield self._driver.report_progress(self._job_id, self._before or b"", _HOUR_MS if self._before else 1)
 
     def _mark(self) -> bytes:
         identity, signer = bytes.fromhex(self._job_id), self._subject.signer

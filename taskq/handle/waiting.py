@@ -104,11 +104,17 @@ class ExistenceCheck:
             ResultTimeout: this is a job, and all jobs of the message's channel wait for messages of that channel.
         """
         if not is_last and monotonic() < self._due:
+            if self._own is not None:
+                yield from self._own.renew()
             return None
-        ending = yield from self._check()
-        if is_last and self._missed == 1:
-            yield 0.05  # it may be moving from one state to another, again and again
+        try:
             ending = yield from self._check()
+            if is_last and self._missed == 1:
+                yield 0.05  # it may be moving from one state to another, again and again
+                ending = yield from self._check()
+        except NoResult:
+            yield from self.end()
+            raise
         return ending
 
     def end(self) -> Steps[None]:
@@ -133,7 +139,7 @@ class ExistenceCheck:
             raise NoResult(_missing(self._subject))
         self._missed = 0
         if self._own is not None and self._is_endless:
-            yield from self._own.look(found.state, self._due - monotonic())
+            yield from self._own.look(found.state)
         if self._stores_result is None:
             self._stores_result = _stores_result(found.message)
             if not self._stores_result:

@@ -15,8 +15,8 @@ from taskq import Queue, context
 from taskq.channel import State
 from taskq.driver.contract import Command
 from taskq.driver.steps import run
-from taskq.errors import NoResult, ResultTimeout, ServerRefused
-from taskq.handle import waiting
+from taskq.errors import NoResult, QueueFull, ResultTimeout, ServerRefused, ServerUnavailable
+from taskq.handle import own_channel, waiting
 from taskq.handle.handle import Handle
 from taskq.handle.own_channel import _MARK, OwnChannelWait
 from taskq.handle.subject import Subject
@@ -25,6 +25,8 @@ from taskq.wire.progress import Progress, pack_progress
 from tests.driver.answering import Answering
 from tests.support.hand import HandWorker
 from tests.support.wait import wait_until
+
+REAL_FIRST_PAUSE = waiting._FIRST_PAUSE
 
 
 class Scene:
@@ -132,9 +134,57 @@ def test_a_user_who_may_not_read_progress_waits_on(scene: Scene) -> None:
 
     wait = OwnChannelWait(driver, Subject(child.id, scene.prefix, None), scene.parents[0])
     store = Answering(answer)
-    run(wait.look(State.WAITING, 1.0), store.call)
+    run(wait.look(State.WAITING), store.call)
     run(wait.end(), store.call)
     assert len(store.asked) == 1
+    assert scene.progress(0) == ""
+
+
+@pytest.mark.parametrize("error", [ServerRefused("no permission"), QueueFull("no memory")])
+def test_a_mark_that_can_t_be_stored_ends_no_wait(scene: Scene, error: Exception) -> None:
+    """Given a server that rejects the mark of a job, then the job waits as it would without the check."""
+    driver, child = scene.workers[0].driver, scene.child.push()
+    asked = driver.progress([scene.parents[0]])
+    wait = OwnChannelWait(driver, Subject(child.id, scene.prefix, None), scene.parents[0])
+    store = Answering(lambda command: scene.workers[0].sender.call(command) if command == asked else error)
+    run(wait.look(State.WAITING), store.call)
+    run(wait.renew(), store.call)
+    run(wait.end(), store.call)
+    assert len(store.asked) == 4  # the last one removes a mark that may be stored
+
+
+def test_a_result_counts_although_the_mark_can_t_be_removed(scene: Scene) -> None:
+    """Given a connection that breaks when the wait is over, then the result is not lost."""
+    wait = OwnChannelWait(scene.workers[0].driver, Subject(scene.child.push().id, scene.prefix, None), scene.parents[0])
+    run(wait.look(State.WAITING), scene.workers[0].sender.call)
+    run(wait.end(), Answering(lambda _: ServerUnavailable("gone")).call)
+    run(wait.end(), Answering(lambda _: pytest.fail("once is enough")).call)
+
+
+def test_one_look_ends_no_wait(scene: Scene) -> None:
+    """Given jobs that all wait at one moment, when a second worker starts or a wait ends before the next look, then the others wait on."""
+    child, call = scene.child.push(), scene.workers[0].sender.call
+    wait = OwnChannelWait(scene.workers[0].driver, Subject(child.id, scene.prefix, None), scene.parents[0])
+    scene.mark(1)
+    run(wait.look(State.WAITING), call)
+    scene.report(1, Progress(1, 2, "works on"))
+    run(wait.look(State.WAITING), call)
+    scene.mark(1)
+    run(wait.look(State.WAITING), call)
+    with pytest.raises(ResultTimeout, match="can't start"):
+        run(wait.look(State.WAITING), call)
+
+
+def test_a_job_whose_wait_was_cancelled_does_not_count_for_long() -> None:
+    """Given a job that gives up its wait without a word (a cancelled task), then its mark is gone before others have looked twice."""
+    assert waiting.SLICE < own_channel._MARK_MS / 1000 < REAL_FIRST_PAUSE * 2
+
+
+def test_a_wait_that_finds_no_result_leaves_no_mark(scene: Scene) -> None:
+    """Given a job that waits for a message whose job stores no result, then it isn't marked while it goes on."""
+    other = scene.parent.push()
+    with pytest.raises(NoResult, match="not stored"):
+        scene.as_job(0, scene.queue.handle(other.id, scene.prefix).result)
     assert scene.progress(0) == ""
 
 
