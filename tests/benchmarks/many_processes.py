@@ -1,10 +1,10 @@
-"""What a worker with many processes costs: its start, its idle processor time, a rolling restart and its stop.
+"""Measures a worker with many processes: its start, its idle CPU time, a rolling restart and its stop.
 
     python -m tests.benchmarks.many_processes              # 500 processes of one channel
     python -m tests.benchmarks.many_processes 64 --channels  # 64 channels with one process each
 
 The app imports taskq and nothing else, and the server is a Valkey on a Unix socket. A process has started when it waits for messages.
-Processor time is that of all processes of the worker together, over 20 seconds; memory is the sum of their PSS. Linux only.
+CPU time is that of all processes of the worker together, over 20 seconds; memory is the sum of their PSS. Linux only.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def wait(condition: Callable[[], bool], what: str) -> float:
 
 
 class Bench:
-    """One worker, and the server that it waits at."""
+    """One worker, and its server."""
 
     def __init__(self, server: ServerProcess, folder: Path, *, processes: int, channels: int) -> None:
         names = ["default", *(f"c{number}" for number in range(channels - 1))]
@@ -66,7 +66,7 @@ class Bench:
         return [self.worker.pid, *(process.pid for process in self.worker.family())]
 
     def idle(self) -> None:
-        """Print the processor time of a worker that has nothing to do."""
+        """Print the CPU time of an idle worker."""
         pids = self.pids()
         before = [ran(part) for part in ([self.worker.pid], pids, [self.server.pid])]
         began = time.monotonic()

@@ -55,7 +55,7 @@ def test_a_budget_that_is_missed_is_reported() -> None:
 
 
 def test_what_was_not_measured_is_a_dash() -> None:
-    """Given an empty run, then the page and the chart are made all the same."""
+    """Given an empty run, then the page and the chart are made anyway."""
     reported = page({"facts": FACTS, "versions": {}}, Book())
     assert "| `push_many` |  | — |  |" in reported
     assert "$" not in reported

@@ -76,7 +76,7 @@ def test_a_server_that_loses_jobs(type_: Type, own_server: OwnServer, options: d
 
 
 def test_no_server(type_: Type) -> None:
-    """Given a server that doesn't answer, then that is told once, with code 2; the app is checked all the same."""
+    """Given a server that doesn't answer, then that is told once, with code 2; the app is checked anyway."""
     done = type_("doctor", "--json", "--url", "redis://localhost:1/0")
     found = _findings(done.out)
     assert (done.code, found["server/reach"]["level"], found["app/jobs"]["level"]) == (2, "unusable", "good")
@@ -92,7 +92,7 @@ def test_a_replica(type_: Type, keeping: ServerProcess, own_server: OwnServer) -
 
 
 def test_an_app_that_does_not_import(project: Project, keeping: ServerProcess) -> None:
-    """Given an app with a mistake in it, then the server is checked all the same, and the exit code is 2."""
+    """Given an app with a mistake in it, then the server is checked anyway, and the exit code is 2."""
     Path(project.directory, f"{project.name}.py").write_text("import nothing_of_that_name\n")
     done = project.type("doctor", "--json", "--url", keeping.url)
     found = _findings(done.out)

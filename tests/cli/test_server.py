@@ -70,7 +70,7 @@ def test_an_unknown_command_explains_how_the_server_starts(folder: Path, capsys:
 
 
 def test_the_settings_are_shown_without_a_server(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Given the same, then `taskq config`, which asks no server, shows them all the same, and nothing is made."""
+    """Given the same, then `taskq config`, which asks no server, shows them anyway, and nothing is made."""
     assert type_(capsys, "config").code == 0
     assert list(folder.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""`taskq chaos --simulate`: its report, its exit code, and options that it doesn't have."""
+"""`taskq chaos --simulate`: its report, its exit code, and invalid options."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.worker import clean_environment
 
-#: Loses every job that has failed for good.
+#: Loses every job that has failed permanently.
 BROKEN = """
 from taskq.driver.redis.driver import RedisDriver
 RedisDriver.fail = lambda self, worker, state, message_id, message, ending=None: self.ack(worker, [message_id])
@@ -46,7 +46,7 @@ def test_a_broken_rule_is_printed_with_its_history(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [["--simulate", "--seconds", "3"], ["--simulate", "--faults", "list"], ["--seeds", "3"]])
 def test_options_that_do_not_fit_are_rejected(tmp_path: Path, options: list[str]) -> None:
-    """Given an option of the other kind of chaos, then nothing runs, and the error names it."""
+    """Given an option that is not valid with --simulate, then nothing runs, and the error names it."""
     done = chaos(tmp_path, *options)
     assert done.returncode == 2
     assert f"{options[0] if '--seeds' in options else options[1]} is" in done.stderr

@@ -71,7 +71,7 @@ def test_the_options_reach_the_worker(
 def test_the_log_can_be_chosen_by_the_environment(
     type_: Type, started: list[tuple[str, WorkerOptions]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Given TASKQ_LOG_LEVEL and the other variables of the log, then they count; an empty one doesn't."""
+    """Given TASKQ_LOG_LEVEL and the other variables of the log, then they apply, except for an empty one."""
     monkeypatch.setenv("TASKQ_LOG_LEVEL", "debug")
     monkeypatch.setenv("TASKQ_LOG_FORMAT", "json")
     monkeypatch.setenv("TASKQ_LOG_CONFIG", "log.json")

@@ -1,4 +1,4 @@
-"""Whose settings files are read."""
+"""The owners whose settings files are read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_file_of_another_user_is_refused(project: Project, deep: Path, monke
 
 
 def test_a_file_that_says_nothing_of_taskq_is_passed_by(project: Project, deep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given another user's pyproject.toml without settings of taskq, then the search goes on, without an error."""
+    """Given another user's pyproject.toml without settings of taskq, then the search continues, without an error."""
     path = project.write('[project]\ndependencies = ["taskq-jobs"]\n', "pyproject.toml")
     give_away(monkeypatch, path)
     assert project.load(None, deep).app is None

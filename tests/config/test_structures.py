@@ -51,7 +51,7 @@ def test_channel_or_default_keeps_prefixes_apart(project: Project) -> None:
 
 
 def test_made_by_hand() -> None:
-    """Given settings that are made without a file, `default` is there all the same."""
+    """Given settings that are made without a file, `default` is there anyway."""
     assert list(Settings().channels) == ["default"]
     assert set(Settings(channels={"bulk": ChannelSettings(name="bulk")}).channels) == {"default", "bulk"}
 

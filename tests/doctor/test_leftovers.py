@@ -1,4 +1,4 @@
-"""What the import of an app leaves in its process."""
+"""Threads and connections that the import of an app leaves in its process."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_a_heartbeat_stops_a_rescue(store: Store) -> None:
 
 @pytest.mark.parametrize("off", [-3_600_000, -LEASE_MS - 1, 0, 3_600_000])
 def test_a_heartbeat_that_did_not_change_is_no_sign_of_life(store: Store, off: int) -> None:
-    """Given the heartbeat that the supervisor saw, whatever the clock makes of it, then the messages return and the worker is forgotten."""
+    """Given the heartbeat that the supervisor saw, at any time of the clock, then the messages return and the worker is unregistered."""
     store.reserved_by(W, raw := message())
     store.client.zadd(store.keys.workers, {W: store.now() + off})
     assert _rescue(store, beat=_beat(store)) == 1
@@ -50,7 +50,7 @@ def test_a_heartbeat_that_did_not_change_is_no_sign_of_life(store: Store, off: i
 
 
 def test_an_unregistered_worker_is_rescued(store: Store) -> None:
-    """Given messages of a worker that is not registered, then they return, and other heartbeats than none stop nothing."""
+    """Given messages of a worker that is not registered, then they return; with any heartbeat but none, nothing moves."""
     for number in range(2):
         store.reserved_by(W, raw := message())
         seen = _beat(store)
@@ -230,7 +230,7 @@ def test_a_stamped_foreign_message_is_blamed(store: Store) -> None:
 
 
 def test_a_worker_that_was_only_slow_learns_that_it_was_given_up(store: Store) -> None:
-    """Given a worker whose lease ran out and whose messages others have, when it beats again within a week, then it learns that, once."""
+    """Given a lost worker whose messages were reassigned, when it sends a heartbeat within a week, then it learns that, once."""
     beat = store.driver.heartbeat(W, {"pid": 1}, lease_ms=LEASE_MS, register=True)
     store.reserved_by(W, message())
     assert store.do(store.driver.standing(W)) == 1

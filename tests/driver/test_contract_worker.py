@@ -290,7 +290,7 @@ def test_a_repeated_stamp_gives_no_second_message_the_same_id(store: Store) -> N
 
 
 def test_a_heartbeat_returns_what_the_server_knows(store: Store) -> None:
-    """Given a worker that registers and beats, then it learns whether it was known, and how many messages it has."""
+    """Given a worker that registers and sends a heartbeat, then it learns whether it was known, and how many messages it has."""
     beat = store.driver.heartbeat(W, {"pid": 5, "job": "x:y"}, lease_ms=LEASE_MS, register=True)
     began = store.now()
     assert store.do(beat) == [0, 0]
@@ -328,13 +328,13 @@ def test_a_heartbeat_alone_doesn_t_register(store: Store) -> None:
 
 
 def test_a_heartbeat_may_have_no_fields(store: Store) -> None:
-    """Given no fields, then the beat counts all the same."""
+    """Given no fields, then the beat counts anyway."""
     store.do(store.driver.heartbeat(W, {}, lease_ms=LEASE_MS, register=True))
     assert store.do(store.driver.heartbeat(W, {}, lease_ms=LEASE_MS, register=False))[0] == 1
 
 
 def test_every_heartbeat_changes_the_score(store: Store) -> None:
-    """Given many heartbeats in the same milliseconds, then no two of them look the same: the clock may stand still."""
+    """Given many heartbeats in the same milliseconds, then no two of them are equal: the clock may be frozen."""
     scores = []
     for _ in range(1000):
         store.register(W)
@@ -344,7 +344,7 @@ def test_every_heartbeat_changes_the_score(store: Store) -> None:
 
 
 def test_a_heartbeat_follows_a_clock_that_was_set_back(store: Store) -> None:
-    """Given a last heartbeat in the future, then the next one is of the present: such a worker must not look silent for an hour."""
+    """Given a last heartbeat in the future, then the next one is of the present: such a worker must not look lost for an hour."""
     store.client.zadd(store.keys.workers, {W: store.now() + 3_600_000})
     store.register(W)
     assert abs((store.client.zscore(store.keys.workers, W) or 0) - store.now()) < 60_000

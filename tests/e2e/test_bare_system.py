@@ -64,7 +64,7 @@ def test_a_worker_without_shm_releases_messages(start_worker: StartWorker, ledge
     ],
 )
 def test_a_missing_directory_is_named(tmp_path: Path, args: list[str], text: str) -> None:
-    """Given such a container and a command that does need a directory, then it ends with exit code 2, and says what to mount."""
+    """Given such a container and a command that does need a directory, then it exits with 2 and an error that names what to mount."""
     folder, writable = tmp_path / "project", tmp_path / "writable"
     folder.mkdir()
     writable.mkdir()

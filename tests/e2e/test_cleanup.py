@@ -21,7 +21,7 @@ from tests.support.worker import ROOT
     "how", ["folder", "removed folder", "signals", "path", "umask", "environment", "event loops", "output", "collector"]
 )
 def test_the_next_job_runs_after_a_mess(start_worker: StartWorker, ledger: Ledger, how: str) -> None:
-    """Given a job that changes its process for ever, then the next one runs in the worker's own folder, and the worker stops when told."""
+    """Given a job that changes its process forever, then the next one runs in the worker's own folder, and the worker stops when told."""
     messy.state.push()
     worker = start_worker("messy")
     ledger.wait_for("state")
@@ -48,7 +48,7 @@ def test_a_job_without_memory_fails_alone(start_worker: StartWorker, ledger: Led
 
 
 def test_a_process_without_descriptors_goes_on_or_is_replaced(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
-    """Given a job that leaks all descriptors its process may have, if the connection is cut then, the next jobs run all the same."""
+    """Given a job that leaks all descriptors its process may have, if the connection is cut then, the next jobs run anyway."""
     worker = start_worker("messy")
     messy.leak_descriptors.push()
     messy.state.push()
@@ -104,7 +104,7 @@ def test_a_process_that_can_not_call_its_supervisor_is_replaced(start_worker: St
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread watches the parent")
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_a_process_that_has_forgotten_its_parent_ends_with_it(start_worker: StartWorker, ledger: Ledger, concurrency: int) -> None:
-    """Given a job that makes the kernel forget whose child it is, if the supervisor is killed, then the process ends all the same."""
+    """Given a job that makes the kernel forget whose child it is, if the supervisor is killed, then the process ends anyway."""
     worker = start_worker("messy", "--concurrency", str(concurrency), settings={"lease": 1})
     messy.forget_parent.push()
     ledger.wait_for("forgot")

@@ -56,7 +56,7 @@ def queue(url: str, request: pytest.FixtureRequest) -> Iterator[Queue]:
 
 
 def test_a_pickle_runs_code_in_a_worker_without_a_secret(start_worker: StartWorker, store: Store, mark: Path, code: bytes) -> None:
-    """Given the default settings, when somebody who can write to the server pushes a pickle, then its code runs in the worker."""
+    """Given the default settings, when a user who can write to the server pushes a pickle, then its code runs in the worker."""
     push(store, CALL, code)
     start_worker("guarded", "--burst", ready=0).wait()
     assert mark.exists()
@@ -83,7 +83,7 @@ def test_a_data_only_worker_loads_no_pickle(
 
 
 def test_a_data_only_worker_runs_any_job_with_any_data(start_worker: StartWorker, store: Store) -> None:
-    """Given a queue of data and no secret, then a message that anybody writes to the server runs."""
+    """Given a queue of data and no secret, then a message that any user writes to the server runs."""
     push(store, PLAIN, b'[["from mallory"],{}]', "json")
     assert start_worker("guarded", "--burst", env={"TEST_SERIALIZER": "json"}, ready=0).wait() == 0
     assert store.count(State.FAILED) == 0
@@ -91,7 +91,7 @@ def test_a_data_only_worker_runs_any_job_with_any_data(start_worker: StartWorker
 
 @pytest.mark.parametrize("queue", ["pickle"], indirect=True)
 def test_a_pickled_result_runs_code_in_its_reader(queue: Queue, store: Store, mark: Path) -> None:
-    """Given the default settings, when somebody who can write to the server stores a result, then its code runs in the reader."""
+    """Given the default settings, when a user who can write to the server stores a result, then its code runs in the reader."""
     handle = queue.handle(new_id().hex())
     ending = Ending("done", now_ms(), 1, "w", value=pickle.dumps(Touch(mark)))
     store.client.rpush(store.keys.result(handle.id), pack_ending(ending, bytes.fromhex(handle.id), None))

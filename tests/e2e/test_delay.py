@@ -28,7 +28,7 @@ def test_a_delayed_job_starts_when_it_is_due(start_worker: StartWorker, ledger: 
 
 
 def test_an_earlier_message_wakes_the_worker(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a worker that sleeps until a far moment, if an earlier message comes, then it is on time all the same."""
+    """Given a worker that sleeps until a far moment, if an earlier message comes, then it is on time anyway."""
     worker = start_worker("basic")
     basic.add.push(0, 9, delay=60)
     pushed = time.monotonic()

@@ -1,4 +1,4 @@
-"""Nobody reads the log: standard error is a pipe that is full."""
+"""The log is not read: standard error is a full pipe."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def test_a_burst_that_can_not_start_ends(start_worker: StartWorker, ledger: Ledg
 @BOTH
 @pytest.mark.parametrize("how", ["stop", "close"])
 def test_what_can_not_close_keeps_nothing_else_open(start_worker: StartWorker, ledger: Ledger, concurrency: str, how: str) -> None:
-    """Given on_stop or a lifespan that raises at the end, then the rest is closed all the same, the log says why, and it is no crash."""
+    """Given on_stop or a lifespan that raises at the end, then the rest is closed anyway, the log says why, and it is no crash."""
     lifespans.work.push()
     worker = start_worker("lifespans", "--concurrency", concurrency, env={"HOOKS": how})
     ledger.wait_for("work")

@@ -1,4 +1,4 @@
-"""What a job held in memory is free after it."""
+"""The memory of a job is freed when the job has ended."""
 
 from __future__ import annotations
 

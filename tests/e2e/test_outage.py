@@ -90,7 +90,7 @@ def test_jobs_finished_in_an_outage_are_settled_before_the_exit(
 
 @pytest.mark.one_python
 def test_a_proxy_that_closes_silent_connections_is_named(start_worker: StartWorker, own: ServerProcess, ledger: Ledger) -> None:
-    """Given such a proxy, then processes of both kinds learn to ask more often, jobs run once, and the log says it once per channel."""
+    """Given such a proxy, then processes of both kinds learn to poll more often, jobs run once, and the log has one warning per channel."""
     with Relay(own.socket) as relay:
         relay.patience = 0.4
         settings = {"lease": 3, "bulk.lease": 3, "bulk.processes": 1, "bulk.concurrency": 3}

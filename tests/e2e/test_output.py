@@ -1,4 +1,4 @@
-"""What jobs print: when it is seen, and what happens if it can't be written."""
+"""The output of jobs: when it is written, and what happens if it can't be."""
 
 from __future__ import annotations
 

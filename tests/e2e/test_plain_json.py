@@ -82,7 +82,7 @@ def test_a_json_message_is_retried_and_fails_like_others(start_worker: StartWork
 
 @pytest.mark.parametrize("serializer", ["pickle", "json", "msgpack"])
 def test_a_json_message_is_welcome_with_every_serializer(start_worker: StartWorker, ledger: Ledger, store: Store, serializer: str) -> None:
-    """Given a queue with another serializer, then JSON messages run all the same: they hold data only."""
+    """Given a queue with another serializer, then JSON messages run anyway: they hold data only."""
     lpush(store, {"job": PLAIN, "args": ["a"]}, {"job": "tests.e2e.apps.guarded:packed", "args": [[1, {"b": None}]]})
     variables = {"TEST_SERIALIZER": serializer}
     assert start_worker("guarded", "--burst", env=variables, ready=0).wait() == 0

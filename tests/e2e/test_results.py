@@ -115,7 +115,7 @@ def test_what_the_supervisor_sets_aside_is_a_failure(start_worker: StartWorker) 
 
 
 def test_what_cant_be_stored_fails_once(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
-    """Given a job that returns what no serializer can write, then it has failed for good after one run, with that reason."""
+    """Given a job that returns what no serializer can write, then it has failed permanently after one run, with that reason."""
     start_worker("answering")
     with pytest.raises(JobFailed, match=r"CannotStore: the job returned a lock that can't be stored with pickle"):
         answering.unstorable.push().result(10)
@@ -168,7 +168,7 @@ def test_a_message_of_a_lost_worker_still_exists(server: ServerProcess) -> None:
 
 
 def test_a_broken_connection_is_waited_through(start_worker: StartWorker, server: ServerProcess, ledger: Ledger) -> None:
-    """Given somebody who waits, when the server closes all connections, then the result arrives all the same."""
+    """Given somebody who waits, when the server closes all connections, then the result arrives anyway."""
     start_worker("answering")
     handle = answering.slow.push(0.6)
     ledger.wait_for("slow")

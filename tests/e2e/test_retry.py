@@ -21,7 +21,7 @@ FAST = {"retry_seconds": 0.02}
 
 
 def run_until_failed(start_worker: StartWorker, store: Store, settings: dict[str, Any], count: int = 1) -> None:
-    """Work until so many messages have failed for good, and stop."""
+    """Work until so many messages have failed permanently, and stop."""
     worker = start_worker("outcomes", settings=settings)
     wait_until(lambda: store.count(State.FAILED) == count, what=f"{count} failed; the log:\n{worker.log}")
     assert worker.stop() == 0
@@ -107,7 +107,7 @@ def test_exceptions_decide(
 
 
 def test_the_history_reports_each_attempt(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
-    """Given a job that failed for good, then each attempt's time, worker, exception and traceback are kept, oldest first."""
+    """Given a job that failed permanently, then each attempt's time, worker, exception and traceback are kept, oldest first."""
     began = time.time() * 1000
     outcomes.fail.push("no such file")
     run_until_failed(start_worker, store, FAST)

@@ -281,7 +281,7 @@ def test_a_number_that_signals_changed_stays(start_worker: StartWorker, code: Pa
 
 
 def test_settings_that_need_a_restart_are_refused(start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue) -> None:
-    """Given a changed lease, if SIGHUP comes, then the log says what it needs, and the old code stays; a lease as before is accepted."""
+    """Given a changed lease, if SIGHUP comes, then the log names the remedy, and the old code stays; a lease as before is accepted."""
     write_settings(code.parent)
     worker = start_worker("site_app", cwd=code.parent)
     old = worker.children()

@@ -157,7 +157,7 @@ def trusted(url: str) -> Iterator[Queue]:
 
 
 def _ask_cancel(store: Store, handle: Handle[Any], request: bytes) -> None:
-    """Store a cancel request and wake every supervisor, as somebody does who can write to the server."""
+    """Store a cancel request and wake every supervisor, as any user who can write to the server could."""
     store.client.hset(store.keys.cancels, bytes.fromhex(handle.id), request)
     store.client.expire(store.keys.cancels, 60)
     for worker in store.client.zrange(store.keys.workers, 0, -1):
@@ -325,7 +325,7 @@ def test_the_time_of_a_run_is_not_signed(start_worker: StartWorker, ledger: Ledg
 def test_the_counts_are_not_signed(
     start_worker: StartWorker, ledger: Ledger, store: Store, push: Callable[..., str], counts: dict[str, int]
 ) -> None:
-    """Given a signed message whose attempts or crashes somebody has raised, then it fails without a run."""
+    """Given a signed message whose attempts or crashes another program has raised, then it fails without a run."""
     push("a", SECRET, max_attempts=3)
     (raw,) = store.raw(State.WAITING)
     store.client.lset(store.keys.waiting, 0, Message(raw).changed(**counts))
@@ -361,7 +361,7 @@ def test_earlier_data_of_a_message_is_valid_again() -> None:
 
 
 def test_any_program_may_cancel_and_report_without_a_secret(start_worker: StartWorker, ledger: Ledger, store: Store, url: str) -> None:
-    """Given no secret, when somebody who can write to the server stores progress and a cancel request, then both are believed."""
+    """Given no secret, when another user stores progress and a cancel request, then both are trusted."""
     queue = Queue(url)
     queue.job(name=ENDLESS, result_ttl=60)(lambda text: None)
     handle = queue.push_name(ENDLESS, ["a"])

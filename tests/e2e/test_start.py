@@ -173,7 +173,7 @@ def version() -> None:
 def test_a_release_behind_a_link_is_reloaded_and_may_vanish(
     start_worker: StartWorker, ledger: Ledger, queue: Queue, tmp_path: Path
 ) -> None:
-    """Given a link that is moved to another release, then SIGHUP loads that; if it is removed, jobs go on, and a reload is refused."""
+    """Given a link that is moved to another release, then SIGHUP loads that; if it is removed, jobs continue, and a reload is refused."""
     queue.job(name="release:version")(lambda: None)
     for number in (1, 2):
         (tmp_path / str(number)).mkdir()

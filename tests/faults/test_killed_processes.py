@@ -159,7 +159,7 @@ def test_an_idle_child_that_was_frozen_takes_nothing_with_it(start_worker: Start
 
 
 def test_signals_at_any_moment_lose_nothing(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
-    """Given workers that are told to stop at ever other moments, then each job that ended is settled, and none is lost."""
+    """Given workers that are asked to stop at many different moments, then each job that ended is settled, and none is lost."""
     faulty.nap.push_many([(0.01, str(number)) for number in range(300)])
     for turn in range(6):
         worker = start_worker("faulty", "--processes", "2", settings={"stop_timeout": 30, "lease": 2}, ready=0)

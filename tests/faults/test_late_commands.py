@@ -87,7 +87,7 @@ def test_a_late_settling_of_a_worker_moves_no_running_message(
 def test_a_settling_is_late_by_more_than_its_worker_waits(
     start_worker: StartWorker, relay: Relay, store: Store, ledger: Ledger, tmp_path: Path
 ) -> None:
-    """Given a retry that is held back on a connection that stays, until its worker has waited in vain and sent it again, then it's void."""
+    """Given a retry that is held back on a connection that stays, until its worker has sent it again, then it has no effect."""
     worker = start_worker("late", settings={"lease": 2})
     relay.keep_request(mark("retry"), not_of=BEAT, cut=False)
     late.retry.push(str(tmp_path / "go"))

@@ -71,7 +71,7 @@ class Scene:
 
 @pytest.fixture
 def scene(url: str, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    """One in which the first check of a wait comes soon."""
+    """A channel in which the first check of a wait comes soon."""
     monkeypatch.setattr(waiting, "_FIRST_PAUSE", 0.05)
     monkeypatch.setattr(waiting, "_LONGEST_PAUSE", 0.1)
     scene = Scene(url, prefix)
@@ -88,7 +88,7 @@ async def _aresult(handle: Handle[Any]) -> Any:
 
 @pytest.mark.parametrize("wait", [Handle.result, lambda handle: asyncio.run(_aresult(handle))], ids=["sync", "async"])
 def test_the_last_job_to_wait_for_its_own_channel_is_told(scene: Scene, wait: Callable[[Handle[Any]], Any]) -> None:
-    """Given two places, one with a job that waits for a child of the channel, when the other does, too, then it gets an error."""
+    """Given two processes, one with a job that waits for a message of the channel, when the other does, too, then it gets an error."""
     scene.mark(0)
     child = scene.child.push()
     with pytest.raises(ResultTimeout, match=rf"message {child.id} can't start: all jobs that channel .* can run at once \(2\) wait"):
@@ -97,7 +97,7 @@ def test_the_last_job_to_wait_for_its_own_channel_is_told(scene: Scene, wait: Ca
 
 
 def test_a_job_that_can_be_served_is_not_disturbed(scene: Scene) -> None:
-    """Given a free place, another channel, a timeout, or a caller that isn't a job, then no wait is an error before its time."""
+    """Given a free process, another channel, a timeout, or a caller that isn't a job, then no wait ends early with an error."""
     handle = scene.child.push()
     elsewhere = scene.child.options(channel=f"{scene.prefix}-other").push()
 

@@ -1,4 +1,4 @@
-"""A message as an operator sees it: whatever its bytes are, reading and showing it ends soon, and is small."""
+"""A message as an operator sees it: reading and showing it takes bounded time and memory, with any bytes."""
 
 from __future__ import annotations
 

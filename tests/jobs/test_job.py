@@ -147,7 +147,7 @@ def test_a_class_method_below_its_decorator_is_refused() -> None:
 
 
 class Turned:
-    """A class whose job stands below @classmethod, which the name of its first parameter doesn't show."""
+    """A class with a job below @classmethod, whose first parameter is not named `cls`."""
 
     @classmethod
     @queue.job

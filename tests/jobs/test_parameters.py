@@ -1,4 +1,4 @@
-"""The check of a call's arguments: what can be called can be pushed."""
+"""The check of a call's arguments: every valid call can be pushed."""
 
 from __future__ import annotations
 

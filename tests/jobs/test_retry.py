@@ -70,7 +70,7 @@ def test_giving_up_comes_before_trying_again() -> None:
 
 
 def test_a_group_is_tried_again_only_if_each_of_its_errors_is() -> None:
-    """Given a group, however deep, when one of its errors ends the attempts, then the group does; one that decides itself has no say."""
+    """Given a group, however deep, when one of its errors ends the attempts, then the group does; errors that are outcomes don't count."""
     policy = RetryPolicy(retry_on=(OSError,), give_up_on=(FileNotFoundError,))
     lost, missing, wrong = ConnectionResetError(), FileNotFoundError(), ValueError()
     nested = ExceptionGroup("outer", [ExceptionGroup("inner", [lost, OSError()])])

@@ -1,4 +1,4 @@
-"""The texts that log lines are made of, the JSON format, and what happens to lines that nobody reads."""
+"""The texts of log lines, the JSON format, and lines that can't be written."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_number_with_its_noun(number: int, noun: str, expected: str) -> None:
 
 @pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> Iterator[UnreadPipe]:
-    """A pipe that nobody reads, and a process that doesn't wait for it."""
+    """A pipe that is not read, and a process that doesn't wait for it."""
     monkeypatch.setattr(output, "_PATIENCE", 0.01)
     pipe = UnreadPipe()
     yield pipe
@@ -117,7 +117,7 @@ def test_json_has_the_stack_and_the_traceback() -> None:
     ids=["surrogate", "surrogate in a key", "cycle", "broken repr", "large integer", "not a number"],
 )
 def test_json_takes_any_value(value: object, expected: object) -> None:
-    """Given a value that JSON doesn't have, then it is written as text, and the other fields are as usual."""
+    """Given a value that JSON can't represent, then it is written as text, and the other fields are as usual."""
     entry = as_json(strange=value, fine=[1])
     assert (entry["strange"], entry["fine"], entry["message"]) == (expected, [1], "paid")
 

@@ -181,7 +181,7 @@ def test_a_forked_copy_sends_its_own_pushes_at_once(queue: Queue, job: Any, shel
 
 
 def test_who_comes_when_it_is_just_closed_is_sent_at_once(queue: Queue, job: Any, shelf: Shelf) -> None:
-    """Given a thread that has found the buffer open, if the block ends before its push is added, then that is stored all the same."""
+    """Given a thread that has found the buffer open, if the block ends before its push is added, then that is stored anyway."""
     with queue.buffer() as buffer:
         job.push(1)
         add = buffer.add

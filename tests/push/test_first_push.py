@@ -1,4 +1,4 @@
-"""The first push of a process at a moment at which Python can't load modules: late, or in a signal handler. And beside a fork."""
+"""The first push of a process when Python can't load modules: at exit, or in a signal handler. Also during a fork."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def test_a_signal_handler_may_push_in_the_middle_of_a_push(queue: Queue, shelf: 
     try:
         while len(handled) < 200:
             number += 1
-            signal.setitimer(signal.ITIMER_REAL, 0.00002 * (number % 20 + 1))  # once: a handler must not interrupt itself for ever
+            signal.setitimer(signal.ITIMER_REAL, 0.00002 * (number % 20 + 1))  # once: a handler must not interrupt itself forever
             job.push(number)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,4 +1,4 @@
-"""The simulation finds faults: rules of taskq are broken on purpose, one at a time, and its checks notice it
+"""The simulation finds bugs: each test breaks a rule of taskq on purpose, and the checks notice it
 
 Each scenario passes with taskq as it is, so it is also the test of that rule.
 """
@@ -65,7 +65,7 @@ def trust_the_servers_clock(patch: pytest.MonkeyPatch) -> None:
 
 
 def keep_no_message(patch: pytest.MonkeyPatch) -> None:
-    """A job that has failed for good is dropped instead of stored."""
+    """A job that has failed permanently is dropped instead of stored."""
 
     def fail(
         self: RedisDriver, worker: str, state: State, message_id: bytes, message: bytes, ending: StoredEnding | None = None
@@ -178,7 +178,7 @@ def test_a_broken_rule_is_found(
 
 
 def test_chance_finds_a_broken_rule(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given code that loses what has failed for good, when the seeds are run, then one finds it, and prints a smaller scenario."""
+    """Given code that loses what has failed permanently, when the seeds are run, then one finds it, and prints a smaller scenario."""
     keep_no_message(monkeypatch)
     report = hunt(simulator, 0, 100)
     assert report.found is not None

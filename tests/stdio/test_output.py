@@ -39,7 +39,7 @@ def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 @pytest.fixture
 def unread(kernel: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[UnreadPipe]:
-    """A pipe that nobody reads, and a process that doesn't wait for it."""
+    """A pipe that is not read, and a process that doesn't wait for it."""
     monkeypatch.setattr(output, "_PATIENCE", 0.01)
     pipe = UnreadPipe()
     yield pipe

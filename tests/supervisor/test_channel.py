@@ -257,7 +257,7 @@ def _register_again(place: Channel, child: Child) -> None:
 def test_a_lost_reply_about_a_living_child_makes_it_wait(
     place: Channel, script: str, spared: int, move: Callable[[Channel, Child], None]
 ) -> None:
-    """Given a supervisor that moves messages of a living child, or tells of its fate, if the reply is lost, then the child must wait."""
+    """Given a supervisor that moves messages of a living child, or reports its fate, if the reply is lost, then the child must wait."""
     child = place.child()
     child.slot.set_beat(monotonic())
     child.slot.lease = 60.0

@@ -17,7 +17,7 @@ from tests.support.wait import wait_until
 
 
 class Slow(logging.Handler):
-    """A handler that waits until the test lets it go on, and holds a lock meanwhile."""
+    """A handler that waits until the test releases it, and holds a lock meanwhile."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ def thread(slow: Slow) -> Iterator[LogThread]:
 
 
 def test_records_arrive_in_order(log: logging.Logger, slow: Slow, thread: LogThread) -> None:
-    """Given a handler that waits, then the supervisor goes on, and every record arrives once the handler does, too."""
+    """Given a handler that waits, then the supervisor continues, and every record arrives once the handler continues, too."""
     for number in range(100):
         log.info("line %d", number)
     slow.go_on.set()
@@ -74,7 +74,7 @@ def test_records_arrive_in_order(log: logging.Logger, slow: Slow, thread: LogThr
 
 
 def test_the_log_of_the_driver_waits_for_no_handler_either(slow: Slow, thread: LogThread) -> None:
-    """Given a handler that waits, if the driver logs in the supervisor's process, then the supervisor goes on."""
+    """Given a handler that waits, if the driver logs in the supervisor's process, then the supervisor continues."""
     driver = logging.getLogger("taskq.driver")
     driver.addHandler(slow)
     try:
@@ -104,7 +104,7 @@ def test_too_many_records_are_counted(log: logging.Logger, slow: Slow, thread: L
 
 
 def test_the_end_does_not_wait_for_a_handler(log: logging.Logger, slow: Slow, thread: LogThread, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a handler that never goes on, then the supervisor ends; afterwards the handlers are called directly again."""
+    """Given a handler that hangs, then the supervisor ends; afterwards the handlers are called directly again."""
     monkeypatch.setattr(log_thread, "_LAST_SECONDS", 0.01)
     log.info("never")
     slow.is_waiting.wait(10)
@@ -147,7 +147,7 @@ def test_no_lock_of_a_handler_is_held_during_a_fork(log: logging.Logger, slow: S
 
 @pytest.mark.fork_beside_threads
 def test_a_fork_does_not_wait_for_a_handler(log: logging.Logger, slow: Slow, thread: LogThread, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a handler that never goes on, then the supervisor forks, and the new process logs by itself."""
+    """Given a handler that hangs, then the supervisor forks, and the new process logs directly."""
     monkeypatch.setattr(log_thread, "_PAUSE_SECONDS", 0.01)
     log.info("never")
     slow.is_waiting.wait(10)

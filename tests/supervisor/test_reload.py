@@ -1,4 +1,4 @@
-"""The settings of a reloaded app: what changes, and what a running worker refuses."""
+"""The settings of a reloaded app: changes, and those that a running worker refuses."""
 
 from __future__ import annotations
 

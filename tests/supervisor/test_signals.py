@@ -80,7 +80,7 @@ def test_the_earlier_handlers_come_back(clock: list[float]) -> None:
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether this process has a terminal, set by the test."""
+    """The controlling terminal of this process, set by the test."""
     has = [True]
     monkeypatch.setattr("taskq.supervisor.signals._has_terminal", lambda: has[0])
     return has

@@ -1,4 +1,4 @@
-"""What a test may change in its own process, and must put back: handlers, variables, descriptors, threads, listeners, `taskq.state`."""
+"""State of its own process that a test must restore: handlers, variables, descriptors, threads, listeners, `taskq.state`."""
 
 from __future__ import annotations
 

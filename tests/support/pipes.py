@@ -1,4 +1,4 @@
-"""A pipe that nobody reads."""
+"""A pipe that is not read."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.support.servers import ServerProcess
 __all__ = ["adopt_orphans", "end_leftovers", "is_alive", "offspring"]
 
 _PR_SET_CHILD_SUBREAPER = 36
-#: Whether the kernel lists the children of each thread.
+#: True if the kernel lists the children of each thread.
 _LISTS_CHILDREN = any(Path("/proc/self/task").glob("*/children"))
 
 

@@ -1,4 +1,4 @@
-"""Which tests `pytest --split`, as tox calls it, leaves out under which Python.
+"""The tests that `pytest --split`, as tox calls it, leaves out under each Python.
 
 | Python | tests |
 |---|---|
@@ -73,11 +73,11 @@ DEPENDENCIES = (
 
 
 def leaves_out_product(version: tuple[int, int] = sys.version_info[:2]) -> bool:
-    """Return whether a Python leaves out the tests that only a change of taskq can break."""
+    """Return True if a Python leaves out the tests that only a change of taskq can break."""
     return version != (3, 12)
 
 
 def is_left_out(path: Path, version: tuple[int, int] = sys.version_info[:2]) -> bool:
-    """Return whether a Python leaves out a file or folder of tests."""
+    """Return True if a Python leaves out a file or folder of tests."""
     listed = PRODUCT if version == (3, 11) else (*PRODUCT, *DEPENDENCIES) if version != (3, 12) else ()
     return any(path.is_relative_to(TESTS / name) for name in listed)

@@ -1,4 +1,4 @@
-"""Which tests are left out under which Python: each runs somewhere, and a test that is listed nowhere runs everywhere."""
+"""The tests that are left out under each Python: each runs somewhere, and a test that is listed nowhere runs everywhere."""
 
 from __future__ import annotations
 

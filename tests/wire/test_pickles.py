@@ -1,4 +1,4 @@
-"""What a script defines is itself on the other side, in both directions, if that side has the script."""
+"""Objects that a script defines are restored with the reader's own classes, in both directions, if the reader has the script."""
 
 from __future__ import annotations
 

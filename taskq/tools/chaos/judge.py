@@ -73,7 +73,7 @@ def judge(book: Book, faults: Sequence[Fault], workers: Mapping[int, int], until
     lost, waiting = ([], []) if stopped else (undone, sorted(book.asked - book.answers.keys()))
     reasons: Counter[str] = Counter()
     problems = [f"lost: {_describe(book, number)}" for number in lost[:_SHOWN]]
-    problems += [f"waits for ever: {_describe(book, number)}" for number in waiting[:_SHOWN]]
+    problems += [f"waits forever: {_describe(book, number)}" for number in waiting[:_SHOWN]]
     problems += [f"got {what}: {_describe(book, number)}" for number, what in sorted(book.answers.items()) if what != "right"][:_SHOWN]
     retries = 0
     for number in book.runs:

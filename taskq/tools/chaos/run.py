@@ -31,7 +31,7 @@ _TICK = 0.02
 _LOOK = 0.25
 #: Mean seconds between two faults.
 _GAP = 0.6
-#: How long nothing may be done while something is left, after the last fault; more when it is only delayed, but not for ever.
+#: How long nothing may be done while something is left, after the last fault; more when it is only delayed, but not forever.
 _DRAIN = 60.0
 _LONGEST_DRAIN = 600.0
 #: How long after the last job its caller may take to have its answer.

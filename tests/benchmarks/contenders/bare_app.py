@@ -70,7 +70,7 @@ def in_batches(reserved: str) -> Iterator[bytes]:
 
 
 def work(messages: Iterator[bytes]) -> None:
-    """Run what comes, for ever."""
+    """Run what comes, forever."""
     loads: Callable[[bytes], tuple[Callable[[int], None], int]] = pickle.loads
     for message in messages:
         function, number = loads(message)

@@ -1,4 +1,4 @@
-"""The embedded server of another user is refused, whatever part of it is another user's."""
+"""An embedded server is refused if any part of it belongs to another user."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _start_as(uid: int, directory: Path) -> None:
 
 @pytest.fixture
 def foreign(project: Path, monkeypatch: pytest.MonkeyPatch) -> EmbeddedServer:
-    """The running server of another user, in a project that everybody may enter."""
+    """The running server of another user, in a project that all users may enter."""
     project.chmod(0o777)
     server = EmbeddedServer(project / ".taskq")
     if os.getuid() == 0:

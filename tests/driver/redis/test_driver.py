@@ -1,4 +1,4 @@
-"""Commands as they are packed: an exception of a signal handler may strike in the middle of that."""
+"""Packing commands, which an exception of a signal handler may interrupt."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ print("alive")
 
 
 def test_an_exception_may_strike_while_a_command_is_packed() -> None:
-    """Given all kinds of commands, if an exception strikes a thousand times while they are packed, then the process lives.
+    """Given all kinds of commands, if an exception interrupts their packing a thousand times, then the process survives.
 
     Python runs signal handlers while it formats a number, and hiredis doesn't expect one to raise.
     """

@@ -1,4 +1,4 @@
-"""A command that its sender has given up arrives late: after the sender's next command it changes nothing any more."""
+"""A command that its sender has given up arrives late: after the sender's next command, it no longer changes anything."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_late_command_changes_nothing_on_any_server(request: pytest.FixtureReq
 
 
 def test_a_late_blocking_reserve_takes_no_message(store: Store, relay: Relay, make_link: MakeLink) -> None:
-    """Given a blocking reserve that is given up before it arrives, or while it blocks, then it takes no message any more."""
+    """Given a blocking reserve that is given up before it arrives, or while it blocks, then it no longer takes a message."""
     store.client.delete(store.keys.waiting)
     link = make_link()
     link.call(Command("count", ("PING",)))
@@ -233,7 +233,7 @@ def test_a_stranger_with_the_same_number_is_left_alone(own_server: OwnServer, pr
 
 
 def test_a_server_without_the_commands_is_worked_with(own_server: OwnServer, prefix: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Given a server whose provider has taken CLIENT away, if a command is given up, then the link works on."""
+    """Given a server whose provider has taken CLIENT away, if a command is given up, then the link keeps working."""
     own = own_server(extra=("--rename-command", "CLIENT", ""))
     with Relay(own.socket) as relay, closing(Store(own, prefix)) as store:
         link = RedisDriver(relay.url, ChannelSettings(name="tests", channel=prefix)).link(fenced=True)
@@ -254,7 +254,7 @@ def test_a_user_without_the_permission_is_warned_once(
     monkeypatch: pytest.MonkeyPatch,
     lacks: str,
 ) -> None:
-    """Given a user who may not close a connection, if commands are given up, then the link works on, and one warning names the remedy."""
+    """Given a user who may not close a connection, if commands are given up, then the link works, and one warning names the remedy."""
     monkeypatch.setattr(Fence, "_warned_in", 0)
     make_user(server, "shop-worker", prefix, f"-{lacks}", "+ping")
     link = make_link(url=url_of(relay.url, "shop-worker"))

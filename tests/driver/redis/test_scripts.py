@@ -120,7 +120,7 @@ def _numbered(text: str) -> list[int]:
     """The places that a header describes: 1, 2, 3 of "1 worker, 2 count; 3.. ids"."""
     found: list[int] = []
     for number in re.findall(r"(?:^|[,;]\s*)(\d+)(?:\.\.)?(?=\s)", text):
-        if int(number) == len(found) + 1:  # others are values, as in "0 = for ever"
+        if int(number) == len(found) + 1:  # others are values, as in "0 = forever"
             found.append(int(number))
     return found
 

@@ -30,7 +30,7 @@ def state() -> None:
 
 @queue.job
 def mess_up(how: str) -> None:
-    """Change one thing for ever."""
+    """Change one thing forever."""
     note("mess_up", os.getpid())
     if how == "folder":
         os.chdir("/")

@@ -46,7 +46,7 @@ def until(path: str, name: str = "") -> None:
 
 @queue.job
 def eat(megabytes: int) -> None:
-    """Keep memory for ever."""
+    """Keep memory forever."""
     _kept.append(bytearray(os.urandom(1024)) * (megabytes * 1024))
     note("eat", os.getpid())
 
@@ -54,7 +54,7 @@ def eat(megabytes: int) -> None:
 @queue.job
 def start_thread() -> None:
     """Start a thread that keeps its process from ending."""
-    threading.Thread(target=time.sleep, args=(3600,), name="for ever").start()
+    threading.Thread(target=time.sleep, args=(3600,), name="forever").start()
     note("start_thread", os.getpid())
 
 

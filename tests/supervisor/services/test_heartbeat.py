@@ -59,7 +59,7 @@ def test_peculiar_children_are_told_apart_among_many(place: Channel, caplog: pyt
 
 
 def test_no_heartbeat_arrives_at_an_unreachable_server(place: Channel) -> None:
-    """Given many children and a server that doesn't answer, then one command finds that out, and no child counts as alive."""
+    """Given many children and a server that doesn't answer, then one command detects that, and no child counts as alive."""
     children = [place.child(f"w{number}") for number in range(120)]
     moves: list[str] = []
 

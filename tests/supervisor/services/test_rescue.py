@@ -204,7 +204,7 @@ def test_a_step_of_the_server_s_clock_is_no_death(
 def test_a_step_of_the_server_s_clock_hides_no_death(
     rescuer: Rescuer, clock: list[float], queue: Queue, server: ServerProcess, prefix: str, seconds: int
 ) -> None:
-    """Given a worker that is lost, if the server's clock is then set forward or back, then it is rescued within two leases all the same."""
+    """Given a worker that is lost, if the server's clock is then set forward or back, then it is rescued within two leases anyway."""
     queue.push_name("noop")
     lost, living = HandWorker(queue, prefix, "lost"), HandWorker(queue, prefix, "living")
     assert len(lost.reserve()) == 1
@@ -241,7 +241,7 @@ def test_a_heartbeat_right_before_the_rescue_stops_it(
 def test_no_number_of_entries_hides_a_lost_worker(
     rescuer: Rescuer, clock: list[float], queue: Queue, server: ServerProcess, prefix: str, kind: str, count: int
 ) -> None:
-    """Given many dead workers that can't be rescued yet, or ever, then one behind them is rescued, and each tick reads one page."""
+    """Given many lost workers that can't be rescued yet, or ever, then one after them is rescued, and each tick reads one page."""
     hidden = _fall_silent(queue, server, prefix, "hidden", 3600)
     keys = queue.sender(prefix).driver.keys
     names: list[str | bytes] = [f"box:cafe0123:1:{number:08x}{'t90000' if kind == 'long leases' else 't1'}" for number in range(count)]

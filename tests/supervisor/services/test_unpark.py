@@ -95,7 +95,7 @@ def test_messages_that_stay_cost_little(place: Channel) -> None:
 
 
 def test_a_page_of_large_messages_is_short(place: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given parked messages of 200 KiB, then a page has a few of them, and known ones return all the same."""
+    """Given parked messages of 200 KiB, then a page has a few of them, and known ones return anyway."""
     packer = place.queue.outbox.packer
     raw = [packer.pack(place.job.bind("x" * 200_000), place.prefix, place.prefix).payload for _ in range(60)]
     place.store.client.zadd(place.store.keys.parked, {one: number for number, one in enumerate(raw)})

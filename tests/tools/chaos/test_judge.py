@@ -49,7 +49,7 @@ def test_what_was_accepted_must_have_been_done() -> None:
 
 
 def test_a_refused_push_must_not_run() -> None:
-    """Given a push that raised QueueFull, if its job runs all the same, then that is a problem."""
+    """Given a push that raised QueueFull, if its job runs anyway, then that is a problem."""
     verdict = _verdict([_push(1, "refused")], [_run(1, CHILD, 5.0, 6.0)], [])
     assert verdict.problems == [
         "refused, and yet it ran: number 1 (steady, refused at 1.000); attempt 1 of id1 in 12 from 5.000 to 6.000 (done)"
@@ -133,7 +133,7 @@ def test_whoever_waits_for_the_server_in_its_run_can_not_end_without_it() -> Non
         (BEFORE, _fault("freeze-child", 6.5, 9.5, child=CHILD, supervisor=SUPERVISOR), "stop: stopped while it was frozen"),
         (LATE, _fault("server", 8.0, 9.9), "stop: stopped while the server was unreachable"),
         (LATE, _fault("connections", 9.0), None),  # another connection does it
-        (BEFORE, _fault("server", 6.5, 9.9), None),  # the job could end all the same
+        (BEFORE, _fault("server", 6.5, 9.9), None),  # the job could end anyway
     ],
 )
 def test_a_process_asked_to_end_settles_if_it_can(before: Run, other: Fault, reason: str | None) -> None:
@@ -155,10 +155,10 @@ def test_recovery_is_measured_from_the_fault() -> None:
 
 
 def test_every_answer_must_arrive_and_be_right() -> None:
-    """Given callers of whom one waits for ever, one got another's result, and one an error, then each is told, and the rest counted."""
+    """Given callers of whom one waits forever, one got another's result, and one an error, then each is told, and the rest counted."""
     book = Book(Path("/nowhere"))
     book.asked = {1, 2, 3, 4}
     book.answers = {2: "wrong", 3: "NoResult", 4: "right"}
     verdict = judge(book, [], {}, END)
     assert (verdict.answered, verdict.is_good) == (1, False)
-    assert [problem.partition(":")[0] for problem in verdict.problems] == ["waits for ever", "got wrong", "got NoResult"]
+    assert [problem.partition(":")[0] for problem in verdict.problems] == ["waits forever", "got wrong", "got NoResult"]

@@ -100,7 +100,7 @@ def test_a_loop_that_waits_for_nothing_reaches_its_moment() -> None:
 
 @pytest.mark.parametrize(("seconds", "text"), [(1e9, "ends: not over after 100 virtual seconds"), (float("inf"), "ends: not over")])
 def test_a_run_without_an_end_is_a_violation(seconds: float, text: str) -> None:
-    """Given a party that waits too long, or for ever, then the run fails."""
+    """Given a party that waits too long, or forever, then the run fails."""
     world = World(1)
     world.begin("a", lambda: world.sleep(seconds))
     world.run(BEGIN + 100.0)

@@ -355,7 +355,7 @@ print("alive")
 
 
 def test_a_job_is_not_interrupted_while_redis_py_packs_a_command() -> None:
-    """Given a job that sends numbers through redis-py, if it reaches its limit hundreds of times, then the process lives.
+    """Given a job that sends numbers through redis-py, if it reaches its limit hundreds of times, then the process survives.
 
     Python runs signal handlers while it formats a number, and hiredis doesn't expect one to raise.
     """

@@ -1,4 +1,4 @@
-"""Where a job may be interrupted: threads that stand in real code of the standard library."""
+"""Where a job may be interrupted: threads that block in real code of the standard library."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _place(thread: threading.Thread, *, is_late: bool, caller: CodeType = _run._
 
 @contextmanager
 def _stuck(function: Callable[[], object], *, until: Callable[[], object]) -> Iterator[threading.Thread]:
-    """A thread that runs a function which blocks; afterwards it is let go."""
+    """A thread that runs a blocking function; afterwards it is released."""
     thread = threading.Thread(target=_run, args=(function,))
     thread.start()
     try:
@@ -46,7 +46,7 @@ def _stuck(function: Callable[[], object], *, until: Callable[[], object]) -> It
 
 
 def _expect(thread: threading.Thread, early: Place, late: Place) -> None:
-    """Wait until the thread stands where it is expected, twice in a row."""
+    """Wait until the thread is where it is expected, twice in a row."""
 
     def both() -> bool:
         return _place(thread, is_late=False) is early and _place(thread, is_late=True) is late

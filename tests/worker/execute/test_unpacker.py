@@ -162,7 +162,7 @@ def _explode(error: BaseException) -> None:
 
 
 def test_arguments_that_explode(bench: Bench) -> None:
-    """Given an argument whose unpickling raises, then the message can't be read, and the reason names the job."""
+    """Given an argument whose unpickling raises, then the message is unreadable, and the reason names the job."""
     job = bench.queue.job(name="add")(add)
     message = bench.pack(job.bind(Explosive(ValueError("boom"))))
     with pytest.raises(MalformedMessage, match="the arguments of add can't be read: ValueError: boom"):
@@ -177,7 +177,7 @@ class Refund(Exception):
 
 
 def test_an_exception_as_an_argument_that_can_t_be_unpickled(bench: Bench) -> None:
-    """Given such an exception as an argument, then the message can't be read, and the reason names the class and its parameter."""
+    """Given such an exception as an argument, then the message is unreadable, and the reason names the class and its parameter."""
     message = bench.pack(bench.queue.job(name="add")(add).bind(Refund(5, "late")))
     with pytest.raises(MalformedMessage, match=r"the arguments of add can't be read: TypeError: .*missing 1 required .*'reason'"):
         run(bench.unpacker(), message)

@@ -1,4 +1,4 @@
-"""What `asyncio.get_event_loop()` returns in sync jobs, after jobs that change it."""
+"""`asyncio.get_event_loop()` in sync jobs, after jobs that change the event loop."""
 
 from __future__ import annotations
 
