@@ -11,7 +11,7 @@ from pathlib import Path
 from taskq.config import OWNERS_VARIABLE, is_trusted, owner_text
 from taskq.errors import ServerRefused
 
-__all__ = ["FOLDER", "SHORT_FOLDER", "SOCKET", "check_owner", "is_embedded_socket", "refusal", "stranger_behind"]
+__all__ = ["FOLDER", "SHORT_FOLDER", "SOCKET", "check_owner", "is_embedded_socket", "refusal", "untrusted_peer"]
 
 #: The folder of an embedded server in its project, and the name of its socket.
 FOLDER, SOCKET = ".taskq", "server.sock"
@@ -28,7 +28,7 @@ def is_embedded_socket(path: str) -> bool:
     return _EMBEDDED.search(path) is not None
 
 
-def stranger_behind(sock: socket.socket) -> str | None:
+def untrusted_peer(sock: socket.socket) -> str | None:
     """Return the owner of the process at the other end of a connection, if that is an untrusted user. None if it is unknown."""
     uid: int
     if sys.platform == "linux":

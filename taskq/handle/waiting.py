@@ -25,7 +25,7 @@ __all__ = ["PATIENCE", "SLICE", "ExistenceCheck", "await_result", "how_to_store"
 SLICE = 3.0
 #: For how many seconds a wait bears with an unreachable server, if its timeout is not shorter.
 PATIENCE = 60.0
-_DOUBTFUL = "the reason is not signed with this program's secret (TASKQ_SECRET)"
+_UNSIGNED = "the reason is not signed with this program's secret (TASKQ_SECRET)"
 #: The seconds between two checks that the message still exists: at first, and at most. Each check is a search.
 _FIRST_PAUSE, _LONGEST_PAUSE = 3.0, 60.0
 
@@ -155,8 +155,8 @@ def _ending_of(found: Found, signer: Signer | None) -> Ending | None:
     past = verified_records(message, signer)
     if past:
         return ending_of(past[-1])
-    is_doubtful = bool(records(message.history_bytes()))
-    return Ending("failed", 0, 0, error=_DOUBTFUL if is_doubtful else "the worker crashed in every run")
+    is_unsigned = bool(records(message.history_bytes()))
+    return Ending("failed", 0, 0, error=_UNSIGNED if is_unsigned else "the worker crashed in every run")
 
 
 def _stores_result(raw: bytes) -> bool:

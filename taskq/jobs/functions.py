@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from taskq.errors import JobDefinitionError
 
-__all__ = ["AtFirstUse", "MethodLike", "imitate", "is_generator", "kind_of", "returns_generator", "signature_of"]
+__all__ = ["LazySignature", "MethodLike", "imitate", "is_generator", "kind_of", "returns_generator", "signature_of"]
 
 #: `inspect` looks at the first three to see whether a callable is a coroutine or generator function. The others mark a callable object
 #: as a coroutine function: for asyncio until Python 3.11, and for inspect.
@@ -66,7 +66,7 @@ def imitate(job: Any, function: Any) -> None:
     functools.update_wrapper(job, function, updated=())
 
 
-class AtFirstUse:
+class LazySignature:
     """A job's signature, after a check of the job. `functools.cached_property` has a lock in Python 3.11, which a fork may leave locked."""
 
     def __get__(self, job: Any, owner: type) -> Any:

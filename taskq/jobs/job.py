@@ -11,7 +11,7 @@ import msgspec
 from taskq.errors import ArgumentsError, JobDefinitionError
 from taskq.handle.handle import Handle
 from taskq.jobs.call import Call, Callee, Pusher
-from taskq.jobs.functions import AtFirstUse, MethodLike, imitate, is_generator, kind_of, returns_generator
+from taskq.jobs.functions import LazySignature, MethodLike, imitate, is_generator, kind_of, returns_generator
 from taskq.jobs.options import PLAIN, Delay, JobOptions, PushChoices, PushOptions
 from taskq.jobs.parameters import Signature
 from taskq.main_module import home_of, is_script, look_up, namespace_of, scripts
@@ -203,7 +203,7 @@ class Job(Pushable[P, R_co]):
     """
 
     #: The parameters of the function, for the first push. Then the class of a method exists, and the job's place in it is checked.
-    signature: Signature = AtFirstUse()  # type: ignore[assignment]
+    signature: Signature = LazySignature()  # type: ignore[assignment]
 
     def __init__(self, queue: Pusher, function: Callable[P, R_co], name: str, options: JobOptions) -> None:
         """Make a function a job.

@@ -145,7 +145,7 @@ class Slot:
 
     @property
     def uncertain(self) -> bool:
-        """True while a command of the supervisor, which moves messages of this worker process, may be on its way."""
+        """True while a command of the supervisor that moves messages of this worker process may be in transit."""
         return bool(layout.UNCERTAIN.unpack_from(self._memory, self._at + layout.AT_UNCERTAIN)[0])
 
     @property

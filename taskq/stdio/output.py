@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Output", "PrintedOutput", "flush_output", "renew_buffer", "renew_output", "settle_output"]
+__all__ = ["Output", "PrintedOutput", "flush_and_report", "flush_output", "renew_buffer", "renew_output"]
 
 #: Seconds that a process waits for the reader before it drops what it writes.
 _PATIENCE = 1.0
@@ -33,7 +33,7 @@ class Output:
         #: The fastest way to write without waiting for a reader.
         self._write: Callable[[int, Any], int] = _write_nowait
         #: Why the last line was not written; empty if it was.
-        self.trouble = ""
+        self.error = ""
         self._is_cut = False
         #: The same pipe or terminal, opened without blocking, and its device and inode. -1: there is none.
         self._unblocked = -1
@@ -42,7 +42,7 @@ class Output:
     def write(self, data: bytes | memoryview) -> bool:
         """Write a line, or several. Return False if it was not written, or only in part."""
         written = 0
-        if not self.trouble:
+        if not self.error:
             with contextlib.suppress(OSError):
                 written = self._write(self._fd, data)
                 if written == len(data):
@@ -58,10 +58,10 @@ class Output:
                 try:
                     written += self._write_slowly(view[written:])
                 except BlockingIOError:
-                    trouble = "" if _has_room(self._fd, 0.0 if self.trouble else _PATIENCE) else "it is not read"
+                    trouble = "" if _has_room(self._fd, 0.0 if self.error else _PATIENCE) else "it is not read"
         except OSError as error:  # no reader, a closed terminal, a full disk
             trouble = error.strerror or type(error).__name__
-        self.trouble = trouble
+        self.error = trouble
         self._is_cut = bool(trouble) and (written > 0 or self._is_cut)
         return not trouble
 
@@ -146,7 +146,7 @@ class PrintedOutput(io.FileIO):
 
     def report(self) -> str:
         """Return a sentence, once, if lines are being lost or were lost; otherwise an empty text."""
-        trouble = self._output.trouble
+        trouble = self._output.error
         if not self.lost or (trouble and self._is_reported):
             return ""
         if trouble:
@@ -193,7 +193,7 @@ def _is_renewed(raw: object) -> bool:
     return any(raw is output for _, output in _renewed)
 
 
-def settle_output() -> list[str]:
+def flush_and_report() -> list[str]:
     """Write text that was printed without a line end. Return what to log about lost lines. Called after each batch of jobs."""
     news = []
     for stream, output in _renewed:

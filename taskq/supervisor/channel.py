@@ -114,7 +114,7 @@ class ChannelState:
             self._down_since = None
             self._backoff.answered()
             self._set_timeout(self._timeout)
-        for slot in self._uncertain:  # the fenced link has sent this command, so no earlier one is on its way
+        for slot in self._uncertain:  # the fenced link has sent this command, so no earlier one is in transit
             slot.set_uncertain(False)
         self._uncertain.clear()
         return reply
@@ -122,7 +122,7 @@ class ChannelState:
     def move(self, child: Child, command: Command) -> Any:
         """Send a command that moves messages of a living child, as `ask`.
 
-        If the outcome is unknown, the command may still be on its way. Until it can't arrive any more, the child takes over no message
+        If the outcome is unknown, the command may still be in transit. Until it can't arrive any more, the child takes over no message
         from its reserved list: the command would move one that runs. Call this before the child can look at the list.
 
         It is sent once: after it was executed, the child may have reserved the same messages again.

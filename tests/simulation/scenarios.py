@@ -25,9 +25,9 @@ def scenario(
     acts: Sequence[Act] = (),
     faults: Sequence[Fault] = (),
     max_attempts: int = 3,
-    strangers: int = 0,
+    lost_workers: int = 0,
     quiet: float = 0.3,
 ) -> Scenario:
     """Return a scenario with one worker process on each machine."""
     machines = (HostPlan(1, LEASE),) * hosts
-    return Scenario(seed, machines, messages, tuple(acts), tuple(faults), 0.0, max_attempts, strangers, quiet)
+    return Scenario(seed, machines, messages, tuple(acts), tuple(faults), 0.0, max_attempts, lost_workers, quiet)

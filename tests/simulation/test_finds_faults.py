@@ -127,7 +127,7 @@ CASES: list[tuple[Break, str, Callable[[int], Scenario]]] = [
     (
         read_one_page,
         "nothing stranded",
-        lambda seed: scenario(seed, message(0, (1.0, "ok")), faults=[Fault("kill-machine", "run", 1, 0.0, 0.5)], strangers=120),
+        lambda seed: scenario(seed, message(0, (1.0, "ok")), faults=[Fault("kill-machine", "run", 1, 0.0, 0.5)], lost_workers=120),
     ),
     (
         trust_the_servers_clock,

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from taskq.stdio import output
-from taskq.stdio.output import Output, renew_output, settle_output
+from taskq.stdio.output import Output, flush_and_report, renew_output
 from tests.support.pipes import UnreadPipe
 from tests.support.wait import wait_until
 
@@ -58,12 +58,12 @@ def test_a_write_ends_when_nobody_reads(unread: UnreadPipe) -> None:
     pipe = Output(unread.write)
     unread.fill()
     assert not pipe.write(b"x")
-    assert pipe.trouble == "it is not read"
+    assert pipe.error == "it is not read"
     unread.read()
     assert not pipe.write(b"x" * 10_000_000)
     assert set(unread.read()) == {"x"}
     assert pipe.write(b"whole\n")
-    assert (unread.read(), pipe.trouble) == ("\nwhole\n", "")
+    assert (unread.read(), pipe.error) == ("\nwhole\n", "")
 
 
 def test_a_write_leaves_the_shared_pipe_as_it_is(unread: UnreadPipe) -> None:
@@ -182,10 +182,10 @@ def test_each_line_is_written_at_once(
     print("ü and \udce9")
     print("part", end="")
     assert written == [b"one 1\n", b"x" * 20_000 + b"\n", b"\\xfc and \\udce9\n"]
-    settle_output()
+    flush_and_report()
     assert written[3:] == [b"part"]
     text.close()
-    assert settle_output() == []
+    assert flush_and_report() == []
 
 
 def gone_reader(closing: contextlib.ExitStack) -> tuple[int, str]:
@@ -222,16 +222,16 @@ def test_printing_into_nothing_raises_nothing(
     """Given output that can't be written, then printing to it raises nothing; it is reported once, and the number of lost lines later."""
     fd, trouble = kind(closing)
     text = printing(fd)
-    assert settle_output() == []
+    assert flush_and_report() == []
     for _ in range(3):
         print("lost", flush=True)
     text.buffer.write(b"lost\n")
-    assert settle_output() == [f"what jobs print to {fd} is lost: {trouble}"]
-    assert settle_output() == []
+    assert flush_and_report() == [f"what jobs print to {fd} is lost: {trouble}"]
+    assert flush_and_report() == []
     os.dup2(unread.write, fd)
     print("there")
-    assert settle_output() == [f"{fd} can be written to again; printed lines that were lost: 4"]
-    assert settle_output() == []
+    assert flush_and_report() == [f"{fd} can be written to again; printed lines that were lost: 4"]
+    assert flush_and_report() == []
     assert unread.read().endswith("there\n")
 
 

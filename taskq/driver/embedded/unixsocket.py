@@ -10,7 +10,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from taskq.driver.peer import SHORT_FOLDER, SOCKET, refusal, stranger_behind
+from taskq.driver.peer import SHORT_FOLDER, SOCKET, refusal, untrusted_peer
 from taskq.errors import ServerUnavailable
 
 __all__ = ["ask", "clear_socket", "find_socket", "place_socket"]
@@ -28,7 +28,7 @@ def ask(path: Path, command: bytes, timeout: float) -> bytes:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout)
         connection.connect(str(path))
-        if (owner := stranger_behind(connection)) is not None:
+        if (owner := untrusted_peer(connection)) is not None:
             raise refusal(f"the embedded server at {path}", owner)
         connection.sendall(command + b"\r\n")
         with connection.makefile("rb") as answer:

@@ -18,7 +18,7 @@ from redis.retry import Retry
 
 from taskq.config import check_url, mask_url
 from taskq.driver.redis.locate import Node, Single, locator
-from taskq.driver.redis.owned import async_twin
+from taskq.driver.redis.owned import async_class
 from taskq.errors import ConfigError
 
 __all__ = ["Address"]
@@ -82,10 +82,10 @@ class Address:
         return self._async({"host": host, "port": port}, timeout)
 
     def _async(self, place: dict[str, Any], timeout: float) -> redis.asyncio.Connection:
-        twin = async_twin(self._class)
+        kind = async_class(self._class)
         options = self._options | place | {"socket_timeout": timeout, "retry": _no_async_retry()}
         try:
-            connection: redis.asyncio.Connection = twin(**options)
+            connection: redis.asyncio.Connection = kind(**options)
         except TypeError as error:  # an option that redis-py has for other connections only
             raise self._invalid(error) from None
         return connection

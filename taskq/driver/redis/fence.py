@@ -1,6 +1,6 @@
 """The fence of a link: a command that its sender has given up is never executed after the sender's next command.
 
-A command whose reply didn't arrive in time may still be on its way. Executed late, it could move a message that the same worker has
+A command whose reply didn't arrive in time may still be in transit. Executed late, it could move a message that the same worker has
 reserved again. So a link names its connections. When it has given one up, it closes that connection on the server before it sends
 anything else: the old command was executed before that moment, or it never will be.
 """
@@ -18,13 +18,13 @@ from redis.connection import Connection
 
 from taskq.driver.redis.errors import is_passing
 
-__all__ = ["Fence", "Mark"]
+__all__ = ["ConnectionRef", "Fence"]
 
 _log = logging.getLogger("taskq.driver")
 
 
-class Mark(NamedTuple):
-    """How to find a connection on its server later."""
+class ConnectionRef(NamedTuple):
+    """A reference to a connection, by which it can be found on its server later."""
 
     place: object
     #: The server's number for it. Numbers start again with the server. None: this user may not ask.
@@ -34,7 +34,7 @@ class Mark(NamedTuple):
 
 
 class Fence:
-    """The connections of one link that were given up with a command on its way."""
+    """The connections of one link that were given up with a command in transit."""
 
     #: The process that has logged that it can't close a connection: one warning is enough.
     _warned_in: ClassVar[int] = 0
@@ -44,9 +44,9 @@ class Fence:
         self._where = where
         # By node. A node that no longer has the channel rejects a late command (MOVED, READONLY). When it has the channel again, the
         # first connection to it closes the old one.
-        self._abandoned: dict[object, Mark] = {}
+        self._abandoned: dict[object, ConnectionRef] = {}
 
-    def enter(self, connection: Connection) -> Mark:
+    def enter(self, connection: Connection) -> ConnectionRef:
         """Name a new connection, and close the one to this node that was given up. One round trip, two if that one is still there.
 
         Raises:
@@ -63,14 +63,14 @@ class Fence:
             if not self._shut(connection, old, listed[0]):
                 self._warn()
             del self._abandoned[place]
-        return Mark(place, None if number is None else int(number), None if is_named is None else name)
+        return ConnectionRef(place, None if number is None else int(number), None if is_named is None else name)
 
-    def abandon(self, mark: Mark) -> None:
-        """Note that a connection is given up with a command on its way."""
-        self._abandoned[mark.place] = mark
+    def abandon(self, ref: ConnectionRef) -> None:
+        """Note that a connection is given up with a command in transit."""
+        self._abandoned[ref.place] = ref
 
     @staticmethod
-    def _shut(connection: Connection, old: Mark, listed: bytes | None) -> bool:
+    def _shut(connection: Connection, old: ConnectionRef, listed: bytes | None) -> bool:
         """Close the old connection on the server, if it is still in the server's list. Return False if this user may not do that."""
         if old.client_id is None or old.name is None or listed is None:
             return False

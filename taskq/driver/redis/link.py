@@ -12,7 +12,7 @@ from redis.connection import Connection
 from taskq.driver.contract import Command
 from taskq.driver.redis.address import Address
 from taskq.driver.redis.errors import translate
-from taskq.driver.redis.fence import Fence, Mark
+from taskq.driver.redis.fence import ConnectionRef, Fence
 from taskq.errors import ServerError, ServerUnavailable, TaskqError
 
 __all__ = ["RedisLink"]
@@ -26,7 +26,7 @@ class RedisLink:
         self._key = key
         self.timeout = timeout
         self._fence = Fence(address.text) if fenced else None
-        self._mark: Mark | None = None
+        self._ref: ConnectionRef | None = None
         self._connection: Connection | None = None
         self._id: int | None = None
         self._redirected = False
@@ -52,7 +52,7 @@ class RedisLink:
         except (TaskqError, wire.RedisError):
             self.is_busy = False
             raise
-        # Not after a job's time limit, or Ctrl-C: then the command is still on its way when the connection is closed.
+        # Not after a job's time limit, or Ctrl-C: then the command is still in transit when the connection is closed.
         self.is_busy = False
         return reply
 
@@ -100,9 +100,9 @@ class RedisLink:
             return True
 
     def close(self) -> None:
-        if self._fence is not None and self._mark is not None and self.is_busy:
-            self._fence.abandon(self._mark)
-        self._id = self._mark = None
+        if self._fence is not None and self._ref is not None and self.is_busy:
+            self._fence.abandon(self._ref)
+        self._id = self._ref = None
         self.is_busy = False
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -119,11 +119,11 @@ class RedisLink:
         connection.connect()
         if self._fence is not None:
             try:
-                self._mark = self._fence.enter(connection)
+                self._ref = self._fence.enter(connection)
             except BaseException:
                 connection.disconnect()
                 raise
-            self._id = self._mark.client_id
+            self._id = self._ref.client_id
         return connection
 
     def _request(self, move: str, words: tuple[Any, ...], *, moved: bool = False) -> Any:
@@ -165,12 +165,12 @@ class RedisLink:
         """Send the command to the node that the slot is migrating to, this once (Cluster specification: ASK redirection)."""
         self._redirected = True
         connection = self._address.connection_to(redirect.host, redirect.port, self.timeout)
-        mark: Mark | None = None
+        ref: ConnectionRef | None = None
         sent = False
         try:
             connection.connect()
             if self._fence is not None:
-                mark = self._fence.enter(connection)
+                ref = self._fence.enter(connection)
             connection.send_command("ASKING")
             connection.read_response()
             connection.send_command(*words)
@@ -179,8 +179,8 @@ class RedisLink:
         except wire.NoScriptError:
             raise
         except BaseException as error:
-            if sent and mark is not None and self._fence is not None:
-                self._fence.abandon(mark)
+            if sent and ref is not None and self._fence is not None:
+                self._fence.abandon(ref)
             if isinstance(error, (wire.RedisError, OSError)):
                 raise self._failed(error, move, sent=sent) from error
             raise

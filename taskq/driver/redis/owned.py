@@ -8,9 +8,9 @@ from typing import Any
 from redis import asyncio as aio
 from redis.connection import UnixDomainSocketConnection
 
-from taskq.driver.peer import refusal, stranger_behind
+from taskq.driver.peer import refusal, untrusted_peer
 
-__all__ = ["OwnedConnection", "async_twin"]
+__all__ = ["OwnedConnection", "async_class"]
 
 
 class OwnedConnection(UnixDomainSocketConnection):
@@ -18,7 +18,7 @@ class OwnedConnection(UnixDomainSocketConnection):
 
     def _connect(self) -> socket.socket:
         sock: socket.socket = super()._connect()  # type: ignore[no-untyped-call]
-        if (owner := stranger_behind(sock)) is not None:
+        if (owner := untrusted_peer(sock)) is not None:
             sock.close()
             raise refusal(f"the embedded server at {self.path}", owner)
         return sock
@@ -30,13 +30,13 @@ class AsyncOwnedConnection(aio.UnixDomainSocketConnection):
     async def _connect(self) -> None:
         await super()._connect()  # type: ignore[no-untyped-call]
         writer = self._writer
-        owner = None if writer is None else stranger_behind(writer.get_extra_info("socket"))
+        owner = None if writer is None else untrusted_peer(writer.get_extra_info("socket"))
         if owner is not None:
             await self.disconnect(nowait=True)
             raise refusal(f"the embedded server at {self.path}", owner)
 
 
-def async_twin(kind: type[Any]) -> type[Any]:
+def async_class(kind: type[Any]) -> type[Any]:
     """Return the asyncio class of a connection class."""
     twin: type[Any] = AsyncOwnedConnection if kind is OwnedConnection else getattr(aio, kind.__name__)
     return twin

@@ -35,14 +35,14 @@ class Listeners:
         self._rest = b""
 
     def start(self) -> None:
-        """Fork the process. If that fails, the next event tries it again."""
+        """Fork the process. If that fails, the next event tries again."""
         pipe: tuple[int, ...] = ()
         try:
             pipe = read, self._pipe = os.pipe()
             os.set_blocking(self._pipe, False)
             self._process = fork(self._run, read, os.getpid())
         except OSError as error:
-            _log.error("can't fork the process of the event listeners: %s", error)
+            _log.error("can't fork the process of the event listeners: %s; retrying with the next event", error)
         for fd in pipe[: 1 if self._process is not None else 2]:
             os.close(fd)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from taskq.tools.simulation.network.request import Request
     from taskq.tools.simulation.system import System
 
-__all__ = ["FAULTS", "Fault", "Kind", "Strikes", "choose"]
+__all__ = ["FAULTS", "Fault", "Kind", "PendingFaults", "choose"]
 
 #: The names of commands that a fault may wait for. Most wait for one that settles; the rare ones are as likely as the frequent ones.
 SETTLING = ("retry", "fail", "finish", "ack", "requeue")
@@ -228,7 +228,7 @@ def _full(system: System, one: Fault, machine: str, request: Request | None) -> 
     system.busy_until(one.seconds)
 
 
-class Strikes:
+class PendingFaults:
     """The faults of one run that have not struck yet."""
 
     def __init__(self, system: System, faults: tuple[Fault, ...]) -> None:
@@ -268,7 +268,7 @@ def _choose(random: Random, kind: str) -> Fault:
     if least < 0:
         seconds = random.choice((-1, 1)) * random.choice((0.5, 20.0, 60.0, 120.0, 3600.0))
     elif most:
-        # Half of them outlast the time limits of links and the shorter leases.
+        # Half of them are longer than the timeouts of links and the shorter leases.
         seconds = round(least * (most / least) ** random.random() if random.random() < 0.5 else random.uniform(most / 8, most), 2)
     if FAULTS[kind].needs_command:
         targets = random.choice((SETTLING, SETTLING, SETTLING, OTHERS, ("",)))

@@ -1,4 +1,4 @@
-"""The simulated system that runs now: the doubles, which the product's code creates, find it here."""
+"""The simulated system that runs now. The code under test creates the doubles, so they look it up here."""
 
 from __future__ import annotations
 

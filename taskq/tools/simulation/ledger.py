@@ -42,7 +42,7 @@ class Run:
 
 
 class Entry:
-    """One message: the plan for its runs, and what became of it."""
+    """One message: the plan for its runs, and their outcomes."""
 
     def __init__(self, number: int, steps: tuple[Step, ...], on_fail: float, result_ttl: float) -> None:
         self.number = number

@@ -12,7 +12,7 @@ from taskq.config import ChannelSettings
 from taskq.queue import Queue
 from taskq.tools.simulation import here
 from taskq.tools.simulation.checks import CHECKS
-from taskq.tools.simulation.faults import Strikes
+from taskq.tools.simulation.faults import PendingFaults
 from taskq.tools.simulation.ledger import Entry
 from taskq.tools.simulation.machine import Host
 from taskq.tools.simulation.party import Party, Violation
@@ -88,7 +88,7 @@ class _Course:
     def __init__(self, system: System, scenario: Scenario) -> None:
         self._system = system
         self._scenario = scenario
-        self._strikes = Strikes(system, scenario.faults)
+        self._pending_faults = PendingFaults(system, scenario.faults)
         self._users: list[Party] = []
         longest = max((step.seconds for plan in scenario.messages for step in plan.steps), default=0.0)
         #: Without progress for this long, something is stranded: a rescue, the longest job, and one more lease.
@@ -97,8 +97,8 @@ class _Course:
 
     def begin(self) -> None:
         system, scenario, world = self._system, self._scenario, self._system.world
-        system.network.on_send, system.on_run = self._strikes.on_send, self._strikes.on_run
-        self._add_strangers(scenario.strangers)
+        system.network.on_send, system.on_run = self._pending_faults.on_send, self._pending_faults.on_run
+        self._add_lost_workers(scenario.lost_workers)
         for host in system.hosts:
             host.start(world.random.uniform(0.0, 0.1))
         by_number = system.ledger.by_number
@@ -125,7 +125,7 @@ class _Course:
         else:
             world.later(self._scenario.quiet, begin)
 
-    def _add_strangers(self, count: int) -> None:
+    def _add_lost_workers(self, count: int) -> None:
         if count:
             world = self._system.world
             names = [f"gone:x:1:{number:08x}t86400" for number in range(count)]

@@ -64,7 +64,7 @@ class Scenario(msgspec.Struct, frozen=True):
     handle_timeout: float
     max_attempts: int
     #: Workers of a lost machine whose leases are long: they are there from the start, and stay.
-    strangers: int
+    lost_workers: int
     #: Virtual seconds before the first push: only a supervisor that has run for a lease rescues.
     quiet: float
 
@@ -74,8 +74,8 @@ class Scenario(msgspec.Struct, frozen=True):
             f"machine host{n}: {host.processes} processes of {host.concurrency} jobs, lease {host.lease:g} s"
             for n, host in enumerate(self.hosts)
         ]
-        if self.strangers:
-            found.append(f"{self.strangers} workers of a lost machine, with a lease of a day")
+        if self.lost_workers:
+            found.append(f"{self.lost_workers} workers of a lost machine, with a lease of a day")
         found.append(f"users begin after {self.quiet:g} s")
         limit = f", handle_timeout {self.handle_timeout:g} s" if self.handle_timeout else ""
         found.append(f"max_attempts {self.max_attempts}{limit}")
@@ -97,9 +97,9 @@ def scenario_of(seed: int) -> Scenario:
     count = random.randint(10, 30) if many else random.randint(1, 6)
     messages = tuple(_message(random, number, timeout, many=many) for number in range(count))
     acts = tuple(one for _ in range(random.choice((0, 0, 1, 1, 2))) for one in _acts(random, random.choice(messages)))
-    strangers = random.choice((0, 0, 0, 0, 0, 3, 120)) if random.random() < 0.5 else 0
+    lost_workers = random.choice((0, 0, 0, 0, 0, 3, 120)) if random.random() < 0.5 else 0
     quiet = random.choice((0.3, 0.3, lease + 5.0))
-    return Scenario(seed, hosts, messages, acts, choose(random), timeout, random.choice((1, 2, 3, 3)), strangers, quiet)
+    return Scenario(seed, hosts, messages, acts, choose(random), timeout, random.choice((1, 2, 3, 3)), lost_workers, quiet)
 
 
 def _message(random: Random, number: int, timeout: float, *, many: bool) -> MessagePlan:

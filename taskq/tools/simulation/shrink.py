@@ -1,4 +1,4 @@
-"""From a scenario that breaks a rule to a smaller one that breaks it, too: without the parts that it doesn't need."""
+"""Reduces a scenario that breaks a rule to a smaller one that still breaks it."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def _smaller(scenario: Scenario) -> Iterator[Scenario]:
             size //= 2
         if len(parts) == 1 and name != "messages":
             yield replace(scenario, **{name: ()})
-    if scenario.strangers:
-        yield replace(scenario, strangers=0)
+    if scenario.lost_workers:
+        yield replace(scenario, lost_workers=0)
     if len(scenario.hosts) > 1:
         yield replace(scenario, hosts=scenario.hosts[:-1])
         yield replace(scenario, hosts=scenario.hosts[1:])

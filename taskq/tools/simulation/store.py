@@ -34,7 +34,7 @@ _SHA = hashlib.sha1(_LOOK.encode(), usedforsecurity=False).hexdigest()
 class Snapshot(NamedTuple):
     """Where each message is, by its id; and the keys that exist."""
 
-    #: The place of each message: "waiting", "delayed", ..., or "reserved:" and the worker. More than one is a fault.
+    #: The place of each message: "waiting", "delayed", ..., or "reserved:" and the worker. More than one is an error.
     places: dict[bytes, list[str]]
     #: When each delayed message is due, by the server's clock in milliseconds.
     due: dict[bytes, float]

@@ -66,7 +66,7 @@ def is_of_leftover(error: BaseException) -> bool:
     asyncio lets SystemExit and KeyboardInterrupt through, and any callback may stop the loop.
     """
     if type(error) in (SystemExit, KeyboardInterrupt):
-        _log.warning("a task that a job started on the event loop raised %r; the worker process continues", error)
+        _log.warning("a task that a job started on the event loop raised %r; this process continues. Await each task in its job", error)
         return True
     return type(error) is RuntimeError and str(error) == "Event loop stopped before Future completed."
 

@@ -13,7 +13,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from taskq.stdio.output import settle_output
+from taskq.stdio.output import flush_and_report
 from taskq.worker.execute.fork_guard import exit_if_forked
 
 __all__ = ["ProcessState"]
@@ -37,7 +37,7 @@ class ProcessState:
     def restore(self) -> bool:
         """Restore the state. Return False if that is impossible and the process must be replaced."""
         exit_if_forked(self._pid)
-        for text in settle_output():
+        for text in flush_and_report():
             _log.warning(text)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         if self._folder is not None and (now := _folder()) != self._folder and not self._return_to(self._folder, now):

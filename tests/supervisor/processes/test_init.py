@@ -11,7 +11,7 @@ from tests.support.processes import offspring
 from tests.support.wait import wait_until
 
 
-def test_strangers_are_reaped_and_own_processes_are_not() -> None:
+def test_orphans_are_reaped_and_own_processes_are_not() -> None:
     """Given an exited process of another, one of ours behind it, and a living one, then only the first is reaped."""
     stranger = os.fork()
     if stranger == 0:

@@ -1,6 +1,6 @@
 """The simulated network between the parties and the server.
 
-request      a command on its way, and how a history shows it
+request      a command in transit, and how a history shows it
 connection   a connection that waits in virtual time
 delivery     decides when and whether each command arrives
 

@@ -25,7 +25,7 @@ class Connection(Source):
         self.owner: Party | None = None
         #: True once the client can't use it any more.
         self.is_broken = False
-        #: True once the server has closed it: what is still on its way is never executed.
+        #: True once the server has closed it: a command in transit is never executed then.
         self.is_cut = False
         #: Nothing on it arrives before this moment, in either direction.
         self.silent_until = 0.0

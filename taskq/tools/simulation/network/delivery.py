@@ -152,7 +152,7 @@ class Network:
             self._run(request)
 
     def _run(self, request: Request) -> Any:
-        """Run a command on the real server, look at what is stored, and serve who waits for it."""
+        """Run a command on the real server, read what is stored, and serve the clients that wait for it."""
         key = _polled_key(request)
         is_idle_poll = key in _POLLED and key not in self._keys
         if is_idle_poll and request.words in self._idle_replies:

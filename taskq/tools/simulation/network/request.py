@@ -1,4 +1,4 @@
-"""Commands on their way, and how a history shows them."""
+"""Commands in transit, and how a history shows them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MARK = b"simulation--"
 
 
 class Request:
-    """One command on its way."""
+    """One command in transit."""
 
     def __init__(self, connection: Any, words: tuple[Any, ...], name: str, sender: str) -> None:
         self.connection = connection
