@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,8 +32,9 @@ class Signature:
         positional = [one for one in parameters if one.kind in _POSITIONAL]
         self.names = tuple(one.name for one in positional)
         # Most calls have positional arguments only: counting them is ten times as fast as binding. -1: always bind.
-        simple = bool(self._signature) and len(positional) == len(parameters)
-        self._most = len(positional) if simple else -1
+        needs_names = any(one.kind is inspect.Parameter.KEYWORD_ONLY and one.default is inspect.Parameter.empty for one in parameters)
+        takes_more = any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in parameters)
+        self._most: float = -1 if self._signature is None or needs_names else math.inf if takes_more else len(positional)
         self._fewest = sum(one.default is inspect.Parameter.empty for one in positional)
 
     def has(self, name: str) -> bool:

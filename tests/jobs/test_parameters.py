@@ -72,6 +72,23 @@ def test_the_parameters_of_a_wrapper_are_checked() -> None:
         Signature(told).check("job", ("S", 7), {})
 
 
+@pytest.mark.parametrize(
+    ("function", "count"), [(lambda *args, **kwargs: ..., 0), (lambda a, b=1, *args: ..., 5), (lambda a, *, b=1: ..., 1)]
+)
+def test_positional_arguments_are_counted(function: Callable[..., Any], count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a function that needs no names, such as a usual wrapper, then its arguments are counted: binding takes ten times as long."""
+    signature = Signature(function)
+    monkeypatch.setattr(inspect.Signature, "bind", lambda *args: pytest.fail("bound"))
+    signature.check("job", (1,) * count, {})
+
+
+@pytest.mark.parametrize(("function", "count"), [(lambda a, *args: ..., 0), (lambda a, *, b=1: ..., 2), (lambda a, *, b: ..., 1)])
+def test_a_wrong_number_of_arguments_is_refused(function: Callable[..., Any], count: int) -> None:
+    """Given too few or too many positional arguments, or a missing named one, then the call is refused."""
+    with pytest.raises(ArgumentsError, match=r"job\(a, .*\): (missing|too many)"):
+        Signature(function).check("job", (1,) * count, {})
+
+
 def test_a_parameter_named_delay_is_refused_below_a_wrapper_too(queue: Queue) -> None:
     """Given a wrapper around a function with a parameter named delay, which push() would take for its own, then it is refused."""
     with pytest.raises(JobDefinitionError, match="Rename the parameter"):
