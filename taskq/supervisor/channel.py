@@ -173,8 +173,10 @@ class ChannelState:
 
     def remember(self, worker: str) -> None:
         """Check the reserved list of an exited worker again: soon, and once its last blocking command must have ended."""
-        now = monotonic()
-        self.exited += [(now + 0.5, worker), (now + block_seconds(self.settings.lease) + 1.0, worker)]
+        now, lease = monotonic(), self.settings.lease
+        # Until then it stays registered, without heartbeats: other supervisors must not take it for a lost one.
+        last = block_seconds(lease) + min(1.0, lease / 4)
+        self.exited += [(now + min(0.5, lease / 4), worker), (now + last, worker)]
 
     def send_last(self) -> None:
         """Send the pending commands and the last rescues, with one attempt."""

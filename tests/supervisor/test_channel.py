@@ -6,12 +6,14 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from taskq.channel import State
 from taskq.clock import monotonic
 from taskq.driver.contract import Command, Link, Rescue
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
+from taskq.scoreboard.state import block_seconds
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
 from taskq.supervisor.services.heartbeat import Heartbeat
@@ -167,6 +169,15 @@ def test_a_rejected_command_holds_up_only_its_worker(place: Channel, caplog: pyt
     client.delete(keys.reserved("w1"))
     channel.send_pending()
     assert not channel.pending
+
+
+@pytest.mark.parametrize("lease", [1.0, 2.0, 15.0, 60.0])
+def test_an_exited_child_is_unregistered_before_its_lease_ends(place: Channel, clock: list[float], lease: float) -> None:
+    """Given a child that exits just before its next heartbeat is due, then its last check comes before others take it for a lost one."""
+    place.channel.settings = msgspec.structs.replace(place.channel.settings, lease=lease)
+    place.channel.remember("w1")
+    (first, _), (last, _) = place.channel.exited
+    assert clock[0] < first < clock[0] + block_seconds(lease) < last < clock[0] + lease * 4 / 5
 
 
 def test_counts_outlive_the_children(place: Channel) -> None:
