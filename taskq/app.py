@@ -73,7 +73,7 @@ def check_unpatched() -> None:
         if getattr(sys.modules.get(module), patched, None):
             raise AppError(
                 f"{library} has patched the standard library here, which hides how worker processes end: don't call its monkey patch in "
-                "what a worker imports. To run several jobs at once, set `concurrency`"
+                "a module that a worker imports. To run several jobs at once, set `concurrency`"
             )
 
 

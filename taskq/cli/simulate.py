@@ -35,7 +35,7 @@ def simulate(first: int, seeds: int, *, as_json: bool) -> int:
     for option in context.command.params:
         name = option.name or ""
         if name not in _VALID_WITH_SIMULATE and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{option.opts[0]} is not valid with --simulate: its seeds decide everything")
+            raise click.UsageError(f"{option.opts[0]} is not valid with --simulate: a seed determines the whole run")
     with stop_signals(), simulator() as one, progress_bar("seeds") as show:
         report = hunt(one, first, seeds, show)
     if as_json:

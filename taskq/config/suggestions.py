@@ -30,7 +30,7 @@ def did_you_mean(word: str, candidates: Iterable[str], *, prefix: str = "") -> s
     """
     names = sorted(candidates)
     if "," in word and {part.strip() for part in word.split(",")} <= set(names):
-        return "give each name separately, in an option or argument of its own"
+        return "give each name in a separate option or argument"
     meant = OTHER_QUEUES.get(word)
     close = meant if meant in names else nearest(word, names)
     if close is None:

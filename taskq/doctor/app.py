@@ -66,14 +66,14 @@ def _fork(left: Leftovers) -> Iterator[Finding]:
             "app",
             "connections",
             f"its import leaves {count_of(len(left.connections), 'connection')} open: {joined(left.connections)}",
-            "forked workers share them, and may read each other's replies: open connections in a function of @queue.on_start",
+            "forked processes share them, and may read each other's replies: open connections in a function of @queue.on_start",
         )
     if left.threads:
         yield note(
             "app",
             "fork",
             f"its import leaves threads running: {joined(left.threads)}",
-            "forked workers don't have these threads, and a lock that one of them held at the fork stays locked forever: "
+            "forked processes don't have these threads, and a lock that one of them held at the fork stays locked forever: "
             "start them when a job first needs them",
         )
     elif left.native:

@@ -89,7 +89,7 @@ def _server(link: Link, seen: set[str]) -> Iterator[Finding]:
     for check in SERVER_CHECKS:
         yield from check(facts)
     if missing := ask_unfenced(link):
-        text = "this user can't close a connection that broke: if the network delays a command, it may make a job run twice"
+        text = "this user can't close a broken connection: if the network delays a command, it may make a job run twice"
         yield note("server", "fence", text, f"grant the user of the workers {' '.join(f'+{name}' for name in missing)}")
 
 

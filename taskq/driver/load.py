@@ -77,7 +77,7 @@ def first_use() -> Iterator[None]:
         elif not threading.main_thread().is_alive():
             why, remedy = "Python can't load its client after the main thread has ended", "push once or `import redis` before that"
         elif "partially initialized" in str(error):
-            why, remedy = "this call has interrupted the import of its client, as a signal handler does", "push once before that can happen"
+            why, remedy = "this call, as in a signal handler, has interrupted the import of its client", "push once before that can happen"
         else:
             raise
         raise TaskqError(f"the server can't be used for the first time now: {why}; {remedy}") from error

@@ -151,7 +151,7 @@ class PrintedOutput(io.FileIO):
             return ""
         if trouble:
             self._is_reported = True
-            return f"what jobs print to {self.name} is lost: {trouble}"
+            return f"the output of jobs to {self.name} is lost: {trouble}"
         lost, self.lost, self._is_reported = self.lost, 0, False
         return f"{self.name} can be written to again; printed lines that were lost: {lost}"
 

@@ -31,7 +31,7 @@ def log_banner(plan: Plan, app: AppInfo | None, foreign_threads: int = 0) -> Non
         _log.warning("maxmemory-policy %s: a full server drops keys, and jobs with them: set noeviction", plan.eviction)
     if plan.unfenced:
         grants = " ".join(f"+{name}" for name in plan.unfenced)
-        text = "this user can't close a connection that broke: a delayed command may make a job run twice. Grant it %s"
+        text = "this user can't close a broken connection: a delayed command may make a job run twice. Grant it %s"
         _log.warning(text, grants)
     for name, settings in plan.channels.items():
         count = plan.processes[name]

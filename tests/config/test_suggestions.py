@@ -19,7 +19,7 @@ def test_without_a_near_name_all_are_listed() -> None:
     assert did_you_mean("leas", ["processes", "lease"], prefix="--") == 'did you mean "--lease"?'
     assert did_you_mean("timeout", ["handle_timeout", "stop_timeout"]) == 'did you mean "handle_timeout"?'
     assert did_you_mean("queue", ["url", "app"]) == "valid are: app, url"
-    assert did_you_mean("a, b", ["a", "b", "c"]) == "give each name separately, in an option or argument of its own"
+    assert did_you_mean("a, b", ["a", "b", "c"]) == "give each name in a separate option or argument"
     assert did_you_mean("a,x", ["a", "b"]) == "valid are: a, b"
     assert did_you_mean("x", ["processes", "lease"], prefix="--") == "valid are: --lease, --processes"
 

@@ -55,7 +55,7 @@ def test_no_job_fails_because_of_its_output(start_worker: StartWorker, ledger: L
     for text in ("one", "\udce9t\xe9"):
         printing.say_everywhere.push(text)
     ledger.wait_for("said", 2)
-    worker.wait_for_log("WARNING .*what jobs print to <stdout> is lost: Input/output error")
+    worker.wait_for_log("WARNING .*the output of jobs to <stdout> is lost: Input/output error")
     assert worker.stop() == 0
     assert store.count(State.FAILED) == 0
 
@@ -68,7 +68,7 @@ def test_a_full_pipe_costs_a_job_no_attempt(start_worker: StartWorker, ledger: L
         pipe.fill()
         printing.say_everywhere.options(handle_timeout=5).push("text")
         ledger.wait_for("said")
-        worker.wait_for_log("WARNING .*what jobs print to <stdout> is lost: it is not read")
+        worker.wait_for_log("WARNING .*the output of jobs to <stdout> is lost: it is not read")
         pipe.read()
         printing.say.push("again")
         worker.wait_for_log("WARNING .*<stdout> can be written to again; printed lines that were lost: 2")

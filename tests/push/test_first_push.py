@@ -112,7 +112,7 @@ def test_a_first_push_while_python_exits_says_why_it_fails(url: str, prefix: str
 
 def test_a_first_push_in_a_signal_handler_says_why_it_fails(url: str, prefix: str, shelf: Shelf, tmp_path: Path) -> None:
     """Given a signal handler that pushes in the middle of the first push, then its error names the reason, and the other push is stored."""
-    reason = "this call has interrupted the import of its client, as a signal handler does; push once before that can happen\n"
+    reason = "this call, as in a signal handler, has interrupted the import of its client; push once before that can happen\n"
     assert _run(url, prefix, "signal", cwd=tmp_path) == f"the server can't be used for the first time now: {reason}stored\n"
     assert len(shelf.waiting()) == 1
 

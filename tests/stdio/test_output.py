@@ -226,7 +226,7 @@ def test_printing_into_nothing_raises_nothing(
     for _ in range(3):
         print("lost", flush=True)
     text.buffer.write(b"lost\n")
-    assert flush_and_report() == [f"what jobs print to {fd} is lost: {trouble}"]
+    assert flush_and_report() == [f"the output of jobs to {fd} is lost: {trouble}"]
     assert flush_and_report() == []
     os.dup2(unread.write, fd)
     print("there")

@@ -78,9 +78,9 @@ def _hint(text: str, url: str) -> str:
         if any(word in text for word in _NO_TLS):
             return ". Does this port use TLS? Without TLS, the URL begins with redis instead of rediss"
         if "CERTIFICATE_VERIFY_FAILED" in text:
-            return ". Name the file of its authority with ?ssl_ca_certs=FILE; ssl_cert_reqs=none would accept every certificate"
+            return ". Name the file of its CA certificate with ?ssl_ca_certs=FILE; ssl_cert_reqs=none would accept every certificate"
         if "No such file" in text:
-            return ". A file that an option ssl_... of the URL names does not exist"
+            return ". A file named by an ssl_... option of the URL does not exist: correct its path"
     if any(word in text for word in _NOT_THERE):
         return ". Start the server, or correct the address in `url`"
     return ""
@@ -95,7 +95,7 @@ def _advice(text: str, url: str) -> str:
     if "NOPERM" in text or "no permissions" in text:
         return ". Grant the user that permission (ACL SETUSER)"
     if "WRONGTYPE" in text:
-        return ". Another program uses a key of that name: rename its key, or give the channel another prefix (`channel` in its settings)"
+        return ". Another program uses a key of that name: rename that key, or give the channel another prefix (`channel` in its settings)"
     if "DB index is out of range" in text:
         return ". Choose a database that the server has: by default 0 to 15 (`databases` in its configuration)"
     if "can't run this command" in text:  # Redis before 7.2, for a command in a script

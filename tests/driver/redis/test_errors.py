@@ -48,13 +48,13 @@ def test_without_any_server_the_error_names_the_extra(
         (
             "rediss://h:1",
             RedisConnectionError("Error 2 connecting to h:1. No such file or directory."),
-            "A file that an option ssl_... of the URL",
+            "A file named by an ssl_... option of the URL",
         ),
         ("redis://h:1/99", ResponseError("DB index is out of range"), "Choose a database that the server has: by default 0 to 15"),
         (
             "redis://h:1",
             ResponseError("WRONGTYPE Operation against a key"),
-            "rename its key, or give the channel another prefix (`channel`",
+            "rename that key, or give the channel another prefix (`channel`",
         ),
     ],
 )
