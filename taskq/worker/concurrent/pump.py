@@ -85,12 +85,12 @@ class Pump:
         if self._completions.is_broken and not self._leaving:
             self._leave()
         self._set_phase(Phase.IDLE if self._lanes.is_idle() else Phase.RUNNING)
+        self._cancel()
         if self._setup.wakeup.stopping or self._leaving:
             self._shut_down()
             return
         if slot.take_reconcile():
             self._settler.uncertain = True
-        self._cancel()
         try:
             if self._settler.uncertain:
                 self._reconcile()

@@ -117,3 +117,23 @@ def test_an_unread_reply_ends_no_sleep() -> None:
         setattr(pump, name, part)
     pump._turn()
     assert did == ["flush", (None, 0.2)]
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["stopping", "leaving"])
+def test_a_job_is_cancelled_while_its_worker_waits_for_it_to_end(asked: bool) -> None:
+    """Given a worker process that waits for its last jobs, because it must stop or be replaced, then a cancel still interrupts them."""
+    did: list[str] = []
+    pump = object.__new__(Pump)
+    parts: dict[str, Any] = {
+        "_completions": SimpleNamespace(settle=lambda: None, is_broken=False),
+        "_lanes": SimpleNamespace(is_idle=lambda: False),
+        "_leaving": not asked,
+        "_setup": SimpleNamespace(slot=SimpleNamespace(), wakeup=SimpleNamespace(stopping=asked)),
+        "_set_phase": lambda phase: None,
+        "_cancel": lambda: did.append("cancel"),
+        "_shut_down": lambda: did.append("wait"),
+    }
+    for name, part in parts.items():
+        setattr(pump, name, part)
+    pump._turn()
+    assert did == ["cancel", "wait"]
