@@ -223,7 +223,7 @@ def test_a_file_with_the_name_of_an_installed_module_is_named(write: Write, tmp_
         assert re.search(place, str(_refused(name)))
 
 
-def test_an_import_that_fails_because_of_a_hidden_module_says_so(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_import_that_fails_because_of_a_hidden_module_names_the_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given an app that fails since a file hides a module, then the error names that file."""
     monkeypatch.setattr("taskq.app.hidden_modules", lambda: "The file x.py hides the module x: rename the file")
     for name, text in (("hidden_one", "import redis.nothing_there"), ("hidden_two", "1 / 0")):

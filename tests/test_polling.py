@@ -65,7 +65,7 @@ def test_a_full_pipe_takes_nothing() -> None:
         assert not can_take(here)
 
 
-def test_a_write_ends_when_nobody_reads() -> None:
+def test_a_write_ends_when_the_pipe_is_not_read() -> None:
     """Given a non-blocking pipe with room for a part, then that part is written; if it is full, nothing is."""
     here, there = socket.socketpair()
     with here, there:

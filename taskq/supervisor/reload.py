@@ -27,11 +27,11 @@ def check_changes(
         raise ConfigError("the server's url has changed; restart the worker")
     if new.url is None and old.directory != new.directory:
         raise ConfigError(
-            f"the project is in {new.directory} now, and the embedded server in {old.directory}: set `directory` or `url` for all releases"
+            f"the project is now in {new.directory}, and the embedded server in {old.directory}: set `directory` or `url` for all releases"
         )
     for name, settings in new_channels.items():
         if name in old_channels and (fixed := set(changed_settings(old_channels[name], settings)).intersection(_FIXED)):
-            raise ConfigError(f"channel {name}: a changed {' or '.join(sorted(fixed))} needs a restart of the worker")
+            raise ConfigError(f"channel {name}: changed {' and '.join(sorted(fixed))}; restart the worker to apply this")
 
 
 def changed_settings(old: ChannelSettings, new: ChannelSettings) -> list[str]:

@@ -114,7 +114,7 @@ def test_delete(queue: Queue, type_: Type, worker: HandWorker, project: Project,
 
 
 @pytest.mark.parametrize("args", [("show", "abc"), ("delete", "default"), ("reload", "default", "--id", "abc"), ("cancel", "abc")])
-def test_a_word_that_is_no_id_is_refused(type_: Type, project: Project, args: tuple[str, ...]) -> None:
+def test_an_invalid_id_is_refused(type_: Type, project: Project, args: tuple[str, ...]) -> None:
     """Given a word that can't be the id of a message, then the error says so, instead of that the message has finished."""
     ended = type_(*args)
     assert ended.code == 2

@@ -33,7 +33,7 @@ def test_the_file_of_another_user_is_refused(project: Project, deep: Path, monke
     assert project.error(None, deep) == REFUSED.format(path=path, owner=owner_text(owner))
 
 
-def test_a_file_that_says_nothing_of_taskq_is_passed_by(project: Project, deep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_settings_of_taskq_is_skipped(project: Project, deep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given another user's pyproject.toml without settings of taskq, then the search continues, without an error."""
     path = project.write('[project]\ndependencies = ["taskq-jobs"]\n', "pyproject.toml")
     give_away(monkeypatch, path)

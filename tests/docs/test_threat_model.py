@@ -36,7 +36,7 @@ TESTED: dict[str, tuple[str, ...]] = {
     ),
     "cancel a running job;": ("test_forged_cancels_are_refused",),
     "pass false progress, worker reports or history records off as true;": (
-        "test_forged_reports_are_not_believed",
+        "test_forged_reports_are_not_trusted",
         "test_a_forged_record_changes_nothing",
         "test_what_is_not_signed_is_marked",
         "test_a_crash_is_recorded_with_a_signature",

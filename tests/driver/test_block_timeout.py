@@ -43,7 +43,7 @@ def test_replies_that_never_come_shorten_the_wait(connection: Connection) -> Non
 
 
 @pytest.mark.parametrize("times", [(3.0, 4.0), (4.0, 3.0), (0.01, 0.01), (3.0, 0.01, 3.0)])
-def test_a_server_that_restarts_is_no_proxy(connection: Connection, times: tuple[float, ...]) -> None:
+def test_a_server_that_restarts_does_not_count_as_a_proxy(connection: Connection, times: tuple[float, ...]) -> None:
     """Given connections that break after different times, or at once, then nothing changes."""
     assert [connection.breaks_after(seconds) for seconds in times] == [None] * len(times)
     assert connection.block_timeout.seconds == 5.0

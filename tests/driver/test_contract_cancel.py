@@ -55,7 +55,7 @@ def test_an_order_for_what_is_another_s_is_refused(store: Store) -> None:
     assert store.client.exists(store.keys.cancel_wake(W)) == 0
 
 
-def test_an_order_for_an_earlier_attempt_is_refused(store: Store) -> None:
+def test_a_cancel_request_for_an_earlier_attempt_is_refused(store: Store) -> None:
     """Given a request that arrives when the same worker runs the next attempt, then nothing is stored: it is for the earlier attempt."""
     raw = message()
     store.reserved_by(W, Message(raw).changed(attempts=1))
@@ -64,7 +64,7 @@ def test_an_order_for_an_earlier_attempt_is_refused(store: Store) -> None:
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.TIMEOUT])
-def test_a_reloaded_message_has_no_order(store: Store, state: State) -> None:
+def test_a_reloaded_message_has_no_cancel_request(store: Store, state: State) -> None:
     """Given a cancel request that came too late for a failed message, when that is reloaded, then the request is gone; others stay."""
     store.reserved_by(W, raw := message(), other := message())
     for one in (raw, other):
@@ -74,7 +74,7 @@ def test_a_reloaded_message_has_no_order(store: Store, state: State) -> None:
     assert store.do(store.driver.cancel_requests()) == [id_of(other), b"order"]
 
 
-def test_an_order_for_a_parked_message_stays(store: Store) -> None:
+def test_a_cancel_request_for_a_parked_message_stays(store: Store) -> None:
     """Given a cancel request for a message that was parked meanwhile, when that returns to waiting, then the request still applies."""
     store.reserved_by(W, raw := message())
     assert store.do(store.driver.request_cancel(W, raw, b"order")) == 1

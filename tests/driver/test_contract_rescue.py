@@ -40,7 +40,7 @@ def test_a_heartbeat_stops_a_rescue(store: Store) -> None:
 
 
 @pytest.mark.parametrize("off", [-3_600_000, -LEASE_MS - 1, 0, 3_600_000])
-def test_a_heartbeat_that_did_not_change_is_no_sign_of_life(store: Store, off: int) -> None:
+def test_an_unchanged_heartbeat_does_not_show_a_living_worker(store: Store, off: int) -> None:
     """Given the heartbeat that the supervisor saw, at any time of the clock, then the messages return and the worker is unregistered."""
     store.reserved_by(W, raw := message())
     store.client.zadd(store.keys.workers, {W: store.now() + off})

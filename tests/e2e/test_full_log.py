@@ -30,7 +30,7 @@ def pipe() -> Iterator[UnreadPipe]:
     pipe.close()
 
 
-def test_a_job_runs_once_though_nobody_reads_the_log(start_worker: StartWorker, ledger: Ledger, tmp_path: Path, pipe: UnreadPipe) -> None:
+def test_a_job_runs_once_though_the_log_is_not_read(start_worker: StartWorker, ledger: Ledger, tmp_path: Path, pipe: UnreadPipe) -> None:
     """Given a worker whose log nobody reads and another beside it, if a process of the first crashes, then its other job runs once.
 
     The supervisor logs the crash, and must keep sending heartbeats: otherwise the other worker rescues the job, and runs it again.
@@ -70,7 +70,7 @@ def test_lost_lines_are_counted(start_worker: StartWorker, ledger: Ledger, pipe:
     assert "scaled to 2" not in log
 
 
-def test_failing_jobs_are_settled_though_nobody_reads_the_log(
+def test_failing_jobs_are_settled_though_the_log_is_not_read(
     start_worker: StartWorker, ledger: Ledger, store: Store, pipe: UnreadPipe
 ) -> None:
     """Given a worker process that logs failures into a full pipe, then it runs the next jobs."""
@@ -84,7 +84,7 @@ def test_failing_jobs_are_settled_though_nobody_reads_the_log(
     assert worker.stop() == 0
 
 
-def test_a_worker_ends_though_nobody_reads_the_log(start_worker: StartWorker, pipe: UnreadPipe) -> None:
+def test_a_worker_stops_though_the_log_is_not_read(start_worker: StartWorker, pipe: UnreadPipe) -> None:
     """Given a full pipe, then SIGTERM ends the worker with exit code 0."""
     worker = start_worker("faulty", stderr=pipe.write)
     pipe.fill()

@@ -231,7 +231,7 @@ def test_changed_settings_take_effect(start_worker: StartWorker, ledger: Ledger,
     assert "ERROR" not in worker.log
 
 
-def test_a_removed_channel_may_come_back(start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue, tmp_path: Path) -> None:
+def test_a_removed_channel_may_be_added_again(start_worker: StartWorker, ledger: Ledger, code: Path, queue: Queue, tmp_path: Path) -> None:
     """Given a channel that a restart removes while its job runs, then the job ends; after another SIGHUP the channel is consumed again."""
     more = "[channels.extra]\nprocesses = 1"
     write_settings(code.parent, more=more)
@@ -288,7 +288,7 @@ def test_settings_that_need_a_restart_are_refused(start_worker: StartWorker, led
     code.write_text(CODE.format(version="two"))
     write_settings(code.parent, lease=20)
     worker.signal(signal.SIGHUP)
-    worker.wait_for_log("ERROR .*keeping the old code: channel default: a changed lease needs a restart of the worker")
+    worker.wait_for_log("ERROR .*keeping the old code: channel default: changed lease; restart the worker to apply this")
     queue.push_name("site_app:record", [1])
     assert [line.value for line in ledger.wait_for("record")] == [["one", 1]]
     assert worker.children() == old

@@ -191,7 +191,7 @@ def test_forged_cancels_are_refused(start_worker: StartWorker, ledger: Ledger, s
     assert worker.stop() == 0
 
 
-def test_forged_reports_are_not_believed(start_worker: StartWorker, ledger: Ledger, store: Store, trusted: Queue) -> None:
+def test_forged_reports_are_not_trusted(start_worker: StartWorker, ledger: Ledger, store: Store, trusted: Queue) -> None:
     """Given a job that runs, when its progress or its worker's report is forged, then a program with the secret doesn't show it as true."""
     handle = trusted.push_name(ENDLESS, ["a"])
     worker = start_worker("guarded", env={"TASKQ_SECRET": SECRET}, settings={"lease": 2})

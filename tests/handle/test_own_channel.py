@@ -87,7 +87,7 @@ async def _aresult(handle: Handle[Any]) -> Any:
 
 
 @pytest.mark.parametrize("wait", [Handle.result, lambda handle: asyncio.run(_aresult(handle))], ids=["sync", "async"])
-def test_the_last_job_to_wait_for_its_own_channel_is_told(scene: Scene, wait: Callable[[Handle[Any]], Any]) -> None:
+def test_the_last_job_to_wait_for_its_own_channel_gets_an_error(scene: Scene, wait: Callable[[Handle[Any]], Any]) -> None:
     """Given two processes, one with a job that waits for a message of the channel, when the other does, too, then it gets an error."""
     scene.mark(0)
     child = scene.child.push()

@@ -328,7 +328,7 @@ def test_workers_report_their_activity(queue: Queue, prefix: str, worker: HandWo
     assert (report.reserved, report.done, report.failed, report.memory_bytes) == (1, 5, 2, 1 << 20)
 
 
-def test_a_heartbeat_in_the_future_is_no_sign_of_life(
+def test_a_heartbeat_in_the_future_does_not_show_a_living_worker(
     queue: Queue, server: ServerProcess, prefix: str, worker: HandWorker, inspector: Inspector
 ) -> None:
     """Given a worker whose heartbeat lies in the future, since the server's clock was set back, then it is lost until it sends another."""

@@ -118,7 +118,7 @@ def test_loggers_of_any_class_are_kept_enabled() -> None:
     assert (logger.disabled, logger.notice(), type(logger).__name__) == (False, "noticed", "Own")
 
 
-def test_each_line_stands_once_on_standard_error(console: TextIO, stderr: Any, tmp_path: Path) -> None:
+def test_each_line_is_printed_once(console: TextIO, stderr: Any, tmp_path: Path) -> None:
     """Given loggers with handlers of their own, then a line that also reaches the root is printed once, and other outputs stay."""
     before_import(keep=False)
     shop, audit = logging.getLogger("shop"), logging.getLogger("shop.audit")

@@ -93,7 +93,7 @@ def _run(*arguments: str, cwd: Path) -> str:
 
 
 @pytest.mark.parametrize("moment", ["atexit", "finalize", "thread"])
-def test_a_first_push_after_the_main_thread_says_why_it_fails(url: str, prefix: str, shelf: Shelf, tmp_path: Path, moment: str) -> None:
+def test_a_first_push_after_the_main_thread_names_the_reason(url: str, prefix: str, shelf: Shelf, tmp_path: Path, moment: str) -> None:
     """Given a first push after the main thread has ended, then its error names the reason; given one after `import redis`, it is stored.
 
     redis-py before 7 starts nothing when it is imported, so that the first one is stored, too.
@@ -104,20 +104,20 @@ def test_a_first_push_after_the_main_thread_says_why_it_fails(url: str, prefix: 
     assert len(shelf.waiting()) == 1 + can_import
 
 
-def test_a_first_push_while_python_exits_says_why_it_fails(url: str, prefix: str, tmp_path: Path) -> None:
+def test_a_first_push_while_python_exits_names_the_reason(url: str, prefix: str, tmp_path: Path) -> None:
     """Given a first push in `__del__` of an object that lives until Python exits, then its error names the reason."""
     reason = "Python loads no modules while it exits; push once before that\n"
     assert _run(url, prefix, "__del__", cwd=tmp_path) == f"the server can't be used for the first time now: {reason}"
 
 
-def test_a_first_push_in_a_signal_handler_says_why_it_fails(url: str, prefix: str, shelf: Shelf, tmp_path: Path) -> None:
+def test_a_first_push_in_a_signal_handler_names_the_reason(url: str, prefix: str, shelf: Shelf, tmp_path: Path) -> None:
     """Given a signal handler that pushes in the middle of the first push, then its error names the reason, and the other push is stored."""
     reason = "this call, as in a signal handler, has interrupted the import of its client; push once before that can happen\n"
     assert _run(url, prefix, "signal", cwd=tmp_path) == f"the server can't be used for the first time now: {reason}stored\n"
     assert len(shelf.waiting()) == 1
 
 
-def test_a_push_after_a_fork_beside_the_first_push_says_why_it_fails(url: str, prefix: str, shelf: Shelf, tmp_path: Path) -> None:
+def test_a_push_after_a_fork_beside_the_first_push_names_the_reason(url: str, prefix: str, shelf: Shelf, tmp_path: Path) -> None:
     """Given a process that forks while another thread imports the client, if the child pushes, then it has an error and doesn't hang."""
     error = "this process was forked while another thread imported the server's client: push once, or import redis, before you fork"
     assert sorted(_run(url, prefix, "fork", cwd=tmp_path).splitlines()) == ["exit code 0", "stored", error]

@@ -53,7 +53,7 @@ def closing() -> Iterator[contextlib.ExitStack]:
         yield stack
 
 
-def test_a_write_ends_when_nobody_reads(unread: UnreadPipe) -> None:
+def test_a_write_ends_when_the_pipe_is_not_read(unread: UnreadPipe) -> None:
     """Given a pipe that is full, then nothing is written; if there is room for a part, that part is, and a new line follows it."""
     pipe = Output(unread.write)
     unread.fill()

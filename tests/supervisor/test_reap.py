@@ -179,7 +179,7 @@ def test_exit_code_0_without_a_request_is_a_crash(place: Channel, caplog: pytest
     assert place.channel.crashes == [10.0]
 
 
-def test_the_end_of_a_zygote_is_no_crash_of_its_processes(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_exit_of_a_zygote_is_not_a_crash_of_its_processes(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
     """Given many processes that die with their zygote, then only the running message counts a crash, and new processes start at once."""
     child, *idle = [place.child(f"w{number}") for number in range(8)]
     (message,) = place.reserve(child, 1)

@@ -26,9 +26,9 @@ def test_changed_settings_are_named() -> None:
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ({"lease": 20}, "channel bulk: a changed lease needs a restart of the worker"),
-        ({"channel": "other"}, "channel bulk: a changed channel needs a restart of the worker"),
-        ({"lease": 20, "driver": "some.module:Class"}, "channel bulk: a changed driver or lease needs a restart of the worker"),
+        ({"lease": 20}, "channel bulk: changed lease; restart the worker to apply this"),
+        ({"channel": "other"}, "channel bulk: changed channel; restart the worker to apply this"),
+        ({"lease": 20, "driver": "some.module:Class"}, "channel bulk: changed driver and lease; restart the worker to apply this"),
     ],
 )
 def test_some_changes_are_refused(values: dict[str, Any], text: str) -> None:
@@ -51,5 +51,5 @@ def test_a_moved_project_keeps_only_a_server_of_its_own(tmp_path: Path) -> None:
     old, new = (Queue("redis://box", directory=place).settings for place in (tmp_path, tmp_path / "new"))
     check_changes(old, new, {}, {})
     old, new = (Queue(directory=place).settings for place in (tmp_path, tmp_path / "new"))
-    with pytest.raises(ConfigError, match=f"the project is in {tmp_path}/new now, and the embedded server in {tmp_path}: set `directory`"):
+    with pytest.raises(ConfigError, match=f"the project is now in {tmp_path}/new, and the embedded server in {tmp_path}: set `directory`"):
         check_changes(old, new, {}, {})

@@ -66,7 +66,7 @@ def test_other_signals_are_never_merged(inbox: SignalInbox) -> None:
     assert inbox.take() == [MORE]
 
 
-def test_the_earlier_handlers_come_back(clock: list[float]) -> None:
+def test_the_earlier_handlers_are_restored(clock: list[float]) -> None:
     """Given handlers of the program, then a closed inbox has restored them."""
     received: list[int] = []
     old = signal.signal(HUP, lambda number, frame: received.append(number))

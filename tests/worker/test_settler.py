@@ -167,7 +167,7 @@ def test_after_a_broken_connection_a_missing_message_proves_nothing(scene: Scene
 
 
 @pytest.mark.parametrize("action", [Action.FAIL, Action.RETRY])
-def test_a_message_that_came_back_is_not_settled_again(url: str, prefix: str, action: Action) -> None:
+def test_a_message_that_is_reserved_again_is_not_settled_again(url: str, prefix: str, action: Action) -> None:
     """Given a move whose reply was lost, and the message reserved again by the same worker, then the repeat doesn't end the new run."""
     queue = Queue(url)
     queue.job(channel=prefix)(_nothing).push()

@@ -55,7 +55,7 @@ print("alive")
 """
 
 
-def test_an_exception_may_strike_while_a_command_is_packed() -> None:
+def test_an_exception_may_interrupt_the_packing_of_a_command() -> None:
     """Given all kinds of commands, if an exception interrupts their packing a thousand times, then the process survives.
 
     Python runs signal handlers while it formats a number, and hiredis doesn't expect one to raise.

@@ -75,7 +75,7 @@ def test_a_process_costs_its_parent_no_descriptor() -> None:
         process.close()
 
 
-def test_a_process_that_goes_on_is_waited_for_no_longer_than_asked() -> None:
+def test_join_returns_after_its_timeout() -> None:
     """Given a process that doesn't exit, then `join` returns after its timeout."""
     process = fork(time.sleep, 60)
     process.join(0.01)

@@ -177,7 +177,7 @@ def test_a_zygote_that_still_loads_is_not_waited_for(orders: Orders, tmp_path: P
     assert time.monotonic() - began < 3
 
 
-def test_requests_to_a_dead_zygote_are_dropped(orders: Orders, url: str) -> None:
+def test_requests_to_an_exited_zygote_are_dropped(orders: Orders, url: str) -> None:
     """Given a zygote that has exited, then neither a request nor an event raises an error or waits."""
     queue = Queue(url)
     generation = load(orders, queue)

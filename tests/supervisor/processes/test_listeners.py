@@ -86,7 +86,7 @@ def test_a_dead_process_delays_no_end(listeners: Listeners) -> None:
     listeners.start()  # for the fixture
 
 
-def test_another_process_gets_the_events_after_a_death(listeners: Listeners, heard: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_process_gets_the_events_after_a_crash(listeners: Listeners, heard: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Given a process that was killed in the middle of an event, then another one gets the next event from its beginning."""
     killed = listeners._process
     stop(killed.pid)

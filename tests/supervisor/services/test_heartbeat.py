@@ -41,7 +41,7 @@ def test_many_children_send_their_heartbeats_together(place: Channel) -> None:
     assert {admin.hget(keys.worker(child.worker), "channel") for child in children} == {place.prefix.encode()}
 
 
-def test_peculiar_children_are_told_apart_among_many(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_of_many_children_gets_what_it_needs(place: Channel, caplog: pytest.LogCaptureFixture) -> None:
     """Given many children of which one is new, one has lost its registration and one has a wrong key, then each gets what it needs."""
     children = {name: place.child(name) for name in [*(f"w{number}" for number in range(20)), "new", "lost", "wrong"]}
     admin, keys = place.store.client, place.store.keys

@@ -183,7 +183,7 @@ def _step(server: ServerProcess, workers: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("seconds", STEPS)
-def test_a_step_of_the_server_s_clock_is_no_death(
+def test_a_step_of_the_server_s_clock_loses_no_worker(
     rescuer: Rescuer, clock: list[float], queue: Queue, server: ServerProcess, prefix: str, seconds: int
 ) -> None:
     """Given a living worker, if the server's clock is set forward or back between two heartbeats, then it keeps its message."""
@@ -201,7 +201,7 @@ def test_a_step_of_the_server_s_clock_is_no_death(
 
 
 @pytest.mark.parametrize("seconds", STEPS)
-def test_a_step_of_the_server_s_clock_hides_no_death(
+def test_a_step_of_the_server_s_clock_hides_no_lost_worker(
     rescuer: Rescuer, clock: list[float], queue: Queue, server: ServerProcess, prefix: str, seconds: int
 ) -> None:
     """Given a worker that is lost, if the server's clock is then set forward or back, then it is rescued within two leases anyway."""

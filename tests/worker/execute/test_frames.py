@@ -39,7 +39,7 @@ def test_what_a_cycle_of_exceptions_held_is_free_at_once() -> None:
         gc.enable()
 
 
-def test_a_task_that_goes_on_is_not_ended() -> None:
+def test_a_suspended_task_keeps_its_frame() -> None:
     """Given an exception that came out of a task of the app, if the task is suspended and goes on later, then its frame is left alone."""
 
     async def scene() -> list[str]:

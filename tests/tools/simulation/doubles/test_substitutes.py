@@ -29,7 +29,7 @@ def test_no_module_reads_the_real_time() -> None:
                 assert name in replaced | _OUTSIDE, f"{name} imports time: replace it in taskq.tools.simulation.doubles.substitutes"
 
 
-def test_the_clocks_are_put_back() -> None:
+def test_the_clocks_are_restored() -> None:
     """Given a simulation, then its clock replaces the real one, and afterwards every module has the real ones again."""
     assert hunt
     with substitutes.substituted():
