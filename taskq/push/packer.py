@@ -117,7 +117,7 @@ class Packer:
             raise UnknownJob(
                 f"{job.name} can't be pushed: no worker can import it from a notebook, a console, python -c or a file that is not a "
                 f"module. Move it to a module, push it by value: queue.call({function}.function, ...), or name it with @queue.job(name=...)"
-                ": then queue.work() in this program can run it"
+                ", so that queue.work() in this program can run it"
             )
         options = job.options_of_job
         serializer = check_serializer(options.serializer or self._settings.serializer)
