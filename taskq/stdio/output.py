@@ -186,6 +186,7 @@ def _renew(stream: Any) -> None:
     else:
         buffer = io.BufferedWriter(output, _BUFFER)
     io.TextIOWrapper.__init__(stream, buffer, stream.encoding, "backslashreplace", "\n", line_buffering=True)
+    stream.close = stream.flush  # a job that closes it, as `with sys.stdout` does, must not fail the next ones
     _renewed.append((stream, output))
 
 
@@ -199,7 +200,7 @@ def flush_and_report() -> list[str]:
     for stream, output in _renewed:
         try:
             stream.flush()
-        except ValueError:  # a job has closed it
+        except ValueError:  # a job has detached or closed its buffer
             continue
         if output.lost and (text := output.report()):
             news.append(text)

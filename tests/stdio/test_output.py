@@ -163,7 +163,6 @@ def printing(monkeypatch: pytest.MonkeyPatch, closing: contextlib.ExitStack) -> 
             monkeypatch.setattr(sys, name, text)
         renew_output()
         closing.callback(output._renewed.clear)
-        closing.callback(text.close)
         return text
 
     return renew
@@ -173,7 +172,7 @@ def printing(monkeypatch: pytest.MonkeyPatch, closing: contextlib.ExitStack) -> 
 def test_each_line_is_written_at_once(
     printing: Callable[..., io.TextIOWrapper], unread: UnreadPipe, monkeypatch: pytest.MonkeyPatch, buffering: int
 ) -> None:
-    """Given a process that runs jobs, then a printed line is one write, a long one too; a part of one after the batch; it may be closed."""
+    """Given a process that runs jobs, then a printed line is one write, a long one too; a part after the batch. Jobs may close it."""
     written: list[bytes] = []
     monkeypatch.setattr(Output, "write", lambda self, data: not written.append(bytes(data)))
     text = printing(unread.write, buffering=buffering)
@@ -184,7 +183,12 @@ def test_each_line_is_written_at_once(
     assert written == [b"one 1\n", b"x" * 20_000 + b"\n", b"\\xfc and \\udce9\n"]
     flush_and_report()
     assert written[3:] == [b"part"]
+    with text:
+        print("of", end="")
     text.close()
+    print("jobs")
+    assert written[4:] == [b"of", b"jobs\n"]
+    text.detach()
     assert flush_and_report() == []
 
 
