@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import operator
 import sys
 import weakref
 from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
 from types import CellType, CodeType, FrameType
 from typing import Any, NamedTuple
 
 from taskq.main_module import home_of, importable_name
 
 __all__ = ["Definition"]
+
+_DATA = frozenset({str, bytes, int, float, timedelta, type(Path())})
 
 
 class Definition(NamedTuple):
@@ -70,14 +73,23 @@ def _is_top_level(frame: FrameType) -> bool:
 
 
 def _does_the_same(one: Any, other: Any) -> bool:
-    """Return True if two functions have the same code and globals, and the same objects in closures, defaults and instances."""
+    """Return True if functions have the same code and globals, and the same objects or data in closures, defaults and instances."""
     if one is other:
         return True
     code = getattr(one, "__code__", None)
     if code is None or code != getattr(other, "__code__", None) or one.__globals__ is not other.__globals__:
         return False
     mine, theirs = _objects(one), _objects(other)
-    return len(mine) == len(theirs) and all(map(operator.is_, mine, theirs))
+    return len(mine) == len(theirs) and all(map(_is_same, mine, theirs))
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Return True for one object, and for equal data that no code can change: an app factory may compute its settings at each call."""
+    if one is other:
+        return True
+    if type(one) is tuple and type(other) is tuple:
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    return type(one) is type(other) and type(one) in _DATA and one == other
 
 
 def _objects(function: Any) -> list[object]:

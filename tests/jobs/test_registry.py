@@ -185,12 +185,17 @@ def test_a_decorator_without_wraps_is_named_as_the_reason(modules: WriteModule) 
 def test_one_function_may_be_made_a_job_again(modules: WriteModule, queue: Queue) -> None:
     """Given a function that defines a job each time it is called (an app factory), then each call may, as long as they do the same."""
     text = """
-        def create_app(sender="shop"):
-            @queue.job
-            def mail(to, *, copy=False): return sender, to
+        from datetime import timedelta
+        from pathlib import Path
 
-        create_app()
-        create_app()
+        def create_app(sender):
+            limits, folder = (timedelta(minutes=len(sender)), 10.0 ** len(sender)), Path(sender)
+
+            @queue.job
+            def mail(to, *, copy=False, wait=timedelta(hours=1)): return sender, to, limits, folder
+
+        create_app("".join(["sh", "op"]))
+        create_app("".join(["sh", "op"]))
         queue.job(len)
         queue.job(len)
     """
