@@ -218,6 +218,8 @@ def ended_by_sigterm(is_stopping: Callable[[], bool]) -> Iterator[None]:
         yield
     finally:
         restore()
+    if patient_until:  # SIGTERM has arrived, and the block ended before the next try
+        raise Stopped
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import pytest
 
 import taskq
 from taskq.jobs.hooks import Hooks
+from taskq.worker.execute.places import Place
 from taskq.worker.process import lifespan as starting
 from taskq.worker.process.lifespan import Lifespan
 from tests.support.wait import wait_until
@@ -158,6 +159,16 @@ def test_a_stop_during_startup_waits_until_a_lock_is_released(wait_for: Callable
     assert lock.acquire(timeout=5)
     assert {number: signal.getsignal(number) for number in handlers} == handlers
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_stop_at_the_very_end_of_startup_counts(wait_for: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given SIGTERM where an exception would do harm, and the startup ends before the next try, then the process stops anyway."""
+    monkeypatch.setattr(starting, "place_of", lambda *_, **__: Place.PROTECTED)
+    hooks = Hooks()
+    hooks.on_start(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    lifespan = Lifespan(hooks, wait_for)
+    assert not lifespan.open()
+    assert lifespan.was_stopped
 
 
 def _quick() -> None: ...
