@@ -82,7 +82,7 @@ class Link(Protocol):
     """One blocking connection. Not thread-safe.
 
     A fenced link belongs to a worker process or a supervisor. Once it has given up a command without its reply, it makes sure that the
-    command can't be executed any more before it sends the next one.
+    command can no longer be executed before it sends the next one.
     """
 
     #: How many seconds to wait for a reply; a change applies from the next connection on.

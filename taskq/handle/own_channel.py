@@ -73,7 +73,7 @@ class OwnChannelWait:
         self._is_suspected = places > 0
 
     def renew(self) -> Steps[None]:
-        """Renew the mark, if there is one: the wait goes on."""
+        """Renew the mark, if there is one: the job is still waiting."""
         if self._is_marked:
             with contextlib.suppress(ServerRefused, QueueFull):
                 yield self._driver.report_progress(self._job_id, self._mark(), _MARK_MS)

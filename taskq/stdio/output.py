@@ -128,7 +128,7 @@ def _has_room(fd: int, seconds: float) -> bool:
 
 
 class PrintedOutput(io.FileIO):
-    """The file below the buffer of standard output or error, in a process that runs jobs. It takes everything, and counts lost lines."""
+    """The file below the buffer of standard output or error, in a process that runs jobs. Writing never fails; lost lines are counted."""
 
     def __init__(self, replaced: io.FileIO) -> None:
         super().__init__(replaced.fileno(), "wb", closefd=False)

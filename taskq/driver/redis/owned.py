@@ -14,7 +14,7 @@ __all__ = ["OwnedConnection", "async_class"]
 
 
 class OwnedConnection(UnixDomainSocketConnection):
-    """A connection to an embedded server. The process that accepted it is checked, so no other can take its place meanwhile."""
+    """A connection to an embedded server. The process that accepted it is checked, so no other process can replace it unnoticed."""
 
     def _connect(self) -> socket.socket:
         sock: socket.socket = super()._connect()  # type: ignore[no-untyped-call]

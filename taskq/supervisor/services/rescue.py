@@ -138,7 +138,7 @@ class Rescuer:
         return count is not None
 
     def _note_refusal(self, worker: str, error: ServerRefused) -> None:
-        """Log an error once. A key of another type, say, concerns this worker only: the others are rescued."""
+        """Log an error once. It may concern this worker only, such as a key of another type: the others are rescued."""
         if worker not in self._refused:
             self._refused.add(worker)
             _log.error("worker process %s was lost, and its messages can't be rescued: %s; retrying", worker, error)

@@ -12,7 +12,7 @@ ledger       the messages, their runs, and the faults that explain another run
 doubles/     doubles for the product's own signals, pipes, threads and clocks
 machine      machines, their supervisors and worker processes
 system       all of these together, and the jobs
-faults       the registry of faults, and when they strike
+faults       the registry of faults, and when they are triggered
 checks       the registry of rules that hold after every command
 scenario     the choices of a seed, as data
 users        programs that push, and people who cancel, delete and reload

@@ -1,6 +1,6 @@
 """The faults: a registry, so that each new capability of taskq adds its own.
 
-A fault strikes at a command: the n-th of the run, or the n-th of one name. What it does to the command or to a process is decided by its
+A fault is triggered by a command: the n-th of the run, or the n-th of one name. Its effect on the command or on a process depends on its
 kind; everything that it needs to know is in the plan, so that a plan can be run again with fewer faults.
 """
 
@@ -36,7 +36,7 @@ class Fault(NamedTuple):
     occurrence: int
     #: How long it lasts.
     seconds: float
-    #: How far into the job, from 0 to 1, it strikes.
+    #: How far into the job, from 0 to 1, it is triggered.
     part: float = 0.0
 
     def __str__(self) -> str:
@@ -56,7 +56,7 @@ class Kind(NamedTuple):
     apply: Apply
     #: The range of its duration in seconds.
     seconds: tuple[float, float]
-    #: True if it changes what happens to a command, and so can't strike at a job.
+    #: True if it changes what happens to a command, and so can't be triggered by a job.
     needs_command: bool
 
 
@@ -77,11 +77,11 @@ def command_fault(name: str, text: str, least: float = 0.0, most: float = 0.0) -
     """Register a kind of fault that changes what happens to one command."""
 
     def register(apply: OnCommand) -> OnCommand:
-        def strike(system: System, one: Fault, machine: str, request: Request | None) -> None:
+        def trigger(system: System, one: Fault, machine: str, request: Request | None) -> None:
             if request is not None:
                 apply(system, one, request)
 
-        FAULTS[name] = Kind(text, strike, (least, most), needs_command=True)
+        FAULTS[name] = Kind(text, trigger, (least, most), needs_command=True)
         return apply
 
     return register
@@ -239,17 +239,17 @@ class PendingFaults:
         self.struck: list[Fault] = []
 
     def on_send(self, request: Request, step: int, occurrence: int) -> None:
-        """Let the faults strike that wait for this command."""
+        """Trigger the faults that wait for this command."""
         for key in (("", step), (request.name, occurrence)):
             for one in self._waiting.pop(key, ()):
-                self._strike(one, request.connection.machine, request)
+                self._trigger(one, request.connection.machine, request)
 
     def on_run(self, number: int, seconds: float, machine: str) -> None:
-        """Let the faults strike that wait for this run of a job, somewhere within the seconds that it takes."""
+        """Trigger the faults that wait for this run of a job, at some moment within the seconds that it takes."""
         for one in self._waiting.pop((RUN, number), ()):
-            self._system.world.later(one.part * seconds, lambda one=one: self._strike(one, machine, None))  # type: ignore[misc]
+            self._system.world.later(one.part * seconds, lambda one=one: self._trigger(one, machine, None))  # type: ignore[misc]
 
-    def _strike(self, one: Fault, machine: str, request: Request | None) -> None:
+    def _trigger(self, one: Fault, machine: str, request: Request | None) -> None:
         self._system.world.trace("FAULT", f"{one.kind}{f' for {one.seconds:g} s' if one.seconds else ''}")
         self.struck.append(one)
         self._system.busy_until(0.0)

@@ -141,7 +141,7 @@ class _Course:
                 raise Violation("cancelled", f"{entry} still runs in {run.worker}, {now - begun:.0f} s after its user cancelled it")
 
     def _look(self) -> None:
-        """End the run when all is done; fail it when nothing moves any more."""
+        """End the run when all is done; fail it when progress has stopped."""
         system, world = self._system, self._system.world
         self._look_at_cancels()
         left = [entry for entry in system.ledger.entries if entry.place not in ("", "failed", "timeout")]

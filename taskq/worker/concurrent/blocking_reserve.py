@@ -90,7 +90,7 @@ class BlockingReserve:
             raise
 
     def ensure_ended(self) -> None:
-        """Make sure that a command which was given up can't reserve a message any more: a fenced link ends it before the next one.
+        """Make sure that a command that was given up can no longer reserve a message: a fenced link ends it before the next one.
 
         Raises:
             ServerUnavailable, ServerRefused: that is unknown.

@@ -197,11 +197,11 @@ def test_an_interrupted_command_changes_nothing(
     link.call(Command("count", ("PING",)))
     relay.keep_request(mark_of(command), cut=False)
 
-    def strike(*args: object) -> None:
+    def fail(*args: object) -> None:
         wait_until(lambda: relay.has_kept)
         raise Limit
 
-    monkeypatch.setattr(link._connection, "read_response", strike)
+    monkeypatch.setattr(link._connection, "read_response", fail)
     with pytest.raises(Limit):
         link.call(command)
     link.close()

@@ -123,11 +123,11 @@ class Timers:
     def set(self, when: float, call: Callable[[], None]) -> _Timer:
         timer = _Timer(call)
 
-        def strike() -> None:
+        def expire() -> None:
             if timer.call is not None and self._process.pid in self._system.processes:
                 timer.call()
 
-        self._system.world.at(when, strike)
+        self._system.world.at(when, expire)
         return timer
 
     def cancel(self, timer: _Timer) -> None:

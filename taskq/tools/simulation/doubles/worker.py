@@ -79,7 +79,7 @@ class Signals(Source):
 
 
 class Executor:
-    """For `SyncExecutor`: a job takes virtual time, and its limit and its cancellation strike while it does."""
+    """For `SyncExecutor`: a job takes virtual time, and its limit or a cancel may interrupt it."""
 
     def __init__(self, *_parts: object) -> None:
         """The parts aren't needed: simulated jobs import nothing, and are not coroutines."""
