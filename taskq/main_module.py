@@ -40,7 +40,7 @@ def importable_name(namespace: Mapping[str, Any]) -> str | None:
         found: str = spec.name
         return found
     path = Path(file) if isinstance(file, str) else Path()
-    is_module = path.suffix in (".py", ".pyc") and "." not in path.stem and path.stem not in RUN_NAMES
+    is_module = path.suffix in (".py", ".pyc") and path.stem.isidentifier() and path.stem not in RUN_NAMES
     return path.stem if is_module else None
 
 

@@ -56,6 +56,7 @@ def _globals(name: str | None, *, spec: str | None = None, file: str | None = No
         (_globals("__main__", spec="calendar", file="/x/calendar.py"), "calendar"),
         (_globals("__main__", spec="__main__", file="/x/folder/__main__.py"), None),
         (_globals("__main__", spec="asyncio.__main__", file="/lib/asyncio/__main__.py"), None),
+        (_globals("__main__", file="/x/my-jobs.py"), None),
         (_globals("__console__"), None),
         (_globals("__main__"), None),
         (_globals("__main__", file="<stdin>"), None),

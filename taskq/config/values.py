@@ -80,15 +80,18 @@ def _is_dotted(text: str) -> bool:
 
 
 def _module_of(path: str) -> str:
-    """Return the name of the module in a file, as an import from the working directory."""
-    return Path(path).stem if path.startswith("/") else path.removeprefix("./").removesuffix(".py").replace("/", ".")
+    """Return the name of the module in a file, as an import from the working directory or its folder `src`."""
+    return Path(path).stem if path.startswith("/") else path.removeprefix("./").removeprefix("src/").removesuffix(".py").replace("/", ".")
 
 
 def _read_app(raw: object) -> object:
     if isinstance(raw, str):
         module, colon, name = raw.partition(":")
         if module.endswith(".py") or "/" in module:
-            raise ValueError(f"that is a file path; give the module name instead: {_module_of(module)}")
+            found = _module_of(module)
+            if not _is_dotted(found):
+                raise ValueError(f"that is a file path, and {found} is not a module name: rename the file")
+            raise ValueError(f"that is a file path; give the module name instead: {found}")
         if not _is_dotted(module) or (colon and not _is_dotted(name)):
             raise ValueError("not a module name")
     return raw

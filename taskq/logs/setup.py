@@ -11,12 +11,14 @@ from typing import Any
 
 from taskq.errors import ConfigError
 from taskq.logs.records import JsonFormatter, OutputHandler, TextFormatter
+from taskq.shadowing import project_modules
 
 __all__ = ["before_import", "keep_enabled", "set_up_again", "set_up_logging"]
 
 _log = logging.getLogger("taskq.zygote")
 #: All loggers of taskq.
 _NAMES = ("taskq", "taskq.app", "taskq.contrib", "taskq.driver", "taskq.events", "taskq.supervisor", "taskq.worker", "taskq.zygote")
+_INSTALLED_ONLY = "The supervisor uses the file, too, and never imports the app: name only classes of installed packages"
 
 
 class _Enabled:
@@ -126,7 +128,7 @@ def _propagating() -> Iterator[logging.Logger]:
 def _apply(path: str) -> None:
     import logging.config  # few workers need it
 
-    config = _read(path)
+    config, loaded = _read(path), project_modules()
     try:
         logging.config.dictConfig({"disable_existing_loggers": False, **config})
     except Exception as error:  # the handlers and formatters in it may raise anything
@@ -134,8 +136,11 @@ def _apply(path: str) -> None:
         if error.__cause__ is not None:
             text += f": {error.__cause__}"
         if "annot resolve" in text:
-            text += ". The supervisor uses the file, too, and never imports the app: name only classes of installed packages"
+            text += f". {_INSTALLED_ONLY}"
         raise ConfigError(text) from error
+    # The zygote would find such a module loaded, and a rolling restart would run its old code.
+    if found := project_modules() - loaded:
+        raise ConfigError(f"log configuration {path}: it imports {', '.join(sorted(found))}. {_INSTALLED_ONLY}")
 
 
 def _read(path: str) -> dict[str, Any]:

@@ -186,7 +186,9 @@ def _renew(stream: Any) -> None:
     else:
         buffer = io.BufferedWriter(output, _BUFFER)
     io.TextIOWrapper.__init__(stream, buffer, stream.encoding, "backslashreplace", "\n", line_buffering=True)
-    stream.close = stream.flush  # a job that closes it, as `with sys.stdout` does, must not fail the next ones
+    # A job that closes it, as `with sys.stdout` or another wrapper around the buffer does, must not fail the next ones.
+    stream.close = stream.flush
+    buffer.close = buffer.flush  # type: ignore[method-assign]
     _renewed.append((stream, output))
 
 

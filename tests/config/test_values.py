@@ -152,6 +152,11 @@ def test_apps(project: Project, app: str) -> None:
     ("app", "got"),
     [
         ("shop/jobs.py", 'got "shop/jobs.py": that is a file path; give the module name instead: shop.jobs'),
+        ("src/shop/jobs.py", 'got "src/shop/jobs.py": that is a file path; give the module name instead: shop.jobs'),
+        (
+            "my-jobs.py",
+            'got "my-jobs.py": that is a file path, and my-jobs is not a module name: rename the file',
+        ),
         ("jobs.py:queue", 'got "jobs.py:queue": that is a file path; give the module name instead: jobs'),
         ("shop.jobs:", 'got "shop.jobs:": not a module name'),
         (":queue", 'got ":queue": not a module name'),

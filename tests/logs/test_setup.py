@@ -6,6 +6,7 @@ import json
 import logging
 import logging.config
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -212,3 +213,18 @@ def test_a_wrong_file_is_refused(name: str, text: str | None, reported: str, tmp
     with pytest.raises(ConfigError, match=re.escape(reported)) as caught:
         set_up_logging("INFO", "text", str(tmp_path / name))
     assert str(tmp_path / name) in str(caught.value)
+
+
+def test_a_file_that_imports_the_project_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a class of the app, which a rolling restart couldn't load again, then the file is refused; one of a package is accepted."""
+    folders = {"project_of_log": tmp_path, "package_of_log": tmp_path / ".venv" / "site-packages"}
+    monkeypatch.chdir(tmp_path)
+    for name, folder in folders.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.py").write_text("from logging import Formatter")
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        Path(f"{name}.toml").write_text(f"version = 1\nformatters.a = {{'()' = '{name}.Formatter'}}")
+    set_up_logging("INFO", "text", "package_of_log.toml")
+    with pytest.raises(ConfigError, match=r"project_of_log\.toml: it imports project_of_log\. The supervisor .* installed packages"):
+        set_up_logging("INFO", "text", "project_of_log.toml")

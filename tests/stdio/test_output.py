@@ -186,6 +186,7 @@ def test_each_line_is_written_at_once(
     with text:
         print("of", end="")
     text.close()
+    io.TextIOWrapper(text.buffer)  # once it is freed, it closes the buffer
     print("jobs")
     assert written[4:] == [b"of", b"jobs\n"]
     text.detach()
