@@ -50,7 +50,7 @@ class CancelNotice:
 
     @property
     def unread(self) -> Notice | None:
-        """The newest notice, unless the worker process has read it."""
+        """The newest notice, or None if the worker process has read it."""
         return None if self._number(0) == self._number(_AT_READ) else self._read()
 
     def take(self) -> Notice | None:

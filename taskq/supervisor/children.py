@@ -1,4 +1,4 @@
-"""The children of all channels: starts and stops them to reach the wanted numbers, and settles the ones that have exited."""
+"""The children of all channels: starts and stops them to reach the wanted numbers, and settles the messages of those that have exited."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Children:
     # ---- reload
 
     def count_for(self, channels: Mapping[str, ChannelSettings], options: WorkerOptions) -> dict[str, int]:
-        """Return how many processes the channels of a reloaded app should have. SIGTTIN and SIGTTOU count unless the setting changes."""
+        """Return how many processes the channels of a reloaded app should have. SIGTTIN and SIGTTOU apply unless the setting changes."""
         counts = {}
         for name, settings in channels.items():
             duties = self.channels.get(name)
@@ -114,7 +114,7 @@ class Children:
                 duties.close()
                 del self.channels[name]
 
-    # ---- how many
+    # ---- numbers of processes
 
     def keep_wanted(self, newest: Generation, now: float) -> None:
         """Start or stop children to reach the wanted numbers, and let the children of the newest zygote take over."""
@@ -152,7 +152,7 @@ class Children:
             duties.heartbeat.send(child, monotonic())
             generation.spawn(Spawn(slot_index, worker, settings, self._plan.url))
 
-    # ---- how they begin and end
+    # ---- start and exit
 
     def on_start(self, child: Child, pid: int) -> None:
         """Note that a child was forked."""
@@ -162,7 +162,7 @@ class Children:
             child.ask_again()
 
     def on_exit(self, generation: Generation, child: Child, death: Death) -> None:
-        """Settle a child that has exited."""
+        """Settle the messages of a child that has exited."""
         channel = self.channels[child.channel].channel
         now = monotonic()
         child.end_leftovers()
@@ -184,7 +184,7 @@ class Children:
             self._remove_unforked(generation, generation.children[spawn.slot_index])
 
     def on_lost(self, generation: Generation) -> None:
-        """Settle all children of a zygote that has exited."""
+        """Settle the messages of all children of a zygote that has exited."""
         for child in list(generation.children.values()):
             if child.pid is None and not child.slot.running():
                 # It may have been forked, and have waited for a message, without a report of it.

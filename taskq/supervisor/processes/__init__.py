@@ -1,7 +1,7 @@
 """The processes below a supervisor: the zygotes, and the worker processes that they fork.
 
     semaphore     a lock between processes that needs no file
-    exit          the orderly end of a forked process: its threads and exit hooks
+    exit          the exit of a forked process: its threads and exit hooks
     fork          fork a process; pipes and locks between processes
     slots         the slots that zygotes give to their worker processes
     child         one worker process, as the supervisor sees it

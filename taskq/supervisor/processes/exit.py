@@ -1,4 +1,4 @@
-"""The orderly end of a forked process: its threads, then the exit hooks of the application."""
+"""The exit of a forked process: end its threads, then call the exit hooks of the application."""
 
 from __future__ import annotations
 

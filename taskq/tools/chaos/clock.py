@@ -26,7 +26,7 @@ class ServerClock:
 
     @property
     def prefix(self) -> tuple[str, ...]:
-        """The words before the command that starts the server. Its monotonic clock stays right."""
+        """The words before the command that starts the server. They leave its monotonic clock unchanged."""
         settings = {
             "LD_PRELOAD": self._library,
             "FAKETIME_TIMESTAMP_FILE": self._file,

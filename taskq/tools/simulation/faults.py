@@ -229,7 +229,7 @@ def _full(system: System, one: Fault, machine: str, request: Request | None) -> 
 
 
 class PendingFaults:
-    """The faults of one run that have not struck yet."""
+    """The faults of one run that have not been triggered yet."""
 
     def __init__(self, system: System, faults: tuple[Fault, ...]) -> None:
         self._system = system

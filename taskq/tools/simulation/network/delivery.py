@@ -83,7 +83,7 @@ class Network:
         self.connections[connection.number] = connection
 
     def closed(self, connection: Connection) -> None:
-        """The client has closed it. The server may notice late, and until then it executes what is on the way."""
+        """The client has closed it. The server may notice late, and until then it executes commands in transit."""
         world = self.world
         connection.break_off()
         late = world.random.uniform(0.0001, 0.001) if world.random.random() < 0.7 else world.random.uniform(0.01, 3.0)
