@@ -158,6 +158,8 @@ class PrintedOutput(io.FileIO):
 
 #: The renewed output of this process.
 _renewed: list[tuple[io.TextIOWrapper, PrintedOutput]] = []
+#: Standard output and error before the first job, which may replace them.
+_first: list[object] = []
 
 
 def renew_output() -> None:
@@ -170,6 +172,7 @@ def renew_output() -> None:
     Files are changed in place, because others refer to them. A stream that isn't a file has its own way to write.
     """
     _renewed.clear()
+    _first[:] = sys.stdout, sys.stderr
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         with contextlib.suppress(OSError, ValueError):  # it is closed or detached
             _renew(stream)
@@ -206,6 +209,8 @@ def flush_and_report() -> list[str]:
             continue
         if output.lost and (text := output.report()):
             news.append(text)
+    if _first and (sys.stdout is not _first[0] or sys.stderr is not _first[1]):  # a job has replaced one, by a file that buffers lines
+        flush_output()
     return news
 
 

@@ -163,6 +163,7 @@ def printing(monkeypatch: pytest.MonkeyPatch, closing: contextlib.ExitStack) -> 
             monkeypatch.setattr(sys, name, text)
         renew_output()
         closing.callback(output._renewed.clear)
+        closing.callback(output._first.clear)
         return text
 
     return renew
@@ -191,6 +192,22 @@ def test_each_line_is_written_at_once(
     assert written[4:] == [b"of", b"jobs\n"]
     text.detach()
     assert flush_and_report() == []
+
+
+def test_what_a_job_prints_in_its_own_way_is_written_after_the_batch(
+    printing: Callable[..., io.TextIOWrapper], unread: UnreadPipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given jobs that wrap standard output again and again, as old scripts do, then what they print is written after the batch."""
+    text = printing(unread.write)
+    for number in range(3):  # each wrapper is dropped, and so closes what it wraps
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(sys.stdout.buffer, "utf-8"))
+        print("wrapped", number)
+        assert flush_and_report() == []
+        assert unread.read() == f"wrapped {number}\n"
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(text.detach(), "utf-8"))
+    print("detached")
+    assert flush_and_report() == []
+    assert unread.read() == "detached\n"
 
 
 def gone_reader(closing: contextlib.ExitStack) -> tuple[int, str]:
