@@ -35,6 +35,9 @@ class TextFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """One JSON object per line: time, level, logger, process and message, and if there are any, traceback, stack and `extra` fields."""
 
+    #: JSON is UTF-8, also where the locale isn't: the escapes of another encoding would not be JSON.
+    encoding = "utf-8"
+
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, object] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
@@ -107,7 +110,8 @@ class OutputHandler(logging.Handler):
         super().close()
 
     def _write(self, record: logging.LogRecord) -> bool:
-        return self._output.write(f"{self.format(record)}\n".encode(self._encoding, "backslashreplace"))
+        encoding = getattr(self.formatter, "encoding", self._encoding)
+        return self._output.write(f"{self.format(record)}\n".encode(encoding, "backslashreplace"))
 
 
 def lost_lines(number: int) -> logging.LogRecord:

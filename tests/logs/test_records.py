@@ -69,6 +69,16 @@ def test_any_text_can_be_written(unread: UnreadPipe, log: Log) -> None:
     assert unread.read() == "\\xfc\n"
 
 
+def test_json_stays_json_in_any_locale(unread: UnreadPipe) -> None:
+    """Given standard error with an encoding that lacks a character, then a line of JSON is UTF-8: another encoding's escape isn't JSON."""
+    with open(unread.write, "w", encoding="ascii", closefd=False) as stream:
+        handler = OutputHandler(stream)
+        handler.setFormatter(JsonFormatter())
+        handler.handle(logging.makeLogRecord({"msg": "w\xf6rld \udce9"}))
+        handler.close()
+    assert json.loads(unread.read())["message"] == "w\xf6rld \\udce9"
+
+
 class Broken:
     def __repr__(self) -> str:
         raise RuntimeError("no text")
