@@ -92,12 +92,14 @@ def _import(name: str, module_name: str, path: str) -> ModuleType:
             ) from error
         text = f"app {name!r}: importing {module_name} failed: it imports {error.name!r}, which is not installed"
         raise AppError(f"{text}{_raised_at(error)}{_hidden()}") from error
-    except Exception as error:
-        text = f"app {name!r}: importing {module_name} failed: {type(error).__name__}: {error}"
-        raise AppError(f"{text}{_raised_at(error)}{_hidden()}") from error
     except SystemExit as error:
         text = f"app {name!r}: importing {module_name} called sys.exit(){_raised_at(error)}"
         raise AppError(f'{text}: move that call under `if __name__ == "__main__":`') from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a panic of a library in Rust is no Exception
+        text = f"app {name!r}: importing {module_name} failed: {type(error).__name__}: {error}"
+        raise AppError(f"{text}{_raised_at(error)}{_hidden()}") from error
 
 
 def _is_below_src(module_name: str, path: str) -> bool:

@@ -133,6 +133,7 @@ def test_a_module_with_a_missing_dependency_is_reported(write: Write) -> None:
         ("import sys\nsys.exit()", "called sys.exit()"),
         ("from taskq import Queue\nqueue = Queue('http://x')", "ConfigError"),
         ("x = '\\ud800'\nraise ValueError(x)", "ValueError"),
+        ("class PanicException(BaseException): ...\nraise PanicException('rust')", "PanicException: rust"),
     ],
 )
 def test_an_app_that_does_not_import_is_reported(write: Write, text: str, why: str) -> None:
