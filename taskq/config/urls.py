@@ -52,7 +52,7 @@ _VALUES = {
 #: The names of Python's constants, which other clients expect.
 _CERT_REQS = re.compile(r"(?<=[?&]ssl_cert_reqs=)(?:CERT_)?(none|optional|required)(?=&|$)", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}|\$\(\w+\)|\{\{.*?\}\}|<[\w -]+>")
-_ENCODE = "percent-encode '@', '/', '?', '#' and ',' in a user name or password (%40, %2F, %3F, %23, %2C)"
+_ENCODE = "percent-encode '@', '/', '?', '#', ',', '[' and ']' in a user name or password (%40, %2F, %3F, %23, %2C, %5B, %5D)"
 
 _ENCODE_MARKS = "In a password, percent-encode '$', '<' and '{' (%24, %3C, %7B)"
 
@@ -86,6 +86,20 @@ def _is_unplaceable(parts: _Parts) -> bool:
     if "@" in parts.path and (parts.hosts or parts.user is not None):
         return True
     return any("@" in key or ("@" in value and not _SECRET_KEY.search(key)) for key, _, value in _items(parts.query or ""))
+
+
+def _is_parsable(parts: _Parts) -> bool:
+    """Return False for a URL that Python's parser refuses, with a text that shows the password: a bracket in it, or a full-width colon."""
+    if parts.user is not None and {"[", "]"} & {*parts.user}:
+        return False
+    if not f"{parts.user}{parts.hosts}".isascii():
+        from urllib.parse import urlsplit
+
+        try:
+            urlsplit(f"redis://{parts.user}@{parts.hosts}")
+        except ValueError:
+            return False
+    return True
 
 
 def mask_url(url: str) -> str:
@@ -153,7 +167,7 @@ def _problem(url: str) -> str | None:
         return "it contains white space or control characters"
     if parts.scheme not in SCHEMES:
         return _scheme_problem(parts.scheme)
-    if _is_unplaceable(parts) or "#" in url or parts.user == "":
+    if _is_unplaceable(parts) or "#" in url or parts.user == "" or not _is_parsable(parts):
         return f"the user name or password can't be separated from the address; {_ENCODE}"
     query_problem = _query_problem(parts.scheme, parts.query)
     if query_problem:

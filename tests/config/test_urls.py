@@ -144,13 +144,25 @@ def test_bad_urls(url: str, shown: str, problem: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["redis://:hun/ter2@h:6379/0", "redis://:hun?ter2@h/0", "redis://:hun#ter2@h", "redis://u:123?x=ter2@h", "redis://@h", "redis://h#x"],
+    [
+        *(
+            "redis://:hun/ter2@h:6379/0",
+            "redis://:hun?ter2@h/0",
+            "redis://:hun#ter2@h",
+            "redis://u:123?x=ter2@h",
+            "redis://@h",
+            "redis://h#x",
+        ),
+        *("redis://:hun[ter2@h", "redis://:hun]ter2@h:1/0", "redis://:[hun]ter2@[::1]:1/0", "rediss+sentinel://u:hun[ter2@h/m"),
+        *("redis://:hun\uff1ater2@h", "redis://:hun\u2100ter2@h"),
+    ],
 )
 def test_borders_that_moved(url: str) -> None:
     """Given a password that is not percent-encoded, the error lists the characters to encode and shows no piece of the password."""
     with pytest.raises(ConfigError) as caught:
         check_url(url)
-    assert "percent-encode '@', '/', '?', '#' and ',' in a user name or password (%40, %2F, %3F, %23, %2C)" in str(caught.value)
+    advice = "percent-encode '@', '/', '?', '#', ',', '[' and ']' in a user name or password (%40, %2F, %3F, %23, %2C, %5B, %5D)"
+    assert advice in str(caught.value)
     assert not any(piece in str(caught.value) for piece in ("hun", "ter2", "123"))
 
 
