@@ -97,7 +97,7 @@ def _import(name: str, module_name: str, path: str) -> ModuleType:
         raise AppError(f'{text}: move that call under `if __name__ == "__main__":`') from error
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # a panic of a library in Rust is no Exception
+    except BaseException as error:  # such as a panic of a library in Rust
         text = f"app {name!r}: importing {module_name} failed: {type(error).__name__}: {error}"
         raise AppError(f"{text}{_raised_at(error)}{_hidden()}") from error
 
