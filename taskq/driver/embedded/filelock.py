@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = ["is_locked", "try_lock"]
 
-#: The descriptors that `try_lock` holds in this process.
-_lock_fds: set[int] = set()
+#: The descriptors that `try_lock` holds in this process, each with its thread.
+_lock_fds: dict[int, int] = {}
 
 
 def _drop_inherited_locks() -> None:
-    # A child forked by another thread at this moment would hold the lock too, until it exits.
-    while _lock_fds:
-        os.close(_lock_fds.pop())
+    # A child forked by another thread at this moment would hold the lock too, until it exits. A child of the same thread is the program
+    # that inherits the lock: gevent's subprocess forks in Python.
+    for fd, thread in _lock_fds.items():
+        if thread != threading.get_ident():
+            os.close(fd)
+    _lock_fds.clear()
 
 
 os.register_at_fork(after_in_child=_drop_inherited_locks)
@@ -30,7 +34,7 @@ def try_lock(path: Path, *, shared: bool = False) -> Iterator[int | None]:
     A process that inherits the descriptor continues to hold the lock after the `with` block.
     """
     fd = _open(path, os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT)
-    _lock_fds.add(fd)
+    _lock_fds[fd] = threading.get_ident()
     try:
         try:
             fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -39,7 +43,7 @@ def try_lock(path: Path, *, shared: bool = False) -> Iterator[int | None]:
         else:
             yield fd
     finally:
-        _lock_fds.discard(fd)
+        _lock_fds.pop(fd, None)
         os.close(fd)
 
 

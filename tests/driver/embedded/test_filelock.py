@@ -70,6 +70,20 @@ def test_a_forked_child_does_not_hold_the_lock(tmp_path: Path) -> None:
         os.waitpid(child, 0)
 
 
+def test_a_program_that_the_holder_forks_inherits_the_lock(tmp_path: Path) -> None:
+    """Given a holder that starts a program by a fork in Python, as gevent's subprocess does, then the program can hold the lock."""
+    with try_lock(tmp_path / "lock") as lock:
+        assert lock is not None
+        child = os.fork()
+        if child == 0:
+            try:
+                os.fstat(lock)
+            except OSError:
+                os._exit(1)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+
+
 def test_a_program_without_standard_streams_keeps_its_lock(tmp_path: Path) -> None:
     """Given a program without standard input, then its lock doesn't get that number: in the server it starts, it would be replaced."""
     code = (
