@@ -15,8 +15,8 @@ from taskq.wire.message import Message, describe_malformed, is_stamped
 __all__ = ["ForeignCall", "job_of", "read_foreign"]
 
 
-class ForeignCall(msgspec.Struct, frozen=True):
-    """The fields of a plain JSON message."""
+class ForeignCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The fields of a plain JSON message, as most clients write them. An unknown field is an error, so that a typo doesn't go unnoticed."""
 
     job: str
     args: list[Any] = []
@@ -25,7 +25,7 @@ class ForeignCall(msgspec.Struct, frozen=True):
 
 
 class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The fields as clients write them. An unknown field is an error, so that a typo doesn't go unnoticed.
+    """The fields as some clients write them.
 
     PHP writes an empty map as a list, and Lua an empty list as a map. Some languages have only floats, and may write 3 as 3.0.
     """
@@ -44,7 +44,8 @@ class _Name(msgspec.Struct, frozen=True):
 
 #: The mark that some programs write before UTF-8.
 _BOM = b"\xef\xbb\xbf"
-_decode = msgspec.json.Decoder(_Written).decode
+_decode = msgspec.json.Decoder(ForeignCall).decode
+_decode_written = msgspec.json.Decoder(_Written).decode
 _decode_name = msgspec.json.Decoder(_Name).decode
 
 
@@ -54,9 +55,19 @@ def read_foreign(content: bytes) -> ForeignCall:
     Raises:
         MalformedMessage: the bytes are not a JSON object with these fields.
     """
+    try:
+        call = _decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        call = _read_written(content)
+    if call.max_attempts is not None and not 1 <= call.max_attempts <= 65535:
+        raise MalformedMessage(f"max_attempts must be an integer from 1 to 65535; got {call.max_attempts}")
+    return call
+
+
+def _read_written(content: bytes) -> ForeignCall:
     text = content.removeprefix(_BOM)
     try:
-        call = _decode(text)
+        call = _decode_written(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if text[:1] == b"{":
             raise MalformedMessage(f"a JSON message that can't run: {error}") from None
@@ -68,7 +79,7 @@ def read_foreign(content: bytes) -> ForeignCall:
     if not isinstance(kwargs, dict):
         raise MalformedMessage(f"kwargs must be an object; got {_kind(kwargs)}")
     most = call.max_attempts
-    if most is not None and not (1 <= most <= 65535 and most == int(most)):
+    if most is not None and most % 1 != 0:
         raise MalformedMessage(f"max_attempts must be an integer from 1 to 65535; got {most}")
     return ForeignCall(call.job, args, kwargs, None if most is None else int(most))
 

@@ -34,6 +34,12 @@ def test_what_another_client_writes_is_read(job: str, args: list[Any], kwargs: d
         assert read_foreign(data) == ForeignCall(job, args, kwargs, max_attempts)
 
 
+def test_a_usual_message_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a JSON object in the agreed form, then it is not checked for what other languages may write, which takes as long again."""
+    monkeypatch.setattr("taskq.wire.foreign._decode_written", lambda _: pytest.fail("decoded again"))
+    assert read_foreign(b'{"job": "x:y", "args": [1]}') == ForeignCall("x:y", [1], {}, None)
+
+
 def test_arguments_may_be_left_out() -> None:
     """Given the job alone, then it is called without arguments, and two calls don't share them."""
     first, second = read_foreign(b'{"job": "x:y"}'), read_foreign(b'\n {"job": "x:y"} \n')
