@@ -117,7 +117,8 @@ def root() -> None:
 def main() -> None:
     """Run the command line. Ends the process with the exit code."""
     open_missing()
-    if sys.argv[1:2] == ["worker"]:
+    is_worker = sys.argv[1:2] == ["worker"]
+    if is_worker:
         # These signals change the number of processes. Their default action, before and after, would stop this process.
         for number in (signal.SIGTTIN, signal.SIGTTOU):
             signal.signal(number, signal.SIG_IGN)
@@ -125,4 +126,10 @@ def main() -> None:
         # If a terminal can't show a character, print its number instead of failing.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    root(prog_name="taskq")
+    try:
+        root(prog_name="taskq")
+    finally:
+        if is_worker:
+            # The worker has stopped. A repeated signal must not change the exit code while Python exits.
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
