@@ -54,7 +54,9 @@ _CERT_REQS = re.compile(r"(?<=[?&]ssl_cert_reqs=)(?:CERT_)?(none|optional|requir
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}|\$\(\w+\)|\{\{.*?\}\}|<[\w -]+>")
 _ENCODE = "percent-encode '@', '/', '?', '#', ',', '[' and ']' in a user name or password (%40, %2F, %3F, %23, %2C, %5B, %5D)"
 
-_ENCODE_MARKS = "In a password, percent-encode '$', '<' and '{' (%24, %3C, %7B)"
+_NOT_REPLACED = (
+    "it contains a placeholder such as ${NAME} that was not replaced. In a password, percent-encode '$', '<' and '{' (%24, %3C, %7B)"
+)
 
 
 class _Parts(NamedTuple):
@@ -159,7 +161,7 @@ def _problem(url: str) -> str | None:
     if url[0] in "\"'":
         return "it begins with a quote: remove the quotes (`docker run --env-file` keeps them)"
     if _PLACEHOLDER.search(url):
-        return f"it contains a placeholder such as ${{NAME}} that was not replaced. {_ENCODE_MARKS}"
+        return _NOT_REPLACED
     parts = _split(url)
     if parts is None:
         return f"the scheme is missing. Example: {_EXAMPLE}"
@@ -217,6 +219,8 @@ def _hosts_problem(parts: _Parts) -> str | None:
     scheme, hosts = parts.scheme, parts.hosts.split(",")
     if len(hosts) > 1 and "+" not in scheme:
         return f"only {scheme}+sentinel:// and {scheme}+cluster:// accept several hosts"
+    if "$" in parts.hosts:  # `$NAME`; a password may contain that
+        return _NOT_REPLACED
     for host in hosts:
         match = _HOST.fullmatch(host)
         if match is None or ":" in (match["port"] or ""):

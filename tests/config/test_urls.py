@@ -89,6 +89,7 @@ def test_good_urls(url: str) -> None:
         ("redis://h?virtual_host=3", "redis://h?virtual_host=3", f"unknown option 'virtual_host'; valid are: {', '.join(_OPTIONS)}"),
         ('"redis://:hunter2@h"', "***", "it begins with a quote: remove the quotes (`docker run --env-file` keeps them)"),
         ("'redis://h'", "'redis://h'", "it begins with a quote: remove the quotes (`docker run --env-file` keeps them)"),
+        ("redis://$HOST:1/0", "redis://$HOST:1/0", _NOT_REPLACED),
         *(
             (f"redis://:{one}@h:1/0", "redis://:***@h:1/0", _NOT_REPLACED)
             for one in ("${PW}", "a${PW:-b}", "$(PW)", "{{ .pw }}", "<password>")
