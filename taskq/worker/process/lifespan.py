@@ -108,6 +108,8 @@ class _Held:
         self._manager = manager
         self._leaving = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        #: The sys.exit() that has ended it. asyncio would let it through the event loop, as if a job's leftover task had called it.
+        self._exit: BaseException | None = None
         #: The context variables once it is entered: the jobs must see those that it has set in its task.
         self.context = Context()
 
@@ -116,19 +118,29 @@ class _Held:
         task = self._task = asyncio.ensure_future(self._hold(entered))
         await asyncio.wait({task, entered}, return_when=asyncio.FIRST_COMPLETED)
         if not entered.done():
-            await task  # raises the exception of entering
+            await self._end(task)  # raises the exception of entering
         return entered.result()
 
     async def leave(self) -> None:
         self._leaving.set()
         if self._task is not None:
-            await self._task
+            await self._end(self._task)
+
+    async def _end(self, task: asyncio.Task[None]) -> None:
+        await task
+        if self._exit is not None:
+            raise self._exit
 
     async def _hold(self, entered: asyncio.Future[Any]) -> None:
-        async with self._manager as value:
-            self.context = copy_context()
-            entered.set_result(value)
-            await self._leaving.wait()
+        try:
+            async with self._manager as value:
+                self.context = copy_context()
+                entered.set_result(value)
+                await self._leaving.wait()
+        except Stopped:
+            raise
+        except (SystemExit, KeyboardInterrupt) as error:
+            self._exit = error
 
 
 async def _context_after(awaitable: Any) -> Context:

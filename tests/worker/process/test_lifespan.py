@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 
 import taskq
 from taskq.jobs.hooks import Hooks
+from taskq.worker.execute.executor import SyncExecutor
 from taskq.worker.execute.places import Place
 from taskq.worker.process import lifespan as starting
 from taskq.worker.process.lifespan import Lifespan
@@ -194,6 +196,29 @@ def test_an_async_context_that_raises_at_the_start(wait_for: Callable[[Any], Any
 
     assert not Lifespan(hooks, wait_for).open()
     assert "OSError: no server" in caplog.text
+
+
+@pytest.mark.parametrize("place", ["start", "end"])
+def test_an_exit_in_an_async_lifespan_is_blamed_on_no_job(caplog: pytest.LogCaptureFixture, place: str) -> None:
+    """Given an async lifespan that calls sys.exit(), then the log names the lifespan, and not a task that a job has left behind."""
+    before = signal.getsignal(signal.SIGALRM)
+    hooks, executor = Hooks(), SyncExecutor()
+
+    @hooks.lifespan
+    async def exits() -> AsyncIterator[None]:
+        if place == "start":
+            sys.exit("bad setting")
+        yield
+        sys.exit("bad end")
+
+    lifespan = Lifespan(hooks, executor.wait_for)
+    assert lifespan.open() is (place == "end")
+    lifespan.close()
+    executor.close()
+    signal.signal(signal.SIGALRM, before)
+    (logged,) = caplog.messages
+    assert "lifespan" in logged
+    assert "exits" in logged
 
 
 def test_everything_is_closed_whatever_raises(wait_for: Callable[[Any], Any], caplog: pytest.LogCaptureFixture) -> None:
