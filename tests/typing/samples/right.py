@@ -138,6 +138,13 @@ schedule(nothing)
 run_text(fetch)
 wait(nothing.push())
 
+
+def start_fetch() -> Handle[Coroutine[Any, Any, int]]:
+    return fetch.push("a")
+
+
+assert_type(start_fetch().result(), int)
+
 # Functions with their own type variables, with a typed decorator, and with overloads, of which the first counts.
 assert_type(first.push([1]), Handle[int])
 assert_type(decorated.push(1, b="y"), Handle[str])
