@@ -224,5 +224,5 @@ def renew_buffer(stream: Any) -> None:
 def flush_output() -> None:
     """Write what this process has printed."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, OSError, ValueError):  # there is none, its reader is gone, or it is closed
+        with contextlib.suppress(Exception):  # there is none, its reader is gone, it is closed, or the app's own object raises anything
             stream.flush()

@@ -268,3 +268,17 @@ def test_what_cant_be_renewed_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, tm
     assert output._renewed == []
     print("x")
     assert memory.getvalue() == "x\n"
+
+
+def test_an_object_of_a_job_in_place_of_standard_output_may_raise(
+    printing: Callable[..., io.TextIOWrapper], unread: UnreadPipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a job that leaves its own object as standard output, when that can't be flushed, then the process goes on."""
+
+    class Own:
+        def flush(self) -> None:
+            raise RuntimeError("not now")
+
+    printing(unread.write)
+    monkeypatch.setattr(sys, "stdout", Own())
+    assert flush_and_report() == []
