@@ -51,7 +51,8 @@ _VALUES = {
 }
 #: The names of Python's constants, which other clients expect.
 _CERT_REQS = re.compile(r"(?<=[?&]ssl_cert_reqs=)(?:CERT_)?(none|optional|required)(?=&|$)", re.IGNORECASE)
-_PLACEHOLDER = re.compile(r"\$\{[^}]*\}|\$\(\w+\)|\{\{.*?\}\}|<[\w -]+>")
+#: A generated password may contain `<` and `>`, so these must enclose a whole part of the URL.
+_PLACEHOLDER = re.compile(r"\$\{[^}]*\}|\$\(\w+\)|\{\{.*?\}\}|(?<![^/:@,=])<[\w -]+>(?![^:@/?,&])")
 _ENCODE = "percent-encode '@', '/', '?', '#', ',', '[' and ']' in a user name or password (%40, %2F, %3F, %23, %2C, %5B, %5D)"
 
 _NOT_REPLACED = (
@@ -219,7 +220,7 @@ def _hosts_problem(parts: _Parts) -> str | None:
     scheme, hosts = parts.scheme, parts.hosts.split(",")
     if len(hosts) > 1 and "+" not in scheme:
         return f"only {scheme}+sentinel:// and {scheme}+cluster:// accept several hosts"
-    if "$" in parts.hosts:  # `$NAME`; a password may contain that
+    if any(mark in parts.hosts for mark in "$<{"):  # `$NAME`, `cache-<name>`; a password may contain that
         return _NOT_REPLACED
     for host in hosts:
         match = _HOST.fullmatch(host)

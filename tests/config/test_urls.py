@@ -22,6 +22,7 @@ GOOD = [
     "redis://user:pw@localhost:6379/15?db=2&socket_timeout=3",
     "redis://:p%40ss@localhost",
     "redis://user:p@ss@localhost",
+    "redis://user:p<a>ss@localhost",
     "redis://[::1]:6379/0",
     "rediss://example.org:1?ssl_cert_reqs=none",
     "unix:///run/redis.sock",
@@ -90,6 +91,7 @@ def test_good_urls(url: str) -> None:
         ('"redis://:hunter2@h"', "***", "it begins with a quote: remove the quotes (`docker run --env-file` keeps them)"),
         ("'redis://h'", "'redis://h'", "it begins with a quote: remove the quotes (`docker run --env-file` keeps them)"),
         ("redis://$HOST:1/0", "redis://$HOST:1/0", _NOT_REPLACED),
+        ("redis://cache-<zone>:1/0", "redis://cache-<zone>:1/0", _NOT_REPLACED),
         *(
             (f"redis://:{one}@h:1/0", "redis://:***@h:1/0", _NOT_REPLACED)
             for one in ("${PW}", "a${PW:-b}", "$(PW)", "{{ .pw }}", "<password>")
