@@ -211,6 +211,10 @@ def flush_and_report() -> list[str]:
             news.append(text)
     if _first and (sys.stdout is not _first[0] or sys.stderr is not _first[1]):  # a job has replaced one, by a file that buffers lines
         flush_output()
+        for name, first in zip(("stdout", "stderr"), _first, strict=True):
+            with contextlib.suppress(ValueError):  # it is detached
+                if getattr(getattr(sys, name), "closed", False):  # the job has closed its file: the next would fail when they print
+                    setattr(sys, name, first)
     return news
 
 

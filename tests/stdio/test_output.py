@@ -210,6 +210,19 @@ def test_what_a_job_prints_in_its_own_way_is_written_after_the_batch(
     assert unread.read() == "detached\n"
 
 
+def test_a_closed_file_in_place_of_standard_output_is_replaced(printing: Callable[..., io.TextIOWrapper], unread: UnreadPipe) -> None:
+    """Given a job that sets standard output to a file of its own, then it stays, until the job has closed it."""
+    text, own = printing(unread.write), io.StringIO()
+    sys.stdout = own
+    assert flush_and_report() == []
+    assert sys.stdout is own
+    own.close()
+    assert flush_and_report() == []
+    assert sys.stdout is text
+    print("next")
+    assert unread.read() == "next\n"
+
+
 def gone_reader(closing: contextlib.ExitStack) -> tuple[int, str]:
     read, write = os.pipe()
     os.close(read)
