@@ -209,13 +209,21 @@ def flush_and_report() -> list[str]:
             continue
         if output.lost and (text := output.report()):
             news.append(text)
-    if _first and (sys.stdout is not _first[0] or sys.stderr is not _first[1]):  # a job has replaced one, by a file that buffers lines
-        flush_output()
-        for name, first in zip(("stdout", "stderr"), _first, strict=True):
-            with contextlib.suppress(ValueError):  # it is detached
-                if getattr(getattr(sys, name), "closed", False):  # the job has closed its file: the next would fail when they print
-                    setattr(sys, name, first)
+    if _first and (getattr(sys, "stdout", None) is not _first[0] or getattr(sys, "stderr", None) is not _first[1]):
+        _settle_replaced()
     return news
+
+
+def _settle_replaced() -> None:
+    """Write what jobs have printed to a file of their own, and take a closed one's place: the next jobs would fail when they print."""
+    for name, first in zip(("stdout", "stderr"), _first, strict=True):
+        stream: Any = getattr(sys, name, None)
+        if stream is not first:
+            with contextlib.suppress(Exception):  # it is detached, or an object that raises anything
+                if getattr(stream, "closed", not hasattr(sys, name)):
+                    setattr(sys, name, first)
+                else:
+                    stream.flush()
 
 
 def renew_buffer(stream: Any) -> None:
@@ -227,6 +235,6 @@ def renew_buffer(stream: Any) -> None:
 
 def flush_output() -> None:
     """Write what this process has printed."""
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
         with contextlib.suppress(Exception):  # there is none, its reader is gone, it is closed, or the app's own object raises anything
-            stream.flush()
+            getattr(sys, name).flush()

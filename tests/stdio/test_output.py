@@ -210,6 +210,13 @@ def test_what_a_job_prints_in_its_own_way_is_written_after_the_batch(
     assert unread.read() == "detached\n"
 
 
+class Odd:
+    """An object in place of standard output whose attributes raise."""
+
+    def __getattr__(self, name: str) -> None:
+        raise RuntimeError(name)
+
+
 def test_a_closed_file_in_place_of_standard_output_is_replaced(printing: Callable[..., io.TextIOWrapper], unread: UnreadPipe) -> None:
     """Given a job that sets standard output to a file of its own, then it stays, until the job has closed it."""
     text, own = printing(unread.write), io.StringIO()
@@ -219,8 +226,13 @@ def test_a_closed_file_in_place_of_standard_output_is_replaced(printing: Callabl
     own.close()
     assert flush_and_report() == []
     assert sys.stdout is text
+    del sys.stdout  # print would raise "lost sys.stdout"
+    assert flush_and_report() == []
+    assert sys.stdout is text
     print("next")
     assert unread.read() == "next\n"
+    sys.stdout = Odd()  # type: ignore[assignment]
+    assert flush_and_report() == []
 
 
 def gone_reader(closing: contextlib.ExitStack) -> tuple[int, str]:
