@@ -59,7 +59,7 @@ def stderr(console: TextIO, tmp_path: Path) -> Any:
 def test_all_loggers_are_known() -> None:
     """Given the source of taskq, then each logger in it is kept enabled."""
     sources = "".join(path.read_text() for path in (ROOT / "taskq").rglob("*.py"))
-    assert set(re.findall(r'getLogger\("(taskq[\w.]*)"\)', sources)) == set(_NAMES)
+    assert set(re.findall(r'getLogger\("(taskq\b[\w.]*)"\)', sources)) == set(_NAMES)
 
 
 @pytest.mark.parametrize(
