@@ -16,6 +16,8 @@ DEADLY = frozenset({"child", "zygote", "supervisor", "machine"})
 _AWAY = frozenset({"server", "hang", "pause", "silence", "full"})
 #: The server doesn't answer, or its replies don't arrive.
 TROUBLE = frozenset({"server", "hang", "connections", "pause", "full", "replies", "late", "silence"})
+#: Faults that delay settling. A process logs a failed attempt before it settles it, and that line waits while the log is not read.
+_DELAYING = TROUBLE | {"log"}
 _SILENT = frozenset({"freeze-long", "freeze-machine"})
 _ORDERLY = frozenset({"stop", "restart"})
 #: An ack is kept for 10 ms at most; the rest is for processes that wait for a processor.
@@ -37,7 +39,7 @@ class Facts:
             self._births.setdefault(birth.pid, []).append(birth)
         self.faults = sorted(faults, key=lambda fault: fault.begin)
         self._begins = [fault.begin for fault in self.faults]
-        self._trouble = [fault for fault in self.faults if fault.kind in TROUBLE]
+        self._trouble = [fault for fault in self.faults if fault.kind in _DELAYING]
 
     def birth(self, run: Run) -> Birth | None:
         """Return the birth of the process of a run. Process ids are reused: the latest birth before the run counts."""

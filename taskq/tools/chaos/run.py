@@ -204,6 +204,8 @@ class Run:
             self._problems += self._workers.collect(float("inf"), self._book.parents)
             self._show("ending")
             time.sleep(_TICK)
+        for worker in self._workers:
+            worker.close()
 
     def _leftovers(self) -> list[str]:
         server = self._site.server

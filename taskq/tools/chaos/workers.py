@@ -19,6 +19,7 @@ from taskq.queue import Queue
 from taskq.supervisor.processes.fork import die_with_parent, fork
 from taskq.tools.chaos.app import CHANNEL, STOP_TIMEOUT
 from taskq.tools.chaos.ledger import note
+from taskq.tools.chaos.log_reader import LogReader
 
 __all__ = ["ManagedWorker", "WorkerSet"]
 
@@ -40,6 +41,8 @@ class ManagedWorker:
         #: Time of the next start; None while the worker runs.
         self.free_until: float | None = 0.0
         self.frozen = False
+        #: Reads the log of all supervisors in this place, from the first start on.
+        self.log: LogReader | None = None
         self._queue = queue
         self._directory = directory
         self._processes = processes
@@ -54,9 +57,10 @@ class ManagedWorker:
 
     def sit(self) -> None:
         """Start a supervisor."""
-        log = self._directory / f"worker-{self.index}.log"
+        if self.log is None:
+            self.log = LogReader(self._directory / f"worker-{self.index}.log")
         group = (self._processes, _CONCURRENCY[self.index % len(_CONCURRENCY)])
-        self._process = fork(_work, self._queue, self._directory / "ledger", log, group, os.getpid())
+        self._process = fork(_work, self._queue, self._directory / "ledger", self.log.write_end, group, os.getpid())
         self.pid = self._process.pid
         self.free_until, self._end_by, self._killed = None, None, False
 
@@ -91,6 +95,12 @@ class ManagedWorker:
         pid, self.frozen, self.free_until = self.pid, False, monotonic() + pause
         self._process.close()
         return None if code in expected else f"supervisor {pid} ended by itself with code {code}"
+
+    def close(self) -> None:
+        """Stop reading the log. Call this after the supervisor has ended."""
+        if self.log is not None:
+            self.log.close()
+            self.log = None
 
 
 class WorkerSet(list[ManagedWorker]):
@@ -127,12 +137,11 @@ class WorkerSet(list[ManagedWorker]):
         return all(worker.free_until is not None for worker in self)
 
 
-def _work(queue: Queue, ledger: Path, log: Path, group: tuple[int, int], parent: int) -> None:
+def _work(queue: Queue, ledger: Path, log: int, group: tuple[int, int], parent: int) -> None:
     os.setsid()  # Ctrl-C at the terminal is for the chaos, which then ends this worker
     die_with_parent(parent)
-    target = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.dup2(target, 1)
-    os.dup2(target, 2)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
     supervisor = os.getpid()
 
     def on_event(event: ProcessEvent) -> None:

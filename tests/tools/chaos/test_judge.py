@@ -112,9 +112,10 @@ def test_other_faults_explain_nothing(before: Run, fault: Fault) -> None:
     assert [problem.split(":")[0] for problem in verdict.problems] == ["ran again without a fault"]
 
 
-def test_what_ended_while_the_server_was_away_may_be_unsettled() -> None:
-    """Given a run that ended in an outage, if its supervisor is killed long after that, then the kill explains the second run."""
-    faults = [_fault("server", 8.9, 9.8), _fault("supervisor", 9.7, supervisor=SUPERVISOR)]
+@pytest.mark.parametrize("kind", ["server", "log"])
+def test_what_ended_while_settling_was_delayed_may_be_unsettled(kind: str) -> None:
+    """Given a run that ended in an outage, or while the log was not read, then a late kill of its supervisor explains the second run."""
+    faults = [_fault(kind, 8.9, 9.8), _fault("supervisor", 9.7, supervisor=SUPERVISOR)]
     assert _verdict([_push(1)], [LATE, AFTER], faults).reasons == {"supervisor: killed before it was settled": 1}
 
 

@@ -37,4 +37,5 @@ def test_a_process_asked_to_end_while_it_starts_ends(url: str, prefix: str, tmp_
         worker.stop()
         wait_until(lambda: _is_free(worker), timeout=5)
     assert noted == []
+    worker.close()
     queue.close()

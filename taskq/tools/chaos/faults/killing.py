@@ -21,6 +21,7 @@ __all__ = [
     "kill_machine",
     "kill_supervisor",
     "kill_zygote",
+    "leave_log",
     "restart",
     "stop",
 ]
@@ -168,3 +169,15 @@ def freeze_long(stage: Stage) -> Fault | None:
 def freeze_machine(stage: Stage) -> Fault | None:
     """Stop a supervisor with all its processes for more than its lease."""
     return _freeze(stage, "freeze-machine", stage.chance.uniform(1.3 * LEASE, 2.5 * LEASE), whole=True)
+
+
+def leave_log(stage: Stage) -> Fault | None:
+    """Stop reading the log of a supervisor and its processes for a while: the pipe fills, and none of them may wait for it."""
+    worker = stage.working()
+    if worker is None or worker.log is None:
+        return None
+    seconds = stage.chance.uniform(0.5, 2.5 * LEASE)
+    text = f"the log of supervisor {worker.pid} is not read for {seconds:.1f} s"
+    fault = Fault(kind="log", begin=monotonic(), end=None, text=text, supervisor=worker.pid, worker=worker.index)
+    worker.log.pause()
+    return stage.after(seconds, fault, worker.log.resume)

@@ -36,6 +36,7 @@ FAULTS = {
     "freeze-short": Kind("SIGSTOP of a supervisor for less than the lease, then SIGCONT", killing.freeze_short, 3),
     "freeze-long": Kind("SIGSTOP of a supervisor for longer than the lease, then SIGCONT", killing.freeze_long),
     "freeze-machine": Kind("SIGSTOP of a supervisor and all its processes for longer than the lease, then SIGCONT", killing.freeze_machine),
+    "log": Kind("the log of a supervisor and its processes is not read, so its pipe fills", killing.leave_log),
     "server": Kind("SIGKILL of the server, which restarts from what it has written", breaking.kill_server, 2, own=True),
     "hang": Kind("SIGSTOP of the server, also for longer than the lease, then SIGCONT", breaking.freeze_server, 2, own=True),
     "connections": Kind("CLIENT KILL: the server closes every connection", breaking.cut_connections, 4),
