@@ -39,6 +39,7 @@ def test_what_jobs_print_is_seen_at_once_and_in_whole_lines(start_worker: StartW
     printing.say.push("no line end", end="")
     wait_until(lambda: output()[-1] == "no line end")
     printing.say.push("")
+    wait_until(lambda: path.read_text().endswith("no line end\n"))
     for letter in "ab":
         printing.say_much.push(letter, 300)
     wait_until(lambda: len(output()) == 603)
