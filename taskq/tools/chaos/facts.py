@@ -20,8 +20,8 @@ TROUBLE = frozenset({"server", "hang", "connections", "pause", "full", "replies"
 _DELAYING = TROUBLE | {"log"}
 _SILENT = frozenset({"freeze-long", "freeze-machine"})
 _ORDERLY = frozenset({"stop", "restart"})
-#: An ack is kept for 10 ms at most; the rest is for processes that wait for a processor.
-SETTLING = 0.25
+#: An ack is kept for 10 ms at most, and a failed attempt is logged first; the rest is for processes that wait for a processor.
+SETTLING = 0.45
 #: A killed supervisor takes its zygote with it, and that its children: until then they may start one more.
 _DYING = 0.25
 #: How long connections may take to come back after trouble: the longest pause between two tries.

@@ -5,14 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from taskq.supervisor.processes.fork import die_with_parent, fork
 
 __all__ = ["LogReader"]
 
-#: The size of the pipe in bytes, where the system lets it be chosen: a small one fills soon.
-_SIZE = 4096
+#: The sizes of the pipe in bytes, where the system lets them be chosen: usually, and while the reader is paused, so that it fills soon.
+_SIZE, _SMALL = 1 << 16, 1 << 12
 _PATIENCE = 5.0
 
 
@@ -21,15 +22,15 @@ class LogReader:
 
     def __init__(self, path: Path) -> None:
         read, self.write_end = os.pipe()
-        if hasattr(fcntl, "F_SETPIPE_SZ"):
-            fcntl.fcntl(self.write_end, fcntl.F_SETPIPE_SZ, _SIZE)
         self._process = fork(_copy, read, self.write_end, path, os.getpid())
         os.close(read)
 
     def pause(self) -> None:
+        self._resize(_SMALL)
         os.kill(self._process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
+        self._resize(_SIZE)
         os.kill(self._process.pid, signal.SIGCONT)
 
     def close(self) -> None:
@@ -41,6 +42,11 @@ class LogReader:
             self._process.kill()
             self._process.join()
         self._process.close()
+
+    def _resize(self, size: int) -> None:
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with suppress(OSError):  # it holds more than that
+                fcntl.fcntl(self.write_end, fcntl.F_SETPIPE_SZ, size)
 
 
 def _copy(read: int, write_end: int, path: Path, parent: int) -> None:
