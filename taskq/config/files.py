@@ -87,7 +87,7 @@ class _Search(NamedTuple):
         return path.name if self.bare_name and path.parent == self.start else str(path)
 
     def _read(self, path: Path) -> tuple[str, set[int]] | None:
-        """Return the text of a file, and its owners: of the file itself and of a link to it. Return None if there is no file."""
+        """Return the text of a file, and the owners of the file and of a link to it. Return None if the file doesn't exist."""
         # Path.is_file raises if the directory is not searchable; such a directory has no settings for taskq.
         if not os.path.isfile(path):
             return None

@@ -180,7 +180,7 @@ def renew_output() -> None:
 
 def _renew(stream: Any) -> None:
     buffer = stream.buffer if type(stream) is io.TextIOWrapper else None
-    raw = buffer.raw if type(buffer) is io.BufferedWriter else buffer  # with `python -u`, there is no buffer
+    raw = buffer.raw if type(buffer) is io.BufferedWriter else buffer  # `python -u` has no buffer
     if not isinstance(raw, io.FileIO) or raw.closed or _is_renewed(raw):
         return
     output = PrintedOutput(raw)

@@ -47,7 +47,7 @@ class ProcessManager:
         self._forget_more = forget
         self._workdir = find_workdir()
         self._liveness = Liveness()
-        #: True for the first process of a container. A program that runs a worker itself may have children of its own.
+        #: True if this is the first process of a container, but not in a program that runs a worker itself: it may have other children.
         self._is_init = os.getpid() == 1 and isinstance(source, str)
         self._stopping = False
         self._respawn = RespawnPolicy()

@@ -22,7 +22,7 @@ _SOON = 0.2
 
 def inherit_hooks() -> None:
     """Keep the exit hooks of the parent for this forked process, except for those that would destroy what the parent still uses."""
-    # Private, but there is no other list of them. The object of each belongs to the parent, such as a temporary directory.
+    # The only list of them is private. Each cleans up an object of the parent, such as a temporary directory.
     finalizers: Any = getattr(weakref.finalize, "_registry", {})
     for finalizer in list(finalizers):
         finalizer.atexit = False

@@ -101,7 +101,7 @@ class Pump:
                 self._rest()
         except TROUBLE as error:
             self._intake.trouble(error, self._command, self._setup.wakeup.pause)
-            if self._setup.link.is_stale():  # what closed the other connection has closed this one, too
+            if self._setup.link.is_stale():  # both connections were closed for the same reason
                 self._setup.link.close()
 
     def _cancel(self) -> None:
