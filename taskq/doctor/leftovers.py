@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from taskq.clock import monotonic
+
 __all__ = ["Leftovers", "Survey", "joined"]
 
 _TASKS = Path("/proc/self/task")
@@ -46,8 +48,8 @@ class Survey:
         native = self._new_native()
         if native:
             _fork()
-            give_up_at = time.monotonic() + _GONE
-            while (native := self._new_native()) and time.monotonic() < give_up_at:
+            give_up_at = monotonic() + _GONE
+            while (native := self._new_native()) and monotonic() < give_up_at:
                 time.sleep(0.01)
         threads = tuple(one.name for one in threading.enumerate() if one not in self._threads)
         connections = tuple(peer for key, peer in _connections().items() if key not in self._connections)
