@@ -88,13 +88,19 @@ def test_a_supervisor_checks_once_more_at_its_exit(queue: Queue, channel: Channe
     assert server.admin.llen(keys.waiting) == 1
 
 
+def _exited(queue: Queue, prefix: str, channel: ChannelState) -> HandWorker:
+    """Return a worker that has exited and was rescued once."""
+    dead = HandWorker(queue, prefix)
+    dead.beat()
+    channel.insist(dead.name, channel.driver.rescue(Rescue(dead.name, stays=True)))
+    return dead
+
+
 def test_an_exited_worker_is_registered_until_its_last_check(
     queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str
 ) -> None:
     """Given an exited worker, until its last check it is registered: if its supervisor is killed, another one rescues it by its lease."""
-    dead, keys = HandWorker(queue, prefix), channel.driver.keys
-    dead.beat()
-    channel.insist(dead.name, channel.driver.rescue(Rescue(dead.name, stays=True)))
+    dead, keys = _exited(queue, prefix, channel), channel.driver.keys
     channel.remember(dead.name)
     exited = LateReservations(channel)
     wait_until(lambda: exited.tick(monotonic()) or len(channel.exited) == 1, timeout=5)
@@ -108,9 +114,7 @@ def test_another_supervisor_rescues_what_an_exited_worker_got(
     queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str
 ) -> None:
     """Given a killed supervisor that had not checked an exited child again, if a message was reserved for it, then a lease is enough."""
-    dead, keys = HandWorker(queue, prefix), channel.driver.keys
-    dead.beat()
-    channel.insist(dead.name, channel.driver.rescue(Rescue(dead.name, stays=True)))
+    dead, keys = _exited(queue, prefix, channel), channel.driver.keys
     queue.push_name("noop")
     server.admin.lmove(keys.waiting, keys.reserved(dead.name), "RIGHT", "RIGHT")
     rescuer = Rescuer(channel)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 
 from taskq.clock import monotonic
 from taskq.tools.chaos.app import LEASE
@@ -70,47 +71,43 @@ def kill_zygote(stage: Stage) -> Fault | None:
     return fault
 
 
-def kill_supervisor(stage: Stage) -> Fault | None:
-    """Kill a supervisor; its processes notice."""
+def _hit_supervisor(stage: Stage, kind: str, text: str, act: Callable[[ManagedWorker], None]) -> Fault | None:
+    """Do something to any supervisor that works. `text` is what the report says of it, with a place for its process id."""
     worker = stage.working()
     if worker is None:
         return None
-    fault = at_once("supervisor", f"SIGKILL supervisor {worker.pid}", supervisor=worker.pid, worker=worker.index)
-    worker.kill()
+    fault = at_once(kind, text.format(worker.pid), supervisor=worker.pid, worker=worker.index)
+    act(worker)
     return fault
+
+
+def kill_supervisor(stage: Stage) -> Fault | None:
+    """Kill a supervisor; its processes notice."""
+    return _hit_supervisor(stage, "supervisor", "SIGKILL supervisor {}", ManagedWorker.kill)
 
 
 def kill_machine(stage: Stage) -> Fault | None:
     """Everything of a supervisor at once, as when a machine goes."""
-    worker = stage.working()
-    if worker is None:
-        return None
-    children = stage.children(worker)
-    fault = at_once("machine", f"SIGKILL supervisor {worker.pid} and all its processes", supervisor=worker.pid, worker=worker.index)
-    worker.kill()
-    for pid, _ in _family(children):
-        _kill(pid, signal.SIGKILL)
-    return fault
+
+    def kill(worker: ManagedWorker) -> None:
+        children = stage.children(worker)
+        worker.kill()
+        for pid, _ in _family(children):
+            _kill(pid, signal.SIGKILL)
+
+    return _hit_supervisor(stage, "machine", "SIGKILL supervisor {} and all its processes", kill)
 
 
 def stop(stage: Stage) -> Fault | None:
     """Ask a supervisor to shut down gracefully."""
-    worker = stage.working()
-    if worker is None:
-        return None
-    fault = at_once("stop", f"SIGTERM supervisor {worker.pid}", supervisor=worker.pid, worker=worker.index)
-    worker.stop()
-    return fault
+    return _hit_supervisor(stage, "stop", "SIGTERM supervisor {}", ManagedWorker.stop)
 
 
 def restart(stage: Stage) -> Fault | None:
     """Have a supervisor replace its processes."""
-    worker = stage.working()
-    if worker is None:
-        return None
-    fault = at_once("restart", f"SIGHUP supervisor {worker.pid}: its processes are replaced", supervisor=worker.pid, worker=worker.index)
-    worker.signal(signal.SIGHUP)
-    return fault
+    return _hit_supervisor(
+        stage, "restart", "SIGHUP supervisor {}: its processes are replaced", lambda worker: worker.signal(signal.SIGHUP)
+    )
 
 
 def freeze_child(stage: Stage) -> Fault | None:
