@@ -117,8 +117,9 @@ TABLE: tuple[tuple[str, str, Any], ...] = (
     ("supervisor.services.wakeup", "machine_tag", lambda: here.system().supervisor().tag),
     ("supervisor.services.wakeup", "new_worker_id", _new_worker_id),
 )
-#: Replaced in every module of taskq that has imported them by name, except in those that watch a simulation from outside.
-_OUTSIDE = ("taskq.cli", "taskq.tools")
+#: Replaced in every module of taskq that has imported them by name, except in those that watch a simulation from outside, and in
+#: the timers: `lanes.Timers` takes their place, and a thread of real ones, which never ends, may still run in this process.
+_OUTSIDE = ("taskq.cli", "taskq.tools", "taskq.worker.concurrent.timers")
 _CLOCKS: tuple[tuple[str, Any, Any], ...] = (("monotonic", clock.monotonic, _monotonic), ("now_ms", clock.now_ms, _now_ms))
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import sys
+import threading
 from pathlib import Path
 
 import taskq
 from taskq import clock
 from taskq.tools.simulation import hunt
 from taskq.tools.simulation.doubles import substitutes
+from taskq.worker.concurrent.timers import Timers
 
 ROOT = Path(taskq.__file__).parent
 #: Modules that read `time` themselves and don't take part: threads of the interpreter, and what the doubles stand for.
@@ -39,3 +41,13 @@ def test_the_clocks_are_restored() -> None:
             for name in ("monotonic", "now_ms"):
                 value = vars(module).get(name)
                 assert value is None or value.__module__ != substitutes.__name__, f"{path}.{name} is still simulated"
+
+
+def test_timers_of_this_process_keep_their_clock() -> None:
+    """Given a thread of timers that runs already, when it looks at the clock while a simulation is set up, then it sees the real time."""
+    timers, due = Timers(), threading.Event()
+    timers.set(clock.monotonic() + 60, due.clear)
+    now = clock.monotonic()
+    with substitutes.substituted():
+        timers.set(now, due.set)
+        assert due.wait(10)
