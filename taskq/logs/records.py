@@ -6,10 +6,14 @@ import io
 import logging
 import time
 from collections.abc import Callable
+from datetime import datetime, tzinfo
+from functools import cache
 
 import msgspec
 
+from taskq.logs.job_filter import FIELDS
 from taskq.stdio.output import Output
+from taskq.tracebacks import from_application
 
 __all__ = ["JsonFormatter", "OutputHandler", "TextFormatter", "count_of", "log_error", "lost_lines"]
 
@@ -19,14 +23,26 @@ _encode = msgspec.json.Encoder(enc_hook=repr).encode
 _OWN = frozenset({*logging.makeLogRecord({}).__dict__, "message", "asctime"})
 
 
+@cache
+def _zone() -> tzinfo | None:
+    """Return the offset from UTC at the first call. Forked processes inherit it, even if the app sets another time zone in them."""
+    return datetime.now().astimezone().tzinfo
+
+
 class TextFormatter(logging.Formatter):
-    """Time, level, process, text. A traceback follows on separate lines.
+    """Time with its offset from UTC, level, process, text. A traceback follows on separate lines.
+
+    The offset is that of the supervisor at its start, for all processes of a worker.
 
     Control characters are escaped, so that the arguments and errors of a job can't control the terminal of a reader.
     """
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s.%(msecs)03d %(levelname)-7s [%(process)d] %(message)s", "%Y-%m-%d %H:%M:%S")
+        super().__init__("%(asctime)s %(levelname)-7s [%(process)d] %(message)s")
+        self._zone = _zone()
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        return datetime.fromtimestamp(record.created, self._zone).isoformat(" ", "milliseconds")
 
     def format(self, record: logging.LogRecord) -> str:
         return super().format(record).translate(_ESCAPES)
@@ -51,7 +67,7 @@ class JsonFormatter(logging.Formatter):
         if record.stack_info:
             entry["stack"] = self.formatStack(record.stack_info)
         for name, value in record.__dict__.items():
-            if name not in _OWN:
+            if name not in _OWN and not (value == "" and name in FIELDS):
                 entry[f"{name}_" if name in entry else name] = value
         try:
             return _encode(entry).decode()
@@ -133,7 +149,7 @@ def log_error(logger: logging.Logger, text: str, args: tuple[object, ...], error
     """
     if logger.isEnabledFor(logging.ERROR):
         file, line, function, _ = logger.findCaller(stacklevel=2)
-        exc_info = type(error), error, error.__traceback__
+        exc_info = type(error), error, from_application(error.__traceback__)
         record = logger.makeRecord(logger.name, logging.ERROR, file, line, text, args, exc_info, function)
         record.exc_text = traceback.rstrip()
         # Not by `makeRecord`: it raises if the app's own record factory has set an attribute of that name.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from taskq.errors import ConfigError
+from taskq.logs.job_filter import JobFilter
 from taskq.logs.records import JsonFormatter, OutputHandler, TextFormatter
 from taskq.shadowing import project_modules
 
@@ -61,6 +62,7 @@ def set_up_logging(level: str, form: str, config: str | None = None) -> list[log
     stream = sys.stderr
     handler = OutputHandler(stream) if type(stream) is io.TextIOWrapper else logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.addFilter(JobFilter())
     # For loggers without a handler: a hook or a job may remove that of the root.
     logging.lastResort = handler
     logging.disable(logging.NOTSET)

@@ -10,6 +10,7 @@ import msgspec
 
 from taskq.clock import EpochMs, now_ms
 from taskq.exception_groups import leaves_of
+from taskq.tracebacks import from_application
 from taskq.wire.message import Message
 from taskq.wire.signing import Purpose, Signer
 
@@ -187,6 +188,6 @@ def _text(value: object) -> str:
 
 def _trace(error: BaseException) -> str:
     try:
-        return "".join(traceback.format_exception(error))
+        return "".join(traceback.format_exception(type(error), error, from_application(error.__traceback__)))
     except BaseException as inner:
         return f"(its traceback can't be printed: {type(inner).__name__})"

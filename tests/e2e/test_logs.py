@@ -14,7 +14,7 @@ from tests.conftest import OwnServer
 from tests.e2e.apps import basic, outcomes
 from tests.e2e.conftest import StartWorker
 
-LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} (DEBUG|INFO|WARNING|ERROR) +\[\d+\] .+")
+LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d (DEBUG|INFO|WARNING|ERROR) +\[\d+\] .+")
 
 
 def test_the_start_is_logged(start_worker: StartWorker) -> None:

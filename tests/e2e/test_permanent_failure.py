@@ -47,13 +47,14 @@ def test_an_on_fail_that_raises_is_logged(start_worker: StartWorker, ledger: Led
     assert store.count(State.FAILED) == 1
 
 
-def test_failures_are_logged_with_their_traceback(start_worker: StartWorker) -> None:
-    """Given a job that fails twice, then each failure is logged as an error with job, id, attempt, what follows, and traceback."""
+def test_the_last_failure_is_logged_with_its_traceback(start_worker: StartWorker) -> None:
+    """Given a job that fails twice, then the first failure is one warning, and the last an error with the traceback from the job's line."""
     handle = outcomes.fail.options(max_attempts=2).push("no")
     worker = start_worker("outcomes", settings=FAST)
     name = "tests.e2e.apps.outcomes:fail"
-    worker.wait_for_log(rf"ERROR .*{name} {handle.id} failed in attempt 1 of 2; retries in 0.02 s: ValueError: no\nTraceback")
-    worker.wait_for_log(rf"ERROR .*{name} {handle.id} failed in attempt 2 of 2: ValueError: no\nTraceback")
+    worker.wait_for_log(rf"WARNING .*{name} {handle.id} failed in attempt 1 of 2; retries in 0.02 s: ValueError: no\n2")
+    trace = r"Traceback.*\n.*outcomes\.py\", line \d+, in fail"
+    worker.wait_for_log(rf"ERROR .*{name} {handle.id} failed in attempt 2 of 2: ValueError: no\n{trace}")
 
 
 def test_failed_keeps_only_so_many(start_worker: StartWorker, store: Store) -> None:

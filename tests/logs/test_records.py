@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
 import pytest
 
-from taskq.logs import JsonFormatter, OutputHandler, count_of
+from taskq.logs import JsonFormatter, OutputHandler, TextFormatter, count_of
 from taskq.stdio import output
 from tests.support.pipes import UnreadPipe
 
@@ -138,3 +140,16 @@ def test_json_takes_any_text() -> None:
     broken = as_json(msg="%d of %s", args=("x", Broken()), pathname="jobs.py", lineno=7)["message"]
     assert broken.startswith("'%d of %s' % <tuple: its repr() raised RuntimeError> can't be formatted: TypeError: ")
     assert broken.endswith("(jobs.py:7)")
+
+
+def test_all_processes_log_in_one_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given an app that sets another time zone after the start, as Django does, then the log keeps the first one, and shows its offset."""
+    before = TextFormatter()
+    record = logging.makeLogRecord({"created": 1_700_000_000.5, "levelname": "INFO", "process": 7, "msg": "ready"})
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Kolkata")
+        time.tzset()
+        inside = TextFormatter().format(record)
+    time.tzset()
+    assert inside == before.format(record)
+    assert re.fullmatch(r"2023-11-1\d \d\d:\d\d:20\.500[+-]\d\d:\d\d INFO    \[7\] ready", inside)

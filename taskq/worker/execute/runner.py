@@ -30,9 +30,9 @@ from taskq.events import JobEvent
 from taskq.handle.cancel import CANCELLED_SECONDS
 from taskq.jobs.builtin import OBJECT
 from taskq.jobs.retry import RetryPolicy
-from taskq.logs import log_error
+from taskq.logs import log_error, log_last, log_retried
 from taskq.wire.ending import Ending, ending_of
-from taskq.wire.history import Record, record_of, text_of, verified_records, with_record
+from taskq.wire.history import record_of, text_of, verified_records, with_record
 from taskq.wire.message import Message
 from taskq.worker.execute.announce import both, event_of
 from taskq.worker.execute.executor import Executor
@@ -220,21 +220,15 @@ class Runner:
         except DelayError as wrong:
             return self._failed_run(message, run, wrong, seconds)
         if wait is None:
-            self._log_failure("%s %s failed in attempt %d of %d: %s", (), run, record, error)
+            log_last(context, attempts, error, record.error, record.traceback)
             state = State.TIMEOUT if timed_out else State.FAILED
             stored = self._pack(run, ending_of(record))
             return Verdict(action=Action.FAIL, message=new, state=state, ending=stored, announce=self._after_failure(run, error, seconds))
-        self._log_failure("%s %s failed in attempt %d of %d; retries in %g s: %s", (round(wait, 3),), run, record, error)
+        log_retried(context, attempts, error, record.error, wait)
         announce = event_of(events.retry, context, self._worker, seconds=seconds, error=error, delay=wait)
         if timed_out:
             announce = both(event_of(events.timeout, context, self._worker, seconds=seconds, error=error), announce)
         return Verdict(action=Action.RETRY, message=new, delay_ms=delay_ms(wait), announce=announce)
-
-    @staticmethod
-    def _log_failure(text: str, wait: tuple[float, ...], run: Run, record: Record, error: BaseException) -> None:
-        context = run.context
-        args = (context.job, context.id, record.attempt, context.max_attempts, *wait, record.error)
-        log_error(_log, text, args, error, record.traceback, job=context.job, message_id=context.id, attempt=record.attempt)
 
     def _is_exhausted(self, message: Message, policy: RetryPolicy) -> bool:
         if message.attempts >= policy.max_attempts or message.crashes > self._max_crashes:
@@ -263,7 +257,7 @@ class Runner:
         text = "message %s moved to failed: %s"
         if not isinstance(error, TaskqError) or error.__cause__ is not None:  # code of the app raised it
             reason = text_of(error) if isinstance(error, TaskqError) else record.error
-            log_error(_log, text, (message.hex_id, reason), error, record.traceback, message_id=message.hex_id)
+            log_error(_log, text, (message.hex_id, reason), error, record.traceback, taskq_id=message.hex_id)
         else:
             _log.log(logging.WARNING if isinstance(error, SignatureError) else logging.ERROR, text, message.hex_id, text_of(error))
         ending = self._results.pack(message.id, ending_of(record), result_ttl)

@@ -390,19 +390,38 @@ def test_the_context_ends_with_the_run(stage: Stage) -> None:
         context.current()
 
 
-def test_failures_are_logged_with_their_traceback(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    """Given a failure with another run to come, then the log has job, attempt, delay and traceback, as an error."""
-    stage.run(ValueError("no"))
+def test_the_last_failure_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    """Given a failure in the last attempt, then the log has job, attempt and traceback, as an error."""
+    Stage(max_attempts=1).run(ValueError("no"))
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert record.getMessage().endswith("failed in attempt 1 of 3; retries in 5 s: ValueError: no")
+    assert record.getMessage().endswith("failed in attempt 1 of 1: ValueError: no")
     assert record.exc_info
     assert (repr(record.exc_info[1]), record.exc_info[2] is not None) == ("ValueError('no')", True)
-    assert record.filename == "runner.py"
+    assert record.filename == "failures.py"
     entry = json.loads(JsonFormatter().format(record))
     assert entry["traceback"].startswith("Traceback (most recent")
     assert entry["traceback"].endswith("\nValueError: no")
-    assert (entry["job"], entry["attempt"], len(entry["message_id"])) == ("work", 1, 32)
+    assert (entry["taskq_job"], entry["taskq_attempt"], len(entry["taskq_id"]), entry["taskq_channel"]) == ("work", 1, 32, "default")
     assert f"ValueError: no\n{entry['traceback']}" in TextFormatter().format(record)
+
+
+def test_a_failure_before_the_last_is_one_warning(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a failure with another attempt to come, then the log has one line with the delay, as a warning."""
+    stage.run(ValueError("no"))
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert record.getMessage().endswith("failed in attempt 1 of 3; retries in 5 s: ValueError: no")
+    assert json.loads(JsonFormatter().format(record))["taskq_job"] == "work"
     caplog.clear()
     Stage(retry_seconds=0.243886).run(ValueError("no"))
     assert "retries in 0.244 s: ValueError: no" in caplog.text
+
+
+def test_a_deliberate_retry_is_information(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a job that asks for a retry, then the log has one line, as information; if no attempt is left, it is an error."""
+    caplog.set_level(logging.INFO)
+    stage.run(Retry("busy", delay=60))
+    Stage(max_attempts=1).run(Retry("busy"))
+    asked, last = caplog.records
+    assert (asked.levelname, asked.exc_info, last.levelname) == ("INFO", None, "ERROR")
+    assert asked.getMessage().endswith("asked for a retry in attempt 1 of 3; retries in 60 s: Retry: busy")
