@@ -75,13 +75,13 @@ def test_a_running_job_is_cancelled_at_once(start_worker: StartWorker, ledger: L
     began = time.monotonic()
     assert sync.cancel(by="ops") is Cancelled.REQUESTED
     with pytest.raises(ResultCancelled, match="cancelled by ops") as caught:
-        sync.result(10)
+        sync.result(30)
     assert caught.value.by == "ops"
     task = cancelled.sleeps.push(30)
     ledger.wait_for("sleeps")
     assert cancelled.queue.cancel(task.id) is Cancelled.REQUESTED
     assert _end(task).state == "cancelled"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert len(ledger.values("cleaned")) == len(ledger.values("acleaned")) == 1
     cancelled.quick.push(5)
     ledger.wait_for("quick")  # the process lives on
@@ -101,7 +101,7 @@ def test_those_beside_a_cancelled_job_go_on(start_worker: StartWorker, ledger: L
         assert handle.cancel() is Cancelled.REQUESTED
         assert _end(handle).state == "cancelled"
     gate.touch()
-    assert [handle.result(10) for handle in kept] == [None, None]
+    assert [handle.result(30) for handle in kept] == [None, None]
     assert [handle.status().state for handle in kept] == ["done", "done"]
 
 
@@ -130,7 +130,7 @@ def test_a_job_that_goes_on_without_kill_is_done(start_worker: StartWorker, ledg
     handle = cancelled.refuses.push(0.5)
     ledger.wait_for("refuses")
     assert handle.cancel() is Cancelled.REQUESTED
-    assert handle.result(10) == "done all the same"
+    assert handle.result(30) == "done all the same"
     assert handle.cancel() is Cancelled.TOO_LATE
     assert handle.status().state == "done"
 
@@ -172,15 +172,15 @@ def test_one_cancel_after_another_is_as_quick(start_worker: StartWorker, ledger:
         began = time.monotonic()
         assert handle.cancel() is Cancelled.REQUESTED
         with pytest.raises(ResultCancelled):
-            handle.result(10)
-        assert time.monotonic() - began < 0.6
+            handle.result(30)
+        assert time.monotonic() - began < 2
 
 
 def test_a_cancelled_stream_ends(start_worker: StartWorker) -> None:
     """Given a reader of a generator job, when the job is cancelled, then the reader gets what came before, and is told."""
     start_worker("cancelled")
     handle = cancelled.yields.push(10_000)
-    stream = handle.stream(timeout=10)
+    stream = handle.stream(timeout=30)
     assert [next(stream), next(stream)] == [0, 1]
     assert handle.cancel(by="reader") is Cancelled.REQUESTED
     with pytest.raises(ResultCancelled, match="cancelled by reader"):

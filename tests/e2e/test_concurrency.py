@@ -185,7 +185,7 @@ def test_a_job_that_listens_to_a_signal_makes_nobody_deaf(start_worker: StartWor
     ledger.wait_for("cancelled")
     wait_until(lambda: store.reserved() == [])
     assert worker.stop() == 0
-    assert monotonic() - began < 4
+    assert monotonic() - began < 20
 
 
 def test_what_does_not_end_in_time_runs_again_uncounted(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:

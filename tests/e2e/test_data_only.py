@@ -96,7 +96,7 @@ def test_a_pickled_result_runs_code_in_its_reader(queue: Queue, store: Store, ma
     ending = Ending("done", now_ms(), 1, "w", value=pickle.dumps(Touch(mark)))
     store.client.rpush(store.keys.result(handle.id), pack_ending(ending, bytes.fromhex(handle.id), None))
     store.client.expire(store.keys.result(handle.id), 60)
-    handle.result(timeout=5)
+    handle.result(timeout=30)
     assert mark.exists()
 
 
@@ -110,7 +110,7 @@ def test_a_data_only_queue_reads_no_pickled_result(queue: Queue, store: Store, m
     for key in (store.keys.result(handle.id), store.keys.parts(handle.id)):
         store.client.expire(key, 60)
     with pytest.raises(ResultError, match="it is a pickle, which could run any code, but no job of this queue uses pickle"):
-        handle.result(timeout=5)
+        handle.result(timeout=30)
     with pytest.raises(ResultError, match="it is a pickle"):
         next(iter(handle.stream(timeout=5)))
     assert not mark.exists()
@@ -124,7 +124,7 @@ def test_a_job_with_pickle_keeps_its_results(queue: Queue, store: Store) -> None
     ending = Ending("done", now_ms(), 1, "w", value=pickle.dumps({1, 2}))
     store.client.rpush(store.keys.result(handle.id), pack_ending(ending, bytes.fromhex(handle.id), None))
     store.client.expire(store.keys.result(handle.id), 60)
-    assert handle.result(timeout=5) == {1, 2}
+    assert handle.result(timeout=30) == {1, 2}
 
 
 @pytest.mark.parametrize("queue", ["json"], indirect=True)
@@ -135,4 +135,4 @@ def test_a_forged_failure_is_believed_without_a_secret(queue: Queue, store: Stor
     store.client.rpush(store.keys.result(handle.id), pack_ending(ending, bytes.fromhex(handle.id), None))
     store.client.expire(store.keys.result(handle.id), 60)
     with pytest.raises(JobFailed, match="mallory was here"):
-        handle.result(timeout=5)
+        handle.result(timeout=30)

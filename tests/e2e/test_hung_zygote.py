@@ -58,7 +58,7 @@ def test_a_child_that_was_never_forked_hinders_no_stop(start_worker: StartWorker
         worker.wait_for_log("stopping: SIGTERM")
         worker.hurry(signal.SIGTERM)
     assert worker.wait() == 0
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 9
 
 
 def test_one_zygote_that_dies_counts_as_one_crash(start_worker: StartWorker, store: Store) -> None:

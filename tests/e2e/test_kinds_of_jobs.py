@@ -160,7 +160,7 @@ MAIN = """
         handle = bill.push(Plan.PAID, Order(1))
         if sys.argv[1:] == ["work"]:
             queue.work(burst=True)
-            plan, order = handle.result(timeout=10)
+            plan, order = handle.result(timeout=30)
             note("result", [plan is Plan.PAID, order == Order(1), "notebook" in sys.modules])
 """
 

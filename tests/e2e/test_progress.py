@@ -42,7 +42,7 @@ def test_progress_is_read_while_the_job_runs(start_worker: StartWorker, ledger: 
     assert reported[0]["progress"]["total"] == 1000
     assert "progress:    1000 of 1000" in _taskq(url, "show", handle.id)
     gate.touch()
-    assert handle.result(10) == 1000
+    assert handle.result(30) == 1000
     last = handle.progress()
     assert last is not None
     assert (last.done, last.message, last.share) == (1000, "step 1000", 1.0)
@@ -56,7 +56,7 @@ def test_an_async_job_reports_its_progress(start_worker: StartWorker) -> None:
     """Given a coroutine that tells its steps, then the last of them is there when it has ended."""
     start_worker("answering")
     handle = answering.asteps.push(50)
-    assert handle.result(10) == 50
+    assert handle.result(30) == 50
     progress = handle.progress()
     assert progress is not None
     assert (progress.done, progress.total, progress.share) == (50, 50, 1.0)
@@ -78,7 +78,7 @@ def test_what_is_no_progress_fails_the_job(start_worker: StartWorker) -> None:
     """Given a job that tells something that is no number, then it fails with a text that says so."""
     start_worker("answering")
     with pytest.raises(JobFailed, match="done must be a finite number; got nan"):
-        answering.bad_progress.push().result(10)
+        answering.bad_progress.push().result(30)
 
 
 def test_outside_of_a_worker_it_does_nothing(tmp_path: Path, ledger: Ledger) -> None:

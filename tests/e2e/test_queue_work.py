@@ -166,9 +166,9 @@ def test_a_worker_below_a_test_that_freezes_time(program: Program, ledger: Ledge
                 pushed, late = add.push(1, 2), slow.push()
                 frozen.move_to("2025-01-01 12:00:00")
                 assert queue.work(burst=True, concurrency=concurrency) == 1
-                assert pushed.result(timeout=5) == 3
+                assert pushed.result(timeout=30) == 3
                 try:
-                    late.result(timeout=5)
+                    late.result(timeout=30)
                 except taskq.JobFailed as error:
                     print(error.type)
                 hour = add.options(at=datetime.now() + timedelta(hours=1)).push(1, 2)

@@ -44,7 +44,7 @@ def test_a_slow_job_keeps_only_itself_reserved(start_worker: StartWorker, ledger
     warm_up(ledger)
     push_around(tmp_path / "go", 10, 20)
     ledger.wait_for("start")
-    wait_until(lambda: (len(store.reserved()), store.count(State.WAITING)) == (1, 20), timeout=3)
+    wait_until(lambda: (len(store.reserved()), store.count(State.WAITING)) == (1, 20), timeout=30)
     (tmp_path / "go").touch()
     ledger.wait_for("quick", 330)
     assert worker.stop() == 0

@@ -26,14 +26,14 @@ def test_parts_arrive_while_the_job_runs(start_worker: StartWorker) -> None:
     """Given generator jobs, sync and async, then each part is read before the next is made, and the stream ends with the job."""
     start_worker("yielding")
     for handle in (yielding.count.push(5, 0.1), yielding.acount.push(5, 0.1)):
-        seen = [(part, handle.status().is_ended) for part in handle.stream(timeout=10)]
+        seen = [(part, handle.status().is_ended) for part in handle.stream(timeout=30)]
         assert [part for part, _ in seen] == [0, 1, 2, 3, 4]
         assert not seen[0][1]
         assert not seen[3][1]
-    assert yielding.count.push(2).result(10) == "2 parts"
-    assert yielding.acount.push(2).result(10) is None
-    assert [part["word"] for part in yielding.words.push("plain data only").stream(timeout=10)] == ["plain", "data", "only"]
-    assert list(yielding.count.push(0).stream(timeout=10)) == []
+    assert yielding.count.push(2).result(30) == "2 parts"
+    assert yielding.acount.push(2).result(30) is None
+    assert [part["word"] for part in yielding.words.push("plain data only").stream(timeout=30)] == ["plain", "data", "only"]
+    assert list(yielding.count.push(0).stream(timeout=30)) == []
 
 
 def test_parts_in_async_code(start_worker: StartWorker) -> None:
@@ -42,7 +42,7 @@ def test_parts_in_async_code(start_worker: StartWorker) -> None:
 
     async def read(job: Any) -> list[int]:
         handle = await job.apush(20, 0.01)
-        return [part async for part in handle.astream(timeout=10)]
+        return [part async for part in handle.astream(timeout=30)]
 
     async def main() -> list[list[int]]:
         found = await asyncio.gather(read(yielding.count), read(yielding.acount))
@@ -57,10 +57,10 @@ def test_many_readers_from_the_start_and_from_anywhere(start_worker: StartWorker
     start_worker("yielding")
     handle = yielding.count.push(10, 0.03)
     found: list[list[int]] = []
-    threads = [threading.Thread(target=lambda: found.append(list(handle.stream(timeout=10)))) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: found.append(list(handle.stream(timeout=30)))) for _ in range(3)]
     for thread in threads:
         thread.start()
-    first = handle.stream(timeout=10)
+    first = handle.stream(timeout=30)
     begun = [next(first), next(first), next(first)]
     rest = yielding.queue.handle(handle.id).stream(after=first.position, timeout=10)
     assert begun + list(rest) == list(range(10))
@@ -76,7 +76,7 @@ def test_a_failed_run_begins_anew(start_worker: StartWorker) -> None:
     """Given a job that fails after three parts and is retried, then a reader is told that they are void, and reads on with the new."""
     start_worker("yielding")
     handle = yielding.fails_after.push(3)
-    stream = handle.stream(timeout=10)
+    stream = handle.stream(timeout=30)
     assert [next(stream), next(stream), next(stream)] == ["1.0", "1.1", "1.2"]
     with pytest.raises(StreamRestarted, match="restarted"):
         next(stream)
@@ -89,7 +89,7 @@ def test_a_failed_run_begins_anew(start_worker: StartWorker) -> None:
 def test_a_failure_ends_the_stream(start_worker: StartWorker) -> None:
     """Given a job that fails for good after two parts, then its readers get both, and then the failure."""
     start_worker("yielding")
-    stream = yielding.fails_after.options(max_attempts=1).push(2, always=True).stream(timeout=10)
+    stream = yielding.fails_after.options(max_attempts=1).push(2, always=True).stream(timeout=30)
     assert [next(stream), next(stream)] == ["1.0", "1.1"]
     with pytest.raises(JobFailed, match="ValueError: in attempt 1"):
         next(stream)
@@ -99,7 +99,7 @@ def test_a_failure_ends_the_stream(start_worker: StartWorker) -> None:
 def test_a_worker_that_dies_between_parts(start_worker: StartWorker, tmp_path: Path) -> None:
     """Given a job whose worker is killed after two parts, then the reader is told, and gets the parts of the run after it."""
     start_worker("yielding")
-    stream = yielding.dies_after.push(2, str(tmp_path / "gate")).stream(timeout=15)
+    stream = yielding.dies_after.push(2, str(tmp_path / "gate")).stream(timeout=30)
     seen: list[str] = []
     with pytest.raises(StreamRestarted):
         seen.extend(stream)
@@ -113,7 +113,7 @@ def test_a_time_limit_is_of_the_whole_generator(start_worker: StartWorker, store
     for handle in (yielding.endless.push(0.05), yielding.aendless.push()):
         seen: list[int] = []
         with pytest.raises(JobFailed, match="JobTimeout"):
-            seen.extend(handle.stream(timeout=10))
+            seen.extend(handle.stream(timeout=30))
         assert len(seen) >= 2
     assert store.count(State.TIMEOUT) == 2
 
@@ -124,7 +124,7 @@ def test_a_generator_waits_for_its_readers(start_worker: StartWorker, ledger: Le
     handle = yielding.floods.push(count)
     start_worker("yielding")
     ledger.wait_for("flooded", UNREAD_LIMIT // 100 + 1)
-    stream = handle.stream(timeout=10)
+    stream = handle.stream(timeout=30)
     for _ in range(10):
         next(stream)
     assert max(ledger.values("flooded")) <= UNREAD_LIMIT + 200
@@ -143,7 +143,7 @@ def test_parts_that_nobody_reads_end_the_job(start_worker: StartWorker, ledger: 
 def test_a_part_that_can_t_be_stored_fails_the_job(start_worker: StartWorker) -> None:
     """Given a generator that yields what no serializer can write, then its reader gets what came before, and the reason."""
     start_worker("yielding")
-    stream = yielding.yields_a_lock.push().stream(timeout=10)
+    stream = yielding.yields_a_lock.push().stream(timeout=30)
     assert next(stream) == 1
     with pytest.raises(JobFailed, match="CannotStore: the job returned a lock"):
         next(stream)
@@ -170,7 +170,7 @@ def test_reading_from_behind_the_end(start_worker: StartWorker) -> None:
     """Given a stream that has ended, if somebody reads on from its last part, or from behind it, then that ends at once."""
     start_worker("yielding")
     handle = yielding.count.push(3)
-    assert handle.result(10) == "3 parts"
+    assert handle.result(30) == "3 parts"
     for after in (3, 4, 5, 2**53):
         began = time.monotonic()
         assert list(handle.stream(after=after)) == []
@@ -252,7 +252,7 @@ def test_nobody_reads_on_when_all_is_lost(start_worker: StartWorker, server: Ser
     began = time.monotonic()
     with pytest.raises(NoResult, match="deleted or flushed"):
         list(handle.stream())
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
     timer.join()
 
 
@@ -264,23 +264,23 @@ def test_a_lost_stream_is_yielded_anew(start_worker: StartWorker, server: Server
     ledger.wait_for("yielded", 3)
     server.flush()
     wait_until(lambda: ledger.values("yielded").count(0) == 2, timeout=20)
-    assert handle.result(timeout=10) == "50 parts"
-    assert list(handle.stream(timeout=10)) == list(range(50))
+    assert handle.result(timeout=30) == "50 parts"
+    assert list(handle.stream(timeout=30)) == list(range(50))
 
 
 def test_many_streams_from_one_process(start_worker: StartWorker) -> None:
     """Given a worker with many jobs at once, when generators of both kinds run beside each other, then each reader gets its own parts."""
     start_worker("yielding", settings={"concurrency": 8})
     handles = [job.push(20, 0.02) for job in (yielding.count, yielding.acount) for _ in range(4)]
-    streams = [handle.stream(timeout=15) for handle in handles]
+    streams = [handle.stream(timeout=30) for handle in handles]
     firsts = [next(stream) for stream in streams]
     assert [handle.status().is_ended for handle in handles] == [False] * 8
     assert firsts == [0] * 8
     assert [list(stream) for stream in streams] == [list(range(1, 20))] * 8
-    stream = yielding.fails_after.push(1).stream(timeout=10)
+    stream = yielding.fails_after.push(1).stream(timeout=30)
     assert next(stream) == "1.0"
     with pytest.raises(StreamRestarted):
         next(stream)
     assert list(stream) == ["2.0"]
     with pytest.raises(JobFailed, match="JobTimeout"):
-        list(yielding.aendless.push().stream(timeout=10))
+        list(yielding.aendless.push().stream(timeout=30))

@@ -188,7 +188,7 @@ class TestHalfOpen:
         began = time.monotonic()
         with pytest.raises(PushOutcomeUnknown):
             faulty.quick.push("swallowed")
-        assert time.monotonic() - began < 7
+        assert time.monotonic() - began < 15
         faulty.quick.push("second")
         relay.hush()
         faulty.quick.options(once=True).push("repeated")

@@ -40,11 +40,11 @@ def test_stopped_while_a_job_runs(start_worker: StartWorker, ledger: Ledger, sto
     total = 200 if seconds == 0 else 3
     assert store.count(State.WAITING) == total - ended
     if seconds == 60:
-        assert 4.5 < took < 7
+        assert 4.5 < took < 20
         assert (begun, ended) == (1, 0)
         assert {(message.attempts, message.crashes) for message in store.messages(State.WAITING)} == {(0, 0)}
     else:
-        assert took < 3
+        assert took < 4.5
         assert begun == ended
     again = start_worker("faulty", settings={"stop_timeout": 0.1}, ready=0)
     ledger.wait_for("run", begun + 1)

@@ -53,7 +53,7 @@ class Ledger:
         """Return what was noted with the lines of one kind."""
         return [line.value for line in self.lines(what)]
 
-    def wait_for(self, what: str, count: int = 1, *, timeout: float = 10.0) -> list[Line]:
+    def wait_for(self, what: str, count: int = 1, *, timeout: float = 30.0) -> list[Line]:
         """Wait until there are so many lines of one kind, and return them."""
         try:
             return wait_until(lambda: lines if len(lines := self.lines(what)) >= count else [], timeout=timeout)

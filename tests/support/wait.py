@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(predicate: Callable[[], T], *, timeout: float = 10.0, interval: float = 0.01, what: str = "") -> T:
+def wait_until(predicate: Callable[[], T], *, timeout: float = 30.0, interval: float = 0.01, what: str = "") -> T:
     """Call `predicate` until it returns something true, and return that.
 
     Raises:

@@ -93,7 +93,7 @@ class WorkerProcess:
         """Everything it has written so far."""
         return self.spec.log.read_text(encoding="utf-8", errors="replace")
 
-    def wait_for_log(self, pattern: str, *, count: int = 1, timeout: float = 10.0) -> None:
+    def wait_for_log(self, pattern: str, *, count: int = 1, timeout: float = 30.0) -> None:
         """Wait until the log has so many places that fit a regular expression."""
         try:
             wait_until(lambda: len(re.findall(pattern, self.log)) >= count, timeout=timeout, what=f"{pattern!r} in the log")
@@ -123,14 +123,14 @@ class WorkerProcess:
         """Send a signal to the supervisor."""
         self._process.send_signal(number)
 
-    def wait(self, timeout: float = 15.0) -> int:
+    def wait(self, timeout: float = 30.0) -> int:
         """Wait for its end, and return the exit code."""
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"the worker still runs after {timeout:g} s; its log:\n{self.log}") from None
 
-    def stop(self, timeout: float = 15.0) -> int:
+    def stop(self, timeout: float = 30.0) -> int:
         """End it in good order with SIGTERM, and return the exit code."""
         self.signal(signal.SIGTERM)
         return self.wait(timeout)

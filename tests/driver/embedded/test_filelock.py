@@ -64,7 +64,7 @@ def test_a_forked_child_does_not_hold_the_lock(tmp_path: Path) -> None:
     try:
         done.set()
         thread.join()
-        wait_until(lambda: not is_locked(path), timeout=2)
+        wait_until(lambda: not is_locked(path), timeout=30)
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

@@ -45,8 +45,8 @@ def test_messages_reserved_after_an_exit_are_released(queue: Queue, channel: Cha
     queue.push_name("noop")
     server.admin.lmove(keys.waiting, keys.reserved(dead.name), "RIGHT", "RIGHT")
     began = monotonic()
-    wait_until(lambda: exited.tick(monotonic()) or server.admin.llen(keys.waiting) == 1, timeout=5)
-    assert monotonic() - began < 1.0
+    wait_until(lambda: exited.tick(monotonic()) or server.admin.llen(keys.waiting) == 1, timeout=30)
+    assert monotonic() - began < 4
 
 
 def test_the_last_check_comes_when_no_command_can_block(queue: Queue, channel: ChannelState, server: ServerProcess, prefix: str) -> None:
@@ -54,10 +54,10 @@ def test_the_last_check_comes_when_no_command_can_block(queue: Queue, channel: C
     dead = HandWorker(queue, prefix)
     channel.remember(dead.name)
     exited, keys = LateReservations(channel), channel.driver.keys
-    wait_until(lambda: exited.tick(monotonic()) or len(channel.exited) == 1, timeout=5)
+    wait_until(lambda: exited.tick(monotonic()) or len(channel.exited) == 1, timeout=30)
     queue.push_name("noop")
     server.admin.lmove(keys.waiting, keys.reserved(dead.name), "RIGHT", "RIGHT")
-    wait_until(lambda: exited.tick(monotonic()) or not channel.exited, timeout=5)
+    wait_until(lambda: exited.tick(monotonic()) or not channel.exited, timeout=30)
     assert server.admin.llen(keys.waiting) == 1
 
 
@@ -103,10 +103,10 @@ def test_an_exited_worker_is_registered_until_its_last_check(
     dead, keys = _exited(queue, prefix, channel), channel.driver.keys
     channel.remember(dead.name)
     exited = LateReservations(channel)
-    wait_until(lambda: exited.tick(monotonic()) or len(channel.exited) == 1, timeout=5)
+    wait_until(lambda: exited.tick(monotonic()) or len(channel.exited) == 1, timeout=30)
     assert server.admin.zscore(keys.workers, dead.name) is not None
     assert Inspector(queue).workers(prefix) == []
-    wait_until(lambda: exited.tick(monotonic()) or not channel.exited, timeout=5)
+    wait_until(lambda: exited.tick(monotonic()) or not channel.exited, timeout=30)
     assert server.admin.zscore(keys.workers, dead.name) is None
 
 

@@ -35,7 +35,7 @@ def test_a_process_asked_to_end_while_it_starts_ends(url: str, prefix: str, tmp_
     for _ in range(5):
         worker.sit()
         worker.stop()
-        wait_until(lambda: _is_free(worker), timeout=5)
+        wait_until(lambda: _is_free(worker), timeout=30)
     assert noted == []
     worker.close()
     queue.close()

@@ -92,7 +92,7 @@ def test_the_limit_ends_a_call(executor: ThreadExecutor, job: Any) -> None:
     began = time.monotonic()
     with pytest.raises(JobTimeout, match=r"longer than its handle_timeout of 0\.05 s"):
         executor.execute(job, (), {}, 0.05)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9.5
 
 
 def test_a_call_may_take_it_as_a_hint(executor: ThreadExecutor) -> None:

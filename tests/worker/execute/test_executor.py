@@ -115,7 +115,7 @@ def test_a_sync_job_is_interrupted(executor: SyncExecutor) -> None:
     began = time.monotonic()
     with pytest.raises(JobTimeout):
         call(executor, slow, timeout=0.05)
-    assert 0.05 <= time.monotonic() - began < 2
+    assert 0.05 <= time.monotonic() - began < 8
     assert seen == ["the job ran longer than its handle_timeout of 0.05 s"]
 
 

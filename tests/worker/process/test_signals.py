@@ -50,7 +50,7 @@ def test_silence_ends_the_wait_after_its_time(signals: SignalWait) -> None:
     with ours, theirs:
         began = time.monotonic()
         assert signals.wait(ours.fileno(), 0.05) is False
-        assert 0.04 < time.monotonic() - began < 2
+        assert 0.04 < time.monotonic() - began < 30
     assert not signals.stopping
 
 
@@ -64,7 +64,7 @@ def test_sigterm_ends_this_wait_and_all_later_ones(signals: SignalWait) -> None:
         assert signals.stopping
         assert signals.wait(ours.fileno(), 10) is False
         signals.pause(10)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 9
         timer.join()
 
 
@@ -118,7 +118,7 @@ def test_handlers_of_a_job_are_replaced(signals: SignalWait) -> None:
     began = time.monotonic()
     signals.pause(10)
     assert signals.stopping
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9
     timer.join()
 
 
@@ -131,7 +131,7 @@ def test_a_wait_ends_when_a_job_has_taken_the_wake_up_pipe(signals: SignalWait) 
     os.kill(os.getpid(), signal.SIGTERM)
     sleeping.join()
     assert signals.stopping
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9
 
 
 def test_a_signal_that_was_blocked_is_noted(signals: SignalWait) -> None:
