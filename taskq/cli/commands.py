@@ -43,6 +43,7 @@ COMMANDS = {
     "bench": Listed("taskq.cli.bench", "Benchmark pushes, workers and delays on this setup."),
     "chaos": Listed("taskq.cli.chaos", "Fault-injection test: kill workers and the server, check that no job is lost."),
     "completion": Listed("taskq.cli.completion", "Print a shell completion script."),
+    "help": Listed("taskq.cli.help", "Show the help of a command."),
 }
 
 #: Second names of commands.
@@ -105,12 +106,14 @@ def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) ->
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version and exit.")
+@click.option(
+    "-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version and exit."
+)
 def root() -> None:
     """Background jobs on Redis and Valkey: push calls of Python functions, now or later, and run them in workers.
 
     Settings come from taskq.toml or pyproject.toml, searched from the working directory upwards, and from TASKQ_* variables.
-    `taskq config` shows them. `taskq COMMAND --help` explains a command.
+    `taskq config` shows them. `taskq help COMMAND` explains a command.
     """
 
 

@@ -22,7 +22,7 @@ _CELL = 200
 
 
 @click.command("list", short_help="List the messages in a state.")
-@channel_argument()
+@channel_argument(required=False)
 @state_option(STATES, "Which messages.", State.FAILED)
 @click.option("--job", metavar="NAME", help="Only messages of this job: shop.jobs:send_email, or send_email.")
 @click.option(
@@ -30,13 +30,16 @@ _CELL = 200
 )
 @as_json
 @server_options
-def command(channel: str, state: str, *, job: str | None, limit: int, as_json: bool, app: str | None, url: str | None) -> None:
+def command(channel: str | None, state: str, *, job: str | None, limit: int, as_json: bool, app: str | None, url: str | None) -> None:
     """List the messages of CHANNEL in one state, the oldest first. Delayed messages are listed by due time.
+
+    CHANNEL may be omitted if there is only one.
 
     Arguments are shown without unpickling them, so listing never runs code. `taskq show ID` shows the whole message.
     """
     inspector = open_inspector(app, url)
     chosen = State(state)
+    channel = channel or inspector.only_channel()
     found = inspector.entries(channel, chosen, job=job)
     entries = found if limit == 0 else islice(found, limit)
     shown = list(entries)

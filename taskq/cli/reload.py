@@ -18,21 +18,24 @@ __all__ = ["command"]
 
 
 @click.command("reload", short_help="Move failed, timed out or parked messages back to waiting.")
-@channel_argument()
+@channel_argument(required=False)
 @state_option(RELOADED, "Which messages.", State.FAILED)
 @click.option("--job", metavar="NAME", help="Only messages of this job: shop.jobs:send_email, or send_email.")
 @click.option("--id", "message_id", metavar="ID", help="Only this message.")
 @server_options
-def command(channel: str, state: str, *, job: str | None, message_id: str | None, app: str | None, url: str | None) -> None:
+def command(channel: str | None, state: str, *, job: str | None, message_id: str | None, app: str | None, url: str | None) -> None:
     """Move the failed (or timed out, or parked) messages of CHANNEL back to waiting. Their attempt counts are reset.
+
+    CHANNEL may be omitted if there is only one.
 
     Messages that fail while the command runs are not included. Exit code 1 if --id or --job matches no message.
     """
-    if re.fullmatch("[0-9a-fA-F]{32}", channel):
+    if channel and re.fullmatch("[0-9a-fA-F]{32}", channel):
         path = click.get_current_context().command_path
         raise click.UsageError(f"{channel} is the id of a message; expected its channel, as in: {path} default --id {channel}")
     message_id = message_id and checked_id(message_id)
     inspector = open_inspector(app, url)
+    channel = channel or inspector.only_channel()
     with progress_bar("reloading") as progress:
         moved = inspector.reload(channel, State(state), job=job, message_id=message_id, progress=progress)
     if not moved and (job or message_id):

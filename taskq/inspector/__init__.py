@@ -7,6 +7,7 @@
     report      message counts and worker activity of a channel
     walk        read a state in pages while others change it
     store       the stored data of one channel
+    channels    the channels that it knows, their connections and signers
     inspector   all of this for the channels of a queue
 
 Each of these imports only from those above it.
@@ -15,7 +16,8 @@ Each of these imports only from those above it.
 from __future__ import annotations
 
 from taskq.inspector.entry import NOT_VERIFIED, Entry
-from taskq.inspector.inspector import FLUSHED, RELOADED, Inspector, Progress
+from taskq.inspector.inspector import RELOADED, Inspector, Progress
 from taskq.inspector.report import ChannelReport, Counts, WorkerReport
+from taskq.inspector.store import FLUSHED
 
 __all__ = ["FLUSHED", "NOT_VERIFIED", "RELOADED", "ChannelReport", "Counts", "Entry", "Inspector", "Progress", "WorkerReport"]

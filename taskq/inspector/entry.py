@@ -85,7 +85,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     def arguments(self, limit: int = 1 << 20) -> str:
         """Return the arguments in the form of a call, cut to `limit` characters."""
-        return text_of(self.raw, limit) if self.unreadable and not self.job else call_text(self.args, self.kwargs, limit)
+        return text_of(_pushed(self.raw), limit) if self.unreadable and not self.job else call_text(self.args, self.kwargs, limit)
 
     def data(self) -> dict[str, Any]:
         """Return the entry as JSON data."""
@@ -163,6 +163,15 @@ def read_entry(raw: bytes, place: Place, attempts_of: Callable[[str], int | None
         is_foreign=message is None or message.is_foreign,
         raw=raw,
     )
+
+
+def _pushed(raw: bytes) -> bytes:
+    """Return the bytes that another client pushed, without the head and the history that taskq added; other bytes unchanged."""
+    try:
+        message = Message(raw) if is_stamped(raw) else None
+    except MessageError:
+        return raw
+    return message.content() if message and message.is_foreign else raw
 
 
 def _is_verified(message: Message | None, signer: Signer) -> bool:

@@ -6,31 +6,26 @@ from collections.abc import Callable, Iterator, Sequence
 
 from taskq.channel import STATES, State
 from taskq.clock import monotonic
-from taskq.config import Settings, did_you_mean
+from taskq.config import Settings
 from taskq.driver.batches import batches
-from taskq.driver.load import load_driver, server_url
-from taskq.driver.pool import LinkPool
 from taskq.driver.steps import run
-from taskq.errors import TaskqError, UnknownChannel
+from taskq.errors import TaskqError
 from taskq.handle.cancel import Cancelled, ask_cancel, this_user
 from taskq.handle.status import Status, ask_status
-from taskq.handle.subject import Subject
-from taskq.inspector.entry import Entry, Place, Signers, entry_id, fresh, is_job, read_entry
+from taskq.inspector.channels import Channels
+from taskq.inspector.entry import Entry, Place, entry_id, fresh, is_job
 from taskq.inspector.report import ChannelReport, Counts, Registration, WorkerReport, read_worker, with_progress
-from taskq.inspector.store import Store, naming
-from taskq.inspector.walk import Item, Walk
+from taskq.inspector.store import FLUSHED, Store
+from taskq.inspector.walk import Walk
 from taskq.queue import Queue
-from taskq.wire.message import check_message_id
-from taskq.wire.signing import Signer, result_signer
 from taskq.worker_id import lease_of
 
 __all__ = ["FLUSHED", "RELOADED", "Inspector", "Progress"]
 
 #: A progress callback: called with the number of messages done, and the total.
 Progress = Callable[[int, int], None]
-#: The states that can be reloaded, and those that can be flushed.
+#: The states that can be reloaded.
 RELOADED = (State.FAILED, State.TIMEOUT, State.PARKED)
-FLUSHED = tuple(state for state in STATES if state is not State.RESERVED)
 
 #: In the order in which a message passes through them, so that a search still finds one that moves on.
 _SEARCHED = (State.DELAYED, State.WAITING, State.RESERVED, State.FAILED, State.TIMEOUT, State.PARKED)
@@ -52,26 +47,30 @@ class Inspector:
     """
 
     def __init__(self, source: Queue | Settings) -> None:
-        self._queue = source if isinstance(source, Queue) else None
-        self.settings = source.settings if isinstance(source, Queue) else source
-        self._senders: dict[str, LinkPool] = {}
-        self._url: str | None = None
+        self._places = Channels(source)
+        self.settings = self._places.settings
 
     # ---- reading
 
     def url(self) -> str:
         """Return the server's URL, including its password. Starts the embedded server if that is in use."""
-        if self._url is None:
-            self._url = self._queue.url() if self._queue else server_url(self.settings)
-        return self._url
+        return self._places.url()
 
     def channels(self) -> list[str]:
         """Return the names of all known channels."""
-        return self._queue.channel_names() if self._queue else sorted(self.settings.channels)
+        return self._places.channels()
+
+    def only_channel(self) -> str:
+        """Return the name of the only known channel.
+
+        Raises:
+            ArgumentsError: there are several; the text names them.
+        """
+        return self._places.only_channel()
 
     def job_names(self) -> list[str]:
         """Return the names of the app's jobs; an empty list without a queue."""
-        return self._queue.jobs.names() if self._queue else []
+        return self._places.job_names()
 
     def counts(self, channel: str) -> Counts:
         """Return the number of messages in each state.
@@ -79,7 +78,7 @@ class Inspector:
         Raises:
             UnknownChannel: the channel is not defined, and no message is stored under its name.
         """
-        store = self._store(channel)
+        store = self._places.store(channel)
         return Counts(**{state.value: store.count(state) for state in STATES})
 
     def workers(self, channel: str) -> list[WorkerReport]:
@@ -88,9 +87,9 @@ class Inspector:
         Raises:
             UnknownChannel: as in `counts`.
         """
-        store = self._store(channel)
+        store = self._places.store(channel)
         now, lease = store.now_ms(), store.settings.lease * 1000
-        reports, signer = [], self._signer(channel)
+        reports, signer = [], self._places.signer(channel)
         for worker, beat in store.workers():
             held, fields = int(store.call(store.driver.held(worker))), store.call(store.driver.describe(worker))
             own = max(lease, lease_of(worker) * 1000)
@@ -107,7 +106,7 @@ class Inspector:
             UnknownChannel: as in `counts`.
         """
         counts, workers = self.counts(channel), tuple(self.workers(channel))
-        return ChannelReport(channel=channel, prefix=self._store(channel).settings.channel, counts=counts, workers=workers)
+        return ChannelReport(channel=channel, prefix=self._places.store(channel).settings.channel, counts=counts, workers=workers)
 
     def entries(self, channel: str, state: State, *, job: str | None = None) -> Iterator[Entry]:
         """Yield the messages of a state, oldest first (in `delayed`: first due); with `job`, only those of that job.
@@ -117,12 +116,12 @@ class Inspector:
         Raises:
             UnknownChannel: as in `counts`.
         """
-        store = self._store(channel)
+        store = self._places.store(channel)
         left, now = store.count(state), store.now_ms()
         for worker, page in store.pages(state):
             for item in page[:left]:
                 if job is None or is_job(item.raw, job):
-                    yield self._entry(item, Place(channel=channel, state=state, now_ms=now, worker=worker, score_ms=item.score))
+                    yield self._places.entry(item, Place(channel=channel, state=state, now_ms=now, worker=worker, score_ms=item.score))
             left -= len(page)
             if left <= 0:
                 return
@@ -134,7 +133,7 @@ class Inspector:
             UnknownChannel: as in `counts`.
         """
         wanted = message_id.strip().lower()
-        stores = {name: self._store(name) for name in channels or self.channels()}
+        stores = {name: self._places.store(name) for name in channels or self.channels()}
         total, done = sum(store.count(state) for store in stores.values() for state in STATES), 0
         for name, store in stores.items():
             for state in _SEARCHED:
@@ -142,7 +141,7 @@ class Inspector:
                     for item in page:
                         if entry_id(item.raw) == wanted:
                             place = Place(channel=name, state=state, now_ms=store.now_ms(), worker=worker, score_ms=item.score)
-                            return self._entry(item, place)
+                            return self._places.entry(item, place)
                     done += len(page)
                     progress(min(done, total), total)
         return None
@@ -154,7 +153,7 @@ class Inspector:
             ArgumentsError: the id is not valid.
             UnknownChannel: as in `counts`.
         """
-        for subject, sender in self._subjects(message_id, channels):
+        for subject, sender in self._places.subjects(message_id, channels):
             status = run(ask_status(sender.driver, subject), sender.call)
             if status.state != "unknown":
                 return subject.channel, status
@@ -169,7 +168,7 @@ class Inspector:
             ArgumentsError: the id is not valid.
             UnknownChannel: as in `counts`.
         """
-        for subject, sender in self._subjects(message_id, channels):
+        for subject, sender in self._places.subjects(message_id, channels):
             found = run(ask_cancel(sender.driver, subject, by or this_user(), kill=kill), sender.call)
             if found is not Cancelled.TOO_LATE:
                 return subject.channel, found
@@ -187,7 +186,7 @@ class Inspector:
                 raise TaskqError(
                     f"message {entry.id} can't be deleted: it is reserved by worker {entry.worker}, which is running it or is about to"
                 )
-            store = self._store(entry.channel)
+            store = self._places.store(entry.channel)
             if store.call(store.driver.remove(entry.state, entry.raw)):
                 return entry
             entry = self.find(message_id, channels=channels, progress=progress)  # it has moved since it was found
@@ -206,7 +205,7 @@ class Inspector:
         """
         if state not in RELOADED:
             raise ValueError(f"{state.value} can't be reloaded")
-        store = self._store(channel)
+        store = self._places.store(channel)
         wanted = None if message_id is None else message_id.strip().lower()
         total, began, now = store.count(state), monotonic(), store.past_ms()
         walk = Walk(store.call, store.driver, state)
@@ -234,7 +233,7 @@ class Inspector:
         """
         if state not in FLUSHED:
             raise ValueError(f"{state.value} can't be flushed")
-        store = self._store(channel)
+        store = self._places.store(channel)
         total, done = store.count(state), 0
         while done < total:
             until = int(store.now_ms()) + _FLUSH_MS
@@ -245,56 +244,12 @@ class Inspector:
             progress(done, total)
         return done
 
-    def close(self) -> None:
-        """Close the connections."""
-        for sender in self._senders.values():
-            sender.close()
-
-    # ---- channels
-
-    def _subjects(self, message_id: str, channels: Sequence[str]) -> Iterator[tuple[Subject, LinkPool]]:
-        """Yield a message as a subject of each channel, with the channel's connections."""
-        wanted = check_message_id(message_id)
-        for name in channels or self.channels():
-            yield Subject(wanted, name, self._signer(name)), self._senders[name]
-
-    def _store(self, channel: str) -> Store:
-        settings = self._queue.channel(channel) if self._queue else self.settings.channel_or_default(channel)
-        known = self._senders.get(channel)
-        sender = known or (self._queue.sender(channel) if self._queue else LinkPool(load_driver(self.url(), settings)))
-        store = Store(settings, naming(sender.call, sender.driver, channel), sender.driver)
-        if known is None and channel not in self.channels():
-            self._check_used(channel, store)
-        self._senders[channel] = sender
-        return store
-
-    def _check_used(self, channel: str, store: Store) -> None:
-        """Refuse an unknown, unused channel: without the app, a channel that only a job defines looks like a typing error."""
-        if not store.workers() and not any(store.count(state) for state in FLUSHED):
-            known = did_you_mean(channel, self.channels())
-            raise UnknownChannel(
-                f"unknown channel {channel!r}: not in the settings, and no message is stored under that name; {known}. "
-                "If the channel is defined only by a job, pass --app"
-            )
-
-    def _entry(self, item: Item, place: Place) -> Entry:
-        return read_entry(item.raw, place, lambda job: self._attempts_of(job, place.channel), self._signers(place.channel))
-
-    def _signers(self, channel: str) -> Signers | None:
-        records = self._signer(channel)
-        if records is None:
-            return None
-        return Signers(Signer(self.settings.secrets, self._store(channel).settings.channel), records)
-
-    def _signer(self, channel: str) -> Signer | None:
-        return result_signer(self.settings, self._store(channel).settings.channel)
-
-    def _attempts_of(self, name: str, channel: str) -> int | None:
-        job = self._queue.jobs.get(name) if self._queue else None
-        return None if job is None else job.options_of_job.max_attempts or self.settings.channel_or_default(channel).max_attempts
-
     @staticmethod
     def _restore(store: Store, state: State, chosen: Sequence[bytes]) -> int:
         pairs = [(raw, fresh(raw)) for raw in chosen]
         groups = batches(pairs, [2 * len(raw) for raw in chosen])
         return sum(int(store.call(store.driver.restore(state, group))) for group in groups)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._places.close()

@@ -7,14 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from taskq.channel import State
+from taskq.channel import STATES, State
 from taskq.config import ChannelSettings
 from taskq.driver.contract import Command, Driver
 from taskq.driver.redis.checks import check_kinds
 from taskq.errors import ServerRefused, ServerUnavailable
 from taskq.inspector.walk import Call, Item, Walk
 
-__all__ = ["Store"]
+__all__ = ["FLUSHED", "Store", "naming"]
+
+#: The states that can be flushed: reserved messages are running.
+FLUSHED = tuple(state for state in STATES if state is not State.RESERVED)
 
 
 def naming(call: Call, driver: Driver, channel: str) -> Call:

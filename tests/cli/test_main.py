@@ -61,7 +61,7 @@ def test_help_needs_nothing_slow(args: list[str], tmp_path: Path) -> None:
         (["inf"], 'did you mean "info"?'),
         (["--nope"], "No such option"),
         (["--url", "x", "info"], "taskq info --url"),
-        (["list"], "Missing argument 'CHANNEL'"),
+        (["list"], "give one of default, "),
         (["list", "default", "--state", "broken"], "'broken' is not one of"),
         (["info", "--url", "redis://:geheim@127.0.0.1:1/0"], "doesn't answer"),
         (["info", "--url", "nonsense"], "invalid server URL"),
@@ -103,8 +103,9 @@ def test_an_unexpected_error_is_reported_too(type_: Type, monkeypatch: pytest.Mo
 
 
 def test_version(type_: Type) -> None:
-    """Given --version, then it is printed."""
+    """Given --version or -V, then it is printed."""
     ended = type_("--version")
+    assert type_("-V") == ended
     assert (ended.code, ended.out) == (0, "taskq 0.1.0\n")
 
 
@@ -252,3 +253,24 @@ def test_no_password_stays_in_the_list_of_processes(project: Project, own_server
 def _titles(pid: int) -> list[str]:
     supervisor = psutil.Process(pid)
     return [" ".join(one.cmdline()) for one in (supervisor, *supervisor.children(recursive=True))]
+
+
+@pytest.mark.one_python
+@pytest.mark.parametrize("words", [[], ["info"], ["server", "stop"]])
+def test_help_is_a_command_too(type_: Type, words: list[str]) -> None:
+    """Given `taskq help` and the names of a command, then the same is printed as with --help behind them."""
+    ended = type_("help", *words)
+    assert ended == type_(*words, "--help")
+    assert ended.out.startswith(" ".join(["Usage: taskq", *words, ""]))
+
+
+@pytest.mark.one_python
+@pytest.mark.parametrize(
+    ("words", "reported"),
+    [(["inf"], "no command 'inf'; did you mean \"info\"?"), (["info", "more"], "taskq info has no commands: try 'taskq help info'")],
+)
+def test_help_of_an_unknown_command(type_: Type, words: list[str], reported: str) -> None:
+    """Given `taskq help` with a name that no command has, then exit code 2, and the error of that name."""
+    ended = type_("help", *words)
+    assert (ended.code, ended.out) == (2, "")
+    assert reported in ended.err

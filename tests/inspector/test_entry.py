@@ -13,6 +13,8 @@ from taskq.cli.output import json_text
 from taskq.inspector import Entry
 from taskq.inspector.entry import Place, read_entry
 from taskq.wire.foreign import job_of
+from taskq.wire.history import pack_record, record_of
+from taskq.wire.message import wrap_foreign
 from tests.support.hostile import BOMBS, any_bytes, damaged, message_of, pickles
 from tests.support.limits import run_limited
 
@@ -72,3 +74,14 @@ def test_any_bytes_are_shown(raw: bytes) -> None:
     entry = read(raw)
     assert len(entry.arguments(500)) <= 500
     json_text(entry.data())
+
+
+@pytest.mark.one_python
+def test_bytes_that_are_not_json_are_shown_as_they_were_pushed() -> None:
+    """Given malformed JSON of another client, then its text is shown, also after a worker has added a head and a reason."""
+    raw = b'{"job": "shop:add", "args": [1,'
+    failed = wrap_foreign(raw) + pack_record(record_of("failed", "box:1", 1, "MalformedMessage"))
+    for one in (raw, failed):
+        entry = read(one)
+        assert entry.arguments() == repr(raw)
+        assert entry.unreadable == "a JSON message that can't run: Input data was truncated"

@@ -10,7 +10,7 @@ import pytest
 from taskq import Queue, UnknownChannel
 from taskq.channel import State
 from taskq.config import load_settings
-from taskq.errors import ServerUnavailable, TaskqError
+from taskq.errors import ArgumentsError, ServerUnavailable, TaskqError
 from taskq.inspector import Counts, Inspector
 from taskq.inspector.store import Store
 from taskq.wire.message import Message
@@ -359,3 +359,11 @@ def test_a_channel_of_the_app_alone_can_be_read_when_it_holds_something(queue: Q
     assert inspector.counts(prefix).waiting == 1
     assert inspector.channels() == ["default"]
     inspector.close()
+
+
+@pytest.mark.one_python
+def test_the_only_channel(queue: Queue, inspector: Inspector, prefix: str) -> None:
+    """Given one channel, then it need not be named; given several, then the error names them."""
+    with pytest.raises(ArgumentsError, match=f"there are several channels; give one of default, {prefix}"):
+        inspector.only_channel()
+    assert Inspector(Queue(queue.url())).only_channel() == "default"

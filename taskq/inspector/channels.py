@@ -1,0 +1,107 @@
+"""The channels that an inspector knows: their stored data, their connections and their signers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from taskq.config import Settings, did_you_mean
+from taskq.driver.load import load_driver, server_url
+from taskq.driver.pool import LinkPool
+from taskq.errors import ArgumentsError, UnknownChannel
+from taskq.handle.subject import Subject
+from taskq.inspector.entry import Entry, Place, Signers, read_entry
+from taskq.inspector.store import FLUSHED, Store, naming
+from taskq.inspector.walk import Item
+from taskq.queue import Queue
+from taskq.wire.message import check_message_id
+from taskq.wire.signing import Signer, result_signer
+
+__all__ = ["Channels"]
+
+
+class Channels:
+    """The channels of a queue or of settings, and the connections to their servers."""
+
+    def __init__(self, source: Queue | Settings) -> None:
+        self._queue = source if isinstance(source, Queue) else None
+        self.settings = source.settings if isinstance(source, Queue) else source
+        self._senders: dict[str, LinkPool] = {}
+        self._url: str | None = None
+
+    def url(self) -> str:
+        """Return the server's URL, including its password. Starts the embedded server if that is in use."""
+        if self._url is None:
+            self._url = self._queue.url() if self._queue else server_url(self.settings)
+        return self._url
+
+    def channels(self) -> list[str]:
+        """Return the names of all known channels."""
+        return self._queue.channel_names() if self._queue else sorted(self.settings.channels)
+
+    def only_channel(self) -> str:
+        """Return the name of the only known channel.
+
+        Raises:
+            ArgumentsError: there are several; the text names them.
+        """
+        first, *others = self.channels()
+        if others:
+            raise ArgumentsError(f"there are several channels; give one of {', '.join([first, *others])}")
+        return first
+
+    def job_names(self) -> list[str]:
+        """Return the names of the app's jobs; an empty list without a queue."""
+        return self._queue.jobs.names() if self._queue else []
+
+    def close(self) -> None:
+        """Close the connections."""
+        for sender in self._senders.values():
+            sender.close()
+
+    def subjects(self, message_id: str, channels: Sequence[str]) -> Iterator[tuple[Subject, LinkPool]]:
+        """Yield a message as a subject of each channel, with the channel's connections."""
+        wanted = check_message_id(message_id)
+        for name in channels or self.channels():
+            yield Subject(wanted, name, self.signer(name)), self._senders[name]
+
+    def store(self, channel: str) -> Store:
+        """Return the stored data of a channel.
+
+        Raises:
+            UnknownChannel: the channel is not defined, and no message is stored under its name.
+        """
+        settings = self._queue.channel(channel) if self._queue else self.settings.channel_or_default(channel)
+        known = self._senders.get(channel)
+        sender = known or (self._queue.sender(channel) if self._queue else LinkPool(load_driver(self.url(), settings)))
+        store = Store(settings, naming(sender.call, sender.driver, channel), sender.driver)
+        if known is None and channel not in self.channels():
+            self._check_used(channel, store)
+        self._senders[channel] = sender
+        return store
+
+    def _check_used(self, channel: str, store: Store) -> None:
+        """Refuse an unknown, unused channel: without the app, a channel that only a job defines looks like a typing error."""
+        if not store.workers() and not any(store.count(state) for state in FLUSHED):
+            known = did_you_mean(channel, self.channels())
+            raise UnknownChannel(
+                f"unknown channel {channel!r}: not in the settings, and no message is stored under that name; {known}. "
+                "If the channel is defined only by a job, pass --app"
+            )
+
+    def _signers(self, channel: str) -> Signers | None:
+        records = self.signer(channel)
+        if records is None:
+            return None
+        return Signers(Signer(self.settings.secrets, self.store(channel).settings.channel), records)
+
+    def signer(self, channel: str) -> Signer | None:
+        """Return the signer of the channel's results and records; None without a secret."""
+        return result_signer(self.settings, self.store(channel).settings.channel)
+
+    def _attempts_of(self, name: str, channel: str) -> int | None:
+        job = self._queue.jobs.get(name) if self._queue else None
+        return None if job is None else job.options_of_job.max_attempts or self.settings.channel_or_default(channel).max_attempts
+
+    def entry(self, item: Item, place: Place) -> Entry:
+        """Read a stored message, verified if there is a secret."""
+        return read_entry(item.raw, place, lambda job: self._attempts_of(job, place.channel), self._signers(place.channel))
