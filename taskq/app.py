@@ -13,24 +13,25 @@ from types import ModuleType
 
 from taskq.config import did_you_mean, working_directory
 from taskq.errors import AppError, JobDefinitionError
+from taskq.logs import count_of
+from taskq.push.importing import GUARD, AppImport, is_app_file
 from taskq.queue import Queue
 from taskq.shadowing import hidden_modules
 
 __all__ = ["check_unpatched", "count_threads", "load_app"]
 
 _log = logging.getLogger("taskq.app")
-#: Paths of code that is not the app's: taskq, the standard library, and code without a file.
-_NOT_THE_APP = (f"{Path(__file__).parent}{os.sep}", f"{Path(os.__file__).parent}{os.sep}", "<")
 #: Libraries that patch the standard library, and where each lists what it has patched.
 _PATCHING = (("gevent", "gevent.monkey", "saved"), ("eventlet", "eventlet.patcher", "already_patched"))
 
 
-def load_app(name: str, directory: Path | None = None) -> Queue:
+def load_app(name: str, directory: Path | None = None, *, refuse_pushes: bool = False) -> Queue:
     """Import a module and return the queue in it. Log a warning if the import used the queue's server.
 
     Args:
         name: "package.module:attribute", or "package.module" if the module defines exactly one queue.
         directory: the directory to put first on the import path. Default: the working directory.
+        refuse_pushes: let pushes during the import raise an error. Otherwise they are counted, for the warning.
 
     Raises:
         AppError: the module can't be imported, defines no queue or several, or puts a job below @classmethod. `__cause__` is the exception.
@@ -41,16 +42,15 @@ def load_app(name: str, directory: Path | None = None) -> Queue:
     module_name, _, attribute = name.partition(":")
     if not module_name or module_name.endswith(".py") or module_name.startswith(".") or "/" in module_name:
         raise AppError(f"app {name!r}: expected a module name such as shop.jobs:queue, not a file path")
-    module = _import(name, module_name, path)
+    with AppImport(module_name, refuses=refuse_pushes) as importing:
+        module = _import(name, module_name, path, importing)
     queue = _named(module, attribute) if attribute else _only(module)
     try:
         for job in queue.jobs:
             job.check_place()
     except JobDefinitionError as error:
         raise AppError(f"app {name!r}: {error}") from error
-    if queue.outbox.is_used():
-        text = "importing %s pushed or read messages, and each command that imports the app repeats that: move that code under %s"
-        _log.warning(text, module_name, '`if __name__ == "__main__":`')
+    _warn_of_use(importing, queue)
     return queue
 
 
@@ -77,7 +77,18 @@ def check_unpatched() -> None:
             )
 
 
-def _import(name: str, module_name: str, path: str) -> ModuleType:
+def _warn_of_use(importing: AppImport, queue: Queue) -> None:
+    if importing.count and importing.refuses:  # the app has caught the error
+        _log.warning("refused to push %s: %s", count_of(importing.count, "message"), importing.refusal())
+    elif importing.count:
+        text = "importing %s pushed %s, and every command or worker that imports the app pushes again: %s"
+        _log.warning(text, importing.module, f"{count_of(importing.count, 'message')}{importing.place}", GUARD)
+    elif queue.outbox.is_used():
+        text = "importing %s read messages, and every command that imports the app repeats that: move that code under %s"
+        _log.warning(text, importing.module, '`if __name__ == "__main__":`')
+
+
+def _import(name: str, module_name: str, path: str, importing: AppImport) -> ModuleType:
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -98,6 +109,8 @@ def _import(name: str, module_name: str, path: str) -> ModuleType:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # such as a panic of a library in Rust
+        if isinstance(error, AppError) and importing.refuses and importing.count:
+            raise AppError(f"app {name!r}: {error}") from error
         text = f"app {name!r}: importing {module_name} failed: {type(error).__name__}: {error}"
         raise AppError(f"{text}{_raised_at(error)}{_hidden()}") from error
 
@@ -124,7 +137,7 @@ def _raised_at(error: BaseException) -> str:
     place = ""
     for frame, line in traceback.walk_tb(None if isinstance(error, SyntaxError) else error.__traceback__):
         file = frame.f_code.co_filename
-        if not file.startswith(_NOT_THE_APP) and "site-packages" not in file:
+        if is_app_file(file):
             place = f" ({file}:{line})"
     return place
 

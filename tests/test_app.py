@@ -15,6 +15,7 @@ from taskq import AppError, Queue
 from taskq.app import check_unpatched, load_app
 from taskq.doctor.app import Loaded, check_app
 from taskq.doctor.leftovers import Leftovers
+from taskq.push.importing import running_import
 from tests.support.worker import clean_environment
 
 Write = Callable[[str, str], None]
@@ -175,17 +176,64 @@ def test_a_queue_that_is_named_with_a_dot_gets_the_colon(write: Write) -> None:
     assert "did you mean" not in str(_refused("jobs_dotted.other"))
 
 
+#: Ways to push at the top of a module, and the number of messages.
+PUSHES = {
+    "f.push()": 1,
+    "f.options(delay=5).push()": 1,
+    "f.push_many([(), ()])": 2,
+    "f.bind().push()": 1,
+    "queue.call(len, [])": 1,
+    "queue.push_name(f.name)": 1,
+    "import asyncio; asyncio.run(f.apush())": 1,
+    "with queue.buffer(): f.push(); f.push()": 2,
+}
+
+
+@pytest.mark.one_python
 def test_a_push_during_the_import_is_reported(write: Write, url: str, prefix: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Given a module that pushes while it is imported, then a warning says that each command does so; without a push, none does."""
+    """Given a module that pushes while it is imported, then one warning has the number and the first place; without a push, none does."""
     text = f"from taskq import Queue\nqueue = Queue({url!r}, channels={{'default': {{'channel': {prefix!r}}}}})\n@queue.job\ndef f(): ...\n"
     write("jobs_quiet.py", text)
     load_app("jobs_quiet").close()
     assert not caplog.messages
-    write("jobs_pushes.py", text + "f.push()\n")
-    load_app("jobs_pushes").close()
+    for number, (push, count) in enumerate(PUSHES.items()):
+        write(f"jobs_pushes{number}.py", f"{text}{push}\n")
+        load_app(f"jobs_pushes{number}").close()
+        (warning,) = caplog.messages
+        caplog.clear()
+        assert f"importing jobs_pushes{number} pushed {count} message" in warning
+        assert f"jobs_pushes{number}.py:5), and every" in warning
+        assert warning.endswith('put pushes below `if __name__ == "__main__":`')
+    write("jobs_reads.py", f"{text}queue.handle('0' * 32).status()\n")
+    load_app("jobs_reads").close()
+    assert "importing jobs_reads read messages" in caplog.messages[0]
+
+
+@pytest.mark.one_python
+@pytest.mark.parametrize("push", PUSHES)
+def test_a_command_that_only_looks_refuses_pushes(write: Write, push: str) -> None:
+    """Given a module that pushes, when a command other than a worker imports it, then the push is an error, and no server is asked."""
+    write("jobs_refused.py", f"{QUEUE}@queue.job\ndef f(): ...\n{push}\n")
+    with pytest.raises(AppError) as caught:
+        load_app("jobs_refused", refuse_pushes=True)
+    place = sys.path[0]
+    assert str(caught.value) == (
+        f"app 'jobs_refused': importing jobs_refused pushes messages ({place}/jobs_refused.py:5), and every command that imports the app "
+        'would push them again: put pushes below `if __name__ == "__main__":`'
+    )
+
+
+@pytest.mark.one_python
+def test_a_refused_push_that_the_app_catches_is_logged(write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    """Given an app that catches the errors of its pushes, then a command refuses these too, and says so; later pushes are no concern."""
+    write(
+        "jobs_catches.py",
+        f"{QUEUE}import contextlib\n@queue.job\ndef f(): ...\nfor _ in (1, 2):\n    with contextlib.suppress(Exception): f.push()\n",
+    )
+    load_app("jobs_catches", refuse_pushes=True)
     (warning,) = caplog.messages
-    assert "importing jobs_pushes pushed" in warning
-    assert '__name__ == "__main__"' in warning
+    assert warning.startswith("refused to push 2 messages: importing jobs_catches pushes messages (")
+    assert running_import() is None
 
 
 def test_ctrl_c_while_importing_is_not_swallowed(write: Write) -> None:

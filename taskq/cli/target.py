@@ -94,7 +94,7 @@ def known_channels(app: str | None, url: str | None) -> Inspector:
 def _load(settings: Settings, url: str | None) -> Queue:
     # The output of an import must not mix with the output of a command.
     with redirect_stdout(sys.stderr):
-        queue = load_app(app_name(settings))
+        queue = load_app(app_name(settings), refuse_pushes=True)
     if url is not None and settings.url is not None:
         queue.use_url(settings.url, "command line")
     return queue

@@ -1,9 +1,10 @@
 """From a bound call to the driver.
 
-    packer    turn a call into the bytes of a message
-    repeat    send a push, and retry one that is idempotent
-    buffer    collect the pushes of a block and send them together
-    outbox    pack calls, push their messages, and answer the queries of handles
+    importing  count or refuse pushes while a command imports the app
+    packer     turn a call into the bytes of a message
+    repeat     send a push, and retry one that is idempotent
+    buffer     collect the pushes of a block and send them together
+    outbox     pack calls, push their messages, and answer the queries of handles
 
 Each of these imports only from those above it. A push takes this walk:
 

@@ -14,6 +14,7 @@ from taskq.jobs.builtin import CALL
 from taskq.jobs.call import Call, Callee
 from taskq.jobs.functions import is_generator
 from taskq.jobs.options import PLAIN, PushOptions
+from taskq.push.importing import running_import
 from taskq.wire.codec import CALLS, CODE, PYTHON, Serializer, check_serializer, dump_arguments
 from taskq.wire.message import encode, loss_flag, make_body, new_id
 from taskq.wire.signing import Signer
@@ -112,6 +113,8 @@ class Packer:
         return Outgoing(channel, identity, payload, delay or None, at, options.once, result_ttl > 0, form.is_stream)
 
     def _form(self, job: Callee) -> _Form:
+        if (importing := running_import()) is not None:
+            importing.pushed()
         if job.name.startswith("__main__:"):
             function = job.name.partition(":")[2]
             raise UnknownJob(
@@ -125,7 +128,8 @@ class Packer:
             serializer = CALLS
         flags, is_stream = loss_flag(options.on_lost), is_generator(job.function)
         form = _Form(job.name, serializer, flags, job.signature.names, options.result_ttl, is_stream)
-        self._forms[job] = form
+        if importing is None:  # otherwise the next push must get here, too
+            self._forms[job] = form
         return form
 
 
