@@ -5,20 +5,21 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 import msgspec
 
 from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings
 from taskq.driver.pool import LinkPool
-from taskq.errors import ArgumentsError, JobDefinitionError, UnknownChannel, UnknownJob
+from taskq.errors import JobDefinitionError, UnknownChannel
 from taskq.handle.cancel import Cancelled
 from taskq.handle.handle import Handle
 from taskq.jobs.builtin import CALL, OBJECT, SupportsHandle, call_function, function_call, handle_object, object_call
 from taskq.jobs.call import Call
 from taskq.jobs.hooks import Hooks
 from taskq.jobs.job import Job, Pushable
-from taskq.jobs.options import Delay, JobOptions, OnFail
+from taskq.jobs.named import named_call
+from taskq.jobs.options import Delay, JobOptions, OnFail, PushChoices
 from taskq.jobs.registry import Registry, check_job_name, job_name
 from taskq.jobs.retry import Backoff
 from taskq.push.buffer import Buffer
@@ -201,27 +202,31 @@ class Queue(Hooks):
         """Push a call of any callable without blocking the event loop. Async version of `call`."""
         return await self.asend(function_call(self._callable, function, args, kwargs))
 
-    def push_name(self, name: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any) -> Handle[Any]:
-        """Push a job by its name, as `taskq push` does.
+    def push_name(
+        self, name: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[PushChoices]
+    ) -> Handle[Any]:
+        """Push a job by its name. The program need not have the job: only the workers must.
 
         Args:
             name: the full name of the job, such as `"shop.jobs:send_email"`.
             args: the positional arguments of the job.
             kwargs: the keyword arguments of the job.
-            options: the options of this push; see `Job.options`.
+            options: the options of this push; see `Job.options`. For a job that the program doesn't have, all that
+                its decorator sets for the push: the channel (default: `default`) and `result_ttl` (default: 0).
 
         Raises:
-            UnknownJob: this queue has no job with that name.
-            ArgumentsError: `args` is not a sequence of arguments.
+            UnknownJob: the name is not valid; or the program has jobs of the same module, and none with that name.
+            ArgumentsError: `args` or `kwargs` has the wrong type, or the arguments don't match the job's signature.
             ConfigError: an option is unknown or invalid.
             PushError, PushOutcomeUnknown, ServerError: as in `Job.push`.
         """
-        job = self.jobs.get(name)
-        if job is None or job in (self._object, self._callable):
-            raise UnknownJob(f"unknown job {name!r}; {did_you_mean(name, self.jobs.names())}")
-        if isinstance(args, str) or not isinstance(args, Iterable):
-            raise ArgumentsError(f"the arguments of {name} must be a list or a tuple; got {args!r}")
-        return job.options(**options).push(*args, **(kwargs or {}))
+        return self.send(named_call(self, self.jobs, name, args, kwargs, options))
+
+    async def apush_name(
+        self, name: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[PushChoices]
+    ) -> Handle[Any]:
+        """Push a job by its name without blocking the event loop. Async version of `push_name`."""
+        return await self.asend(named_call(self, self.jobs, name, args, kwargs, options))
 
     def send(self, call: Call[R]) -> Handle[R]:
         """Push a bound call; the same as `call.push()`. Raises the errors of `Job.push`."""

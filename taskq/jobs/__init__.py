@@ -10,6 +10,7 @@
     definition    decides whether a job replaces another of the same name
     hooks         on_start, on_stop and lifespan of a queue, and `taskq.state`
     registry      the jobs of a queue, by name
+    named         calls of jobs by name, also of those that only the workers have
 
 Each of these imports only from those above it.
 """

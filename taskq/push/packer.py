@@ -13,6 +13,7 @@ from taskq.errors import MessageTooLarge, SerializationError, UnknownJob
 from taskq.jobs.builtin import CALL
 from taskq.jobs.call import Call, Callee
 from taskq.jobs.functions import is_generator
+from taskq.jobs.named import elsewhere
 from taskq.jobs.options import PLAIN, PushOptions
 from taskq.push.importing import running_import
 from taskq.wire.codec import CALLS, CODE, PYTHON, Serializer, check_serializer, dump_arguments
@@ -40,8 +41,8 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     once: bool
     #: True if its result is stored.
     stores_result: bool
-    #: True if its job yields items.
-    is_stream: bool
+    #: True if its job yields items; None if that is unknown.
+    is_stream: bool | None
 
 
 class _Form(NamedTuple):
@@ -53,7 +54,7 @@ class _Form(NamedTuple):
     #: Names of the positional parameters, for error messages.
     parameters: tuple[str, ...]
     result_ttl: float
-    is_stream: bool
+    is_stream: bool | None
 
 
 class Packer:
@@ -126,9 +127,11 @@ class Packer:
         serializer = check_serializer(options.serializer or self._settings.serializer)
         if job.name == CALL and not serializer.code:
             serializer = CALLS
-        flags, is_stream = loss_flag(options.on_lost), is_generator(job.function)
+        is_elsewhere = job.function is elsewhere
+        flags, is_stream = loss_flag(options.on_lost), None if is_elsewhere else is_generator(job.function)
         form = _Form(job.name, serializer, flags, job.signature.names, options.result_ttl, is_stream)
-        if importing is None:  # otherwise the next push must get here, too
+        # While an app is imported, the next push must get here, too. Jobs by name are made for each push.
+        if importing is None and not is_elsewhere:
             self._forms[job] = form
         return form
 
