@@ -31,7 +31,7 @@ _NO_CLOCK = f"left out: clock, since libfaketime was not found. {_INSTALL}\n"
 
 
 @click.command("chaos", short_help="Fault-injection test: kill workers and the server, check that no job is lost.")
-@click.option("--seconds", type=Seconds(1, 86400), default=30.0, show_default=True, metavar="N", help="How long faults happen.")
+@click.option("--seconds", type=Seconds(1, 86400), default=30.0, show_default=True, metavar="TIME", help="How long faults happen.")
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="Random seed. Default: random; printed at the start.")
 @click.option("--faults", default="all", show_default=True, metavar="A,B,C", help="Only these faults; `list` shows them all.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help=f"Number of jobs to push. Default: {_RATE} per second.")

@@ -14,7 +14,7 @@ from taskq.cli.options import as_json, channel_argument, server_options
 from taskq.cli.output import Column, console, print_json, table
 from taskq.cli.target import open_inspector
 from taskq.cli.words import clean, duration, progress_text, size
-from taskq.config import mask_url
+from taskq.config import mask_url, seconds_from
 from taskq.errors import ServerUnavailable
 from taskq.inspector import NOT_VERIFIED, ChannelReport, Inspector, WorkerReport
 
@@ -47,8 +47,8 @@ _WORKERS = [
     "--watch",
     is_flag=False,
     flag_value=str(_EVERY),
-    metavar="[SECONDS]",
-    help=f"Refresh every SECONDS (default: {_EVERY:g}) until Ctrl-C.",
+    metavar="[TIME]",
+    help=f"Refresh every TIME (default: {_EVERY:g} seconds) until Ctrl-C.",
 )
 @server_options
 def command(channel: str | None, *, as_json: bool, watch: str | None, app: str | None, url: str | None) -> None:
@@ -58,7 +58,7 @@ def command(channel: str | None, *, as_json: bool, watch: str | None, app: str |
     """
     seconds, word = _interval(watch)
     if word is not None and channel is not None:
-        raise click.ClickException(f"--watch must be a number of seconds; got {word!r}")
+        raise click.ClickException(f"--watch must be a number of seconds or a duration such as 5m; got {word!r}")
     if seconds is not None and as_json:
         raise click.ClickException("--watch and --json are mutually exclusive: --watch refreshes the view, --json prints one document")
     inspector = open_inspector(app, url)
@@ -76,7 +76,7 @@ def _interval(watch: str | None) -> tuple[float | None, str | None]:
     if watch is None:
         return None, None
     try:
-        seconds = float(watch)
+        seconds = seconds_from(watch)
     except ValueError:
         return _EVERY, watch
     if not 0.1 <= seconds <= 86400:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -10,7 +9,7 @@ import click
 
 from taskq.channel import State
 from taskq.cli.problems import DEBUG
-from taskq.config import did_you_mean, load_settings
+from taskq.config import did_you_mean, load_settings, seconds_from
 from taskq.errors import TaskqError
 from taskq.wire.message import check_message_id
 
@@ -30,13 +29,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Seconds(click.FloatRange):
-    """A number of seconds within bounds. Unlike click's own type, it rejects "nan"."""
+    """A duration within bounds, in seconds: a number, or text such as "5m" or "1h30m"."""
+
+    name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        seconds = super().convert(value, param, ctx)
-        if not math.isfinite(seconds):
-            self.fail(f"{value} is not a number of seconds.", param, ctx)
-        return seconds
+        if isinstance(value, str):
+            try:
+                value = seconds_from(value)
+            except ValueError as error:
+                self.fail(f"{value!r} is {error}.", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def chosen_of(option: str, text: str, known: Iterable[str], what: str) -> list[str]:

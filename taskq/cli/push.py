@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from taskq.cli.options import server_options
+from taskq.cli.options import Seconds, server_options
 from taskq.cli.target import open_queue
 from taskq.config import did_you_mean
 from taskq.errors import UnknownJob
@@ -30,7 +30,7 @@ _KWARGS = """'{"subject": "hi"}'"""
 @click.argument("job", metavar="JOB")
 @click.argument("args", nargs=-1, metavar="[ARGS]...", type=click.UNPROCESSED)
 @click.option("--kwargs", metavar="JSON", help="""Arguments by name, as a JSON object: '{"subject": "hi"}'.""")
-@click.option("--delay", type=float, default=0, metavar="SECONDS", help="Run the job after this many seconds.")
+@click.option("--delay", type=Seconds(), default=0, metavar="TIME", help="Run the job later: after 30s, 5m, 1h30m, or seconds.")
 @click.option("--channel", metavar="NAME", help="Channel to push to. Default: the job's channel.")
 @server_options
 def command(
@@ -41,7 +41,7 @@ def command(
     JOB is a name such as shop.jobs:send_email, or just send_email if that name is unique. Each of ARGS is JSON:
 
     \b
-        taskq push send_email '"a@b.c"' --kwargs '{"subject": "hi"}' --delay 60
+        taskq push send_email '"a@b.c"' --kwargs '{"subject": "hi"}' --delay 1m
         taskq push add 2 3
     """  # noqa: D301 (click's sign for lines that stay as they are)
     values = [_argument(number, text) for number, text in enumerate(args, 1)]

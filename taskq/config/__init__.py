@@ -2,6 +2,7 @@
 
     suggestions   parts of error messages: "did you mean", and a value as the user wrote it
     urls          check a server's URL, and mask its password
+    durations     read durations: "30s", "1h30m"
     values        read values (text, number, list): sizes, retry delays, secrets
     structures    the settings: types, bounds, defaults and help texts
     fields        a table of all settings, which checks values and generates the reference
@@ -16,6 +17,7 @@ Each of these imports only from those above it.
 
 from __future__ import annotations
 
+from taskq.config.durations import seconds_from
 from taskq.config.environment import breakpoint_variable, named_directory
 from taskq.config.fields import FieldDoc, field_docs
 from taskq.config.loader import load_settings, working_directory
@@ -40,5 +42,6 @@ __all__ = [
     "named_directory",
     "nearest",
     "owner_text",
+    "seconds_from",
     "working_directory",
 ]

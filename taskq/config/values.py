@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from taskq.channel import check_channel_name
+from taskq.config.durations import seconds_from
 from taskq.config.suggestions import nearest
 from taskq.config.urls import check_url
 from taskq.errors import ConfigError
@@ -55,15 +56,24 @@ def size_text(size: int) -> str:
     return str(size)
 
 
+def _read_seconds(raw: object) -> object:
+    return seconds_from(raw) if isinstance(raw, str) else raw
+
+
 def _read_intervals(raw: object) -> object:
-    """Read seconds from a text: "5", "1,5,30" or "[1, 5, 30]"."""
+    """Read durations: one, or a list of them."""
+    return [_read_seconds(one) for one in raw] if isinstance(raw, (list, tuple)) else _read_seconds(raw)
+
+
+def _read_intervals_text(raw: object) -> object:
+    """Read durations from a text: "5", "1s,5s,30s" or "[1, 5, 30]"."""
     text = str(raw)
+    if not text.lstrip().startswith("["):
+        return [seconds_from(part) for part in text.split(",")] if "," in text else seconds_from(text)
     try:
-        if text.lstrip().startswith("["):
-            return msgspec.json.decode(text)
-        return [float(part) for part in text.split(",")] if "," in text else float(text)
-    except (ValueError, msgspec.DecodeError):
-        raise ValueError("not a number or a list of numbers") from None
+        return _read_intervals(msgspec.json.decode(text))
+    except msgspec.DecodeError:
+        raise ValueError("not a list of durations") from None
 
 
 def _read_prefix(raw: object) -> object:
@@ -141,9 +151,11 @@ def _read_directory(raw: object) -> object:
     return directory
 
 
-SECONDS = Kind("a number of seconds")
+SECONDS = Kind('a duration in seconds such as 30, "5m" or "1h30m",', _read_seconds)
 SIZE = Kind('a size in bytes such as 1048576, "512MiB" or "1GB"', _read_size)
-INTERVALS = Kind("a number of seconds from 0 to ten years, or a non-empty list of such numbers", read_text=_read_intervals)
+INTERVALS = Kind(
+    'a duration in seconds such as 5 or "5m", from 0 to ten years, or a non-empty list of such', _read_intervals, _read_intervals_text
+)
 PREFIX = Kind("1 to 64 letters, digits, '_', '-' or '.', beginning with a letter or digit", _read_prefix)
 APP = Kind('a module or a queue in a module, such as "shop.jobs" or "shop.jobs:queue"', _read_app)
 DRIVER = Kind('"redis", or a class such as "package.module:Class"', _read_driver)

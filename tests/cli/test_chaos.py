@@ -114,8 +114,8 @@ def test_on_a_given_server_no_key_is_left(chaos: Chaos, own_server: Callable[...
         (["--url", "redis+sentinel://localhost:1/master", "--yes"], "doesn't answer"),
         (["--yes"], "only valid with --url"),
         (["--faults", " , "], "must have at least one of child, "),
-        (["--seconds", "nan"], "not a number of seconds"),
-        (["--seconds", "inf"], "not in the range"),
+        (["--seconds", "nan"], "not a duration"),
+        (["--seconds", "2d"], "not in the range"),
         (["--keep", "/dev/null/there"], "--keep /dev/null/there: it can't be written: Not a directory"),
     ],
 )

@@ -6,6 +6,9 @@ import pytest
 
 from tests.config.conftest import Project
 
+LEASE = 'expected a duration in seconds such as 30, "5m" or "1h30m", from 1 to ten years'
+FORMS = "not a duration: use d, h, m, s or ms, as in 30s, 5m, 1h30m or 500ms, or a number of seconds"
+
 
 def test_every_top_setting(project: Project) -> None:
     """Given all variables that belong to no channel, each is read."""
@@ -163,8 +166,8 @@ def test_a_service_link_is_no_channel(project: Project) -> None:
         ("TASKQ_CHANNELS__BULK__PROCESSES", "many", 'expected an integer, at least 1; got "many"'),
         ("TASKQ_CHANNELS__BULK__PROCESSES", "1.5", 'expected an integer, at least 1; got "1.5"'),
         ("TASKQ_CHANNELS__BULK__PROCESSES", "true", 'expected an integer, at least 1; got "true"'),
-        ("TASKQ_CHANNELS__BULK__LEASE", "nan", 'expected a number of seconds from 1 to ten years; got "nan"'),
-        ("TASKQ_CHANNELS__BULK__LEASE", "inf", 'expected a number of seconds from 1 to ten years; got "inf"'),
+        ("TASKQ_CHANNELS__BULK__LEASE", "nan", f'{LEASE}; got "nan": {FORMS}'),
+        ("TASKQ_CHANNELS__BULK__LEASE", "inf", f'{LEASE}; got "inf": {FORMS}'),
     ],
 )
 def test_wrong_values(project: Project, variable: str, value: str, problem: str) -> None:
@@ -178,7 +181,7 @@ def test_wrong_intervals(project: Project, value: str) -> None:
     text = project.error(TASKQ_CHANNELS__BULK__RETRY_SECONDS=value)
     assert text.startswith(
         "environment: TASKQ_CHANNELS__BULK__RETRY_SECONDS: "
-        f'expected a number of seconds from 0 to ten years, or a non-empty list of such numbers; got "{value}"'
+        f'expected a duration in seconds such as 5 or "5m", from 0 to ten years, or a non-empty list of such; got "{value}"'
     )
 
 

@@ -187,7 +187,10 @@ def test_unknown_keys(file_error: FileError, text: str, problem: str) -> None:
 def test_keys_of_pyproject_have_their_prefix(project: Project) -> None:
     """Given an error in pyproject.toml, the key is named as in the file."""
     project.write("[tool.taskq.channels.default]\nlease = 0\n", "pyproject.toml")
-    assert project.error() == ("pyproject.toml: tool.taskq.channels.default.lease: expected a number of seconds from 1 to ten years; got 0")
+    assert project.error() == (
+        'pyproject.toml: tool.taskq.channels.default.lease: expected a duration in seconds such as 30, "5m" or "1h30m", '
+        "from 1 to ten years; got 0"
+    )
     project.write("[tool.taskq]\nlease = 20\n", "pyproject.toml")
     assert project.error() == ('pyproject.toml: tool.taskq.lease: "lease" is a channel setting; set it in [tool.taskq.channels.default]')
 

@@ -10,8 +10,9 @@ import pytest
 from tests.config.conftest import Project
 
 SIZE = 'expected a size in bytes such as 1048576, "512MiB" or "1GB"'
-INTERVALS = "expected a number of seconds from 0 to ten years, or a non-empty list of such numbers"
-SECONDS = "expected a number of seconds from 0 to ten years"
+INTERVALS = 'expected a duration in seconds such as 5 or "5m", from 0 to ten years, or a non-empty list of such'
+SECONDS = 'expected a duration in seconds such as 30, "5m" or "1h30m", from 0 to ten years'
+FORMS = "not a duration: use d, h, m, s or ms, as in 30s, 5m, 1h30m or 500ms, or a number of seconds"
 PREFIX = "expected 1 to 64 letters, digits, '_', '-' or '.', beginning with a letter or digit"
 DRIVER = 'expected "redis", or a class such as "package.module:Class"'
 
@@ -88,9 +89,9 @@ def test_intervals(project: Project, written: object, value: object) -> None:
         (math.nan, "got nan"),
         (math.inf, "got inf"),
         ([1, math.nan], "got [1, nan]"),
-        ("5", 'got "5"'),
-        ("1,5", 'got "1,5"'),
-        (["5"], "got ['5']"),
+        ("1,5", f'got "1,5": {FORMS}'),
+        ([1, "soon"], f"got [1, 'soon']: {FORMS}"),
+        (["-1s"], f"got ['-1s']: {FORMS}"),
         (True, "got true"),
         (10**400, f"got 1{'0' * 56}..."),
         (10**9, "got 1000000000"),
@@ -98,7 +99,7 @@ def test_intervals(project: Project, written: object, value: object) -> None:
     ],
 )
 def test_wrong_intervals(project: Project, written: object, got: str) -> None:
-    """Given an empty list, or what is no finite number of seconds from 0 on, it is an error. Outside the environment text is no number."""
+    """Given an empty list, or what is no duration of 0 seconds or more, it is an error."""
     text = project.error({"channels": {"default": {"retry_seconds": written}}})
     assert text == f"Queue(...) argument: channels.default.retry_seconds: {INTERVALS}; {got}"
 
@@ -124,7 +125,7 @@ def test_wrong_intervals(project: Project, written: object, got: str) -> None:
         ("handle_timeout", -0.5, f"{SECONDS}; got -0.5"),
         ("stop_timeout", math.nan, f"{SECONDS}; got nan"),
         ("failed_ttl", math.inf, f"{SECONDS}; got inf"),
-        ("lease", 0.9, "expected a number of seconds from 1 to ten years; got 0.9"),
+        ("lease", 0.9, SECONDS.replace("from 0", "from 1") + "; got 0.9"),
         ("on_lost", "drop", 'expected one of "retry", "timeout"; got "drop"'),
         ("on_lost", 5, 'expected one of "retry", "timeout"; got 5'),
         ("channel", "a b", f'{PREFIX}; got "a b": not a valid key prefix'),
