@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Protocol
@@ -10,7 +11,31 @@ import msgspec
 
 from taskq.errors import TaskqError
 
-__all__ = ["Context", "Runs", "current", "enter", "progress", "run_here", "run_if_any"]
+__all__ = ["NO_HEADERS", "Context", "Headers", "Runs", "current", "enter", "progress", "run_here", "run_if_any"]
+
+
+class Headers(Mapping[str, str]):
+    """The headers of a message, read-only. Unlike a `MappingProxyType`, they can be pickled and copied with their context."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = dict(headers)
+
+    def __getitem__(self, name: str) -> str:
+        return self._headers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._headers)
+
+    def __len__(self) -> int:
+        return len(self._headers)
+
+    def __repr__(self) -> str:
+        return repr(self._headers)
+
+
+NO_HEADERS = Headers({})
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +48,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         attempt: the number of this attempt; 1 in the first run.
         max_attempts: the maximum number of attempts.
         pushed_at_ms: the time of the push by the producer's clock, in milliseconds since the epoch.
+        headers: the headers of the message, a read-only mapping of text to text; empty if it has none.
     """
 
     id: str
@@ -31,6 +57,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     max_attempts: int
     pushed_at_ms: int
+    headers: Mapping[str, str] = NO_HEADERS
 
     @property
     def pushed_at(self) -> datetime:

@@ -23,6 +23,7 @@ from taskq.jobs.options import Delay, JobOptions, OnFail, PushChoices
 from taskq.jobs.registry import Registry, check_job_name, job_name
 from taskq.jobs.retry import Backoff
 from taskq.push.buffer import Buffer
+from taskq.push.headers import WithHeaders
 from taskq.push.outbox import Outbox
 
 __all__ = ["Queue"]
@@ -35,7 +36,7 @@ Errors = type[BaseException] | Sequence[type[BaseException]]
 _WORKER = ("taskq.supervisor", "work")
 
 
-class Queue(Hooks):
+class Queue(Hooks, WithHeaders):
     """The jobs of an application, and the methods that push and run them.
 
     Each setting is read from four sources; the first match wins: the arguments, the environment variables (`TASKQ_*`),

@@ -32,9 +32,18 @@ _KWARGS = """'{"subject": "hi"}'"""
 @click.option("--kwargs", metavar="JSON", help="""Arguments by name, as a JSON object: '{"subject": "hi"}'.""")
 @click.option("--delay", type=Seconds(), default=0, metavar="TIME", help="Run the job later: after 30s, 5m, 1h30m, or seconds.")
 @click.option("--channel", metavar="NAME", help="Channel to push to. Default: the job's channel.")
+@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="Header of the message. May be given several times.")
 @server_options
 def command(
-    job: str, args: tuple[str, ...], *, kwargs: str | None, delay: float, channel: str | None, app: str | None, url: str | None
+    job: str,
+    args: tuple[str, ...],
+    *,
+    kwargs: str | None,
+    delay: float,
+    channel: str | None,
+    headers: tuple[str, ...],
+    app: str | None,
+    url: str | None,
 ) -> None:
     """Push a call of JOB and print the message's id.
 
@@ -46,8 +55,9 @@ def command(
     """  # noqa: D301 (click's sign for lines that stay as they are)
     values = [_argument(number, text) for number, text in enumerate(args, 1)]
     named = _named(kwargs)
+    own = _headers(headers) or None
     queue = open_queue(app, url)
-    handle = queue.push_name(_full_name(queue, job), values, named, delay=delay, channel=channel)
+    handle = queue.push_name(_full_name(queue, job), values, named, delay=delay, channel=channel, headers=own)
     click.echo(handle.id)
 
 
@@ -96,6 +106,16 @@ def _named(text: str | None) -> dict[str, Any]:
     if not isinstance(named, dict):
         raise click.ClickException(f"--kwargs must be a JSON object, such as {_KWARGS}")
     return named
+
+
+def _headers(texts: tuple[str, ...]) -> dict[str, str]:
+    headers = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise click.ClickException(f"--header must be NAME=VALUE, such as --header tenant=acme; got {text}")
+        headers[name] = value
+    return headers
 
 
 def _full_name(queue: Queue, name: str) -> str:

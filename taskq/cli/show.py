@@ -18,6 +18,7 @@ from taskq.cli.target import open_inspector
 from taskq.cli.words import count, duration, moment, progress_text, size
 from taskq.errors import ArgumentsError
 from taskq.inspector import NOT_VERIFIED, Entry, Inspector
+from taskq.inspector.render import call_text
 from taskq.wire.history import Record
 from taskq.wire.message import check_message_id
 
@@ -97,6 +98,7 @@ def _facts(entry: Entry) -> list[str]:
         "channel": entry.channel,
         "state": _state(entry),
         "arguments": entry.arguments(_ARGUMENTS) or "(none)",
+        "headers": call_text((), entry.headers, _ARGUMENTS),
         "unreadable": entry.unreadable,
         "failed runs": attempts,
         "crashes": str(entry.crashes) if entry.crashes else "",

@@ -14,6 +14,7 @@ from taskq.inspector.render import call_text, data_of, text_of
 from taskq.inspector.unpickle import look_into
 from taskq.wire.codec import SerializerName, load_arguments, serializer_of_code
 from taskq.wire.foreign import job_of, read_foreign
+from taskq.wire.headers import read_headers
 from taskq.wire.history import Record, is_verified, records
 from taskq.wire.message import Flag, Message, is_stamped, message_id
 from taskq.wire.signing import Signer
@@ -58,6 +59,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     kwargs: Mapping[str, Any]
     #: The reason why the arguments, or the whole message, can't be shown.
     unreadable: str
+    #: The headers of the message: text to text.
+    headers: Mapping[str, str]
     #: The number of failed attempts, and the maximum; None if only the app defines it.
     attempts: int
     max_attempts: int | None
@@ -109,6 +112,7 @@ class _Content(msgspec.Struct, frozen=True):
     kwargs: dict[str, Any] = {}
     max_attempts: int | None = None
     unreadable: str = ""
+    headers: Mapping[str, str] = {}
 
 
 def entry_id(raw: bytes) -> str:
@@ -147,6 +151,7 @@ def read_entry(raw: bytes, place: Place, attempts_of: Callable[[str], int | None
         args=content.args,
         kwargs=content.kwargs,
         unreadable=content.unreadable,
+        headers=content.headers,
         attempts=message.attempts if message else 0,
         max_attempts=content.max_attempts or attempts_of(content.job),
         crashes=message.crashes if message else 0,
@@ -202,13 +207,18 @@ def _foreign(content: bytes) -> _Content:
     if len(content) > _MOST["json"]:
         return _Content(job_of(content)[:_NAME], unreadable=f"the arguments can't be shown: {_too_large(content, 'json')}")
     call = read_foreign(content)
-    return _Content(call.job[:_NAME], tuple(call.args), call.kwargs, call.max_attempts)
+    return _Content(call.job[:_NAME], tuple(call.args), call.kwargs, call.max_attempts, headers=call.headers or {})
 
 
 def _own(message: Message) -> _Content:
     body = message.body()
-    attempts = (body.options or {}).get("max_attempts")
+    options = body.options or {}
+    attempts = options.get("max_attempts")
     content = _Content(body.label[:_NAME], max_attempts=attempts if isinstance(attempts, int) else None)
+    try:
+        content = msgspec.structs.replace(content, headers=read_headers(options.get("headers") or []))
+    except MessageError as error:
+        return msgspec.structs.replace(content, unreadable=f"the message can't run: {error}"[:_REASON])
     try:
         args, kwargs = _arguments(body.serializer, body.arguments)
     except Exception as error:  # the bytes may come from any program

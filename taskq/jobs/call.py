@@ -95,8 +95,8 @@ class Call(Generic[R_co]):
         return self._with(self.options.with_changes({**options}))
 
     def with_defaults(self, options: PushOptions) -> Call[R_co]:
-        """Return a copy of the call, with these options where the call sets none."""
-        return self._with(options.with_changes(self.options.chosen()))
+        """Return a copy of the call, with these options where the call sets none. Headers are merged."""
+        return self._with(self.options.with_defaults(options))
 
     def _later(self, delay: Delay | None) -> Call[R_co]:
         return self if delay is None else self.with_options(delay=delay)

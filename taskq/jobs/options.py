@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal, TypedDict
 
 import msgspec
@@ -14,6 +15,7 @@ from taskq.config import did_you_mean
 from taskq.errors import ConfigError, JobDefinitionError
 from taskq.jobs.retry import Backoff, check_retry_seconds
 from taskq.wire.codec import check_serializer
+from taskq.wire.headers import check_headers
 
 __all__ = ["PLAIN", "Delay", "JobOptions", "OnFail", "PushChoices", "PushOptions"]
 
@@ -66,6 +68,7 @@ class PushChoices(TypedDict, total=False):
     handle_timeout: float | None
     result_ttl: float | None
     once: bool
+    headers: Mapping[str, str] | None
 
 
 class PushOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +82,7 @@ class PushOptions(msgspec.Struct, frozen=True, kw_only=True):
     handle_timeout: float | None = None
     result_ttl: float | None = None
     once: bool = False
+    headers: dict[str, str] | None = None
 
     def with_changes(self, changes: dict[str, Any]) -> PushOptions:
         """Return a copy of the options with changes.
@@ -93,6 +97,8 @@ class PushOptions(msgspec.Struct, frozen=True, kw_only=True):
             changes["retry_seconds"] = check_retry_seconds(changes["retry_seconds"])
         if changes.get("channel") is not None:
             check_channel_name(changes["channel"])
+        if changes.get("headers") is not None:
+            changes["headers"] = check_headers(changes["headers"])
         if type(changes.get("once", False)) is not bool:
             raise ConfigError(f"once must be True or False; got {changes['once']!r}")
         check_counts(changes)
@@ -104,6 +110,17 @@ class PushOptions(msgspec.Struct, frozen=True, kw_only=True):
     def chosen(self) -> dict[str, Any]:
         """Return the options that differ from the defaults."""
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) != getattr(PLAIN, name)}
+
+    def with_defaults(self, defaults: PushOptions) -> PushOptions:
+        """Return a copy of other options, with those that are set here. Headers are merged."""
+        changes = self.chosen()
+        if self.headers and defaults.headers:
+            changes["headers"] = {**defaults.headers, **self.headers}
+        return defaults.with_changes(changes)
+
+    def __reduce__(self) -> Any:
+        # A bound call may be an argument of a message. Without the default values, a worker of an earlier version can read it.
+        return partial(PushOptions, **self.chosen()), ()
 
 
 #: The options of nearly every push: all defaults.

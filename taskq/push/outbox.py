@@ -17,6 +17,7 @@ from taskq.handle.handle import Handle
 from taskq.handle.subject import Subject
 from taskq.jobs.call import Call, Pusher
 from taskq.push.buffer import is_buffered, open_buffer, withdraw
+from taskq.push.headers import headers_here, innermost
 from taskq.push.packer import BATCH, Outgoing, Packer
 from taskq.push.repeat import apush, push
 from taskq.wire.message import Message, check_message_id
@@ -83,7 +84,9 @@ class Outbox:
         if job.queue is not self._owner:
             raise ArgumentsError(f"{job.name} is a job of another Queue: push it by its own push(...)")
         channel = call.options.channel or job.options_of_job.channel
-        return self.packer.pack(call, channel, self._owner.channel(channel).channel)
+        prefix = self._owner.channel(channel).channel
+        headers = None if innermost() is None else {**headers_here(self._owner), **(call.options.headers or {})}
+        return self.packer.pack(call, channel, prefix, headers)
 
     def _send_packed(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
         buffer = open_buffer(self)

@@ -9,7 +9,7 @@ import msgspec
 
 from taskq.clock import delay_ms, moment_ms
 from taskq.config import Settings
-from taskq.errors import MessageTooLarge, SerializationError, UnknownJob
+from taskq.errors import MessageTooLarge, PushError, SerializationError, UnknownJob
 from taskq.jobs.builtin import CALL
 from taskq.jobs.call import Call, Callee
 from taskq.jobs.functions import is_generator
@@ -17,6 +17,7 @@ from taskq.jobs.named import elsewhere
 from taskq.jobs.options import PLAIN, PushOptions
 from taskq.push.importing import running_import
 from taskq.wire.codec import CALLS, CODE, PYTHON, Serializer, check_serializer, dump_arguments
+from taskq.wire.headers import check_headers, write_headers
 from taskq.wire.message import encode, loss_flag, make_body, new_id
 from taskq.wire.signing import Signer
 
@@ -74,11 +75,18 @@ class Packer:
             self._signers[prefix] = Signer(self._settings.secrets, prefix)
         return self._signers[prefix]
 
-    def pack(self, call: Call[Any], channel: str, prefix: str) -> Outgoing:
+    def pack(self, call: Call[Any], channel: str, prefix: str, headers: Mapping[str, str] | None = None) -> Outgoing:
         """Turn a call into a message.
+
+        Args:
+            call: the call.
+            channel: the name of the channel.
+            prefix: the key prefix of the channel.
+            headers: the headers of the message. Default: those of the call's options.
 
         Raises:
             DelayError, SerializationError, MessageTooLarge, UnknownJob: as in `Job.push`.
+            PushError: the headers are invalid.
         """
         options = call.options
         form = self._forms.get(call.job) or self._form(call.job)
@@ -96,6 +104,9 @@ class Packer:
             at = moment_ms(options.at) if options.at is not None else None
             extra = _extra(options)
             result_ttl = result_ttl if options.result_ttl is None else options.result_ttl
+            headers = options.headers if headers is None else headers
+        if headers:
+            extra = {**(extra or {}), "headers": write_headers(check_headers(headers, PushError))}
         if label is not None:
             extra = {**(extra or {}), "label": label}
         if CODE in arguments and not form.serializer.code:

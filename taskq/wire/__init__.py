@@ -3,6 +3,7 @@
     signing     signatures of messages, results and reports
     pickles     pickles, and the names of what a script defines
     codec       arguments and results to bytes and back: pickle, JSON and MessagePack
+    headers     the headers of a message
     message     a message: head, body, history, signature
     history     the attempts of a message
     foreign     plain JSON messages, pushed by clients of other languages

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from taskq.errors import MalformedMessage, MessageError
+from taskq.wire.headers import check_headers
 from taskq.wire.message import Message, describe_malformed, is_stamped
 
 __all__ = ["ForeignCall", "job_of", "read_foreign"]
@@ -22,6 +23,7 @@ class ForeignCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     max_attempts: int | None = None
+    headers: dict[str, str] | None = None
 
 
 class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,6 +36,7 @@ class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     args: Any = None
     kwargs: Any = None
     max_attempts: int | float | None = None
+    headers: Any = None
 
 
 class _Name(msgspec.Struct, frozen=True):
@@ -61,6 +64,8 @@ def read_foreign(content: bytes) -> ForeignCall:
         call = _read_written(content)
     if call.max_attempts is not None and not 1 <= call.max_attempts <= 65535:
         raise MalformedMessage(f"max_attempts must be an integer from 1 to 65535; got {call.max_attempts}")
+    if call.headers:
+        check_headers(call.headers, MalformedMessage)
     return call
 
 
@@ -81,7 +86,8 @@ def _read_written(content: bytes) -> ForeignCall:
     most = call.max_attempts
     if most is not None and most % 1 != 0:
         raise MalformedMessage(f"max_attempts must be an integer from 1 to 65535; got {most}")
-    return ForeignCall(call.job, args, kwargs, None if most is None else int(most))
+    headers = None if call.headers in (None, []) else check_headers(call.headers, MalformedMessage)
+    return ForeignCall(call.job, args, kwargs, None if most is None else int(most), headers)
 
 
 def _kind(value: Any) -> str:

@@ -22,12 +22,28 @@ def test_push_prints_the_id(queue: Queue, type_: Type, project: Project) -> None
 
 def test_push_with_everything(queue: Queue, type_: Type, project: Project) -> None:
     """Given negative and named arguments, a delay and a channel, then all of them count."""
-    args = ("-5", "--kwargs", '{"b": [1, {"x": null}]}', "--delay", "90.5", "--channel", "default")
+    args = (
+        "-5",
+        "--kwargs",
+        '{"b": [1, {"x": null}]}',
+        "--delay",
+        "90.5",
+        "--channel",
+        "default",
+        "--header",
+        "tenant=a=b",
+        "--header",
+        "n=",
+    )
     ended = type_("push", f"{project.name}:add", *args)
     assert ended.code == 0, ended.err
     entry = Inspector(queue).find(ended.out.strip())
     assert entry is not None
     assert (entry.args, entry.kwargs, entry.channel) == ((-5,), {"b": [1, {"x": None}]}, "default")
+    assert entry.headers == {"tenant": "a=b", "n": ""}
+    shown = type_("show", entry.id)
+    assert "headers:     tenant='a=b', n=''\n" in shown.out
+    assert type_("show", entry.id, "--json").json()["headers"] == {"tenant": "a=b", "n": ""}
     assert entry.due == pytest.approx(90.5, abs=10)
 
 
@@ -52,6 +68,8 @@ def test_push_with_everything(queue: Queue, type_: Type, project: Project) -> No
         (["boom", '"x"', "--delay", "-1"], "negative"),
         (["boom", '"x"', "--delay", "soon"], "not a duration: use d, h, m, s or ms, as in 30s, 5m, 1h30m or 500ms"),
         (["boom", '"x"', "--channel", "nosuch"], "nosuch"),
+        (["boom", '"x"', "--header", "tenant"], "--header must be NAME=VALUE, such as --header tenant=acme; got tenant"),
+        (["boom", '"x"', "--header", "=acme"], "the name of a header must be a non-empty string"),
         (["boom"], "text"),
         (["boom", "1", "2"], "too many"),
         (["bom", "1"], 'did you mean "boom"'),

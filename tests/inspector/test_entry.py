@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from taskq.inspector import Entry
 from taskq.inspector.entry import Place, read_entry
 from taskq.wire.foreign import job_of
 from taskq.wire.history import pack_record, record_of
-from taskq.wire.message import wrap_foreign
+from taskq.wire.message import encode, make_body, new_id, wrap_foreign
 from tests.support.hostile import BOMBS, any_bytes, damaged, message_of, pickles
 from tests.support.limits import run_limited
 
@@ -85,3 +86,20 @@ def test_bytes_that_are_not_json_are_shown_as_they_were_pushed() -> None:
         entry = read(one)
         assert entry.arguments() == repr(raw)
         assert entry.unreadable == "a JSON message that can't run: Input data was truncated"
+
+
+@pytest.mark.one_python
+def test_headers_are_shown() -> None:
+    """Given headers, of taskq or of another language, then the entry has them; those of a wrong form are named as unreadable."""
+
+    def body(headers: object) -> bytes:
+        return encode(new_id(), make_body("x:y", pickle.dumps((1,)), 0, {"headers": headers}))
+
+    for raw in (body(["tenant", "acme"]), b'{"job": "x:y", "headers": {"tenant": "acme"}}'):
+        entry = read(raw)
+        assert (entry.headers, entry.data()["headers"]) == ({"tenant": "acme"}, {"tenant": "acme"})
+    assert (read(body([])).headers, read(message_of("json", b"[[],{}]")).data()["headers"]) == ({}, {})
+    for wrong in (["tenant"], {"a": "b"}, ["a", "x" * 5000], 5):
+        entry = read(body(wrong))
+        assert (entry.job, entry.headers) == ("x:y" if wrong != {"a": "b"} else "", {})
+        assert entry.unreadable

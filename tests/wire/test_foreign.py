@@ -23,15 +23,18 @@ json_values = st.recursive(
     max_leaves=8,
 )
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+headers = st.dictionaries(names, st.text(st.characters(exclude_categories=["Cs"]), max_size=20), max_size=3)
 
 
-@given(names, st.lists(json_values), st.dictionaries(names, json_values), st.none() | st.integers(1, 65535))
-def test_what_another_client_writes_is_read(job: str, args: list[Any], kwargs: dict[str, Any], max_attempts: int | None) -> None:
+@given(names, st.lists(json_values), st.dictionaries(names, json_values), st.none() | st.integers(1, 65535), st.none() | headers)
+def test_what_another_client_writes_is_read(
+    job: str, args: list[Any], kwargs: dict[str, Any], max_attempts: int | None, headers: dict[str, str] | None
+) -> None:
     """Given a JSON object in the agreed form, by any JSON library, then it is read as it was written."""
-    written = {"job": job, "args": args, "kwargs": kwargs, "max_attempts": max_attempts}
+    written = {"job": job, "args": args, "kwargs": kwargs, "max_attempts": max_attempts, "headers": headers}
     for ascii_only in (True, False):
         data = json.dumps(written, ensure_ascii=ascii_only, indent=1 if ascii_only else None).encode()
-        assert read_foreign(data) == ForeignCall(job, args, kwargs, max_attempts)
+        assert read_foreign(data) == ForeignCall(job, args, kwargs, max_attempts, headers)
 
 
 def test_a_usual_message_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,3 +139,21 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
         read_foreign(content)
     except MalformedMessage as error:
         str(error).encode()
+
+
+@pytest.mark.one_python
+@pytest.mark.parametrize(
+    ("headers", "problem"),
+    [
+        ('{"tenant": 5}', "the header 'tenant' must be a string; got 5"),
+        ('{"": "x"}', "the name of a header must be a non-empty string; got ''"),
+        ('["tenant", "acme"]', "headers must be a mapping of names to strings; got ['tenant', 'acme']"),
+        ('"tenant"', "headers must be a mapping of names to strings; got 'tenant'"),
+        ('{"tenant": "' + "x" * 5000 + '"}', "the headers take 5,006 bytes, over the limit of 4,096"),
+    ],
+)
+def test_wrong_headers_are_refused(headers: str, problem: str) -> None:
+    """Given headers of a wrong form or size, then the message is malformed, for the same reason as a push in Python is refused."""
+    with pytest.raises(MalformedMessage) as caught:
+        read_foreign(f'{{"job": "x:y", "headers": {headers}}}'.encode())
+    assert problem in str(caught.value)

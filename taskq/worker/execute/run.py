@@ -8,12 +8,13 @@ from typing import Any
 
 import msgspec
 
-from taskq.context import Context, enter
+from taskq.context import NO_HEADERS, Context, Headers, enter
 from taskq.jobs.call import Callee
 from taskq.jobs.options import OnFail
 from taskq.jobs.retry import RetryPolicy
 from taskq.push.buffer import drop_left_open, innermost
 from taskq.wire.codec import Serializer
+from taskq.wire.headers import read_headers
 from taskq.wire.message import Message
 from taskq.worker.execute.progress import Report, Reporter
 
@@ -55,6 +56,8 @@ class Run(msgspec.Struct):
     label: str
     #: Seconds that the result is stored; 0: not at all.
     result_ttl: float = 0.0
+    #: The headers as they are stored: names and values.
+    headers: list[str] | None = None
     #: The job's progress, if it has reported any.
     report: Report | None = None
     _context: Context | None = None
@@ -91,6 +94,7 @@ class Run(msgspec.Struct):
                 attempt=min(message.attempts + 1, max(self.policy.max_attempts, 1)),
                 max_attempts=self.policy.max_attempts,
                 pushed_at_ms=message.pushed_at_ms,
+                headers=Headers(read_headers(self.headers)) if self.headers else NO_HEADERS,
             )
         return context
 

@@ -18,6 +18,7 @@ from taskq.jobs.retry import RetryPolicy
 from taskq.queue import Queue
 from taskq.wire.codec import check_python, check_serializer, load_arguments, serializer_of_code
 from taskq.wire.foreign import read_foreign
+from taskq.wire.headers import read_headers, write_headers
 from taskq.wire.message import FOREIGN, Body, Message, loss_flag
 from taskq.wire.signing import result_signer
 from taskq.worker.execute.generators import Generators
@@ -44,6 +45,7 @@ class _Options(msgspec.Struct):
     handle_timeout: _Seconds | None = None
     result_ttl: _Seconds | None = None
     python: str | None = None
+    headers: list[str] | None = None
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -80,8 +82,12 @@ class Unpacker:
         if self._signer is not None:
             raise SignatureError("the message is not signed, but this worker has a secret (TASKQ_SECRET): refused")
         call = read_foreign(message.content())
-        options = None if call.max_attempts is None else {"max_attempts": call.max_attempts}
-        return Body(call.job, msgspec.json.encode([call.args, call.kwargs]), check_serializer("json").code, options)
+        options: dict[str, Any] = {}
+        if call.max_attempts is not None:
+            options["max_attempts"] = call.max_attempts
+        if call.headers:
+            options["headers"] = write_headers(call.headers)
+        return Body(call.job, msgspec.json.encode([call.args, call.kwargs]), check_serializer("json").code, options or None)
 
     def loss_flag(self, raw: bytes) -> int:
         """Return the `on_lost` flag of a plain JSON message's job, or 0 if the job is unknown."""
@@ -133,11 +139,13 @@ class Unpacker:
         args, kwargs = self._arguments(message, body, spec)
         spec.job.signature.check(body.job, args, kwargs)
         timeout, label, options, result_ttl = spec.timeout, body.job, body.options, 0.0
+        headers: list[str] | None = None
         if options:
             result_ttl = result_ttl_of(body)
             timeout = float(options.get("handle_timeout", timeout))
             label = options.get("label") or label
-        return Run(spec, message, args, kwargs, policy, timeout, label, result_ttl)
+            headers = options.get("headers")
+        return Run(spec, message, args, kwargs, policy, timeout, label, result_ttl, headers)
 
     def _arguments(self, message: Message, body: Body, spec: RunSpec) -> tuple[tuple[Any, ...], dict[str, Any]]:
         expected, job = spec.serializer, spec.job
@@ -203,3 +211,5 @@ def _check_options(options: dict[str, Any]) -> None:
         msgspec.convert(options, _Options)
     except msgspec.ValidationError as error:
         raise MalformedMessage(f"the options of the message can't be read: {error}") from None
+    if options.get("headers"):
+        read_headers(options["headers"])

@@ -326,3 +326,24 @@ def test_arguments_without_code_name_no_version(bench: Bench, value: Any) -> Non
     """Given arguments that any Python can read, then their message names no Python version."""
     job = bench.queue.job(name="add")(add)
     assert bench.unpacker().read(bench.pack(job.bind(value))).options is None
+
+
+@pytest.mark.one_python
+def test_headers_are_in_the_context(bench: Bench) -> None:
+    """Given messages with and without headers, of taskq and of another language, then the context of their runs has them."""
+    job, unpacker = bench.queue.job(name="add")(add), bench.unpacker()
+    assert run(unpacker, bench.pack(job.options(headers={"tenant": "acme"}).bind(1))).context.headers == {"tenant": "acme"}
+    assert run(unpacker, bench.pack(job.bind(1))).context.headers == {}
+    for written in ({"tenant": "acme"}, {}, [], None):
+        raw = json.dumps({"job": "add", "args": [1], "headers": written}).encode()
+        assert run(unpacker, Message(wrap_foreign(raw))).context.headers == (written or {})
+
+
+@pytest.mark.one_python
+@pytest.mark.parametrize("stored", ["text", {"tenant": "acme"}, ["tenant"], ["tenant", 5], ["", "x"], ["a", "x" * 5000]])
+def test_headers_of_a_wrong_form_fail_the_message(bench: Bench, stored: Any) -> None:
+    """Given a body whose headers another program wrote in a wrong form, then it is malformed before its arguments are read."""
+    bench.queue.job(name="add")(add)
+    message = Message(encode(new_id(), make_body("add", b"not a pickle", 0, {"headers": stored})))
+    with pytest.raises(MalformedMessage, match=r"can't be read|header"):
+        run(bench.unpacker(), message)

@@ -1,0 +1,78 @@
+"""Headers for all pushes of a block: `with queue.headers(...):`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from taskq.errors import ConfigError
+from taskq.wire.headers import check_headers
+
+__all__ = ["HeadersBlock", "WithHeaders", "headers_here", "innermost"]
+
+
+class HeadersBlock:
+    """A `with` block whose pushes get headers. Made by `queue.headers(...)`."""
+
+    __slots__ = ("headers", "is_open", "outer", "queue")
+
+    def __init__(self, queue: object, headers: dict[str, str]) -> None:
+        self.queue = queue
+        self.headers = headers
+        self.outer: HeadersBlock | None = None
+        self.is_open = False
+
+    def __enter__(self) -> None:
+        if self.is_open:
+            raise RuntimeError("these headers are already open: use a new queue.headers(...) for each block")
+        self.is_open = True
+        self.outer = _innermost.get()
+        _innermost.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        self.is_open = False
+        # Not if another is the innermost: a generator that was left open may be closed in another context.
+        if _innermost.get() is self:
+            _innermost.set(self.outer)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("cannot pickle queue.headers(...): pass a dict of the headers")
+
+
+_innermost: ContextVar[HeadersBlock | None] = ContextVar("taskq_headers", default=None)
+#: Return the innermost block of this thread or task, of any queue, or None.
+innermost = _innermost.get
+
+
+def headers_here(queue: object) -> dict[str, str]:
+    """Return the headers that the open blocks of a queue set in this thread or task. An inner block comes before an outer one."""
+    found: dict[str, str] = {}
+    block = _innermost.get()
+    while block is not None:
+        if block.queue is queue and block.is_open:
+            found = {**block.headers, **found}
+        block = block.outer
+    return found
+
+
+class WithHeaders:
+    """The method `headers` of a queue."""
+
+    def headers(self, mapping: Mapping[str, str] | None = None, /, **headers: str) -> HeadersBlock:
+        """Set headers for all pushes of a `with` block: `with queue.headers(tenant="acme"):`.
+
+        They apply to the pushes of this thread or task, and of tasks that are created in the block. Blocks nest: a push gets the
+        headers of all of them. The headers of `options(headers=...)` come first, then those of the innermost block. To pass on the
+        headers of the running job, use `with queue.headers(taskq.current().headers):`.
+
+        Args:
+            mapping: headers as a mapping of text to text, for names that are not valid keywords.
+            headers: headers by name.
+
+        Raises:
+            ConfigError: a name or value is not a string, or the headers take more than 4 KiB.
+        """
+        if mapping is not None and not isinstance(mapping, Mapping):
+            raise ConfigError(f"queue.headers() needs a mapping or keywords, such as queue.headers(tenant='acme'); got {mapping!r}")
+        return HeadersBlock(self, check_headers({**(mapping or {}), **headers}))
