@@ -9,6 +9,7 @@
     entries       entries: one written value and its origin; made from arguments and TOML tables
     owners        the users whose files and servers are trusted
     environment   entries from the TASKQ_* variables
+    systemd       the variables of systemd, removed while a worker runs
     files         find and read taskq.toml or pyproject.toml
     loader        merge the entries of all sources, in order of precedence
 
@@ -24,6 +25,7 @@ from taskq.config.loader import load_settings, working_directory
 from taskq.config.owners import OWNERS_VARIABLE, is_trusted, owner_text
 from taskq.config.structures import ChannelSettings, Settings
 from taskq.config.suggestions import OTHER_QUEUES, did_you_mean, nearest
+from taskq.config.systemd import NotifySocket, notify_socket
 from taskq.config.urls import check_url, mask_url
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "OWNERS_VARIABLE",
     "ChannelSettings",
     "FieldDoc",
+    "NotifySocket",
     "Settings",
     "breakpoint_variable",
     "check_url",
@@ -41,6 +44,7 @@ __all__ = [
     "mask_url",
     "named_directory",
     "nearest",
+    "notify_socket",
     "owner_text",
     "seconds_from",
     "working_directory",

@@ -13,6 +13,7 @@ from taskq.config import ChannelSettings, Settings
 from taskq.driver.contract import Rescue
 from taskq.driver.load import reviver
 from taskq.logs import count_of
+from taskq.scoreboard.state import Phase
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.duties import Duties
 from taskq.supervisor.options import WorkerOptions
@@ -58,6 +59,14 @@ class Children:
     def alive(self) -> list[Child]:
         """Return every child whose exit has not been reported."""
         return [child for duties in self.channels.values() for child in duties.channel.children.values()]
+
+    def are_ready(self) -> bool:
+        """Return True if every channel has its wanted processes, and they have started."""
+        return all(
+            sum(child.pid is not None and child.slot.phase is not Phase.STARTING for child in duties.channel.children.values())
+            >= duties.channel.wanted
+            for duties in self.channels.values()
+        )
 
     # ---- reload
 

@@ -51,6 +51,10 @@ class ProcessManager:
         self._is_init = os.getpid() == 1 and isinstance(source, str)
         self._stopping = False
         self._respawn = RespawnPolicy()
+        #: False while a zygote can't fork: no process or memory is left.
+        self._can_fork = True
+        #: Why the last rolling restart has failed; "" if it has not.
+        self.reload_error = ""
         self._slots = Slots(max(options.processes or 0, _USUAL))
 
     def make_room(self, processes: int) -> bool:
@@ -113,11 +117,13 @@ class ProcessManager:
             child = generation.children.get(report.slot_index)
             if isinstance(report, Started):
                 generation.answered()
+                self._can_fork = True
                 if child is not None:
                     self.children.on_start(child, report.pid)
                 return
             if not report.pid:
                 generation.answered()
+                self._can_fork = False
             if child is not None and (child.pid or 0) == report.pid:  # otherwise it was settled before, and its slot reused
                 self.children.on_exit(generation, child, Death(report.status, report.maxrss, unknown="could not be forked"))
         elif isinstance(report, AppInfo):
@@ -141,7 +147,7 @@ class ProcessManager:
             self._slots = Slots(sum(counts.values()))
             self.new_generation()
             return
-        generation.app = app
+        generation.app, self.reload_error = app, ""
         _log.info("rolling restart: app reloaded (%s), replacing processes", count_of(len(app.jobs), "job"))
         self.children.change(app.settings, channels, counts)
         show_title(channels)
@@ -176,6 +182,7 @@ class ProcessManager:
         self.drop(generation)
         if not any(one.app is not None for one in self.generations):
             raise AppError(f"the zygote died, and the app can't be reloaded: {reason}")
+        self.reload_error = reason
         _log.error("rolling restart failed, keeping the old code: %s", reason)
 
     def emit(self, name: str, event: Any) -> None:
@@ -192,6 +199,24 @@ class ProcessManager:
                 # A message unparked for the new code may have reached a child with the old code, and been parked again.
                 for duties in self.channels.values():
                     duties.unpark.restart()
+
+    # ---- reports
+
+    @property
+    def is_ready(self) -> bool:
+        """True if all wanted processes can run jobs, and no rolling restart is under way."""
+        return len(self.generations) == 1 and not self.is_loading and self.children.are_ready()
+
+    @property
+    def can_start(self) -> bool:
+        """True if processes can be started: a zygote has the app, answers, and can fork."""
+        ready = [one for one in self.generations if one.app is not None]
+        return bool(ready) and self._can_fork and ready[-1].silent < ANSWER_SECONDS / 2
+
+    def occupancy(self) -> tuple[int, int]:
+        """Return the numbers of running jobs and of processes."""
+        alive = self.children.alive()
+        return sum(len(child.slot.running()) for child in alive), len(alive)
 
     # ---- children
 

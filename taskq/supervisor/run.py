@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from taskq.app import check_unpatched
+from taskq.config import notify_socket
 from taskq.errors import ConfigError
 from taskq.logs import keep_enabled, set_up_logging
 from taskq.queue import Queue
@@ -50,7 +51,9 @@ def run_worker(app: str | Queue, options: WorkerOptions) -> int:
         raise ConfigError(f"concurrency must be 1 to {LANE_LIMIT}; got {options.concurrency}: for more, raise `processes`")
     if options.max_messages is not None and options.max_messages < 0:
         raise ConfigError(f"max_messages must be 0 (no limit) or more; got {options.max_messages}")
-    return Supervisor(app, options).run()
+    with notify_socket() as target:
+        # A program that drains its queue now and then goes on afterwards: its state is its own to report.
+        return Supervisor(app, options, None if options.burst and isinstance(app, Queue) else target).run()
 
 
 def work(

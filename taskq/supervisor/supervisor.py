@@ -11,6 +11,7 @@ import setproctitle
 
 from taskq.app import count_threads
 from taskq.clock import monotonic
+from taskq.config import NotifySocket
 from taskq.errors import AppError
 from taskq.events import ProcessEvent
 from taskq.polling import wait_for
@@ -21,6 +22,7 @@ from taskq.supervisor.banner import log_banner, show_title
 from taskq.supervisor.burst import Burst
 from taskq.supervisor.log_thread import LogThread
 from taskq.supervisor.manager import ProcessManager
+from taskq.supervisor.notify import Notifier
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, make_plan
 from taskq.supervisor.processes.zygote import AppInfo, Failed
@@ -34,13 +36,14 @@ _log = logging.getLogger("taskq.supervisor")
 class Supervisor:
     """The parent process of a worker, started by `taskq worker` or `Queue.work`."""
 
-    def __init__(self, source: str | Queue, options: WorkerOptions) -> None:
+    def __init__(self, source: str | Queue, options: WorkerOptions, target: NotifySocket | None = None) -> None:
         self._options = options
         self._pokes, self._poke_fd = wake_pipe()
         self._log_thread = LogThread()
         self._manager = ProcessManager(source, options, self._poke_fd, lambda: os.close(self._pokes))
         #: Threads of the program around `taskq worker`, such as a tracer. A program that runs a worker itself knows its own.
         self._foreign_threads = count_threads() - 1 if isinstance(source, str) else 0
+        self._notifier = Notifier(target)
         self._burst: Burst | None = None
         self._stopping = False
         self._stop_signals = 0
@@ -73,6 +76,7 @@ class Supervisor:
 
     def _prepare(self) -> Plan | None:
         """Load the app and make the plan. Return None if the worker was asked to stop meanwhile."""
+        self._notifier.starting()
         app = self._load()
         if app is None:
             return None
@@ -122,6 +126,7 @@ class Supervisor:
                 duties.tick(now)
             manager.watch(now)
             manager.kill_overdue(now)
+            self._notifier.tick(now, manager)
             if not self._stopping:
                 manager.keep_wanted()
                 if self._restart_again and not manager.is_loading:
@@ -144,6 +149,7 @@ class Supervisor:
     def _seconds_to_next(self) -> float:
         """Return the seconds until the next service is due, at most 1."""
         due = min(service.due for duties in self._manager.channels.values() for service in duties.services)
+        due = min(due, self._notifier.due)
         if self._burst is not None and not self._stopping:  # `_end_burst` no longer moves it on
             due = min(due, self._burst.due)
         return max(0.0, min(1.0, due - monotonic()))
@@ -191,6 +197,7 @@ class Supervisor:
         return number is signal.SIGHUP and self._inbox.has_lost_terminal()
 
     def _restart(self) -> None:
+        self._notifier.reloading()
         self._restart_again = self._manager.is_loading
         if self._restart_again:
             _log.info("SIGHUP: the app is being loaded; loading it again afterwards")
@@ -202,6 +209,7 @@ class Supervisor:
         if self._stopping:
             return
         self._stopping = True
+        self._notifier.stopping(why)
         self._settle_until = monotonic() + max(
             (duties.channel.settings.stop_timeout for duties in self._manager.channels.values()), default=0.0
         )
