@@ -12,7 +12,7 @@ import socket
 from hashlib import blake2b
 from pathlib import Path
 
-__all__ = ["is_surely_dead", "lease_of", "machine_name", "machine_tag", "new_worker_id", "pack_traits", "runs_several"]
+__all__ = ["is_of_machine", "is_surely_dead", "lease_of", "machine_name", "machine_tag", "new_worker_id", "pack_traits", "runs_several"]
 
 _TRAITS = re.compile(r"[0-9a-f]{8}(?:t(\d{1,9}(?:\.\d{1,9})?))?(?:x(\d+))?", re.ASCII)
 
@@ -59,8 +59,17 @@ def machine_tag() -> str:
 
 def new_worker_id(host: str, tag: str, *, lease: float = 15.0, concurrency: int = 1) -> str:
     """Return a unique worker id: host, machine, process id of the supervisor, and a random part with the worker's traits."""
-    plain = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in host)[:40]
-    return f"{plain}:{tag or 'x'}:{os.getpid()}:{secrets.token_hex(4)}{pack_traits(lease, concurrency)}"
+    return f"{_plain(host)}:{tag or 'x'}:{os.getpid()}:{secrets.token_hex(4)}{pack_traits(lease, concurrency)}"
+
+
+def is_of_machine(worker: str, host: str, tag: str) -> bool:
+    """Return True if a worker runs on the machine with this name and tag; where the system provides no tag, the name decides."""
+    found_host, found_tag, *_ = worker.split(":")[-4:] if worker.count(":") >= 3 else ("", "")
+    return found_tag == tag if tag else (found_host, found_tag) == (_plain(host), "x")
+
+
+def _plain(host: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in host)[:40]
 
 
 def is_surely_dead(worker: str, tag: str) -> bool:

@@ -37,6 +37,7 @@ COMMANDS = {
     "flush": Listed("taskq.cli.flush", "Delete all messages of a state."),
     "delete": Listed("taskq.cli.delete", "Delete one message."),
     "cancel": Listed("taskq.cli.cancel", "Cancel one message, even while it runs."),
+    "ping": Listed("taskq.cli.ping", "Check that a worker of this machine is alive, and its server answers."),
     "config": Listed("taskq.cli.config", "Show every setting and its source."),
     "server": Listed("taskq.cli.server", "Manage the embedded server."),
     "doctor": Listed("taskq.cli.doctor", "Check the server, the app and the channels, and advise."),

@@ -16,7 +16,7 @@ from taskq.driver.peer import FOLDER
 from taskq.errors import ConfigError, TaskqError
 from taskq.shadowing import hidden_modules
 
-__all__ = ["DEFAULT_URL", "driver_class", "first_use", "is_unstarted", "load_driver", "may_start", "reviver", "server_url"]
+__all__ = ["DEFAULT_URL", "driver_class", "first_use", "is_unstarted", "load_driver", "may_start", "reviver", "running_url", "server_url"]
 
 DEFAULT_URL = "redis://localhost:6379/0"
 #: The threads that import redis-py, and those that did so in the parent at the fork: that import never completes in this process.
@@ -39,6 +39,18 @@ def server_url(settings: Settings) -> str:
     if is_available():
         return EmbeddedServer(Path(settings.directory) / FOLDER).ensure()
     return DEFAULT_URL
+
+
+def running_url(settings: Settings) -> str | None:
+    """Return the server's URL as `server_url`, but never start the embedded server: None if it has never run."""
+    if settings.url is not None:
+        return settings.url
+    from taskq.driver.embedded.server import EmbeddedServer, is_available
+
+    if not is_available():
+        return DEFAULT_URL
+    server = EmbeddedServer(Path(settings.directory) / FOLDER)
+    return None if server.is_new else server.url
 
 
 def is_unstarted(settings: Settings) -> bool:

@@ -8,7 +8,6 @@
     reap          handle the exit of a child: count crashes, settle and release its messages
     services/     the periodic work: heartbeat, promote, rescue, watchdog, cancels, ...
     duties        the services of one channel
-    notify        report the state of the worker to systemd
     plan          the channels, processes and server of a worker
     banner        the log lines at the start
     burst         the end of a burst

@@ -22,10 +22,10 @@ from taskq.supervisor.banner import log_banner, show_title
 from taskq.supervisor.burst import Burst
 from taskq.supervisor.log_thread import LogThread
 from taskq.supervisor.manager import ProcessManager
-from taskq.supervisor.notify import Notifier
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, make_plan
 from taskq.supervisor.processes.zygote import AppInfo, Failed
+from taskq.supervisor.services.notify import Notifier
 from taskq.supervisor.signals import STOP_SIGNALS, SignalInbox
 
 __all__ = ["Supervisor"]

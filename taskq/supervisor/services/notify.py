@@ -20,7 +20,7 @@ _LOOK, _STATUS = 0.1, 5.0
 
 
 class Reported(Protocol):
-    """What is reported: the processes of a worker."""
+    """Protocol: the processes of a worker, whose state is reported."""
 
     @property
     def is_ready(self) -> bool:

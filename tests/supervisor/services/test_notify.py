@@ -15,7 +15,7 @@ from taskq import Queue
 from taskq.config import NotifySocket
 from taskq.supervisor import WorkerOptions
 from taskq.supervisor.manager import ProcessManager
-from taskq.supervisor.notify import Notifier
+from taskq.supervisor.services.notify import Notifier
 from tests.support.notify import NotifyInbox
 
 pytestmark = pytest.mark.one_python
