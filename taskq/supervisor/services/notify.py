@@ -25,17 +25,21 @@ class Reported(Protocol):
     @property
     def is_ready(self) -> bool:
         """True if all wanted processes can run jobs, and no rolling restart is under way."""
+        ...
 
     @property
     def can_start(self) -> bool:
         """True if processes can be started."""
+        ...
 
     @property
     def reload_error(self) -> str:
         """Why the last rolling restart has failed; "" if it has not."""
+        ...
 
     def occupancy(self) -> tuple[int, int]:
         """Return the numbers of running jobs and of processes."""
+        ...
 
 
 class _State(Enum):
