@@ -127,9 +127,22 @@ _HOMES = {
 }
 
 
+#: Names that users of other queues look for. `from taskq import clock` asks for a name that is missing, too, and is no mistake.
+_FOREIGN = frozenset(("AsyncResult", "Celery", "Huey", "RedisHuey", "Task", "actor", "chain", "chord", "cron", "crontab", "group", "job"))
+_FOREIGN |= {"shared_task", "task"}
+
+
+def _advice(name: str) -> str:
+    if name not in _FOREIGN:
+        return ""
+    from taskq.other_queues.words import instead_of
+
+    return f": {instead_of('module', name)}"
+
+
 def __getattr__(name: str) -> Any:
     if name not in __all__:
-        raise AttributeError(f"module 'taskq' has no attribute {name!r}")
+        raise AttributeError(f"module 'taskq' has no attribute {name!r}{_advice(name)}")
     from importlib import import_module
 
     if name in ("errors", "events"):

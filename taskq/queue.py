@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 import msgspec
 
@@ -22,6 +22,7 @@ from taskq.jobs.named import named_call
 from taskq.jobs.options import Delay, JobOptions, OnFail, PushChoices
 from taskq.jobs.registry import Registry, check_job_name, job_name
 from taskq.jobs.retry import Backoff
+from taskq.other_queues.attributes import hints
 from taskq.push.buffer import Buffer
 from taskq.push.headers import WithHeaders
 from taskq.push.outbox import Outbox
@@ -80,6 +81,9 @@ class Queue(Hooks, WithHeaders):
         self.settings = settings
         self._channels: dict[str, ChannelSettings] = {}
         self.outbox = Outbox(settings, self)
+
+    if not TYPE_CHECKING:
+        __getattr__ = hints("queue")
 
     def __reduce__(self) -> Any:
         raise TypeError("cannot pickle a Queue: it holds connections and may hold secrets. Import it inside the function that uses it")

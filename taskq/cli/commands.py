@@ -68,8 +68,9 @@ class _Group(click.Group):
         name = args[0]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
             from taskq.config import did_you_mean  # slow to import, and not needed for `taskq --help`
+            from taskq.other_queues.words import command_hint
 
-            ctx.fail(f"no command {name!r}; {did_you_mean(name, COMMANDS)}")
+            ctx.fail(f"no command {name!r}; {command_hint(name) or did_you_mean(name, COMMANDS)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

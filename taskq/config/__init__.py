@@ -24,12 +24,11 @@ from taskq.config.fields import FieldDoc, field_docs
 from taskq.config.loader import load_settings, working_directory
 from taskq.config.owners import OWNERS_VARIABLE, is_trusted, owner_text
 from taskq.config.structures import ChannelSettings, Settings
-from taskq.config.suggestions import OTHER_QUEUES, did_you_mean, nearest
+from taskq.config.suggestions import did_you_mean, nearest, no_option
 from taskq.config.systemd import NotifySocket, notify_socket
 from taskq.config.urls import check_url, mask_url
 
 __all__ = [
-    "OTHER_QUEUES",
     "OWNERS_VARIABLE",
     "ChannelSettings",
     "FieldDoc",
@@ -44,6 +43,7 @@ __all__ = [
     "mask_url",
     "named_directory",
     "nearest",
+    "no_option",
     "notify_socket",
     "owner_text",
     "seconds_from",

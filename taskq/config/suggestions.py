@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
-__all__ = ["OTHER_QUEUES", "did_you_mean", "nearest", "shown"]
+__all__ = ["did_you_mean", "nearest", "no_option", "shown"]
 
 _LONGEST_SHOWN = 60
-#: Options of other job queues, and their names here.
-OTHER_QUEUES = {"countdown": "delay", "eta": "at", "queue": "channel", "max_retries": "max_attempts", "retries": "max_attempts"}
-OTHER_QUEUES |= dict.fromkeys(("timeout", "time_limit", "job_timeout"), "handle_timeout")
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
@@ -25,17 +22,26 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
 def did_you_mean(word: str, candidates: Iterable[str], *, prefix: str = "") -> str:
     """Return the end of an error message: the closest candidate, or all of them if none is close.
 
-    For an option of another job queue, the closest candidate is the option that replaces it.
+    For an option of another job queue, this is the option that replaces it.
     `prefix` is shown before each candidate but not compared, because it would make all of them similar.
     """
     names = sorted(candidates)
     if "," in word and {part.strip() for part in word.split(",")} <= set(names):
         return "give each name in a separate option or argument"
-    meant = OTHER_QUEUES.get(word)
-    close = meant if meant in names else nearest(word, names)
-    if close is None:
-        return f"valid are: {', '.join(prefix + name for name in names)}"
-    return f'did you mean "{prefix}{close}"?' + (" It includes the first run" if close == meant == "max_attempts" else "")
+    from taskq.other_queues.words import option_hint  # needed only for errors
+
+    if (hint := option_hint(word, names, prefix=prefix)) is not None:
+        return hint
+    close = nearest(word, names)
+    return f"valid are: {', '.join(prefix + name for name in names)}" if close is None else f'did you mean "{prefix}{close}"?'
+
+
+def no_option(where: str, word: str, candidates: Iterable[str]) -> str:
+    """Return an error for an unknown option of a job or of a push. For an option of another job queue, it says what to write."""
+    from taskq.other_queues.words import advice, option_hint
+
+    names = sorted(candidates)
+    return f"{where} has no option {word!r}; {option_hint(word, names) or advice(word) or did_you_mean(word, names)}"
 
 
 def shown(value: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import msgspec
 
@@ -14,6 +14,7 @@ from taskq.handle.status import Status, ask_progress, ask_status
 from taskq.handle.stream import AsyncStream, Stream
 from taskq.handle.subject import Queries, Subject
 from taskq.handle.waiting import await_result, how_to_store
+from taskq.other_queues.attributes import hints
 from taskq.wire.progress import Progress
 
 __all__ = ["Handle"]
@@ -206,6 +207,12 @@ class Handle(msgspec.Struct, Generic[R_co], frozen=True, gc=False, eq=False):
     @property
     def _subject(self) -> Subject:
         return self._queue.subject(self.channel, self.id, self._payload, self._stores_result)
+
+    if not TYPE_CHECKING:
+        __getattr__ = hints("handle")
+
+    def __str__(self) -> str:
+        return self.id
 
     def __repr__(self) -> str:
         return f"<Handle {self.id} in {self.channel}>"

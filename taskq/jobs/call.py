@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, Protocol, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Unpack
 
 from taskq.handle.handle import Handle
 from taskq.jobs.options import Delay, JobOptions, PushChoices, PushOptions
 from taskq.jobs.parameters import Signature
+from taskq.other_queues.attributes import hints
 
 __all__ = ["Call", "Callee", "Pusher"]
 
@@ -108,6 +109,9 @@ class Call(Generic[R_co]):
         """Run the call directly, in this process."""
         result: R_co = self.job.function(*self.args, **self.kwargs)
         return result
+
+    if not TYPE_CHECKING:
+        __getattr__ = hints("call")
 
     def __repr__(self) -> str:
         arguments = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in self.kwargs.items())]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
 
 import msgspec
 
@@ -15,6 +15,7 @@ from taskq.jobs.functions import LazySignature, MethodLike, imitate, is_generato
 from taskq.jobs.options import PLAIN, Delay, JobOptions, PushChoices, PushOptions
 from taskq.jobs.parameters import Signature
 from taskq.main_module import home_of, is_script, look_up, namespace_of, scripts
+from taskq.other_queues.attributes import hints
 
 __all__ = ["Job", "Options", "Pushable"]
 
@@ -147,6 +148,12 @@ class Pushable(Generic[P, R_co]):
         options = msgspec.structs.replace(PLAIN, delay=delay) if delay != 0 else PLAIN
         return Call(self._job, (*self._first, *args), kwargs, options)
 
+    if not TYPE_CHECKING:
+        __getattr__ = hints("job")
+
+
+Pushable.apush.__qualname__ = "Job.apush"  # Python's warning about a forgotten `await` shows this name
+
 
 class Options(Generic[P, R_co]):
     """A job with the options of one push. `push` takes exactly the job's parameters."""
@@ -190,6 +197,9 @@ class Options(Generic[P, R_co]):
         if not isinstance(call, (tuple, list)):
             raise ArgumentsError(f"push_many of {self._job.name} needs tuples of arguments or bound calls; got {type(call).__name__}")
         return Call(self._job, (*self._first, *call), {}, self._options)
+
+    if not TYPE_CHECKING:
+        __getattr__ = hints("job")
 
 
 class Job(Pushable[P, R_co]):

@@ -11,7 +11,7 @@ import msgspec
 
 from taskq.channel import check_channel_name
 from taskq.clock import MAX_DELAY
-from taskq.config import did_you_mean
+from taskq.config import no_option
 from taskq.errors import ConfigError, JobDefinitionError
 from taskq.jobs.retry import Backoff, check_retry_seconds
 from taskq.wire.codec import check_serializer
@@ -50,7 +50,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
         """
         for name in options:
             if name not in cls.__struct_fields__:
-                raise JobDefinitionError(f"@queue.job has no option {name!r}; {did_you_mean(name, ['name', *cls.__struct_fields__])}")
+                raise JobDefinitionError(no_option("@queue.job", name, ["name", *cls.__struct_fields__]))
         try:
             return cls(**_check_job_options(options))
         except ConfigError as error:
@@ -92,7 +92,7 @@ class PushOptions(msgspec.Struct, frozen=True, kw_only=True):
         """
         for name in changes:
             if name not in self.__struct_fields__:
-                raise ConfigError(f"options() has no option {name!r}; {did_you_mean(name, self.__struct_fields__)}")
+                raise ConfigError(no_option("options()", name, self.__struct_fields__))
         if changes.get("retry_seconds") is not None:
             changes["retry_seconds"] = check_retry_seconds(changes["retry_seconds"])
         if changes.get("channel") is not None:

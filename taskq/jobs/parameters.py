@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from taskq.config import OTHER_QUEUES, did_you_mean
+from taskq.config import did_you_mean, nearest
 from taskq.errors import ArgumentsError
 from taskq.jobs.functions import signature_of
 from taskq.jobs.options import PushOptions
@@ -63,10 +63,23 @@ class Signature:
         if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
             return ""
         unknown = [name for name in kwargs if name not in parameters]
-        for option in (OTHER_QUEUES.get(name, name) for name in unknown):
-            if option in PushOptions.__struct_fields__:
-                return f". Set options of a push with job.options({option}=...).push(...)"
-        if not unknown or not parameters:
-            return ""
-        named = "" if repr(unknown[0]) in problem else f". It has no parameter {unknown[0]!r}"
-        return f"{named}; {did_you_mean(unknown[0], parameters)}"
+        for name in unknown:
+            if advice := _advice(name, parameters):
+                return _named(name, problem) + advice
+        return f"{_named(unknown[0], problem)}; {did_you_mean(unknown[0], parameters)}" if unknown and parameters else ""
+
+
+def _named(name: str, problem: str) -> str:
+    return "" if repr(name) in problem else f". It has no parameter {name!r}"
+
+
+def _advice(name: str, parameters: Collection[str]) -> str:
+    """Return the end of an error about an argument that is an option, here or in another queue; "" if it is not."""
+    from taskq.other_queues.words import OPTIONS, advice  # needed only for errors
+
+    word = OPTIONS.get(name)
+    option = name if word is None else word.ours
+    if option in PushOptions.__struct_fields__:
+        differs = f". {word.differs}" if word is not None and word.differs else ""
+        return f". Set options of a push with job.options({option}=...).push(...){differs}"
+    return "" if word is None or nearest(name, parameters) is not None else f"; {advice(name)}"

@@ -146,10 +146,13 @@ def test_a_wrong_option_of_a_push_is_refused(queue: Queue, options: Any, why: st
     [
         ({"chanel": "a"}, "no option 'chanel'; did you mean \"channel\""),
         ({"delay": 5}, "no option 'delay'"),
-        ({"max_retries": 3}, "no option 'max_retries'; did you mean \"max_attempts\"\\? It includes the first run"),
+        (
+            {"max_retries": 3},
+            "no option 'max_retries'; did you mean \"max_attempts\"\\? It counts the first run, too: max_retries=3 is max_attempts=4",
+        ),
         ({"timeout": 4}, 'did you mean "handle_timeout"'),
         ({"queue": "mail"}, 'did you mean "channel"'),
-        ({"countdown": 3}, "no option 'countdown'; valid are"),
+        ({"countdown": 3}, "no option 'countdown'; set the delay of a push: job.push"),
         ({"channel": "a b"}, "can't name a channel"),
         ({"channel": None}, "can't name a channel"),
         ({"max_attempts": 0}, "1 to 65535"),
