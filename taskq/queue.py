@@ -284,6 +284,7 @@ class Queue(Hooks, WithHeaders):
         self,
         *,
         burst: bool = False,
+        wait_delayed: float = 0,
         channels: Sequence[str] = (),
         processes: int | None = None,
         concurrency: int | None = None,
@@ -293,6 +294,7 @@ class Queue(Hooks, WithHeaders):
 
         Args:
             burst: exit when no message is waiting, running or due.
+            wait_delayed: with `burst`, also wait for delayed messages and retries that are due within this number of seconds.
             channels: the channels to consume. Default: all.
             processes: the number of worker processes per channel. Default: the setting of each channel.
             concurrency: the number of concurrent jobs per process. Default: the setting of each channel.
@@ -304,7 +306,7 @@ class Queue(Hooks, WithHeaders):
         module, name = _WORKER
         run: Callable[..., int] = getattr(importlib.import_module(module), name)
         chosen = {"processes": processes, "concurrency": concurrency, "max_messages": max_messages}
-        return run(self, burst=burst, channels=channels, **chosen)
+        return run(self, burst=burst, wait_delayed=wait_delayed, channels=channels, **chosen)
 
     def close(self) -> None:
         """Close the idle connections. The queue stays usable: the next push opens a new connection."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["command", "view"]
 
 _EVERY = 2.0
+_NO_APP = "no app given: channels that only jobs define aren't shown (pass --app, or set `app` in taskq.toml)"
 _CHANNELS = [Column("CHANNEL", whole=True), *(Column(state.value.upper(), whole=True, right=True) for state in STATES)]
 _WORKERS = [
     Column("WORKER", whole=True),
@@ -97,7 +98,8 @@ def view(inspector: Inspector, channel: str | None) -> Group:
     workers = [worker for report in reports for worker in report.workers]
     rows = [[report.channel, *(f"{report.counts.of(state):,}" for state in STATES)] for report in reports]
     below = table(_WORKERS, map(_worker_row, workers)) if workers else Text("no workers")
-    return Group(Text(f"server: {clean(mask_url(inspector.url()))}\n"), table(_CHANNELS, rows), Text(), below)
+    hint = [] if channel or inspector.has_app else [Text(_NO_APP)]
+    return Group(Text(f"server: {clean(mask_url(inspector.url()))}\n"), table(_CHANNELS, rows), *hint, Text(), below)
 
 
 def _worker_row(worker: WorkerReport) -> Sequence[str]:

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from taskq.cli.options import channels_option, debug_option
+from taskq.cli.options import Seconds, channels_option, debug_option
 from taskq.cli.target import app_name, command_settings
+from taskq.clock import MAX_DELAY
 from taskq.errors import ConfigError
 
 __all__ = ["command"]
@@ -24,6 +25,13 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
     "--concurrency", type=click.IntRange(1, 1000), metavar="N", help="Concurrent jobs per process. Default: the channel's setting."
 )
 @click.option("--burst", is_flag=True, help="Exit when no message is waiting, running or due. Exit code 1 if a job failed.")
+@click.option(
+    "--wait-delayed",
+    type=Seconds(0, MAX_DELAY),
+    default=0.0,
+    metavar="TIME",
+    help="With --burst, also wait for delayed messages and retries that are due within TIME, such as 30s.",
+)
 @click.option("--max-messages", type=click.IntRange(min=0), metavar="N", help="Replace a process after N jobs. 0: never.")
 @click.option("--url", metavar="URL", help="The server. Default: the setting `url`, or the embedded server.")
 @click.option(

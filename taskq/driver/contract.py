@@ -232,7 +232,7 @@ class Driver(Protocol):
 
     def unregistered(self, workers: Sequence[str]) -> Command: ...  # those that are not registered
 
-    def rescue(self, rescue: Rescue) -> Command: ...  # -1 or count
+    def rescue(self, rescue: Rescue) -> Command: ...  # [-1 or count, moved to timeout, moved to failed]
 
     def scan_reserved(self, cursor: Word) -> Command: ...  # [next cursor, keys]
 

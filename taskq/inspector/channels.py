@@ -24,6 +24,7 @@ class Channels:
 
     def __init__(self, source: Queue | Settings) -> None:
         self._queue = source if isinstance(source, Queue) else None
+        self.has_app = self._queue is not None
         self.settings = source.settings if isinstance(source, Queue) else source
         self._senders: dict[str, LinkPool] = {}
         self._url: str | None = None

@@ -60,6 +60,11 @@ class Inspector:
         """Return the names of all known channels."""
         return self._places.channels()
 
+    @property
+    def has_app(self) -> bool:
+        """True if it was made from a queue, so that the channels of jobs are known; False if only from settings."""
+        return self._places.has_app
+
     def only_channel(self) -> str:
         """Return the name of the only known channel.
 

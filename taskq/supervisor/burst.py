@@ -1,4 +1,4 @@
-"""Decides when `--burst` ends: when no message is waiting, reserved by this worker, or due."""
+"""Decides when `--burst` ends: when no message is waiting, reserved by this worker, or due, now or within the time to wait."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ __all__ = ["Burst"]
 
 _log = logging.getLogger("taskq.supervisor")
 _LOOK = 0.05
+#: The longest pause between two looks while a delayed message is awaited: another may be pushed that is due sooner.
+_LOOK_AHEAD = 1.0
 #: A burst ends after this many processes in a row whose on_start or lifespan raised: otherwise it would never end.
 _STARTS = 3
 
@@ -18,9 +20,11 @@ _STARTS = 3
 class Burst:
     """The condition that ends a worker in burst mode."""
 
-    def __init__(self, channels: Mapping[str, Duties]) -> None:
+    def __init__(self, channels: Mapping[str, Duties], wait_delayed: float = 0.0) -> None:
         self.due = 0.0
         self._channels = channels
+        #: A delayed message that is due within this number of seconds is awaited.
+        self._wait_delayed = wait_delayed
 
     def cannot_start(self) -> bool:
         """Return True, and log it, if the processes of a channel can't start."""
@@ -42,6 +46,9 @@ class Burst:
                 return None
             found = channel.ask(channel.driver.look([child.worker for child in channel.children.values()]))
             if found is None or any(found[:3]):
+                return None
+            if found[3] and found[4] / 1000 <= self._wait_delayed:
+                self.due = now + min(max(found[4] / 1000, _LOOK), _LOOK_AHEAD)
                 return None
             if found[3]:
                 delayed.append(f"{found[3]} in channel {name} (next due in {found[4] / 1000:.1f} s)")

@@ -15,6 +15,7 @@ from taskq.driver.backoff import Backoff
 from taskq.driver.contract import Command, Link, Rescue
 from taskq.driver.load import load_driver
 from taskq.errors import QueueFull, ServerError, ServerRefused, ServerUnavailable
+from taskq.logs import count_of
 from taskq.scoreboard.slot import Slot
 from taskq.scoreboard.state import block_seconds
 from taskq.supervisor.processes.child import Child
@@ -156,9 +157,11 @@ class ChannelState:
         """Try to send the pending commands. One that the server rejects holds up only those of its worker."""
         for worker, commands in list(self.pending.items()):
             while commands:
-                if self.ask(commands[0], partial(self._note_refusal, worker)) is not None:
+                reply = self.ask(commands[0], partial(self._note_refusal, worker))
+                if reply is not None:
                     self._refused.discard(worker)
-                    commands.popleft()
+                    if commands.popleft().move == "rescue":
+                        self.note_rescue(worker, reply)
                 elif worker in self._refused:
                     break
                 else:
@@ -170,6 +173,18 @@ class ChannelState:
         if worker not in self._refused:
             self._refused.add(worker)
             _log.error("worker process %s: %s; retrying", worker, error)
+
+    def note_rescue(self, worker: str, reply: list[int]) -> int:
+        """Count and log the messages that a rescue moved to `timeout` or `failed`. Return how many were rescued, -1 for none."""
+        rescued, to_timeout, to_failed = reply
+        self.past_counts[1] += to_timeout + to_failed
+        if to_timeout:
+            text = "channel %s: moved %s to timeout, because worker process %s was lost while it ran (on_lost)"
+            _log.error(text, self.name, count_of(to_timeout, "message"), worker)
+        if to_failed:
+            text = "channel %s: moved %s to failed, because too many processes crashed while they ran it (max_crashes); the last was %s"
+            _log.error(text, self.name, count_of(to_failed, "message"), worker)
+        return rescued
 
     def remember(self, worker: str) -> None:
         """Check the reserved list of an exited worker again: soon, and once its last blocking command must have ended."""

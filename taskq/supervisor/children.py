@@ -120,6 +120,7 @@ class Children:
         for name, duties in [one for one in self.channels.items() if one[1].is_removed]:
             channel = duties.channel
             if not channel.children and not channel.pending and not channel.exited:
+                self._note_failed(channel)
                 duties.close()
                 del self.channels[name]
 
@@ -178,7 +179,7 @@ class Children:
         settle_dead(channel, child, death, now)
         channel.remember(child.worker)
         self._remove(generation, child)
-        self.failed = self.failed or channel.counts()[1] > 0
+        self._note_failed(channel)
         pause = respawn_pause(channel.crashes, now)
         if pause:
             _log.error("channel %s: %d crashes in a short time; next process starts in %g s", channel.name, len(channel.crashes), pause)
@@ -186,6 +187,9 @@ class Children:
             _log.error("channel %s: worker process %s could not start; next attempt in %g s", channel.name, child.worker, wait)
         if pause or wait:
             channel.spawn_after = now + max(pause, wait)
+
+    def _note_failed(self, channel: ChannelState) -> None:
+        self.failed = self.failed or channel.past_counts[1] > 0
 
     def withdraw(self, generation: Generation) -> None:
         """Remove the children that the zygote has not been asked to fork yet."""
@@ -241,6 +245,7 @@ class Children:
         """Send the pending commands, and close the connections."""
         for name, duties in self.channels.items():
             duties.channel.send_last()
+            self._note_failed(duties.channel)
             if duties.channel.pending:
                 _log.warning("channel %s: server unreachable at shutdown; reserved messages are rescued after the lease", name)
             duties.close()

@@ -17,6 +17,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
         processes: worker processes per channel.
         concurrency: concurrent jobs per process.
         burst: exit when the queue is empty.
+        wait_delayed: with `burst`, also wait for delayed messages that are due within this number of seconds.
         max_messages: replace a process after this many jobs. 0: never.
         url: the URL of the server.
         log_level: DEBUG, INFO, WARNING or ERROR; None keeps the logging set-up of the program.
@@ -29,6 +30,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     processes: int | None = None
     concurrency: int | None = None
     burst: bool = False
+    wait_delayed: float = 0.0
     max_messages: int | None = None
     url: str | None = None
     log_level: str | None = "INFO"

@@ -6,8 +6,9 @@ import threading
 from collections.abc import Sequence
 
 from taskq.app import check_unpatched
+from taskq.clock import seconds_of
 from taskq.config import notify_socket
-from taskq.errors import ConfigError
+from taskq.errors import ConfigError, DelayError
 from taskq.logs import keep_enabled, set_up_logging
 from taskq.queue import Queue
 from taskq.scoreboard.state import LANE_LIMIT
@@ -49,6 +50,7 @@ def run_worker(app: str | Queue, options: WorkerOptions) -> int:
         raise ConfigError(f"processes must be at least 1; got {options.processes}")
     if options.concurrency is not None and not 1 <= options.concurrency <= LANE_LIMIT:
         raise ConfigError(f"concurrency must be 1 to {LANE_LIMIT}; got {options.concurrency}: for more, raise `processes`")
+    _check_wait(options)
     if options.max_messages is not None and options.max_messages < 0:
         raise ConfigError(f"max_messages must be 0 (no limit) or more; got {options.max_messages}")
     with notify_socket() as target:
@@ -56,14 +58,36 @@ def run_worker(app: str | Queue, options: WorkerOptions) -> int:
         return Supervisor(app, options, None if options.burst and isinstance(app, Queue) else target).run()
 
 
+def _check_wait(options: WorkerOptions) -> None:
+    try:
+        seconds = seconds_of(options.wait_delayed)
+    except DelayError:
+        raise ConfigError(f"wait_delayed must be a number of seconds from 0 to ten years; got {options.wait_delayed!r}") from None
+    if seconds and not options.burst:
+        raise ConfigError("wait_delayed is only valid in burst mode (--burst): otherwise a worker waits for every delayed message")
+
+
 def work(
-    queue: Queue, *, burst: bool, channels: Sequence[str], processes: int | None, concurrency: int | None, max_messages: int | None
+    queue: Queue,
+    *,
+    burst: bool,
+    wait_delayed: float,
+    channels: Sequence[str],
+    processes: int | None,
+    concurrency: int | None,
+    max_messages: int | None,
 ) -> int:
     """Run a worker for a queue: the implementation of `Queue.work`."""
     if isinstance(channels, str):  # its characters would be read as names
         raise ConfigError(f'channels must be a list of names: channels=["{channels}"]')
     options = WorkerOptions(
-        channels=tuple(channels), burst=burst, processes=processes, concurrency=concurrency, max_messages=max_messages, log_level=None
+        channels=tuple(channels),
+        burst=burst,
+        wait_delayed=wait_delayed,
+        processes=processes,
+        concurrency=concurrency,
+        max_messages=max_messages,
+        log_level=None,
     )
     queue.close()  # forked processes must not share connections
     return run_worker(queue, options)

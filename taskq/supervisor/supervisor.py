@@ -63,7 +63,6 @@ class Supervisor:
             plan = self._prepare()
             if plan is not None:
                 self._loop(plan)
-            return 1 if self._manager.children.failed and self._options.burst else 0
         finally:
             self._manager.close()
             setproctitle.setproctitle(title)
@@ -71,6 +70,7 @@ class Supervisor:
             os.close(self._poke_fd)
             self._log_thread.close()
             self._inbox.close()  # last: until then, a late signal must not kill the process
+        return 1 if self._manager.children.failed and self._options.burst else 0
 
     # ---- start
 
@@ -116,7 +116,7 @@ class Supervisor:
         manager.start(plan)
         event = ProcessEvent(worker=f"{manager.children.host}:{os.getpid()}", pid=os.getpid(), channels=tuple(plan.channels))
         manager.emit("worker_start", event)
-        self._burst = Burst(manager.channels) if self._options.burst else None
+        self._burst = Burst(manager.channels, self._options.wait_delayed) if self._options.burst else None
         for number in self._early:
             self._on_signal(number)
         while not (self._stopping and not manager.children.alive() and self._can_exit()):

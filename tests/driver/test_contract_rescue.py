@@ -18,7 +18,7 @@ W = "worker-1"
 
 def _rescue(store: Store, blame: Any = "", *, fault: Fault = "crash", retry_ms: int = -1, beat: bytes | None = None) -> Any:
     blamed = (Blame(blame, fault, RECORD, retry_ms),) if blame else ()
-    return store.do(store.driver.rescue(Rescue(W, beat, blamed)))
+    return store.do(store.driver.rescue(Rescue(W, beat, blamed)))[0]
 
 
 def _beat(store: Store) -> bytes:
@@ -276,7 +276,7 @@ def test_several_that_ran_are_each_counted(store: Store) -> None:
     messages = [message(str(number)) for number in range(5)]
     store.reserved_by(W, *messages)
     blamed = tuple(Blame(id_of(messages[number]), "crash", RECORD) for number in (0, 2, 4))
-    assert store.do(store.driver.rescue(Rescue(W, blamed=blamed))) == 5
+    assert store.do(store.driver.rescue(Rescue(W, blamed=blamed))) == [5, 0, 0]
     assert [id_of(raw) for raw in store.waiting] == [id_of(raw) for raw in messages]
     assert [crashes(raw) for raw in store.waiting] == [1, 0, 1, 0, 1]
     assert [len(records(Message(raw).history_bytes())) for raw in store.waiting] == [1, 0, 1, 0, 1]
@@ -298,7 +298,7 @@ def test_a_bystander_is_not_counted(store: Store) -> None:
     late, beside, behind = message("late"), message("beside"), message("behind")
     store.reserved_by(W, late, beside, behind)
     blamed = (Blame(id_of(late), "timeout", RECORD, -1), Blame(id_of(beside), "bystander", RECORD))
-    assert store.do(store.driver.rescue(Rescue(W, blamed=blamed))) == 3
+    assert store.do(store.driver.rescue(Rescue(W, blamed=blamed))) == [3, 0, 0]
     assert store.waiting[1:] == [beside, behind]
     assert (Message(store.waiting[0]).attempts, crashes(store.waiting[0])) == (1, 0)
 
@@ -315,3 +315,14 @@ def test_a_bystander_that_may_not_run_twice_is_set_aside(make_store: MakeStore, 
     (found,) = store.in_state(State.TIMEOUT)
     assert (Message(found).attempts, crashes(found)) == (0, 0)
     assert records(Message(found).history_bytes())
+
+
+def test_the_reply_counts_the_dead_letters(make_store: MakeStore) -> None:
+    """Given a lost worker with messages that go to timeout, to failed and back to waiting, then the reply has the number of each."""
+    store = make_store(max_crashes=1)
+    timed, crashed, again, unstarted = message(flags=Flag.LOST_IS_TIMEOUT), message(crashes=2), message(), message()
+    store.reserved_by(W, timed, crashed, again, unstarted)
+    blamed = tuple(Blame(id_of(raw), "crash", RECORD) for raw in (timed, crashed, again))
+    assert store.do(store.driver.rescue(Rescue(W, blamed=blamed))) == [4, 1, 1]
+    assert (len(store.in_state(State.TIMEOUT)), len(store.in_state(State.FAILED)), len(store.waiting)) == (1, 1, 2)
+    assert store.do(store.driver.rescue(Rescue(W, b"1"))) == [-1, 0, 0]

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from taskq.channel import State
-from tests.e2e.apps import basic, outcomes, shops, slow
+from tests.e2e.apps import basic, hostile, outcomes, shops, slow
 from tests.e2e.conftest import StartWorker, run_burst
 from tests.support.ledger import Ledger
 from tests.support.store import Store
@@ -84,3 +84,20 @@ def test_max_messages_in_a_burst(start_worker: StartWorker, ledger: Ledger, coun
     per_process = [sum(line.pid == pid for line in lines) for pid in dict.fromkeys(line.pid for line in lines)]
     assert max(per_process) <= count
     assert len(per_process) >= 15 // count
+
+
+@pytest.mark.one_python
+def test_a_burst_can_wait_for_delayed_messages(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given --wait-delayed, then retries and messages due within that time run; later ones are left and logged.
+
+    Given a job whose process died, and whose message only the rescue moved to timeout, then that is logged, and the exit code is 1.
+    """
+    hostile.once_only.push("sigkill")
+    hostile.quick.push(1, delay=1.1)
+    hostile.quick.push(2, delay=3600)
+    worker = start_worker("hostile", "--burst", "--wait-delayed", "20m", ready=0)
+    assert worker.wait() == 1
+    assert ledger.values("quick") == [1]
+    assert (store.count(State.TIMEOUT), store.count(State.DELAYED)) == (1, 1)
+    assert re.search(r"ERROR .*moved 1 message to timeout, because worker process \S+ was lost while it ran \(on_lost\)", worker.log)
+    assert re.search(r"stopping: only delayed messages are left: 1 in channel default \(next due in 35", worker.log)

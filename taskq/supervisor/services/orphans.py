@@ -64,11 +64,11 @@ class LateReservations:
         for exited in [one for one in channel.exited if one[0] <= now and one[1] not in channel.pending]:
             refused: list[ServerRefused] = []
             is_last = [worker for _, worker in channel.exited].count(exited[1]) == 1
-            count = channel.ask(channel.driver.rescue(Rescue(exited[1], stays=not is_last)), refused.append)
-            if count is None and not refused:
+            reply = channel.ask(channel.driver.rescue(Rescue(exited[1], stays=not is_last)), refused.append)
+            if reply is None and not refused:
                 break
             channel.exited.remove(exited)  # if the server rejects it, the scan for orphans tries again
-            if count:
+            if reply is not None and (count := channel.note_rescue(exited[1], reply)):
                 _log.warning("worker process %s: released %s reserved after it exited", exited[1], count_of(count, "message"))
         self.due = min((at for at, _ in channel.exited), default=now + 1.0)
         self.due = max(now + 0.1, min(self.due, now + 1.0))
@@ -128,6 +128,6 @@ class OrphanScan:
         channel = self._channel
         if worker in channel.pending:  # an own child, whose acks come first: finished messages would run again
             return
-        count = channel.ask(channel.driver.rescue(rescue_of_lost(channel, worker, b"", f"worker process {worker} was not registered")))
-        if count is not None and count > 0:
+        reply = channel.ask(channel.driver.rescue(rescue_of_lost(channel, worker, b"", f"worker process {worker} was not registered")))
+        if reply is not None and (count := channel.note_rescue(worker, reply)) > 0:
             _log.warning("rescued %s of unregistered worker %s", count_of(count, "message"), worker)

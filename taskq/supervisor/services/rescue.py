@@ -129,13 +129,14 @@ class Rescuer:
         has_exited = worker in self._exited
         reason = "its process has exited" if has_exited else f"no heartbeat for {self._patience(worker):g} s"
         rescue = rescue_of_lost(self._channel, worker, beat, f"worker process {worker} was lost: {reason}")
-        count = self._channel.ask(self._channel.driver.rescue(rescue), lambda error: self._note_refusal(worker, error))
-        if count is not None and count >= 0:
+        reply = self._channel.ask(self._channel.driver.rescue(rescue), lambda error: self._note_refusal(worker, error))
+        count = -1 if reply is None else self._channel.note_rescue(worker, reply)
+        if count >= 0:
             _log.warning("worker process %s lost (%s); rescued %s", worker, reason, count_of(count, "message"))
             self._exited.discard(worker)
             if has_exited:
                 self._channel.remember(worker)
-        return count is not None
+        return reply is not None
 
     def _note_refusal(self, worker: str, error: ServerRefused) -> None:
         """Log an error once. It may concern this worker only, such as a key of another type: the others are rescued."""

@@ -1,4 +1,5 @@
--- blame(message, blamed, at): move a message that was running when its worker process exited.
+-- blame(message, blamed, at): move a message that was running when its worker process exited. Returns 'timeout' or 'failed' if it was
+-- moved there.
 -- blamed: fault ("crash", "timeout", or "bystander": the process was killed because of another message), record for its history, wait
 -- (milliseconds until a timed-out message runs again, -1 = no attempt is left). at: keys (waiting, delayed, failed, timeout, wake), time,
 -- crashes (the maximum), lost_is_timeout (the channel's `on_lost`), limit and ttl_ms (the bounds of failed and timeout).
@@ -22,9 +23,11 @@ local function blame(message, blamed, at)
   local crashes = string.byte(message, 2)
   if blamed.fault == 'crash' then crashes = math.min(255, crashes + 1) end
   message = string.sub(message, 1, 1) .. string.char(crashes) .. string.sub(message, 3) .. blamed.record
-  if to_timeout then dead_letter(at.timeout, message, at.time, at.limit, at.ttl_ms)
-  elseif crashes > at.crashes + 1 then -- even settling it crashes a worker: none may reserve it again
-    dead_letter(at.failed, message, at.time, at.limit, at.ttl_ms)
+  -- The second: even settling it crashes a worker, so none may reserve it again.
+  local letter = (to_timeout and 'timeout') or (crashes > at.crashes + 1 and 'failed') or nil
+  if letter then
+    dead_letter(at[letter], message, at.time, at.limit, at.ttl_ms)
+    return letter
   elseif crashes == 1 or crashes > at.crashes then redis.call('RPUSH', waiting, message)
   else schedule(at.delayed, at.wake, at.time + math.min(3600000, 1000 * 10 ^ (crashes - 2)), message) end
 end
