@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from taskq.jobs.job import Job
     from taskq.jobs.retry import Backoff
     from taskq.push.buffer import Buffer
+    from taskq.push.hooks import Push
     from taskq.queue import Queue
     from taskq.wire.progress import Progress
 
@@ -77,6 +78,7 @@ __all__ = [
     "NoResult",
     "Outcome",
     "Progress",
+    "Push",
     "PushError",
     "PushOutcomeUnknown",
     "Queue",
@@ -117,6 +119,7 @@ _HOMES = {
     "Job": "jobs.job",
     "Outcome": "channel",
     "Progress": "wire.progress",
+    "Push": "push.hooks",
     "Queue": "queue",
     "State": "channel",
     "Status": "handle.status",

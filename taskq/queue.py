@@ -25,6 +25,7 @@ from taskq.jobs.retry import Backoff
 from taskq.other_queues.attributes import hints
 from taskq.push.buffer import Buffer
 from taskq.push.headers import WithHeaders
+from taskq.push.hooks import PushHooks
 from taskq.push.outbox import Outbox
 
 __all__ = ["Queue"]
@@ -37,7 +38,7 @@ Errors = type[BaseException] | Sequence[type[BaseException]]
 _WORKER = ("taskq.supervisor", "work")
 
 
-class Queue(Hooks, WithHeaders):
+class Queue(Hooks, PushHooks, WithHeaders):
     """The jobs of an application, and the methods that push and run them.
 
     Each setting is read from four sources; the first match wins: the arguments, the environment variables (`TASKQ_*`),

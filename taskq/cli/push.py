@@ -12,6 +12,9 @@ from taskq.cli.options import Seconds, server_options
 from taskq.cli.target import open_queue
 from taskq.config import did_you_mean
 from taskq.errors import UnknownJob
+from taskq.handle.handle import Handle
+from taskq.jobs.options import PushChoices
+from taskq.push.hooks import is_async
 from taskq.queue import Queue
 
 __all__ = ["command"]
@@ -57,8 +60,22 @@ def command(
     named = _named(kwargs)
     own = _headers(headers) or None
     queue = open_queue(app, url)
-    handle = queue.push_name(_full_name(queue, job), values, named, delay=delay, channel=channel, headers=own)
-    click.echo(handle.id)
+    options: PushChoices = {"delay": delay, "channel": channel, "headers": own}
+    click.echo(_push(queue, _full_name(queue, job), values, named, options).id)
+
+
+def _push(queue: Queue, name: str, args: list[Any], kwargs: dict[str, Any], options: PushChoices) -> Handle[Any]:
+    if not is_async(queue):
+        return queue.push_name(name, args, kwargs, **options)
+    import asyncio  # a slow import that only async push hooks need
+
+    async def apush() -> Handle[Any]:
+        try:
+            return await queue.apush_name(name, args, kwargs, **options)
+        finally:
+            await queue.aclose()
+
+    return asyncio.run(apush())
 
 
 def _argument(number: int, text: str) -> Any:

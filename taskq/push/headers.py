@@ -9,7 +9,7 @@ from typing import Any
 from taskq.errors import ConfigError
 from taskq.wire.headers import check_headers
 
-__all__ = ["HeadersBlock", "WithHeaders", "headers_here", "innermost"]
+__all__ = ["IN_USE", "HeadersBlock", "WithHeaders", "headers_here"]
 
 
 class HeadersBlock:
@@ -27,6 +27,7 @@ class HeadersBlock:
         if self.is_open:
             raise RuntimeError("these headers are already open: use a new queue.headers(...) for each block")
         self.is_open = True
+        IN_USE[:] = [True]
         self.outer = _innermost.get()
         _innermost.set(self)
 
@@ -40,14 +41,14 @@ class HeadersBlock:
         raise TypeError("cannot pickle queue.headers(...): pass a dict of the headers")
 
 
+#: Empty as long as no headers of a block and no push hooks were used in this process. A push then only looks here.
+IN_USE: list[bool] = []
 _innermost: ContextVar[HeadersBlock | None] = ContextVar("taskq_headers", default=None)
-#: Return the innermost block of this thread or task, of any queue, or None.
-innermost = _innermost.get
 
 
-def headers_here(queue: object) -> dict[str, str]:
-    """Return the headers that the open blocks of a queue set in this thread or task. An inner block comes before an outer one."""
-    found: dict[str, str] = {}
+def headers_here(queue: object, own: dict[str, str] | None) -> dict[str, str]:
+    """Return the headers of a push: its own, then those of the open blocks of its queue in this thread or task, the inner ones first."""
+    found = own or {}
     block = _innermost.get()
     while block is not None:
         if block.queue is queue and block.is_open:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
-from taskq.config import ChannelSettings, Settings
+import msgspec
+
+from taskq.config import Settings
 from taskq.driver.batches import batches
 from taskq.driver.contract import Command, Driver, Link
 from taskq.driver.load import first_use, load_driver, reviver, server_url
@@ -15,10 +17,11 @@ from taskq.driver.steps import Steps, arun, run
 from taskq.errors import ArgumentsError, TaskqError
 from taskq.handle.handle import Handle
 from taskq.handle.subject import Subject
-from taskq.jobs.call import Call, Pusher
+from taskq.jobs.call import Call
 from taskq.push.buffer import is_buffered, open_buffer, withdraw
-from taskq.push.headers import headers_here, innermost
-from taskq.push.packer import BATCH, Outgoing, Packer
+from taskq.push.headers import IN_USE, headers_here
+from taskq.push.hooks import Hooked, Push, arun_pushed, arun_pushing, check_sync_pushed, has_pushed, run_pushed, run_pushing
+from taskq.push.packer import BATCH, Outgoing, Packer, Watched
 from taskq.push.repeat import apush, push
 from taskq.wire.message import Message, check_message_id
 from taskq.wire.signing import Signer, result_signer
@@ -29,10 +32,8 @@ __all__ = ["Outbox", "command_of", "grouped"]
 T = TypeVar("T")
 
 
-class Owner(Pusher, Protocol):
+class Owner(Hooked, Protocol):
     """Protocol of an outbox's owner, the queue: knows the settings of its channels."""
-
-    def channel(self, name: str) -> ChannelSettings: ...
 
     def has_pickle_jobs(self) -> bool: ...
 
@@ -58,6 +59,8 @@ class Outbox:
         handle = self._handle(out)
         sender = self.sender(out.channel)
         push(sender, command_of(sender.driver, (out,)), (handle,), repeatable=out.once)
+        if IN_USE:
+            run_pushed(self._owner, _watched((out,), (handle,)))
         return handle
 
     async def asend(self, call: Call[T]) -> Handle[T]:
@@ -71,7 +74,7 @@ class Outbox:
 
     async def asend_many(self, calls: Iterable[Call[Any]]) -> list[Handle[Any]]:
         """Push calls from async code; see `send_many`."""
-        outs = [self._pack(call) for call in calls]
+        outs = [await self._apack(call) for call in calls] if IN_USE else [self._pack(call) for call in calls]
         buffer = open_buffer(self)
         if buffer is None:
             return await self.astore(outs)
@@ -79,14 +82,21 @@ class Outbox:
             await buffer.aflush()
         return [self._handle(out) for out in outs]
 
-    def _pack(self, call: Call[Any]) -> Outgoing:
+    async def _apack(self, call: Call[Any]) -> Outgoing:
+        push = await arun_pushing(self._owner, call)
+        return self._pack(call, push)
+
+    def _pack(self, call: Call[Any], push: Push | None = None) -> Outgoing:
         job = call.job
         if job.queue is not self._owner:
             raise ArgumentsError(f"{job.name} is a job of another Queue: push it by its own push(...)")
         channel = call.options.channel or job.options_of_job.channel
         prefix = self._owner.channel(channel).channel
-        headers = None if innermost() is None else {**headers_here(self._owner), **(call.options.headers or {})}
-        return self.packer.pack(call, channel, prefix, headers)
+        if not IN_USE:
+            return self.packer.pack(call, channel, prefix)
+        push = push or run_pushing(self._owner, call)
+        out = self.packer.pack(call, channel, prefix, push.headers if push else headers_here(self._owner, call.options.headers))
+        return Watched(**msgspec.structs.asdict(out), push=push) if push and has_pushed(self._owner) else out
 
     def _send_packed(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
         buffer = open_buffer(self)
@@ -98,6 +108,8 @@ class Outbox:
 
     def store(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
         """Send packed messages now, one round trip per batch."""
+        if IN_USE and any(isinstance(out, Watched) for out in outs):
+            check_sync_pushed(self._owner)
         stored: list[Handle[Any]] = []
         made = {out.identity: self._handle(out) for out in outs}
         for group in grouped(outs):
@@ -108,6 +120,8 @@ class Outbox:
                 error.stored = tuple(stored)
                 raise
             stored += handles
+            if IN_USE:
+                run_pushed(self._owner, _watched(group, handles))
         return list(made.values())
 
     async def astore(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
@@ -123,6 +137,8 @@ class Outbox:
                 error.stored = tuple(stored)
                 raise
             stored += handles
+            if IN_USE:
+                await arun_pushed(self._owner, _watched(group, handles))
         return list(made.values())
 
     def withdraw(self, channel: str, payload: bytes) -> bool:
@@ -229,6 +245,10 @@ def command_of(driver: Driver, group: Sequence[Outgoing]) -> Command:
     if first.delay_ms is None and first.at_ms is None:
         return driver.push(payloads)
     return driver.push_later(payloads, delay_ms=first.delay_ms, at_ms=first.at_ms)
+
+
+def _watched(outs: Sequence[Outgoing], handles: Sequence[Handle[Any]]) -> list[tuple[Push, Handle[Any]]]:
+    return [(out.push, handle) for out, handle in zip(outs, handles, strict=True) if isinstance(out, Watched)]
 
 
 def grouped(outs: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:

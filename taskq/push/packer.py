@@ -15,13 +15,14 @@ from taskq.jobs.call import Call, Callee
 from taskq.jobs.functions import is_generator
 from taskq.jobs.named import elsewhere
 from taskq.jobs.options import PLAIN, PushOptions
+from taskq.push.hooks import Push
 from taskq.push.importing import running_import
 from taskq.wire.codec import CALLS, CODE, PYTHON, Serializer, check_serializer, dump_arguments
 from taskq.wire.headers import check_headers, write_headers
 from taskq.wire.message import encode, loss_flag, make_body, new_id
 from taskq.wire.signing import Signer
 
-__all__ = ["Outgoing", "Packer"]
+__all__ = ["Outgoing", "Packer", "Watched"]
 
 
 #: The maximum number of messages in one command.
@@ -44,6 +45,12 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     stores_result: bool
     #: True if its job yields items; None if that is unknown.
     is_stream: bool | None
+
+
+class Watched(Outgoing, frozen=True, gc=False):
+    """A message that `pushed` hooks are waiting for."""
+
+    push: Push
 
 
 class _Form(NamedTuple):

@@ -60,7 +60,7 @@ async def _many_async(queue: Queue, job: Any) -> None:
     await queue.aclose()
 
 
-def _push_in_every_way(queue: Queue, job: Any) -> int:
+def push_in_every_way(queue: Queue, job: Any) -> int:
     job.push(1)
     job.push(1, delay=60)
     job.options(once=True).push(1)
@@ -86,7 +86,7 @@ def test_every_way_to_push_carries_the_headers_of_its_block(queue: Queue, job: A
     """Given a block with headers, when messages are pushed in every way, then each has the headers, and those after the block none."""
     bound = job.bind(1)
     with queue.headers(TENANT):
-        number = _push_in_every_way(queue, job)
+        number = push_in_every_way(queue, job)
     assert all_headers(shelf) == [TENANT] * number
     shelf.client.flushdb()
     bound.push()

@@ -1,0 +1,298 @@
+"""Push hooks: functions that are called before a message is packed (`@queue.pushing`), and after it is stored (`@queue.pushed`)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from taskq.config import ChannelSettings
+from taskq.errors import ArgumentsError, JobDefinitionError, PushError
+from taskq.handle.handle import Handle
+from taskq.jobs.call import Call, Pusher
+from taskq.jobs.options import PushOptions
+from taskq.jobs.parameters import Signature
+from taskq.push.headers import IN_USE, headers_here
+
+__all__ = [
+    "Hooked",
+    "Push",
+    "PushHooks",
+    "arun_pushed",
+    "arun_pushing",
+    "check_sync_pushed",
+    "everywhere",
+    "has_pushed",
+    "is_async",
+    "run_pushed",
+    "run_pushing",
+]
+
+PushingHook = TypeVar("PushingHook", bound=Callable[["Push"], object])
+PushedHook = TypeVar("PushedHook", bound=Callable[[list["Push"]], object])
+#: The default of a decorator that is used with parentheses, so that the error can explain this.
+_MISSING: Any = None
+
+
+class Push:
+    """One push, as push hooks see it. A `pushing` hook may change `headers`; everything else is read-only.
+
+    Attributes:
+        call: the bound call.
+        channel: the channel that it is pushed to.
+        headers: the headers of the message, a dict of text to text.
+    """
+
+    __slots__ = ("_handle", "call", "channel", "headers")
+
+    def __init__(self, call: Call[Any], channel: str, headers: dict[str, str]) -> None:
+        self.call = call
+        self.channel = channel
+        self.headers = headers
+        self._handle: Handle[Any] | None = None
+
+    @property
+    def job(self) -> str:
+        """The name of the job; for an object or a callable, the name that operators see."""
+        return self.call.label or self.call.job.name
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The positional arguments."""
+        return self.call.args
+
+    @property
+    def kwargs(self) -> Mapping[str, Any]:
+        """The keyword arguments."""
+        return MappingProxyType(self.call.kwargs)
+
+    @property
+    def options(self) -> PushOptions:
+        """The options of the push, such as `delay`, `at` and `once`."""
+        return self.call.options
+
+    @property
+    def handle(self) -> Handle[Any]:
+        """The handle of the message, in a `pushed` hook.
+
+        Raises:
+            RuntimeError: the message isn't stored yet.
+        """
+        if self._handle is None:
+            raise RuntimeError("a message has no handle before it is stored: use it in a @queue.pushed hook")
+        return self._handle
+
+    def __repr__(self) -> str:
+        return f"<Push {self.job} to {self.channel}>"
+
+
+class _Hook(NamedTuple):
+    function: Callable[[Any], Any]
+    #: Its decorator: "pushing" or "pushed".
+    kind: str
+    is_async: bool
+
+    @property
+    def name(self) -> str:
+        return f"{getattr(self.function, '__module__', None) or '?'}.{_name(self.function)}"
+
+
+class PushHooks:
+    """Hooks that are called before and after each push. A queue inherits these methods."""
+
+    pushing_hooks: tuple[_Hook, ...] = ()
+    pushed_hooks: tuple[_Hook, ...] = ()
+
+    def pushing(self, function: PushingHook = _MISSING, /) -> PushingHook:
+        """Call a function with a `Push` before each message is packed. Use as a decorator without options.
+
+        It may change the headers of the message, or refuse the push by raising an exception, which the caller of the push gets:
+        nothing is sent, and nothing of a `push_many`. An async function is awaited by async pushes; sync pushes are then refused.
+
+        Raises:
+            JobDefinitionError: the function requires other arguments, or is a generator function.
+        """
+        self.pushing_hooks = (*self.pushing_hooks, _checked(function, "pushing"))
+        return function
+
+    def pushed(self, function: PushedHook = _MISSING, /) -> PushedHook:
+        """Call a function with a list of `Push` after the server has stored messages. Use as a decorator without options.
+
+        It is called once per round trip: with one push, or with up to 500 of a `push_many` or a buffer. It is not called if the
+        push failed. An exception in it is logged, because the messages are stored. An async function is awaited by async pushes;
+        sync pushes are then refused.
+
+        Raises:
+            JobDefinitionError: the function requires other arguments, or is a generator function.
+        """
+        self.pushed_hooks = (*self.pushed_hooks, _checked(function, "pushed"))
+        return function
+
+
+class _Everywhere(PushHooks):
+    def forget(self, function: object) -> None:
+        """Remove a function."""
+        self.pushing_hooks = tuple(hook for hook in self.pushing_hooks if hook.function is not function)
+        self.pushed_hooks = tuple(hook for hook in self.pushed_hooks if hook.function is not function)
+
+
+#: The hooks of every queue of this process, for integrations. They are called after those of the queue itself.
+everywhere = _Everywhere()
+#: True while a hook runs: the pushes that it makes call no hooks, which could go on forever.
+_inside: ContextVar[bool] = ContextVar("taskq_push_hook", default=False)
+
+
+class Hooked(Pusher, Protocol):
+    """Protocol of a queue with hooks."""
+
+    pushing_hooks: tuple[_Hook, ...]
+    pushed_hooks: tuple[_Hook, ...]
+
+    def channel(self, name: str) -> ChannelSettings: ...
+
+
+def run_pushing(owner: Hooked, call: Call[Any]) -> Push | None:
+    """Call the hooks before a sync push. Return None without hooks, or if a hook makes this push.
+
+    Raises:
+        PushError: a hook is async.
+        Exception: any exception of a hook.
+    """
+    if (push := _begin(owner, call)) is not None:
+        for hook in (*_pushing(owner), *_pushed(owner)):
+            if hook.is_async:
+                raise _only_async(hook)
+        with _running():
+            for hook in _pushing(owner):
+                _finished(hook, hook.function(push))
+    return push
+
+
+async def arun_pushing(owner: Hooked, call: Call[Any]) -> Push | None:
+    """Call the hooks before an async push; see `run_pushing`."""
+    if (push := _begin(owner, call)) is not None:
+        with _running():
+            for hook in _pushing(owner):
+                if inspect.isawaitable(result := hook.function(push)):
+                    await result
+    return push
+
+
+def check_sync_pushed(owner: Hooked) -> None:
+    """Check that all hooks can be called after a sync flush of what async pushes have buffered.
+
+    Raises:
+        PushError: a hook is async.
+    """
+    for hook in _pushed(owner):
+        if hook.is_async:
+            raise _only_async(hook)
+
+
+def run_pushed(owner: Hooked, pushes: Sequence[tuple[Push, Handle[Any]]]) -> None:
+    """Call the hooks after a batch was stored. Log the exception of one that raises, and go on to the next."""
+    stored = _stored(pushes)
+    for hook in _pushed(owner) if stored else ():
+        with _running(), _logged(hook):
+            _finished(hook, hook.function(list(stored)))
+
+
+async def arun_pushed(owner: Hooked, pushes: Sequence[tuple[Push, Handle[Any]]]) -> None:
+    """Call the hooks after an async push; see `run_pushed`."""
+    stored = _stored(pushes)
+    for hook in _pushed(owner) if stored else ():
+        with _running(), _logged(hook):
+            if inspect.isawaitable(result := hook.function(list(stored))):
+                await result
+
+
+def has_pushed(owner: Hooked) -> bool:
+    """Return True if there are hooks to call after a push."""
+    return bool(_pushed(owner))
+
+
+def is_async(owner: Hooked) -> bool:
+    """Return True if a hook is async, so that only async pushes are possible."""
+    return any(hook.is_async for hook in (*_pushing(owner), *_pushed(owner)))
+
+
+def _begin(owner: Hooked, call: Call[Any]) -> Push | None:
+    if _inside.get() or not (_pushing(owner) or _pushed(owner)) or call.job.queue is not owner:
+        return None
+    channel = call.options.channel or call.job.options_of_job.channel
+    owner.channel(channel)  # an unknown one is refused before any hook is called
+    return Push(call, channel, dict(headers_here(owner, call.options.headers)))
+
+
+def _pushing(owner: Hooked) -> tuple[_Hook, ...]:
+    return owner.pushing_hooks + everywhere.pushing_hooks
+
+
+def _pushed(owner: Hooked) -> tuple[_Hook, ...]:
+    return owner.pushed_hooks + everywhere.pushed_hooks
+
+
+def _stored(pushes: Sequence[tuple[Push, Handle[Any]]]) -> list[Push]:
+    for push, handle in pushes:
+        push._handle = handle
+    return [push for push, _ in pushes]
+
+
+@contextmanager
+def _running() -> Iterator[None]:
+    _inside.set(True)
+    try:
+        yield
+    finally:
+        _inside.set(False)
+
+
+@contextmanager
+def _logged(hook: _Hook) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        import logging  # a slow import that most producers never need
+
+        logging.getLogger("taskq").exception("the @queue.pushed hook %s raised an exception (the messages are stored)", hook.name)
+
+
+def _finished(hook: _Hook, result: object) -> None:
+    """Check that a hook which didn't look async has ended."""
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise _only_async(hook)
+
+
+def _only_async(hook: _Hook) -> PushError:
+    return PushError(
+        f"the @queue.{hook.kind} hook {hook.name} is async, and a sync push can't await it: push with apush(...) or "
+        "`async with queue.buffer()`, or make the hook a sync function"
+    )
+
+
+def _checked(function: Any, kind: str) -> _Hook:
+    if not callable(function):
+        given = "" if function is None else f"; got {function!r}"
+        raise JobDefinitionError(f"@queue.{kind} must decorate a function{given}. It has no options: write it without parentheses")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise JobDefinitionError(f"{_name(function)} can't be a {kind} hook: it yields, so calling it runs nothing")
+    try:
+        Signature(function).check(kind, (None,), {})
+    except ArgumentsError as error:
+        takes = "the push" if kind == "pushing" else "the list of pushes"
+        raise JobDefinitionError(
+            f"{_name(function)} can't be a {kind} hook: it must accept {takes} as its only argument: {error}"
+        ) from None
+    called = getattr(function, "__call__", None)  # noqa: B004 (of an object, that is the method that may be async)
+    hook = _Hook(function, kind, inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called))
+    IN_USE[:] = [True]
+    return hook
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__qualname__", None) or repr(function)
