@@ -1,4 +1,4 @@
-"""Load the application: from "shop.jobs:queue" to the Queue in that module."""
+"""Load the application: from "shop.jobs:queue" to the Queue in that module, with the modules of `imports`."""
 
 from __future__ import annotations
 
@@ -8,33 +8,37 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 from taskq.config import did_you_mean, working_directory
+from taskq.config.modules import find_modules, is_pattern
 from taskq.errors import AppError, JobDefinitionError
 from taskq.logs import count_of
 from taskq.push.importing import GUARD, AppImport, is_app_file
 from taskq.queue import Queue
 from taskq.shadowing import hidden_modules
 
-__all__ = ["check_unpatched", "count_threads", "load_app"]
+__all__ = ["check_unpatched", "count_threads", "import_modules", "load_app"]
 
 _log = logging.getLogger("taskq.app")
 #: Libraries that patch the standard library, and where each lists what it has patched.
 _PATCHING = (("gevent", "gevent.monkey", "saved"), ("eventlet", "eventlet.patcher", "already_patched"))
 
 
-def load_app(name: str, directory: Path | None = None, *, refuse_pushes: bool = False) -> Queue:
-    """Import a module and return the queue in it. Log a warning if the import used the queue's server.
+def load_app(name: str, directory: Path | None = None, *, modules: Sequence[str] = (), refuse_pushes: bool = False) -> Queue:
+    """Import a module and return the queue in it; also import the modules of `imports`. Log a warning if that used the queue's server.
 
     Args:
         name: "package.module:attribute", or "package.module" if the module defines exactly one queue.
         directory: the directory to put first on the import path. Default: the working directory.
+        modules: names and patterns of modules to import before those of the setting `imports`.
         refuse_pushes: let pushes during the import raise an error. Otherwise they are counted, for the warning.
 
     Raises:
-        AppError: the module can't be imported, defines no queue or several, or puts a job below @classmethod. `__cause__` is the exception.
+        AppError: a module can't be imported, or puts a job below @classmethod; the first defines no queue or several; or a pattern matches
+            no module. `__cause__` is the exception.
     """
     path = str(directory or working_directory())
     if path not in sys.path:
@@ -43,8 +47,10 @@ def load_app(name: str, directory: Path | None = None, *, refuse_pushes: bool = 
     if not module_name or module_name.endswith(".py") or module_name.startswith(".") or "/" in module_name:
         raise AppError(f"app {name!r}: expected a module name such as shop.jobs:queue, not a file path")
     with AppImport(module_name, refuses=refuse_pushes) as importing:
-        module = _import(name, module_name, path, importing)
-    queue = _named(module, attribute) if attribute else _only(module)
+        module = _import(f"app {name!r}", module_name, path, importing)
+        queue = _named(module, attribute) if attribute else _only(module)
+        _import_more(queue, modules, "command line", importing)
+        _import_more(queue, queue.settings.imports, queue.settings.origins["imports"], importing)
     try:
         for job in queue.jobs:
             job.check_place()
@@ -52,6 +58,17 @@ def load_app(name: str, directory: Path | None = None, *, refuse_pushes: bool = 
         raise AppError(f"app {name!r}: {error}") from error
     _warn_of_use(importing, queue)
     return queue
+
+
+def import_modules(queue: Queue) -> None:
+    """Import the modules of the setting `imports`, for a program that runs a worker itself.
+
+    Raises:
+        AppError: a module can't be imported, or a pattern matches none.
+    """
+    with AppImport("", refuses=False) as importing:
+        _import_more(queue, queue.settings.imports, queue.settings.origins["imports"], importing)
+    _warn_of_use(importing, queue)
 
 
 def count_threads() -> int:
@@ -88,30 +105,53 @@ def _warn_of_use(importing: AppImport, queue: Queue) -> None:
         _log.warning(text, importing.module, '`if __name__ == "__main__":`')
 
 
-def _import(name: str, module_name: str, path: str, importing: AppImport) -> ModuleType:
+def _import_more(queue: Queue, names: Sequence[str], origin: str, importing: AppImport) -> None:
+    """Import modules, in the order of the names; those of a pattern in alphabetical order."""
+    path = str(queue.settings.directory)
+    if names and path not in sys.path:
+        sys.path.append(path)
+    for name in names:
+        what = f"imports: {name!r} ({origin})"
+        found = find_modules(name) if is_pattern(name) else [name]
+        if not found:
+            package = name.partition(".")[0]
+            _import(what, package, path, importing)  # which reports a missing package
+            text = f"{what}: no module matches; * matches one level of packages, and ** any number"
+            raise AppError(f"{text}{_place(sys.modules[package])}")
+        for module_name in found:
+            module = _import(what, module_name, path, importing)
+            for other in _queues(module):
+                if vars(module)[other] is not queue and vars(module)[other].jobs.names():
+                    text = "%s:%s is another Queue than that of the app: its jobs are not those of this worker or command. %s"
+                    _log.warning(text, module_name, other, "Import the app's queue there")
+
+
+def _import(what: str, module_name: str, path: str, importing: AppImport) -> ModuleType:
+    if not importing.count:
+        importing.module = module_name
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
             if meant := _with_colon(error.name):
-                raise AppError(f'app {name!r}: no module named {error.name!r}; did you mean "{meant}"?') from error
+                raise AppError(f'{what}: no module named {error.name!r}; did you mean "{meant}"?') from error
             if _is_below_src(error.name, path):
                 remedy = "install the project (pip install -e .), or set PYTHONPATH=src for workers and producers"
-                raise AppError(f"app {name!r}: no module named {error.name!r} in {path}, but in {Path(path, 'src')}: {remedy}") from error
+                raise AppError(f"{what}: no module named {error.name!r} in {path}, but in {Path(path, 'src')}: {remedy}") from error
             raise AppError(
-                f"app {name!r}: no module named {error.name!r} in {path} or on the Python path. Run taskq in the project's directory"
+                f"{what}: no module named {error.name!r} in {path} or on the Python path. Run taskq in the project's directory"
             ) from error
-        text = f"app {name!r}: importing {module_name} failed: it imports {error.name!r}, which is not installed"
+        text = f"{what}: importing {module_name} failed: it imports {error.name!r}, which is not installed"
         raise AppError(f"{text}{_raised_at(error)}{_hidden()}") from error
     except SystemExit as error:
-        text = f"app {name!r}: importing {module_name} called sys.exit(){_raised_at(error)}"
+        text = f"{what}: importing {module_name} called sys.exit(){_raised_at(error)}"
         raise AppError(f'{text}: move that call under `if __name__ == "__main__":`') from error
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # such as a panic of a library in Rust
         if isinstance(error, AppError) and importing.refuses and importing.count:
-            raise AppError(f"app {name!r}: {error}") from error
-        text = f"app {name!r}: importing {module_name} failed: {type(error).__name__}: {error}"
+            raise AppError(f"{what}: {error}") from error
+        text = f"{what}: importing {module_name} failed: {type(error).__name__}: {error}"
         raise AppError(f"{text}{_raised_at(error)}{_hidden()}") from error
 
 

@@ -51,6 +51,7 @@ class Queue(Hooks, PushHooks, WithHeaders):
         serializer: the serializer of arguments and results: `"pickle"`, `"json"` or `"msgpack"`.
         max_message_size: the largest message that can be pushed: bytes (int), or text such as `"64MiB"`.
         wait_replicas: the number of replicas that must confirm a push.
+        imports: modules, or patterns such as `"shop.*.jobs"`, that workers and commands import with the app.
         directory: the directory of the embedded server's data. The search for a settings file starts here and goes upwards.
 
     Raises:
@@ -66,10 +67,11 @@ class Queue(Hooks, PushHooks, WithHeaders):
         serializer: str | None = None,
         max_message_size: int | str | None = None,
         wait_replicas: int | None = None,
+        imports: Sequence[str] | None = None,
         directory: str | Path | None = None,
     ) -> None:
         arguments: dict[str, object] = {"url": url, "channels": channels, "secret": secret, "serializer": serializer}
-        arguments |= {"max_message_size": max_message_size, "wait_replicas": wait_replicas, "directory": directory}
+        arguments |= {"max_message_size": max_message_size, "wait_replicas": wait_replicas, "imports": imports, "directory": directory}
         self._configure(load_settings(arguments, start=Path(directory) if directory is not None else None))
         super().__init__()
         self.jobs = Registry()

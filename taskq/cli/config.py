@@ -58,9 +58,9 @@ def _value(settings: Settings, key: str) -> Any:
 
 
 def _shown(key: str, value: Any, settings: Settings) -> str:
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and value:
         return ", ".join(map(_plain, value))
-    if value is not None:
+    if value not in (None, ()):
         return _plain(value)
     if key == "url":
         return f"(the embedded server in {settings.directory / '.taskq'})" if embedded.is_available() else f"({DEFAULT_URL})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,13 +26,13 @@ _QUEUE = re.compile(r"^(\w+)\s*(?::[^=\n]*)?=\s*(?:\w+\.)?Queue\(", re.MULTILINE
 _PLACES = ("*.py", "*/jobs.py", "*/tasks.py", "*/app.py")
 
 
-def command_settings(app: str | None, url: str | None) -> Settings:
+def command_settings(app: str | None, url: str | None, imports: Sequence[str] = ()) -> Settings:
     """Read the settings, the options of the command line among them.
 
     Raises:
         ConfigError: a setting or an option is wrong.
     """
-    return load_settings({"app": app, "url": url}, argument_name="command line")
+    return load_settings({"app": app, "url": url, "imports": imports or None}, argument_name="command line")
 
 
 def app_name(settings: Settings) -> str:

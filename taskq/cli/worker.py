@@ -18,6 +18,7 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 @click.command("worker", short_help="Start a worker.")
 @click.argument("app", required=False, metavar="[APP]")
+@click.argument("modules", nargs=-1, metavar="[MODULE]...")
 @click.option("--app", "named_app", metavar="MODULE[:QUEUE]", help="The same as APP.")
 @channels_option("Consume this channel. May be given several times. Default: every channel of the settings and the jobs.")
 @click.option("--processes", type=click.IntRange(min=1), metavar="N", help="Processes for each channel. Default: the channel's setting.")
@@ -58,10 +59,13 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 )
 @click.option("--keep-logging", is_flag=True, envvar="TASKQ_KEEP_LOGGING", help="Keep the log handlers and levels that the app sets up.")
 @debug_option
-def command(app: str | None, named_app: str | None, *, url: str | None, channels: tuple[str, ...], **chosen: Any) -> int:
+def command(
+    app: str | None, named_app: str | None, *, modules: tuple[str, ...], url: str | None, channels: tuple[str, ...], **chosen: Any
+) -> int:
     """Start a worker. It runs jobs until Ctrl-C or SIGTERM; with --burst it exits when the queue is empty.
 
     APP names the Queue: shop.jobs:queue, or shop.jobs if the module has one queue. Default: the setting `app`.
+    Each MODULE is imported, too, for its jobs: shop.mail.jobs, or a pattern such as 'shop.*.jobs'. See also the setting `imports`.
 
     Ctrl-C shuts down gracefully: running jobs finish. A second Ctrl-C kills them; their messages stay in the queue.
     SIGHUP reloads the code (rolling restart). SIGTTIN and SIGTTOU start and stop one process.
@@ -72,9 +76,9 @@ def command(app: str | None, named_app: str | None, *, url: str | None, channels
         raise ConfigError("--log-config and --keep-logging can't be combined: give only one")
     from taskq.supervisor import WorkerOptions, run_worker
 
-    settings = command_settings(app or named_app, url)
+    settings = command_settings(app or named_app, url, modules)
     name = app_name(settings)
     chosen["log_level"] = chosen["log_level"].upper()
     chosen["log_config"] = chosen["log_config"] or None
-    options = WorkerOptions(channels=channels, url=settings.url if url else None, **chosen)
+    options = WorkerOptions(channels=channels, modules=settings.imports if modules else (), url=settings.url if url else None, **chosen)
     return run_worker(name, options)

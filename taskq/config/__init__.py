@@ -11,6 +11,7 @@
     environment   entries from the TASKQ_* variables
     systemd       the variables of systemd, removed while a worker runs
     files         find and read taskq.toml or pyproject.toml
+    modules       find the modules that a pattern of `imports` matches
     loader        merge the entries of all sources, in order of precedence
 
 Each of these imports only from those above it.

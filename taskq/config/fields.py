@@ -26,6 +26,7 @@ _COMPUTED = ("name", "channels", "origins")
 #: Descriptions of defaults that are not fixed values.
 _DEFAULT_TEXTS = {
     "app": "none (given on the command line)",
+    "imports": "[]",
     "url": "the embedded server if the extra `embedded` is installed, otherwise redis://localhost:6379/0",
     "secret": "none (messages are not signed)",
     "directory": "the directory of the settings file, or the working directory without one",

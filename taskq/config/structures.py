@@ -14,7 +14,7 @@ from taskq.channel import check_channel_name
 from taskq.clock import MAX_DELAY
 from taskq.config.suggestions import did_you_mean
 from taskq.config.urls import mask_url
-from taskq.config.values import APP, DIRECTORY, DRIVER, INTERVALS, PREFIX, SECONDS, SECRETS, SIZE, URL
+from taskq.config.values import APP, DIRECTORY, DRIVER, IMPORTS, INTERVALS, PREFIX, SECONDS, SECRETS, SIZE, URL
 from taskq.errors import ConfigError, UnknownChannel
 
 __all__ = ["ChannelSettings", "Settings"]
@@ -92,6 +92,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         APP,
         Meta(description='The app that the worker loads: a queue ("shop.jobs:queue"), or a module with one queue ("shop.jobs").'),
     ] = None
+    imports: Annotated[
+        tuple[str, ...],
+        IMPORTS,
+        Meta(
+            description='Modules that are imported with the app. In a pattern such as "shop.*.jobs", `*` matches one level of packages, '
+            "and `**` any number."
+        ),
+    ] = ()
     url: Annotated[
         str | None,
         URL,
@@ -163,7 +171,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         secrets = f"<{len(self.secrets)} hidden>" if self.secrets else "()"
         url = mask_url(self.url) if self.url else None
         return (
-            f"Settings(app={self.app!r}, url={url!r}, secrets={secrets}, serializer={self.serializer!r}, "
+            f"Settings(app={self.app!r}, imports={self.imports!r}, url={url!r}, secrets={secrets}, serializer={self.serializer!r}, "
             f"max_message_size={self.max_message_size}, wait_replicas={self.wait_replicas}, "
             f"directory={str(self.directory)!r}, channels={dict(self.channels)!r})"
         )

@@ -15,7 +15,7 @@ from taskq.config.suggestions import nearest
 from taskq.config.urls import check_url
 from taskq.errors import ConfigError
 
-__all__ = ["APP", "DIRECTORY", "DRIVER", "INTERVALS", "PREFIX", "SECONDS", "SECRETS", "SIZE", "URL", "Kind", "size_text"]
+__all__ = ["APP", "DIRECTORY", "DRIVER", "IMPORTS", "INTERVALS", "PREFIX", "SECONDS", "SECRETS", "SIZE", "URL", "Kind", "size_text"]
 
 _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _SIZE = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)"
@@ -107,6 +107,31 @@ def _read_app(raw: object) -> object:
     return raw
 
 
+def _read_imports(raw: object) -> object:
+    """Read modules and patterns from a list of texts, or from one text, separated by commas or white space."""
+    if isinstance(raw, str):
+        names = tuple(filter(None, re.split(r"[,\s]+", raw)))
+    elif isinstance(raw, Sequence) and all(isinstance(name, str) for name in raw):
+        names = tuple(raw)
+    else:
+        return raw
+    for name in names:
+        _check_import(name)
+    return names
+
+
+def _check_import(name: str) -> None:
+    if name.endswith(".py") or "/" in name:
+        raise ValueError(f"{name} is a file path; give the module name instead: {_module_of(name)}")
+    if ":" in name:
+        raise ValueError(f"{name} has a colon; give the module alone: {name.partition(':')[0]}")
+    first, *rest = name.split(".")
+    if not first.isidentifier():
+        raise ValueError(f"{name} must begin with the name of a package or module")
+    if not all(part == "**" or (part.replace("*", "x").isidentifier() and "**" not in part) for part in rest):
+        raise ValueError(f"{name} is not a module name or pattern")
+
+
 def _read_driver(raw: object) -> object:
     if isinstance(raw, str) and raw != "redis":
         module, _, name = raw.partition(":")
@@ -158,6 +183,7 @@ INTERVALS = Kind(
 )
 PREFIX = Kind("1 to 64 letters, digits, '_', '-' or '.', beginning with a letter or digit", _read_prefix)
 APP = Kind('a module or a queue in a module, such as "shop.jobs" or "shop.jobs:queue"', _read_app)
+IMPORTS = Kind('a list of modules, such as "shop.jobs", or of patterns, such as "shop.*.jobs"', _read_imports)
 DRIVER = Kind('"redis", or a class such as "package.module:Class"', _read_driver)
 URL = Kind("the URL of a server, such as redis://localhost:6379/0", _read_url, public=False)
 SECRETS = Kind("one or more secrets, separated by commas or white space", _read_secrets, public=False)

@@ -7,10 +7,12 @@ from typing import Any
 
 from taskq.channel import State
 from taskq.config import ChannelSettings
+from taskq.config.modules import is_unimported
 from taskq.doctor.finding import Finding, good, loses, note
 from taskq.driver.contract import Command, Driver
 from taskq.driver.redis.checks import REMEDY, WrongKey
 from taskq.errors import MalformedMessage
+from taskq.wire.foreign import job_of
 from taskq.wire.message import Message
 from taskq.worker_id import lease_of
 
@@ -20,21 +22,24 @@ Call = Callable[[Command], Any]
 _OLD, _OVERDUE = 60.0, 5.0
 _RECENT_MS = 3_600_000
 _NEARLY = 0.9
+#: How many parked messages to read.
+_LOOKED_AT = 10
 
 
-def check_channel(call: Call, driver: Driver, settings: ChannelSettings) -> Iterator[Finding]:
+def check_channel(call: Call, driver: Driver, settings: ChannelSettings, *, has_app: bool = False) -> Iterator[Finding]:
     """Check a channel. Changes nothing.
 
     Args:
         call: sends a command to the channel's server.
         driver: its moves.
         settings: its settings.
+        has_app: True if this process has imported the app, with the modules of its jobs.
     """
     area = f"channel {settings.name}"
     wrong = list(_types(call, driver, area))
     yield from wrong
     if not wrong:
-        yield from _Channel(call, driver, settings, area).findings()
+        yield from _Channel(call, driver, settings, area, has_app=has_app).findings()
 
 
 def _types(call: Call, driver: Driver, area: str) -> Iterator[Finding]:
@@ -48,11 +53,12 @@ def _types(call: Call, driver: Driver, area: str) -> Iterator[Finding]:
 class _Channel:
     """One look at a channel whose keys are sound."""
 
-    def __init__(self, call: Call, driver: Driver, settings: ChannelSettings, area: str) -> None:
+    def __init__(self, call: Call, driver: Driver, settings: ChannelSettings, area: str, *, has_app: bool) -> None:
         self._call = call
         self._driver = driver
         self._settings = settings
         self._area = area
+        self._has_app = has_app
         seconds, micros = call(driver.time())
         self._now = int(seconds) * 1000 + int(micros) / 1000
         reply = call(driver.workers())
@@ -137,12 +143,15 @@ class _Channel:
 
     def _parked(self, parked: int) -> Iterator[Finding]:
         if parked:
-            yield note(
-                self._area,
-                "parked",
-                f"{_messages(parked)} parked: no worker has had the job",
-                f"start a worker whose app has the job; taskq list {self._settings.name} --state parked names the jobs",
-            )
+            advice = f"start a worker whose app has the job; taskq list {self._settings.name} --state parked names the jobs"
+            if modules := self._missing_modules():
+                advice = f"the app doesn't import {', '.join(modules)}: add what is yours to the setting `imports`. Otherwise, {advice}"
+            yield note(self._area, "parked", f"{_messages(parked)} parked: no worker has had the job", advice)
+
+    def _missing_modules(self) -> list[str]:
+        """Return the modules of parked jobs that the app doesn't import, from a few messages. Imports nothing."""
+        page = self._call(self._driver.page(State.PARKED, 0, _LOOKED_AT)) if self._has_app else []
+        return sorted({module for raw in page[::2] if (module := is_unimported(job_of(raw)))})
 
     def _orphans(self) -> Iterator[Finding]:
         begin = self._driver.keys.reserved("")

@@ -35,7 +35,7 @@ def examine(settings: Settings, loaded: Loaded | None) -> Iterator[Finding]:
     names = queue.channel_names() if queue is not None else sorted(settings.channels)
     channels = [queue.channel(name) if queue is not None else settings.channel(name) for name in names]
     yield from _loops(channels)
-    yield from _stores(settings, channels)
+    yield from _stores(settings, channels, has_app=queue is not None)
 
 
 def _loops(channels: list[ChannelSettings]) -> Iterator[Finding]:
@@ -46,7 +46,7 @@ def _loops(channels: list[ChannelSettings]) -> Iterator[Finding]:
             yield unusable(f"channel {channel.name}", "loop", str(error), "no worker of this channel starts without it")
 
 
-def _stores(settings: Settings, channels: list[ChannelSettings]) -> Iterator[Finding]:
+def _stores(settings: Settings, channels: list[ChannelSettings], *, has_app: bool) -> Iterator[Finding]:
     if is_unstarted(settings):
         if may_start(settings):
             yield note("server", "reach", "the embedded server isn't running, so the queue is empty", "the first push or worker starts it")
@@ -68,7 +68,7 @@ def _stores(settings: Settings, channels: list[ChannelSettings]) -> Iterator[Fin
         link = driver.link(5.0)
         try:
             yield from _server(link, seen)
-            yield from check_channel(link.call, driver, channel)
+            yield from check_channel(link.call, driver, channel, has_app=has_app)
         except (ServerError, QueueFull) as error:
             # Every other channel would report the same; in a Cluster, they may be on other nodes.
             if mask_url(url) not in seen:

@@ -14,6 +14,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         channels: the channels to consume. Default: all that the app defines.
+        modules: modules and patterns to import with the app, before those of the setting `imports`.
         processes: worker processes per channel.
         concurrency: concurrent jobs per process.
         burst: exit when the queue is empty.
@@ -27,6 +28,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     channels: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
     processes: int | None = None
     concurrency: int | None = None
     burst: bool = False

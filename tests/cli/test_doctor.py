@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from taskq import Queue
+from taskq.channel import State
 from taskq.driver.redis.driver import RedisDriver
 from tests.cli.conftest import Project, Type, push
 from tests.support.hand import HandWorker
@@ -201,6 +202,21 @@ def test_workers_and_what_stays_behind(channel: Channel) -> None:
     assert finding is not None
     assert (code, "60 s overdue" in finding["text"]) == (0, True)
     assert (channel.check("workers")[1] or {})["level"] == "good"
+
+
+@pytest.mark.one_python
+def test_a_parked_message_of_a_module_that_the_app_lacks(channel: Channel) -> None:
+    """Given parked messages of a job whose module the app doesn't import, then the advice names that module, and imports nothing."""
+    channel.queue.push_name("shop_late.jobs:send", channel=channel.worker.driver.keys.prefix)
+    channel.queue.push_name("os:system", channel=channel.worker.driver.keys.prefix)
+    for raw in channel.worker.reserve():
+        channel.worker.set_aside(raw, State.PARKED)
+    code, finding = channel.check("parked")
+    assert finding is not None
+    assert (code, finding["text"]) == (0, "2 messages parked: no worker has had the job")
+    assert finding["advice"].startswith(
+        "the app doesn't import shop_late.jobs: add what is yours to the setting `imports`. Otherwise, start"
+    )
 
 
 def test_an_old_waiting_message(channel: Channel) -> None:

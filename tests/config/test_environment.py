@@ -89,7 +89,7 @@ def test_two_variables_for_one_setting(project: Project) -> None:
         ("TASKQ_ULR", 'unknown variable TASKQ_ULR; did you mean "TASKQ_URL"?'),
         ("TASKQ_SECRETS", 'unknown variable TASKQ_SECRETS; did you mean "TASKQ_SECRET"?'),
         ("TASKQ_LOGLEVEL", 'unknown variable TASKQ_LOGLEVEL; did you mean "TASKQ_LOG_LEVEL"?'),
-        ("TASKQ_DIRECTORY", "unknown variable TASKQ_DIRECTORY; valid are: TASKQ_APP, TASKQ_DEBUG, TASKQ_KEEP_LOGGING, "),
+        ("TASKQ_DIRECTORY", "unknown variable TASKQ_DIRECTORY; valid are: TASKQ_APP, TASKQ_DEBUG, TASKQ_IMPORTS, TASKQ_KEEP_LOGGING, "),
         ("TASKQ_url", 'unknown variable TASKQ_url; did you mean "TASKQ_URL"?'),
         (
             "TASKQ_PROCESSES",

@@ -21,6 +21,7 @@ def test_every_setting_is_described() -> None:
     """Given the structures, each setting has one line with type, default and help, in their order."""
     assert [d.key for d in DOCS if not d.section] == [
         "app",
+        "imports",
         "url",
         "secret",
         "serializer",
@@ -77,6 +78,7 @@ def test_the_variable_is_known(project: Project, one: FieldDoc) -> None:
     variable = one.variable.replace("<NAME>", "DEFAULT")
     sample = {
         "app": "shop",
+        "imports": "shop.jobs, shop.*.tasks",
         "url": "redis://h",
         "secret": "a",
         "serializer": "json",

@@ -19,7 +19,7 @@ import msgspec
 import setproctitle
 
 from taskq import events
-from taskq.app import check_unpatched, load_app
+from taskq.app import check_unpatched, import_modules, load_app
 from taskq.config import ChannelSettings, Settings
 from taskq.doctor.leftovers import Leftovers, Survey
 from taskq.driver.load import driver_class
@@ -153,10 +153,11 @@ def zygote(requests: Connection, source: str | Queue, options: WorkerOptions, in
 def _load(source: str | Queue, options: WorkerOptions) -> Queue:
     if isinstance(source, Queue):
         queue = source
+        import_modules(queue)
     else:
         if options.log_level is not None:
             before_import(keep=options.keep_logging)
-        queue = load_app(source)
+        queue = load_app(source, modules=options.modules)
         queue.close()  # worker processes open other connections than those over which the import has pushed
         check_unpatched()
         if options.log_level is not None:

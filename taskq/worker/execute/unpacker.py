@@ -10,6 +10,7 @@ import msgspec
 
 from taskq.clock import MAX_DELAY
 from taskq.config import ChannelSettings
+from taskq.config.modules import is_unimported
 from taskq.errors import ArgumentsError, MalformedMessage, MessageError, SignatureError
 from taskq.jobs.builtin import CALL, OBJECT
 from taskq.jobs.call import Callee
@@ -198,6 +199,10 @@ def _similar(name: str, names: Iterable[str]) -> str:
     for other in names:
         if other.endswith(f".{name}") or name.endswith(f".{other}"):
             return f"{other!r} instead; import the module under the same name in producers and workers"
+        if other.replace(":", ".") == name:
+            return f"{other!r} instead; push it by that name, with the colon"
+    if (module := is_unimported(name)) is not None:
+        return f"no job of that name; the module {module} was not imported: add it to the setting `imports`"
     return "no job of that name"
 
 
