@@ -5,23 +5,22 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 import msgspec
 
 from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings
 from taskq.driver.pool import LinkPool
-from taskq.errors import JobDefinitionError, UnknownChannel
+from taskq.errors import UnknownChannel
 from taskq.handle.cancel import Cancelled
 from taskq.handle.handle import Handle
-from taskq.jobs.builtin import CALL, OBJECT, SupportsHandle, call_function, function_call, handle_object, object_call
+from taskq.jobs.builtin import SupportsHandle, function_call, object_call
 from taskq.jobs.call import Call
+from taskq.jobs.decorator import JobDecorator
 from taskq.jobs.hooks import Hooks
-from taskq.jobs.job import Job, Pushable
+from taskq.jobs.job import Job
 from taskq.jobs.named import named_call
-from taskq.jobs.options import Delay, JobOptions, OnFail, PushChoices
-from taskq.jobs.registry import Registry, check_job_name, job_name
-from taskq.jobs.retry import Backoff
+from taskq.jobs.options import Delay, JobChoices, PushChoices
 from taskq.other_queues.attributes import hints
 from taskq.push.buffer import Buffer
 from taskq.push.headers import WithHeaders
@@ -32,13 +31,12 @@ __all__ = ["Queue"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Errors = type[BaseException] | Sequence[type[BaseException]]
 
 #: The worker imports the queue, so the queue knows the worker by name only. `work()` imports it.
 _WORKER = ("taskq.supervisor", "work")
 
 
-class Queue(Hooks, PushHooks, WithHeaders):
+class Queue(Hooks, JobDecorator, PushHooks, WithHeaders):
     """The jobs of an application, and the methods that push and run them.
 
     Each setting is read from four sources; the first match wins: the arguments, the environment variables (`TASKQ_*`),
@@ -53,9 +51,11 @@ class Queue(Hooks, PushHooks, WithHeaders):
         wait_replicas: the number of replicas that must confirm a push.
         imports: modules, or patterns such as `"shop.*.jobs"`, that workers and commands import with the app.
         directory: the directory of the embedded server's data. The search for a settings file starts here and goes upwards.
+        job_defaults: options for all jobs, such as `{"max_attempts": 5}`: any option of `@queue.job` except `name`, which comes first.
+        job_class: the class of all jobs: a subclass of `Job`.
 
     Raises:
-        ConfigError: a setting is unknown, has the wrong type, or is out of bounds.
+        ConfigError: a setting or a job default is unknown, has the wrong type, or is out of bounds.
     """
 
     def __init__(
@@ -69,16 +69,14 @@ class Queue(Hooks, PushHooks, WithHeaders):
         wait_replicas: int | None = None,
         imports: Sequence[str] | None = None,
         directory: str | Path | None = None,
+        job_defaults: JobChoices | None = None,
+        job_class: type[Job[..., Any]] | None = None,
     ) -> None:
         arguments: dict[str, object] = {"url": url, "channels": channels, "secret": secret, "serializer": serializer}
         arguments |= {"max_message_size": max_message_size, "wait_replicas": wait_replicas, "imports": imports, "directory": directory}
         self._configure(load_settings(arguments, start=Path(directory) if directory is not None else None))
         super().__init__()
-        self.jobs = Registry()
-        self._object = Job(self, handle_object, OBJECT, JobOptions())
-        self._callable = Job(self, call_function, CALL, JobOptions())
-        self.jobs.add(self._object)
-        self.jobs.add(self._callable)
+        self._prepare_jobs(job_defaults, job_class)
 
     def _configure(self, settings: Settings) -> None:
         self.settings = settings
@@ -99,65 +97,6 @@ class Queue(Hooks, PushHooks, WithHeaders):
     def has_pickle_jobs(self) -> bool:
         """Return True if a job was defined with the pickle serializer, for that job alone."""
         return any(job.options_of_job.serializer == "pickle" for job in self.jobs)
-
-    # ---- jobs
-
-    @overload
-    def job(self, function: Callable[P, R], /) -> Job[P, R]: ...
-    @overload
-    def job(
-        self,
-        /,
-        *,
-        name: str | None = None,
-        channel: str = "default",
-        max_attempts: int | None = None,
-        retry_seconds: float | Sequence[float] | None = None,
-        backoff: Backoff | bool | None = None,
-        retry_on: Errors = (),
-        give_up_on: Errors = (),
-        handle_timeout: float | None = None,
-        on_fail: OnFail | None = None,
-        on_lost: Literal["retry", "timeout"] | None = None,
-        serializer: Literal["pickle", "json", "msgpack"] | None = None,
-        result_ttl: float | None = None,
-    ) -> Callable[[Callable[P, R]], Job[P, R]]: ...
-    def job(self, function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
-        """Decorate a function, coroutine function, generator function or method to make it a job.
-
-        Use it with or without options: `@queue.job`, or `@queue.job(channel="bulk", max_attempts=5)`. An option that is not
-        given (None) comes from the settings of the channel or the queue.
-
-        Args:
-            name: the job's name in messages. Default: `module:qualname`.
-            channel: the channel that its calls are pushed to.
-            max_attempts: the maximum number of attempts, including the first run (int, 1 to 65535).
-            retry_seconds: the retry delay in seconds. A list gives one delay per attempt; its last value repeats.
-            backoff: True or a `Backoff`, for exponential retry delays. Excludes `retry_seconds`.
-            retry_on: one exception class or several: only these are retried. Default: all.
-            give_up_on: one exception class or several: these are never retried.
-            handle_timeout: the time limit of one run in seconds; 0 for no limit.
-            on_fail: a function of one argument, called once with the exception after the last failed attempt.
-            on_lost: what to do with a message whose worker crashed: `"retry"` runs it again, `"timeout"` moves it to `timeout`.
-            serializer: `"pickle"`, `"json"` or `"msgpack"`, for the arguments and the result.
-            result_ttl: the time in seconds for which the result is stored. Default: 0, results are not stored.
-
-        Raises:
-            JobDefinitionError: the function can't be a job, its name is taken, or an option is unknown or invalid.
-        """
-        if not isinstance(self, Queue):  # it would return without an error, and define no job
-            raise JobDefinitionError("@Queue.job must be used on an instance: write queue = Queue(), then @queue.job")
-        checked = JobOptions.checked(**options)
-        if function is not None:
-            return self._register(function, name, checked)
-        return lambda function: self._register(function, name, checked)
-
-    def _register(self, function: Any, name: str | None, options: JobOptions) -> Job[Any, Any]:
-        if isinstance(function, Pushable):
-            raise JobDefinitionError(f"{function.name} is already a job: decorate it only once")
-        job: Job[Any, Any] = Job(self, function, job_name(function) if name is None else check_job_name(name), options)
-        self.jobs.add(job)
-        return job
 
     # ---- pushing
 

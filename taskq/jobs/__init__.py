@@ -5,11 +5,14 @@
     functions     functions that become jobs: their kinds, and the attributes that frameworks look at
     parameters    the parameters of a job, and the check of a call's arguments
     call          a bound call: a job with its arguments
+    subclasses    what subclasses of Job may define, for `job_class=`
     job           a job: a decorated function and its push methods
     builtin       the two jobs that every queue has: run an object, run a callable
     definition    decides whether a job replaces another of the same name
     hooks         on_start, on_stop and lifespan of a queue, and `taskq.state`
     registry      the jobs of a queue, by name
+    defaults      the defaults of all jobs of a queue
+    decorator     `@queue.job`, and the jobs that it makes
     named         calls of jobs by name, also of those that only the workers have
 
 Each of these imports only from those above it.

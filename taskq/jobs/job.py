@@ -14,6 +14,7 @@ from taskq.jobs.call import Call, Callee, Pusher
 from taskq.jobs.functions import LazySignature, MethodLike, imitate, is_generator, kind_of, returns_generator
 from taskq.jobs.options import PLAIN, Delay, JobOptions, PushChoices, PushOptions
 from taskq.jobs.parameters import Signature
+from taskq.jobs.subclasses import attribute_of_class, check_subclass
 from taskq.main_module import home_of, is_script, look_up, namespace_of, scripts
 from taskq.other_queues.attributes import hints
 
@@ -177,6 +178,10 @@ class Options(Generic[P, R_co]):
         """Return a bound call with these options, without pushing it."""
         return Call(self._job, (*self._first, *args), kwargs, self._options)
 
+    def options(self, **options: Unpack[PushChoices]) -> Options[P, R_co]:
+        """Change some of these options; see `Job.options`."""
+        return Options(self._job, self._first, self._options.with_changes({**options}))
+
     def push_many(self, calls: Calls) -> list[Handle[R_co]]:
         """Push many calls with these options; raises the errors of `Job.push_many`. A bound call's own options come first."""
         return self._job.queue.send_many(map(self._call, self._several(calls)))
@@ -199,13 +204,14 @@ class Options(Generic[P, R_co]):
         return Call(self._job, (*self._first, *call), {}, self._options)
 
     if not TYPE_CHECKING:
-        __getattr__ = hints("job")
+        __getattr__ = attribute_of_class
 
 
 class Job(Pushable[P, R_co]):
     """A decorated function. `push` queues a call of it; calling the job runs the function directly.
 
-    Made by `@queue.job`. `Job[P, R]` is generic in the function's parameters and return type.
+    Made by `@queue.job`. `Job[P, R]` is generic in the function's parameters and return type. A subclass may add methods: see
+    `job_class` of `Queue`.
 
     Attributes:
         name: the job's name in messages.
@@ -215,6 +221,10 @@ class Job(Pushable[P, R_co]):
 
     #: The parameters of the function, for the first push. Then the class of a method exists, and the job's place in it is checked.
     signature: Signature = LazySignature()  # type: ignore[assignment]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_subclass(cls)
 
     def __init__(self, queue: Pusher, function: Callable[P, R_co], name: str, options: JobOptions) -> None:
         """Make a function a job.
@@ -309,6 +319,9 @@ class BoundJob(MethodLike, Pushable[P, R_co]):
         self.name = job.name
         self._job = job
         self._first = (first,)
+
+    if not TYPE_CHECKING:
+        __getattr__ = attribute_of_class
 
     def __repr__(self) -> str:
         return f"<Job {self.name} of {self._first[0]!r}>"

@@ -19,6 +19,8 @@ __all__ = ["Jobs", "elsewhere", "named_call"]
 class Jobs(Protocol):
     """Protocol of a queue's jobs by name."""
 
+    defaults: JobOptions
+
     def get(self, name: str) -> Job[Any, Any] | None: ...
 
     def names(self) -> list[str]: ...
@@ -41,10 +43,10 @@ class NamedJob:
 
     function = staticmethod(elsewhere)
     signature = _ANY
-    options_of_job = JobOptions()
 
-    def __init__(self, queue: Pusher, name: str) -> None:
+    def __init__(self, queue: Pusher, name: str, options: JobOptions) -> None:
         self.queue = queue
+        self.options_of_job = options
         self.name = name
 
 
@@ -68,7 +70,7 @@ def named_call(queue: Pusher, jobs: Jobs, name: str, args: Any, kwargs: Any, opt
     if job is not None:
         return job.options(**options).bind(*args, **(kwargs or {}))
     _check_spelling(name, jobs.names())
-    return Call(NamedJob(queue, name), tuple(args), dict(kwargs or {}), PLAIN.with_changes({**options}))
+    return Call(NamedJob(queue, name, jobs.defaults), tuple(args), dict(kwargs or {}), PLAIN.with_changes({**options}))
 
 
 def _check_spelling(name: str, known: list[str]) -> None:

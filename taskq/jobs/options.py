@@ -17,12 +17,14 @@ from taskq.jobs.retry import Backoff, check_retry_seconds
 from taskq.wire.codec import check_serializer
 from taskq.wire.headers import check_headers
 
-__all__ = ["PLAIN", "Delay", "JobOptions", "OnFail", "PushChoices", "PushOptions"]
+__all__ = ["PLAIN", "Delay", "JobChoices", "JobOptions", "OnFail", "PushChoices", "PushOptions"]
 
 #: Seconds, or a timedelta.
 Delay = float | timedelta
 #: A job's callback, called once with the exception of the last failed attempt.
 OnFail = Callable[[BaseException], object]
+#: One exception class or several.
+Errors = type[BaseException] | Sequence[type[BaseException]]
 
 
 class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,22 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
             return cls(**_check_job_options(options))
         except ConfigError as error:
             raise JobDefinitionError(str(error)) from None
+
+
+class JobChoices(TypedDict, total=False):
+    """The options of `@queue.job(...)` and `Queue(job_defaults={...})`, for type checkers. The names are those of `JobOptions`."""
+
+    channel: str
+    max_attempts: int | None
+    retry_seconds: float | Sequence[float] | None
+    backoff: Backoff | bool | None
+    retry_on: Errors
+    give_up_on: Errors
+    handle_timeout: float | None
+    on_fail: OnFail | None
+    on_lost: Literal["retry", "timeout"] | None
+    serializer: Literal["pickle", "json", "msgpack"] | None
+    result_ttl: float | None
 
 
 class PushChoices(TypedDict, total=False):

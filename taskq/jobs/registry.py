@@ -8,6 +8,7 @@ from typing import Any
 from taskq.errors import JobDefinitionError
 from taskq.jobs.definition import Definition
 from taskq.jobs.job import Job
+from taskq.jobs.options import JobOptions
 from taskq.main_module import home_of, remember_script
 
 __all__ = ["Registry", "check_job_name", "job_name"]
@@ -20,7 +21,9 @@ OWN = "taskq:"
 class Registry:
     """A mapping of names to jobs."""
 
-    def __init__(self) -> None:
+    def __init__(self, defaults: JobOptions | None = None) -> None:
+        #: The options of a job that sets none.
+        self.defaults = defaults or JobOptions()
         self._jobs: dict[str, Job[Any, Any]] = {}
         self._definitions: dict[str, Definition] = {}
 

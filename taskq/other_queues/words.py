@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-__all__ = ["ATTRIBUTES", "COMMANDS", "OPTIONS", "Word", "advice", "command_hint", "instead_of", "option_hint"]
+__all__ = ["ATTRIBUTES", "COMMANDS", "OPTIONS", "SUBCLASS", "Word", "advice", "command_hint", "instead_of", "option_hint"]
 
 
 class Word(NamedTuple):
@@ -98,6 +98,18 @@ _QUEUE = {
     **_words("purge empty flush", "delete messages with the command taskq flush"),
     **_words("control inspect count pending get_jobs", "see taskq info"),
     **_words("tasks actors", "the jobs are queue.jobs"),
+}
+
+_LISTEN = "listen to taskq.events.after, retry or failed, or write @queue.around"
+
+#: Attributes that subclasses of Celery's Task define, and that would have no effect in a subclass of Job.
+SUBCLASS = {
+    **_words("on_failure", "write @queue.job(on_fail=function), or listen to taskq.events.failed"),
+    **_words("on_success on_retry before_start after_return", _LISTEN),
+    **_words("run perform", "the decorated function is what a worker runs"),
+    **_words("autoretry_for max_retries default_retry_delay retry_backoff retry_jitter throws", "set retries with Queue(job_defaults=...)"),
+    **_words("time_limit soft_time_limit", "set handle_timeout with Queue(job_defaults=...)"),
+    **_words("acks_late ignore_result track_started rate_limit abstract", "leave it out"),
 }
 
 _MODULE = {

@@ -24,6 +24,7 @@ OPTIONS_OF_TASKQ = {
 }  # fmt: skip
 #: Code of the page's tables that is not an attribute, option or command: a plain call, an argument, a class, a state, or the same in taskq.
 NOT_WORDS = {
+    "job_class",
     "3",
     "4",
     "False",

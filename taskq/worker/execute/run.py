@@ -75,9 +75,8 @@ class Run(msgspec.Struct):
     @property
     def on_fail(self) -> OnFail | None:
         """The job's `on_fail` callback, called after the last failed attempt."""
-        if self.spec.is_object and self.args:
-            fail: OnFail | None = getattr(self.args[0], "fail", None)
-            return fail
+        if self.spec.is_object and self.args and (fail := getattr(self.args[0], "fail", None)) is not None:
+            return fail  # type: ignore[no-any-return]
         return self.spec.job.options_of_job.on_fail
 
     @property

@@ -5,14 +5,30 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from typing import Any, Literal, ParamSpec, Self, TypedDict, TypeVar, overload
 
-from taskq import Backoff, Queue
+from taskq import Backoff, Job, Queue
 
-queue = Queue()
+queue = Queue(job_defaults={"max_attempts": 3, "backoff": True})
 
 
 P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
+
+
+class AppJob(Job[P, R_co]):
+    """A class of jobs with a method of its own."""
+
+    def push_later(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        self.bind(*args, **kwargs).push(delay=60)
+
+
+other_queue = Queue(job_class=AppJob)
+
+
+@queue.job(job_class=AppJob, max_attempts=2)
+def classed(number: int) -> str:
+    return str(number)
 
 
 class Address(TypedDict):

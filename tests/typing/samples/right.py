@@ -10,10 +10,12 @@ from typing import Any, Protocol, assert_type
 from taskq import Call, Cancelled, Handle, Job, Progress, Status
 from tests.typing.samples.jobs import (
     Account,
+    AppJob,
     Report,
     Savings,
     any_number,
     by_keyword,
+    classed,
     decorated,
     deep,
     either_job,
@@ -28,6 +30,11 @@ from tests.typing.samples.jobs import (
     takes_function,
     words,
 )
+
+# A job of a class of one's own is an object of that class.
+app_job: AppJob[..., str] = classed
+assert_type(classed.push(1), Handle[str])
+classed.push_later(1)
 
 # A plain call is the function's own.
 assert_type(mail("a"), bool)

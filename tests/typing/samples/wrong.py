@@ -6,8 +6,10 @@ from __future__ import annotations
 from taskq import Call, Handle, Job, Queue
 from tests.typing.samples.jobs import (
     Account,
+    AppJob,
     any_number,
     by_keyword,
+    classed,
     decorated,
     deep,
     either_job,
@@ -113,6 +115,15 @@ queue.job(on_lost="never")  # error
 queue.job(5)  # error
 Queue(url=5)  # error
 Queue(serialiser="json")  # error
+Queue(job_defaults={"max_attempt": 3})  # error
+Queue(job_defaults={"max_attempts": "3"})  # error
+Queue(job_class=Handle)  # error
+queue.job(job_class=AppJob, chanel="x")  # error
+classed.push_later("a")  # error
+mail.push_later("a")  # error
+mail.delay("a")  # error
+mail.push("a").get()  # error
+queue.task()  # error
 
 
 async def from_async_code() -> None:
