@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from taskq import errors, events
+    from taskq import errors, events, testing
     from taskq.channel import Outcome, State
     from taskq.context import Context, current, progress
     from taskq.errors import (
@@ -105,9 +105,10 @@ __all__ = [
     "events",
     "progress",
     "state",
+    "testing",
 ]
 
-#: The modules of the public names, except the two modules `errors` and `events`. Names not listed here are in `errors`.
+#: The modules of the public names, except the modules `errors`, `events` and `testing`. Names not listed here are in `errors`.
 _HOMES = {
     "AsyncStream": "handle.stream",
     "Backoff": "jobs.retry",
@@ -148,7 +149,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'taskq' has no attribute {name!r}{_advice(name)}")
     from importlib import import_module
 
-    if name in ("errors", "events"):
+    if name in ("errors", "events", "testing"):
         return import_module(f"taskq.{name}")
     try:
         module = import_module(f"taskq.{_HOMES.get(name, 'errors')}")

@@ -5,21 +5,27 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from taskq.errors import JobDefinitionError, TaskqError
 from taskq.jobs.functions import signature_of
 
-__all__ = ["Hooks", "Resources", "state"]
+__all__ = ["Hooks", "Resources", "queues", "state"]
 
 Hook = TypeVar("Hook", bound=Callable[[], Any])
 #: The default of a decorator that is used with parentheses, so that the error can explain this.
 _MISSING: Any = None
 
 
+#: All queues of this process, for `taskq.testing`.
+queues: WeakSet[Hooks] = WeakSet()
+
+
 class Hooks:
     """Hooks that run at the start and end of each worker process. A queue inherits these methods."""
 
     def __init__(self) -> None:
+        queues.add(self)
         self.starting: list[Callable[[], Any]] = []
         self.stopping: list[Callable[[], Any]] = []
         self.lifespans: list[Callable[[], Any]] = []

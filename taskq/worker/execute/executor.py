@@ -21,7 +21,7 @@ from taskq.worker.execute.fork_guard import exit_if_forked
 from taskq.worker.execute.places import PATIENCE, Place, place_of
 from taskq.worker.variables import adopt
 
-__all__ = ["Executor", "SyncExecutor"]
+__all__ = ["Executor", "LoopExecutor", "SyncExecutor"]
 
 _SIGALRM = int(signal.SIGALRM)
 #: Seconds until an interruption that waits is tried again: at first, and after `PATIENCE`.
@@ -36,7 +36,53 @@ class Executor(Protocol):
     def close(self) -> None: ...
 
 
-class SyncExecutor:
+class LoopExecutor:
+    """Runs calls in the current thread. An async job runs on an event loop that lives as long as the executor."""
+
+    def __init__(self, loop: str = "asyncio") -> None:
+        """`loop` is the kind of event loop, as in the settings."""
+        self._kind = loop
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._pid = os.getpid()
+
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the event loop of the jobs. It is opened when it is first needed."""
+        if self._loop is None:
+            self._loop = Context().run(new_loop, self._kind)  # it keeps the context in which it is made
+        return self._loop
+
+    def wait_for(self, awaitable: Any) -> Any:
+        """Run an awaitable on the event loop of the jobs, and return its result."""
+        return self._await(awaitable, 0)
+
+    def close(self) -> None:
+        """Close the event loop, if one was opened."""
+        if self._loop is not None:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            close_loop(self._loop)
+            self._loop = None
+
+    def _await(self, awaitable: Any, timeout: float) -> Any:
+        loop, context = self.event_loop(), copy_context()
+        task = self._task = loop.create_task(in_time(awaitable, timeout), context=context)
+        try:
+            while True:
+                try:
+                    return loop.run_until_complete(task)
+                except (RuntimeError, SystemExit, KeyboardInterrupt) as error:
+                    is_own = task.done() and not task.cancelled() and task.exception() is error
+                    if is_own or not self._is_of_leftover(error):
+                        raise
+        finally:
+            self._task = None
+            adopt(context)
+
+    def _is_of_leftover(self, error: BaseException) -> bool:
+        return is_of_leftover(error)
+
+
+class SyncExecutor(LoopExecutor):
     """Runs one job at a time, in the main thread. An async job runs on an event loop that lives as long as the process.
 
     An interval timer limits a sync job: its signal raises `JobTimeout` at the next bytecode, or a little later if that is not
@@ -50,12 +96,9 @@ class SyncExecutor:
             on_import: called when a job was interrupted in an import. The process must be replaced before the next job.
             loop: the kind of event loop, as in the settings.
         """
+        super().__init__(loop)
         self._on_import = on_import
-        self._kind = loop
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[Any] | None = None
         self._armed = 0.0
-        self._pid = os.getpid()
         # Stored, because each access to a method creates another object, and the handler is compared after every job.
         self._handler = self._on_alarm
         signal.signal(_SIGALRM, self._handler)
@@ -88,23 +131,6 @@ class SyncExecutor:
         result = self._call_in_time(function, args, kwargs, timeout)
         return self._await(result, timeout) if inspect.isawaitable(result) else result
 
-    def event_loop(self) -> asyncio.AbstractEventLoop:
-        """Return the process's event loop. It is opened when it is first needed."""
-        if self._loop is None:
-            self._loop = Context().run(new_loop, self._kind)  # it keeps the context in which it is made
-        return self._loop
-
-    def wait_for(self, awaitable: Any) -> Any:
-        """Run an awaitable on the process's event loop, and return its result."""
-        return self._await(awaitable, 0)
-
-    def close(self) -> None:
-        """Close the event loop, if one was opened."""
-        if self._loop is not None:
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            close_loop(self._loop)
-            self._loop = None
-
     def _call_in_time(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
         self._armed = timeout
         signal.setitimer(signal.ITIMER_REAL, timeout)
@@ -117,21 +143,6 @@ class SyncExecutor:
     def _on_alarm(self, number: int, frame: FrameType | None) -> None:
         if self._armed:
             self._interrupt(JobTimeout, f"the job ran longer than its handle_timeout of {self._armed:g} s", frame)
-
-    def _await(self, awaitable: Any, timeout: float) -> Any:
-        loop, context = self.event_loop(), copy_context()
-        task = self._task = loop.create_task(in_time(awaitable, timeout), context=context)
-        try:
-            while True:
-                try:
-                    return loop.run_until_complete(task)
-                except (RuntimeError, SystemExit, KeyboardInterrupt) as error:
-                    is_own = task.done() and not task.cancelled() and task.exception() is error
-                    if is_own or not is_of_leftover(error):
-                        raise
-        finally:
-            self._task = None
-            adopt(context)
 
     def cancel(self, frame: FrameType | None) -> None:
         """Interrupt the running call: cancel an async job, raise `JobCancelled` in a sync one. Call this in a signal handler.

@@ -19,7 +19,7 @@ from taskq.errors import TaskqError
 from taskq.wire.progress import MESSAGE_LIMIT, Progress, pack_progress
 from taskq.wire.signing import Signer
 
-__all__ = ["Report", "Reporter"]
+__all__ = ["Report", "Reporter", "check_progress"]
 
 _log = logging.getLogger("taskq.worker")
 #: At most one report per job in this many seconds; the last one is always sent.
@@ -133,7 +133,7 @@ class Report:
         Raises:
             ValueError: the values are not a valid progress report.
         """
-        _check(done, total, message)
+        check_progress(done, total, message)
         # Replace what can't be stored: a file name may contain invalid UTF-8.
         text = message[:MESSAGE_LIMIT].encode("utf-8", "backslashreplace").decode()
         self.latest = Progress(float(done), None if total is None else float(total), text, now_ms(), self._attempt)
@@ -151,7 +151,12 @@ class Report:
             await self._reporter.asend(self)
 
 
-def _check(done: object, total: object, message: object) -> None:
+def check_progress(done: object, total: object, message: object) -> None:
+    """Check the arguments of `taskq.progress()`.
+
+    Raises:
+        ValueError: one of them is invalid.
+    """
     if not _is_number(done):
         raise ValueError(f"taskq.progress(): done must be a finite number; got {done!r}")
     if total is not None and not (_is_number(total) and total > 0):  # type: ignore[operator]

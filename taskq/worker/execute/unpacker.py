@@ -59,14 +59,14 @@ class Opened(msgspec.Struct, frozen=True):
 class Unpacker:
     """Unpacks the messages of one channel."""
 
-    def __init__(self, queue: Queue, channel: ChannelSettings) -> None:
+    def __init__(self, queue: Queue, channel: ChannelSettings, reporter: type[Reporter] = Reporter) -> None:
         self._queue = queue
         self._channel = channel
         self._signer = queue.outbox.packer.signer(channel.channel)
         self._specs: dict[str, RunSpec] = {}
         signer = result_signer(queue.settings, channel.channel)
         self.results = ResultPacker(signer, queue.settings.max_message_size)
-        self._reporter = Reporter(lambda: queue.sender(channel.name).driver, signer)
+        self._reporter = reporter(lambda: queue.sender(channel.name).driver, signer)
         self.generators = Generators(lambda: queue.sender(channel.name), self.results)
 
     def read(self, message: Message) -> Body:

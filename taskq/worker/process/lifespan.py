@@ -33,42 +33,48 @@ class Lifespan:
         self._is_stopping = is_stopping
         #: True if the process was asked to stop during startup.
         self.was_stopped = False
+        #: The hook that runs.
+        self._name = ""
         self._closers: list[tuple[str, Callable[[], object]]] = []
 
     def open(self) -> bool:
         """Open the lifespans, then call on_start. Return False if one raised or the process was asked to stop; all are closed then."""
+        try:
+            with ended_by_sigterm(self._is_stopping):
+                self.enter()
+        except Stopped:
+            _log.info("stopped during startup%s", f", in {self._name}" if self._name else "")
+            self.was_stopped = True
+            self.close_lifespans()
+            return False
+        except BaseException as error:  # even sys.exit(): the supervisor decides about the exit
+            _log.exception("the worker process can't start: %s %s", self._name, _what(error))
+            self.close_lifespans()
+            return False
+        return True
+
+    def enter(self) -> None:
+        """Open the lifespans, then call on_start. Raises the exception of a hook; `close` then closes those that were opened."""
         values: dict[str, Any] = {}
         givers: dict[str, str] = {}
         state.open(values)
-        name = ""
-        try:
-            with ended_by_sigterm(self._is_stopping):
-                for function in self._hooks.lifespans:
-                    name = f"the lifespan {_name(function)}"
-                    with watched(name):
-                        _merge(values, givers, self._enter(function, name), name)
-                for function in self._hooks.starting:
-                    name = f"on_start {_name(function)}"
-                    with watched(name):
-                        self._call(function)
-        except Stopped:
-            _log.info("stopped during startup%s", f", in {name}" if name else "")
-            self.was_stopped = True
-            self._close()
-            return False
-        except BaseException as error:  # even sys.exit(): the supervisor decides about the exit
-            _log.exception("the worker process can't start: %s %s", name, _what(error))
-            self._close()
-            return False
-        return True
+        for function in self._hooks.lifespans:
+            self._name = f"the lifespan {_name(function)}"
+            with watched(self._name):
+                _merge(values, givers, self._enter(function, self._name), self._name)
+        for function in self._hooks.starting:
+            self._name = f"on_start {_name(function)}"
+            with watched(self._name):
+                self._call(function)
 
     def close(self) -> None:
         """Call on_stop, then close the lifespans, the last opened first. Exceptions are logged, and the others are closed anyway."""
         for function in self._hooks.stopping:
             self._safely(f"on_stop {_name(function)}", lambda function=function: self._call(function))  # type: ignore[misc]
-        self._close()
+        self.close_lifespans()
 
-    def _close(self) -> None:
+    def close_lifespans(self) -> None:
+        """Close the lifespans, without on_stop."""
         while self._closers:
             self._safely(*self._closers.pop())
         state.open(None)

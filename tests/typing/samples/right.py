@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, assert_type
 
-from taskq import Call, Cancelled, Handle, Job, Progress, Status
+from taskq import Call, Cancelled, Context, Handle, Job, Progress, Status, testing
 from tests.typing.samples.jobs import (
     Account,
     AppJob,
@@ -210,3 +210,15 @@ def effect(answer: Cancelled) -> int:
             return 2
         case Cancelled.TOO_LATE:
             return 3
+
+
+def recorded() -> None:
+    with testing.record(queue, mode="inline", raises=False) as t:
+        assert_type(t, testing.Recording)
+        assert_type(t.assert_pushed(mail, "anna", copies=2, channel="mail", delay=timedelta(1), headers={"a": "b"}), testing.Pushed)
+        assert_type(t.assert_pushed("shop:send", count=2), list[testing.Pushed])
+        assert_type(t.run_all(delayed=True, raises=True), int)
+        assert_type(t.run_one().kwargs, dict[str, Any])
+        t.travel(timedelta(hours=1))
+    with testing.context(attempt=2) as context:
+        assert_type(context, Context)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from taskq import Call, Handle, Job, Queue
+from taskq import Call, Handle, Job, Queue, testing
 from tests.typing.samples.jobs import (
     Account,
     AppJob,
@@ -131,3 +131,12 @@ async def from_async_code() -> None:
     await mail.apush(1, delay=60)  # error
     await mail.options(delay=60).apush(1)  # error
     await account.pay.apush("x")  # error
+
+
+def recorded() -> None:
+    testing.record("queue")  # error
+    testing.record(queue, mode="eager")  # error
+    with testing.record() as t:
+        t.assert_pushed()  # error
+        t.assert_pushed(mail, delay="soon")  # error
+        t.travel("1h")  # error

@@ -1,0 +1,51 @@
+"""Puts recording outboxes into queues, and takes them out again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from taskq import queue as queue_module
+from taskq.config import Settings
+from taskq.jobs.hooks import queues
+from taskq.push.outbox import Outbox
+from taskq.queue import Queue
+
+__all__ = ["installed"]
+
+Make = Callable[[Settings, Any], Outbox]
+
+
+@contextmanager
+def installed(chosen: Sequence[Queue], make: Make) -> Iterator[None]:
+    """Give queues other outboxes in the block: the chosen ones, or without any, all of the process and all that the block makes."""
+    before = {queue: queue.outbox for queue in chosen or _all()}
+    mine: list[Outbox] = []
+
+    def make_mine(settings: Settings, owner: Any) -> Outbox:
+        mine.append(outbox := make(settings, owner))
+        return outbox
+
+    outer: Make = getattr(queue_module, "Outbox")  # noqa: B009 (a type checker takes the name for a private class)
+    for queue in before:
+        queue.outbox = make_mine(queue.settings, queue)
+    if not chosen:
+        _use(make_mine)
+    try:
+        yield
+    finally:
+        if not chosen:
+            _use(outer)
+        for queue in _all():
+            if queue.outbox in mine:
+                queue.outbox = before.get(queue) or outer(queue.settings, queue)
+
+
+def _all() -> list[Queue]:
+    return [one for one in list(queues) if isinstance(one, Queue)]
+
+
+def _use(make: Make) -> None:
+    """Let new queues make their outboxes this way."""
+    setattr(queue_module, "Outbox", make)  # noqa: B010 (the same)

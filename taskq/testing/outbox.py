@@ -1,0 +1,89 @@
+"""The outbox of a queue that is recorded: packs calls as ever, and sends them where the mode stores them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from taskq.config import Settings
+from taskq.driver.contract import Command, Link
+from taskq.driver.pool import LinkPool
+from taskq.jobs.call import Call
+from taskq.push.hooks import Push
+from taskq.push.outbox import Outbox, Owner
+from taskq.push.packer import Outgoing
+from taskq.testing.driver import MemoryDriver
+from taskq.testing.pushed import Pushed
+
+__all__ = ["Book", "MemoryPool", "RecordingOutbox"]
+
+
+class Book:
+    """The pushes of a recording, in order."""
+
+    def __init__(self) -> None:
+        self.pushed: list[Pushed] = []
+        #: Packed, and not sent yet: an open buffer may keep them, or drop them.
+        self._packed: dict[bytes, Pushed] = {}
+
+    def note(self, call: Call[Any], out: Outgoing) -> None:
+        """Remember a packed call."""
+        self._packed[out.identity] = Pushed(call, out)
+
+    def record(self, words: Sequence[Any]) -> None:
+        """Record the messages among the words of a push command."""
+        packed = (self._packed.pop(word[2:18], None) for word in words if isinstance(word, bytes))
+        self.pushed.extend(push for push in packed if push is not None)
+
+    def clear(self) -> None:
+        """Forget all pushes."""
+        self.pushed.clear()
+
+
+class MemoryPool(LinkPool):
+    """Executes commands at once, from any thread or event loop. It opens no connections."""
+
+    def __init__(self, driver: MemoryDriver, pushed: Callable[[Sequence[Any]], None]) -> None:
+        """`pushed` is called with the messages of each push."""
+        super().__init__(driver.as_driver())
+        self._memory = driver.link()
+        self._pushed = pushed
+
+    def call(self, command: Command, *, replicas: int = 0) -> Any:
+        reply = self._memory.call(command)
+        if command.move == "push":
+            self._pushed(command.words)
+        return reply
+
+    async def acall(self, command: Command, *, replicas: int = 0) -> Any:
+        return self.call(command)
+
+
+class RecordingOutbox(Outbox):
+    """Packs the calls of a queue with all checks, and notes them in a book."""
+
+    def __init__(self, settings: Settings, owner: Owner, book: Book, pool: Callable[[Any, str], LinkPool]) -> None:
+        """`pool` makes the connections of a queue's channel."""
+        super().__init__(settings, owner)
+        self._book = book
+        self._pool = pool
+
+    def _pack(self, call: Call[Any], push: Push | None = None) -> Outgoing:
+        out = super()._pack(call, push)
+        self._book.note(call, out)
+        return out
+
+    def url(self) -> str:
+        return self._settings.url or "memory://"
+
+    async def find_server(self) -> None:
+        """There is nothing to find."""
+
+    def sender(self, channel: str) -> LinkPool:
+        if (sender := self._senders.get(channel)) is None:
+            self._owner.channel(channel)
+            sender = self._senders[channel] = self._pool(self._owner, channel)
+        return sender
+
+    def lend(self, channel: str, link: Link) -> None:
+        """No connection is needed."""

@@ -1,0 +1,48 @@
+"""The pytest plugin: the fixture `taskq`, and the marker of that name. It imports taskq's code when a test uses one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from taskq.testing.recording import Recording
+
+__all__ = ["pytest_collection_modifyitems", "pytest_configure", "taskq"]
+
+_HELP = (
+    "taskq(mode='manual', raises=True): record the pushes of the test, as the fixture `taskq` does. "
+    "mode: 'manual' (run_one() and run_all() run them), 'inline' (each push runs at once). "
+    "raises: False lets failed runs fail without an exception in the test."
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Define the marker."""
+    config.addinivalue_line("markers", _HELP)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the marker record the pushes of a test that doesn't name the fixture."""
+    for item in items:
+        names = getattr(item, "fixturenames", None)
+        if names is not None and "taskq" not in names and item.get_closest_marker("taskq") is not None:
+            names.append("taskq")
+
+
+@pytest.fixture
+def taskq(request: pytest.FixtureRequest) -> Iterator[Recording]:
+    """Record the pushes of all queues during the test: see the guide "Test your jobs"."""
+    from taskq.testing.recording import record
+
+    marker = request.node.get_closest_marker("taskq")
+    if marker is not None and marker.args:
+        pytest.fail(f"the marker taskq has named arguments only: @pytest.mark.taskq(mode={marker.args[0]!r})", pytrace=False)
+    try:
+        block = record(**(marker.kwargs if marker is not None else {}))
+    except (TypeError, ValueError) as error:
+        pytest.fail(f"@pytest.mark.taskq: {error}", pytrace=False)
+    with block as recording:
+        yield recording

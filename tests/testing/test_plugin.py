@@ -1,0 +1,150 @@
+"""The pytest plugin, in a project of its own: with other plugins, in subprocesses, and without being used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.one_python
+
+APP = """
+from taskq import Queue
+queue = Queue("redis://127.0.0.1:1/0")
+log = []
+
+@queue.job(retry_seconds=60)
+def send(to, subject="hello"):
+    log.append(to)
+    if to == "bad":
+        raise ValueError(to)
+"""
+TESTS = """
+import unittest
+import pytest
+import taskq as library
+from app import log, queue, send
+
+@pytest.fixture(autouse=True)
+def empty():
+    log.clear()
+
+def test_signup(taskq):
+    send.options(channel="default").push("anna")
+    taskq.assert_pushed(send, to="anna")
+    assert (taskq.mode, taskq.run_all(delayed=True, raises=True), log) == ("manual", 1, ["anna"])
+
+@pytest.mark.taskq(mode="inline")
+def test_marked_without_the_fixture():
+    send.push("bob")
+    assert log == ["bob"]
+
+@pytest.mark.taskq(mode="inline", raises=False)
+class TestClass:
+    def test_marked_class(self, taskq):
+        send.push("bad")
+        taskq.travel(60)
+        assert log == ["bad", "bad"]
+
+@pytest.mark.taskq(mode="inline")
+class TestUnittest(unittest.TestCase):
+    def test_marked(self):
+        send.push("carl")
+        assert log == ["carl"]
+
+class TestOwn(unittest.TestCase):
+    def setUp(self):
+        self.taskq = self.enterContext(library.testing.record(queue))
+
+    def test_record(self):
+        send.push("dora")
+        self.taskq.assert_pushed(send, "dora")
+
+@pytest.mark.anyio
+async def test_anyio(taskq, anyio_backend):
+    await send.apush("emil")
+    assert taskq.run_all() == 1
+
+def test_parametrized_backend(taskq):
+    taskq.assert_none_pushed()
+
+def test_shows_the_failure_of_the_job(taskq):
+    send.push("bad")
+    taskq.run_all()
+
+def test_shows_the_nearest_push(taskq):
+    send.push("anna", subject="hi")
+    taskq.assert_pushed(send, "anna", subject="hello")
+
+@pytest.mark.taskq("inline")
+def test_wrong_marker():
+    pass
+
+@pytest.mark.taskq(mode="eager")
+def test_wrong_mode():
+    pass
+"""
+CLASH = """
+import pytest
+
+@pytest.fixture
+def taskq():
+    return "mine"
+
+def test_own_fixture(taskq):
+    assert taskq == "mine"
+"""
+WITHOUT = """
+import pytest
+import taskq
+from app import queue, send
+
+def test_record():
+    with taskq.testing.record(queue) as t:
+        send.push("anna")
+        t.assert_pushed(send, "anna")
+
+def test_no_fixture(request):
+    with pytest.raises(pytest.FixtureLookupError):
+        request.getfixturevalue("taskq")
+"""
+
+
+def _pytest(folder: Path, *arguments: str) -> str:
+    is_installed = any(one.name == "taskq" for one in entry_points(group="pytest11"))
+    plugin = (
+        [] if is_installed or "no:taskq" in arguments else ["-p", "taskq.testing.plugin"]
+    )  # an editable installation that is older than the entry point
+    options = ["-q", "--strict-markers", "-W", "error", "-p", "no:cacheprovider", "-p", "no:randomly", "-c", "pytest.ini", "--rootdir", "."]
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    command = [sys.executable, "-m", "pytest", *plugin, *options, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100).stdout
+
+
+def test_the_plugin_in_a_project(tmp_path: Path) -> None:
+    """One run for all: each costs the start of Python and pytest."""
+    for name, text in {"app.py": APP, "test_app.py": TESTS, "test_clash.py": CLASH}.items():
+        (tmp_path / name).write_text(text)
+    shown = _pytest(tmp_path, "-n", "2")
+    assert "2 failed, 8 passed, 2 errors" in shown, shown
+    assert "ValueError: bad" in shown
+    assert "subject: expected 'hello', got 'hi'" in shown
+    assert "the marker taskq has named arguments only: @pytest.mark.taskq(mode='inline')" in shown
+    assert "mode must be 'manual' or 'inline'; got 'eager'" in shown
+    assert "/taskq/" not in shown  # no frame of the library
+
+
+def test_a_project_that_switches_the_plugin_off(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "test_without.py").write_text(WITHOUT)
+    shown = _pytest(tmp_path, "-p", "no:taskq", "-p", "no:taskq.testing.plugin", "-p", "no:xdist")
+    assert "2 passed" in shown, shown
+
+
+def test_a_project_that_does_not_use_the_plugin_imports_nothing() -> None:
+    code = "import pytest, sys; old = {*sys.modules}; import taskq.testing.plugin; print(*sorted({*sys.modules} - old))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["taskq", "taskq.testing", "taskq.testing.plugin"]
