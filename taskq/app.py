@@ -37,8 +37,8 @@ def load_app(name: str, directory: Path | None = None, *, modules: Sequence[str]
         refuse_pushes: let pushes during the import raise an error. Otherwise they are counted, for the warning.
 
     Raises:
-        AppError: a module can't be imported, or puts a job below @classmethod; the first defines no queue or several; or a pattern matches
-            no module. `__cause__` is the exception.
+        AppError: a module can't be imported; the first defines no queue or several; a pattern matches no module; or a job is below
+            @classmethod or has a type hint that can't be resolved or checked. `__cause__` is the exception.
     """
     path = str(directory or working_directory())
     if path not in sys.path:
@@ -51,11 +51,7 @@ def load_app(name: str, directory: Path | None = None, *, modules: Sequence[str]
         queue = _named(module, attribute) if attribute else _only(module)
         _import_more(queue, modules, "command line", importing)
         _import_more(queue, queue.settings.imports, queue.settings.origins["imports"], importing)
-    try:
-        for job in queue.jobs:
-            job.check_place()
-    except JobDefinitionError as error:
-        raise AppError(f"app {name!r}: {error}") from error
+    _check_jobs(queue, f"app {name!r}: ")
     _warn_of_use(importing, queue)
     return queue
 
@@ -64,11 +60,22 @@ def import_modules(queue: Queue) -> None:
     """Import the modules of the setting `imports`, for a program that runs a worker itself.
 
     Raises:
-        AppError: a module can't be imported, or a pattern matches none.
+        AppError: a module can't be imported, a pattern matches none, or a type hint of a job can't be resolved or checked.
     """
     with AppImport("", refuses=False) as importing:
         _import_more(queue, queue.settings.imports, queue.settings.origins["imports"], importing)
+    _check_jobs(queue, "")
     _warn_of_use(importing, queue)
+
+
+def _check_jobs(queue: Queue, prefix: str) -> None:
+    """Check what can only be known once the modules of the jobs are imported: their places in classes, and their type hints."""
+    try:
+        for job in queue.jobs:
+            job.check_place()
+            queue.outbox.packer.validator(job)
+    except JobDefinitionError as error:
+        raise AppError(f"{prefix}{error}") from error
 
 
 def count_threads() -> int:

@@ -96,7 +96,10 @@ class AppError(TaskqError):
 
 
 class JobDefinitionError(TaskqError):
-    """A decorator is used incorrectly. Raised at import; for a job below @classmethod, at its first push and when a worker starts."""
+    """A decorator is used incorrectly. Raised at import.
+
+    Raised at the first push and when a worker starts: for a job below @classmethod, and for a type hint that can't be resolved or checked.
+    """
 
 
 class PushError(TaskqError):

@@ -79,7 +79,7 @@ class _Reader:
         if kind == b"part":
             self._has_given = True
             subject = self.subject
-            return (read_part(data, number, subject.id, subject.signer, pickles=subject.pickles),)
+            return (subject.restore(read_part(data, number, subject.id, subject.signer, pickles=subject.pickles), "item"),)
         if kind == b"end":
             self._has_end = True
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from taskq.driver.contract import Driver
 from taskq.driver.steps import Steps
@@ -28,6 +28,8 @@ class Subject(NamedTuple):
     stores_result: bool | None = None
     #: True if a stored result may be a pickle.
     pickles: bool = True
+    #: Rebuilds the result, or an item of the stream, by the return hint of the job, if the handle knows its job.
+    restore: Callable[[Any, Literal["result", "item"]], Any] = lambda value, _: value
 
 
 class Queries(Protocol):

@@ -54,7 +54,7 @@ def await_result(driver: Driver, subject: Subject, timeout: Timeout) -> Steps[An
             continue
         if ending is not None:
             yield from existence.end()
-            return value_of(ending, subject.id, pickles=subject.pickles)
+            return subject.restore(value_of(ending, subject.id, pickles=subject.pickles), "result")
         if left <= 0:
             raise ResultTimeout(f"no result for message {subject.id} within {seconds:g} s; the job may still finish")
 

@@ -7,6 +7,7 @@
     call          a bound call: a job with its arguments
     subclasses    what subclasses of Job may define, for `job_class=`
     job           a job: a decorated function and its push methods
+    typed/        check arguments and results by the type hints, and rebuild them
     builtin       the two jobs that every queue has: run an object, run a callable
     definition    decides whether a job replaces another of the same name
     hooks         on_start, on_stop and lifespan of a queue, and `taskq.state`

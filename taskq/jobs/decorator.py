@@ -67,6 +67,7 @@ class JobDecorator:
             on_fail: a function of one argument, called once with the exception after the last failed attempt.
             on_lost: what to do with a message whose worker crashed: `"retry"` runs it again, `"timeout"` moves it to `timeout`.
             serializer: `"pickle"`, `"json"` or `"msgpack"`, for the arguments and the result.
+            validate: True to check arguments and results by the type hints. Default: for `"json"` and `"msgpack"`.
             result_ttl: the time in seconds for which the result is stored. Default: 0, results are not stored.
 
         Raises:

@@ -40,6 +40,8 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     on_fail: OnFail | None = None
     on_lost: Literal["retry", "timeout"] | None = None
     serializer: str | None = None
+    #: True: check the arguments and results by the type hints; False: don't; None: as the serializer needs it.
+    validate: bool | None = None
     #: The time in seconds for which the result is stored; 0: not stored.
     result_ttl: float = 0
 
@@ -72,6 +74,7 @@ class JobChoices(TypedDict, total=False):
     on_fail: OnFail | None
     on_lost: Literal["retry", "timeout"] | None
     serializer: Literal["pickle", "json", "msgpack"] | None
+    validate: bool | None
     result_ttl: float | None
 
 
@@ -158,6 +161,8 @@ def _check_job_options(options: dict[str, Any]) -> dict[str, Any]:
         options[name] = _classes(name, options.get(name, ()))
     if options.get("serializer") is not None:
         check_serializer(options["serializer"])
+    if options.get("validate") not in (None, True, False):
+        raise ConfigError(f"validate must be True or False; got {options['validate']!r}")
     if options.get("on_lost") not in (None, "retry", "timeout"):
         raise ConfigError(f"on_lost must be 'retry' or 'timeout'; got {options['on_lost']!r}")
     if options.get("on_fail") is not None and not callable(options["on_fail"]):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from operator import attrgetter
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -18,11 +19,13 @@ from taskq.errors import ArgumentsError, TaskqError
 from taskq.handle.handle import Handle
 from taskq.handle.subject import Subject
 from taskq.jobs.call import Call
+from taskq.jobs.registry import Registry
 from taskq.push.buffer import is_buffered, open_buffer, withdraw
 from taskq.push.headers import IN_USE, headers_here
 from taskq.push.hooks import Hooked, Push, arun_pushed, arun_pushing, check_sync_pushed, has_pushed, run_pushed, run_pushing
 from taskq.push.packer import BATCH, Outgoing, Packer, Watched
 from taskq.push.repeat import apush, push
+from taskq.wire.foreign import job_of
 from taskq.wire.message import Message, check_message_id
 from taskq.wire.signing import Signer, result_signer
 
@@ -34,6 +37,8 @@ T = TypeVar("T")
 
 class Owner(Hooked, Protocol):
     """Protocol of an outbox's owner, the queue: knows the settings of its channels."""
+
+    jobs: Registry
 
     def has_pickle_jobs(self) -> bool: ...
 
@@ -177,7 +182,17 @@ class Outbox:
             self._result_signers[prefix] = result_signer(self._settings, prefix)
         signer = self._result_signers[prefix]
         pickles = signer is not None or self._settings.serializer == "pickle" or self._owner.has_pickle_jobs()
-        return Subject(message_id, channel, signer, payload, stores_result, pickles)
+        if payload is None:
+            return Subject(message_id, channel, signer, None, stores_result, pickles)
+        return Subject(message_id, channel, signer, payload, stores_result, pickles, partial(self._restore, payload))
+
+    def _restore(self, payload: bytes, value: Any, kind: Literal["result", "item"]) -> Any:
+        """Return a result or an item, rebuilt by the return hint of the job that was pushed."""
+        job = self._owner.jobs.get(job_of(payload))
+        validator = None if job is None else self.packer.validator(job)
+        if validator is None:
+            return value
+        return validator.result(value) if kind == "result" else validator.item(value)
 
     def ask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T:
         """Run a query of several commands, for the methods of a handle."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from taskq.clock import delay_ms, moment_ms
 from taskq.config import Settings
 from taskq.errors import MessageTooLarge, PushError, SerializationError, UnknownJob
-from taskq.jobs.builtin import CALL
+from taskq.jobs.builtin import CALL, OBJECT
 from taskq.jobs.call import Call, Callee
 from taskq.jobs.functions import is_generator
 from taskq.jobs.named import elsewhere
@@ -22,11 +22,14 @@ from taskq.wire.headers import check_headers, write_headers
 from taskq.wire.message import encode, loss_flag, make_body, new_id
 from taskq.wire.signing import Signer
 
-__all__ = ["Outgoing", "Packer", "Watched"]
+if TYPE_CHECKING:
+    from taskq.jobs.typed.validator import Validator
 
+__all__ = ["Outgoing", "Packer", "Watched"]
 
 #: The maximum number of messages in one command.
 BATCH = 500
+_BUILT_IN = (OBJECT, CALL)
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
@@ -63,6 +66,8 @@ class _Form(NamedTuple):
     parameters: tuple[str, ...]
     result_ttl: float
     is_stream: bool | None
+    #: Checks the arguments by the type hints, or None.
+    validator: Validator | None
 
 
 class Packer:
@@ -73,6 +78,7 @@ class Packer:
         self._limit = settings.max_message_size
         self._signers: dict[str, Signer] = {}
         self._forms: dict[Callee, _Form] = {}
+        self._validators: dict[Callee, Validator | None] = {}
 
     def signer(self, prefix: str) -> Signer | None:
         """Return the signer of the messages under a key prefix, or None without a secret."""
@@ -92,7 +98,7 @@ class Packer:
             headers: the headers of the message. Default: those of the call's options.
 
         Raises:
-            DelayError, SerializationError, MessageTooLarge, UnknownJob: as in `Job.push`.
+            ArgumentsError, DelayError, SerializationError, MessageTooLarge, UnknownJob: as in `Job.push`.
             PushError: the headers are invalid.
         """
         options = call.options
@@ -103,7 +109,10 @@ class Packer:
                 f"{label}: objects and callables need the serializer pickle; the serializer of this queue is {form.serializer.name}. "
                 "Push a decorated job instead"
             )
-        arguments = dump_arguments(form.serializer, call.args, call.kwargs, label or form.name, form.parameters)
+        args, kwargs = call.args, call.kwargs
+        if form.validator is not None:
+            args, kwargs = form.validator.dump(args, kwargs)
+        arguments = dump_arguments(form.serializer, args, kwargs, label or form.name, form.parameters)
         delay = at = extra = None
         result_ttl = form.result_ttl
         if options is not PLAIN:
@@ -131,6 +140,25 @@ class Packer:
         payload = encode(identity, body, form.flags, signer)
         return Outgoing(channel, identity, payload, delay or None, at, options.once, result_ttl > 0, form.is_stream)
 
+    def validator(self, job: Callee) -> Validator | None:
+        """Return the validator of a job, or None. The type hints are resolved at the first call.
+
+        Raises:
+            JobDefinitionError: a hint can't be resolved, or can't be checked although the job asks for it.
+        """
+        if job not in self._validators:
+            self._validators[job] = self._new_validator(job)
+        return self._validators[job]
+
+    def _new_validator(self, job: Callee) -> Validator | None:
+        serializer = check_serializer(job.options_of_job.serializer or self._settings.serializer)
+        choice = job.options_of_job.validate
+        if choice is False or (choice is None and not serializer.code) or job.name in _BUILT_IN:
+            return None
+        from taskq.jobs.typed.validator import Validator  # not needed by an application that uses pickle
+
+        return Validator(job, serializer, is_asked_for=choice is True)
+
     def _form(self, job: Callee) -> _Form:
         if (importing := running_import()) is not None:
             importing.pushed()
@@ -147,7 +175,8 @@ class Packer:
             serializer = CALLS
         is_elsewhere = job.function is elsewhere
         flags, is_stream = loss_flag(options.on_lost), None if is_elsewhere else is_generator(job.function)
-        form = _Form(job.name, serializer, flags, job.signature.names, options.result_ttl, is_stream)
+        validator = None if is_elsewhere else self.validator(job)
+        form = _Form(job.name, serializer, flags, job.signature.names, options.result_ttl, is_stream, validator)
         # While an app is imported, the next push must get here, too. Jobs by name are made for each push.
         if importing is None and not is_elsewhere:
             self._forms[job] = form

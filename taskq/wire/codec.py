@@ -23,6 +23,7 @@ __all__ = [
     "SerializerName",
     "check_python",
     "check_serializer",
+    "describe_change",
     "dump_arguments",
     "load_arguments",
     "python_of",
@@ -92,8 +93,12 @@ def _check_plain(value: Any, exact: frozenset[type], keys: frozenset[type]) -> N
         raise TypeError(_change(value, exact))
 
 
+def describe_change(value: Any, serializer: SerializerName) -> str:
+    """Describe how a serializer would change a value, and what to pass instead."""
+    return _change(value, _MSGPACK if serializer == "msgpack" else _JSON)
+
+
 def _change(value: Any, exact: frozenset[type]) -> str:
-    """Describe how a value would be changed, and what to pass instead."""
     kind = type(value)
     if isinstance(value, Enum):
         return f"{kind.__name__} is an enum, and its members would be restored as plain values: pass member.value"

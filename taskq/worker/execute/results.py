@@ -11,6 +11,7 @@ import msgspec
 from taskq.clock import now_ms
 from taskq.driver.contract import StoredEnding
 from taskq.errors import TaskqError
+from taskq.jobs.typed.compare import Mismatch
 from taskq.wire.codec import Serializer, python_of
 from taskq.wire.ending import Ending, pack_ending, pack_part
 from taskq.wire.signing import Signer
@@ -45,6 +46,8 @@ class ResultPacker:
         """
         try:
             data = serializer.dump(value)
+        except Mismatch as error:
+            raise CannotStore(f"the job returned a value that doesn't fit its return hint: {error}") from None
         except BaseException as error:  # the application's own classes may raise anything
             text = f"the job returned a {type(value).__name__} that can't be stored with {serializer.name}: {type(error).__name__}: {error}"
             raise CannotStore(text) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,6 +17,9 @@ from taskq.wire.codec import Serializer
 from taskq.wire.headers import read_headers
 from taskq.wire.message import Message
 from taskq.worker.execute.progress import Report, Reporter
+
+if TYPE_CHECKING:
+    from taskq.jobs.typed.validator import Validator
 
 __all__ = ["Run", "RunSpec"]
 
@@ -31,6 +34,10 @@ class RunSpec(msgspec.Struct, frozen=True):
     timeout: float
     #: The serializer of the arguments, except in messages of other programs.
     serializer: Serializer
+    #: Rebuilds the arguments by the type hints of the job, or None.
+    validator: Validator | None
+    #: The serializer of the result, which may check it first.
+    results: Serializer
     channel: str
     #: True for the built-in job of objects with handle(), which may have their own fail().
     is_object: bool

@@ -155,7 +155,7 @@ class Runner:
         if not run.result_ttl:
             return Verdict(action=Action.ACK, announce=event_of(events.after, run.context, self._worker, seconds=seconds))
         try:
-            ending = self._results.done(run.spec.serializer, value, message.attempts + 1, self._worker)
+            ending = self._results.done(run.spec.results, value, message.attempts + 1, self._worker)
         except CannotStore as error:
             return self._failed_run(message, run, error, seconds)
         return self._ended(message, run, ending, seconds)

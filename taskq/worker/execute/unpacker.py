@@ -139,6 +139,8 @@ class Unpacker:
         """
         args, kwargs = self._arguments(message, body, spec)
         spec.job.signature.check(body.job, args, kwargs)
+        if spec.validator is not None:
+            args, kwargs = spec.validator.load(args, kwargs)
         timeout, label, options, result_ttl = spec.timeout, body.job, body.options, 0.0
         headers: list[str] | None = None
         if options:
@@ -178,13 +180,17 @@ class Unpacker:
         )
         timeout = channel.handle_timeout if options.handle_timeout is None else options.handle_timeout
         serializer = check_serializer(options.serializer or self._queue.settings.serializer)
+        validator = self._queue.outbox.packer.validator(job)
+        results, items = (serializer, serializer) if validator is None else validator.serializers()
         is_stream = is_generator(job.function)
-        function = self.generators.function_of(job.function, serializer) if is_stream else job.function
+        function = self.generators.function_of(job.function, items) if is_stream else job.function
         return RunSpec(
             job=job,
             policy=policy,
             timeout=float(timeout),
             serializer=serializer,
+            validator=validator,
+            results=results,
             channel=channel.name,
             is_object=job.name == OBJECT,
             reporter=self._reporter,
