@@ -20,6 +20,8 @@ from taskq.tools.simulation.faults import Fault
 from taskq.tools.simulation.hunt import hunt
 from taskq.tools.simulation.run import Simulator
 from taskq.tools.simulation.scenario import Act, Scenario
+from taskq.wire.history import Record
+from taskq.wire.message import Message, encode, make_body
 from taskq.worker.execute import runner
 from tests.simulation.scenarios import message, scenario
 
@@ -91,6 +93,17 @@ def count_two_attempts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(runner, "with_record", lambda raw, record, *, attempts, **more: original(raw, record, attempts=attempts + 1, **more))
 
 
+def drop_the_options(patch: pytest.MonkeyPatch) -> None:
+    """A failed run stores the message with its call only."""
+    original = runner.with_record
+
+    def with_record(message: Message, record: Record, **more: Any) -> bytes:
+        body = message.body()
+        return original(Message(encode(message.id, make_body(body.job, body.arguments))), record, **more)
+
+    patch.setattr(runner, "with_record", with_record)
+
+
 def interrupt_no_job(patch: pytest.MonkeyPatch) -> None:
     """A cancel request reaches no running job."""
     patch.setattr(Cancels, "_notify", lambda self, child, running, request, now: None)
@@ -147,6 +160,7 @@ CASES: list[tuple[Break, str, Callable[[int], Scenario]]] = [
     (retry_without_fence, "one place", lambda seed: scenario(seed, message(0, (0.0, "raise"), (0.0, "ok")))),
     (store_no_result, "result stored", lambda seed: scenario(seed, message(0, (0.0, "ok"), result_ttl=60.0))),
     (count_two_attempts, "attempts explained", lambda seed: scenario(seed, message(0, (0.0, "raise"), (0.0, "ok")))),
+    (drop_the_options, "headers kept", lambda seed: scenario(seed, message(0, (0.0, "raise"), (0.0, "ok")))),
     (fail_in_a_service, "no crash", lambda seed: scenario(seed, message(0, (0.0, "ok")))),
     (interrupt_no_job, "cancelled", lambda seed: scenario(seed, message(0, (60.0, "ok")), acts=[Act("cancel", 0, 1.0, 1)])),
 ]
@@ -161,7 +175,7 @@ NAMES = [
         "dropped failure",
         "no fence",
     ),
-    *("no result", "two attempts", "an error in a service", "cancel without effect"),
+    *("no result", "two attempts", "headers dropped", "an error in a service", "cancel without effect"),
 ]
 
 

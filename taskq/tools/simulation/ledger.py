@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from taskq.tools.simulation.party import Violation
@@ -78,6 +78,11 @@ class Entry:
     def hex_id(self) -> str:
         return self.identity.hex()
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that each run must have. Every other message has none."""
+        return {"number": str(self.number)} if self.number % 2 == 0 else {}
+
     def runs_now(self) -> list[Run]:
         """Return the runs since the push or the last reload."""
         return self.runs[self.life :]
@@ -101,13 +106,15 @@ class Ledger:
         self.open: list[Run] = []
         self.count = 0
 
-    def start(self, identity: bytes, worker: str) -> Run:
-        """Note the start of a run; it must be explained.
+    def start(self, identity: bytes, worker: str, headers: Mapping[str, str]) -> Run:
+        """Note the start of a run; it must be explained, and have the headers of the push.
 
         Raises:
             Violation: nothing explains it.
         """
         entry = self.by_id[identity]
+        if headers != entry.headers:
+            raise Violation("headers kept", f"{entry} starts in {worker} with the headers {headers}")
         if entry.is_removed:
             raise Violation("cancelled", f"{entry} starts in {worker} although a cancel had removed it")
         before = entry.runs_now()

@@ -22,7 +22,7 @@ from taskq.tools.simulation.machine import Host, Process, short_name
 from taskq.tools.simulation.network.connection import Connection
 from taskq.tools.simulation.network.delivery import Network
 from taskq.tools.simulation.network.request import Request
-from taskq.tools.simulation.party import Party
+from taskq.tools.simulation.party import Party, Violation
 from taskq.tools.simulation.store import EMPTY, Snapshot, Store
 from taskq.tools.simulation.world import World
 from taskq.worker.main import work
@@ -117,7 +117,11 @@ class System:
         process = self.process()
         entry = self.ledger.by_number[number]
         step = entry.next_step()
-        run = self.ledger.start(entry.identity, process.worker)
+        try:
+            run = self.ledger.start(entry.identity, process.worker, current().headers)
+        except Violation as found:  # for the worker, it is only the failure of a job
+            self.world.fail(found)
+            raise
         run.is_interruptible = step.outcome != "hang"
         self.world.trace(short_name(process.worker), f"starts {entry}: {step.outcome} after {step.seconds:g} s")
         self.on_run(self.ledger.count, step.seconds, process.host.name)

@@ -16,6 +16,7 @@ from taskq.tools.simulation.ledger import Entry
 from taskq.tools.simulation.scenario import Act, MessagePlan
 from taskq.tools.simulation.system import URL, System
 from taskq.wire.codec import check_serializer, dump_arguments
+from taskq.wire.headers import write_headers
 from taskq.wire.message import Message, encode, make_body
 
 __all__ = ["ACTS", "act", "push"]
@@ -28,7 +29,9 @@ def push(system: System, plan: MessagePlan, entry: Entry, job: str) -> None:
     """Push a message: once, or if it is idempotent until the server answers."""
     driver = load_driver(URL, system.settings)
     link = driver.link(5.0)
-    options = {"result_ttl": plan.result_ttl} if plan.result_ttl else None
+    options: dict[str, Any] = {"result_ttl": plan.result_ttl} if plan.result_ttl else {}
+    if entry.headers:
+        options["headers"] = write_headers(entry.headers)
     arguments = dump_arguments(check_serializer("pickle"), (entry.number,), {}, job)
     raw = encode(entry.identity, make_body(job, arguments, options=options))
     delay = int(plan.delay * 1000) or None
