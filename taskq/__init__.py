@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from taskq.handle.handle import Handle
     from taskq.handle.status import Status
     from taskq.handle.stream import AsyncStream, Stream
+    from taskq.inspector.inspector import Inspector
     from taskq.jobs.call import Call
     from taskq.jobs.hooks import state
     from taskq.jobs.job import Job
@@ -69,6 +70,7 @@ __all__ = [
     "DelayError",
     "Drop",
     "Handle",
+    "Inspector",
     "Job",
     "JobCancelled",
     "JobDefinitionError",
@@ -117,6 +119,7 @@ _HOMES = {
     "Cancelled": "handle.cancel",
     "Context": "context",
     "Handle": "handle.handle",
+    "Inspector": "inspector.inspector",
     "Job": "jobs.job",
     "Outcome": "channel",
     "Progress": "wire.progress",

@@ -76,6 +76,10 @@ class _Elsewhere(Inspector):
     def __init__(self, inspector: Inspector) -> None:
         self._inspector = inspector
 
+    @property
+    def has_app(self) -> bool:
+        return True
+
     def url(self) -> str:
         return "redis://queue.example.org:6379/0"
 

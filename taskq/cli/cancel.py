@@ -21,17 +21,20 @@ __all__ = ["command"]
 def command(message_id: str, channels: tuple[str, ...], *, kill: bool, by: str | None, app: str | None, url: str | None) -> None:
     """Cancel the message ID. A waiting message never runs; a running job is interrupted and not retried.
 
+    ID may be the beginning of an id, with at least eight digits, if only one message has it.
+
     `taskq show ID` then shows who cancelled it and when, for a day (or as long as its result is stored).
     Exit code 1 if it is too late: the message has finished, or it doesn't exist.
     """
     inspector = open_inspector(app, url)
-    channel, found = inspector.cancel(message_id, channels=channels, kill=kill, by=by)
-    if found is Cancelled.TOO_LATE:
+    done = inspector.cancel(message_id, channels=channels, kill=kill, by=by)
+    if done.effect is Cancelled.TOO_LATE:
         looked = ", ".join(channels or inspector.channels())
         raise NotThere(
             f"message {message_id} can't be cancelled: not found in {looked} (it has finished, was deleted, or is in another channel)"
         )
-    if found is Cancelled.NOW:
-        click.echo(f"cancelled in {channel}: the job never runs")
+    whole = "" if done.id == message_id.strip().lower() else f" {done.id}"
+    if done.effect is Cancelled.NOW:
+        click.echo(f"cancelled{whole} in {done.channel}: the job never runs")
     else:
-        click.echo(f"cancellation requested in {channel}: the job is being interrupted")
+        click.echo(f"cancellation{whole} requested in {done.channel}: the job is being interrupted")

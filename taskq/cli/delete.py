@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from taskq.cli.options import channels_option, checked_id, server_options
+from taskq.cli.options import channels_option, server_options
 from taskq.cli.problems import NotThere
 from taskq.cli.progress import progress_bar
 from taskq.cli.target import open_inspector
@@ -19,12 +19,15 @@ __all__ = ["command"]
 def command(message_id: str, channels: tuple[str, ...], *, app: str | None, url: str | None) -> None:
     """Delete the message ID permanently, in any state except `reserved`.
 
+    ID may be the beginning of an id, with at least eight digits, if only one message has it.
+
     Exit code 1 if the message doesn't exist.
     """
     inspector = open_inspector(app, url)
     with progress_bar("looking") as progress:
-        entry = inspector.delete(checked_id(message_id), channels=channels, progress=progress)
+        entry = inspector.delete(message_id, channels=channels, progress=progress)
     if entry is None:
         looked = ", ".join(channels or inspector.channels())
         raise NotThere(f"message {message_id} not found in {looked}: it has finished, was deleted, or is in another channel")
-    click.echo(f"deleted from {entry.state.value} of {entry.channel}")
+    whole = "" if entry.id == message_id.strip().lower() else f" {entry.id}"
+    click.echo(f"deleted{whole} from {entry.state.value} of {entry.channel}")

@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from functools import partial
 
 import click
-import msgspec
 
 from taskq.cli.options import as_json, server_options
 from taskq.cli.output import console, print_json
 from taskq.cli.target import command_settings, open_queue
 from taskq.cli.words import clean, count
 from taskq.doctor.app import load
-from taskq.doctor.examine import examine
-from taskq.doctor.finding import Finding, Level, exit_code
+from taskq.doctor.examine import diagnose
+from taskq.doctor.finding import Finding, Level
 
 __all__ = ["command"]
 
@@ -33,13 +32,12 @@ def command(as_json: bool, app: str | None, url: str | None) -> int:
     loaded = load(partial(open_queue, app, url)) if settings.app is not None else None
     if loaded is not None and loaded.queue is not None:
         settings = loaded.queue.settings
-    found = list(examine(settings, loaded))
-    code = exit_code(found)
+    found = diagnose(settings, loaded)
     if as_json:
-        print_json({"exit_code": code, "findings": [msgspec.to_builtins(finding) for finding in found]})
+        print_json(found.to_dict())
     else:
-        _print(found)
-    return code
+        _print(found.findings)
+    return found.exit_code
 
 
 def _print(found: Iterable[Finding]) -> None:

@@ -16,7 +16,7 @@ from taskq.cli.target import open_inspector
 from taskq.cli.words import clean, duration, progress_text, size
 from taskq.config import mask_url, seconds_from
 from taskq.errors import ServerUnavailable
-from taskq.inspector import NOT_VERIFIED, ChannelReport, Inspector, WorkerReport
+from taskq.inspector import NOT_VERIFIED, Inspector, WorkerReport
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -67,7 +67,7 @@ def command(channel: str | None, *, as_json: bool, watch: str | None, app: str |
     if seconds is not None:
         _watch(inspector, chosen, seconds)
     elif as_json:
-        print_json([report.data() for report in _reports(inspector, chosen)])
+        print_json([report.to_dict() for report in inspector.info(chosen)])
     else:
         console().print(view(inspector, chosen))
 
@@ -85,16 +85,12 @@ def _interval(watch: str | None) -> tuple[float | None, str | None]:
     return seconds, None
 
 
-def _reports(inspector: Inspector, channel: str | None) -> list[ChannelReport]:
-    return [inspector.report(name) for name in ([channel] if channel else inspector.channels())]
-
-
 def view(inspector: Inspector, channel: str | None) -> Group:
     """Return the counts of the channels and the activity of their workers."""
     from rich.console import Group
     from rich.text import Text
 
-    reports = _reports(inspector, channel)
+    reports = inspector.info(channel)
     workers = [worker for report in reports for worker in report.workers]
     rows = [[report.channel, *(f"{report.counts.of(state):,}" for state in STATES)] for report in reports]
     below = table(_WORKERS, map(_worker_row, workers)) if workers else Text("no workers")

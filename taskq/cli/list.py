@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 import click
 
 from taskq.channel import STATES, State
@@ -38,22 +36,18 @@ def command(channel: str | None, state: str, *, job: str | None, limit: int, as_
     Arguments are shown without unpickling them, so listing never runs code. `taskq show ID` shows the whole message.
     """
     inspector = open_inspector(app, url)
-    chosen = State(state)
-    channel = channel or inspector.only_channel()
-    found = inspector.entries(channel, chosen, job=job)
-    entries = found if limit == 0 else islice(found, limit)
-    shown = list(entries)
-    if not shown and job:
+    found = inspector.entries(channel, state, job=job, limit=limit or None, search=None)
+    if not found.entries and job:
         _check_job(job, inspector.job_names())
     if as_json:
-        print_json([entry.data() for entry in shown])
+        print_json([entry.to_dict() for entry in found])
         return
-    if shown:
-        print_table(_columns(chosen), map(_row, shown))
+    if found.entries:
+        print_table(_columns(found.state), map(_row, found))
     else:
-        click.echo(f"no messages{f' of job {job}' if job else ''} in {state} of {channel}", err=True)
-    if limit and next(found, None) is not None:
-        total = "" if job else f" of {count(inspector.counts(channel).of(chosen), 'message')}"
+        click.echo(f"no messages{f' of job {job}' if job else ''} in {state} of {found.channel}", err=True)
+    if not found.is_complete:
+        total = "" if job else f" of {count(found.total, 'message')}"
         click.echo(f"the first {limit}{total}; --limit 0 lists all", err=True)
 
 

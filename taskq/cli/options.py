@@ -11,14 +11,12 @@ from taskq.channel import State
 from taskq.cli.problems import DEBUG
 from taskq.config import did_you_mean, load_settings, seconds_from
 from taskq.errors import TaskqError
-from taskq.wire.message import check_message_id
 
 __all__ = [
     "Seconds",
     "as_json",
     "channel_argument",
     "channels_option",
-    "checked_id",
     "chosen_of",
     "debug_option",
     "server_options",
@@ -56,15 +54,6 @@ def chosen_of(option: str, text: str, known: Iterable[str], what: str) -> list[s
         if name not in names:
             raise click.UsageError(f"{option}: no {what} {name!r}; {did_you_mean(name, names)}")
     return chosen
-
-
-def checked_id(text: str) -> str:
-    """Return a message id, or the name ("raw-...") of bytes that another client has pushed.
-
-    Raises:
-        ArgumentsError: it is neither.
-    """
-    return text if text.startswith("raw-") else check_message_id(text.strip())
 
 
 def _keep_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:

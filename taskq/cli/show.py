@@ -7,10 +7,9 @@ from itertools import zip_longest
 from typing import cast
 
 import click
-import msgspec
 
 from taskq.channel import State
-from taskq.cli.options import as_json, channels_option, checked_id, server_options
+from taskq.cli.options import as_json, channels_option, server_options
 from taskq.cli.output import print_json, print_text
 from taskq.cli.problems import NotThere
 from taskq.cli.progress import progress_bar
@@ -36,16 +35,19 @@ _ARGUMENTS = 20_000
 def command(message_id: str, channels: tuple[str, ...], *, as_json: bool, app: str | None, url: str | None) -> None:
     """Show the message ID: its state, its arguments, and the history of its attempts with tracebacks.
 
+    ID may be the beginning of an id, with at least eight digits, if only one message has it.
+
     If the message has finished and its result is stored, also show how and when it finished.
     Exit code 1 if the message is unknown: it was never pushed, was deleted, or finished without a stored result.
     """
     inspector = open_inspector(app, url)
     with progress_bar("looking") as progress:
-        entry = inspector.find(checked_id(message_id), channels=channels, progress=progress)
+        whole = inspector.resolve(message_id, channels=channels)
+        entry = inspector.find(whole, channels=channels, progress=progress) if whole else None
     if entry is None:
-        _show_ending(inspector, message_id, channels, as_json=as_json)
+        _show_ending(inspector, whole or message_id, channels, as_json=as_json)
     elif as_json:
-        print_json(entry.data())
+        print_json(entry.to_dict())
     else:
         print_text("\n".join([*_facts(entry), *_progress(inspector, entry), *_history(entry)]))
 
@@ -56,13 +58,13 @@ def _show_ending(inspector: Inspector, message_id: str, channels: Sequence[str],
     if found is None:
         looked = ", ".join(channels or inspector.channels())
         raise NotThere(f"message {message_id} not found in {looked}: it has finished, was deleted, or is in another channel")
-    channel, status = found
     if as_json:
-        print_json({"id": message_id.strip().lower(), "channel": channel, **msgspec.to_builtins(status)})
+        print_json(found.to_dict())
         return
+    status = found.status
     facts = {
-        "id": message_id.strip().lower(),
-        "channel": channel,
+        "id": found.id,
+        "channel": found.channel,
         "state": status.state,
         "by": status.by,
         "at": moment(status.ended_at.timestamp() * 1000) if status.ended_at else "",
@@ -77,7 +79,7 @@ def _progress(inspector: Inspector, entry: Entry) -> list[str]:
     if entry.state is not State.RESERVED or not _is_id(entry.id):
         return []
     found = inspector.status(entry.id, channels=[entry.channel])
-    text = progress_text(found[1].progress) if found else ""
+    text = progress_text(found.status.progress) if found else ""
     return [f"{'progress:':<12} {text}"] if text else []
 
 

@@ -122,7 +122,11 @@ class _TimeoutReload:
             return
         channel = event.channel
         # One by one, by id: a message that arrives meanwhile may be one that must not be reloaded.
-        chosen = [entry.id for entry in self._inspector.entries(channel, State.TIMEOUT) if self._on_lost(entry.job, channel) == "retry"]
+        chosen = [
+            entry.id
+            for entry in self._inspector.entries(channel, State.TIMEOUT, limit=None, search=None)
+            if self._on_lost(entry.job, channel) == "retry"
+        ]
         count = sum(self._inspector.reload(channel, State.TIMEOUT, message_id=one) for one in chosen)
         if count:
             _log.warning("channel %s: reloaded %d timed-out messages", channel, count)

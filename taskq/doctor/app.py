@@ -18,10 +18,10 @@ __all__ = ["Loaded", "check_app", "load"]
 class Loaded:
     """The outcome of loading the application."""
 
-    def __init__(self, queue: Queue | None, error: Exception | None, left: Leftovers) -> None:
+    def __init__(self, queue: Queue | None, error: Exception | None, left: Leftovers | None) -> None:
         self.queue = queue
         self.error = error
-        #: Threads and connections that its import has left.
+        #: Threads and connections that its import has left; None if they are unknown.
         self.left = left
 
 
@@ -48,7 +48,8 @@ def check_app(loaded: Loaded) -> Iterator[Finding]:
     except AppError as error:
         yield unusable("app", "patch", str(error), "no worker starts with it")
     yield from _jobs(loaded.queue)
-    yield from _fork(loaded.left)
+    if loaded.left is not None:
+        yield from _fork(loaded.left)
     yield from _signing(loaded.queue)
 
 

@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+
+import msgspec
 
 from taskq.config import ChannelSettings, Settings, mask_url
 from taskq.doctor.app import Loaded, check_app
 from taskq.doctor.channel import check_channel
 from taskq.doctor.facts import ask_server
-from taskq.doctor.finding import Finding, good, note, unusable
+from taskq.doctor.finding import Finding, exit_code, good, note, unusable
 from taskq.doctor.server import SERVER_CHECKS
 from taskq.driver.contract import Link
 from taskq.driver.load import is_unstarted, load_driver, may_start, server_url
 from taskq.driver.redis.checks import ask_unfenced
 from taskq.errors import ConfigError, QueueFull, ServerError, ServerRefused
+from taskq.queue import Queue
 from taskq.worker.execute.eventloop import check_loop
 
-__all__ = ["examine"]
+__all__ = ["Diagnosis", "diagnose", "examine"]
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """The findings of all checks, and the exit code of `taskq doctor`."""
+
+    #: 1 if a problem can lose jobs, 2 if something can't be checked or used, otherwise 0.
+    exit_code: int
+    findings: tuple[Finding, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON data, as `taskq doctor --json` prints it."""
+        data: dict[str, Any] = msgspec.to_builtins(self)
+        return data
+
+
+def diagnose(source: Queue | Settings, loaded: Loaded | None = None) -> Diagnosis:
+    """Check the server, the application and every channel.
+
+    Args:
+        source: the queue, or settings without one.
+        loaded: the outcome of loading the application; None if this process doesn't load it.
+    """
+    if isinstance(source, Queue):
+        found = list(examine(source.settings, loaded or Loaded(source, None, None)))
+    else:
+        found = list(examine(source, loaded))
+    return Diagnosis(exit_code=exit_code(found), findings=tuple(found))
 
 
 def examine(settings: Settings, loaded: Loaded | None) -> Iterator[Finding]:

@@ -258,6 +258,10 @@ class Driver(Protocol):
 
     def find(self, place: State | str, message_id: str, start: int, count: int) -> Command: ...  # [number searched, the message if found]
 
+    def search(self, place: State | str, beginning: bytes, start: int, count: int) -> Command: ...  # [number searched, ids that begin so]
+
+    def scan_results(self, cursor: Word, beginning: str) -> Command: ...  # [next cursor, keys of results]; hexadecimal digits
+
     def report_progress(self, message_id: str, data: bytes, ttl_ms: int) -> Command: ...  # anything
 
     def progress(self, message_ids: Sequence[str]) -> Command: ...  # [data or None, ...]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from taskq.config import Settings, did_you_mean
+from taskq.driver.contract import Driver
 from taskq.driver.load import load_driver, server_url
 from taskq.driver.pool import LinkPool
 from taskq.errors import ArgumentsError, UnknownChannel
 from taskq.handle.subject import Subject
 from taskq.inspector.entry import Entry, Place, Signers, read_entry
 from taskq.inspector.store import FLUSHED, Store, naming
-from taskq.inspector.walk import Item
+from taskq.inspector.walk import Call, Item
 from taskq.queue import Queue
 from taskq.wire.message import check_message_id
 from taskq.wire.signing import Signer, result_signer
@@ -23,6 +24,8 @@ class Channels:
     """The channels of a queue or of settings, and the connections to their servers."""
 
     def __init__(self, source: Queue | Settings) -> None:
+        #: The queue, or the settings.
+        self.source = source
         self._queue = source if isinstance(source, Queue) else None
         self.has_app = self._queue is not None
         self.settings = source.settings if isinstance(source, Queue) else source
@@ -59,11 +62,12 @@ class Channels:
         for sender in self._senders.values():
             sender.close()
 
-    def subjects(self, message_id: str, channels: Sequence[str]) -> Iterator[tuple[Subject, LinkPool]]:
-        """Yield a message as a subject of each channel, with the channel's connections."""
+    def subjects(self, message_id: str, channels: Sequence[str]) -> Iterator[tuple[Subject, Call, Driver]]:
+        """Yield a message as a subject of each channel, with what sends the channel's commands."""
         wanted = check_message_id(message_id)
         for name in channels or self.channels():
-            yield Subject(wanted, name, self.signer(name)), self._senders[name]
+            store = self.store(name)
+            yield Subject(wanted, name, self.signer(name)), store.call, store.driver
 
     def store(self, channel: str) -> Store:
         """Return the stored data of a channel.
@@ -77,7 +81,7 @@ class Channels:
         store = Store(settings, naming(sender.call, sender.driver, channel), sender.driver)
         if known is None and channel not in self.channels():
             self._check_used(channel, store)
-        self._senders[channel] = sender
+        self._senders.setdefault(channel, sender)
         return store
 
     def _check_used(self, channel: str, store: Store) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -90,8 +89,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         """Return the arguments in the form of a call, cut to `limit` characters."""
         return text_of(_pushed(self.raw), limit) if self.unreadable and not self.job else call_text(self.args, self.kwargs, limit)
 
-    def data(self) -> dict[str, Any]:
-        """Return the entry as JSON data."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the entry as JSON data, as `taskq show --json` prints it."""
         left_out = ("args", "kwargs", "history", "verified_records", "raw")
         fields = {name: getattr(self, name) for name in self.__struct_fields__ if name not in left_out}
         verified = self.verified_records or (None,) * len(self.history)
@@ -119,6 +118,8 @@ def entry_id(raw: bytes) -> str:
     """Return the id by which an operator names a message."""
     if is_stamped(raw):
         return message_id(raw).hex()
+    import hashlib  # it loads OpenSSL; few messages need it
+
     return "raw-" + hashlib.blake2b(raw, digest_size=14).hexdigest()
 
 

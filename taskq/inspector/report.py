@@ -79,8 +79,8 @@ class ChannelReport(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     workers: tuple[WorkerReport, ...]
 
-    def data(self) -> dict[str, Any]:
-        """Return the report as JSON data."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON data, as `taskq info --json` prints it."""
         data: dict[str, Any] = msgspec.to_builtins(self)
         return data
 

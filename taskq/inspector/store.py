@@ -12,6 +12,7 @@ from taskq.config import ChannelSettings
 from taskq.driver.contract import Command, Driver
 from taskq.driver.redis.checks import check_kinds
 from taskq.errors import ServerRefused, ServerUnavailable
+from taskq.inspector.threads import check_stopped
 from taskq.inspector.walk import Call, Item, Walk
 
 __all__ = ["FLUSHED", "Store", "naming"]
@@ -24,6 +25,7 @@ def naming(call: Call, driver: Driver, channel: str) -> Call:
     """Wrap `call`: if another program uses a key of the channel, the error names the key, which the server's reply doesn't."""
 
     def ask(command: Command) -> Any:
+        check_stopped()
         try:
             return call(command)
         except ServerRefused as error:

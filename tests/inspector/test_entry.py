@@ -34,7 +34,7 @@ def show(raw: bytes) -> None:
     entry = read(raw)
     assert len(entry.arguments()) <= 1 << 20
     assert len(entry.arguments(200)) <= 200
-    assert len(json_text(entry.data())) < LARGEST
+    assert len(json_text(entry.to_dict())) < LARGEST
     assert len(entry.unreadable) <= 2000
 
 
@@ -74,7 +74,7 @@ def test_any_bytes_are_shown(raw: bytes) -> None:
     """Given any bytes, then there is an entry with a bounded text and valid JSON, or with the reason why there is none."""
     entry = read(raw)
     assert len(entry.arguments(500)) <= 500
-    json_text(entry.data())
+    json_text(entry.to_dict())
 
 
 @pytest.mark.one_python
@@ -97,8 +97,8 @@ def test_headers_are_shown() -> None:
 
     for raw in (body(["tenant", "acme"]), b'{"job": "x:y", "headers": {"tenant": "acme"}}'):
         entry = read(raw)
-        assert (entry.headers, entry.data()["headers"]) == ({"tenant": "acme"}, {"tenant": "acme"})
-    assert (read(body([])).headers, read(message_of("json", b"[[],{}]")).data()["headers"]) == ({}, {})
+        assert (entry.headers, entry.to_dict()["headers"]) == ({"tenant": "acme"}, {"tenant": "acme"})
+    assert (read(body([])).headers, read(message_of("json", b"[[],{}]")).to_dict()["headers"]) == ({}, {})
     for wrong in (["tenant"], {"a": "b"}, ["a", "x" * 5000], 5):
         entry = read(body(wrong))
         assert (entry.job, entry.headers) == ("x:y" if wrong != {"a": "b"} else "", {})

@@ -8,7 +8,7 @@ __all__ = ["READS", "Request", "as_text", "is_idle"]
 
 #: Commands and scripts that move no message: the places of all messages need no look after them.
 READS = {"LRANGE", "ZRANGE", "HGETALL", "SCAN", "LLEN", "ZCARD", "LINDEX", "LPOS", "ZSCORE", "MGET", "ZRANGEBYSCORE", "heartbeat"}
-READS |= {"look", "find", "standing", "kinds", "permissions", "heartbeats", "unregistered"}
+READS |= {"look", "find", "search", "standing", "kinds", "permissions", "heartbeats", "unregistered"}
 _MARK = b"simulation--"
 
 
