@@ -7,6 +7,7 @@
     runs         run messages in the process of the test
     memory       the modes manual and inline
     install      put recording outboxes into queues
+    forked       the mode worker
     recording    `record`, and the assertions of a test
     context      the context of a job, for plain calls
     plugin       the pytest plugin

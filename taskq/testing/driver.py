@@ -57,7 +57,7 @@ class MemoryDriver:
         self.on_cancel: Callable[[bytes], None] = lambda request: None
 
     def __getattr__(self, name: str) -> Any:
-        raise TaskqError(f"{name} needs a server: a recording has none")
+        raise TaskqError(f"{name} needs a server: use the mode worker in this test")
 
     def as_driver(self) -> Driver:
         """Return this as a driver: the moves of other workers and of supervisors are missing."""

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
+
 from taskq import queue as queue_module
 from taskq.config import Settings
 from taskq.jobs.hooks import queues
 from taskq.push.outbox import Outbox
 from taskq.queue import Queue
+from taskq.testing.outbox import RecordingOutbox
 
-__all__ = ["installed"]
+__all__ = ["installed", "uninstall"]
 
 Make = Callable[[Settings, Any], Outbox]
 
@@ -40,6 +43,14 @@ def installed(chosen: Sequence[Queue], make: Make) -> Iterator[None]:
         for queue in _all():
             if queue.outbox in mine:
                 queue.outbox = before.get(queue) or outer(queue.settings, queue)
+
+
+def uninstall(url: str) -> None:
+    """Give all recorded queues an ordinary outbox: in a forked worker, which uses the server at this URL."""
+    _use(Outbox)
+    for queue in _all():
+        if isinstance(queue.outbox, RecordingOutbox):
+            queue._configure(msgspec.structs.replace(queue.settings, url=url, wait_replicas=0))
 
 
 def _all() -> list[Queue]:

@@ -25,6 +25,8 @@ __tracebackhide__ = True
 class Memory:
     """Keeps the messages of the recorded queues, and runs them."""
 
+    url: str | None = None
+
     def __init__(self, book: Book, *, inline: bool, raises: bool) -> None:
         self._book = book
         self._inline = inline

@@ -62,22 +62,17 @@ class MemoryPool(LinkPool):
 class RecordingOutbox(Outbox):
     """Packs the calls of a queue with all checks, and notes them in a book."""
 
-    def __init__(self, settings: Settings, owner: Owner, book: Book, pool: Callable[[Any, str], LinkPool]) -> None:
-        """`pool` makes the connections of a queue's channel."""
+    def __init__(self, settings: Settings, owner: Owner, book: Book, pool: Callable[[Any, str], LinkPool], url: str | None) -> None:
+        """`pool` makes the connections of a queue's channel. Without a URL, the messages stay in memory."""
         super().__init__(settings, owner)
         self._book = book
         self._pool = pool
+        self._url = url or settings.url or "memory://"
 
     def _pack(self, call: Call[Any], push: Push | None = None) -> Outgoing:
         out = super()._pack(call, push)
         self._book.note(call, out)
         return out
-
-    def url(self) -> str:
-        return self._settings.url or "memory://"
-
-    async def find_server(self) -> None:
-        """There is nothing to find."""
 
     def sender(self, channel: str) -> LinkPool:
         if (sender := self._senders.get(channel)) is None:

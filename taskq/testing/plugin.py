@@ -14,7 +14,7 @@ __all__ = ["pytest_collection_modifyitems", "pytest_configure", "taskq"]
 
 _HELP = (
     "taskq(mode='manual', raises=True): record the pushes of the test, as the fixture `taskq` does. "
-    "mode: 'manual' (run_one() and run_all() run them), 'inline' (each push runs at once). "
+    "mode: 'manual' (run_one() and run_all() run them), 'inline' (each push runs at once), 'worker' (a forked worker runs them). "
     "raises: False lets failed runs fail without an exception in the test."
 )
 

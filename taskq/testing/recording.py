@@ -21,13 +21,15 @@ __all__ = ["Mode", "Recording", "record"]
 #: pytest leaves the functions of this module out of tracebacks.
 __tracebackhide__ = True
 
-Mode = Literal["manual", "inline"]
+Mode = Literal["manual", "inline", "worker"]
 #: How many pushes a failed assertion shows.
 _SHOWN = 5
 
 
 class Backend(Protocol):
     """Protocol of a mode: where messages go, and how they run."""
+
+    url: str | None
 
     def pool(self, queue: Queue, channel: str) -> LinkPool: ...
 
@@ -212,7 +214,8 @@ def record(*chosen: Queue, mode: Mode = "manual", raises: bool = True) -> Abstra
 
     Args:
         chosen: the queues. Default: all of the process, and those that the block makes.
-        mode: `"manual"`: pushes run only by `run_one` and `run_all`. `"inline"`: each push runs at once.
+        mode: `"manual"`: pushes run only by `run_one` and `run_all`. `"inline"`: each push runs at once. `"worker"`: a forked worker runs
+            them, on an embedded server that lives as long as the block.
         raises: False to let failed runs fail and be retried without an exception in the test.
 
     Raises:
@@ -220,7 +223,7 @@ def record(*chosen: Queue, mode: Mode = "manual", raises: bool = True) -> Abstra
         TypeError: an argument is not a queue.
     """
     if mode not in get_args(Mode):
-        raise ValueError(f"mode must be 'manual' or 'inline'; got {mode!r}")
+        raise ValueError(f"mode must be 'manual', 'inline' or 'worker'; got {mode!r}")
     for one in chosen:
         if not isinstance(one, Queue):
             raise TypeError(f"record() needs queues; got {one!r}. Use record(queue), or record() for all queues of the process")
@@ -230,9 +233,15 @@ def record(*chosen: Queue, mode: Mode = "manual", raises: bool = True) -> Abstra
 @contextmanager
 def _record(chosen: Sequence[Queue], mode: Mode, *, raises: bool) -> Iterator[Recording]:
     book = Book()
-    backend: Backend = Memory(book, inline=mode == "inline", raises=raises)
-    with installed(chosen, partial(RecordingOutbox, book=book, pool=backend.pool)):
+    backend: Backend = _forked(book) if mode == "worker" else Memory(book, inline=mode == "inline", raises=raises)
+    with installed(chosen, partial(RecordingOutbox, book=book, pool=backend.pool, url=backend.url)):
         try:
             yield Recording(mode, book, backend, raises=raises)
         finally:
             backend.close()
+
+
+def _forked(book: Book) -> Backend:
+    from taskq.testing.forked import Forked  # it imports the supervisor, which the other modes don't need
+
+    return Forked(book)
