@@ -28,6 +28,7 @@ COMMANDS = {
     "demo": Listed("taskq.cli.demo", "Watch jobs count every file of a folder."),
     "init": Listed("taskq.cli.init", "Create a starter taskq.toml and jobs.py."),
     "worker": Listed("taskq.cli.worker", "Start a worker."),
+    "dev": Listed("taskq.cli.dev", "Run a worker that reloads changed code, and show each job."),
     "push": Listed("taskq.cli.push", "Push a call of a job."),
     "info": Listed("taskq.cli.info", "Show message counts and worker activity."),
     "list": Listed("taskq.cli.list", "List the messages in a state."),
@@ -122,7 +123,7 @@ def root() -> None:
 def main() -> None:
     """Run the command line. Ends the process with the exit code."""
     open_missing()
-    is_worker = sys.argv[1:2] == ["worker"]
+    is_worker = sys.argv[1:2] in (["worker"], ["dev"])
     if is_worker:
         # These signals change the number of processes. Their default action, before and after, would stop this process.
         for number in (signal.SIGTTIN, signal.SIGTTOU):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from taskq.logs.failures import log_last, log_retried
 from taskq.logs.job_filter import JobFilter, add_job
-from taskq.logs.records import JsonFormatter, OutputHandler, TextFormatter, count_of, log_error, lost_lines
+from taskq.logs.records import JsonFormatter, OutputHandler, TextFormatter, count_of, escape_controls, log_error, lost_lines
 from taskq.logs.setup import before_import, keep_enabled, set_up_again, set_up_logging
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "add_job",
     "before_import",
     "count_of",
+    "escape_controls",
     "keep_enabled",
     "log_error",
     "log_last",

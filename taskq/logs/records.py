@@ -15,7 +15,7 @@ from taskq.logs.job_filter import FIELDS
 from taskq.stdio.output import Output
 from taskq.tracebacks import from_application
 
-__all__ = ["JsonFormatter", "OutputHandler", "TextFormatter", "count_of", "log_error", "lost_lines"]
+__all__ = ["JsonFormatter", "OutputHandler", "TextFormatter", "count_of", "escape_controls", "log_error", "lost_lines"]
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
@@ -27,6 +27,11 @@ _OWN = frozenset({*logging.makeLogRecord({}).__dict__, "message", "asctime"})
 def _zone() -> tzinfo | None:
     """Return the offset from UTC at the first call. Forked processes inherit it, even if the app sets another time zone in them."""
     return datetime.now().astimezone().tzinfo
+
+
+def escape_controls(text: str) -> str:
+    """Return a text in which control characters can't control the terminal of a reader. Line ends and tabs are kept."""
+    return text.translate(_ESCAPES)
 
 
 class TextFormatter(logging.Formatter):
@@ -45,7 +50,7 @@ class TextFormatter(logging.Formatter):
         return datetime.fromtimestamp(record.created, self._zone).isoformat(" ", "milliseconds")
 
     def format(self, record: logging.LogRecord) -> str:
-        return super().format(record).translate(_ESCAPES)
+        return escape_controls(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):

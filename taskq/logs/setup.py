@@ -46,12 +46,12 @@ def keep_enabled() -> None:
             logger.__class__ = type(kind.__name__, (_Enabled, kind), {})
 
 
-def set_up_logging(level: str, form: str, config: str | None = None) -> list[logging.Handler]:
+def set_up_logging(level: str, form: str | logging.Formatter, config: str | None = None) -> list[logging.Handler]:
     """Send every record of that level and above to standard error. Return the handlers of other outputs that this has replaced.
 
     Args:
         level: of all loggers that have none.
-        form: "text" or "json".
+        form: "text", "json", or a formatter.
         config: a file with the handlers to use instead, as in `logging.config.dictConfig`. The level is then that of taskq's loggers.
 
     Raises:
@@ -61,7 +61,7 @@ def set_up_logging(level: str, form: str, config: str | None = None) -> list[log
     # An object that replaces standard error may have no descriptor to write to.
     stream = sys.stderr
     handler = OutputHandler(stream) if type(stream) is io.TextIOWrapper else logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.setFormatter(form if isinstance(form, logging.Formatter) else JsonFormatter() if form == "json" else TextFormatter())
     handler.addFilter(JobFilter())
     # For loggers without a handler: a hook or a job may remove that of the root.
     logging.lastResort = handler
@@ -92,7 +92,7 @@ def before_import(*, keep: bool) -> None:
         root.setLevel(logging.WARNING)
 
 
-def set_up_again(level: str, form: str, config: str | None, *, keep: bool) -> None:
+def set_up_again(level: str, form: str | logging.Formatter, config: str | None, *, keep: bool) -> None:
     """Set up logging after the import of the app, which may have set up its own.
 
     Args:

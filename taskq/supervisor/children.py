@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -35,7 +35,7 @@ _log = logging.getLogger("taskq.supervisor")
 class Children:
     """The children of a worker, in channels."""
 
-    def __init__(self, emit: Callable[[str, Any], None]) -> None:
+    def __init__(self, emit: Callable[[str, Any], None], reload: Literal["rolling", "at once", "interrupt"] = "rolling") -> None:
         self.host = machine_name()
         self.tag = machine_tag()
         self.channels: dict[str, Duties] = {}
@@ -43,6 +43,7 @@ class Children:
         self.failed = False
         self._plan: Plan | None = None
         self._emit = emit
+        self._reload = reload
 
     def open(self, plan: Plan) -> None:
         """Set up the channels, without children, and rescue the messages of exited workers of this machine."""
@@ -135,7 +136,10 @@ class Children:
                 self._spawn(newest, duties, channel.wanted - len(staying))
             for child in staying[channel.wanted :]:
                 child.ask_to_stop(now + channel.settings.stop_timeout)
-            duties.replace_old(newest.number, now)
+            if self._reload == "rolling":
+                duties.replace_old(newest.number, now)
+            else:
+                duties.replace_all_old(newest.number, now, interrupt=self._reload == "interrupt")
         self._close_removed()
 
     def scale(self, by: int) -> None:
@@ -225,11 +229,11 @@ class Children:
             for child in duties.channel.children.values():
                 child.ask_to_stop(now + duties.channel.settings.stop_timeout)
 
-    def kill_overdue(self, now: float, cause: str) -> None:
+    def kill_overdue(self, now: float, cause: str | None) -> None:
         """Kill the children that were asked to stop and whose time is over. The log reports the cause."""
         for child in self.alive():
             if child.kill_at is not None and now > child.kill_at and child.killed_for is None:
-                child.stop_cause = cause
+                child.stop_cause = cause or child.stop_cause
                 child.kill("stop")
 
     def has_pending_acks(self) -> bool:

@@ -22,6 +22,8 @@ from taskq.supervisor.services.watchdog import Watchdog
 __all__ = ["Duties"]
 
 _log = logging.getLogger("taskq.supervisor")
+#: Seconds that a child without a job gets to exit in order, when the jobs of others are interrupted.
+_INTERRUPT_SECONDS = 0.5
 
 
 class Duties:
@@ -64,6 +66,13 @@ class Duties:
                 # A service that fails must not stop the others, and the worker processes with them.
                 _log.exception("channel %s: the service %s failed; retrying", self.channel.name, type(service).__name__)
                 service.due = now + 1.0
+
+    def replace_all_old(self, newest: int, now: float, *, interrupt: bool) -> None:
+        """Ask all children of older zygotes to stop. With `interrupt`, those that run jobs are killed soon."""
+        for child in self.channel.children.values():
+            if child.zygote != newest and child.kill_at is None:
+                child.ask_to_stop(now + (_INTERRUPT_SECONDS if interrupt else self.channel.settings.stop_timeout))
+                child.stop_cause = "by a reload" if interrupt else child.stop_cause
 
     def replace_old(self, newest: int, now: float) -> None:
         """Ask some children of older zygotes to stop: one in ten, at least one. Ask the next ones as these exit and replacements run."""

@@ -36,7 +36,7 @@ class ProcessManager:
     """The zygotes of a worker, and the children that they fork."""
 
     def __init__(self, source: str | Queue, options: WorkerOptions, poke_fd: int, forget: Callable[[], None]) -> None:
-        self.children = Children(self.emit)
+        self.children = Children(self.emit, options.reload)
         self.channels = self.children.channels
         self.generations: list[Generation] = []
         #: Zygotes that were asked to exit. The heartbeats of the others must not wait for them.
@@ -238,7 +238,7 @@ class ProcessManager:
             self.children.withdraw(generation)
         self.children.ask_to_stop(now)
 
-    def kill_overdue(self, now: float, cause: str = "at stop_timeout") -> None:
+    def kill_overdue(self, now: float, cause: str | None = None) -> None:
         """Kill the children that were asked to stop and whose time is over. The log reports the cause."""
         self.children.kill_overdue(now, cause)
         if not self._stopping:

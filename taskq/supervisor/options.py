@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -22,9 +24,12 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
         max_messages: replace a process after this many jobs. 0: never.
         url: the URL of the server.
         log_level: DEBUG, INFO, WARNING or ERROR; None keeps the logging set-up of the program.
-        log_format: "text", or "json" for one JSON object per line.
+        log_format: "text", "json" for one JSON object per line, or a formatter.
         log_config: a file with a logging configuration to use instead, as in `logging.config.dictConfig`.
         keep_logging: keep the logging set-up of the app in the processes that import it.
+        reload: at SIGHUP, replace worker processes a few at a time, all at once, or at once with their running jobs killed, which then run
+            again.
+        on_import: called in the zygote when the app is imported.
     """
 
     channels: tuple[str, ...] = ()
@@ -36,6 +41,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_messages: int | None = None
     url: str | None = None
     log_level: str | None = "INFO"
-    log_format: Literal["text", "json"] = "text"
+    log_format: Literal["text", "json"] | logging.Formatter = "text"
     log_config: str | None = None
     keep_logging: bool = False
+    reload: Literal["rolling", "at once", "interrupt"] = "rolling"
+    on_import: Callable[[], object] | None = None

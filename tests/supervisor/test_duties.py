@@ -46,6 +46,18 @@ def test_a_tenth_of_the_children_is_replaced_at_once(place: Channel, duties: Dut
     assert asked(duties) == ["old1", "old2", "old3"]
 
 
+@pytest.mark.parametrize(("interrupt", "seconds", "cause"), [(False, 30.0, "at stop_timeout"), (True, 0.5, "by a reload")])
+def test_all_children_are_replaced_in_development(place: Channel, duties: Duties, interrupt: bool, seconds: float, cause: str) -> None:
+    """Given a reload in development, then all old children are asked to stop once, and killed soon if jobs are to be interrupted."""
+    place.child("new0").zygote = NEW
+    for now in (100.0, 200.0):
+        duties.replace_all_old(NEW, now, interrupt=interrupt)
+    assert len(asked(duties)) == 30
+    assert {(child.kill_at, child.stop_cause) for child in place.channel.children.values() if child.zygote != NEW} == {
+        (100 + seconds, cause)
+    }
+
+
 def test_a_stuck_child_holds_up_no_restart(place: Channel, duties: Duties) -> None:
     """Given old children that are asked to stop and leave because of a stuck job, then others are replaced meanwhile."""
     duties.replace_old(NEW, 100.0)

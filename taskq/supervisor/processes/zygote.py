@@ -164,6 +164,8 @@ def _load(source: str | Queue, options: WorkerOptions) -> Queue:
             set_up_again(options.log_level, options.log_format, options.log_config, keep=options.keep_logging)
     if options.url is not None:
         queue.use_url(options.url, "--url option")
+    if options.on_import is not None:
+        options.on_import()
     return queue
 
 
