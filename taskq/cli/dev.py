@@ -21,6 +21,7 @@ __all__ = ["command", "embedded_server"]
 
 @click.command("dev", short_help="Run a worker that reloads changed code, and show each job.")
 @click.argument("app", required=False, metavar="[APP]")
+@click.argument("modules", nargs=-1, metavar="[MODULE]...")
 @click.option("--app", "named_app", metavar="MODULE[:QUEUE]", help="The same as APP.")
 @channels_option("Consume this channel. May be given several times. Default: every channel of the settings and the jobs.")
 @click.option("--processes", type=click.IntRange(min=1), metavar="N", help="Processes for each channel. Default: the channel's setting.")
@@ -54,6 +55,7 @@ def command(
     app: str | None,
     named_app: str | None,
     *,
+    modules: tuple[str, ...],
     directories: tuple[Path, ...],
     patterns: tuple[str, ...],
     **chosen: Any,
@@ -61,6 +63,7 @@ def command(
     """Run a worker for development, until Ctrl-C. When a Python file or a settings file changes, the worker loads the new code.
 
     APP names the Queue: shop.jobs:queue, or shop.jobs if the module has one queue. Default: the setting `app`.
+    Each MODULE is imported, too, for its jobs: shop.mail.jobs, or a pattern such as 'shop.*.jobs'. See also the setting `imports`.
 
     The log has a line when a job starts and when it ends, with a traceback if it failed. If the new code can't be imported, the error is
     shown, and the old code keeps running. Without a `url`, the embedded server runs as long as this command.
@@ -69,7 +72,7 @@ def command(
         raise ConfigError(f"APP ({app}) and --app ({named_app}) differ: give only one")
     from taskq.tools.dev import Dev, Files, has_watchfiles
 
-    settings = command_settings(app or named_app, chosen["url"])
+    settings = command_settings(app or named_app, chosen["url"], modules)
     poll = chosen.pop("poll") or not has_watchfiles()
     files = Files.below([settings.directory, *directories], patterns)
     worker = _Worker(app_name(settings), settings, debug=bool(ctx.meta.get(DEBUG)), **chosen)
@@ -96,6 +99,7 @@ class _Worker:
         self._settings = settings
         self._debug = debug
         self._options = WorkerOptions(
+            modules=settings.imports if settings.origins["imports"] == "command line" else (),
             url=settings.url if url else None,
             log_level=log_level.upper(),
             log_format=DevFormatter(colors=self._colors),
