@@ -80,11 +80,12 @@ class Dev:
                 self._show("the process that watches the files has died; restart taskq dev to load changed code")
             if names := self._pending.take(monotonic()):
                 self._reload(names)
-            code = self._worker.exitcode if self._worker is not None else None
-            if self._worker is None and self._is_stopping:
-                return 0
-            if code is not None:
-                self._worker.close()
+            worker = self._worker
+            if worker is None:
+                if self._is_stopping:
+                    return 0
+            elif (code := worker.exitcode) is not None:
+                worker.close()
                 self._worker = None
                 if code == 0 or self._is_stopping:
                     return int(code)
