@@ -9,6 +9,7 @@ from taskq.config import Settings
 from taskq.driver.contract import Command, Link
 from taskq.driver.pool import LinkPool
 from taskq.jobs.call import Call
+from taskq.jobs.named import elsewhere
 from taskq.push.hooks import Push
 from taskq.push.outbox import Outbox, Owner
 from taskq.push.packer import Outgoing
@@ -26,9 +27,9 @@ class Book:
         #: Packed, and not sent yet: an open buffer may keep them, or drop them.
         self._packed: dict[bytes, Pushed] = {}
 
-    def note(self, call: Call[Any], out: Outgoing) -> None:
+    def note(self, push: Pushed) -> None:
         """Remember a packed call."""
-        self._packed[out.identity] = Pushed(call, out)
+        self._packed[bytes.fromhex(push.id)] = push
 
     def record(self, words: Sequence[Any]) -> None:
         """Record the messages among the words of a push command."""
@@ -71,7 +72,8 @@ class RecordingOutbox(Outbox):
 
     def _pack(self, call: Call[Any], push: Push | None = None) -> Outgoing:
         out = super()._pack(call, push)
-        self._book.note(call, out)
+        validator = None if call.job.function is elsewhere else self.packer.validator(call.job)
+        self._book.note(Pushed(call, out, validator))
         return out
 
     def sender(self, channel: str) -> LinkPool:

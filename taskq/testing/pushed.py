@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskq.clock import delay_ms
 from taskq.errors import ArgumentsError, SerializationError
@@ -17,6 +17,9 @@ from taskq.push.packer import Outgoing
 from taskq.wire.codec import dump_arguments, load_arguments, serializer_of_code
 from taskq.wire.headers import read_headers
 from taskq.wire.message import Message
+
+if TYPE_CHECKING:
+    from taskq.jobs.typed.validator import Validator
 
 __all__ = ["Expected", "Pushed"]
 
@@ -37,7 +40,7 @@ class Pushed:
         id: the id of the message, as in `Handle.id`.
     """
 
-    def __init__(self, call: Call[Any], out: Outgoing) -> None:
+    def __init__(self, call: Call[Any], out: Outgoing, validator: Validator | None = None) -> None:
         self.job = call.label or call.job.name
         self.channel = out.channel
         self.delay = (out.delay_ms or 0) / 1000
@@ -45,11 +48,14 @@ class Pushed:
         self.id = out.identity.hex()
         #: For `Expected`.
         self.call, self.payload = call, out.payload
+        self._validator = validator
 
     @cached_property
     def _arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         body = Message(self.payload).body()
         args, kwargs = load_arguments(serializer_of_code(body.serializer), body.arguments)
+        if self._validator is not None:
+            return self._validator.load(args, kwargs)
         return (args[1:] if self.call.job.name == CALL else args), kwargs
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -138,10 +139,36 @@ def test_methods_match() -> None:
 
 def test_plain_data_matches_as_it_was_passed() -> None:
     queue = Queue(serializer="json")
-    send = queue.job(name="shop:send")(_send)
+    send = queue.job(name="shop:send")(lambda to, parts: None)
     with testing.record(queue) as t:
-        send.push("a", [(1, 2)])  # type: ignore[arg-type]
+        send.push("a", [(1, 2)])
     assert t.assert_pushed(send, "a", [(1, 2)]).args == ("a", [[1, 2]])
+
+
+def test_typed_arguments_are_rebuilt() -> None:
+    queue = Queue(serializer="json")
+    queue.job(name="shop:charge", result_ttl=60)(_charge)
+    job = queue.jobs.get("shop:charge")
+    assert job is not None
+    with testing.record(queue, mode="inline") as t:
+        handle = job.push(Order(7, (1, 2)), datetime(2030, 1, 1, tzinfo=UTC))
+        with pytest.raises(ArgumentsError, match="order"):
+            job.push("no order", datetime(2030, 1, 1, tzinfo=UTC))
+    assert t.assert_pushed(job, Order(7, (1, 2)), due=datetime(2030, 1, 1, tzinfo=UTC)).args[0] == Order(7, (1, 2))
+    assert handle.result() == Order(8, (1, 2))
+    with pytest.raises(AssertionError, match=r"order: expected Order\(number=8"):
+        t.assert_pushed(job, Order(8, (1, 2)))
+
+
+@dataclass
+class Order:
+    number: int
+    parts: tuple[int, ...]
+
+
+def _charge(order: Order, due: datetime) -> Order:
+    assert isinstance(due, datetime)
+    return Order(order.number + 1, order.parts)
 
 
 def test_an_object_without_equality_matches_itself(queue: Queue) -> None:
@@ -191,16 +218,16 @@ def test_a_failed_assertion_shows_the_nearest_pushes(queue: Queue) -> None:
 
 def test_a_push_fails_as_it_would_fail_on_a_server() -> None:
     queue = Queue(serializer="json", max_message_size=2000)
-    send = queue.job(_send)
+    send = queue.job(name="shop:send")(lambda to: None)
     with testing.record(queue) as t:
         with pytest.raises(SerializationError):
-            send.push(object())  # type: ignore[arg-type]
+            send.push(object())
         with pytest.raises(MessageTooLarge):
             send.push("x" * 3000)
         with pytest.raises(UnknownChannel):
             send.options(channel="nowhere").push("a")
         with pytest.raises(ArgumentsError):
-            send.push()  # type: ignore[call-arg]
+            send.push()
     t.assert_none_pushed()
 
 
