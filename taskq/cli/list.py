@@ -72,7 +72,7 @@ def _row(entry: Entry) -> list[str]:
     attempts = f"{entry.attempts}/{entry.max_attempts}" if entry.max_attempts else str(entry.attempts)
     when = duration(entry.due if entry.state is State.DELAYED else entry.age)
     job = f"{NOT_VERIFIED} " if entry.verified is False else ""
-    row = [entry.id, attempts, when, job + (entry.job[:_CELL] or "(unreadable)"), entry.arguments(_CELL)]
+    row = [entry.id, attempts, when, job + (entry.job_text[:_CELL] or "(unreadable)"), entry.arguments(_CELL)]
     if entry.state is State.RESERVED:
         return [*row, entry.worker[:_CELL]]
     if entry.state in (State.WAITING, State.DELAYED):

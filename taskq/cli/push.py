@@ -136,7 +136,7 @@ def _headers(texts: tuple[str, ...]) -> dict[str, str]:
 
 
 def _full_name(queue: Queue, name: str) -> str:
-    names = queue.jobs.names()
+    names = [*queue.jobs.names(), *queue.jobs.aliases()]
     if name in names:
         return name
     short = [full for full in names if full.rpartition(":")[2] == name]

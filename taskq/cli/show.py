@@ -96,7 +96,7 @@ def _facts(entry: Entry) -> list[str]:
     attempts = f"{entry.attempts} of {entry.max_attempts}" if entry.max_attempts else str(entry.attempts)
     facts = {
         "id": entry.id,
-        "job": entry.job or "(unreadable)",
+        "job": entry.job_text or "(unreadable)",
         "channel": entry.channel,
         "state": _state(entry),
         "arguments": entry.arguments(_ARGUMENTS) or "(none)",

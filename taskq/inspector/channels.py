@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from taskq.config import Settings, did_you_mean
 from taskq.driver.contract import Driver
 from taskq.driver.load import load_driver, server_url
@@ -109,4 +111,6 @@ class Channels:
 
     def entry(self, item: Item, place: Place) -> Entry:
         """Read a stored message, verified if there is a secret."""
-        return read_entry(item.raw, place, lambda job: self._attempts_of(job, place.channel), self._signers(place.channel))
+        entry = read_entry(item.raw, place, lambda job: self._attempts_of(job, place.channel), self._signers(place.channel))
+        job = self._queue.jobs.get(entry.job) if self._queue else None
+        return entry if job is None or job.name == entry.job else msgspec.structs.replace(entry, alias_of=job.name)

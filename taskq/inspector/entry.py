@@ -84,6 +84,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     verified_records: tuple[bool, ...]
     is_foreign: bool
     raw: bytes
+    #: The job that runs the message, if `job` is one of its aliases; otherwise "".
+    alias_of: str = ""
+
+    @property
+    def job_text(self) -> str:
+        """The name of the job for people."""
+        return f"{self.job} (alias of {self.alias_of})" if self.alias_of else self.job
 
     def arguments(self, limit: int = 1 << 20) -> str:
         """Return the arguments in the form of a call, cut to `limit` characters."""

@@ -68,6 +68,7 @@ class JobDecorator:
             on_lost: what to do with a message whose worker crashed: `"retry"` runs it again, `"timeout"` moves it to `timeout`.
             serializer: `"pickle"`, `"json"` or `"msgpack"`, for the arguments and the result.
             validate: True to check arguments and results by the type hints. Default: for `"json"` and `"msgpack"`.
+            aliases: former names of the job. Workers run messages that were pushed under them.
             result_ttl: the time in seconds for which the result is stored. Default: 0, results are not stored.
 
         Raises:

@@ -42,6 +42,8 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     serializer: str | None = None
     #: True: check the arguments and results by the type hints; False: don't; None: as the serializer needs it.
     validate: bool | None = None
+    #: Former names of the job, under which messages may still be stored.
+    aliases: tuple[str, ...] = ()
     #: The time in seconds for which the result is stored; 0: not stored.
     result_ttl: float = 0
 
@@ -75,6 +77,7 @@ class JobChoices(TypedDict, total=False):
     on_lost: Literal["retry", "timeout"] | None
     serializer: Literal["pickle", "json", "msgpack"] | None
     validate: bool | None
+    aliases: Sequence[str]
     result_ttl: float | None
 
 
@@ -163,6 +166,7 @@ def _check_job_options(options: dict[str, Any]) -> dict[str, Any]:
         check_serializer(options["serializer"])
     if options.get("validate") not in (None, True, False):
         raise ConfigError(f"validate must be True or False; got {options['validate']!r}")
+    options["aliases"] = _aliases(options.get("aliases", ()))
     if options.get("on_lost") not in (None, "retry", "timeout"):
         raise ConfigError(f"on_lost must be 'retry' or 'timeout'; got {options['on_lost']!r}")
     if options.get("on_fail") is not None and not callable(options["on_fail"]):
@@ -170,6 +174,12 @@ def _check_job_options(options: dict[str, Any]) -> dict[str, Any]:
     if options.get("result_ttl") is None:
         options.pop("result_ttl", None)
     return options
+
+
+def _aliases(value: Any) -> tuple[str, ...]:
+    if isinstance(value, (tuple, list)) and all(isinstance(one, str) for one in value):
+        return tuple(value)
+    raise ConfigError(f"aliases must be a list of names; got {value!r}")
 
 
 def _backoff(value: Any) -> Backoff | None:

@@ -26,22 +26,41 @@ class Registry:
         self.defaults = defaults or JobOptions()
         self._jobs: dict[str, Job[Any, Any]] = {}
         self._definitions: dict[str, Definition] = {}
+        #: The names of the jobs, by their former names.
+        self._by_alias: dict[str, str] = {}
 
     def add(self, job: Job[Any, Any]) -> None:
         """Register a job.
 
         Raises:
-            JobDefinitionError: another function has this name.
+            JobDefinitionError: another function has this name or one of these aliases.
         """
         new, old = Definition.of(job.function), self._definitions.get(job.name)
         if old is not None and not new.replaces(old):
             raise JobDefinitionError(_same_name(job.name, old, new))
+        self._check_aliases(job)
+        self._by_alias = {alias: name for alias, name in self._by_alias.items() if name != job.name}
+        self._by_alias |= dict.fromkeys(job.options_of_job.aliases, job.name)
         self._jobs[job.name] = job
         self._definitions[job.name] = new
         remember_script(job.function)
 
+    def _check_aliases(self, job: Job[Any, Any]) -> None:
+        if (other := self._by_alias.get(job.name)) is not None:
+            raise JobDefinitionError(f"{job.name!r} is the name of a job and an alias of {other}: remove the alias, or rename the job")
+        for alias in map(check_job_name, job.options_of_job.aliases):
+            if alias == job.name or alias in self._jobs:
+                raise JobDefinitionError(f"{alias!r} is the name of a job and an alias of {job.name}: remove the alias, or rename the job")
+            if (other := self._by_alias.get(alias, job.name)) != job.name:
+                raise JobDefinitionError(f"two jobs have the alias {alias!r}: {other} and {job.name}. Remove it from one")
+
     def get(self, name: str) -> Job[Any, Any] | None:
-        return self._jobs.get(name)
+        """Return the job of a name or an alias, or None."""
+        return self._jobs.get(name) or self._jobs.get(self._by_alias.get(name, ""))
+
+    def aliases(self) -> dict[str, str]:
+        """Return the names of the jobs that have aliases, by alias."""
+        return dict(self._by_alias)
 
     def names(self) -> list[str]:
         """Return the sorted names, without the built-in jobs."""

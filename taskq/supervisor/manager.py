@@ -159,7 +159,7 @@ class ProcessManager:
         if app is None:
             return
         for duties in self.channels.values():
-            duties.unpark.jobs = frozenset(app.jobs) | {OBJECT, CALL}
+            duties.unpark.jobs = frozenset(app.jobs) | {*app.aliases, OBJECT, CALL}
             duties.unpark.restart()
             duties.lengths.listened = "queue_length" in app.listened
             duties.lengths.due = 0.0

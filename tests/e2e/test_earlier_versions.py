@@ -9,8 +9,13 @@ import pytest
 
 import taskq
 from taskq import Call
+from taskq.channel import State
+from taskq.inspector import Inspector
 from taskq.wire.codec import check_serializer
+from taskq.wire.message import Message
+from taskq.wire.signing import Signer
 from tests.e2e.apps.earlier import leaf
+from tests.e2e.apps.stored import STORED, queue
 from tests.e2e.conftest import StartWorker, run_burst
 from tests.support.ledger import Ledger
 from tests.support.store import Store
@@ -35,6 +40,41 @@ def test_a_pickle_that_names_former_modules_runs(start_worker: StartWorker, ledg
     store.client.lpush(store.keys.waiting, FLAT_MODULES)
     assert run_burst(start_worker, "earlier") == 0
     assert ledger.values("leaf") == [7]
+
+
+def test_messages_of_the_first_wire_format_run(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
+    """Given messages in each state, as the first release of the wire format stored them, then each runs with its arguments and attempts.
+
+    Those of `shop:note` run by its alias, also the parked one.
+    """
+    for one in STORED:
+        raw, state = bytes.fromhex(one["message"]), State(one["state"])
+        if state is State.WAITING:
+            store.client.lpush(store.keys.waiting, raw)
+        else:
+            store.client.zadd(store.keys.of(state), {raw: 1})
+    inspector = Inspector(queue)
+    (entry,) = inspector.entries("default", State.FAILED)
+    assert (entry.job, entry.alias_of, entry.attempts, entry.error) == ("shop:note", "shop:renamed", 3, "the last one")
+    assert inspector.reload("default", State.FAILED) == 1
+    inspector.close()
+    assert run_burst(start_worker, "stored") == 0
+
+    renamed = "shop:renamed"
+    expected = {one["case"]: [renamed, 1, "None"] for one in STORED}
+    expected |= {"json": ["shop:data", 1, "[1, None, 'ü']"], "signed json": ["shop:data", 1, "None"]}
+    expected |= {"msgpack": ["shop:packed", 1, repr(b"\xff")], "signed msgpack": ["shop:packed", 1, "b''"]}
+    expected |= {"keywords": [renamed, 1, "{'a': (1, 2)}"], "history": [renamed, 3, "None"], "requeued": [renamed, 2, "None"]}
+    expected |= {"object": ["tests.e2e.apps.stored:Report", 1, "None"], "stamped JSON": ["shop:data", 2, "None"]}
+    assert {case: ledger.values(case) for case in expected} == {case: [values] for case, values in expected.items()}
+
+
+@pytest.mark.one_python
+def test_signatures_of_the_first_wire_format_are_verified() -> None:
+    """Given the signed messages of the first release of the wire format, then their signatures are still valid."""
+    signer = Signer(["the secret of the fixtures"], "queue")
+    signed = [Message(bytes.fromhex(one["message"])) for one in STORED if one["case"].startswith("signed")]
+    assert [message.body(signer).job for message in signed] == ["shop:note", "shop:data", "shop:packed"]
 
 
 class _Unlabelled(Call[Any]):

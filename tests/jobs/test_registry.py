@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import runpy
 import sys
 import textwrap
@@ -15,6 +16,7 @@ import pytest
 
 from taskq import JobDefinitionError, Queue
 from taskq.jobs.registry import MAX_NAME, check_job_name, job_name
+from taskq.wire.message import Message
 
 HERE = __name__
 #: Writes a module: its name and its text.
@@ -274,3 +276,39 @@ def test_what_can_t_be_printed_is_no_name(name: Any) -> None:
     """Given an unreadable name, then it is refused, and the error gives the rule."""
     with pytest.raises(JobDefinitionError, match=r"invalid job name .*: use 1 to"):
         check_job_name(name)
+
+
+@pytest.mark.one_python
+def test_an_alias_finds_the_job_that_was_renamed(queue: Queue) -> None:
+    """Given a job with former names, then it is found by each, and pushed under its name."""
+    job = queue.job(name="shop:new", aliases=["shop:old", "shop:older"])(_nothing)
+    assert queue.jobs.get("shop:old") is job is queue.jobs.get("shop:older")
+    assert queue.jobs.aliases() == {"shop:old": "shop:new", "shop:older": "shop:new"}
+    assert queue.jobs.names() == ["shop:new"]
+    assert Message(queue.outbox._pack(job.bind()).payload).body().job == "shop:new"
+    queue.job(name="shop:new", aliases=["shop:older"])(_nothing)  # as after a reload of the module
+    assert queue.jobs.get("shop:old") is None
+
+
+@pytest.mark.one_python
+def test_a_name_belongs_to_one_job(queue: Queue) -> None:
+    """Given an alias that is the name or an alias of another job, in any order, or no name at all, then the decorator raises an error."""
+    queue.job(name="a", aliases=["old"])(_nothing)
+    queue.job(name="b")(_other)
+    for name, aliases, problem in (
+        ("c", ["old"], "two jobs have the alias 'old': a and c. Remove it from one"),
+        ("c", ["b"], "'b' is the name of a job and an alias of c: remove the alias, or rename the job"),
+        ("c", ["c"], "'c' is the name of a job and an alias of c"),
+        ("old", [], "'old' is the name of a job and an alias of a"),
+        ("c", "old", "aliases must be a list of names; got 'old'"),
+        ("c", ["taskq:call"], "invalid job name 'taskq:call'"),
+    ):
+        with pytest.raises(JobDefinitionError, match=re.escape(problem)):
+            queue.job(name=name, aliases=aliases)(lambda: None)
+        assert queue.jobs.get("c") is None
+
+
+def _nothing() -> None: ...
+
+
+def _other() -> None: ...

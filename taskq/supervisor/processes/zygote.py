@@ -52,6 +52,8 @@ class AppInfo(msgspec.Struct, frozen=True):
     left: Leftovers
     #: Names of the worker-wide signals that have listeners.
     listened: tuple[str, ...]
+    #: Former names of the jobs.
+    aliases: tuple[str, ...] = ()
 
 
 class Inheritance(NamedTuple):
@@ -172,7 +174,7 @@ def _load(source: str | Queue, options: WorkerOptions) -> Queue:
 def _app_info(queue: Queue, left: Leftovers) -> AppInfo:
     channels = {name: queue.channel(name) for name in queue.channel_names()}
     listened = tuple(name for name, one in events.WORKER_SIGNALS.items() if one.receivers)
-    return AppInfo(queue.settings, tuple(queue.jobs.names()), channels, left, listened)
+    return AppInfo(queue.settings, tuple(queue.jobs.names()), channels, left, listened, tuple(queue.jobs.aliases()))
 
 
 def _import_drivers(info: AppInfo) -> None:

@@ -141,7 +141,7 @@ class Unpacker:
         spec.job.signature.check(body.job, args, kwargs)
         if spec.validator is not None:
             args, kwargs = spec.validator.load(args, kwargs)
-        timeout, label, options, result_ttl = spec.timeout, body.job, body.options, 0.0
+        timeout, label, options, result_ttl = spec.timeout, spec.job.name, body.options, 0.0
         headers: list[str] | None = None
         if options:
             result_ttl = result_ttl_of(body)
