@@ -14,7 +14,8 @@ from types import ModuleType
 
 from taskq.config import did_you_mean, working_directory
 from taskq.config.modules import find_modules, is_pattern
-from taskq.errors import AppError, JobDefinitionError
+from taskq.errors import AppError, JobDefinitionError, UnknownChannel
+from taskq.jobs.around.wrapper import check_arounds
 from taskq.logs import count_of
 from taskq.push.importing import GUARD, AppImport, is_app_file
 from taskq.queue import Queue
@@ -37,8 +38,9 @@ def load_app(name: str, directory: Path | None = None, *, modules: Sequence[str]
         refuse_pushes: let pushes during the import raise an error. Otherwise they are counted, for the warning.
 
     Raises:
-        AppError: a module can't be imported; the first defines no queue or several; a pattern matches no module; or a job is below
-            @classmethod or has a type hint that can't be resolved or checked. `__cause__` is the exception.
+        AppError: a module can't be imported; the first defines no queue or several; a pattern matches no module; a job is below
+            @classmethod or has a type hint that can't be resolved or checked; or a wrapper can't wrap its jobs. `__cause__` is the
+            exception.
     """
     path = str(directory or working_directory())
     if path not in sys.path:
@@ -69,12 +71,13 @@ def import_modules(queue: Queue) -> None:
 
 
 def _check_jobs(queue: Queue, prefix: str) -> None:
-    """Check what can only be known once the modules of the jobs are imported: their places in classes, and their type hints."""
+    """Check what can only be known once the modules of the jobs are imported: their places in classes, their type hints and wrappers."""
     try:
         for job in queue.jobs:
             job.check_place()
             queue.outbox.packer.validator(job)
-    except JobDefinitionError as error:
+        check_arounds(queue)
+    except (JobDefinitionError, UnknownChannel) as error:
         raise AppError(f"{prefix}{error}") from error
 
 

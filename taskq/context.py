@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextvars import Context as Variables
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Protocol
@@ -11,7 +12,7 @@ import msgspec
 
 from taskq.errors import TaskqError
 
-__all__ = ["NO_HEADERS", "Context", "Headers", "Runs", "current", "enter", "progress", "run_here", "run_if_any"]
+__all__ = ["NO_HEADERS", "Context", "Headers", "Runs", "adopt", "current", "enter", "progress", "run_here", "run_if_any"]
 
 
 class Headers(Mapping[str, str]):
@@ -78,6 +79,7 @@ class Runs(Protocol):
 
 _current: ContextVar[Runs | None] = ContextVar("taskq_current", default=None)
 enter = _current.set
+_MISSING = object()
 
 
 def current() -> Context:
@@ -123,3 +125,10 @@ def progress(done: float, total: float | None = None, message: str = "") -> None
     run = _current.get()
     if run is not None:
         run.report_progress(done, total, message)
+
+
+def adopt(variables: Variables) -> None:
+    """Set the context variables of another context here, too."""
+    for variable, value in variables.items():
+        if variable.get(_MISSING) is not value:
+            variable.set(value)

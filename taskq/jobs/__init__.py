@@ -9,8 +9,9 @@
     job           a job: a decorated function and its push methods
     typed/        check arguments and results by the type hints, and rebuild them
     builtin       the two jobs that every queue has: run an object, run a callable
+    around/       `@queue.around`: generators around the runs of jobs
     definition    decides whether a job replaces another of the same name
-    hooks         on_start, on_stop and lifespan of a queue, and `taskq.state`
+    hooks         on_start, on_stop, lifespan and around of a queue, and `taskq.state`
     registry      the jobs of a queue, by name
     defaults      the defaults of all jobs of a queue
     decorator     `@queue.job`, and the jobs that it makes

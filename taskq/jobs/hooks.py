@@ -1,18 +1,23 @@
-"""Startup and shutdown hooks of worker processes, and the resources that they open for jobs: `taskq.state`."""
+"""Hooks of worker processes and of runs, and the resources that startup hooks open for jobs: `taskq.state`."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import WeakSet
 
 from taskq.errors import JobDefinitionError, TaskqError
 from taskq.jobs.functions import signature_of
 
+if TYPE_CHECKING:
+    from taskq.jobs.around.wrapper import Around
+    from taskq.jobs.job import Pushable
+
 __all__ = ["Hooks", "Resources", "queues", "state"]
 
 Hook = TypeVar("Hook", bound=Callable[[], Any])
+Wrapper = TypeVar("Wrapper", bound=Callable[..., Iterator[None] | AsyncIterator[None]])
 #: The default of a decorator that is used with parentheses, so that the error can explain this.
 _MISSING: Any = None
 
@@ -22,13 +27,15 @@ queues: WeakSet[Hooks] = WeakSet()
 
 
 class Hooks:
-    """Hooks that run at the start and end of each worker process. A queue inherits these methods."""
+    """Hooks that run at the start and end of each worker process, and around each run. A queue inherits these methods."""
 
     def __init__(self) -> None:
         queues.add(self)
         self.starting: list[Callable[[], Any]] = []
         self.stopping: list[Callable[[], Any]] = []
         self.lifespans: list[Callable[[], Any]] = []
+        #: The wrappers of runs, the outermost first.
+        self.arounds: list[Around] = []
 
     def on_start(self, function: Hook = _MISSING, /) -> Hook:
         """Call a function, sync or async, in each worker process before its first job. Use as a decorator without options.
@@ -63,6 +70,35 @@ class Hooks:
             raise JobDefinitionError(f"{_name(function)} can't be a lifespan: it never yields. Use @queue.on_start for startup code")
         self.lifespans.append(function)
         return function
+
+    @overload
+    def around(self, function: Wrapper, /) -> Wrapper: ...
+    @overload
+    def around(
+        self, /, *, jobs: Sequence[Pushable[..., Any] | str] | None = None, channels: Sequence[str] | None = None
+    ) -> Callable[[Wrapper], Wrapper]: ...
+    def around(self, function: Any = _MISSING, /, *, jobs: Any = None, channels: Any = None) -> Any:
+        """Wrap each run in a generator: in the job's own thread or task and context variables. Use as a decorator, also without options.
+
+        The code before the `yield` runs before the job, and the code after it when the job has ended. `yield` returns the job's return
+        value, or raises its exception. The first wrapper is the outermost.
+
+        Args:
+            function: a generator function, sync or async, that yields once. It takes the `Context` of the run, or three parameters: the
+                context, the positional arguments (tuple) and the keyword arguments (dict) of the job. An async one wraps async jobs only.
+            jobs: the jobs, or their names, whose runs to wrap. Default: all.
+            channels: the channels whose runs to wrap. Default: all.
+
+        Raises:
+            JobDefinitionError: the function is not a generator function, takes other parameters, or can't wrap one of the jobs.
+        """
+        from taskq.jobs.around.wrapper import make_around
+
+        def add(function: Wrapper) -> Wrapper:
+            self.arounds.append(make_around(function, jobs, channels))
+            return function
+
+        return add if function is _MISSING else add(function)
 
 
 class _Closed(TaskqError, AttributeError):

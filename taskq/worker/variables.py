@@ -6,11 +6,9 @@ import sys
 from collections.abc import Callable
 from contextvars import Context, copy_context
 
-__all__ = ["NewContext", "adopt", "context_maker"]
+__all__ = ["NewContext", "context_maker"]
 
 NewContext = Callable[[], Context]
-
-_MISSING = object()
 
 
 def context_maker() -> NewContext:
@@ -31,10 +29,3 @@ def context_maker() -> NewContext:
         return context
 
     return new_context
-
-
-def adopt(context: Context) -> None:
-    """Set the variables of a task's context here, too."""
-    for variable, value in context.items():
-        if variable.get(_MISSING) is not value:
-            variable.set(value)

@@ -15,13 +15,13 @@ from types import FrameType
 from typing import Any
 
 from taskq.clock import monotonic
+from taskq.context import adopt
 from taskq.errors import JobCancelled, JobTimeout
 from taskq.exception_groups import leaves_of
 from taskq.worker.concurrent.timers import Timers
 from taskq.worker.execute.eventloop import in_time
 from taskq.worker.execute.fork_guard import exit_if_forked
 from taskq.worker.execute.places import PATIENCE, Place, has_left_import, place_of
-from taskq.worker.variables import adopt
 
 __all__ = ["Interrupt", "ThreadExecutor"]
 

@@ -15,11 +15,11 @@ from types import FrameType
 from typing import Any, Protocol
 
 from taskq.clock import monotonic
+from taskq.context import adopt
 from taskq.errors import JobCancelled, JobTimeout
 from taskq.worker.execute.eventloop import close_loop, in_time, is_of_leftover, new_loop
 from taskq.worker.execute.fork_guard import exit_if_forked
 from taskq.worker.execute.places import PATIENCE, Place, place_of
-from taskq.worker.variables import adopt
 
 __all__ = ["Executor", "LoopExecutor", "SyncExecutor"]
 

@@ -37,6 +37,7 @@ _PACKING = frozenset({"redis", "valkey"})
 _CALLERS = frozenset(
     {
         "taskq.driver.steps",
+        "taskq.jobs.around.chain",
         "taskq.worker.concurrent.threads",
         "taskq.worker.execute.async_runner",
         "taskq.worker.execute.executor",

@@ -42,7 +42,7 @@ class RunSpec(msgspec.Struct, frozen=True):
     #: True for the built-in job of objects with handle(), which may have their own fail().
     is_object: bool
     reporter: Reporter
-    #: The function to call; for a generator job, a wrapper that runs the generator to its end.
+    #: The function to call, with its wrappers; for a generator job, a function that runs the generator to its end.
     function: Callable[..., Any]
     #: True if that is a coroutine function.
     is_async: bool

@@ -12,6 +12,7 @@ from taskq.clock import MAX_DELAY
 from taskq.config import ChannelSettings
 from taskq.config.modules import is_unimported
 from taskq.errors import ArgumentsError, MalformedMessage, MessageError, SignatureError
+from taskq.jobs.around.chain import wrapped
 from taskq.jobs.builtin import CALL, OBJECT
 from taskq.jobs.call import Callee
 from taskq.jobs.functions import is_generator
@@ -184,6 +185,7 @@ class Unpacker:
         results, items = (serializer, serializer) if validator is None else validator.serializers()
         is_stream = is_generator(job.function)
         function = self.generators.function_of(job.function, items) if is_stream else job.function
+        function = wrapped(self._queue.arounds, function, job=job.name, channel=channel.name)
         return RunSpec(
             job=job,
             policy=policy,

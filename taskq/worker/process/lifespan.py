@@ -14,10 +14,10 @@ from types import FrameType
 from typing import Any
 
 from taskq.clock import monotonic
+from taskq.context import adopt
 from taskq.errors import TaskqError
 from taskq.jobs.hooks import Hooks, state
 from taskq.worker.execute.places import PATIENCE, Place, place_of
-from taskq.worker.variables import adopt
 
 __all__ = ["Lifespan", "Stopped", "ended_by_sigterm", "watched"]
 
