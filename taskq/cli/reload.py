@@ -30,10 +30,10 @@ def command(channel: str | None, state: str, *, job: str | None, message_id: str
 
     Messages that fail while the command runs are not included. Exit code 1 if --id or --job matches no message.
     """
-    if channel and re.fullmatch("[0-9a-fA-F]{32}", channel):
+    inspector = open_inspector(app, url)
+    if channel and re.fullmatch("[0-9a-fA-F]{8,32}", channel) and channel not in inspector.channels():
         path = click.get_current_context().command_path
         raise click.UsageError(f"{channel} is the id of a message; expected its channel, as in: {path} default --id {channel}")
-    inspector = open_inspector(app, url)
     channel = channel or inspector.only_channel()
     with progress_bar("reloading") as progress:
         moved = inspector.reload(channel, state, job=job, message_id=message_id, progress=progress)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, assert_type
 
-from taskq import Call, Cancelled, Context, Handle, Job, Progress, Status, testing
+from taskq import Call, Cancelled, Context, Handle, Inspector, Job, Progress, State, Status, testing
 from tests.typing.samples.jobs import (
     Account,
     AppJob,
@@ -222,3 +222,14 @@ def recorded() -> None:
         t.travel(timedelta(hours=1))
     with testing.context(attempt=2) as context:
         assert_type(context, Context)
+
+
+async def inspected() -> None:
+    inspector = Inspector(queue)
+    assert_type(inspector.info("mail")[0].counts.waiting, int)
+    assert_type(inspector.entries("mail", "failed", limit=None).is_complete, bool)
+    assert_type([entry.age for entry in await inspector.aentries("mail", State.FAILED)], list[float | None])
+    found = await inspector.astatus("01a2187b")
+    assert_type(found.status if found else None, Status | None)
+    assert_type((await inspector.acancel("01a2187b", kill=True)).effect, Cancelled)
+    assert_type((await inspector.adoctor()).findings[0].advice, str)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from taskq import Call, Handle, Job, Queue, testing
+from taskq import Call, Handle, Inspector, Job, Queue, testing
 from tests.typing.samples.jobs import (
     Account,
     AppJob,
@@ -140,3 +140,12 @@ def recorded() -> None:
         t.assert_pushed()  # error
         t.assert_pushed(mail, delay="soon")  # error
         t.travel("1h")  # error
+
+
+async def inspected() -> None:
+    Inspector("redis://localhost")  # error
+    inspector = Inspector(queue)
+    inspector.reload("mail", 5)  # error
+    inspector.flush("mail")  # error
+    print(inspector.find("01a2187b").job)  # error
+    (await inspector.aentries("mail")).total = 5  # error
