@@ -8,6 +8,7 @@ A signal keeps its listeners alive, so a lambda or a method can listen. An excep
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ import msgspec
 
 from taskq.channel import State
 from taskq.context import Context
+from taskq.errors import JobDefinitionError
 
 __all__ = [
     "JobEvent",
@@ -95,7 +97,14 @@ class Signal(blinker.Signal):
             receiver: a function of one argument, the event. It must not be a coroutine function.
             sender: not used by taskq.
             weak: True to hold only a weak reference to the receiver.
+
+        Raises:
+            JobDefinitionError: the receiver is a coroutine or generator function, so that calling it would run nothing.
         """
+        if inspect.iscoroutinefunction(receiver) or inspect.isgeneratorfunction(receiver) or inspect.isasyncgenfunction(receiver):
+            raise JobDefinitionError(
+                f"{_name_of(receiver)} can't listen to an event: calling it would run nothing. Write a sync function; it may push a job"
+            )
         return super().connect(receiver, sender, weak)
 
 
@@ -126,4 +135,11 @@ def emit(signal: Signal, event: Any) -> None:
         except BaseException:  # also sys.exit(): a listener must not end the process that runs the jobs
             import logging  # a slow import that most producers never need
 
-            logging.getLogger("taskq.events").exception("event listener %r raised an exception (the job is not affected)", receiver)
+            text = "event listener %s raised an exception (the job is not affected)"
+            logging.getLogger("taskq.events").exception(text, _name_of(receiver))
+
+
+def _name_of(listener: Any) -> str:
+    """Return the module and name of a listener: its repr shows only an address."""
+    named = listener if hasattr(listener, "__qualname__") else getattr(listener, "func", type(listener))
+    return f"{getattr(named, '__module__', '?')}.{getattr(named, '__qualname__', named)}"

@@ -2,6 +2,7 @@
 
     subject        the message that a query is about, and its stored result
     own_channel    jobs that wait for a message of their own channel
+    unserved       warn callers that wait in a channel that no worker consumes
     waiting        wait for the result
     status         the state of the message, and its progress
     cancel         cancel the message

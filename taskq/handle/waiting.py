@@ -14,6 +14,7 @@ from taskq.driver.steps import Steps
 from taskq.errors import MessageError, NoResult, QueueFull, ResultTimeout, ServerUnavailable
 from taskq.handle.own_channel import OwnChannelWait
 from taskq.handle.subject import Subject, read_stored
+from taskq.handle.unserved import warn_without_worker
 from taskq.wire.ending import Ending, ending_of, value_of
 from taskq.wire.history import records, verified_records
 from taskq.wire.message import Message
@@ -86,6 +87,7 @@ class ExistenceCheck:
         self._due = monotonic() + _FIRST_PAUSE if stores_result else 0.0
         self._missed = 0
         self._own = OwnChannelWait.here(driver, subject)
+        self._started = monotonic()
         self._is_endless = False
 
     def slice_of(self, left: float) -> float:
@@ -138,6 +140,8 @@ class ExistenceCheck:
                 return ending
             raise NoResult(_missing(self._subject))
         self._missed = 0
+        if found.state in (State.WAITING, State.RESERVED) and monotonic() - self._started > _FIRST_PAUSE * 0.9:
+            yield from warn_without_worker(self._driver, self._subject)
         if self._own is not None and self._is_endless:
             yield from self._own.look(found.state)
         if self._stores_result is None:

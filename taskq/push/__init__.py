@@ -6,6 +6,7 @@
     packer     turn a call into the bytes of a message
     repeat     send a push, and retry one that is idempotent
     buffer     collect the pushes of a block and send them together
+    loops      warn of sync calls that block a running event loop
     outbox     pack calls, push their messages, and answer the queries of handles
 
 Each of these imports only from those above it. A push takes this walk:

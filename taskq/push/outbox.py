@@ -23,6 +23,7 @@ from taskq.jobs.registry import Registry
 from taskq.push.buffer import is_buffered, open_buffer, withdraw
 from taskq.push.headers import IN_USE, headers_here
 from taskq.push.hooks import Hooked, Push, arun_pushed, arun_pushing, check_sync_pushed, has_pushed, run_pushed, run_pushing
+from taskq.push.loops import warn_in_loop
 from taskq.push.packer import BATCH, Outgoing, Packer, Watched
 from taskq.push.repeat import apush, push
 from taskq.wire.foreign import job_of
@@ -62,7 +63,7 @@ class Outbox:
         if open_buffer(self) is not None:
             return self._send_packed((out,))[0]
         handle = self._handle(out)
-        sender = self.sender(out.channel)
+        sender = self._senders.get(out.channel) or self._first_sender(out.channel)
         push(sender, command_of(sender.driver, (out,)), (handle,), repeatable=out.once)
         if IN_USE:
             run_pushed(self._owner, _watched((out,), (handle,)))
@@ -115,6 +116,7 @@ class Outbox:
         """Send packed messages now, one round trip per batch."""
         if IN_USE and any(isinstance(out, Watched) for out in outs):
             check_sync_pushed(self._owner)
+        warn_in_loop(self._concurrency)
         stored: list[Handle[Any]] = []
         made = {out.identity: self._handle(out) for out in outs}
         for group in grouped(outs):
@@ -196,6 +198,7 @@ class Outbox:
 
     def ask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T:
         """Run a query of several commands, for the methods of a handle."""
+        warn_in_loop(self._concurrency)
         sender = self.sender(channel)
         return run(question(sender.driver), sender.call)
 
@@ -228,6 +231,13 @@ class Outbox:
                 driver = load_driver(self.url(), self._owner.channel(channel))
             sender = self._senders[channel] = LinkPool(driver, reviver(self._settings), replicas=self._settings.wait_replicas)
         return sender
+
+    def _first_sender(self, channel: str) -> LinkPool:
+        warn_in_loop(self._concurrency)  # only here: at each push, it would cost time
+        return self.sender(channel)
+
+    def _concurrency(self, channel: str) -> int:
+        return self._owner.channel(channel).concurrency
 
     def lend(self, channel: str, link: Link) -> None:
         """Let this thread push to a channel over an existing connection: a job uses the connection of its worker."""

@@ -1,0 +1,59 @@
+"""Events: which functions can listen, and the name of a listener in the log."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+
+from taskq import JobDefinitionError
+from taskq.events import Signal, emit
+
+
+def broken(event: object) -> None:
+    raise ValueError(event)
+
+
+class Table:
+    def update(self, event: object) -> None:
+        raise ValueError(event)
+
+    def __call__(self, event: object) -> None:
+        raise ValueError(event)
+
+
+@pytest.mark.parametrize(
+    ("listener", "name"),
+    [(broken, "broken"), (Table().update, "Table.update"), (Table(), "Table"), (functools.partial(broken), "broken")],
+)
+def test_the_log_names_a_broken_listener(listener: Any, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a listener that raises, then the log has its module and name, not its address."""
+    signal = Signal("for a test")
+    signal.connect(listener)
+    emit(signal, 5)
+    assert [one.getMessage() for one in caplog.records] == [
+        f"event listener {__name__}.{name} raised an exception (the job is not affected)"
+    ]
+
+
+async def later(event: object) -> None: ...
+
+
+def items(event: object) -> Any:
+    yield event
+
+
+async def aitems(event: object) -> Any:
+    yield event
+
+
+@pytest.mark.parametrize("listener", [later, items, aitems])
+def test_a_function_that_a_call_would_not_run_is_refused(listener: Any) -> None:
+    """Given a coroutine or generator function, then connect raises: its code would never run."""
+    signal = Signal("for a test")
+    with pytest.raises(
+        JobDefinitionError, match=rf"\.{listener.__name__} can't listen to an event: calling it would run nothing\. Write a sync"
+    ):
+        signal.connect(listener)
+    assert not signal.receivers
