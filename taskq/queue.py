@@ -226,7 +226,7 @@ class Queue(Hooks, JobDecorator, PushHooks, WithHeaders):
         self,
         *,
         burst: bool = False,
-        wait_delayed: float = 0,
+        wait_delayed: Delay = 0,
         channels: Sequence[str] = (),
         processes: int | None = None,
         concurrency: int | None = None,
@@ -236,7 +236,7 @@ class Queue(Hooks, JobDecorator, PushHooks, WithHeaders):
 
         Args:
             burst: exit when no message is waiting, running or due.
-            wait_delayed: with `burst`, also wait for delayed messages and retries that are due within this number of seconds.
+            wait_delayed: with `burst`, also wait for messages and retries that are due within this time: seconds or a timedelta.
             channels: the channels to consume. Default: all.
             processes: the number of worker processes per channel. Default: the setting of each channel.
             concurrency: the number of concurrent jobs per process. Default: the setting of each channel.

@@ -44,6 +44,16 @@ class Channels:
         """Return the names of all known channels."""
         return self._queue.channel_names() if self._queue else sorted(self.settings.channels)
 
+    def chosen(self, channels: Sequence[str]) -> Sequence[str]:
+        """Return the given channels, or all known channels if none are given.
+
+        Raises:
+            ArgumentsError: a text was given instead of a list.
+        """
+        if isinstance(channels, str):  # its characters would be read as names
+            raise ArgumentsError(f'channels must be a list of names: channels=["{channels}"]')
+        return channels or self.channels()
+
     def only_channel(self) -> str:
         """Return the name of the only known channel.
 
@@ -67,7 +77,7 @@ class Channels:
     def subjects(self, message_id: str, channels: Sequence[str]) -> Iterator[tuple[Subject, Call, Driver]]:
         """Yield a message as a subject of each channel, with what sends the channel's commands."""
         wanted = check_message_id(message_id)
-        for name in channels or self.channels():
+        for name in self.chosen(channels):
             store = self.store(name)
             yield Subject(wanted, name, self.signer(name)), store.call, store.driver
 

@@ -140,7 +140,7 @@ class Reading:
         wanted, name = checked_state(state, STATES), channel or self.only_channel()
         store = self._places.store(name)
         total, now = store.count(wanted), store.now_ms()
-        left, found = total if search is None else min(total, search), list[Entry]()
+        left, found = total if search is None else min(total, max(0, search)), list[Entry]()
         for worker, page in store.pages(wanted) if left else ():
             for item in page[:left]:
                 if job is None or is_job(item.raw, job):
@@ -214,7 +214,7 @@ class Reading:
         self._places.close()
 
     def _stores(self, channels: Sequence[str]) -> dict[str, Store]:
-        return {name: self._places.store(name) for name in channels or self.channels()}
+        return {name: self._places.store(name) for name in self._places.chosen(channels)}
 
 
 def checked_state(value: State | str, allowed: Sequence[State]) -> State:

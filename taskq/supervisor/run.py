@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 
 from taskq.app import check_unpatched
 from taskq.clock import seconds_of
@@ -50,7 +51,7 @@ def run_worker(app: str | Queue, options: WorkerOptions) -> int:
         raise ConfigError(f"processes must be at least 1; got {options.processes}")
     if options.concurrency is not None and not 1 <= options.concurrency <= LANE_LIMIT:
         raise ConfigError(f"concurrency must be 1 to {LANE_LIMIT}; got {options.concurrency}: for more, raise `processes`")
-    _check_wait(options)
+    _checked_wait(options.wait_delayed, burst=options.burst)
     if options.max_messages is not None and options.max_messages < 0:
         raise ConfigError(f"max_messages must be 0 (no limit) or more; got {options.max_messages}")
     with notify_socket() as target:
@@ -58,20 +59,26 @@ def run_worker(app: str | Queue, options: WorkerOptions) -> int:
         return Supervisor(app, options, None if options.burst and isinstance(app, Queue) else target).run()
 
 
-def _check_wait(options: WorkerOptions) -> None:
+def _checked_wait(wait: float | timedelta, *, burst: bool) -> float:
+    """Return how many seconds a burst waits for delayed messages.
+
+    Raises:
+        ConfigError: it is not a delay, or the worker isn't in burst mode.
+    """
     try:
-        seconds = seconds_of(options.wait_delayed)
-    except DelayError:
-        raise ConfigError(f"wait_delayed must be a number of seconds from 0 to ten years; got {options.wait_delayed!r}") from None
-    if seconds and not options.burst:
+        seconds = seconds_of(wait)
+    except DelayError as error:
+        raise ConfigError(f"wait_delayed must be a number of seconds from 0 to ten years, or a timedelta; got {wait!r}") from error
+    if seconds and not burst:
         raise ConfigError("wait_delayed is only valid in burst mode (--burst): otherwise a worker waits for every delayed message")
+    return seconds
 
 
 def work(
     queue: Queue,
     *,
     burst: bool,
-    wait_delayed: float,
+    wait_delayed: float | timedelta,
     channels: Sequence[str],
     processes: int | None,
     concurrency: int | None,
@@ -83,7 +90,7 @@ def work(
     options = WorkerOptions(
         channels=tuple(channels),
         burst=burst,
-        wait_delayed=wait_delayed,
+        wait_delayed=_checked_wait(wait_delayed, burst=burst),
         processes=processes,
         concurrency=concurrency,
         max_messages=max_messages,

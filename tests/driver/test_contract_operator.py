@@ -8,7 +8,7 @@ import pytest
 
 from taskq.channel import State
 from taskq.wire.message import Message
-from tests.driver.store import Store, message
+from tests.driver.store import Store, id_of, message
 
 W = "worker-1"
 
@@ -53,3 +53,17 @@ def _messages(page: Any, state: State) -> list[bytes]:
     if state is State.WAITING:
         return list(reversed(page))
     return list(page[::2])
+
+
+def test_ids_are_searched_by_their_beginning(store: Store) -> None:
+    """Given messages in a list and in a sorted set, and a stored result, then the ids with a beginning are found, page by page."""
+    waiting, failed = [message(str(number)) for number in range(3)], message("failed")
+    store.push(*waiting)
+    store.client.zadd(store.keys.failed, {failed: 5})
+    assert store.do(store.driver.search(State.WAITING, id_of(waiting[1]), 0, 10)) == [3, id_of(waiting[1])]
+    assert sorted(store.do(store.driver.search(State.WAITING, id_of(waiting[0])[:2], 0, 10))[1:]) == sorted(map(id_of, waiting))
+    pages = [store.do(store.driver.search(State.WAITING, id_of(waiting[0])[:2], start, 2)) for start in (0, 2, 4)]
+    assert [page[0] for page in pages] == [2, 1, 0]
+    assert store.do(store.driver.search(State.FAILED, id_of(failed)[:15], 0, 10)) == [1, id_of(failed)]
+    assert store.do(store.driver.search("nobody", id_of(failed), 0, 10)) == [0]
+    assert store.do(store.driver.scan_results(b"0", id_of(failed).hex()[:20]))[1] == []

@@ -71,6 +71,8 @@ def test_errors_name_what_is_wrong(inspector: Inspector, prefix: str) -> None:
         inspector.entries(prefix, "broken")
     with pytest.raises(ArgumentsError, match=f"there are several channels; give one of default, {prefix}"):
         inspector.entries()
+    with pytest.raises(ArgumentsError, match=r'channels must be a list of names: channels=\["mail"\]'):
+        inspector.find("0" * 32, channels="mail")
     with pytest.raises(ArgumentsError, match="`by` must be a string; got 5"):
         inspector.cancel("0" * 32, by=5)  # type: ignore[arg-type]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -25,8 +26,8 @@ def options(**chosen: Any) -> WorkerOptions:
         ({"concurrency": 1.5}, "concurrency must be an integer; got 1.5"),
         ({"processes": True}, "processes must be an integer; got True"),
         ({"max_messages": "3"}, "max_messages must be an integer; got '3'"),
-        ({"burst": True, "wait_delayed": -1}, "wait_delayed must be a number of seconds from 0 to ten years; got -1"),
-        ({"burst": True, "wait_delayed": "5m"}, "wait_delayed must be a number of seconds from 0 to ten years; got '5m'"),
+        ({"burst": True, "wait_delayed": -1}, "wait_delayed must be a number of seconds from 0 to ten years, or a timedelta; got -1"),
+        ({"burst": True, "wait_delayed": "5m"}, "wait_delayed must be a number of seconds from 0 to ten years, or a timedelta; got '5m'"),
         ({"wait_delayed": 5}, r"wait_delayed is only valid in burst mode \(--burst\)"),
         ({"concurrency": 1001}, "concurrency must be 1 to 1000; got 1001"),
         ({"max_messages": -1}, r"max_messages must be 0 \(no limit\) or more; got -1"),
@@ -71,3 +72,12 @@ def test_a_single_name_is_not_a_list_of_channels() -> None:
     """Given a text instead of a list, then the error shows the list: the characters would be taken for names."""
     with pytest.raises(ConfigError, match=r'channels must be a list of names: channels=\["default"\]'):
         Queue("unix:///nowhere.sock").work(channels="default")
+
+
+@pytest.mark.one_python
+def test_a_wait_is_a_number_or_a_timedelta() -> None:
+    """Given `wait_delayed` as a timedelta, then it is accepted as seconds are; outside burst mode, both are refused."""
+    with pytest.raises(ServerUnavailable):
+        Queue("unix:///nowhere.sock").work(burst=True, wait_delayed=timedelta(minutes=1))
+    with pytest.raises(ConfigError, match="only valid in burst mode"):
+        Queue("unix:///nowhere.sock").work(wait_delayed=timedelta(minutes=1))
