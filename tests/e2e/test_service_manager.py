@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from taskq import Queue
+from taskq.driver.heartbeats import last_heartbeat
 from tests.e2e.conftest import StartWorker
 from tests.support.ledger import Ledger
 from tests.support.notify import NotifyInbox
+from tests.support.wait import wait_until
 
 CODE = """
 import os, time, taskq
@@ -38,13 +40,21 @@ def test_a_worker_reports_its_state(start_worker: StartWorker, ledger: Ledger, t
     (tmp_path / "notified_app.py").write_text(CODE)
     inbox = NotifyInbox(f"@{uuid.uuid4()}")
     worker = start_worker(
-        "notified_app", "--processes", "2", cwd=tmp_path, ready=0, env={"NOTIFY_SOCKET": inbox.address, "WATCHDOG_USEC": "400000"}
+        "notified_app",
+        "--processes",
+        "2",
+        cwd=tmp_path,
+        ready=0,
+        settings={"lease": 1},
+        env={"NOTIFY_SOCKET": inbox.address, "WATCHDOG_USEC": "400000"},
     )
     ledger.wait_for("starting", 2, timeout=30)
     assert not any(one.startswith("READY") for one in inbox.take())
     (tmp_path / "go").touch()
     assert inbox.wait_for("READY") == "READY=1\nSTATUS=0 jobs running, 2 processes"
     inbox.wait_for("WATCHDOG=1")
+    channel = Queue(url, channels={"default": {"lease": 1}}).channel("default")
+    wait_until(lambda: last_heartbeat(url, channel, anywhere=False, starting=False, timeout=30), timeout=30)  # as `taskq ping` asks
     old = worker.children()
     worker.signal(signal.SIGHUP)
     assert "MONOTONIC_USEC=" in inbox.wait_for("RELOADING=1")

@@ -36,7 +36,8 @@ class DevFormatter(logging.Formatter):
         if not self._colors:
             return f"{at}  {text}"
         first, *rest = text.split("\n")
-        lines = [f"{_DIM}{at}{_RESET}  {style}{first}{_RESET}", *(f"{_DIM}{line}{_RESET}" for line in rest)]
+        text = f"{style}{first}{_RESET}" if style else first
+        lines = [f"{_DIM}{at}{_RESET}  {text}", *(f"{_DIM}{line}{_RESET}" for line in rest)]
         return "\n".join(lines)
 
 
