@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from taskq.errors import ConfigError
 
-__all__ = ["MOVES", "STATES", "Keys", "Move", "Outcome", "State", "check_channel_name"]
+__all__ = ["MOVES", "STATES", "Keys", "Move", "Outcome", "State", "check_channel_name", "check_channel_pattern", "is_channel_pattern"]
 
 
 class State(str, Enum):
@@ -83,10 +83,26 @@ def check_channel_name(name: object) -> str:
     raise ConfigError(f"{name!r} can't name a channel: use 1 to 64 letters, digits, '_', '-' or '.', beginning with a letter or digit")
 
 
+def is_channel_pattern(name: str) -> bool:
+    """Return True for a pattern of channel names, such as "tenant-*"."""
+    return "*" in name
+
+
+def check_channel_pattern(pattern: str) -> str:
+    """Return a pattern of channel names.
+
+    Raises:
+        ConfigError: it is not like a channel name with a `*` for any characters, behind at least one letter or digit.
+    """
+    if _NAME.fullmatch(pattern.replace("*", "x")) and not pattern.startswith("*"):
+        return pattern
+    raise ConfigError(f"{pattern!r} can't be a pattern of channels: use a channel name with a * for any characters, such as tenant-*")
+
+
 class Keys:
     """The keys of one channel. They share a hash tag, so a channel is in one Cluster slot."""
 
-    __slots__ = ("cancels", "delayed", "failed", "nothing", "parked", "prefix", "tag", "timeout", "waiting", "wake", "workers")
+    __slots__ = ("cancels", "channels", "delayed", "failed", "nothing", "parked", "prefix", "tag", "timeout", "waiting", "wake", "workers")
 
     def __init__(self, prefix: str) -> None:
         tag = "{" + prefix + "}"
@@ -101,6 +117,8 @@ class Keys:
         self.wake = f"{tag}:wake"
         #: Cancel requests for running jobs, by message id.
         self.cancels = f"{tag}:cancels"
+        #: The known channels of a pattern, if the prefix is one.
+        self.channels = f"{tag}:channels"
         #: Never exists. A script whose first write deletes this key may continue to write at `maxmemory`.
         self.nothing = f"{tag}:nothing"
 

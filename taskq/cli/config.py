@@ -40,10 +40,10 @@ def _lines(inspector: Inspector) -> Iterator[tuple[str, Any, str]]:
     for doc in docs:
         if not doc.section:
             yield doc.key, _value(settings, doc.key), settings.origins.get(doc.key, "default")
-    for name in dict.fromkeys([*settings.channels, *inspector.channels()]):
-        channel = settings.channel_or_default(name)
+    for name in dict.fromkeys([*settings.channels, *inspector.defined_channels(), *settings.patterns]):
+        channel = settings.patterns[name] if name in settings.patterns else settings.channel_or_default(name)
         for doc in docs:
-            if doc.section:
+            if doc.section and not (name in settings.patterns and doc.key in ("channel", "driver")):  # which a pattern can't set
                 path = f"channels.{name}.{doc.key}"
                 yield path, getattr(channel, doc.key), settings.origins.get(path, "default")
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from taskq.channel import check_channel_name
+from taskq.channel import check_channel_name, check_channel_pattern, is_channel_pattern
 from taskq.config.fields import channel_fields, top_fields
 from taskq.config.suggestions import did_you_mean, nearest, shown
 from taskq.errors import ConfigError
 
 __all__ = ["Entry", "Source", "table_entries"]
+
+
+#: Settings that a pattern of channels can't have, with the reason.
+_FIXED = {
+    "channel": "each channel that it matches has its name as key prefix",
+    "driver": "workers find such channels only with the driver redis",
+}
 
 
 class Entry(NamedTuple):
@@ -64,7 +71,7 @@ def table_entries(table: Mapping[str, object], source: Source) -> Iterator[Entry
 def _channel_entries(name: str, value: object, source: Source) -> Iterator[Entry]:
     place = source.place("channels", name)
     try:
-        check_channel_name(name)
+        check_channel_pattern(name) if is_channel_pattern(name) else check_channel_name(name)
     except ConfigError as error:
         raise ConfigError(f"{place}: {error}") from None
     yield Entry(("channels", name), None, source.label, place)
@@ -75,6 +82,8 @@ def _channel_entries(name: str, value: object, source: Source) -> Iterator[Entry
             if key in source.top_keys():
                 raise ConfigError(f'{where}: "{key}" is not a channel setting; set it at the top level, as {source.prefix}{key}')
             raise ConfigError(f'{where}: unknown key "{key}"; {did_you_mean(key, valid)}')
+        if is_channel_pattern(name) and key in _FIXED:
+            raise ConfigError(f"{source.place('channels', name, key)}: a pattern can't set {key}: {_FIXED[key]}")
         yield Entry(("channels", name, key), setting, source.label, source.place("channels", name, key))
 
 

@@ -22,7 +22,7 @@ __all__ = ["CHANNEL_SECTION", "Field", "FieldDoc", "channel_fields", "field_docs
 #: The section of a channel's settings, as a heading.
 CHANNEL_SECTION = "channels.<name>"
 
-_COMPUTED = ("name", "channels", "origins")
+_COMPUTED = ("name", "channels", "patterns", "origins")
 #: Descriptions of defaults that are not fixed values.
 _DEFAULT_TEXTS = {
     "app": "none (given on the command line)",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from taskq.channel import is_channel_pattern
 from taskq.config.entries import Entry, Source, table_entries
 from taskq.config.environment import environment_entries
 from taskq.config.fields import Field, channel_fields, top_fields
@@ -74,7 +75,8 @@ def _build(entries: Iterable[Entry]) -> Settings:
         target[field.attribute] = value
         origins[".".join(entry.path)] = entry.origin
     built = {name: ChannelSettings(name=name, **values) for name, values in channels.items()}
-    settings = Settings(**top, channels=built, origins=_all_origins(built, origins))
+    patterns = {name: built.pop(name) for name in list(built) if is_channel_pattern(name)}
+    settings = Settings(**top, channels=built, patterns=patterns, origins=_all_origins([*built, *patterns], origins))
     _check_prefixes(settings)
     return settings
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -122,15 +123,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int,
         Meta(ge=0, description="Number of replicas that must confirm a push before it returns. 0: only the primary must."),
     ] = 0
+    max_pattern_channels: Annotated[
+        int,
+        Meta(ge=1, description='Maximum number of channels of patterns, such as [channels."tenant-*"], that one worker consumes.'),
+    ] = 64
     directory: Annotated[
         Path, DIRECTORY, Meta(description="Directory of the embedded server's `.taskq` folder. Can be set only as an argument.")
     ] = msgspec.field(default_factory=Path.cwd)
     channels: Mapping[str, ChannelSettings] = msgspec.field(default_factory=_only_default)
+    #: The settings of channels that match a pattern, by pattern.
+    patterns: Mapping[str, ChannelSettings] = msgspec.field(default_factory=dict[str, ChannelSettings])
     origins: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         channels = self.channels if "default" in self.channels else {**_only_default(), **self.channels}
         msgspec.structs.force_setattr(self, "channels", MappingProxyType(dict(channels)))
+        msgspec.structs.force_setattr(self, "patterns", MappingProxyType(dict(self.patterns)))
         msgspec.structs.force_setattr(self, "origins", MappingProxyType(dict(self.origins)))
 
     def channel(self, name: str) -> ChannelSettings:
@@ -139,14 +147,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Raises:
             UnknownChannel: the settings don't define the channel.
         """
-        settings = self.channels.get(name)
-        if settings is not None:
-            return settings
+        if name in self.channels or self.pattern_of(name) is not None:
+            return self.channel_or_default(name)
         hint = did_you_mean(name, self.channels)
         raise UnknownChannel(f'unknown channel "{name}" in the settings; {hint} (define a new channel as [channels.{name}])')
 
     def channel_or_default(self, name: str) -> ChannelSettings:
-        """Return the settings of a channel. If the settings don't define it: the defaults, with its name as key prefix.
+        """Return the settings of a channel. If the settings don't define it: those of its pattern, or the defaults. Its name is its prefix.
 
         Raises:
             ConfigError: the name is not valid for a channel, or another channel uses it as key prefix.
@@ -160,12 +167,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                     f'channel "{name}" would share the key prefix "{name}" with channel "{other.name}"; '
                     f'write [channels.{name}] with another prefix, as in channel = "{name}-jobs"'
                 )
-        return ChannelSettings(name=name)
+        pattern = self.pattern_of(name)
+        return ChannelSettings(name=name) if pattern is None else msgspec.structs.replace(self.patterns[pattern], name=name, channel=name)
+
+    def pattern_of(self, name: str) -> str | None:
+        """Return the pattern that decides the settings of a channel, or None. Of several, the longest without its `*`."""
+        if name in self.channels:
+            return None
+        found = [pattern for pattern in self.patterns if fnmatchcase(name, pattern)]
+        return max(found, key=lambda pattern: (len(pattern.replace("*", "")), pattern), default=None)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A mapping proxy can't be pickled, and settings may be passed to child processes.
         fields = msgspec.structs.asdict(self)
-        return _restore, ({**fields, "channels": dict(self.channels), "origins": dict(self.origins)},)
+        maps = {"channels": dict(self.channels), "patterns": dict(self.patterns), "origins": dict(self.origins)}
+        return _restore, (fields | maps,)
 
     def __repr__(self) -> str:
         secrets = f"<{len(self.secrets)} hidden>" if self.secrets else "()"
@@ -173,7 +189,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return (
             f"Settings(app={self.app!r}, imports={self.imports!r}, url={url!r}, secrets={secrets}, serializer={self.serializer!r}, "
             f"max_message_size={self.max_message_size}, wait_replicas={self.wait_replicas}, "
-            f"directory={str(self.directory)!r}, channels={dict(self.channels)!r})"
+            f"directory={str(self.directory)!r}, channels={dict(self.channels)!r}, patterns={dict(self.patterns)!r})"
         )
 
     def __rich_repr__(self) -> Any:

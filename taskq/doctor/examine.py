@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from taskq.doctor.server import SERVER_CHECKS
 from taskq.driver.contract import Link
 from taskq.driver.load import is_unstarted, load_driver, may_start, server_url
 from taskq.driver.redis.checks import ask_unfenced
+from taskq.driver.registry import known_channels
 from taskq.errors import ConfigError, QueueFull, ServerError, ServerRefused
 from taskq.queue import Queue
 from taskq.worker.execute.eventloop import check_loop
@@ -91,6 +93,8 @@ def _stores(settings: Settings, channels: list[ChannelSettings], *, has_app: boo
         yield unusable("server", "reach", str(error), "no push and no worker can run without it")
         return
     seen: set[str] = set()
+    with suppress(ServerError):  # reported below
+        channels = list({one.name: one for one in [*channels, *known_channels(settings, url).values()]}.values())
     for channel in channels:
         if channel.driver != "redis":
             yield note(f"channel {channel.name}", "driver", f"it has a custom driver, {channel.driver}, which can't be checked")

@@ -10,6 +10,7 @@
     backoff        the pauses between retries, and the time to give up
     steps          queries of several commands as generators, shared by sync and async callers
     pool           the connections of one channel, for any thread, event loop or forked process
+    registry       the known channels of a pattern
     heartbeats     the last heartbeats of the workers
     find           finds a message in every state
 

@@ -10,6 +10,7 @@ from taskq.config import Settings, did_you_mean
 from taskq.driver.contract import Driver
 from taskq.driver.load import load_driver, server_url
 from taskq.driver.pool import LinkPool
+from taskq.driver.registry import known_channels
 from taskq.errors import ArgumentsError, UnknownChannel
 from taskq.handle.subject import Subject
 from taskq.inspector.entry import Entry, Place, Signers, read_entry
@@ -41,7 +42,12 @@ class Channels:
         return self._url
 
     def channels(self) -> list[str]:
-        """Return the names of all known channels."""
+        """Return the names of all known channels; if the settings have patterns, with those that programs have pushed to."""
+        defined = self.defined_channels()
+        return sorted({*defined, *known_channels(self.settings, self.url())}) if self.settings.patterns else defined
+
+    def defined_channels(self) -> list[str]:
+        """Return the names of the channels that the settings or jobs define. Doesn't contact the server."""
         return self._queue.channel_names() if self._queue else sorted(self.settings.channels)
 
     def chosen(self, channels: Sequence[str]) -> Sequence[str]:
@@ -91,7 +97,7 @@ class Channels:
         known = self._senders.get(channel)
         sender = known or (self._queue.sender(channel) if self._queue else LinkPool(load_driver(self.url(), settings)))
         store = Store(settings, naming(sender.call, sender.driver, channel), sender.driver)
-        if known is None and channel not in self.channels():
+        if known is None and channel not in self.defined_channels() and self.settings.pattern_of(channel) is None:
             self._check_used(channel, store)
         self._senders.setdefault(channel, sender)
         return store

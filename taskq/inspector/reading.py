@@ -47,8 +47,12 @@ class Reading:
         return self._places.url()
 
     def channels(self) -> list[str]:
-        """Return the names of all known channels."""
+        """Return the names of all known channels; if the settings have patterns, with those that programs have pushed to."""
         return self._places.channels()
+
+    def defined_channels(self) -> list[str]:
+        """Return the names of the channels that the settings or jobs define. Doesn't contact the server."""
+        return self._places.defined_channels()
 
     @property
     def has_app(self) -> bool:

@@ -12,8 +12,9 @@ import msgspec
 from taskq.config import Settings
 from taskq.driver.batches import batches
 from taskq.driver.contract import Command, Driver, Link
-from taskq.driver.load import first_use, load_driver, reviver, server_url
+from taskq.driver.load import first_use, server_url
 from taskq.driver.pool import LinkPool
+from taskq.driver.registry import make_pool
 from taskq.driver.steps import Steps, arun, run
 from taskq.errors import ArgumentsError, TaskqError
 from taskq.handle.handle import Handle
@@ -228,8 +229,7 @@ class Outbox:
         """Return the pool of connections that sends commands to a channel's server."""
         if (sender := self._senders.get(channel)) is None:
             with first_use():
-                driver = load_driver(self.url(), self._owner.channel(channel))
-            sender = self._senders[channel] = LinkPool(driver, reviver(self._settings), replicas=self._settings.wait_replicas)
+                sender = self._senders[channel] = make_pool(self._settings, self.url(), self._owner.channel(channel))
         return sender
 
     def _first_sender(self, channel: str) -> LinkPool:

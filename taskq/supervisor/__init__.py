@@ -4,11 +4,11 @@
     rules         decisions as pure functions
     options       the options of a worker
     processes/    the zygotes, and the worker processes that they fork
+    plan          the channels, processes and server of a worker
     channel       one channel: its children, its connection and its pending commands
     reap          handle the exit of a child: count crashes, settle and release its messages
     services/     the periodic work: heartbeat, promote, rescue, watchdog, cancels, ...
     duties        the services of one channel
-    plan          the channels, processes and server of a worker
     banner        the log lines at the start
     burst         the end of a burst
     log_thread    logs for the supervisor, which must not wait for the readers of its log

@@ -45,6 +45,12 @@ class Children:
         self._emit = emit
         self._reload = reload
 
+    @property
+    def url(self) -> str:
+        """The URL of the server."""
+        assert self._plan is not None
+        return self._plan.url
+
     def open(self, plan: Plan) -> None:
         """Set up the channels, without children, and rescue the messages of exited workers of this machine."""
         self._plan = plan

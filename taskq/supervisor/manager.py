@@ -24,6 +24,7 @@ from taskq.supervisor.processes.liveness import ANSWER_SECONDS, Liveness
 from taskq.supervisor.processes.slots import Slots
 from taskq.supervisor.processes.workdir import find_workdir
 from taskq.supervisor.processes.zygote import AppInfo, Exited, Failed, Inheritance, Started
+from taskq.supervisor.services.patterns import PatternChannels
 
 __all__ = ["ProcessManager"]
 
@@ -56,6 +57,24 @@ class ProcessManager:
         #: Why the last rolling restart has failed; "" if it has not.
         self.reload_error = ""
         self._slots = Slots(max(options.processes or 0, _USUAL))
+        self.patterns = PatternChannels(options)
+
+    def discover(self, *, at_once: bool = False) -> bool:
+        """Start consuming the new channels of patterns, and stop with those that were forgotten. Return True if there are any."""
+        app = self.generations[-1].app if self.generations else None
+        if app is None or self.is_loading or not self.patterns.look(self.channels, at_once=at_once):
+            return False
+        channels = self.patterns.merged(app.settings)
+        counts = self.children.count_for(channels, self._options)
+        if self._slots.has_room(sum(counts.values())):
+            new = channels.keys() - self.channels.keys()
+            self.children.change(app.settings, channels, counts)
+            self._pass_on(app, new)
+        else:  # zygotes inherit the slots, so only another one can have more; when it is ready, `_on_reload` adds the channels
+            _log.info("more channels than slots: restarting processes to make room")
+            self._slots = Slots(2 * sum(counts.values()))
+            self.new_generation()
+        return True
 
     def make_room(self, processes: int) -> bool:
         """Provide a slot for each child. Return False if there were too few: the zygotes, which inherit the slots, were ended."""
@@ -93,6 +112,7 @@ class ProcessManager:
         """Close the supervisor's connections, in a new zygote."""
         for duties in self.channels.values():
             duties.close()
+        self.patterns.close()
         for generation in self.generations:
             generation.connection.close()
         self._forget_more()
@@ -136,7 +156,8 @@ class ProcessManager:
     def _on_reload(self, generation: Generation, app: AppInfo) -> None:
         """Let the reloaded app take over, with its channels and settings."""
         try:
-            channels = choose(app, self._options)
+            defined = choose(app, self._options)
+            channels = self.patterns.merged(app.settings, defined)
             self.children.check(app.settings, channels)
         except TaskqError as error:
             self._on_failure(generation, str(error))
@@ -148,17 +169,18 @@ class ProcessManager:
             self.new_generation()
             return
         generation.app, self.reload_error = app, ""
+        self.patterns.open(app.settings, self.children.url, defined)
         _log.info("rolling restart: app reloaded (%s), replacing processes", count_of(len(app.jobs), "job"))
         self.children.change(app.settings, channels, counts)
         show_title(channels)
         self._pass_on(app)
         generation.listen()
 
-    def _pass_on(self, app: AppInfo | None) -> None:
-        """Pass the jobs and listeners of the loaded application to the services."""
+    def _pass_on(self, app: AppInfo | None, names: Iterable[str] | None = None) -> None:
+        """Pass the jobs and listeners of the loaded application to the services of some channels. Default: all."""
         if app is None:
             return
-        for duties in self.channels.values():
+        for duties in [self.channels[name] for name in names] if names is not None else self.channels.values():
             duties.unpark.jobs = frozenset(app.jobs) | {*app.aliases, OBJECT, CALL}
             duties.unpark.restart()
             duties.lengths.listened = "queue_length" in app.listened
@@ -270,6 +292,7 @@ class ProcessManager:
     def close(self) -> None:
         """End the zygotes, and send the pending commands."""
         self.children.close()
+        self.patterns.close()
         for generation in list(self.generations):
             self.drop(generation)
         for generation in self._ending:

@@ -12,7 +12,7 @@ from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.processes.zygote import AppInfo
 from taskq.worker.execute.eventloop import check_loop
 
-__all__ = ["Plan", "check_channel", "choose", "make_plan"]
+__all__ = ["Plan", "check_channel", "choose", "chosen_patterns", "make_plan", "with_options"]
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -54,13 +54,23 @@ def choose(app: AppInfo, options: WorkerOptions) -> dict[str, ChannelSettings]:
         UnknownChannel: an option names a channel that the application doesn't know.
         ConfigError: the event loop of a channel is not installed.
     """
-    for name in options.channels:
-        if name not in app.channels:
-            raise UnknownChannel(f"unknown channel {name!r}; {did_you_mean(name, app.channels)}")
-    chosen = {name: _with_options(app.channels[name], options) for name in options.channels or sorted(app.channels)}
-    for name, settings in chosen.items():
+    chosen = {}
+    for name in options.channels or sorted(app.channels):
+        if name in app.channels:
+            chosen[name] = with_options(app.channels[name], options)
+        elif app.settings.pattern_of(name) is not None:
+            chosen[name] = with_options(app.settings.channel(name), options)
+        elif name not in app.settings.patterns:  # the channels of a pattern are found in the server
+            raise UnknownChannel(f"unknown channel {name!r}; {did_you_mean(name, [*app.channels, *app.settings.patterns])}")
+    for name, settings in {**chosen, **chosen_patterns(app.settings, options)}.items():
         check_loop(settings.loop, name)
     return chosen
+
+
+def chosen_patterns(settings: Settings, options: WorkerOptions) -> dict[str, ChannelSettings]:
+    """Return the patterns whose channels the worker consumes, with the settings of these."""
+    names = [name for name in settings.patterns if not options.channels or name in options.channels]
+    return {name: settings.patterns[name] for name in names}
 
 
 def check_channel(url: str, settings: ChannelSettings) -> tuple[str, str, list[str]]:
@@ -80,6 +90,7 @@ def check_channel(url: str, settings: ChannelSettings) -> tuple[str, str, list[s
         link.close()
 
 
-def _with_options(settings: ChannelSettings, options: WorkerOptions) -> ChannelSettings:
+def with_options(settings: ChannelSettings, options: WorkerOptions) -> ChannelSettings:
+    """Return the settings of a channel with the options of a worker."""
     overrides = {"concurrency": options.concurrency, "max_messages": options.max_messages}
     return msgspec.structs.replace(settings, **{name: value for name, value in overrides.items() if value is not None})

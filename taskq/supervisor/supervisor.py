@@ -80,7 +80,7 @@ class Supervisor:
         app = self._load()
         if app is None:
             return None
-        plan = make_plan(app, self._options)
+        plan = self._manager.patterns.planned(make_plan(app, self._options))
         if not self._manager.make_room(sum(plan.processes.values())):
             app = self._load()
             if app is None:
@@ -128,6 +128,7 @@ class Supervisor:
             manager.kill_overdue(now)
             self._notifier.tick(now, manager)
             if not self._stopping:
+                manager.discover()
                 manager.keep_wanted()
                 if self._restart_again and not manager.is_loading:
                     self._restart()
@@ -139,7 +140,7 @@ class Supervisor:
         if burst.cannot_start():
             self._manager.children.failed = True
             self._stop("processes can't start")
-        elif reason := burst.end_reason(now):
+        elif (reason := burst.end_reason(now)) and not self._manager.discover(at_once=True):
             self._stop(reason)
 
     def _can_exit(self) -> bool:
@@ -148,7 +149,7 @@ class Supervisor:
 
     def _seconds_to_next(self) -> float:
         """Return the seconds until the next service is due, at most 1."""
-        due = min(service.due for duties in self._manager.channels.values() for service in duties.services)
+        due = min((service.due for duties in self._manager.channels.values() for service in duties.services), default=0.0)
         due = min(due, self._notifier.due)
         if self._burst is not None and not self._stopping:  # `_end_burst` no longer moves it on
             due = min(due, self._burst.due)

@@ -95,6 +95,6 @@ def _seed_numpy() -> None:
 def _lend(queue: Queue, url: str, channel: ChannelSettings, link: Link) -> None:
     """Let jobs push over the worker's own connection, which is idle while they run. In a Cluster, it reaches only one channel's node."""
     is_alone = channel.driver != "redis" or "+cluster" in url
-    for name in [channel.name] if is_alone else queue.channel_names():
+    for name in [channel.name] if is_alone else {channel.name, *queue.channel_names()}:
         if queue.channel(name).driver == channel.driver:
             queue.outbox.lend(name, link)

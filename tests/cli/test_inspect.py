@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 
@@ -206,3 +207,22 @@ def test_info_without_an_app_says_what_it_does_not_know(type_: Type, project: Pr
     (project.directory / "taskq.toml").write_text(f'url = "{server.url}"\n')
     assert hint in type_("info").out
     assert hint not in type_("info", "default").out
+
+
+@pytest.mark.one_python
+def test_channels_of_patterns_are_shown(project: Project, queue: Queue, type_: Type, server: ServerProcess) -> None:
+    """Given a push to a channel of a pattern, then info, list, show and doctor find it without naming it, and config shows the pattern."""
+    text = (project.directory / "taskq.toml").read_text()
+    pattern, name = f"{project.channel}-*", f"{project.channel}-7"
+    (project.directory / "taskq.toml").write_text(f'{text}[channels."{pattern}"]\nprocesses = 3\n')
+    producer = Queue()
+    identity = producer.push_name("other.module:add", [1], channel=name).id
+    producer.close()
+    sys.modules.pop(project.name)
+    assert [one["counts"]["waiting"] for one in type_("info", "--json").json() if one["channel"] == name] == [1]
+    assert identity in type_("list", name, "--state", "waiting").out
+    assert f"channel:     {name}" in type_("show", identity).out
+    assert name in type_("doctor").out
+    assert f"channels.{pattern}.processes" in type_("config").out
+    assert f"channels.{pattern}.driver" not in type_("config").out
+    server.admin.delete(f"{{{pattern}}}:channels")

@@ -27,6 +27,7 @@ def test_every_setting_is_described() -> None:
         "serializer",
         "max_message_size",
         "wait_replicas",
+        "max_pattern_channels",
         "directory",
     ]
     assert [d.key for d in DOCS if d.section == "channels.<name>"] == [f for f in ChannelSettings.__struct_fields__ if f != "name"]

@@ -156,7 +156,7 @@ def test_secret_in_a_file(project: Project, key: str) -> None:
         ("ulr = 'x'", 'taskq.toml: ulr: unknown key "ulr"; did you mean "url"?'),
         (
             "zzz = 1",
-            'taskq.toml: zzz: unknown key "zzz"; valid are: app, channels, imports, max_message_size, serializer, url, wait_replicas',
+            'taskq.toml: zzz: unknown key "zzz"; valid are: app, channels, imports, max_message_size, max_pattern_channels, ',
         ),
         ("channel = {}", 'taskq.toml: channel: unknown table "channel"; did you mean [channels.default]?'),
         ('channel = "x"', 'taskq.toml: channel: "channel" is a channel setting; set it in [channels.default]'),

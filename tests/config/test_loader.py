@@ -101,7 +101,7 @@ def test_origins_are_complete(project: Project) -> None:
     for name, channel in settings.channels.items():
         keys = {key for key in channel.__struct_fields__ if key != "name"}
         assert keys == {key.removeprefix(f"channels.{name}.") for key in settings.origins if key.startswith(f"channels.{name}.")}
-    top = {"app", "imports", "url", "secret", "serializer", "max_message_size", "wait_replicas", "directory"}
+    top = {"app", "imports", "url", "secret", "serializer", "max_message_size", "wait_replicas", "max_pattern_channels", "directory"}
     assert top == {key for key in settings.origins if "." not in key}
 
 

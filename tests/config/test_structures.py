@@ -106,3 +106,44 @@ def test_loading_twice(project: Project) -> None:
 def test_retry_delays_are_a_tuple_however_they_are_written(project: Project, written: object, delays: tuple[float, ...]) -> None:
     """Given a number, a list or a text, then the settings show it as it was written, and workers get a tuple of seconds."""
     assert project.load({"channels": {"default": {"retry_seconds": written}}}).channel("default").retry_delays == delays
+
+
+@pytest.mark.one_python
+def test_the_settings_of_a_pattern_apply_to_channels_that_match() -> None:
+    """Given patterns and a channel, then an exact name wins, and then the longest pattern; the name is the key prefix."""
+    table = {"tenant-*": {"processes": 2}, "tenant-eu-*": {"processes": 3}, "tenant-vip": {"processes": 4}, "mail": {"channel": "tenant-9"}}
+    settings = load_settings({"channels": table}, environ={})
+    names = {"tenant-1": 2, "tenant-eu-1": 3, "tenant-vip": 4}
+    assert {name: settings.channel(name).processes for name in names} == names
+    assert (settings.channel("tenant-1").name, settings.channel("tenant-1").channel) == ("tenant-1", "tenant-1")
+    assert sorted(settings.channels) == ["default", "mail", "tenant-vip"]
+    assert [settings.pattern_of(name) for name in ("tenant-eu-1", "tenant-vip", "other")] == ["tenant-eu-*", None, None]
+    assert settings.origins["channels.tenant-*.processes"] == "Queue(...) argument"
+    assert pickle.loads(pickle.dumps(settings)) == settings
+    with pytest.raises(ConfigError, match='would share the key prefix "tenant-9" with channel "mail"'):
+        settings.channel("tenant-9")
+    with pytest.raises(UnknownChannel):
+        settings.channel("tennant-1")
+
+
+@pytest.mark.one_python
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ({"*": {}}, "channels.*: '*' can't be a pattern of channels: use a channel name with a * for any characters, such as tenant-*"),
+        ({"a b*": {}}, "channels.a b*: 'a b*' can't be a pattern"),
+        (
+            {"a*": {"channel": "b"}},
+            "channels.a*.channel: a pattern can't set channel: each channel that it matches has its name as key prefix",
+        ),
+        (
+            {"a*": {"driver": "x:Y"}},
+            "channels.a*.driver: a pattern can't set driver: workers find such channels only with the driver redis",
+        ),
+    ],
+)
+def test_an_invalid_pattern_is_refused(table: dict[str, dict[str, object]], problem: str) -> None:
+    """Given a pattern that matches everything, an invalid one, or a setting that it can't have, then the error has the reason."""
+    with pytest.raises(ConfigError) as caught:
+        load_settings({"channels": table}, environ={})
+    assert str(caught.value).startswith(f"Queue(...) argument: {problem}")

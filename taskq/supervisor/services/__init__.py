@@ -10,6 +10,7 @@
     cancels      carry out cancel requests
     unpark       move parked messages back to waiting when this worker can run them
     lengths      report the number of messages in each state
+    patterns     find the channels of patterns; one for all channels
     notify       report the state of the worker to systemd; one for all channels
 
 Several supervisors on many machines run the same services: each step is an atomic script, harmless if another supervisor was first.
