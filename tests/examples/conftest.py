@@ -30,8 +30,10 @@ class Project:
     def copy(self, name: str) -> None:
         """Copy a file, or what is in a folder, of examples/."""
         source = ROOT / "examples" / name
-        for file in sorted(source.glob("*.py")) if source.is_dir() else [source]:
-            shutil.copy(file, self.directory)
+        if source.is_dir():
+            shutil.copytree(source, self.directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        else:
+            shutil.copy(source, self.directory)
 
     def run(self, *command: str, env: Mapping[str, str] | None = None) -> str:
         """Run a command to its end, and return what it printed; it must end well."""

@@ -11,12 +11,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.examples.conftest import Project, wait_for
+from tests.examples.conftest import TASKQ, Project, wait_for
 from tests.packaging.quickstart import read_quickstart
 from tests.support.wait import wait_until
 from tests.support.worker import ROOT
 
 EXAMPLES = ROOT / "examples"
+#: The files that begin with how to run them. The shop has a README.
+HEADS = sorted(path for path in EXAMPLES.rglob("*.py") if EXAMPLES / "shop" not in path.parents)
 
 
 def free_address() -> str:
@@ -91,6 +93,27 @@ def test_a_web_app_pushes(project: Project) -> None:
         assert client.post("/texts", json={"text": "x", "delay": "soon"}).status_code == 422
 
 
+def test_the_shop(project: Project) -> None:
+    """Given the shop, then its own tests pass; and with its web app and a worker, an order is paid and mailed with the request's id."""
+    project.copy("shop")
+    assert "4 passed" in project.python("-m", "pytest", "-q")
+    socket_path = str(project.directory / "web.sock")
+    web = project.start(sys.executable, "-m", "uvicorn", "shop.web:app", "--uds", socket_path)
+    wait_for(web, "Application startup complete")
+    wait_until(Path(socket_path).exists)
+    log = project.start(*TASKQ, "worker")
+    order = {"customer": "anna@example.org", "items": [{"name": "book", "price": "12.50", "count": 2}]}
+    with httpx.Client(transport=httpx.HTTPTransport(uds=socket_path), base_url="http://web") as client:
+        accepted = client.post("/orders", json=order, headers={"X-Request-Id": "r-7"})
+        assert accepted.status_code == 202
+        receipt = f"/orders/{accepted.json()['id']}"
+        wait_until(lambda: client.get(receipt).is_success, what="the receipt")
+        assert client.get(receipt).json()["total"] == "25.00"
+        assert client.get("/orders/nothing").status_code == 404
+    assert "mail to anna@example.org: Paid: 25.00 EUR" in wait_for(log, r"(request r-7)")
+    assert "shop.mail.jobs:send_receipt of request r-7 took" in wait_for(log, "send_receipt of request")
+
+
 def test_a_web_app_streams(project: Project) -> None:
     """Given the app with a generator job, when it is asked, then the words arrive as events, and a browser that lost them goes on."""
     project.copy("stream")
@@ -132,7 +155,7 @@ def test_a_notebook_pushes_closures(project: Project) -> None:
     ]
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.py")), ids=lambda path: str(path.relative_to(EXAMPLES)))
+@pytest.mark.parametrize("path", HEADS, ids=lambda path: str(path.relative_to(EXAMPLES)))
 def test_an_example_describes_how_to_run_it(path: Path) -> None:
     """Given an example, then it begins with how to run it, or where that is said."""
     head = path.read_text(encoding="utf-8").split('"""')[1] if path.name != "quickstart.py" else "# quickstart.py"

@@ -1,0 +1,27 @@
+"""What jobs get and return. JSON has no decimals and no dates: taskq rebuilds them from the hints of the jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+
+@dataclass
+class Item:
+    name: str
+    price: Decimal
+    count: int = 1
+
+
+@dataclass
+class Order:
+    customer: str
+    items: list[Item]
+
+
+@dataclass
+class Receipt:
+    customer: str
+    total: Decimal
+    paid_at: datetime
