@@ -87,6 +87,76 @@ def test_wrong_marker():
 def test_wrong_mode():
     pass
 """
+CONFTEST = """
+import django
+from django.conf import settings
+from django.core.management import call_command
+
+databases = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+settings.configure(DATABASES=databases, INSTALLED_APPS=["django.contrib.contenttypes"], USE_TZ=True)
+django.setup()
+call_command("migrate", verbosity=0)
+"""
+OTHERS = """
+from datetime import UTC, datetime
+
+import pytest
+import taskq as library
+import time_machine
+from app import log, queue, send
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.test import TestCase
+
+@queue.job(name="count", result_ttl=60)
+def count():
+    return ContentType.objects.filter(app_label="new").count()
+
+@queue.job(result_ttl=60)
+async def echo(value):
+    return value
+
+@pytest.mark.asyncio
+async def test_asyncio(taskq):
+    handle = await echo.apush("a")
+    await send.apush("b")
+    assert taskq.run_all() == 2
+    assert await handle.aresult() == handle.result() == "a"
+
+@pytest.mark.asyncio
+@pytest.mark.taskq(mode="inline")
+async def test_asyncio_inline():
+    assert await (await echo.apush("a")).aresult() == "a"
+
+@time_machine.travel("2020-01-01T00:00Z", tick=False)
+def test_time_machine(taskq):
+    send.options(at=datetime(2020, 1, 2, tzinfo=UTC)).push("x")
+    assert taskq.run_all() == 0
+    with time_machine.travel("2020-01-03T00:00Z"):
+        assert taskq.run_all() == 1
+
+class TestDjango(TestCase):
+    def setUp(self):
+        self.taskq = self.enterContext(library.testing.record(queue))
+
+    def test_jobs_see_the_transaction_of_the_test(self):
+        ContentType.objects.create(app_label="new", model="one")
+        with self.captureOnCommitCallbacks(execute=True):
+            transaction.on_commit(count.bind().push)
+            self.taskq.assert_none_pushed()
+        handle = queue.handle(self.taskq.assert_pushed(count).id)
+        self.taskq.run_all()
+        assert handle.result() == 1
+
+    async def test_async(self):
+        await send.apush("z")
+        assert self.taskq.run_all() == 1
+
+@pytest.mark.taskq(mode="inline")
+class TestMarked(TestCase):
+    def test_marked(self):
+        assert count.push().result() == 0
+"""
 CLASH = """
 import pytest
 
@@ -97,20 +167,6 @@ def taskq():
 def test_own_fixture(taskq):
     assert taskq == "mine"
 """
-WITHOUT = """
-import pytest
-import taskq
-from app import queue, send
-
-def test_record():
-    with taskq.testing.record(queue) as t:
-        send.push("anna")
-        t.assert_pushed(send, "anna")
-
-def test_no_fixture(request):
-    with pytest.raises(pytest.FixtureLookupError):
-        request.getfixturevalue("taskq")
-"""
 
 
 def _pytest(folder: Path, *arguments: str) -> str:
@@ -118,30 +174,41 @@ def _pytest(folder: Path, *arguments: str) -> str:
     plugin = (
         [] if is_installed or "no:taskq" in arguments else ["-p", "taskq.testing.plugin"]
     )  # an editable installation that is older than the entry point
-    options = ["-q", "--strict-markers", "-W", "error", "-p", "no:cacheprovider", "-p", "no:randomly", "-c", "pytest.ini", "--rootdir", "."]
-    (folder / "pytest.ini").write_text("[pytest]\n")
+    options = [
+        "-q",
+        "--strict-markers",
+        "-W",
+        "error",
+        "-W",
+        "ignore::pytest.PytestConfigWarning",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:randomly",
+        "-c",
+        "pytest.ini",
+        "--rootdir",
+        ".",
+    ]
+    (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     command = [sys.executable, "-m", "pytest", *plugin, *options, *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100).stdout
 
 
 def test_the_plugin_in_a_project(tmp_path: Path) -> None:
     """One run for all: each costs the start of Python and pytest."""
-    for name, text in {"app.py": APP, "test_app.py": TESTS, "test_clash.py": CLASH}.items():
+    for name in ("django", "pytest_asyncio", "time_machine"):
+        pytest.importorskip(name)
+    files = {"app.py": APP, "conftest.py": CONFTEST, "test_app.py": TESTS, "test_clash.py": CLASH, "test_others.py": OTHERS}
+    for name, text in files.items():
         (tmp_path / name).write_text(text)
-    shown = _pytest(tmp_path, "-n", "2")
-    assert "2 failed, 8 passed, 2 errors" in shown, shown
+    shown = _pytest(tmp_path, "-p", "no:xdist")
+    assert "2 failed, 14 passed, 2 errors" in shown, shown
     assert "ValueError: bad" in shown
     assert "subject: expected 'hello', got 'hi'" in shown
     assert "the marker taskq has named arguments only: @pytest.mark.taskq(mode='inline')" in shown
     assert "mode must be 'manual', 'inline' or 'worker'; got 'eager'" in shown
     assert "/taskq/" not in shown  # no frame of the library
-
-
-def test_a_project_that_switches_the_plugin_off(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(APP)
-    (tmp_path / "test_without.py").write_text(WITHOUT)
-    shown = _pytest(tmp_path, "-p", "no:taskq", "-p", "no:taskq.testing.plugin", "-p", "no:xdist")
-    assert "2 passed" in shown, shown
 
 
 def test_a_project_that_does_not_use_the_plugin_imports_nothing() -> None:
