@@ -15,6 +15,7 @@ from taskq.driver.contract import Link
 from taskq.errors import JobCancelled, JobControl, JobFailed, JobTimeout, Retry
 from taskq.exception_groups import leaves_of
 from taskq.handle.cancel import read_request
+from taskq.jobs.around.wrapper import check_arounds
 from taskq.jobs.hooks import state
 from taskq.queue import Queue
 from taskq.testing.driver import MemoryDriver
@@ -106,6 +107,7 @@ class Bench:
     """The jobs of one queue: its startup hooks, and a runner for each channel."""
 
     def __init__(self, queue: Queue, base: Context) -> None:
+        check_arounds(queue)  # as a worker does when it starts
         self._queue = queue
         self._base = base.copy()
         self._executor = _Executor()

@@ -93,6 +93,48 @@ def test_a_startup_hook_that_raises_fails_the_test_and_closes_the_others() -> No
     assert seen == ["close"]
 
 
+def test_wrappers_of_the_queue_run_around_each_job() -> None:
+    queue, seen = Queue("redis://127.0.0.1:1/0"), []
+
+    @queue.around
+    def sync(context: taskq.Context) -> Iterator[None]:
+        token = variable.set(context.job)
+        try:
+            yield
+        finally:
+            seen.append(f"after {variable.get()}")
+            variable.reset(token)
+
+    @queue.job(name="job")
+    def job() -> None:
+        seen.append(variable.get())
+
+    @queue.job(name="ajob", max_attempts=1)
+    async def ajob() -> None:
+        await asyncio.sleep(0)
+        raise ValueError(variable.get())
+
+    with testing.record(queue, mode="inline"):
+        job.push()
+        with pytest.raises(ValueError, match="ajob"):
+            ajob.push()
+    assert seen == ["job", "after job", "after ajob"]
+
+
+def test_a_wrapper_that_a_worker_would_refuse_fails_the_test() -> None:
+    queue = Queue("redis://127.0.0.1:1/0")
+
+    @queue.around
+    async def wrapper(context: taskq.Context) -> AsyncIterator[None]:
+        yield
+
+    job = queue.job(name="job")(lambda: None)
+    with testing.record(queue) as t:
+        job.push()
+        with pytest.raises(taskq.JobDefinitionError, match="async"):
+            t.run_all()
+
+
 def test_each_queue_has_its_own_state() -> None:
     queues, seen = [Queue("redis://127.0.0.1:1/0") for _ in range(2)], []
     for number, queue in enumerate(queues):
