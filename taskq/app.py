@@ -64,10 +64,12 @@ def import_modules(queue: Queue) -> None:
     Raises:
         AppError: a module can't be imported, a pattern matches none, or a type hint of a job can't be resolved or checked.
     """
+    was_used = queue.outbox.is_used()  # by the program itself
     with AppImport("", refuses=False) as importing:
         _import_more(queue, queue.settings.imports, queue.settings.origins["imports"], importing)
     _check_jobs(queue, "")
-    _warn_of_use(importing, queue)
+    if importing.count or not was_used:
+        _warn_of_use(importing, queue)
 
 
 def _check_jobs(queue: Queue, prefix: str) -> None:

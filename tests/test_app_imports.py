@@ -47,12 +47,14 @@ def test_the_modules_of_imports_are_loaded_with_the_app(shop: Write) -> None:
     assert "shop_q.broken" not in sys.modules
 
 
-def test_imports_of_a_program_that_runs_a_worker(shop: Write) -> None:
-    """Given `Queue(imports=...)`, then a program that runs its own worker gets the modules, too."""
+def test_imports_of_a_program_that_runs_a_worker(shop: Write, caplog: pytest.LogCaptureFixture) -> None:
+    """Given `Queue(imports=...)`, then a program that runs its own worker gets the modules, and no warning of earlier pushes."""
     queue = Queue("redis://localhost:1", imports=["shop_lone"])
     shop("shop_lone.py", "loaded = True\n")
+    queue.sender("default")  # as a push does
     import_modules(queue)
     assert sys.modules["shop_lone"].loaded
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def _with_offsets(data: Any) -> Any:
 #: How msgspec ends the text of an error: with the path of the value, from the Struct that holds it.
 _PATH = re.compile(r" - at `(?P<key>key` in `)?\$(?:\[(?P<index>\d+)\])?(?P<path>.*?)`$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
-_WORDS = {"array": "list", "object": "dict", "null": "None", "decimal": "Decimal"}
+_WORDS = {"array": "list", "object": "dict", "null": "None", "decimal": "Decimal", "duration": "timedelta", "uuid": "UUID"}
 
 
 def mismatch(error: Exception, names: Sequence[str]) -> Mismatch:

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 import zoneinfo
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -176,6 +176,30 @@ def test_plain_arguments_are_strict(data_queue: Queue) -> None:
             send(plain, **{"a": 1, "b": 2.0, **wrong})
     with pytest.raises(SerializationError, match="Level is an enum"):
         send(plain, Level.LOW, 2.0)
+
+
+class Card(msgspec.Struct, tag=True):
+    number: str
+
+
+class Cash(msgspec.Struct, tag=True, forbid_unknown_fields=True):
+    cents: Annotated[int, msgspec.Meta(ge=1)]
+
+
+def test_unions_by_tag_bounds_and_unions_that_data_doesn_t_tell_apart(data_queue: Queue) -> None:
+    """Given Structs with tags and bounds, then the right one arrives; a union that can't be told apart accepts any data."""
+
+    @data_queue.job(name="pay")
+    def pay(by: Card | Cash, at: dt.datetime | str = "") -> None: ...
+
+    assert send(pay, Cash(5)) == ((Cash(5),), {})
+    assert send(pay, Card("1"), at="now") == ((Card("1"),), {"at": "now"})
+    for wrong, problem in (
+        ({"type": "Cash", "cents": 0}, "by.cents: expected int >= 1"),
+        ({"type": "Cash", "cents": 1, "x": 1}, "by: object contains unknown field x"),
+    ):
+        with pytest.raises(ArgumentsError, match=re.escape(problem)):
+            send(pay, wrong)
 
 
 def test_pydantic_models_are_rebuilt(data_queue: Queue) -> None:

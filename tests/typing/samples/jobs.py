@@ -42,7 +42,7 @@ def mail(to: str, subject: str = "hi", *, copies: int = 1) -> bool:
     return bool(to and subject and copies)
 
 
-@queue.job(channel="bulk", max_attempts=3, retry_seconds=[1, 2.5], backoff=Backoff(), retry_on=[OSError], on_lost="timeout")
+@queue.job(channel="bulk", max_attempts=3, retry_seconds=[1, 2.5], backoff=Backoff(), retry_on=[OSError], on_lost="timeout", validate=True)
 async def fetch(url: str) -> int:
     return len(url)
 

@@ -112,6 +112,7 @@ queue.call(print, delay="5")  # error
 queue.job(chanel="x")  # error
 queue.job(max_attempts="3")  # error
 queue.job(on_lost="never")  # error
+queue.job(validate="strict")  # error
 queue.job(5)  # error
 Queue(url=5)  # error
 Queue(serialiser="json")  # error
