@@ -20,7 +20,7 @@ _NO_WORKFLOWS = "taskq has no workflows: push the next job at the end of the fir
 _NO_SCHEDULER = "taskq has no scheduler: let cron run taskq push"
 _NO_EXPIRY = "messages don't expire: pass the deadline as an argument, and raise taskq.Drop in the job when it is over"
 _NO_PRIORITY = "messages of a channel have no priority: give urgent jobs a separate channel, @queue.job(channel=...)"
-_EVENTS = "listen to taskq.events.after, retry or failed"
+_AROUND = "write @queue.around for code around each run, @queue.pushing for code at each push, or listen to taskq.events"
 
 
 def _words(words: str, text: str) -> dict[str, str]:
@@ -85,14 +85,14 @@ _QUEUE = {
     **_words("enqueue_in", "push for later with job.push(..., delay=60)"),
     **_words("enqueue_at", "push for later with job.options(at=...).push(...)"),
     **_words("periodic_task add_periodic_task cron crontab schedule scheduled_job on_after_configure beat_schedule", _NO_SCHEDULER),
-    **_words("autodiscover_tasks", "the module of the app must import the modules that define jobs"),
+    **_words("autodiscover_tasks", 'set imports in the settings, or Queue(imports=["shop.*.jobs"])'),
     **_words("conf config config_from_object", "settings are arguments of Queue(...), TASKQ_* variables, or the file taskq.toml"),
     **_words("AsyncResult fetch_job result", "recreate a handle with queue.handle(id, channel)"),
     **_words("revoke revoke_by_id", "cancel a message with queue.cancel(id, channel)"),
     **_words("signature chain group chord pipeline", _NO_WORKFLOWS),
     **_words("worker_main start run run_worker Worker", "run a worker with queue.work(), or with the command taskq worker"),
     **_words("broker backend connection", "the server's URL is queue.settings.url"),
-    **_words("add_middleware middleware middlewares signal pre_execute post_execute", _EVENTS),
+    **_words("add_middleware middleware middlewares signal pre_execute post_execute", _AROUND),
     **_words("on_startup startup", "run code in each worker process with @queue.on_start"),
     **_words("shutdown on_shutdown", "run code in each worker process with @queue.on_stop"),
     **_words("purge empty flush", "delete messages with the command taskq flush"),
