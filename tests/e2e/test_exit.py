@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 
@@ -34,3 +36,38 @@ def test_exit_hooks_run_where_the_jobs_are_and_a_left_thread_delays_them_briefly
     assert (ledger.values("finalized"), ledger.values("state")) == ([], ["S"])
     assert "was killed" not in worker.log
     assert "importing the app opened 1 connection (127.0.0.1:" in worker.log
+
+
+@pytest.mark.one_python
+def test_every_orderly_end_calls_the_stop_hooks(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given processes that end by max_messages, max_memory, SIGTERM alone, SIGHUP and Ctrl-C, then child_stop and atexit run in each."""
+    exiting.send.push_many([(5,)] * 100)
+    exiting.grow.push()
+    exiting.send.push_many([(6,)] * 80)  # the memory is read after every 64 jobs
+    worker = start_worker("exiting", settings={"max_messages": 100, "max_memory": "150MiB"}, env={"TEST_STOP": "1"})
+    ledger.wait_for("flush", 2)
+    os.kill(ledger.wait_for("child_start", 3)[2].pid, signal.SIGTERM)
+    ledger.wait_for("child_start", 4)
+    worker.signal(signal.SIGHUP)
+    ledger.wait_for("child_start", 5)
+    ledger.wait_for("flush", 4)
+    worker.signal(signal.SIGINT)
+    assert worker.wait(30) == 0
+    flushed = ledger.lines("flush")
+    assert [line.value[:1] for line in flushed][:2] == [[5], ["grown"]]
+    started = {line.pid for line in ledger.lines("child_start")}  # those that SIGTERM met earlier have no child_start either
+    assert {line.pid for line in ledger.lines("child_stop")} == started <= {line.pid for line in flushed}
+    assert "(max_messages)" in worker.log
+    assert "(max_memory)" in worker.log
+
+
+@pytest.mark.one_python
+def test_a_stop_hook_that_hangs_ends_at_stop_timeout(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a listener of child_stop, and a function of atexit, that hang, then their processes are killed at stop_timeout and replaced."""
+    for number in (8, 9, 10):
+        exiting.send.push(number)
+    worker = start_worker("exiting", "--burst", settings={"max_messages": 1, "stop_timeout": 1}, env={"TEST_STOP": "1"}, ready=0)
+    assert worker.wait(60) == 0
+    assert ledger.values("child_stop")[:3] == [[8], [9], [10]]  # perhaps another process was started, and had nothing to do
+    assert (ledger.values("flush")[:2], ledger.values("hangs")) == ([[9], [10]], [[9]])
+    assert "crashed" not in worker.log

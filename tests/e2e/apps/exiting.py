@@ -11,10 +11,12 @@ import time
 import weakref
 
 from taskq import Queue, events
+from taskq.events import ProcessEvent
 from tests.support.ledger import note
 
 queue = Queue()
-sent: list[int] = []
+sent: list[object] = []
+held: list[bytes] = []
 
 
 class Shared:
@@ -38,6 +40,32 @@ if "TEST_EXIT" in os.environ:
     server = socket.create_server(("127.0.0.1", 0))
     client = socket.create_connection(server.getsockname())
     events.worker_stop.connect(lambda event: sent.append(0))
+
+
+def stop(event: ProcessEvent) -> None:
+    note("child_stop", sent)
+    if sent == [8]:
+        time.sleep(600)
+
+
+def hang() -> None:
+    if sent == [9]:
+        note("hangs", sent)
+        time.sleep(600)
+
+
+if "TEST_STOP" in os.environ:
+    atexit.register(hang)
+    atexit.register(lambda: note("flush", sent))
+    events.child_start.connect(lambda event: note("child_start"))
+    events.child_stop.connect(stop)
+
+
+@queue.job
+def grow() -> None:
+    """Use more memory than the process may have."""
+    held.append(bytes(range(256)) * 800_000)
+    sent.append("grown")
 
 
 @queue.job
