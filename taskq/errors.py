@@ -96,7 +96,7 @@ class AppError(TaskqError):
 
 
 class JobDefinitionError(TaskqError):
-    """A decorator is used incorrectly. Raised at import.
+    """A decorator or a listener is used incorrectly. Raised at import.
 
     Raised at the first push and when a worker starts: for a job below @classmethod, and for a type hint that can't be resolved or checked.
     """

@@ -57,3 +57,17 @@ def test_a_function_that_a_call_would_not_run_is_refused(listener: Any) -> None:
     ):
         signal.connect(listener)
     assert not signal.receivers
+
+
+def test_a_function_that_does_not_take_the_event_is_refused() -> None:
+    """Given functions with no or two parameters, then connect raises; one with a default, or any arguments, may listen."""
+    signal = Signal("for a test")
+    two: Any = lambda event, more: None  # noqa: E731
+    none: Any = lambda: None  # noqa: E731
+    for listener in (two, none):
+        with pytest.raises(JobDefinitionError, match="can't listen to an event: it must take one argument, the event: "):
+            signal.connect(listener)
+    assert not signal.receivers
+    for fitting in (lambda event, more=None: None, lambda *args: None, print, [].append):
+        signal.connect(fitting)
+    assert len(signal.receivers) == 4

@@ -21,7 +21,7 @@ from taskq.supervisor.plan import Plan, check_channel
 from taskq.supervisor.processes.child import Child, Death
 from taskq.supervisor.processes.generation import Generation
 from taskq.supervisor.processes.zygote import Spawn
-from taskq.supervisor.reap import settle_dead
+from taskq.supervisor.reap import crash_events, settle_dead
 from taskq.supervisor.reload import changed_settings, check_changes
 from taskq.supervisor.rules import respawn_pause, start_pause
 from taskq.wire.signing import result_signer
@@ -187,6 +187,8 @@ class Children:
         now = monotonic()
         child.end_leftovers()
         settle_dead(channel, child, death, now)
+        for event in crash_events(child, death, now):
+            self._emit("crashed", event)
         channel.remember(child.worker)
         self._remove(generation, child)
         self._note_failed(channel)

@@ -6,6 +6,7 @@ import logging
 from typing import Literal
 
 from taskq.driver.contract import Blame, Rescue
+from taskq.events import CrashEvent
 from taskq.scoreboard.memory import peak_bytes
 from taskq.scoreboard.state import CANT_START, Phase, Running
 from taskq.supervisor.channel import ChannelState
@@ -15,7 +16,7 @@ from taskq.wire.history import pack_record, record_of
 from taskq.wire.message import is_stamped, message_id
 from taskq.worker_id import runs_several
 
-__all__ = ["rescue_of_lost", "settle_dead"]
+__all__ = ["crash_events", "rescue_of_lost", "settle_dead"]
 
 _log = logging.getLogger("taskq.supervisor")
 
@@ -55,6 +56,30 @@ def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -
     channel.insist(child.worker, channel.driver.rescue(Rescue(child.worker, blamed=blamed, stays=True)))
     ended, failed = slot.counts
     channel.past_counts = [channel.past_counts[0] + ended, channel.past_counts[1] + failed]
+
+
+def crash_events(child: Child, death: Death, now: float) -> list[CrashEvent]:
+    """Return an event for each run that has ended with its process."""
+    return [
+        CrashEvent(
+            id=one.id.hex(),
+            job=one.job,
+            channel=child.channel,
+            attempt=one.attempt,
+            worker=child.worker,
+            seconds=max(0.0, now - one.started),
+            reason=_reason(child, death, one),
+        )
+        for one in child.slot.running()
+    ]
+
+
+def _reason(child: Child, death: Death, one: Running) -> str:
+    if child.killed_for == "timeout":
+        return "killed at its handle_timeout" if one.id in child.overdue else "killed with another job, which ignored its handle_timeout"
+    if child.killed_for == "cancel":
+        return "killed by a cancel request" if (one.id, one.started) in child.cancelled else "killed with another job, which was cancelled"
+    return f"killed {child.stop_cause}" if child.killed_for == "stop" else f"the process {death}"
 
 
 def rescue_of_lost(channel: ChannelState, worker: str, beat: bytes | None, reason: str) -> Rescue:

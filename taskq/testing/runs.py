@@ -23,11 +23,11 @@ from taskq.testing.store import WORKER
 from taskq.wire.history import records
 from taskq.wire.message import Message
 from taskq.worker.execute.executor import LoopExecutor
-from taskq.worker.execute.fork_guard import exit_if_forked
 from taskq.worker.execute.progress import Report, Reporter
 from taskq.worker.execute.runner import Runner
 from taskq.worker.execute.unpacker import Unpacker
 from taskq.worker.execute.verdict import Action, Verdict
+from taskq.worker.fork_guard import exit_if_forked
 from taskq.worker.process.lifespan import Lifespan
 from taskq.worker.settler import Settler
 from taskq.worker.variables import context_maker

@@ -3,6 +3,7 @@
     outage        log the start and the end of a server outage
     prefetch      how many messages to reserve at once
     variables     the context variables that each job begins with
+    fork_guard    end a process that a job forked, and that returned from the job
     execute/      run one message, from its bytes to a verdict
     settler       settle messages: batch acks, and send them again after a broken connection
     intake        prepare reserved messages to run, and recover messages after a broken connection

@@ -19,12 +19,13 @@ from tests.support.wait import wait_until
 
 
 def test_a_job_that_ends_well_is_reported_before_and_after(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a job that returns, and one that is dropped, then listeners hear before and after of each, in the child."""
+    """Given a job that returns, and one that is dropped, then listeners hear of the start and the end of each, in the child."""
     listening.fine.push()
     listening.chosen.push("drop")
     assert run_burst(start_worker, "listening") == 0
     assert ledger.values("before") == [["fine", 1, None, None, False], ["chosen", 1, None, None, False]]
-    assert ledger.values("after") == [["fine", 1, None, None, True], ["chosen", 1, None, None, True]]
+    assert ledger.values("after") == [["fine", 1, None, None, True]]
+    assert ledger.values("dropped") == [["chosen", 1, None, None, True]]
     (pid,) = ledger.values("run")
     assert {line.pid for line in ledger.lines("before") + ledger.lines("after")} == {pid}
     assert not ledger.lines("failed")
@@ -91,6 +92,17 @@ def test_starts_and_stops_are_reported(start_worker: StartWorker, ledger: Ledger
         ((pid, channels, listener),) = ledger.values(what)
         assert (pid, channels) == (worker.pid, ["default"])
         assert listener not in (worker.pid, *children)
+
+
+@pytest.mark.one_python
+def test_a_crash_is_reported(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a job that kills its process, then listeners hear of the crash, and the next process settles the message as failed."""
+    handle = listening.die.push()
+    assert run_burst(start_worker, "listening", settings={"max_crashes": 0}) == 1
+    (crash,) = ledger.values("crashed")
+    assert crash == [handle.id, "tests.e2e.apps.listening:die", "default", 1, True, "the process was killed by SIGKILL (signal 9)"]
+    assert len(ledger.values("before")) == 1
+    assert ledger.values("failed") == [["die", 1, "AttemptsExhausted", None, False]]
 
 
 def test_lengths_are_reported(start_worker: StartWorker, ledger: Ledger) -> None:

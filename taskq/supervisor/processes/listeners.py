@@ -21,6 +21,7 @@ __all__ = ["Listeners"]
 _log = logging.getLogger("taskq.zygote")
 #: Seconds that the listeners get for the last event.
 _LAST_SECONDS = 1.0
+_KINDS: dict[str, Any] = {"crashed": events.CrashEvent, "queue_length": events.QueueLength}
 
 
 class Listeners:
@@ -100,5 +101,4 @@ class Listeners:
         with os.fdopen(read, "rb") as stream:
             while head := stream.read(4):
                 name, fields = msgspec.msgpack.decode(stream.read(int.from_bytes(head, "big")))
-                kind = events.QueueLength if name == "queue_length" else events.ProcessEvent
-                events.emit(events.WORKER_SIGNALS[name], msgspec.convert(fields, kind))
+                events.emit(events.WORKER_SIGNALS[name], msgspec.convert(fields, _KINDS.get(name, events.ProcessEvent)))

@@ -150,10 +150,11 @@ class Completions:
         try:
             if verdict.action is Action.RELEASE:
                 self._settler.release("front", [identity])
-                self._free([lane])
-                return
-            self._count(failed=verdict.action is Action.FAIL)
-            self._settler.settle(identity, self._announced_by_lane(lane, verdict), lane.message.raw)
+                if (announce := self._announced_by_lane(lane, verdict).announce) is not None:
+                    announce()
+            else:
+                self._count(failed=verdict.action is Action.FAIL)
+                self._settler.settle(identity, self._announced_by_lane(lane, verdict), lane.message.raw)
         except StoppedUnsettled:
             self.lanes.forget(lane)
             raise

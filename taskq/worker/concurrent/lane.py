@@ -22,9 +22,9 @@ from taskq.worker.concurrent.threads import ThreadExecutor
 from taskq.worker.concurrent.timers import Timer, Timers
 from taskq.worker.execute.async_runner import AsyncRunner
 from taskq.worker.execute.executor import Executor
-from taskq.worker.execute.fork_guard import exit_if_forked
 from taskq.worker.execute.unpacker import Opened, Unpacker
 from taskq.worker.execute.verdict import Action, Verdict
+from taskq.worker.fork_guard import exit_if_forked
 from taskq.worker.variables import NewContext
 
 __all__ = ["Announced", "CompletionSink", "Event", "Finished", "Lane", "Refused", "Stuck", "Tools"]

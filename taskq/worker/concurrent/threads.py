@@ -20,8 +20,8 @@ from taskq.errors import JobCancelled, JobTimeout
 from taskq.exception_groups import leaves_of
 from taskq.worker.concurrent.timers import Timers
 from taskq.worker.execute.eventloop import in_time
-from taskq.worker.execute.fork_guard import exit_if_forked
 from taskq.worker.execute.places import PATIENCE, Place, has_left_import, place_of
+from taskq.worker.fork_guard import exit_if_forked
 
 __all__ = ["Interrupt", "ThreadExecutor"]
 

@@ -9,9 +9,9 @@
     unpacker        from bytes to a run: read, verify, look up, decode
     frames          free what failed jobs held
     eventloop       the event loop of a worker process
-    fork_guard      end a process that a job forked, and that returned from the job
     announce        the listeners to call once a message is settled
     places          where in its code a job may be interrupted
+    unrun           verdicts about messages that are not run
     executor        call the job: its function, within its time limit, in the main thread or on the event loop
     runner          run one message, ending in one verdict
     async_runner    the same for coroutine jobs that run beside others

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import copy_context
+from typing import Any
 
 from taskq import events
 from taskq.context import Context
@@ -14,13 +15,11 @@ __all__ = ["Announce", "both", "event_of"]
 Announce = Callable[[], None]
 
 
-def event_of(
-    signal: Signal, context: Context, worker: str, *, seconds: float, error: BaseException | None = None, delay: float | None = None
-) -> Announce | None:
+def event_of(signal: Signal, context: Context, worker: str, **fields: Any) -> Announce | None:
     """Return a function that emits the event of a job, or None without a listener. It sees the context variables of the run."""
     if not signal.receivers:
         return None
-    event = JobEvent(context=context, worker=worker, seconds=seconds, error=error, delay=delay)
+    event = JobEvent(context=context, worker=worker, **fields)
     run = copy_context().run
     return lambda: run(events.emit, signal, event)
 

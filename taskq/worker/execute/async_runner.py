@@ -13,6 +13,7 @@ from taskq.clock import monotonic
 from taskq.errors import JobCancelled
 from taskq.events import JobEvent
 from taskq.wire.message import Message
+from taskq.worker.execute.announce import event_of
 from taskq.worker.execute.eventloop import in_time
 from taskq.worker.execute.executor import Executor
 from taskq.worker.execute.run import Run
@@ -57,7 +58,7 @@ class AsyncRunner(Runner):
         try:
             try:
                 if self.cancelled:
-                    return self._was_cancelled(run)
+                    return self._was_cancelled(run, 0.0)
                 value = await in_time(run.function(*run.args, **run.kwargs), run.timeout)
             finally:
                 if run.timeout:
@@ -65,16 +66,17 @@ class AsyncRunner(Runner):
                 await run.aleave()
         except asyncio.CancelledError as error:
             if self.must_end:
-                return self._broken_off(run)
+                return self._broken_off(run, monotonic() - started)
             return self._raised(message, run, error, monotonic() - started).caused_by(error)
         except BaseException as error:
             return self._raised(message, run, error, monotonic() - started).caused_by(error)
         return self._ended_with(message, run, value, started)
 
-    def _broken_off(self, run: Run) -> Verdict:
+    def _broken_off(self, run: Run, seconds: float) -> Verdict:
         text = "worker process %s: %s %s was interrupted at stop_timeout and will run again (no attempt used)"
         _log.warning(text, self._worker, run.context.job, run.context.id)
-        return Verdict(action=Action.RELEASE)
+        announce = event_of(events.requeued, run.context, self._worker, seconds=seconds, reason="interrupted at stop_timeout")
+        return Verdict(action=Action.RELEASE, announce=announce)
 
     def _describe(self, run: Run, since_ms: int, timeout: float) -> None:
         if timeout:

@@ -18,8 +18,8 @@ from taskq.clock import monotonic
 from taskq.context import adopt
 from taskq.errors import JobCancelled, JobTimeout
 from taskq.worker.execute.eventloop import close_loop, in_time, is_of_leftover, new_loop
-from taskq.worker.execute.fork_guard import exit_if_forked
 from taskq.worker.execute.places import PATIENCE, Place, place_of
+from taskq.worker.fork_guard import exit_if_forked
 
 __all__ = ["Executor", "LoopExecutor", "SyncExecutor"]
 

@@ -22,7 +22,6 @@ from taskq.errors import (
     MessageError,
     Requeue,
     Retry,
-    SignatureError,
     TaskqError,
     UnsupportedVersion,
 )
@@ -30,16 +29,17 @@ from taskq.events import JobEvent
 from taskq.handle.cancel import CANCELLED_SECONDS
 from taskq.jobs.builtin import OBJECT
 from taskq.jobs.retry import RetryPolicy
-from taskq.logs import log_error, log_last, log_retried
+from taskq.logs import log_last, log_retried
 from taskq.wire.ending import Ending, ending_of
 from taskq.wire.history import record_of, text_of, verified_records, with_record
-from taskq.wire.message import Message
+from taskq.wire.message import Body, Message
 from taskq.worker.execute.announce import both, event_of
 from taskq.worker.execute.executor import Executor
 from taskq.worker.execute.raised import control_of, explained, is_timeout, retry_delay
 from taskq.worker.execute.results import GENERATORS, NOTHING_RAN, CannotStore, NothingRan
 from taskq.worker.execute.run import Run
-from taskq.worker.execute.unpacker import Opened, UnknownHere, Unpacker, result_ttl_of
+from taskq.worker.execute.unpacker import Opened, UnknownHere, Unpacker
+from taskq.worker.execute.unrun import Unrun
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
 
 __all__ = ["AttemptsExhausted", "Runner", "Watcher"]
@@ -71,6 +71,7 @@ class Runner:
         self._watcher = watcher
         self._worker = worker
         self._max_crashes = max_crashes
+        self._unrun = Unrun(unpacker.channel, unpacker.results, worker)
 
     def loss_flag(self, raw: bytes) -> int:
         """Return the `on_lost` flag for the head of a plain JSON message."""
@@ -90,6 +91,7 @@ class Runner:
 
     def prepare(self, message: Message, opened: Opened | None = None) -> Run | Verdict:
         """Open a message. Return a verdict if its job can't run, or must not run again."""
+        body: Body | None = None
         try:
             if opened is not None:
                 body, spec = opened.body, opened.spec
@@ -97,14 +99,14 @@ class Runner:
                 body = self._unpacker.read(message)
                 spec = self._unpacker.find(body.job)
         except (UnsupportedVersion, UnknownHere) as error:
-            return self._park(message, str(error))
+            return self._unrun.parked(message, body, error)
         except MessageError as error:
-            return self._unreadable(message, error)
+            return self._unrun.unreadable(message, body, error)
         policy = spec.policy if body.options is None else self._unpacker.policy(spec, body.options)
         try:
             run = self._unpacker.run(message, body, spec, policy)
         except BaseException as error:  # unpickling runs the application's code, which may raise anything
-            return self._unreadable(message, error, result_ttl_of(body))
+            return self._unrun.unreadable(message, body, error)
         if (message.attempts or message.crashes) and self._is_exhausted(message, policy):
             return self._exhausted(message, run)
         return run
@@ -121,7 +123,7 @@ class Runner:
         try:
             try:
                 if self.cancelled and message.id in self.cancelled:  # before there was a call to interrupt
-                    return self._was_cancelled(run)
+                    return self._was_cancelled(run, 0.0)
                 value = self._execute(run.spec.function, run.args, run.kwargs, timeout)
             finally:
                 if timeout:  # listeners and waits for the server don't count against the job's limit
@@ -158,27 +160,29 @@ class Runner:
             ending = self._results.done(run.spec.results, value, message.attempts + 1, self._worker)
         except CannotStore as error:
             return self._failed_run(message, run, error, seconds)
-        return self._ended(message, run, ending, seconds)
+        announce = event_of(events.after, run.context, self._worker, seconds=seconds)
+        return Verdict(action=Action.ACK, ending=self._pack(run, ending), announce=announce)
 
     def _chosen(self, message: Message, run: Run, outcome: Outcome, seconds: float) -> Verdict:
         if run.message.id in self.cancelled and outcome in (Outcome.RETRY, Outcome.REQUEUE):
-            return self._was_cancelled(run)
+            return self._was_cancelled(run, seconds)
         if outcome is Outcome.RETRY:
             return self._failed_run(message, run, Retry("the job returned Outcome.RETRY"), seconds)
         if outcome is Outcome.REQUEUE:
-            return Verdict(action=Action.REQUEUE, announce=event_of(events.after, run.context, self._worker, seconds=seconds))
+            announce = event_of(events.requeued, run.context, self._worker, seconds=seconds, delay=0.0)
+            return Verdict(action=Action.REQUEUE, announce=announce)
         if outcome is Outcome.DROP:
-            return self._ended(message, run, Ending("dropped", now_ms(), message.attempts + 1, self._worker), seconds)
+            return self._dropped(message, run, "", seconds)
         return self._returned(message, run, None, seconds)
 
-    def _ended(self, message: Message, run: Run, ending: Ending, seconds: float) -> Verdict:
-        return Verdict(
-            action=Action.ACK, ending=self._pack(run, ending), announce=event_of(events.after, run.context, self._worker, seconds=seconds)
-        )
+    def _dropped(self, message: Message, run: Run, reason: str, seconds: float) -> Verdict:
+        ending = Ending("dropped", now_ms(), message.attempts + 1, self._worker, reason)
+        announce = event_of(events.dropped, run.context, self._worker, seconds=seconds, reason=reason)
+        return Verdict(action=Action.ACK, ending=self._pack(run, ending), announce=announce)
 
     def _raised(self, message: Message, run: Run, error: BaseException, seconds: float) -> Verdict:
         if run.message.id in self.cancelled:
-            return self._was_cancelled(run)
+            return self._was_cancelled(run, seconds)
         try:
             control = control_of(error)
             wait = delay_ms(control.delay) if isinstance(control, Requeue) else 0
@@ -186,27 +190,28 @@ class Runner:
             return self._failed_run(message, run, wrong, seconds)
         error = explained(error)
         if isinstance(control, JobCancelled):
-            return self._was_cancelled(run)
+            return self._was_cancelled(run, seconds)
         if isinstance(control, Drop):
             reason = text_of(control.reason)
             _log.info("%s %s was dropped: %s", run.context.job, run.context.id, reason or "no reason given")
-            return self._ended(message, run, Ending("dropped", now_ms(), message.attempts + 1, self._worker, reason), seconds)
+            return self._dropped(message, run, reason, seconds)
         if isinstance(control, Requeue):
-            announce = event_of(events.after, run.context, self._worker, seconds=seconds)
+            announce = event_of(events.requeued, run.context, self._worker, seconds=seconds, delay=wait / 1000)
             return Verdict(action=Action.REQUEUE, delay_ms=wait, announce=announce)
         return self._failed_run(message, run, error, seconds)
 
     def _pack(self, run: Run, ending: Ending) -> StoredEnding | None:
         return self._results.pack(run.message.id, ending, run.result_ttl, is_stream=run.spec.is_stream)
 
-    def _was_cancelled(self, run: Run) -> Verdict:
+    def _was_cancelled(self, run: Run, seconds: float) -> Verdict:
         by = self.cancelled.pop(run.message.id, "the job itself")
         context = run.context
         _log.warning("%s %s was cancelled by %s in attempt %d", context.job, context.id, by, context.attempt)
         ending = Ending("cancelled", now_ms(), run.message.attempts + 1, by)
         is_stream = run.spec.is_stream and run.result_ttl > 0
         stored = self._results.pack(run.message.id, ending, run.result_ttl or CANCELLED_SECONDS, is_stream=is_stream)
-        return Verdict(action=Action.ACK, ending=stored)
+        announce = event_of(events.cancelled, context, self._worker, seconds=seconds, reason=f"cancelled by {by}")
+        return Verdict(action=Action.ACK, ending=stored, announce=announce)
 
     # ---- what follows from a failed run
 
@@ -248,33 +253,18 @@ class Runner:
         context = run.context
         _log.error("%s %s failed permanently: %s", context.job, context.id, last.error)
         stored = self._pack(run, ending_of(last))
-        return Verdict(action=Action.FAIL, message=message.raw, state=state, ending=stored, announce=self._after_failure(run, error, 0.0))
-
-    # ---- what never ran
-
-    def _unreadable(self, message: Message, error: BaseException, result_ttl: float = 0.0) -> Verdict:
-        record = record_of("failed", self._worker, message.attempts + 1, error)
-        text = "message %s moved to failed: %s"
-        if not isinstance(error, TaskqError) or error.__cause__ is not None:  # code of the app raised it
-            reason = text_of(error) if isinstance(error, TaskqError) else record.error
-            log_error(_log, text, (message.hex_id, reason), error, record.traceback, taskq_id=message.hex_id)
-        else:
-            _log.log(logging.WARNING if isinstance(error, SignatureError) else logging.ERROR, text, message.hex_id, text_of(error))
-        ending = self._results.pack(message.id, ending_of(record), result_ttl)
-        return Verdict(action=Action.FAIL, message=with_record(message, record, signer=self._results.signer), ending=ending, error=error)
-
-    def _park(self, message: Message, reason: str) -> Verdict:
-        _log.warning("message %s parked: %s", message.hex_id, text_of(reason))
-        new = with_record(message, record_of("parked", self._worker, message.attempts, reason), signer=self._results.signer)
-        return Verdict(action=Action.PARK, message=new)
+        return Verdict(
+            action=Action.FAIL, message=message.raw, state=state, ending=stored, announce=self._after_failure(run, error, 0.0, ran=False)
+        )
 
     # ---- notifications
 
-    def _after_failure(self, run: Run, error: BaseException, seconds: float) -> Callable[[], None]:
+    def _after_failure(self, run: Run, error: BaseException, seconds: float, *, ran: bool = True) -> Callable[[], None]:
         def announce() -> None:
+            event = JobEvent(context=run.context, worker=self._worker, seconds=seconds, error=error, ran=ran)
             if is_timeout(error):
-                events.emit(events.timeout, JobEvent(context=run.context, worker=self._worker, seconds=seconds, error=error))
-            events.emit(events.failed, JobEvent(context=run.context, worker=self._worker, seconds=seconds, error=error))
+                events.emit(events.timeout, event)
+            events.emit(events.failed, event)
             self._call_on_fail(run, error)
 
         return partial(copy_context().run, announce)

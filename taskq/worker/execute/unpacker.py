@@ -62,7 +62,7 @@ class Unpacker:
 
     def __init__(self, queue: Queue, channel: ChannelSettings, reporter: type[Reporter] = Reporter) -> None:
         self._queue = queue
-        self._channel = channel
+        self.channel = channel
         self._signer = queue.outbox.packer.signer(channel.channel)
         self._specs: dict[str, RunSpec] = {}
         signer = result_signer(queue.settings, channel.channel)
@@ -171,7 +171,7 @@ class Unpacker:
             raise MalformedMessage(f"the arguments of {job.name} can't be read: {type(error).__name__}: {error}") from error
 
     def _spec(self, job: Callee) -> RunSpec:
-        options, channel = job.options_of_job, self._channel
+        options, channel = job.options_of_job, self.channel
         policy = RetryPolicy(
             max_attempts=options.max_attempts or channel.max_attempts,
             retry_seconds=channel.retry_delays if options.retry_seconds is None else options.retry_seconds,

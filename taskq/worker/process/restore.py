@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from taskq.stdio.output import flush_and_report
-from taskq.worker.execute.fork_guard import exit_if_forked
+from taskq.worker.fork_guard import exit_if_forked
 
 __all__ = ["ProcessState"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from typing import Any
 
@@ -42,6 +43,11 @@ def chosen(outcome: str) -> Outcome:
     return Outcome(outcome)
 
 
+@queue.job
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _reported(event: JobEvent) -> list[Any]:
     assert event.worker.count(":") == 3
     error = type(event.error).__name__ if event.error else None
@@ -62,9 +68,10 @@ def listen() -> None:
     events.before.connect(on_before)
     if seconds := float(os.environ.get("TEST_SLOW_LISTENER", "0")):
         events.timeout.connect(lambda event: time.sleep(seconds))
-    for name in ("after", "retry", "failed", "timeout"):
+    for name in ("after", "dropped", "retry", "failed", "timeout"):
         getattr(events, name).connect(lambda event, name=name: note(name, _reported(event)))
     events.queue_length.connect(on_length)
+    events.crashed.connect(lambda one: note("crashed", [one.id, one.job, one.channel, one.attempt, one.seconds > 0, one.reason]))
     for name in ("worker_start", "worker_stop", "child_start", "child_stop"):
         getattr(events, name).connect(lambda event, name=name: note(name, [event.pid, list(event.channels), os.getpid()]))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from taskq import Drop, JobCancelled, JobTimeout, Requeue, Retry, context, events
+from taskq import Drop, JobCancelled, JobTimeout, Outcome, Requeue, Retry, context, events
 from taskq.channel import State
 from taskq.logs import JsonFormatter, TextFormatter
 from taskq.wire.ending import read_ending
@@ -36,7 +36,7 @@ def stage() -> Stage:
 def emitted() -> Any:
     """The events that listeners received, as (event, attempt, error, delay)."""
     described: list[tuple[str, int, str | None, float | None]] = []
-    names = ("before", "after", "retry", "failed", "timeout")
+    names = ("before", "after", "retry", "failed", "timeout", "dropped", "requeued", "cancelled", "parked")
 
     def listener(name: str) -> Callable[[events.JobEvent], None]:
         return lambda event: described.append(
@@ -343,15 +343,33 @@ def test_a_chosen_debugger_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_events_of_a_run(stage: Stage, emitted: list[Any]) -> None:
     """Given runs of every kind, then listeners are called before each run, and with its outcome once it is settled."""
-    for result, head in [(None, {}), (Drop(), {}), (ValueError(), {}), (ValueError(), {"attempts": 2}), (JobTimeout(), {"attempts": 2})]:
+    runs: list[tuple[Any, dict[str, Any]]] = [
+        *(
+            (result, {})
+            for result in (None, Drop(), Outcome.DROP, Requeue(delay=7), Outcome.REQUEUE, JobCancelled(), Retry(delay=8), ValueError())
+        ),
+        (ValueError(), {"attempts": 2}),
+        (JobTimeout(), {"attempts": 2}),
+    ]
+    for result, head in runs:
         verdict = stage.run(result, **head)
-        if verdict.announce is not None:
-            verdict.announce()
+        assert verdict.announce is not None
+        verdict.announce()
     assert emitted == [
         ("before", 1, None, None),
         ("after", 1, None, None),
         ("before", 1, None, None),
-        ("after", 1, None, None),
+        ("dropped", 1, None, None),
+        ("before", 1, None, None),
+        ("dropped", 1, None, None),
+        ("before", 1, None, None),
+        ("requeued", 1, None, 7.0),
+        ("before", 1, None, None),
+        ("requeued", 1, None, 0.0),
+        ("before", 1, None, None),
+        ("cancelled", 1, None, None),
+        ("before", 1, None, None),
+        ("retry", 1, "Retry", 8.0),
         ("before", 1, None, None),
         ("retry", 1, "ValueError", 5.0),
         ("before", 3, None, None),
@@ -360,6 +378,28 @@ def test_events_of_a_run(stage: Stage, emitted: list[Any]) -> None:
         ("timeout", 3, "JobTimeout", None),
         ("failed", 3, "JobTimeout", None),
     ]
+
+
+def test_messages_that_are_not_run_have_an_event(stage: Stage) -> None:
+    """Given a message of an unknown job, and one whose arguments don't fit, then listeners get `parked` and `failed`, and no run."""
+    got: list[events.JobEvent] = []
+    listener = got.append
+    events.parked.connect(listener)
+    events.failed.connect(listener)
+    try:
+        body = make_body("other:job", b"", 0, {"label": "other:label", "headers": ["tenant", "acme"]})
+        misfit = wrap_foreign(json.dumps({"job": "work", "args": [1, 2, 3]}).encode())
+        for raw in (encode(new_id(), body), misfit, wrap_foreign(b"garbage")):
+            verdict = stage.runner.run(Message(raw), 100.0, 1234)
+            assert verdict.announce is not None
+            verdict.announce()
+    finally:
+        events.parked.disconnect(listener)
+        events.failed.disconnect(listener)
+    assert [(event.context.job, event.ran) for event in got] == [("other:label", False), ("work", False), ("", False)]
+    assert dict(got[0].context.headers) == {"tenant": "acme"}
+    assert got[0].reason.startswith("unknown job 'other:job'")
+    assert [type(event.error).__name__ for event in got] == ["UnknownHere", "ArgumentsError", "MalformedMessage"]
 
 
 def test_a_kill_at_the_limit_is_a_timeout_for_listeners(stage: Stage, emitted: list[Any]) -> None:

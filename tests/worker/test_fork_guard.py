@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from taskq.worker.execute.fork_guard import exit_if_forked
+from taskq.worker.fork_guard import exit_if_forked
 
 
 def test_only_a_forked_process_ends() -> None:
