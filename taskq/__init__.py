@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from taskq.jobs.job import Job
     from taskq.jobs.retry import Backoff
     from taskq.push.buffer import Buffer
-    from taskq.push.hooks import Push
+    from taskq.push.view import Push
     from taskq.queue import Queue
     from taskq.wire.progress import Progress
 
@@ -123,7 +123,7 @@ _HOMES = {
     "Job": "jobs.job",
     "Outcome": "channel",
     "Progress": "wire.progress",
-    "Push": "push.hooks",
+    "Push": "push.view",
     "Queue": "queue",
     "State": "channel",
     "Status": "handle.status",

@@ -2,6 +2,7 @@
 
     importing  count or refuse pushes while a command imports the app
     headers    headers for all pushes of a block
+    view       one push, as push hooks see it
     hooks      functions that are called before and after each push
     packer     turn a call into the bytes of a message
     repeat     send a push, and retry one that is idempotent

@@ -13,7 +13,7 @@ __all__ = ["IN_USE", "HeadersBlock", "WithHeaders", "headers_here"]
 
 
 class HeadersBlock:
-    """A `with` block whose pushes get headers. Made by `queue.headers(...)`."""
+    """A `with` (or `async with`) block whose pushes get headers. Made by `queue.headers(...)`."""
 
     __slots__ = ("headers", "is_open", "outer", "queue")
 
@@ -36,6 +36,12 @@ class HeadersBlock:
         # Not if another is the innermost: a generator that was left open may be closed in another context.
         if _innermost.get() is self:
             _innermost.set(self.outer)
+
+    async def __aenter__(self) -> None:
+        self.__enter__()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.__exit__()
 
     def __reduce__(self) -> Any:
         raise TypeError("cannot pickle queue.headers(...): pass a dict of the headers")

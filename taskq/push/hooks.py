@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from taskq.config import ChannelSettings
 from taskq.errors import ArgumentsError, JobDefinitionError, PushError
 from taskq.handle.handle import Handle
 from taskq.jobs.call import Call, Pusher
-from taskq.jobs.options import PushOptions
 from taskq.jobs.parameters import Signature
 from taskq.push.headers import IN_USE, headers_here
+from taskq.push.view import Push
 
 __all__ = [
     "Hooked",
-    "Push",
     "PushHooks",
     "arun_pushed",
     "arun_pushing",
@@ -31,62 +29,10 @@ __all__ = [
     "run_pushing",
 ]
 
-PushingHook = TypeVar("PushingHook", bound=Callable[["Push"], object])
-PushedHook = TypeVar("PushedHook", bound=Callable[[list["Push"]], object])
+PushingHook = TypeVar("PushingHook", bound=Callable[[Push], object])
+PushedHook = TypeVar("PushedHook", bound=Callable[[list[Push]], object])
 #: The default of a decorator that is used with parentheses, so that the error can explain this.
 _MISSING: Any = None
-
-
-class Push:
-    """One push, as push hooks see it. A `pushing` hook may change `headers`; everything else is read-only.
-
-    Attributes:
-        call: the bound call.
-        channel: the channel that it is pushed to.
-        headers: the headers of the message, a dict of text to text.
-    """
-
-    __slots__ = ("_handle", "call", "channel", "headers")
-
-    def __init__(self, call: Call[Any], channel: str, headers: dict[str, str]) -> None:
-        self.call = call
-        self.channel = channel
-        self.headers = headers
-        self._handle: Handle[Any] | None = None
-
-    @property
-    def job(self) -> str:
-        """The name of the job; for an object or a callable, the name that operators see."""
-        return self.call.label or self.call.job.name
-
-    @property
-    def args(self) -> tuple[Any, ...]:
-        """The positional arguments."""
-        return self.call.args
-
-    @property
-    def kwargs(self) -> Mapping[str, Any]:
-        """The keyword arguments."""
-        return MappingProxyType(self.call.kwargs)
-
-    @property
-    def options(self) -> PushOptions:
-        """The options of the push, such as `delay`, `at` and `once`."""
-        return self.call.options
-
-    @property
-    def handle(self) -> Handle[Any]:
-        """The handle of the message, in a `pushed` hook.
-
-        Raises:
-            RuntimeError: the message isn't stored yet.
-        """
-        if self._handle is None:
-            raise RuntimeError("a message has no handle before it is stored: use it in a @queue.pushed hook")
-        return self._handle
-
-    def __repr__(self) -> str:
-        return f"<Push {self.job} to {self.channel}>"
 
 
 class _Hook(NamedTuple):
@@ -115,7 +61,8 @@ class PushHooks:
         Raises:
             JobDefinitionError: the function requires other arguments, or is a generator function.
         """
-        self.pushing_hooks = (*self.pushing_hooks, _checked(function, "pushing"))
+        hook = _checked(self, function, "pushing")
+        self.pushing_hooks = (*self.pushing_hooks, hook)
         return function
 
     def pushed(self, function: PushedHook = _MISSING, /) -> PushedHook:
@@ -128,7 +75,8 @@ class PushHooks:
         Raises:
             JobDefinitionError: the function requires other arguments, or is a generator function.
         """
-        self.pushed_hooks = (*self.pushed_hooks, _checked(function, "pushed"))
+        hook = _checked(self, function, "pushed")
+        self.pushed_hooks = (*self.pushed_hooks, hook)
         return function
 
 
@@ -220,7 +168,8 @@ def is_async(owner: Hooked) -> bool:
 
 
 def _begin(owner: Hooked, call: Call[Any]) -> Push | None:
-    if _inside.get() or not (_pushing(owner) or _pushed(owner)) or call.job.queue is not owner:
+    is_hooked = owner.pushing_hooks or owner.pushed_hooks or everywhere.pushing_hooks or everywhere.pushed_hooks
+    if not is_hooked or _inside.get() or call.job.queue is not owner:
         return None
     channel = call.options.channel or call.job.options_of_job.channel
     owner.channel(channel)  # an unknown one is refused before any hook is called
@@ -275,7 +224,9 @@ def _only_async(hook: _Hook) -> PushError:
     )
 
 
-def _checked(function: Any, kind: str) -> _Hook:
+def _checked(owner: object, function: Any, kind: str) -> _Hook:
+    if not isinstance(owner, PushHooks):
+        raise JobDefinitionError(f"@Queue.{kind} must be used on an instance: write queue = Queue(), then @queue.{kind}")
     if not callable(function):
         given = "" if function is None else f"; got {function!r}"
         raise JobDefinitionError(f"@queue.{kind} must decorate a function{given}. It has no options: write it without parentheses")

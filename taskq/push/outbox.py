@@ -16,18 +16,20 @@ from taskq.driver.load import first_use, server_url
 from taskq.driver.pool import LinkPool
 from taskq.driver.registry import make_pool
 from taskq.driver.steps import Steps, arun, run
-from taskq.errors import ArgumentsError, TaskqError
+from taskq.errors import ArgumentsError, PushError, TaskqError
 from taskq.handle.handle import Handle
 from taskq.handle.subject import Subject
 from taskq.jobs.call import Call
 from taskq.jobs.registry import Registry
 from taskq.push.buffer import is_buffered, open_buffer, withdraw
 from taskq.push.headers import IN_USE, headers_here
-from taskq.push.hooks import Hooked, Push, arun_pushed, arun_pushing, check_sync_pushed, has_pushed, run_pushed, run_pushing
+from taskq.push.hooks import Hooked, arun_pushed, arun_pushing, check_sync_pushed, has_pushed, run_pushed, run_pushing
 from taskq.push.loops import warn_in_loop
 from taskq.push.packer import BATCH, Outgoing, Packer, Watched
 from taskq.push.repeat import apush, push
+from taskq.push.view import Push
 from taskq.wire.foreign import job_of
+from taskq.wire.headers import check_headers
 from taskq.wire.message import Message, check_message_id
 from taskq.wire.signing import Signer, result_signer
 
@@ -66,8 +68,8 @@ class Outbox:
         handle = self._handle(out)
         sender = self._senders.get(out.channel) or self._first_sender(out.channel)
         push(sender, command_of(sender.driver, (out,)), (handle,), repeatable=out.once)
-        if IN_USE:
-            run_pushed(self._owner, _watched((out,), (handle,)))
+        if IN_USE and isinstance(out, Watched):
+            run_pushed(self._owner, [(out.push, handle)])
         return handle
 
     async def asend(self, call: Call[T]) -> Handle[T]:
@@ -102,7 +104,8 @@ class Outbox:
         if not IN_USE:
             return self.packer.pack(call, channel, prefix)
         push = push or run_pushing(self._owner, call)
-        out = self.packer.pack(call, channel, prefix, push.headers if push else headers_here(self._owner, call.options.headers))
+        headers = check_headers(push.headers, PushError) if push else headers_here(self._owner, call.options.headers)
+        out = self.packer.pack(call, channel, prefix, headers)
         return Watched(**msgspec.structs.asdict(out), push=push) if push and has_pushed(self._owner) else out
 
     def _send_packed(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:

@@ -15,8 +15,8 @@ from taskq.jobs.call import Call, Callee
 from taskq.jobs.functions import is_generator
 from taskq.jobs.named import elsewhere
 from taskq.jobs.options import PLAIN, PushOptions
-from taskq.push.hooks import Push
 from taskq.push.importing import running_import
+from taskq.push.view import Push
 from taskq.wire.codec import CALLS, CODE, PYTHON, Serializer, check_serializer, dump_arguments
 from taskq.wire.headers import check_headers, write_headers
 from taskq.wire.message import encode, loss_flag, make_body, new_id

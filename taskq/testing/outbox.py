@@ -10,9 +10,9 @@ from taskq.driver.contract import Command, Link
 from taskq.driver.pool import LinkPool
 from taskq.jobs.call import Call
 from taskq.jobs.named import elsewhere
-from taskq.push.hooks import Push
 from taskq.push.outbox import Outbox, Owner
 from taskq.push.packer import Outgoing
+from taskq.push.view import Push
 from taskq.testing.driver import MemoryDriver
 from taskq.testing.pushed import Pushed
 

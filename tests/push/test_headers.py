@@ -158,11 +158,14 @@ def test_a_block_belongs_to_its_thread_or_task(queue: Queue, job: Any, shelf: Sh
             await asyncio.to_thread(thread.join)
             await asyncio.create_task(job.apush(3))
             await asyncio.to_thread(job.push, 4)
+        async with queue.headers(TENANT):
+            await job.apush(5)
+        await job.apush(6)
         await task
         await queue.aclose()
 
     asyncio.run(both())
-    assert {seen.args[0]: headers_of(seen) for seen in shelf.waiting()} == {1: {}, 2: {}, 3: TENANT, 4: TENANT}
+    assert {seen.args[0]: headers_of(seen) for seen in shelf.waiting()} == {1: {}, 2: {}, 3: TENANT, 4: TENANT, 5: TENANT, 6: {}}
 
 
 def test_a_block_that_is_left_in_another_context_changes_nothing_there(queue: Queue, job: Any, shelf: Shelf) -> None:

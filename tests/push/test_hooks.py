@@ -156,6 +156,15 @@ def test_a_hook_with_a_wrong_header_refuses(queue: Queue, job: Any, shelf: Shelf
     job.options(headers=TENANT).push()
     assert all_headers(shelf) == [{}]
 
+    @queue.pushing
+    def replace(push: Push) -> None:
+        push.headers = {"new": "1"} if push.kwargs else None  # type: ignore[assignment]
+
+    with pytest.raises(PushError, match="headers must be a mapping of names to strings; got None"):
+        job.options(headers=TENANT).push()
+    job.push(b=2)
+    assert all_headers(shelf) == [{}, {"new": "1"}]
+
 
 def test_hooks_run_in_their_order(queue: Queue, job: Any, anywhere: Callable[..., Any]) -> None:
     """Given several hooks, then they are called in the order of their registration, and those for every queue after those of the queue."""
@@ -313,3 +322,5 @@ def test_what_can_not_be_a_hook_is_refused(queue: Queue, function: Any, problem:
         queue.pushed(function)
     with pytest.raises(JobDefinitionError, match="write it without parentheses"):
         queue.pushing()
+    with pytest.raises(JobDefinitionError, match=r"@Queue\.pushing must be used on an instance"):
+        Queue.pushing(lambda push: None)  # type: ignore[call-arg, arg-type, type-var]
