@@ -65,7 +65,9 @@ def test_other_names_fail_as_ever() -> None:
     """Given a misspelled name, then the error is Python's, with Python's suggestion."""
     with pytest.raises(AttributeError, match=r"^'Job' object has no attribute 'psh'$") as raised:
         OBJECTS["Job"].psh  # noqa: B018
-    assert "Did you mean: 'push'?" in "".join(traceback.format_exception(raised.value))
+    assert (raised.value.name, raised.value.obj) == ("psh", OBJECTS["Job"])
+    if sys.version_info >= (3, 12):  # before, only the interpreter adds it, to an error that ends the program
+        assert "Did you mean: 'push'?" in "".join(traceback.format_exception(raised.value))
 
 
 @pytest.mark.parametrize("kind", OBJECTS)
