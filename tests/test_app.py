@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from taskq import AppError, Queue
-from taskq.app import check_unpatched, load_app
+from taskq.app import check_unpatched, import_modules, load_app
 from taskq.doctor.app import Loaded, check_app
 from taskq.doctor.leftovers import Leftovers
 from taskq.push.importing import running_import
@@ -207,6 +207,16 @@ def test_a_push_during_the_import_is_reported(write: Write, url: str, prefix: st
     write("jobs_reads.py", f"{text}queue.handle('0' * 32).status()\n")
     load_app("jobs_reads").close()
     assert "importing jobs_reads read messages" in caplog.messages[0]
+
+
+@pytest.mark.one_python
+def test_a_program_that_has_used_its_queue_may_run_a_worker(url: str, prefix: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Given a program that has read messages, if it then runs a worker itself, then that is no warning: nothing was imported."""
+    queue = Queue(url, channels={"default": {"channel": prefix}})
+    queue.handle("0" * 32).status()
+    import_modules(queue)
+    queue.close()
+    assert not caplog.messages
 
 
 @pytest.mark.one_python

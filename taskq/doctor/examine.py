@@ -34,8 +34,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON data, as `taskq doctor --json` prints it."""
-        data: dict[str, Any] = msgspec.to_builtins(self)
-        return data
+        return {"exit_code": self.exit_code, "findings": [msgspec.to_builtins(finding) for finding in self.findings]}
 
 
 def diagnose(source: Queue | Settings, loaded: Loaded | None = None) -> Diagnosis:

@@ -27,6 +27,8 @@ class Channels:
     """The channels of a queue or of settings, and the connections to their servers."""
 
     def __init__(self, source: Queue | Settings) -> None:
+        if not isinstance(source, (Queue, Settings)):
+            raise ArgumentsError(f"an inspector needs a Queue, as in taskq.Inspector(queue); got a value of type {type(source).__name__}")
         #: The queue, or the settings.
         self.source = source
         self._queue = source if isinstance(source, Queue) else None

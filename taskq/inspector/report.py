@@ -82,7 +82,7 @@ class ChannelReport(msgspec.Struct, frozen=True, kw_only=True):
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON data, as `taskq info --json` prints it."""
         data: dict[str, Any] = msgspec.to_builtins(self)
-        return data
+        return {**data, "workers": list(data["workers"])}
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,7 +35,7 @@ def test_everything_is_plain_data(queue: Queue, worker: HandWorker, inspector: I
     entry = inspector.find(first.id)
     assert entry is not None
     for one in (*info, *found, entry, inspector.doctor(), inspector.status(first.id), inspector.cancel(first.id)):
-        assert json.loads(json_text(one.to_dict()))
+        assert json.loads(json_text(one.to_dict())) == one.to_dict()
     with pytest.raises(AttributeError, match="immutable"):
         entry.job = "other"  # type: ignore[misc]
     with pytest.raises(AttributeError, match="immutable"):
@@ -71,6 +71,8 @@ def test_errors_name_what_is_wrong(inspector: Inspector, prefix: str) -> None:
         inspector.entries(prefix, "broken")
     with pytest.raises(ArgumentsError, match=f"there are several channels; give one of default, {prefix}"):
         inspector.entries()
+    with pytest.raises(ArgumentsError, match="an inspector needs a Queue"):
+        taskq.Inspector("redis://localhost")  # type: ignore[arg-type]
     with pytest.raises(ArgumentsError, match=r'channels must be a list of names: channels=\["mail"\]'):
         inspector.find("0" * 32, channels="mail")
     with pytest.raises(ArgumentsError, match="`by` must be a string; got 5"):
