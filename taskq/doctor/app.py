@@ -41,7 +41,9 @@ def load(open_app: Callable[[], Queue]) -> Loaded:
 def check_app(loaded: Loaded) -> Iterator[Finding]:
     """Check the application that the settings or the command name."""
     if loaded.queue is None:
-        yield unusable("app", "import", f"it can't be loaded: {loaded.error}", "no worker starts until it can be imported")
+        has_pushed = isinstance(loaded.error, AppError) and isinstance(loaded.error.__cause__, AppError)
+        advice = "a worker repeats these pushes at each start" if has_pushed else "no worker starts until it can be imported"
+        yield unusable("app", "import", f"it can't be loaded: {loaded.error}", advice)
         return
     try:
         check_unpatched()

@@ -24,6 +24,8 @@ def test_no_command_that_looks_pushes(project: Project, queue: Queue, type_: Typ
         codes[words[0]] = typed.code
         assert place in (typed.out + typed.err).replace("\n", ""), typed
         assert 'put pushes below `if __name__ == "__main__":`' in typed.out + typed.err
+    sys.modules.pop(project.name, None)
+    assert "-> a worker repeats these pushes at each start" in type_("doctor").out
     # `show` didn't find the message, and doctor reports the server of the tests, too; the others use the settings.
     assert codes == {"info": 0, "list": 0, "show": 1, "config": 0, "doctor": 1, "push": 2}
     assert Inspector(queue).counts(project.channel).waiting == 0
