@@ -273,7 +273,7 @@ class Queue(Hooks, JobDecorator, PushHooks, WithHeaders):
         if (found := self._channels.get(name)) is None:
             known = self.channel_names()
             if name not in known and self.settings.pattern_of(name) is None:
-                hint = did_you_mean(name, known)
+                hint = did_you_mean(name, [*known, *self.settings.patterns])
                 raise UnknownChannel(f"unknown channel {name!r}; {hint} (define a new channel in the settings: [channels.{name}])")
             found = self._channels[name] = self.settings.channel_or_default(name)
         return found

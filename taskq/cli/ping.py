@@ -29,7 +29,7 @@ def command(channels: tuple[str, ...], *, anywhere: bool, live: bool, timeout: f
     the variables don't name the server or the channel.
     """
     settings = load_settings({"app": app, "url": url}, argument_name="command line")
-    known: Mapping[str, ChannelSettings] = settings.channels
+    known = _with_matching(settings, settings.channels, channels)
     try:
         # The import of an app may take seconds.
         alone = app is None and (settings.url is not None or settings.app is None)
@@ -38,7 +38,8 @@ def command(channels: tuple[str, ...], *, anywhere: bool, live: bool, timeout: f
             from taskq.cli.target import open_queue  # a probe runs often, and rarely needs it
 
             queue = open_queue(app, url)
-            settings, known = queue.settings, {name: queue.channel(name) for name in queue.channel_names()}
+            settings = queue.settings
+            known = _with_matching(settings, {name: queue.channel(name) for name in queue.channel_names()}, channels)
             age = _last_heartbeat(settings, known, channels, anywhere=anywhere, starting=live, timeout=timeout)
     except ServerUnavailable as error:
         if not live:
@@ -53,6 +54,11 @@ def command(channels: tuple[str, ...], *, anywhere: bool, live: bool, timeout: f
         names, server = ", ".join(channels or known), mask_url(settings.url) if settings.url is not None else "the embedded server"
         raise NotThere(f"no worker process on {where} is alive, with a heartbeat within its lease (channel {names}, {server})")
     click.echo(f"alive: last heartbeat {age:.1f} s ago")
+
+
+def _with_matching(settings: Settings, defined: Mapping[str, ChannelSettings], names: tuple[str, ...]) -> dict[str, ChannelSettings]:
+    """Return the defined channels, and those of the names that match a pattern."""
+    return {**{name: settings.channel(name) for name in names if settings.pattern_of(name) is not None}, **defined}
 
 
 def _last_heartbeat(

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from taskq.channel import check_channel_name
+from taskq.channel import check_channel_name, is_channel_pattern
 from taskq.clock import MAX_DELAY
 from taskq.config.suggestions import did_you_mean
 from taskq.config.urls import mask_url
@@ -149,7 +149,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """
         if name in self.channels or self.pattern_of(name) is not None:
             return self.channel_or_default(name)
-        hint = did_you_mean(name, self.channels)
+        hint = did_you_mean(name, [*self.channels, *self.patterns])
         raise UnknownChannel(f'unknown channel "{name}" in the settings; {hint} (define a new channel as [channels.{name}])')
 
     def channel_or_default(self, name: str) -> ChannelSettings:
@@ -172,7 +172,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def pattern_of(self, name: str) -> str | None:
         """Return the pattern that decides the settings of a channel, or None. Of several, the longest without its `*`."""
-        if name in self.channels:
+        if name in self.channels or is_channel_pattern(name):
             return None
         found = [pattern for pattern in self.patterns if fnmatchcase(name, pattern)]
         return max(found, key=lambda pattern: (len(pattern.replace("*", "")), pattern), default=None)

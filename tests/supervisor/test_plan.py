@@ -12,7 +12,7 @@ from taskq.doctor.leftovers import Leftovers
 from taskq.errors import ServerRefused, UnknownChannel
 from taskq.supervisor.banner import log_banner
 from taskq.supervisor.options import WorkerOptions
-from taskq.supervisor.plan import Plan, make_plan
+from taskq.supervisor.plan import Plan, choose, make_plan
 from taskq.supervisor.processes.zygote import AppInfo
 from tests.conftest import OwnServer
 from tests.support.servers import ServerProcess
@@ -68,3 +68,14 @@ def test_an_unknown_channel_is_named_without_an_option() -> None:
     app = AppInfo(queue.settings, ("work",), {"default": queue.channel("default")}, Leftovers(), ())
     with pytest.raises(UnknownChannel, match=r"^unknown channel 'defalt'; did you mean \"default\"\?$"):
         make_plan(app, WorkerOptions(channels=("defalt",)))
+
+
+@pytest.mark.one_python
+def test_channels_of_patterns_can_be_chosen() -> None:
+    """Given a pattern, then --channel takes the pattern, and a name that matches; without the option, only defined channels are chosen."""
+    queue = Queue("redis://localhost:1", channels={"tenant-*": {"processes": 2}})
+    app = AppInfo(queue.settings, ("work",), {"default": queue.channel("default")}, Leftovers(), ())
+    chosen = {names: list(choose(app, WorkerOptions(channels=names))) for names in ((), ("tenant-*",), ("tenant-1", "default"))}
+    assert chosen == {(): ["default"], ("tenant-*",): [], ("tenant-1", "default"): ["tenant-1", "default"]}
+    with pytest.raises(UnknownChannel, match=r'unknown channel \'tennant-1\'; did you mean "tenant-\*"\?'):
+        choose(app, WorkerOptions(channels=("tennant-1",)))
