@@ -41,7 +41,7 @@ def make_plan(app: AppInfo, options: WorkerOptions) -> Plan:
     url = server_url(app.settings)
     server = eviction = ""
     unfenced: list[str] = []
-    for settings in chosen.values():
+    for settings in (chosen or chosen_patterns(app.settings, options)).values():
         server, eviction, unfenced = check_channel(url, settings)
     processes = {name: options.processes or settings.processes for name, settings in chosen.items()}
     return Plan(app.settings, url, server, chosen, processes, frozenset(app.jobs), eviction, tuple(unfenced))
