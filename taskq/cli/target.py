@@ -32,7 +32,7 @@ def command_settings(app: str | None, url: str | None, imports: Sequence[str] = 
     Raises:
         ConfigError: a setting or an option is wrong.
     """
-    return load_settings({"app": app, "url": url, "imports": imports or None}, argument_name="command line")
+    return load_settings({"app": app, "url": url, "imports": list(imports) or None}, argument_name="command line")
 
 
 def app_name(settings: Settings) -> str:
