@@ -21,7 +21,7 @@ from taskq.wire.message import Message, encode, make_body, new_id, wrap_foreign
 from taskq.worker.execute.async_runner import AsyncRunner
 from taskq.worker.execute.raised import NoDebugger
 from taskq.worker.execute.runner import AttemptsExhausted
-from taskq.worker.execute.verdict import ACKED, Action
+from taskq.worker.execute.verdict import ACKED, Action, Verdict
 from taskq.worker.process.debugger import replace_breakpoint
 from tests.worker.conftest import Bench
 from tests.worker.stage import MAX_CRASHES, FakeExecutor, FakeWatcher, Stage
@@ -378,6 +378,29 @@ def test_events_of_a_run(stage: Stage, emitted: list[Any]) -> None:
         ("timeout", 3, "JobTimeout", None),
         ("failed", 3, "JobTimeout", None),
     ]
+
+
+def test_a_coroutine_that_is_interrupted_at_stop_timeout_is_requeued(bench: Bench, emitted: list[Any]) -> None:
+    """Given an async job that is cancelled because the worker must end, then its message is released, and listeners get `requeued`."""
+
+    async def wait() -> None:
+        await asyncio.sleep(600)
+
+    message = bench.pack(bench.queue.job(name="wait")(wait).bind())
+    runner = AsyncRunner(bench.unpacker(), FakeExecutor(), FakeWatcher(), "w1", MAX_CRASHES)
+
+    async def scene() -> Verdict:
+        task = asyncio.ensure_future(runner.arun(message, 0.0, 1234))
+        await asyncio.sleep(0)
+        runner.must_end = True
+        task.cancel()
+        return await task
+
+    verdict = asyncio.run(scene())
+    assert verdict.action is Action.RELEASE
+    assert verdict.announce is not None
+    verdict.announce()
+    assert emitted == [("before", 1, None, None), ("requeued", 1, None, None)]
 
 
 def test_messages_that_are_not_run_have_an_event(stage: Stage) -> None:
