@@ -8,6 +8,7 @@
     repeat     send a push, and retry one that is idempotent
     buffer     collect the pushes of a block and send them together
     loops      warn of sync calls that block a running event loop
+    restore    rebuild results by the return hint of the pushed job
     outbox     pack calls, push their messages, and answer the queries of handles
 
 Each of these imports only from those above it. A push takes this walk:

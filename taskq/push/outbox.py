@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from operator import attrgetter
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -27,8 +26,8 @@ from taskq.push.hooks import Hooked, arun_pushed, arun_pushing, check_sync_pushe
 from taskq.push.loops import warn_in_loop
 from taskq.push.packer import BATCH, Outgoing, Packer, Watched
 from taskq.push.repeat import apush, push
+from taskq.push.restore import restorer
 from taskq.push.view import Push
-from taskq.wire.foreign import job_of
 from taskq.wire.headers import check_headers
 from taskq.wire.message import Message, check_message_id
 from taskq.wire.signing import Signer, result_signer
@@ -190,15 +189,7 @@ class Outbox:
         pickles = signer is not None or self._settings.serializer == "pickle" or self._owner.has_pickle_jobs()
         if payload is None:
             return Subject(message_id, channel, signer, None, stores_result, pickles)
-        return Subject(message_id, channel, signer, payload, stores_result, pickles, partial(self._restore, payload))
-
-    def _restore(self, payload: bytes, value: Any, kind: Literal["result", "item"]) -> Any:
-        """Return a result or an item, rebuilt by the return hint of the job that was pushed."""
-        job = self._owner.jobs.get(job_of(payload))
-        validator = None if job is None else self.packer.validator(job)
-        if validator is None:
-            return value
-        return validator.result(value) if kind == "result" else validator.item(value)
+        return Subject(message_id, channel, signer, payload, stores_result, pickles, restorer(self._owner.jobs, self.packer, payload))
 
     def ask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T:
         """Run a query of several commands, for the methods of a handle."""
