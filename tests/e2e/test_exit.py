@@ -71,3 +71,4 @@ def test_a_stop_hook_that_hangs_ends_at_stop_timeout(start_worker: StartWorker, 
     assert ledger.values("child_stop")[:3] == [[8], [9], [10]]  # perhaps another process was started, and had nothing to do
     assert (ledger.values("flush")[:2], ledger.values("hangs")) == ([[9], [10]], [[9]])
     assert "crashed" not in worker.log
+    assert worker.log.count("at stop_timeout: a stop hook, a function of atexit or a thread had not ended") == 2

@@ -32,7 +32,7 @@ from taskq.jobs.retry import RetryPolicy
 from taskq.logs import log_last, log_retried
 from taskq.wire.ending import Ending, ending_of
 from taskq.wire.history import record_of, text_of, verified_records, with_record
-from taskq.wire.message import Body, Message
+from taskq.wire.message import Message
 from taskq.worker.execute.announce import both, event_of
 from taskq.worker.execute.executor import Executor
 from taskq.worker.execute.raised import control_of, explained, is_timeout, retry_delay
@@ -91,17 +91,17 @@ class Runner:
 
     def prepare(self, message: Message, opened: Opened | None = None) -> Run | Verdict:
         """Open a message. Return a verdict if its job can't run, or must not run again."""
-        body: Body | None = None
+        # Without `open`: on the fast path, one more call and one more object count.
         try:
-            if opened is not None:
-                body, spec = opened.body, opened.spec
-            else:  # without `open`: on the fast path, one more call and one more object count
-                body = self._unpacker.read(message)
-                spec = self._unpacker.find(body.job)
-        except (UnsupportedVersion, UnknownHere) as error:
-            return self._unrun.parked(message, body, error)
+            body = self._unpacker.read(message) if opened is None else opened.body
+        except UnsupportedVersion as error:
+            return self._unrun.parked(message, None, error)
         except MessageError as error:
-            return self._unrun.unreadable(message, body, error)
+            return self._unrun.unreadable(message, None, error)
+        try:
+            spec = self._unpacker.find(body.job) if opened is None else opened.spec
+        except UnknownHere as error:
+            return self._unrun.parked(message, body, error)
         policy = spec.policy if body.options is None else self._unpacker.policy(spec, body.options)
         try:
             run = self._unpacker.run(message, body, spec, policy)
