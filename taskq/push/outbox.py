@@ -237,6 +237,9 @@ class Outbox:
         """Let this thread push to a channel over an existing connection: a job uses the connection of its worker."""
         self.sender(channel).lend(link)
 
+    def check_work(self) -> None:
+        """Check that a worker of this process would get the messages: those of a recording (`taskq.testing`) never reach its server."""
+
     def is_used(self) -> bool:
         """Return True if a connection to the server was opened, for a push or a query."""
         return bool(self._senders)

@@ -87,6 +87,7 @@ def work(
     """Run a worker for a queue: the implementation of `Queue.work`."""
     if isinstance(channels, str):  # its characters would be read as names
         raise ConfigError(f'channels must be a list of names: channels=["{channels}"]')
+    queue.outbox.check_work()
     options = WorkerOptions(
         channels=tuple(channels),
         burst=burst,

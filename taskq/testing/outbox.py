@@ -8,6 +8,7 @@ from typing import Any
 from taskq.config import Settings
 from taskq.driver.contract import Command, Link
 from taskq.driver.pool import LinkPool
+from taskq.errors import TaskqError
 from taskq.jobs.call import Call
 from taskq.jobs.named import elsewhere
 from taskq.push.outbox import Outbox, Owner
@@ -81,6 +82,10 @@ class RecordingOutbox(Outbox):
             self._owner.channel(channel)
             sender = self._senders[channel] = self._pool(self._owner, channel)
         return sender
+
+    def check_work(self) -> None:
+        text = "queue.work() gets no messages here, because taskq.testing records the pushes of this queue"
+        raise TaskqError(f"{text}: use run_all(), or the mode worker")
 
     def lend(self, channel: str, link: Link) -> None:
         """No connection is needed."""

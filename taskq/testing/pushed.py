@@ -9,11 +9,15 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskq.clock import delay_ms
+from taskq.config import nearest
 from taskq.errors import ArgumentsError, SerializationError
+from taskq.handle.handle import Handle
 from taskq.jobs.builtin import CALL, OBJECT
 from taskq.jobs.call import Call
-from taskq.jobs.job import Pushable
+from taskq.jobs.hooks import queues
+from taskq.jobs.job import Job, Options, Pushable
 from taskq.push.packer import Outgoing
+from taskq.queue import Queue
 from taskq.wire.codec import dump_arguments, load_arguments, serializer_of_code
 from taskq.wire.headers import read_headers
 from taskq.wire.message import Message
@@ -80,7 +84,7 @@ class Pushed:
         return f"{self.job}({', '.join(arguments)}) in {self.channel}{when}{headers}"
 
 
-class Options(NamedTuple):
+class Wanted(NamedTuple):
     """The options of a push that a test expects; None: any."""
 
     channel: str | None
@@ -91,12 +95,14 @@ class Options(NamedTuple):
 class Expected:
     """The push that a test expects: a job, some of its arguments, and some options."""
 
-    def __init__(self, job: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Options) -> None:
+    def __init__(self, job: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Wanted) -> None:
         """See `Recording.assert_pushed`.
 
         Raises:
             ArgumentsError: the first argument can't be a job, or the job has no such parameters.
         """
+        if isinstance(job, Call):
+            job, args, kwargs = job.job, (*job.args, *args), {**job.kwargs, **kwargs}
         self.name = name_of(job)
         self._first = job._first if isinstance(job, Pushable) else ()
         self._args, self._kwargs = args, dict(kwargs)
@@ -183,15 +189,36 @@ def name_of(job: Any) -> str:
         ArgumentsError: this can't be a job.
     """
     if isinstance(job, str):
-        return job
-    if isinstance(job, Pushable):
-        return job.name
+        return _checked(job)
+    if isinstance(job, (Pushable, Call)):
+        return job.name if isinstance(job, Pushable) else job.label or job.job.name
+    if isinstance(job, (Options, Handle)) or isinstance(getattr(job, "__self__", None), (Pushable, Options)):
+        raise ArgumentsError(f"the first argument must be the job itself, as in assert_pushed(send, 'anna', delay=60); got {job!r}")
     while isinstance(job, partial):
         job = job.func
     if job is None or isinstance(job, (int, float, bytes, list, tuple, dict)):
         raise ArgumentsError(f"the first argument must be a job, its name, or a callable or object that was pushed; got {job!r}")
     named = job if hasattr(job, "__qualname__") else type(job)
     return f"{getattr(named, '__module__', '?')}:{named.__qualname__}"
+
+
+def _checked(name: str) -> str:
+    """Return the name of a job.
+
+    Raises:
+        ArgumentsError: it is most likely misspelled, so that `assert_none_pushed` would never fail.
+    """
+    names = [one.name for one in _jobs()]
+    if name in names:
+        return name
+    meant = next((one for one in names if one.endswith(f":{name}")), None) or nearest(name, names)
+    if meant is not None:
+        raise ArgumentsError(f"no job is named {name!r}; did you mean {meant!r}?")
+    return name
+
+
+def _jobs() -> list[Job[Any, Any]]:
+    return [job for queue in list(queues) if isinstance(queue, Queue) for job in queue.jobs]
 
 
 def _stored(push: Pushed, value: Any) -> Any:

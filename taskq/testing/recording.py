@@ -14,7 +14,7 @@ from taskq.queue import Queue
 from taskq.testing.install import installed
 from taskq.testing.memory import Memory
 from taskq.testing.outbox import Book, RecordingOutbox
-from taskq.testing.pushed import Expected, Options, Pushed, name_of
+from taskq.testing.pushed import Expected, Pushed, Wanted, name_of
 
 __all__ = ["Mode", "Recording", "record"]
 
@@ -106,7 +106,7 @@ class Recording:
         Arguments are compared by parameter: a push by position matches a keyword, and defaults count.
 
         Args:
-            job: the job, or its name; for `queue.call`, the callable; for `queue.push`, the object or its class.
+            job: the job, a bound call, or the name of a job; for `queue.call`, the callable; for `queue.push`, the object or its class.
             args: its first positional arguments.
             channel: the channel that it was pushed to.
             delay: the delay of the push: seconds (int or float) or a timedelta.
@@ -121,7 +121,7 @@ class Recording:
             AssertionError: no push matches, or not `count` of them. The text shows the nearest pushes.
             ArgumentsError: the job has no such parameters.
         """
-        expected = Expected(job, args, kwargs, Options(channel, delay, headers))
+        expected = Expected(job, args, kwargs, Wanted(channel, delay, headers))
         compared = [(expected.differences(push), push) for push in self._book.pushed if expected.is_of(push)]
         found = [push for differences, push in compared if not differences]
         if (count is None and not found) or (count is not None and len(found) != count):

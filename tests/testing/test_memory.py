@@ -337,6 +337,14 @@ def test_a_job_cannot_run_others(queue: Queue) -> None:
             t.run_all()
 
 
+def test_a_worker_in_a_recording_is_refused(queue: Queue) -> None:
+    with (
+        testing.record(queue),
+        pytest.raises(TaskqError, match=r"queue.work\(\) gets no messages here.*use run_all\(\), or the mode worker"),
+    ):
+        queue.work(burst=True)
+
+
 def test_ctrl_c_and_the_outcomes_of_pytest_end_the_test(queue: Queue) -> None:
     @queue.job(name="job")
     def job(how: str) -> None:
