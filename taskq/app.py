@@ -15,7 +15,7 @@ from types import ModuleType
 from taskq.config import did_you_mean, working_directory
 from taskq.config.modules import find_modules, is_pattern
 from taskq.errors import AppError, JobDefinitionError, UnknownChannel
-from taskq.jobs.around.wrapper import check_arounds
+from taskq.jobs.around.wrapper import check_wrappers
 from taskq.logs import count_of
 from taskq.push.importing import GUARD, AppImport, is_app_file
 from taskq.queue import Queue
@@ -78,7 +78,7 @@ def _check_jobs(queue: Queue, prefix: str) -> None:
         for job in queue.jobs:
             job.check_place()
             queue.outbox.packer.validator(job)
-        check_arounds(queue)
+        check_wrappers(queue)
     except (JobDefinitionError, UnknownChannel) as error:
         raise AppError(f"{prefix}{error}") from error
 

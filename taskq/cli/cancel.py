@@ -21,7 +21,7 @@ __all__ = ["command"]
 def command(message_id: str, channels: tuple[str, ...], *, kill: bool, by: str | None, app: str | None, url: str | None) -> None:
     """Cancel the message ID. A waiting message never runs; a running job is interrupted and not retried.
 
-    ID may be the beginning of an id, with at least eight digits, if only one message has it.
+    ID may be a unique prefix of an id, with at least eight digits.
 
     `taskq show ID` then shows who cancelled it and when, for a day (or as long as its result is stored).
     Exit code 1 if it is too late: the message has finished, or it doesn't exist.

@@ -19,7 +19,7 @@ __all__ = ["command"]
 def command(message_id: str, channels: tuple[str, ...], *, app: str | None, url: str | None) -> None:
     """Delete the message ID permanently, in any state except `reserved`.
 
-    ID may be the beginning of an id, with at least eight digits, if only one message has it.
+    ID may be a unique prefix of an id, with at least eight digits.
 
     Exit code 1 if the message doesn't exist.
     """

@@ -21,7 +21,7 @@ __all__ = ["command"]
 @channel_argument(required=False)
 @state_option(RELOADED, "Which messages.", State.FAILED)
 @click.option("--job", metavar="NAME", help="Only messages of this job: shop.jobs:send_email, or send_email.")
-@click.option("--id", "message_id", metavar="ID", help="Only this message. A unique beginning of the id is enough.")
+@click.option("--id", "message_id", metavar="ID", help="Only this message. A unique prefix of the id is enough.")
 @server_options
 def command(channel: str | None, state: str, *, job: str | None, message_id: str | None, app: str | None, url: str | None) -> None:
     """Move the failed (or timed out, or parked) messages of CHANNEL back to waiting. Their attempt counts are reset.

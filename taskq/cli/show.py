@@ -35,7 +35,7 @@ _ARGUMENTS = 20_000
 def command(message_id: str, channels: tuple[str, ...], *, as_json: bool, app: str | None, url: str | None) -> None:
     """Show the message ID: its state, its arguments, and the history of its attempts with tracebacks.
 
-    ID may be the beginning of an id, with at least eight digits, if only one message has it.
+    ID may be a unique prefix of an id, with at least eight digits.
 
     If the message has finished and its result is stored, also show how and when it finished.
     Exit code 1 if the message is unknown: it was never pushed, was deleted, or finished without a stored result.

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 
-__all__ = ["find_modules", "is_pattern", "is_unimported"]
+__all__ = ["find_modules", "is_pattern", "unimported_module"]
 
 #: Folders without Python code that may be large.
 _SKIPPED = frozenset({"__main__", "__pycache__", "node_modules"})
@@ -35,7 +35,7 @@ def find_modules(pattern: str) -> list[str]:
     return [] if spec is None else sorted(set(_matches(first, spec, rest)))
 
 
-def is_unimported(job: str) -> str | None:
+def unimported_module(job: str) -> str | None:
     """Return the module that a job's name begins with, if this process has not imported it; otherwise None. Imports nothing."""
     module, colon, _ = job.partition(":")
     parts = module.split(".")

@@ -7,7 +7,7 @@ from typing import Any
 
 from taskq.channel import State
 from taskq.config import ChannelSettings
-from taskq.config.modules import is_unimported
+from taskq.config.modules import unimported_module
 from taskq.doctor.finding import Finding, good, loses, note
 from taskq.driver.contract import Command, Driver
 from taskq.driver.redis.checks import REMEDY, WrongKey
@@ -151,7 +151,7 @@ class _Channel:
     def _missing_modules(self) -> list[str]:
         """Return the modules of parked jobs that the app doesn't import, from a few messages. Imports nothing."""
         page = self._call(self._driver.page(State.PARKED, 0, _LOOKED_AT)) if self._has_app else []
-        return sorted({module for raw in page[::2] if (module := is_unimported(job_of(raw)))})
+        return sorted({module for raw in page[::2] if (module := unimported_module(job_of(raw)))})
 
     def _orphans(self) -> Iterator[Finding]:
         begin = self._driver.keys.reserved("")

@@ -258,9 +258,9 @@ class Driver(Protocol):
 
     def find(self, place: State | str, message_id: str, start: int, count: int) -> Command: ...  # [number searched, the message if found]
 
-    def search(self, place: State | str, beginning: bytes, start: int, count: int) -> Command: ...  # [number searched, ids that begin so]
+    def search(self, place: State | str, id_prefix: bytes, start: int, count: int) -> Command: ...  # [number searched, ids with the prefix]
 
-    def scan_results(self, cursor: Word, beginning: str) -> Command: ...  # [next cursor, keys of results]; hexadecimal digits
+    def scan_results(self, cursor: Word, id_prefix: str) -> Command: ...  # [next cursor, keys of results]; hexadecimal digits
 
     def report_progress(self, message_id: str, data: bytes, ttl_ms: int) -> Command: ...  # anything
 

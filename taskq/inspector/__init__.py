@@ -9,7 +9,7 @@
     threads     run methods in threads for async callers
     store       the stored data of one channel
     channels    the channels that it knows, their connections and signers
-    search      search for messages by their ids, or by the beginning of an id
+    search      search for messages by their ids, or by an id prefix
     results     the results of the inspector's methods
     reading     the methods that read
     managing    the methods that change something

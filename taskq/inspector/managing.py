@@ -13,7 +13,7 @@ from taskq.handle.cancel import Cancelled, ask_cancel, check_cancel
 from taskq.inspector.entry import Entry, entry_id, fresh, is_job
 from taskq.inspector.reading import Progress, Reading, checked_state, no_progress
 from taskq.inspector.results import Cancellation
-from taskq.inspector.search import checked_beginning, resolve
+from taskq.inspector.search import checked_id, resolve
 from taskq.inspector.store import FLUSHED, Store
 from taskq.inspector.walk import Walk
 
@@ -34,7 +34,7 @@ class Managing(Reading):
         """Cancel a message: remove it if it has not started, otherwise interrupt its job. See `Handle.cancel`.
 
         Args:
-            message_id: the id, or a unique beginning of it with at least eight digits.
+            message_id: the id, or a unique prefix of it with at least eight digits.
             channels: the channels to search. Default: all known.
             kill: True to kill the worker process if the job is still running after three seconds.
             by: the name of the user who cancels. Default: user@host.
@@ -88,7 +88,7 @@ class Managing(Reading):
             channel: the channel; it may be omitted if there is only one.
             state: `failed`, `timeout` or `parked`.
             job: move only messages of this job: its full name, or the part after the module.
-            message_id: move only this message: its id, or a beginning that is unique in the state.
+            message_id: move only this message: its id, or a prefix that is unique in the state.
             progress: called with the number of messages read, and the total.
 
         Returns:
@@ -103,7 +103,7 @@ class Managing(Reading):
         store = self._places.store(name)
         wanted = None
         if message_id is not None:
-            wanted = resolve({name: store}, checked_beginning(message_id), (state,))
+            wanted = resolve({name: store}, checked_id(message_id), (state,))
             if wanted is None:
                 return 0
         total, began, now = store.count(state), monotonic(), store.past_ms()

@@ -15,7 +15,7 @@ from taskq.inspector.channels import Channels
 from taskq.inspector.entry import Entry, Place, is_job
 from taskq.inspector.report import ChannelReport, Counts, Registration, WorkerReport, read_worker, with_progress
 from taskq.inspector.results import Entries, MessageStatus
-from taskq.inspector.search import checked_beginning, is_whole, locate, resolve
+from taskq.inspector.search import checked_id, is_full, locate, resolve
 from taskq.inspector.store import Store
 from taskq.inspector.walk import Call
 from taskq.queue import Queue
@@ -159,22 +159,22 @@ class Reading:
         return Entries(channel=name, state=wanted, entries=tuple(found), total=total, is_complete=is_complete)
 
     def resolve(self, message_id: str, *, channels: Sequence[str] = ()) -> str | None:
-        """Return the whole id of the only message whose id begins so, or None if none does. A whole id is returned unchanged.
+        """Return the full id of the only message with this id prefix, or None. A full id is returned unchanged.
 
         At least eight digits are needed. The search reads at most a million messages and a million keys of stored results.
 
         Raises:
-            ArgumentsError: the text is not the beginning of an id, several ids begin so, or there are too many messages to search.
+            ArgumentsError: the text can't be an id or its prefix, several ids have the prefix, or there are too many messages to search.
             UnknownChannel: as in `counts`.
         """
-        wanted = checked_beginning(message_id)
-        return wanted if is_whole(wanted) else resolve(self._stores(channels), wanted)
+        wanted = checked_id(message_id)
+        return wanted if is_full(wanted) else resolve(self._stores(channels), wanted)
 
     def find(self, message_id: str, *, channels: Sequence[str] = (), progress: Progress = no_progress) -> Entry | None:
         """Search for a message in every state of the given channels, or of all. Return None if it is not found.
 
         Args:
-            message_id: the id, or a unique beginning of it with at least eight digits.
+            message_id: the id, or a unique prefix of it with at least eight digits.
             channels: the channels to search. Default: all known.
             progress: called with the number of messages read, and the total.
 

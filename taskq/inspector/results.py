@@ -37,7 +37,7 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True):
 class MessageStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a message, or how it finished if its result is stored."""
 
-    #: The whole id: 32 hexadecimal digits.
+    #: The full id: 32 hexadecimal digits.
     id: str
     channel: str
     status: Status
@@ -50,7 +50,7 @@ class MessageStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Cancellation(msgspec.Struct, frozen=True, kw_only=True):
     """The effect of `Inspector.cancel`."""
 
-    #: The whole id; as it was given if no message begins with it.
+    #: The full id; the given text if no id begins with it.
     id: str
     #: The channel of the message, or "" if it is in none.
     channel: str

@@ -1,4 +1,4 @@
-"""Search for messages by their ids, or by the beginning of an id.
+"""Search for messages by their ids, or by an id prefix.
 
 Ids are ordered by time, but states are not ordered by ids: retries, delays and clocks of producers change the order. So a search reads
 every state. The server compares the ids, and sends only those that match.
@@ -17,17 +17,17 @@ from taskq.inspector.entry import entry_id
 from taskq.inspector.store import Store
 from taskq.inspector.walk import Item
 
-__all__ = ["SEARCHED", "Hit", "checked_beginning", "is_whole", "locate", "resolve"]
+__all__ = ["SEARCHED", "Hit", "checked_id", "is_full", "locate", "resolve"]
 
 #: In the order in which a message passes through them, so that a search still finds one that moves on.
 SEARCHED = (State.DELAYED, State.WAITING, State.RESERVED, State.FAILED, State.TIMEOUT, State.PARKED)
 #: The name of bytes that another client pushed, and that have no id yet, begins with this.
 _RAW = "raw-"
-#: The least digits: the first eight are the time of the push, in steps of 65 seconds. The first four are the same for 49 days.
-_LEAST = 8
-#: The most messages that a search by the beginning of an id reads, and the most keys of results.
-_MOST = 1_000_000
-#: The most ids in an error.
+#: The minimum number of digits. The first eight are the time of the push, in steps of 65 seconds. The first four are the same for 49 days.
+_MIN_DIGITS = 8
+#: The maximum number of messages that a search by an id prefix reads and of keys of results.
+_MAX_SEARCHED = 1_000_000
+#: The maximum number of ids in an error.
 _SHOWN = 10
 
 
@@ -41,27 +41,27 @@ class Hit(NamedTuple):
     worker: str = ""
 
 
-def checked_beginning(text: object) -> str:
-    """Return an id, a name ("raw-..."), or the beginning of one, in lower case and without surrounding spaces.
+def checked_id(text: object) -> str:
+    """Return an id, a name ("raw-..."), or a prefix of one, in lower case and without surrounding spaces.
 
     Raises:
-        ArgumentsError: it is neither.
+        ArgumentsError: the text has another form.
     """
     wanted = text.strip().lower() if isinstance(text, str) else ""
     digits = wanted.removeprefix(_RAW)
     longest = 28 if wanted.startswith(_RAW) else 32
-    if _LEAST <= len(digits) <= longest and all(letter in "0123456789abcdef" for letter in digits):
+    if _MIN_DIGITS <= len(digits) <= longest and all(letter in "0123456789abcdef" for letter in digits):
         return wanted
-    raise ArgumentsError(f"invalid message id {text!r}: expected 32 hexadecimal digits, or at least the first {_LEAST}")
+    raise ArgumentsError(f"invalid message id {text!r}: expected 32 hexadecimal digits, or at least the first {_MIN_DIGITS}")
 
 
-def is_whole(wanted: str) -> bool:
-    """Return True for a whole id or name, False for a beginning."""
+def is_full(wanted: str) -> bool:
+    """Return True for a full id or name, False for a prefix."""
     return len(wanted) == 32
 
 
 def locate(stores: Mapping[str, Store], wanted: str) -> Hit | None:
-    """Return the place of a message, by its whole id or name. None if it is not found."""
+    """Return the place of a message, by its full id or name. None if it is not found."""
     if wanted.startswith(_RAW):
         return next(_raw(stores, wanted), None)
     for _ in range(2):  # it may move past the first search
@@ -85,21 +85,23 @@ def _raw(stores: Mapping[str, Store], wanted: str) -> Iterator[Hit]:
 def resolve(stores: Mapping[str, Store], wanted: str, states: Sequence[State] = SEARCHED) -> str | None:
     """Return the only id that begins with `wanted`. None if none does.
 
-    Stored results count, too, unless only some states are searched: the beginning may mean a message that has finished.
+    Stored results count, too, unless only some states are searched: the prefix may be that of a finished message.
 
     Raises:
         ArgumentsError: several do, or there are too many messages to search.
     """
-    if is_whole(wanted):
+    if is_full(wanted):
         return wanted
     found: dict[str, str] = {}
-    for _ in range(2):  # a message that moves past the first search must not make an ambiguous beginning look unique
-        left = _MOST
+    for _ in range(2):  # a message that moves past the first search must not make an ambiguous prefix look unique
+        left = _MAX_SEARCHED
         for name, store in stores.items():
             for place, ids, searched in _pages(name, store, wanted, states):
                 left -= searched
                 if left < 0:
-                    raise ArgumentsError(f"{wanted} is not a whole id, and there are over {_MOST:,} messages to search: give all 32 digits")
+                    raise ArgumentsError(
+                        f"{wanted} is not a full id, and there are over {_MAX_SEARCHED:,} messages to search: give all 32 digits"
+                    )
                 found |= dict.fromkeys(ids, place)
                 if len(found) > _SHOWN:
                     raise _ambiguous(wanted, found)
@@ -126,12 +128,12 @@ def _pages(name: str, store: Store, wanted: str, states: Sequence[State]) -> Ite
                 names = [entry_id(item.raw) for item in page]
                 yield f"{state.value}, {name}", [one for one in names if one.startswith(wanted)], len(page)
         return
-    beginning = bytes.fromhex(wanted[: len(wanted) // 2 * 2])
+    prefix = bytes.fromhex(wanted[: len(wanted) // 2 * 2])
     for state in states:
         for place in [worker for worker, _ in store.workers()] if state is State.RESERVED else [state]:
             start, searched = 0, PAGE
             while searched == PAGE:
-                searched, *ids = store.call(store.driver.search(place, beginning, start, PAGE))
+                searched, *ids = store.call(store.driver.search(place, prefix, start, PAGE))
                 start += searched
                 yield f"{state.value}, {name}", [text for one in ids if (text := one.hex()).startswith(wanted)], searched
 
@@ -139,7 +141,7 @@ def _pages(name: str, store: Store, wanted: str, states: Sequence[State]) -> Ite
 def _finished(store: Store, wanted: str) -> Iterator[str]:
     """Yield the ids of stored results that begin with `wanted`. A user that may not scan the keys has none."""
     cursor: object = b"0"
-    for _ in range(_MOST // 1000):
+    for _ in range(_MAX_SEARCHED // 1000):
         try:
             cursor, keys = store.call(store.driver.scan_results(cursor, wanted))  # type: ignore[arg-type]
         except ServerRefused:

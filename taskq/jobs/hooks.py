@@ -11,13 +11,13 @@ from taskq.errors import JobDefinitionError, TaskqError
 from taskq.jobs.functions import signature_of
 
 if TYPE_CHECKING:
-    from taskq.jobs.around.wrapper import Around
+    from taskq.jobs.around.wrapper import Wrapper
     from taskq.jobs.job import Pushable
 
 __all__ = ["Hooks", "Resources", "queues", "state"]
 
 Hook = TypeVar("Hook", bound=Callable[[], Any])
-Wrapper = TypeVar("Wrapper", bound=Callable[..., Iterator[None] | AsyncIterator[None]])
+WrapperFunction = TypeVar("WrapperFunction", bound=Callable[..., Iterator[None] | AsyncIterator[None]])
 #: The default of a decorator that is used with parentheses, so that the error can explain this.
 _MISSING: Any = None
 
@@ -35,7 +35,7 @@ class Hooks:
         self.stopping: list[Callable[[], Any]] = []
         self.lifespans: list[Callable[[], Any]] = []
         #: The wrappers of runs, the outermost first.
-        self.arounds: list[Around] = []
+        self.wrappers: list[Wrapper] = []
 
     def on_start(self, function: Hook = _MISSING, /) -> Hook:
         """Call a function, sync or async, in each worker process before its first job. Use as a decorator without options.
@@ -72,11 +72,11 @@ class Hooks:
         return function
 
     @overload
-    def around(self, function: Wrapper, /) -> Wrapper: ...
+    def around(self, function: WrapperFunction, /) -> WrapperFunction: ...
     @overload
     def around(
         self, /, *, jobs: Sequence[Pushable[..., Any] | str] | None = None, channels: Sequence[str] | None = None
-    ) -> Callable[[Wrapper], Wrapper]: ...
+    ) -> Callable[[WrapperFunction], WrapperFunction]: ...
     def around(self, function: Any = _MISSING, /, *, jobs: Any = None, channels: Any = None) -> Any:
         """Wrap each run in a generator: in the job's own thread or task and context variables. Use as a decorator, also without options.
 
@@ -92,10 +92,10 @@ class Hooks:
         Raises:
             JobDefinitionError: the function is not a generator function, takes other parameters, or can't wrap one of the jobs.
         """
-        from taskq.jobs.around.wrapper import make_around
+        from taskq.jobs.around.wrapper import make_wrapper
 
-        def add(function: Wrapper) -> Wrapper:
-            self.arounds.append(make_around(function, jobs, channels))
+        def add(function: WrapperFunction) -> WrapperFunction:
+            self.wrappers.append(make_wrapper(function, jobs, channels))
             return function
 
         return add if function is _MISSING else add(function)

@@ -1,4 +1,4 @@
-"""Calls of jobs by name: also of jobs that only the workers have."""
+"""Calls of jobs by name, including jobs that only the workers have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from taskq.jobs.options import PLAIN, JobOptions, PushChoices
 from taskq.jobs.parameters import Signature
 from taskq.jobs.registry import check_job_name
 
-__all__ = ["Jobs", "elsewhere", "named_call"]
+__all__ = ["Jobs", "missing_function", "named_call"]
 
 
 class Jobs(Protocol):
@@ -26,8 +26,8 @@ class Jobs(Protocol):
     def names(self) -> list[str]: ...
 
 
-def elsewhere(*_args: Any, **_kwargs: Any) -> NoReturn:
-    """Stand for the function of a job that this program doesn't have. It accepts any arguments: the worker checks them.
+def missing_function(*_args: Any, **_kwargs: Any) -> NoReturn:
+    """Replace the function of a job that this program doesn't have. It accepts any arguments: the worker checks them.
 
     Raises:
         UnknownJob: always.
@@ -35,13 +35,13 @@ def elsewhere(*_args: Any, **_kwargs: Any) -> NoReturn:
     raise UnknownJob("this program doesn't have the job, so only a worker can run it")
 
 
-_ANY = Signature(elsewhere)
+_ANY = Signature(missing_function)
 
 
 class NamedJob:
     """A job that only the workers have."""
 
-    function = staticmethod(elsewhere)
+    function = staticmethod(missing_function)
     signature = _ANY
 
     def __init__(self, queue: Pusher, name: str, options: JobOptions) -> None:

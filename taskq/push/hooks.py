@@ -19,10 +19,10 @@ from taskq.push.view import Push
 __all__ = [
     "Hooked",
     "PushHooks",
+    "all_queues",
     "arun_pushed",
     "arun_pushing",
     "check_sync_pushed",
-    "everywhere",
     "has_pushed",
     "is_async",
     "run_pushed",
@@ -80,15 +80,15 @@ class PushHooks:
         return function
 
 
-class _Everywhere(PushHooks):
-    def forget(self, function: object) -> None:
+class _AllQueues(PushHooks):
+    def remove(self, function: object) -> None:
         """Remove a function."""
         self.pushing_hooks = tuple(hook for hook in self.pushing_hooks if hook.function is not function)
         self.pushed_hooks = tuple(hook for hook in self.pushed_hooks if hook.function is not function)
 
 
 #: The hooks of every queue of this process, for integrations. They are called after those of the queue itself.
-everywhere = _Everywhere()
+all_queues = _AllQueues()
 #: True while a hook runs: the pushes that it makes call no hooks, which could go on forever.
 _inside: ContextVar[bool] = ContextVar("taskq_push_hook", default=False)
 
@@ -168,7 +168,7 @@ def is_async(owner: Hooked) -> bool:
 
 
 def _begin(owner: Hooked, call: Call[Any]) -> Push | None:
-    is_hooked = owner.pushing_hooks or owner.pushed_hooks or everywhere.pushing_hooks or everywhere.pushed_hooks
+    is_hooked = owner.pushing_hooks or owner.pushed_hooks or all_queues.pushing_hooks or all_queues.pushed_hooks
     if not is_hooked or _inside.get() or call.job.queue is not owner:
         return None
     channel = call.options.channel or call.job.options_of_job.channel
@@ -177,11 +177,11 @@ def _begin(owner: Hooked, call: Call[Any]) -> Push | None:
 
 
 def _pushing(owner: Hooked) -> tuple[_Hook, ...]:
-    return owner.pushing_hooks + everywhere.pushing_hooks
+    return owner.pushing_hooks + all_queues.pushing_hooks
 
 
 def _pushed(owner: Hooked) -> tuple[_Hook, ...]:
-    return owner.pushed_hooks + everywhere.pushed_hooks
+    return owner.pushed_hooks + all_queues.pushed_hooks
 
 
 def _stored(pushes: Sequence[tuple[Push, Handle[Any]]]) -> list[Push]:

@@ -13,7 +13,7 @@ from taskq.errors import MessageTooLarge, PushError, SerializationError, Unknown
 from taskq.jobs.builtin import CALL, OBJECT
 from taskq.jobs.call import Call, Callee
 from taskq.jobs.functions import is_generator
-from taskq.jobs.named import elsewhere
+from taskq.jobs.named import missing_function
 from taskq.jobs.options import PLAIN, PushOptions
 from taskq.push.importing import running_import
 from taskq.push.view import Push
@@ -173,12 +173,12 @@ class Packer:
         serializer = check_serializer(options.serializer or self._settings.serializer)
         if job.name == CALL and not serializer.code:
             serializer = CALLS
-        is_elsewhere = job.function is elsewhere
-        flags, is_stream = loss_flag(options.on_lost), None if is_elsewhere else is_generator(job.function)
-        validator = None if is_elsewhere else self.validator(job)
+        is_missing = job.function is missing_function
+        flags, is_stream = loss_flag(options.on_lost), None if is_missing else is_generator(job.function)
+        validator = None if is_missing else self.validator(job)
         form = _Form(job.name, serializer, flags, job.signature.names, options.result_ttl, is_stream, validator)
         # While an app is imported, the next push must get here, too. Jobs by name are made for each push.
-        if importing is None and not is_elsewhere:
+        if importing is None and not is_missing:
             self._forms[job] = form
         return form
 

@@ -10,20 +10,20 @@ from typing import Any, cast
 from taskq.channel import Keys, State
 from taskq.driver.contract import AsyncLink, Command, Driver, Link, Part, StoredEnding, Where
 from taskq.errors import NoResult, ResultTimeout, TaskqError
-from taskq.testing.store import WORKER, Place, Store, Stream
+from taskq.testing.store import WORKER, ChannelStore, Store, Stream
 from taskq.wire.message import message_id as id_of
 
 __all__ = ["MemoryDriver", "MemoryLink"]
 
 
-class Act(Command):
+class MemoryCommand(Command):
     """A command that carries its own execution."""
 
     act: Callable[[], Any]
 
 
 def _act(move: str, function: Callable[..., Any], *args: Any, words: Sequence[bytes] = ()) -> Command:
-    command = Act(move, tuple(words))
+    command = MemoryCommand(move, tuple(words))
     command.act = partial(function, *args)
     return command
 
@@ -38,7 +38,7 @@ class MemoryLink:
 
     def call(self, command: Command) -> Any:
         with self._lock:
-            return cast(Act, command).act()
+            return cast(MemoryCommand, command).act()
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -47,7 +47,7 @@ class MemoryLink:
 class MemoryDriver:
     """The moves of one channel, for one worker that runs one message at a time. See `taskq.driver.contract.Driver`."""
 
-    def __init__(self, store: Store, place: Place, prefix: str, advice: Callable[[str, str], str]) -> None:
+    def __init__(self, store: Store, place: ChannelStore, prefix: str, advice: Callable[[str, str], str]) -> None:
         """`advice` describes, by id and state, why a message has no result yet, and what the test can do."""
         self.keys = Keys(prefix)
         self._store = store

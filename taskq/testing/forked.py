@@ -27,11 +27,11 @@ from taskq.logs import set_up_logging
 from taskq.queue import Queue
 from taskq.supervisor.processes.fork import die_with_parent, fork
 from taskq.testing.install import uninstall
-from taskq.testing.outbox import Book
+from taskq.testing.outbox import PushLog
 from taskq.wire.history import Record, records
 from taskq.wire.message import Message
 
-__all__ = ["Forked"]
+__all__ = ["WorkerBackend"]
 
 #: pytest leaves the functions of this module out of tracebacks.
 __tracebackhide__ = True
@@ -42,16 +42,16 @@ _PAGE = 1000
 _STATES = (State.WAITING, State.DELAYED, State.FAILED, State.TIMEOUT, State.PARKED)
 
 
-class Forked:
+class WorkerBackend:
     """A server in a temporary directory, and a worker for each queue. It is forked at the first push of the queue."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, push_log: PushLog) -> None:
         """Start the server.
 
         Raises:
             ServerUnavailable: the extra `embedded` is not installed.
         """
-        self._book = book
+        self._push_log = push_log
         self._pid = os.getpid()
         self.url: str | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="taskq-test-"))
@@ -76,7 +76,7 @@ class Forked:
 
     def pool(self, queue: Queue, channel: str) -> LinkPool:
         """Return the connections of a channel."""
-        return _Pool(load_driver(self.url or "", queue.channel(channel)), lambda: self._start(queue), self._book.record)
+        return _Pool(load_driver(self.url or "", queue.channel(channel)), lambda: self._start(queue), self._push_log.record)
 
     def _start(self, queue: Queue) -> None:
         with self._starting:

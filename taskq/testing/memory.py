@@ -11,42 +11,42 @@ from taskq.driver.pool import LinkPool
 from taskq.errors import TaskqError
 from taskq.queue import Queue
 from taskq.testing.driver import MemoryDriver, MemoryLink
-from taskq.testing.outbox import Book, MemoryPool
-from taskq.testing.runs import Bench, Ran, is_of_the_test, outside_event_loop
-from taskq.testing.store import Place, Store
+from taskq.testing.outbox import MemoryPool, PushLog
+from taskq.testing.runs import FinishedRun, QueueRunner, is_of_the_test, outside_event_loop
+from taskq.testing.store import ChannelStore, Store
 from taskq.worker.execute.verdict import Action
 
-__all__ = ["Memory"]
+__all__ = ["MemoryBackend"]
 
 #: pytest leaves the functions of this module out of tracebacks.
 __tracebackhide__ = True
 
 
-class Memory:
+class MemoryBackend:
     """Keeps the messages of the recorded queues, and runs them."""
 
     url: str | None = None
 
-    def __init__(self, book: Book, *, inline: bool, raises: bool) -> None:
-        self._book = book
+    def __init__(self, push_log: PushLog, *, inline: bool, raises: bool) -> None:
+        self._push_log = push_log
         self._inline = inline
         self._raises = raises
         self._store = Store()
         self._link: Any = MemoryLink(self._store.lock)
         self._base = copy_context()
         self._drivers: dict[tuple[Queue, str], MemoryDriver] = {}
-        self._benches: dict[Queue, Bench] = {}
+        self._runners: dict[Queue, QueueRunner] = {}
         #: Held while a job runs: what a job pushes in mode inline runs after it.
         self._running = threading.Lock()
 
     def pool(self, queue: Queue, channel: str) -> LinkPool:
         """Return the connections of a channel."""
-        place = self._store.places[queue, channel] = Place()
+        place = self._store.places[queue, channel] = ChannelStore()
         driver = self._drivers[queue, channel] = MemoryDriver(self._store, place, queue.channel(channel).channel, self._advice)
         return MemoryPool(driver, self._pushed)
 
     def _pushed(self, words: Sequence[Any]) -> None:
-        self._book.record(words)
+        self._push_log.record(words)
         if self._inline:
             self._run_due(raises=self._raises)
 
@@ -102,15 +102,15 @@ class Memory:
                 return count
             self._store.travelled_ms += max(0, due - self._store.now_ms())
 
-    def _next(self) -> Ran | None:
+    def _next(self) -> FinishedRun | None:
         taken = self._store.take()
         if taken is None:
             return None
         (queue, channel), raw = taken
-        bench = self._benches.get(queue)
-        if bench is None:
-            bench = self._benches[queue] = Bench(queue, self._base)
-        return bench.run(channel, self._drivers[queue, channel], self._link, raw)
+        runner = self._runners.get(queue)
+        if runner is None:
+            runner = self._runners[queue] = QueueRunner(queue, self._base)
+        return runner.run(channel, self._drivers[queue, channel], self._link, raw)
 
     def _alone(self, what: str) -> threading.Lock:
         if self._running.locked():
@@ -135,15 +135,15 @@ class Memory:
 
     def close(self) -> None:
         """Call on_stop, and close what the jobs have opened."""
-        while self._benches:
-            _, bench = self._benches.popitem()
-            outside_event_loop(bench.close)
+        while self._runners:
+            _, runner = self._runners.popitem()
+            outside_event_loop(runner.close)
 
 
 #: The most jobs that one push may run in mode inline: a job that pushes itself would never end.
 _LIMIT = 1000
 
 
-def _raise(ran: Ran, *, raises: bool) -> None:
+def _raise(ran: FinishedRun, *, raises: bool) -> None:
     if ran.error is not None and (raises or is_of_the_test(ran.error)):
         raise ran.error

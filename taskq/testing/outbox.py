@@ -10,17 +10,17 @@ from taskq.driver.contract import Command, Link
 from taskq.driver.pool import LinkPool
 from taskq.errors import TaskqError
 from taskq.jobs.call import Call
-from taskq.jobs.named import elsewhere
+from taskq.jobs.named import missing_function
 from taskq.push.outbox import Outbox, Owner
 from taskq.push.packer import Outgoing
 from taskq.push.view import Push
 from taskq.testing.driver import MemoryDriver
 from taskq.testing.pushed import Pushed
 
-__all__ = ["Book", "MemoryPool", "RecordingOutbox"]
+__all__ = ["MemoryPool", "PushLog", "RecordingOutbox"]
 
 
-class Book:
+class PushLog:
     """The pushes of a recording, in order."""
 
     def __init__(self) -> None:
@@ -62,19 +62,19 @@ class MemoryPool(LinkPool):
 
 
 class RecordingOutbox(Outbox):
-    """Packs the calls of a queue with all checks, and notes them in a book."""
+    """Packs the calls of a queue with all checks, and records them in the push log."""
 
-    def __init__(self, settings: Settings, owner: Owner, book: Book, pool: Callable[[Any, str], LinkPool], url: str | None) -> None:
+    def __init__(self, settings: Settings, owner: Owner, push_log: PushLog, pool: Callable[[Any, str], LinkPool], url: str | None) -> None:
         """`pool` makes the connections of a queue's channel. Without a URL, the messages stay in memory."""
         super().__init__(settings, owner)
-        self._book = book
+        self._push_log = push_log
         self._pool = pool
         self._url = url or settings.url or "memory://"
 
     def _pack(self, call: Call[Any], push: Push | None = None) -> Outgoing:
         out = super()._pack(call, push)
-        validator = None if call.job.function is elsewhere else self.packer.validator(call.job)
-        self._book.note(Pushed(call, out, validator))
+        validator = None if call.job.function is missing_function else self.packer.validator(call.job)
+        self._push_log.note(Pushed(call, out, validator))
         return out
 
     def sender(self, channel: str) -> LinkPool:

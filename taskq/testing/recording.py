@@ -12,8 +12,8 @@ from taskq.clock import delay_ms
 from taskq.driver.pool import LinkPool
 from taskq.queue import Queue
 from taskq.testing.install import installed
-from taskq.testing.memory import Memory
-from taskq.testing.outbox import Book, RecordingOutbox
+from taskq.testing.memory import MemoryBackend
+from taskq.testing.outbox import PushLog, RecordingOutbox
 from taskq.testing.pushed import Expected, Pushed, Wanted, name_of
 
 __all__ = ["Mode", "Recording", "record"]
@@ -49,22 +49,22 @@ class Backend(Protocol):
 class Recording:
     """The pushes of a test, and methods that check and run them. Made by `record()`, or by the pytest fixture `taskq`."""
 
-    def __init__(self, mode: Mode, book: Book, backend: Backend, *, raises: bool) -> None:
+    def __init__(self, mode: Mode, push_log: PushLog, backend: Backend, *, raises: bool) -> None:
         self.mode = mode
-        self._book = book
+        self._push_log = push_log
         self._backend = backend
         self._raises = raises
 
     @property
     def pushed(self) -> list[Pushed]:
         """All pushes since the start or the last `clear()`, oldest first, whether they have run or not."""
-        return list(self._book.pushed)
+        return list(self._push_log.pushed)
 
     @property
     def pending(self) -> list[Pushed]:
         """The pushes whose messages are waiting or delayed: they have not run, or will run again."""
         ids = self._backend.pending()
-        return [push for push in self._book.pushed if push.id in ids]
+        return [push for push in self._push_log.pushed if push.id in ids]
 
     @overload
     def assert_pushed(
@@ -122,7 +122,7 @@ class Recording:
             ArgumentsError: the job has no such parameters.
         """
         expected = Expected(job, args, kwargs, Wanted(channel, delay, headers))
-        compared = [(expected.differences(push), push) for push in self._book.pushed if expected.is_of(push)]
+        compared = [(expected.differences(push), push) for push in self._push_log.pushed if expected.is_of(push)]
         found = [push for differences, push in compared if not differences]
         if (count is None and not found) or (count is not None and len(found) != count):
             raise AssertionError(self._explain(expected, compared, len(found), count))
@@ -135,7 +135,7 @@ class Recording:
             AssertionError: something was pushed. The text shows it.
         """
         name = None if job is None else name_of(job)
-        found = [push for push in self._book.pushed if name in (None, push.job)]
+        found = [push for push in self._push_log.pushed if name in (None, push.job)]
         if found:
             raise AssertionError(f"expected no push{'' if name is None else f' of {name}'}, but there {_were(len(found))}:{_listed(found)}")
 
@@ -153,7 +153,7 @@ class Recording:
             TaskqError: no message is due.
         """
         identity = self._backend.run_one(raises=self._raises if raises is None else raises)
-        return next(push for push in self._book.pushed if push.id == identity)
+        return next(push for push in self._push_log.pushed if push.id == identity)
 
     def run_all(self, *, delayed: bool = False, raises: bool | None = None, limit: int = 1000) -> int:
         """Run all messages that are due, and all that these push, until none is left.
@@ -183,15 +183,15 @@ class Recording:
 
     def clear(self) -> None:
         """Forget all pushes, messages and results."""
-        self._book.clear()
+        self._push_log.clear()
         self._backend.clear()
 
     def _explain(self, expected: Expected, compared: list[tuple[list[str], Pushed]], found: int, count: int | None) -> str:
         text = f"{expected} was not pushed" if count is None else f"expected {count} pushes of {expected}, but {found} match"
-        if not self._book.pushed:
+        if not self._push_log.pushed:
             return f"{text}; nothing was pushed at all"
         if not compared:
-            return f"{text}. There {_were(len(self._book.pushed))} of other jobs:{_listed(self._book.pushed)}"
+            return f"{text}. There {_were(len(self._push_log.pushed))} of other jobs:{_listed(self._push_log.pushed)}"
         nearest = sorted(compared, key=lambda one: len(one[0]))
         lines = [f"\n  {push}" + "".join(f"\n      {difference}" for difference in differences) for differences, push in nearest[:_SHOWN]]
         return f"{text}. The pushes of this job, nearest first:{''.join(lines)}{_more(len(nearest))}"
@@ -232,16 +232,16 @@ def record(*chosen: Queue, mode: Mode = "manual", raises: bool = True) -> Abstra
 
 @contextmanager
 def _record(chosen: Sequence[Queue], mode: Mode, *, raises: bool) -> Iterator[Recording]:
-    book = Book()
-    backend: Backend = _forked(book) if mode == "worker" else Memory(book, inline=mode == "inline", raises=raises)
-    with installed(chosen, partial(RecordingOutbox, book=book, pool=backend.pool, url=backend.url)):
+    push_log = PushLog()
+    backend: Backend = _forked(push_log) if mode == "worker" else MemoryBackend(push_log, inline=mode == "inline", raises=raises)
+    with installed(chosen, partial(RecordingOutbox, push_log=push_log, pool=backend.pool, url=backend.url)):
         try:
-            yield Recording(mode, book, backend, raises=raises)
+            yield Recording(mode, push_log, backend, raises=raises)
         finally:
             backend.close()
 
 
-def _forked(book: Book) -> Backend:
-    from taskq.testing.forked import Forked  # it imports the supervisor, which the other modes don't need
+def _forked(push_log: PushLog) -> Backend:
+    from taskq.testing.forked import WorkerBackend  # it imports the supervisor, which the other modes don't need
 
-    return Forked(book)
+    return WorkerBackend(push_log)

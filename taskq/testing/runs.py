@@ -15,7 +15,7 @@ from taskq.driver.contract import Link
 from taskq.errors import JobCancelled, JobControl, JobFailed, JobTimeout, Retry
 from taskq.exception_groups import leaves_of
 from taskq.handle.cancel import read_request
-from taskq.jobs.around.wrapper import check_arounds
+from taskq.jobs.around.wrapper import check_wrappers
 from taskq.jobs.hooks import state
 from taskq.queue import Queue
 from taskq.testing.driver import MemoryDriver
@@ -32,7 +32,7 @@ from taskq.worker.process.lifespan import Lifespan
 from taskq.worker.settler import Settler
 from taskq.worker.variables import context_maker
 
-__all__ = ["Bench", "Ran", "is_of_the_test", "outside_event_loop"]
+__all__ = ["FinishedRun", "QueueRunner", "is_of_the_test", "outside_event_loop"]
 
 #: pytest leaves the functions of this module out of tracebacks.
 __tracebackhide__ = True
@@ -40,7 +40,7 @@ __tracebackhide__ = True
 T = TypeVar("T")
 
 
-class Ran(NamedTuple):
+class FinishedRun(NamedTuple):
     """One run: the message, the decision about it, and the exception that the test should see."""
 
     id: str
@@ -103,11 +103,11 @@ class _Watcher:
         pass
 
 
-class Bench:
+class QueueRunner:
     """The jobs of one queue: its startup hooks, and a runner for each channel."""
 
     def __init__(self, queue: Queue, base: Context) -> None:
-        check_arounds(queue)  # as a worker does when it starts
+        check_wrappers(queue)  # as a worker does when it starts
         self._queue = queue
         self._base = base.copy()
         self._executor = _Executor()
@@ -116,7 +116,7 @@ class Bench:
         self._values: Any = None
         self._new_context = self._base.run(context_maker)
 
-    def run(self, channel: str, driver: MemoryDriver, link: Link, raw: bytes) -> Ran:
+    def run(self, channel: str, driver: MemoryDriver, link: Link, raw: bytes) -> FinishedRun:
         """Run a message that the worker has reserved, and carry out the verdict."""
         message, outer = Message(raw), state._values
         runner, settler = self._runners.get(channel) or self._runner(channel, driver, link)
@@ -130,7 +130,7 @@ class Bench:
         finally:
             runner.cancelled = {}
             state.open(outer)
-        return Ran(message.hex_id, verdict, _error_of(verdict))
+        return FinishedRun(message.hex_id, verdict, _error_of(verdict))
 
     def _runner(self, channel: str, driver: MemoryDriver, link: Link) -> tuple[Runner, Settler]:
         settings = self._queue.channel(channel)

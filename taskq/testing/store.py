@@ -9,13 +9,13 @@ from taskq.channel import State
 from taskq.clock import now_ms
 from taskq.wire.message import message_id
 
-__all__ = ["WORKER", "Place", "Store", "Stream"]
+__all__ = ["WORKER", "ChannelStore", "Store", "Stream"]
 
 #: The id of the worker that runs jobs in the test's process.
 WORKER = "testing"
 
 
-class Later(NamedTuple):
+class DelayedMessage(NamedTuple):
     """A delayed message. Ordered by due time, then by the order of the pushes."""
 
     due_ms: int
@@ -42,12 +42,12 @@ class Stream:
         return [[b"%d-0" % number, [kind, data]] for number, kind, data in found]
 
 
-class Place:
+class ChannelStore:
     """The messages of one channel, by state. In `waiting`, each has the number that orders it among all channels."""
 
     def __init__(self) -> None:
         self.waiting: list[tuple[int, bytes]] = []
-        self.delayed: list[Later] = []
+        self.delayed: list[DelayedMessage] = []
         self.reserved: dict[bytes, bytes] = {}
         #: failed, timeout and parked: the time of the move, and the message.
         self.aside: dict[State, list[tuple[int, bytes]]] = {State.FAILED: [], State.TIMEOUT: [], State.PARKED: []}
@@ -86,7 +86,7 @@ class Store:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.places: dict[Any, Place] = {}
+        self.places: dict[Any, ChannelStore] = {}
         self.travelled_ms = 0
         self._number = 0
         self._expiring: dict[tuple[str, str], tuple[int, Any]] = {}
@@ -97,16 +97,16 @@ class Store:
 
     # ---- messages
 
-    def add(self, place: Place, raws: Any) -> None:
+    def add(self, place: ChannelStore, raws: Any) -> None:
         """Append messages to waiting."""
         for raw in raws:
             self._number += 1
             place.waiting.append((self._number, raw))
 
-    def add_later(self, place: Place, due_ms: int, raw: bytes) -> None:
+    def add_later(self, place: ChannelStore, due_ms: int, raw: bytes) -> None:
         """Add a message that is due at a time of this clock."""
         self._number += 1
-        place.delayed.append(Later(due_ms, self._number, raw))
+        place.delayed.append(DelayedMessage(due_ms, self._number, raw))
 
     def take(self) -> tuple[Any, bytes] | None:
         """Reserve the oldest message that is due, of all channels. Return the key of its place, and the message."""

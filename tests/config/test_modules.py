@@ -11,7 +11,7 @@ import pytest
 
 from taskq import ConfigError
 from taskq.config import load_settings
-from taskq.config.modules import find_modules, is_unimported
+from taskq.config.modules import find_modules, unimported_module
 from tests.test_app import Write, write
 from tests.test_app_imports import shop
 
@@ -74,4 +74,4 @@ def test_an_invalid_name_is_refused(imports: str, problem: str) -> None:
 def test_a_job_of_a_module_that_was_not_imported_has_a_hint() -> None:
     """Given names of jobs, then only a module that a project could import, and has not, is named."""
     names = {"shop.mail:send": "shop.mail", "os:system": None, "taskq.app:f": None, "xml.dom:f": None, "send": None, "a b:c": None}
-    assert {name: is_unimported(name) for name in names} == names
+    assert {name: unimported_module(name) for name in names} == names

@@ -55,8 +55,8 @@ def _messages(page: Any, state: State) -> list[bytes]:
     return list(page[::2])
 
 
-def test_ids_are_searched_by_their_beginning(store: Store) -> None:
-    """Given messages in a list and in a sorted set, and a stored result, then the ids with a beginning are found, page by page."""
+def test_ids_are_searched_by_prefix(store: Store) -> None:
+    """Given messages in a list and in a sorted set, and a stored result, then the ids with a prefix are found, page by page."""
     waiting, failed = [message(str(number)) for number in range(3)], message("failed")
     store.push(*waiting)
     store.client.zadd(store.keys.failed, {failed: 5})

@@ -1,4 +1,4 @@
-"""The beginning of an id: unique, ambiguous, wrong; in every state, and never the wrong message."""
+"""Id prefixes: unique, ambiguous, invalid; in every state, and never the wrong message."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from taskq import ArgumentsError, Queue
 from taskq.channel import Keys, State
 from taskq.driver.contract import Command
 from taskq.inspector import Inspector
-from taskq.inspector.search import checked_beginning
+from taskq.inspector.search import checked_id
 from taskq.inspector.store import Store
 from taskq.wire.message import Message, encode, make_body
 from tests.support.hand import HandWorker
@@ -42,15 +42,15 @@ def test_what_cannot_be_an_id(inspector: Inspector, text: Any) -> None:
 
 def test_an_id_may_be_written_as_it_comes() -> None:
     """Given capitals and spaces around, then they don't matter."""
-    assert checked_beginning(" 01A2187B ") == "01a2187b"
+    assert checked_id(" 01A2187B ") == "01a2187b"
 
 
 @pytest.mark.parametrize("state", [one for one in State if one is not State.RESERVED])
-def test_a_unique_beginning_is_enough(server: ServerProcess, inspector: Inspector, prefix: str, state: State) -> None:
-    """Given messages in any state, then a beginning that only one has finds it, also if it ends within a byte."""
+def test_a_unique_prefix_is_enough(server: ServerProcess, inspector: Inspector, prefix: str, state: State) -> None:
+    """Given messages in any state, then a prefix that only one has finds it, also if it ends within a byte."""
     store_ids(server, prefix, state=state)
-    for beginning, identity in [("01a2187b5", IDS[2]), ("01a2187b50", IDS[2]), (IDS[0][:20], IDS[0]), (IDS[1], IDS[1])]:
-        entry = inspector.find(beginning)
+    for id_prefix, identity in [("01a2187b5", IDS[2]), ("01a2187b50", IDS[2]), (IDS[0][:20], IDS[0]), (IDS[1], IDS[1])]:
+        entry = inspector.find(id_prefix)
         assert entry is not None
         assert (entry.id, entry.state, entry.channel) == (identity, state, prefix)
     assert inspector.find("01a2187c") is None
@@ -58,7 +58,7 @@ def test_a_unique_beginning_is_enough(server: ServerProcess, inspector: Inspecto
 
 
 def test_a_reserved_message_is_found_with_its_worker(queue: Queue, worker: HandWorker, inspector: Inspector) -> None:
-    """Given a reserved message, then its beginning finds it, with the worker process that has it."""
+    """Given a reserved message, then its prefix finds it, with the worker process that has it."""
     identity = queue.push_name("shop.jobs:add", (1,)).id
     worker.reserve()
     entry = inspector.find(identity[:20])
@@ -66,8 +66,8 @@ def test_a_reserved_message_is_found_with_its_worker(queue: Queue, worker: HandW
     assert (entry.id, entry.state, entry.worker) == (identity, State.RESERVED, worker.name)
 
 
-def test_an_ambiguous_beginning_does_nothing(server: ServerProcess, inspector: Inspector, prefix: str) -> None:
-    """Given a beginning that two messages have, in different states, then the error names both, and none is cancelled or deleted."""
+def test_an_ambiguous_prefix_does_nothing(server: ServerProcess, inspector: Inspector, prefix: str) -> None:
+    """Given a prefix that two messages have, in different states, then the error names both, and none is cancelled or deleted."""
     store_ids(server, prefix, IDS[:1])
     store_ids(server, prefix, IDS[1:], State.FAILED)
     for act in (inspector.cancel, inspector.delete, inspector.find, inspector.status):
@@ -95,7 +95,7 @@ def test_many_candidates_are_not_all_shown(server: ServerProcess, inspector: Ins
 
 
 def test_a_finished_message_counts(queue: Queue, worker: HandWorker, inspector: Inspector, server: ServerProcess, prefix: str) -> None:
-    """Given a message whose result is stored, then its beginning shows it, and is ambiguous if a waiting message has it, too."""
+    """Given a message whose result is stored, then its prefix finds it, and is ambiguous if a waiting message has it, too."""
     handle = queue.push_name("shop.jobs:add", (1,))
     assert inspector.cancel(handle.id[:24]).to_dict() == {"id": handle.id, "channel": prefix, "effect": "now"}
     found = inspector.status(handle.id[:24])
@@ -107,8 +107,8 @@ def test_a_finished_message_counts(queue: Queue, worker: HandWorker, inspector: 
         inspector.cancel(handle.id[:24])
 
 
-def test_bytes_of_another_client_have_a_beginning_too(server: ServerProcess, inspector: Inspector, prefix: str) -> None:
-    """Given plain JSON that no worker has read yet, then the beginning of its name finds it, and that of an id never does."""
+def test_bytes_of_another_client_have_a_prefix_too(server: ServerProcess, inspector: Inspector, prefix: str) -> None:
+    """Given plain JSON that no worker has read yet, then a prefix of its name finds it, and a prefix of an id never does."""
     server.admin.lpush(Keys(prefix).waiting, b"\x22\x22\x01\xa2\x18\x7b" + b"x" * 30, b'{"job": "shop.jobs:add"}')
     (entry, other) = inspector.entries(prefix, "waiting")
     assert inspector.resolve(other.id[:14]) == other.id
@@ -120,7 +120,7 @@ def test_bytes_of_another_client_have_a_beginning_too(server: ServerProcess, ins
 def test_a_message_that_moves_past_the_search_counts(
     server: ServerProcess, inspector: Inspector, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Given two messages with the beginning, if one moves from where the search looks next to where it has looked, it is found anyway."""
+    """Given two messages with the prefix, if one moves from where the search looks next to where it has looked, it is found anyway."""
     store_ids(server, prefix, IDS[:1])
     store_ids(server, prefix, IDS[1:2], State.FAILED)
     keys, stored = Keys(prefix), server.admin.zrange(Keys(prefix).failed, 0, -1)
@@ -138,10 +138,10 @@ def test_a_message_that_moves_past_the_search_counts(
 
 
 def test_too_many_messages_to_search(server: ServerProcess, inspector: Inspector, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given more messages than a search may read, then a beginning is refused, because it may not be unique; the whole id is not."""
+    """Given more messages than a search may read, then a prefix is refused, because it may not be unique; a full id is not."""
     store_ids(server, prefix)
-    monkeypatch.setattr("taskq.inspector.search._MOST", 2)
-    with pytest.raises(ArgumentsError, match="01a2187b5 is not a whole id, and there are over 2 messages to search: give all 32 digits"):
+    monkeypatch.setattr("taskq.inspector.search._MAX_SEARCHED", 2)
+    with pytest.raises(ArgumentsError, match="01a2187b5 is not a full id, and there are over 2 messages to search: give all 32 digits"):
         inspector.delete("01a2187b5")
     assert inspector.delete(IDS[2]) is not None
 
@@ -168,7 +168,7 @@ def test_pages_of_a_long_state(server: ServerProcess, inspector: Inspector, pref
 
 
 def test_a_search_never_unpacks(server: ServerProcess, inspector: Inspector, prefix: str) -> None:
-    """Given ids that begin alike, then the message that is returned has the whole id that was resolved."""
+    """Given ids with the same prefix, then the returned message has the full id that was resolved."""
     store_ids(server, prefix)
     entry = inspector.find(IDS[1][:21])
     assert entry is not None

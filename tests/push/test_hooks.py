@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from taskq import JobDefinitionError, Push, PushError, Queue, ServerUnavailable, UnknownChannel
-from taskq.push.hooks import everywhere
+from taskq.push.hooks import all_queues
 from tests.push.conftest import MakeQueue
 from tests.push.shelf import Shelf
 from tests.push.test_headers import TENANT, add, all_headers, push_in_every_way
@@ -66,8 +66,8 @@ def anywhere() -> Iterator[Callable[..., Any]]:
 
     yield register
     for function in functions:
-        everywhere.forget(function)
-    assert (everywhere.pushing_hooks, everywhere.pushed_hooks) == ((), ())
+        all_queues.remove(function)
+    assert (all_queues.pushing_hooks, all_queues.pushed_hooks) == ((), ())
 
 
 def test_hooks_see_every_way_to_push(queue: Queue, job: Any, shelf: Shelf) -> None:
@@ -169,13 +169,13 @@ def test_a_hook_with_a_wrong_header_refuses(queue: Queue, job: Any, shelf: Shelf
 def test_hooks_run_in_their_order(queue: Queue, job: Any, anywhere: Callable[..., Any]) -> None:
     """Given several hooks, then they are called in the order of their registration, and those for every queue after those of the queue."""
     calls: list[str] = []
-    anywhere(everywhere.pushing, lambda push: calls.append("everywhere"))
-    anywhere(everywhere.pushed, lambda pushes: calls.append("everywhere stored"))
+    anywhere(all_queues.pushing, lambda push: calls.append("all queues"))
+    anywhere(all_queues.pushed, lambda pushes: calls.append("all queues stored"))
     queue.pushing(lambda push: calls.append("first"))
     queue.pushing(lambda push: calls.append("second"))
     queue.pushed(lambda pushes: calls.append("stored"))
     job.push()
-    assert calls == ["first", "second", "everywhere", "stored", "everywhere stored"]
+    assert calls == ["first", "second", "all queues", "stored", "all queues stored"]
 
 
 def test_hooks_for_every_queue(make_queue: MakeQueue, anywhere: Callable[..., Any]) -> None:
@@ -183,7 +183,7 @@ def test_hooks_for_every_queue(make_queue: MakeQueue, anywhere: Callable[..., An
     one, two = make_queue(), make_queue()
     own = Watch(one)
     seen: list[str] = []
-    anywhere(everywhere.pushing, lambda push: seen.append(push.job))
+    anywhere(all_queues.pushing, lambda push: seen.append(push.job))
     for queue in (one, two):
         queue.job(name=f"add{len(seen)}")(add).push()
     assert (seen, len(own.before)) == (["add0", "add1"], 1)

@@ -16,7 +16,7 @@ from taskq.errors import NoResult, ResultTimeout, TaskqError
 from taskq.handle.status import ask_status
 from taskq.handle.subject import Subject
 from taskq.testing.driver import MemoryDriver, MemoryLink
-from taskq.testing.store import WORKER, Place, Store
+from taskq.testing.store import WORKER, ChannelStore, Store
 from taskq.wire.message import encode, make_body, new_id
 
 pytestmark = pytest.mark.one_python
@@ -25,7 +25,7 @@ Call = Callable[[Command], Any]
 
 def _memory() -> tuple[Store, MemoryDriver, Call]:
     store = Store()
-    place = store.places["place"] = Place()
+    place = store.places["place"] = ChannelStore()
     return store, MemoryDriver(store, place, "prefix", lambda identity, state: state), MemoryLink(store.lock).call
 
 

@@ -256,12 +256,12 @@ class RedisDriver:
         key = self.keys.of(place) if isinstance(place, State) else self.keys.reserved(place)
         return self._script("find", (key,), bytes.fromhex(message_id), start, count)
 
-    def search(self, place: State | str, beginning: bytes, start: int, count: int) -> Command:
+    def search(self, place: State | str, id_prefix: bytes, start: int, count: int) -> Command:
         key = self.keys.of(place) if isinstance(place, State) else self.keys.reserved(place)
-        return self._script("search", (key,), beginning, start, count)
+        return self._script("search", (key,), id_prefix, start, count)
 
-    def scan_results(self, cursor: Word, beginning: str) -> Command:
-        return Command("search", ("SCAN", cursor, "MATCH", self.keys.result(f"{beginning}*"), "COUNT", "1000"))
+    def scan_results(self, cursor: Word, id_prefix: str) -> Command:
+        return Command("search", ("SCAN", cursor, "MATCH", self.keys.result(f"{id_prefix}*"), "COUNT", "1000"))
 
     def report_progress(self, message_id: str, data: bytes, ttl_ms: int) -> Command:
         return Command("progress", ("SET", self.keys.progress(message_id), data, "PX", str(ttl_ms)))

@@ -14,24 +14,24 @@ from typing import Any
 
 from taskq.context import adopt
 from taskq.errors import JobDefinitionError
-from taskq.jobs.around.wrapper import Around, wrong_kind
+from taskq.jobs.around.wrapper import Wrapper, wrong_kind
 from taskq.jobs.builtin import CALL, OBJECT
 
 __all__ = ["wrapped"]
 
 
-def wrapped(arounds: Sequence[Around], function: Callable[..., Any], *, job: str, channel: str) -> Callable[..., Any]:
+def wrapped(wrappers: Sequence[Wrapper], function: Callable[..., Any], *, job: str, channel: str) -> Callable[..., Any]:
     """Return a function that calls `function` inside those of the wrappers that cover the job, the first outermost.
 
     Without one, that is `function` itself. A coroutine function stays one.
 
     Args:
-        arounds: all wrappers of the queue, in their order (`queue.arounds`).
+        wrappers: all wrappers of the queue, in their order (`queue.wrappers`).
         function: the function of the job; for a generator job, one that iterates over it.
         job: the registered name of the job.
         channel: the channel of the message.
     """
-    chosen = [one for one in arounds if one.covers(job, channel)]
+    chosen = [one for one in wrappers if one.covers(job, channel)]
     if not chosen:
         return function
     if inspect.iscoroutinefunction(function):
@@ -46,7 +46,7 @@ def wrapped(arounds: Sequence[Around], function: Callable[..., Any], *, job: str
 # ---- sync
 
 
-def _sync_chain(chosen: Sequence[Around], function: Callable[..., Any]) -> Callable[..., Any]:
+def _sync_chain(chosen: Sequence[Wrapper], function: Callable[..., Any]) -> Callable[..., Any]:
     for one in reversed(chosen):
         function = partial(_call, one, function)
     return partial(_in_own_context, function)
@@ -74,7 +74,7 @@ async def _in_task(awaitable: Any, context: Context) -> Any:
         adopt(context)
 
 
-def _call(one: Around, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+def _call(one: Wrapper, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     generator = one.open(args, kwargs)
     # One block, so that an interruption between the entry and the call reaches the generator, too.
     try:
@@ -90,7 +90,7 @@ def _call(one: Around, function: Callable[..., Any], /, *args: Any, **kwargs: An
     return value
 
 
-async def _finish(one: Around, generator: Generator[Any, Any, Any], awaitable: Any) -> Any:
+async def _finish(one: Wrapper, generator: Generator[Any, Any, Any], awaitable: Any) -> Any:
     """Await what a sync function has returned, and leave the wrapper."""
     try:
         value = await awaitable
@@ -102,14 +102,14 @@ async def _finish(one: Around, generator: Generator[Any, Any, Any], awaitable: A
     return value
 
 
-def _begin(one: Around, generator: Generator[Any, Any, Any]) -> None:
+def _begin(one: Wrapper, generator: Generator[Any, Any, Any]) -> None:
     try:
         next(generator)
     except StopIteration:
-        raise JobDefinitionError(f"{one.name} is around the job, but did not yield: it must yield exactly once") from None
+        raise JobDefinitionError(f"the wrapper {one.name} did not yield: it must yield exactly once") from None
 
 
-def _end(one: Around, generator: Generator[Any, Any, Any], value: Any) -> None:
+def _end(one: Wrapper, generator: Generator[Any, Any, Any], value: Any) -> None:
     try:
         generator.send(value)
     except StopIteration:
@@ -118,7 +118,7 @@ def _end(one: Around, generator: Generator[Any, Any, Any], value: Any) -> None:
     raise _yielded_again(one)
 
 
-def _swallows(one: Around, generator: Generator[Any, Any, Any], error: BaseException) -> bool:
+def _swallows(one: Wrapper, generator: Generator[Any, Any, Any], error: BaseException) -> bool:
     """Raise the job's exception in the generator, as contextlib does. Return True if that ends it without an exception."""
     if generator.gi_frame is None:  # type: ignore[attr-defined]
         return False  # it has raised the exception itself
@@ -134,13 +134,13 @@ def _swallows(one: Around, generator: Generator[Any, Any, Any], error: BaseExcep
 # ---- async
 
 
-def _async_chain(chosen: Sequence[Around], function: Callable[..., Any]) -> Callable[..., Any]:
+def _async_chain(chosen: Sequence[Wrapper], function: Callable[..., Any]) -> Callable[..., Any]:
     for one in reversed(chosen):
         function = partial(_acall, one, function)
     return function
 
 
-async def _acall(one: Around, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+async def _acall(one: Wrapper, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     generator = one.open(args, kwargs)
     try:
         await _abegin(one, generator) if one.is_async else _begin(one, generator)
@@ -153,14 +153,14 @@ async def _acall(one: Around, function: Callable[..., Any], /, *args: Any, **kwa
     return value
 
 
-async def _abegin(one: Around, generator: Any) -> None:
+async def _abegin(one: Wrapper, generator: Any) -> None:
     try:
         await anext(generator)
     except StopAsyncIteration:
-        raise JobDefinitionError(f"{one.name} is around the job, but did not yield: it must yield exactly once") from None
+        raise JobDefinitionError(f"the wrapper {one.name} did not yield: it must yield exactly once") from None
 
 
-async def _aend(one: Around, generator: Any, value: Any) -> None:
+async def _aend(one: Wrapper, generator: Any, value: Any) -> None:
     try:
         await generator.asend(value)
     except StopAsyncIteration:
@@ -169,7 +169,7 @@ async def _aend(one: Around, generator: Any, value: Any) -> None:
     raise _yielded_again(one)
 
 
-async def _aswallows(one: Around, generator: Any, error: BaseException) -> bool:
+async def _aswallows(one: Wrapper, generator: Any, error: BaseException) -> bool:
     if generator.ag_frame is None:
         return False
     try:
@@ -194,15 +194,15 @@ async def _awaited(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -
     return await function(*args, **kwargs)
 
 
-def _refuse(one: Around, job: str, /, *args: Any, **kwargs: Any) -> Any:
+def _refuse(one: Wrapper, job: str, /, *args: Any, **kwargs: Any) -> Any:
     raise JobDefinitionError(wrong_kind(one, job))
 
 
 # ---- errors
 
 
-def _yielded_again(one: Around) -> JobDefinitionError:
-    return JobDefinitionError(f"{one.name} is around the job, and yielded again after it: it must yield exactly once")
+def _yielded_again(one: Wrapper) -> JobDefinitionError:
+    return JobDefinitionError(f"the wrapper {one.name} yielded again after the job: it must yield exactly once")
 
 
 def _is_second_yield(error: RuntimeError) -> bool:

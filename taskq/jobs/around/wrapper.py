@@ -13,10 +13,10 @@ from taskq.jobs.builtin import CALL, OBJECT
 from taskq.jobs.functions import signature_of
 from taskq.jobs.job import Job, Pushable
 
-__all__ = ["Around", "check_arounds", "make_around", "wrong_kind"]
+__all__ = ["Wrapper", "check_wrappers", "make_wrapper", "wrong_kind"]
 
 
-class Around(NamedTuple):
+class Wrapper(NamedTuple):
     """A generator function that wraps runs, and the jobs and channels whose runs it wraps (None: all)."""
 
     function: Callable[..., Any]
@@ -40,9 +40,9 @@ class Around(NamedTuple):
 
 
 class _App(Protocol):
-    """Protocol: the parts of a queue that `check_arounds` looks at."""
+    """Protocol: the parts of a queue that `check_wrappers` looks at."""
 
-    arounds: list[Around]
+    wrappers: list[Wrapper]
 
     @property
     def jobs(self) -> Iterable[Job[Any, Any]]: ...
@@ -50,7 +50,7 @@ class _App(Protocol):
     def channel(self, name: str) -> object: ...
 
 
-def make_around(function: Any, jobs: Any = None, channels: Any = None) -> Around:
+def make_wrapper(function: Any, jobs: Any = None, channels: Any = None) -> Wrapper:
     """Return the wrapper of a function that `@queue.around` decorates.
 
     Raises:
@@ -69,16 +69,16 @@ def make_around(function: Any, jobs: Any = None, channels: Any = None) -> Around
             continue
     else:
         raise JobDefinitionError(
-            f"{_name(function)} can't be around jobs: it must take one parameter, the context, or three: context, args, kwargs"
+            f"{_name(function)} can't wrap jobs: it must take one parameter, the context, or three: context, args, kwargs"
         )
     chosen = _listed(jobs, "jobs", "jobs or their names", lambda one: one.name if isinstance(one, Pushable) else one)
-    around = Around(function, is_async, parameters == 3, chosen, _listed(channels, "channels", "names", lambda one: one))
+    wrapper = Wrapper(function, is_async, parameters == 3, chosen, _listed(channels, "channels", "names", lambda one: one))
     for job in jobs or () if is_async else ():
-        _check_kind(around, job)
-    return around
+        _check_kind(wrapper, job)
+    return wrapper
 
 
-def check_arounds(queue: _App) -> None:
+def check_wrappers(queue: _App) -> None:
     """Check the wrappers of an app, once it is loaded: their jobs, their channels, and that async ones wrap only async jobs.
 
     Raises:
@@ -86,10 +86,10 @@ def check_arounds(queue: _App) -> None:
         UnknownChannel: a channel in `channels` is unknown.
     """
     names = [job.name for job in queue.jobs]
-    for one in queue.arounds:
+    for one in queue.wrappers:
         for name in sorted(one.jobs or ()):
             if name not in names:
-                raise JobDefinitionError(f"{one.name} is around the unknown job {name!r}; {did_you_mean(name, names)}")
+                raise JobDefinitionError(f"{one.name} wraps the unknown job {name!r}; {did_you_mean(name, names)}")
         for name in sorted(one.channels or ()):
             queue.channel(name)
         for job in queue.jobs:
@@ -97,16 +97,16 @@ def check_arounds(queue: _App) -> None:
                 _check_kind(one, job)
 
 
-def _check_kind(one: Around, job: Any) -> None:
+def _check_kind(one: Wrapper, job: Any) -> None:
     function = job._job.function if isinstance(job, Pushable) else None
     if function is not None and not inspect.iscoroutinefunction(function) and not inspect.isasyncgenfunction(function):
         raise JobDefinitionError(wrong_kind(one, job.name))
 
 
-def wrong_kind(one: Around, job: str) -> str:
+def wrong_kind(one: Wrapper, job: str) -> str:
     """Return the text of the error: an async wrapper, and a job that is not async."""
     return (
-        f"{one.name} is an async generator, which can't be around {job}: that is not an async function. "
+        f"{one.name} is an async generator and can't wrap {job}, which is not an async function. "
         "Write it with `def`, which works for every job, or name its jobs: @queue.around(jobs=[...])"
     )
 

@@ -10,7 +10,7 @@ import msgspec
 
 from taskq.clock import MAX_DELAY
 from taskq.config import ChannelSettings
-from taskq.config.modules import is_unimported
+from taskq.config.modules import unimported_module
 from taskq.errors import ArgumentsError, MalformedMessage, MessageError, SignatureError
 from taskq.jobs.around.chain import wrapped
 from taskq.jobs.builtin import CALL, OBJECT
@@ -185,7 +185,7 @@ class Unpacker:
         results, items = (serializer, serializer) if validator is None else validator.serializers()
         is_stream = is_generator(job.function)
         function = self.generators.function_of(job.function, items) if is_stream else job.function
-        function = wrapped(self._queue.arounds, function, job=job.name, channel=channel.name)
+        function = wrapped(self._queue.wrappers, function, job=job.name, channel=channel.name)
         return RunSpec(
             job=job,
             policy=policy,
@@ -209,7 +209,7 @@ def _similar(name: str, names: Iterable[str]) -> str:
             return f"{other!r} instead; import the module under the same name in producers and workers"
         if other.replace(":", ".") == name:
             return f"{other!r} instead; push it by that name, with the colon"
-    if (module := is_unimported(name)) is not None:
+    if (module := unimported_module(name)) is not None:
         return f"no job of that name; the module {module} was not imported: add it to the setting `imports`"
     return "no job of that name"
 

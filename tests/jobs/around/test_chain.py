@@ -21,7 +21,7 @@ import pytest
 from taskq import Context, Drop, JobCancelled, Outcome, Queue, Requeue, Retry
 from taskq.app import load_app
 from taskq.errors import AppError, JobDefinitionError
-from taskq.jobs.around.wrapper import check_arounds
+from taskq.jobs.around.wrapper import check_wrappers
 from taskq.jobs.builtin import function_call, object_call
 from taskq.jobs.call import Call
 from taskq.wire.ending import read_ending, value_of
@@ -333,22 +333,22 @@ def test_a_wrapper_that_does_not_yield_once_fails_the_attempt(scene: Scene) -> N
     def fail(value: int) -> float:
         return 1 / value if value else int("x")
 
-    place = f"JobDefinitionError: {__name__}:test_a_wrapper_that_does_not_yield_once_fails_the_attempt.<locals>."
+    place = f"JobDefinitionError: the wrapper {__name__}:test_a_wrapper_that_does_not_yield_once_fails_the_attempt.<locals>."
     end = ": it must yield exactly once"
     for wrapper, text in (
-        (never, f"{place}never is around the job, but did not yield{end}"),
-        (anever, f"{place}anever is around the job, but did not yield{end}"),
-        (twice, f"{place}twice is around the job, and yielded again after it{end}"),
-        (atwice, f"{place}atwice is around the job, and yielded again after it{end}"),
+        (never, f"{place}never did not yield{end}"),
+        (anever, f"{place}anever did not yield{end}"),
+        (twice, f"{place}twice yielded again after the job{end}"),
+        (atwice, f"{place}atwice yielded again after the job{end}"),
         (before, "OSError: no database"),
         (abefore, "OSError: no database"),
     ):
-        scene.queue.arounds.clear()
+        scene.queue.wrappers.clear()
         scene.queue.around(wrapper)
         for function in (afail,) if wrapper.__name__.startswith("a") else (fail, afail):
             assert scene.ends(function, 1) == ("failed", text)
             assert scene.ends(function, 0) == ("failed", text)
-    scene.queue.arounds.clear()
+    scene.queue.wrappers.clear()
     scene.queue.around(after)
     assert scene.ends(fail, 1) == ("failed", "OSError: no commit")
 
@@ -381,10 +381,10 @@ def test_what_can_not_wrap_jobs_is_refused_at_the_decorator(bench: Bench) -> Non
     assert given(session, jobs="sync") == "jobs of @queue.around must be a list of jobs or their names; got 'sync'"
     assert given(session, channels=[]) == "channels of @queue.around must be a list of names; got []"
     assert given(session, jobs=[job]).endswith(
-        "session is an async generator, which can't be around sync: that is not an async function. "
+        "session is an async generator and can't wrap sync, which is not an async function. "
         "Write it with `def`, which works for every job, or name its jobs: @queue.around(jobs=[...])"
     )
-    assert queue.arounds == []
+    assert queue.wrappers == []
 
 
 def test_what_can_not_work_is_refused_when_the_app_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
@@ -392,8 +392,8 @@ def test_what_can_not_work_is_refused_when_the_app_is_loaded(tmp_path: Path, mon
     monkeypatch.setattr(sys, "path", [*sys.path])
     for number, (options, text) in enumerate(
         [
-            ("", "is an async generator, which can't be around apps0:work"),
-            ('(jobs=["apps1:wrok"])', "apps1:session is around the unknown job 'apps1:wrok'; did you mean \"apps1:work\"?"),
+            ("", "is an async generator and can't wrap apps0:work"),
+            ('(jobs=["apps1:wrok"])', "apps1:session wraps the unknown job 'apps1:wrok'; did you mean \"apps1:work\"?"),
             ('(channels=["bulk"])', "unknown channel 'bulk'"),
         ]
     ):
@@ -414,14 +414,14 @@ def test_an_async_wrapper_fails_the_attempts_of_sync_targets(scene: Scene) -> No
         await asyncio.sleep(0)
         yield
 
-    check_arounds(scene.queue)
+    check_wrappers(scene.queue)
     call = function_call(scene.queue._callable, coroutine, (), {}).with_options(result_ttl=60)
     assert scene.end_of(call) == ("done", "acme session")
     assert scene.ends(coroutine) == ("done", "acme session")
     call = function_call(scene.queue._callable, plain, (), {}).with_options(result_ttl=60, max_attempts=1)
     kind, text = scene.end_of(call)
     assert kind == "failed"
-    assert "session is an async generator, which can't be around taskq:call" in text
+    assert "session is an async generator and can't wrap taskq:call" in text
 
 
 # ---- limits, cancels and memory
