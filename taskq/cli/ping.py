@@ -11,6 +11,7 @@ from taskq.cli.problems import NotThere
 from taskq.config import ChannelSettings, Settings, did_you_mean, load_settings, mask_url
 from taskq.driver.heartbeats import last_heartbeat
 from taskq.driver.load import running_url
+from taskq.driver.registry import known_channels
 from taskq.errors import ServerUnavailable, UnknownChannel
 
 __all__ = ["command"]
@@ -68,6 +69,8 @@ def _last_heartbeat(
     url = running_url(settings)
     if url is None:
         return None
+    if not channels:
+        known = {**known, **known_channels(settings, url, timeout)}
     ages = [
         last_heartbeat(url, known[name], anywhere=anywhere, starting=starting, timeout=timeout)
         for name in channels or known

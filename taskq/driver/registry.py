@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from taskq.channel import Keys, check_channel_name
@@ -96,16 +96,16 @@ def channels_of(settings: Settings, pattern: str, reply: Iterable[bytes]) -> dic
     return found
 
 
-def known_channels(settings: Settings, url: str, patterns: Mapping[str, ChannelSettings] | None = None) -> dict[str, ChannelSettings]:
-    """Ask the server for the channels of all patterns, or of some.
+def known_channels(settings: Settings, url: str, timeout: float = 5.0) -> dict[str, ChannelSettings]:
+    """Ask the server for the channels of all patterns. `timeout`: seconds for each connection, and for each reply.
 
     Raises:
         ServerUnavailable, ServerRefused: the server is unreachable, or rejects the command.
     """
     found: dict[str, ChannelSettings] = {}
-    for name, pattern in (settings.patterns if patterns is None else patterns).items():
+    for name, pattern in settings.patterns.items():
         driver = load_driver(url, pattern)
-        link = driver.link(5.0)
+        link = driver.link(timeout)
         try:
             found |= channels_of(settings, name, link.call(registered(driver)))
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 from typing import Any
@@ -149,7 +150,7 @@ class Supervisor:
 
     def _seconds_to_next(self) -> float:
         """Return the seconds until the next service is due, at most 1."""
-        due = min((service.due for duties in self._manager.channels.values() for service in duties.services), default=0.0)
+        due = min((service.due for duties in self._manager.channels.values() for service in duties.services), default=math.inf)
         due = min(due, self._notifier.due)
         if self._burst is not None and not self._stopping:  # `_end_burst` no longer moves it on
             due = min(due, self._burst.due)

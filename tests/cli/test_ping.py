@@ -35,6 +35,18 @@ def test_a_living_worker(project: Project, queue: Queue, type_: Type) -> None:
     assert type_("ping", "--channel", project.channel, "--channel", "default").code == 1
 
 
+def test_a_worker_of_a_pattern(project: Project, url: str, type_: Type) -> None:
+    """Given a worker whose only channel was found by a pattern, then ping finds it, by the name of the channel and without one."""
+    pattern, name = f"{project.channel}-*", f"{project.channel}-1"
+    (project.directory / "taskq.toml").write_text(f'url = "{url}"\n[channels."{pattern}"]\n')
+    queue = Queue(directory=project.directory)
+    assert (type_("ping").code, type_("ping", "--channel", name).code) == (1, 1)
+    queue.push_name("other.module:add", channel=name)
+    HandWorker(queue, name, new_worker_id(machine_name(), machine_tag())).beat()
+    assert (type_("ping").code, type_("ping", "--channel", name).code) == (0, 0)
+    queue.close()
+
+
 def test_a_worker_that_ended_or_hangs(project: Project, queue: Queue, type_: Type) -> None:
     """Given a worker whose process is gone, or whose last heartbeat is older than its lease, then it isn't alive."""
     gone = new_worker_id(machine_name(), machine_tag()).replace(f":{os.getpid()}:", ":4194304:")

@@ -39,7 +39,7 @@ def test_a_running_worker_finds_new_channels(start_worker: StartWorker, ledger: 
     assert worker.children("taskq: tenant-1") != []
     assert worker.stop() == 0
     queue.push_name("site_app:visit", ["tenant-4"], channel="tenant-3")
-    burst = start_worker("site_app", "--burst", cwd=tmp_path, ready=0)
+    burst = start_worker("site_app", "--burst", "--channel", "tenant-*", cwd=tmp_path, ready=0)
     assert burst.wait() == 0
     assert ledger.values("visit")[3:] == ["tenant-3", "tenant-4"]
     queue.close()
