@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 from taskq.context import run_if_any
 
@@ -17,19 +16,16 @@ _INSTEAD = {
 _warned: set[str] = set()
 
 
-def warn_in_loop(concurrency_of: Callable[[str], int]) -> None:
+def warn_in_loop() -> None:
     """Warn, once for each method in a process, if an event loop runs in this thread: it can run nothing else during the call.
 
     Notebooks get no warning, because their cells run in the loop of the kernel, nor does a job that has its event loop for itself.
-
-    Args:
-        concurrency_of: returns the number of concurrent jobs in a process of a channel.
     """
     asyncio = sys.modules.get("asyncio.events")  # not imported: no loop runs
     if asyncio is None or asyncio._get_running_loop() is None or "ipykernel" in sys.modules:
         return
     run = run_if_any()
-    if run is not None and concurrency_of(run.context.channel) == 1:
+    if run is not None and run.is_alone:
         return
     frame, level, method = sys._getframe(1), 2, ""
     while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith("taskq."):

@@ -119,7 +119,7 @@ class Outbox:
         """Send packed messages now, one round trip per batch."""
         if IN_USE and any(isinstance(out, Watched) for out in outs):
             check_sync_pushed(self._owner)
-        warn_in_loop(self._concurrency)
+        warn_in_loop()
         stored: list[Handle[Any]] = []
         made = {out.identity: self._handle(out) for out in outs}
         for group in grouped(outs):
@@ -193,7 +193,7 @@ class Outbox:
 
     def ask(self, channel: str, question: Callable[[Driver], Steps[T]]) -> T:
         """Run a query of several commands, for the methods of a handle."""
-        warn_in_loop(self._concurrency)
+        warn_in_loop()
         sender = self.sender(channel)
         return run(question(sender.driver), sender.call)
 
@@ -227,11 +227,8 @@ class Outbox:
         return sender
 
     def _first_sender(self, channel: str) -> LinkPool:
-        warn_in_loop(self._concurrency)  # only here: at each push, it would cost time
+        warn_in_loop()  # only here: at each push, it would cost time
         return self.sender(channel)
-
-    def _concurrency(self, channel: str) -> int:
-        return self._owner.channel(channel).concurrency
 
     def lend(self, channel: str, link: Link) -> None:
         """Let this thread push to a channel over an existing connection: a job uses the connection of its worker."""

@@ -18,6 +18,9 @@ __all__ = ["context"]
 class _Run:
     """The substitute of a run: it has a context, and checks the progress that is reported."""
 
+    #: As in a worker with the default `concurrency`.
+    is_alone = True
+
     def __init__(self, context: Context) -> None:
         self.context = context
 

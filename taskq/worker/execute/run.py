@@ -39,6 +39,8 @@ class RunSpec(msgspec.Struct, frozen=True):
     #: The serializer of the result, which may check it first.
     results: Serializer
     channel: str
+    #: The number of concurrent jobs in this process.
+    concurrency: int
     #: True for the built-in job of objects with handle(), which may have their own fail().
     is_object: bool
     reporter: Reporter
@@ -78,6 +80,11 @@ class Run(msgspec.Struct):
     def function(self) -> Callable[..., Any]:
         """The function to call; for a generator job, a wrapper that runs the generator to its end."""
         return self.spec.function
+
+    @property
+    def is_alone(self) -> bool:
+        """True if no other job shares the event loop."""
+        return self.spec.concurrency == 1
 
     @property
     def on_fail(self) -> OnFail | None:

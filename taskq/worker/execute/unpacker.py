@@ -194,6 +194,7 @@ class Unpacker:
             validator=validator,
             results=results,
             channel=channel.name,
+            concurrency=channel.concurrency,
             is_object=job.name == OBJECT,
             reporter=self._reporter,
             function=function,
