@@ -157,7 +157,7 @@ class WorkerBackend:
         for state, raw in self._messages(State.DELAYED, State.FAILED, State.TIMEOUT):
             past = records(Message(raw).history_bytes())
             seen, self._seen[Message(raw).id] = self._seen.get(Message(raw).id, 0), len(past)
-            if len(past) > seen and not (state is State.DELAYED and past[-1].error.startswith("Retry")):
+            if len(past) > seen and not (state is State.DELAYED and past[-1].error.startswith("Retry:")):
                 yield past[-1]
 
     # ---- state

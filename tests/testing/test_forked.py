@@ -30,6 +30,10 @@ with taskq.testing.record(queue, mode="worker") as t:
 """
 
 
+class RetryError(Exception):
+    """A failure, although its name begins like that of a deliberate retry."""
+
+
 def test_a_forked_worker_runs_the_jobs() -> None:
     queue = Queue(channels={"mail": {}}, wait_replicas=3)
     before = queue.outbox
@@ -37,7 +41,7 @@ def test_a_forked_worker_runs_the_jobs() -> None:
     @queue.job(name="job", result_ttl=60, retry_seconds=60)
     def job(what: str) -> int:
         if what == "bad":
-            raise ValueError("no")
+            raise RetryError("no")
         if what == "retry" and taskq.current().attempt == 1:
             raise taskq.Retry(delay=0.01)
         if what == "more":
@@ -57,9 +61,9 @@ def test_a_forked_worker_runs_the_jobs() -> None:
         job.options(delay=3600).push("late")
         assert [push.args for push in t.pending] == [("late",)]
         job.push("bad")
-        with pytest.raises(taskq.JobFailed, match="ValueError: no") as found:
+        with pytest.raises(taskq.JobFailed, match="RetryError: no") as found:
             t.run_all()
-        assert 'raise ValueError("no")' in found.value.traceback
+        assert 'raise RetryError("no")' in found.value.traceback
         for call in (t.run_one, lambda: t.travel(1)):
             with pytest.raises(TaskqError, match="needs the mode manual or inline"):
                 call()
