@@ -72,7 +72,7 @@ class JsonFormatter(logging.Formatter):
         if record.stack_info:
             entry["stack"] = self.formatStack(record.stack_info)
         for name, value in record.__dict__.items():
-            if name not in _OWN and not (value == "" and name in FIELDS):
+            if name not in _OWN and not (name in FIELDS and value == ""):
                 entry[f"{name}_" if name in entry else name] = value
         try:
             return _encode(entry).decode()

@@ -69,8 +69,8 @@ class WithHeaders:
     def headers(self, mapping: Mapping[str, str] | None = None, /, **headers: str) -> HeadersBlock:
         """Set headers for all pushes of a `with` block: `with queue.headers(tenant="acme"):`.
 
-        They apply to the pushes of this thread or task, and of tasks that are created in the block. Blocks nest: a push gets the
-        headers of all of them. The headers of `options(headers=...)` come first, then those of the innermost block. To pass on the
+        They apply to the pushes of this thread or task, and of tasks that are created in the block, until it ends. Blocks nest: a push
+        gets the headers of all of them. The headers of `options(headers=...)` come first, then those of the innermost block. To pass on the
         headers of the running job, use `with queue.headers(taskq.current().headers):`.
 
         Args:
