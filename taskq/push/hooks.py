@@ -89,8 +89,9 @@ class _AllQueues(PushHooks):
 
 #: The hooks of every queue of this process, for integrations. They are called after those of the queue itself.
 all_queues = _AllQueues()
-#: True while a hook runs: the pushes that it makes call no hooks, which could go on forever.
-_inside: ContextVar[bool] = ContextVar("taskq_push_hook", default=False)
+#: Not empty while a hook runs: the pushes that it makes call no hooks, which could go on forever. Emptied at its end, because a task
+#: that the hook has created keeps the variable.
+_inside: ContextVar[Sequence[bool]] = ContextVar("taskq_push_hook", default=())
 
 
 class Hooked(Pusher, Protocol):
@@ -192,11 +193,13 @@ def _stored(pushes: Sequence[tuple[Push, Handle[Any]]]) -> list[Push]:
 
 @contextmanager
 def _running() -> Iterator[None]:
-    _inside.set(True)
+    outer, here = _inside.get(), [True]
+    _inside.set(here)
     try:
         yield
     finally:
-        _inside.set(False)
+        here.clear()
+        _inside.set(outer)
 
 
 @contextmanager

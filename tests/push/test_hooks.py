@@ -227,6 +227,45 @@ def test_a_hook_that_pushes_calls_no_hooks(queue: Queue, job: Any, shelf: Shelf)
     assert [seen.job for seen in shelf.waiting()] == ["audit", "add", "audit"] * 2
 
 
+def test_what_a_hook_leaves_behind_calls_hooks(queue: Queue, job: Any, shelf: Shelf) -> None:
+    """Given a hook that creates a task, and one that flushes a buffer and pushes, then only the task, which outlives it, calls hooks."""
+    tasks: list[asyncio.Task[Any]] = []
+
+    @queue.pushing
+    def begin(push: Push) -> None:
+        push.headers["tenant"] = "acme"
+        if not tasks:
+            tasks.append(asyncio.ensure_future(later()))
+
+    async def later() -> None:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await job.apush(2)
+
+    async def push() -> None:
+        await job.apush(1)
+        await tasks[0]
+        await queue.aclose()
+
+    asyncio.run(push())
+    assert all_headers(shelf) == [TENANT] * 2
+    audit, buffer = queue.job(name="audit")(lambda: None), queue.buffer()
+    batches: list[list[Any]] = []
+
+    @queue.pushed
+    def note(pushes: list[Push]) -> None:
+        batches.append([push.args for push in pushes])
+        if len(batches) == 1:
+            buffer.flush()
+            audit.push()
+
+    with buffer:
+        job.push(3)
+        with queue.buffer():
+            job.push(4)
+    assert batches == [[(4,)], [(3,)]]
+
+
 def test_async_hooks_are_awaited(queue: Queue, job: Any, shelf: Shelf) -> None:
     """Given async hooks, when messages are pushed from async code, then they are awaited, also for buffers; sync hooks are called too."""
     watches = [AsyncWatch(queue), Watch(queue)]
