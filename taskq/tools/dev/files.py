@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from fnmatch import fnmatch
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["SETTINGS_FILES", "Files", "Pending", "State", "changes"]
+__all__ = ["SETTINGS_FILES", "Files", "Pending", "State", "changes", "forget_compiled"]
 
 #: A file was written if one of these differs: time, size, inode.
 State = Mapping[str, tuple[int, int, int]]
@@ -81,17 +82,24 @@ class Pending:
         self._paths.update(paths)
 
     def take(self, now: float) -> list[str]:
-        """Return the names of the files once nothing more has changed for a moment; until then, an empty list."""
+        """Return the paths of the files once nothing more has changed for a moment; until then, an empty list."""
         if not self._paths or (now - self._last < _QUIET and now - self._first < _LONGEST):
             return []
-        names = sorted({os.path.basename(path) for path in self._paths})
+        paths = sorted(self._paths)
         self._paths.clear()
-        return names
+        return paths
 
 
 def changes(old: State, new: State) -> list[str]:
     """Return the files that were written, created or removed."""
     return sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
+
+
+def forget_compiled(paths: Iterable[str]) -> None:
+    """Remove the compiled code of changed modules. Python takes it for that of the new text if the second and the size are the same."""
+    for path in paths:
+        with suppress(OSError, NotImplementedError):
+            os.unlink(cache_from_source(path))
 
 
 def _is_skipped(entry: os.DirEntry[str]) -> bool:

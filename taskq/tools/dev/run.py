@@ -13,7 +13,7 @@ from taskq.logs import count_of
 from taskq.polling import wait_for
 from taskq.supervisor.processes.fork import Connection, die_with_parent, fork, make_pipe
 from taskq.supervisor.signals import STOP_SIGNALS, SignalInbox
-from taskq.tools.dev.files import SETTINGS_FILES, Files, Pending
+from taskq.tools.dev.files import SETTINGS_FILES, Files, Pending, forget_compiled
 from taskq.tools.dev.watch import watch
 
 __all__ = ["Dev"]
@@ -78,8 +78,8 @@ class Dev:
             if changes in ready and not self._receive(changes):
                 watched.remove(changes)
                 self._show("the process that watches the files has died; restart taskq dev to load changed code")
-            if names := self._pending.take(monotonic()):
-                self._reload(names)
+            if paths := self._pending.take(monotonic()):
+                self._reload(paths)
             worker = self._worker
             if worker is None:
                 if self._is_stopping:
@@ -116,13 +116,15 @@ class Dev:
             self._pending.add(received, monotonic())
         return True
 
-    def _reload(self, names: list[str]) -> None:
+    def _reload(self, paths: list[str]) -> None:
+        names = sorted({os.path.basename(path) for path in paths})
         more = f" and {count_of(len(names) - _SHOWN, 'more file')}" if len(names) > _SHOWN else ""
         self._show(f"{', '.join(names[:_SHOWN])}{more} changed")
         if self._is_stopping:
             return
         if any(name in SETTINGS_FILES for name in names):
             self._on_settings()
+        forget_compiled(paths)
         if self._worker is None:
             self._start()
         else:

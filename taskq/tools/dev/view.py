@@ -47,6 +47,7 @@ def show_jobs() -> None:
     events.after.connect(_done)
     events.retry.connect(_retried)
     events.failed.connect(_failed)
+    events.requeued.connect(_requeued)
     _log.addFilter(lambda record: record.module != "failures")
 
 
@@ -60,6 +61,10 @@ def _done(event: JobEvent) -> None:
 
 def _retried(event: JobEvent) -> None:
     _line(event, "retry", f" in {event.delay or 0:g} s: failed in {_duration(event.seconds)}, {_attempt(event)}{_error(event.error)}")
+
+
+def _requeued(event: JobEvent) -> None:
+    _line(event, "again", f" in {event.delay or 0:g} s: {event.reason or 'requeued'} after {_duration(event.seconds)}")
 
 
 def _failed(event: JobEvent) -> None:

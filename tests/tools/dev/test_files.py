@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import py_compile
 from pathlib import Path
 
 import pytest
 
-from taskq.tools.dev.files import Files, Pending, changes
+from taskq.tools.dev.files import Files, Pending, changes, forget_compiled
 
 
 def test_which_files_count(tmp_path: Path) -> None:
@@ -61,3 +62,12 @@ def test_many_changes_are_taken_together(pause: float, reloads: int) -> None:
             taken += bool(pending.take(now))
     assert taken + bool(pending.take(now + 1)) == reloads
     assert pending.take(now + 10) == []
+
+
+def test_the_compiled_code_of_changed_modules_is_removed(tmp_path: Path) -> None:
+    """Given a module that was compiled, and saved again in the same second with the same size, then Python can't load the old code."""
+    (tmp_path / "jobs.py").write_text("a = 1")
+    compiled = Path(py_compile.compile(str(tmp_path / "jobs.py"), doraise=True))
+    assert compiled.exists()
+    forget_compiled([str(tmp_path / name) for name in ("jobs.py", "gone.py", "taskq.toml")])
+    assert not compiled.exists()

@@ -6,6 +6,9 @@ import logging
 
 import pytest
 
+from taskq.context import Context
+from taskq.events import JobEvent
+from taskq.tools.dev import view
 from taskq.tools.dev.view import DevFormatter
 
 
@@ -25,3 +28,12 @@ def test_a_line(colors: bool, level: int, extra: dict[str, str], expected: str) 
     at, _, text = DevFormatter(colors=colors).format(record).partition("  ")
     assert text == expected
     assert at.count(":") == 2
+
+
+@pytest.mark.parametrize(("reason", "text"), [("", "requeued"), ("interrupted at stop_timeout", "interrupted at stop_timeout")])
+def test_a_run_that_is_repeated_has_an_end(caplog: pytest.LogCaptureFixture, reason: str, text: str) -> None:
+    """Given a run that ends with a requeue, then a line shows its end, too."""
+    context = Context(id="ab" * 16, job="jobs:greet", channel="default", attempt=1, max_attempts=3, pushed_at_ms=0)
+    with caplog.at_level(logging.INFO, "taskq.worker"):
+        view._requeued(JobEvent(context=context, worker="", seconds=0.5, delay=2.0, reason=reason))
+    assert caplog.messages == [f"again  jobs:greet abababababab in 2 s: {text} after 500.0 ms"]
