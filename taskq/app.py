@@ -134,7 +134,7 @@ def _import_more(queue: Queue, names: Sequence[str], origin: str, importing: App
             module = _import(what, module_name, path, importing)
             for other in _queues(module):
                 if vars(module)[other] is not queue and vars(module)[other].jobs.names():
-                    text = "%s:%s is another Queue than that of the app: its jobs are not those of this worker or command. %s"
+                    text = "%s:%s is not the app's queue, so this worker or command doesn't have its jobs. %s"
                     _log.warning(text, module_name, other, "Import the app's queue there")
 
 

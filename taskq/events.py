@@ -167,7 +167,7 @@ WORKER_SIGNALS = {"crashed": crashed, "queue_length": queue_length, "worker_star
 
 
 def emit(signal: Signal, event: Any) -> None:
-    """Call every listener. Log the exception of one that raises, and go on to the next."""
+    """Call every listener. Log the exception of one that raises, and continue with the next."""
     if not signal.receivers:
         return
     for receiver in tuple(signal.receivers_for(event)):

@@ -176,7 +176,7 @@ def test_a_queue_that_is_named_with_a_dot_gets_the_colon(write: Write) -> None:
     assert "did you mean" not in str(_refused("jobs_dotted.other"))
 
 
-#: Ways to push at the top of a module, and the number of messages.
+#: Ways to push at module level, and the number of messages.
 PUSHES = {
     "f.push()": 1,
     "f.options(delay=5).push()": 1,

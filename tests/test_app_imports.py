@@ -77,15 +77,15 @@ def test_a_module_that_cannot_be_imported_is_named(shop: Write, imports: str, pr
 
 
 def test_a_push_of_an_imported_module_names_that_module(shop: Write) -> None:
-    """Given a module of `imports` that pushes at its top, then the refusal names it, and not the app."""
+    """Given a module of `imports` that pushes at module level, then the refusal names it, and not the app."""
     shop("shop_q/mail/jobs.py", f"{JOB}f.push()\n")
     with pytest.raises(AppError, match=r"imports: 'shop_q\.mail\.jobs' \(command line\): importing shop_q\.mail\.jobs pushes messages"):
         load_app("shop_q.q", modules=["shop_q.mail.jobs"], refuse_pushes=True)
 
 
 def test_jobs_of_another_queue_are_reported(shop: Write, caplog: pytest.LogCaptureFixture) -> None:
-    """Given a module with a Queue of its own that has jobs, then a warning says that they are not those of the app."""
+    """Given a module with a separate Queue that has jobs, then a warning says that the app doesn't have them."""
     shop("shop_own.py", f"{QUEUE}@queue.job\ndef f(): ...\n")
     load_app("shop_q.q", modules=["shop_own", "shop_q.mail.jobs"])
     (warning,) = caplog.messages
-    assert warning.startswith("shop_own:queue is another Queue than that of the app")
+    assert warning.startswith("shop_own:queue is not the app's queue")

@@ -38,7 +38,7 @@ __all__ = ["command", "embedded_server"]
     help="Watch this directory, too. May be given several times. Default: the project's directory.",
 )
 @click.option("--include", "patterns", multiple=True, metavar="PATTERN", help="Watch files with such names, too, as in --include '*.html'.")
-@click.option("--poll", is_flag=True, help="Look at the files several times a second: for mounts that send no events, as in containers.")
+@click.option("--poll", is_flag=True, help="Poll the files several times a second: for mounts that report no changes, as in containers.")
 @click.option("--now", is_flag=True, help="At a reload, kill running jobs. They run again in the new code, and no attempt is used.")
 @click.option(
     "--log-level",
@@ -135,7 +135,7 @@ class _Worker:
 
 @contextmanager
 def embedded_server(settings: Settings, show: Any) -> Iterator[None]:
-    """Stop the embedded server after the block, if it ran neither before nor elsewhere."""
+    """Stop the embedded server after the block, unless it was already running or another program started it."""
     from taskq.driver.embedded.server import EmbeddedServer, is_available
 
     if settings.url is not None or not is_available():

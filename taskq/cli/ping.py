@@ -20,14 +20,14 @@ __all__ = ["command"]
 @click.command("ping", short_help="Check that a worker of this machine is alive, and its server answers.")
 @channels_option("Require a worker of this channel. May be given several times. Default: a worker of any channel.")
 @click.option("--any", "anywhere", is_flag=True, help="Accept a worker of any machine.")
-@click.option("--live", is_flag=True, help="Accept a worker that still starts, or an unreachable server: for probes that restart workers.")
+@click.option("--live", is_flag=True, help="Accept a worker that is starting, or an unreachable server: for probes that restart workers.")
 @click.option("--timeout", type=Seconds(0, 60, min_open=True), default=3.0, show_default=True, help="Seconds to wait for the server.")
 @server_options
 def command(channels: tuple[str, ...], *, anywhere: bool, live: bool, timeout: float, app: str | None, url: str | None) -> None:
     """Check that a worker of this machine or container has started, and has sent a heartbeat within its lease.
 
-    Exit code 0 if so, 1 if not, 2 if the server is unreachable or a setting is wrong. The app is imported only if the settings file and
-    the variables don't name the server or the channel.
+    Exit code 0 if so, 1 if not, 2 if the server is unreachable or a setting is wrong. The app is imported only if the settings don't
+    contain `url`, or if no worker was found without it.
     """
     settings = load_settings({"app": app, "url": url}, argument_name="command line")
     known = _with_matching(settings, settings.channels, channels)

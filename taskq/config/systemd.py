@@ -1,4 +1,4 @@
-"""The variables with which a service manager (systemd, or one with its protocol) asks a service to report its state."""
+"""The variables with which a service manager (systemd, or one with its protocol) requests reports of a service's state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class NotifySocket(NamedTuple):
 
     #: A path, or "@" and an abstract name.
     address: str
-    #: Seconds within which it expects a sign of life; None: it expects none of this process.
+    #: The watchdog interval in seconds; None if this process must not send watchdog reports.
     watchdog_seconds: float | None
 
 
@@ -31,7 +31,7 @@ def notify_socket() -> Iterator[NotifySocket | None]:
     try:
         yield NotifySocket(taken[_SOCKET], _watchdog_seconds(taken)) if taken.get(_SOCKET) else None
     finally:
-        os.environ.update(taken)  # a program that has run a worker goes on with its own
+        os.environ.update(taken)  # for a program that continues after the worker
 
 
 def _watchdog_seconds(taken: dict[str, str]) -> float | None:

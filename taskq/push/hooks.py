@@ -89,8 +89,8 @@ class _AllQueues(PushHooks):
 
 #: The hooks of every queue of this process, for integrations. They are called after those of the queue itself.
 all_queues = _AllQueues()
-#: Not empty while a hook runs: the pushes that it makes call no hooks, which could go on forever. Emptied at its end, because a task
-#: that the hook has created keeps the variable.
+#: Not empty while a hook runs: the pushes that it makes call no hooks, to avoid endless recursion. Emptied at its end, because a
+#: task that the hook has created keeps the variable.
 _inside: ContextVar[Sequence[bool]] = ContextVar("taskq_push_hook", default=())
 
 
@@ -142,7 +142,7 @@ def check_sync_pushed(owner: Hooked) -> None:
 
 
 def run_pushed(owner: Hooked, pushes: Sequence[tuple[Push, Handle[Any]]]) -> None:
-    """Call the hooks after a batch was stored. Log the exception of one that raises, and go on to the next."""
+    """Call the hooks after a batch was stored. Log the exception of a hook that raises, and continue with the next."""
     stored = _stored(pushes)
     for hook in _pushed(owner) if stored else ():
         with _running(), _logged(hook):

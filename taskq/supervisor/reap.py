@@ -41,7 +41,7 @@ def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -
     elif child.killed_for == "stop" or orderly:
         blamed = _timed_out(child, running, late) if late else ()
         if child.killed_for == "stop" and slot.phase is Phase.STOPPING and not running:
-            text = "worker process %s was killed %s: a stop hook, a function of atexit or a thread had not ended"
+            text = "worker process %s was killed %s: a shutdown hook, an atexit function or a thread had not ended"
             _log.warning(text, child.worker, child.stop_cause)
         for one in running if child.killed_for == "stop" else ():
             if one.id not in late:

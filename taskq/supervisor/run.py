@@ -55,7 +55,7 @@ def run_worker(app: str | Queue, options: WorkerOptions) -> int:
     if options.max_messages is not None and options.max_messages < 0:
         raise ConfigError(f"max_messages must be 0 (no limit) or more; got {options.max_messages}")
     with notify_socket() as target:
-        # A program that drains its queue now and then goes on afterwards: its state is its own to report.
+        # A program that drains its queue continues afterwards, and reports its state itself.
         return Supervisor(app, options, None if options.burst and isinstance(app, Queue) else target).run()
 
 

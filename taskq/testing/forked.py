@@ -114,7 +114,7 @@ class WorkerBackend:
             if count - self._counted > limit:
                 raise TaskqError(f"{limit} jobs have run, and more are due: does a job push itself? Otherwise use run_all(limit=...)")
             if monotonic() > deadline:
-                raise TaskqError(f"the worker of the test has not run all messages within {_PATIENCE:g} s; left are {self.pending()}")
+                raise TaskqError(f"the worker of the test did not run all messages within {_PATIENCE:g} s; remaining: {self.pending()}")
             time.sleep(_LOOK)
         count, self._counted = before - self._counted, before
         failures = list(self._failures())
@@ -141,7 +141,7 @@ class WorkerBackend:
     def _check_worker(self) -> None:
         for worker in self._workers.values():
             if worker.exitcode is not None:
-                raise TaskqError(f"the worker of the test has ended (exit code {worker.exitcode}): see its output")
+                raise TaskqError(f"the worker of the test has exited (exit code {worker.exitcode}): see its output")
 
     def _pools(self) -> list[LinkPool]:
         return [queue.sender(channel) for queue in self._workers for channel in queue.channel_names()]
@@ -230,7 +230,7 @@ def _remove(server: EmbeddedServer, folder: Path) -> None:
 
 
 def _guard(queue: Queue, url: str, folder: Path, alive: tuple[int, int], ran: int, parent: int) -> None:
-    """Run a worker until the test has ended, even if its process was killed; then nobody else would remove the server."""
+    """Run a worker until the test has ended, even if the test's process was killed: otherwise, the server would never be removed."""
     os.setsid()  # Ctrl-C at the terminal is for the test
     os.close(alive[1])
     worker = fork(_work, queue, url, ran, os.getpid())
@@ -249,7 +249,7 @@ def _guard(queue: Queue, url: str, folder: Path, alive: tuple[int, int], ran: in
 
 
 def _has_ended(alive: int) -> bool:
-    """Wait some time. Return True if the test has ended: no process holds the other end of the pipe."""
+    """Wait some time. Return True if the test has ended: no process has the other end of the pipe."""
     import select
 
     readable, _, _ = select.select([alive], [], [], 0.2)

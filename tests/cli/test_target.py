@@ -13,7 +13,7 @@ from tests.cli.conftest import Project, Type
 
 @pytest.mark.one_python
 def test_no_command_that_looks_pushes(project: Project, queue: Queue, type_: Type) -> None:
-    """Given an app that pushes at its top, when commands import it, then nothing is pushed, and each shows the place and the remedy."""
+    """Given an app that pushes at module level, when commands import it, then nothing is pushed, and each shows place and remedy."""
     path = project.directory / f"{project.name}.py"
     path.write_text(f"{path.read_text()}\nadd.push(1)\n")
     place = f"importing {project.name} pushes messages ({path}:{len(path.read_text().splitlines())})"

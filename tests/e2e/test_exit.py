@@ -39,7 +39,7 @@ def test_exit_hooks_run_where_the_jobs_are_and_a_left_thread_delays_them_briefly
 
 
 @pytest.mark.one_python
-def test_every_orderly_end_calls_the_stop_hooks(start_worker: StartWorker, ledger: Ledger) -> None:
+def test_every_normal_exit_calls_the_shutdown_hooks(start_worker: StartWorker, ledger: Ledger) -> None:
     """Given processes that end by max_messages, max_memory, SIGTERM alone, SIGHUP and Ctrl-C, then child_stop and atexit run in each."""
     exiting.send.push_many([(5,)] * 100)
     exiting.grow.push()
@@ -62,13 +62,13 @@ def test_every_orderly_end_calls_the_stop_hooks(start_worker: StartWorker, ledge
 
 
 @pytest.mark.one_python
-def test_a_stop_hook_that_hangs_ends_at_stop_timeout(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a listener of child_stop, and a function of atexit, that hang, then their processes are killed at stop_timeout and replaced."""
+def test_a_shutdown_hook_that_hangs_ends_at_stop_timeout(start_worker: StartWorker, ledger: Ledger) -> None:
+    """Given a listener of child_stop, and an atexit function, that hang, then their processes are killed at stop_timeout and replaced."""
     for number in (8, 9, 10):
         exiting.send.push(number)
     worker = start_worker("exiting", "--burst", settings={"max_messages": 1, "stop_timeout": 1}, env={"TEST_STOP": "1"}, ready=0)
     assert worker.wait(60) == 0
-    assert ledger.values("child_stop")[:3] == [[8], [9], [10]]  # perhaps another process was started, and had nothing to do
+    assert ledger.values("child_stop")[:3] == [[8], [9], [10]]  # another process may have been started without a job
     assert (ledger.values("flush")[:2], ledger.values("hangs")) == ([[9], [10]], [[9]])
     assert "crashed" not in worker.log
-    assert worker.log.count("at stop_timeout: a stop hook, a function of atexit or a thread had not ended") == 2
+    assert worker.log.count("at stop_timeout: a shutdown hook, an atexit function or a thread had not ended") == 2

@@ -1,4 +1,4 @@
-"""A worker below a service manager that expects notifications."""
+"""A worker under a service manager that expects notifications."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def show():
 
 @pytest.mark.one_python
 def test_a_worker_reports_its_state(start_worker: StartWorker, ledger: Ledger, tmp_path: Path, url: str) -> None:
-    """Given a notify socket, then a worker is ready with its processes, reports reload, life and stop, and jobs can't report."""
+    """Given a notify socket, then a worker is ready with its processes, reports its reload, watchdog and stop, and jobs can't report."""
     (tmp_path / "notified_app.py").write_text(CODE)
     inbox = NotifyInbox(f"@{uuid.uuid4()}")
     worker = start_worker(

@@ -15,8 +15,8 @@ from taskq.logs import count_of
 __all__ = ["Notifier", "Reported"]
 
 _log = logging.getLogger("taskq.supervisor")
-#: Seconds between two looks while processes start, and between two status texts.
-_LOOK, _STATUS = 0.1, 5.0
+#: Seconds between two checks while processes start, and between two status texts.
+_CHECK, _STATUS = 0.1, 5.0
 
 
 class Reported(Protocol):
@@ -55,7 +55,7 @@ class Notifier:
     def __init__(self, target: NotifySocket | None) -> None:
         address = os.fsencode(target.address) if target is not None else b""
         self._address = b"\0" + address[1:] if address.startswith(b"@") else address
-        #: Half of the time in which a sign of life is expected.
+        #: Half of the watchdog interval.
         self._pause = (target.watchdog_seconds or 0.0) / 2 if target is not None else 0.0
         self._state = _State.STARTING
         self._ping_due = self._status_due = 0.0
@@ -81,7 +81,7 @@ class Notifier:
             self._enter(_State.STOPPING, f"STOPPING=1\nSTATUS=stopping: {why}")
 
     def tick(self, now: float, worker: Reported) -> None:
-        """Report what has changed, and the sign of life that is due. The loop calls this, so one that is stuck sends none."""
+        """Report what has changed, and the watchdog report that is due. The loop calls this, so a stuck loop sends none."""
         if now < self.due:
             return
         if self._state in (_State.STARTING, _State.RELOADING) and worker.is_ready:
@@ -100,11 +100,11 @@ class Notifier:
 
     def _set_due(self, now: float) -> None:
         if self._unsent or self._state in (_State.STARTING, _State.RELOADING):
-            self.due = now + (_STATUS if self._has_failed else _LOOK)
+            self.due = now + (_STATUS if self._has_failed else _CHECK)
         else:
             self.due = self._status_due if self._state is _State.RUNNING else float("inf")
         if self._pause:
-            self.due = min(self.due, max(self._ping_due, now + min(_LOOK, self._pause)))
+            self.due = min(self.due, max(self._ping_due, now + min(_CHECK, self._pause)))
 
     @staticmethod
     def _text(worker: Reported) -> str:

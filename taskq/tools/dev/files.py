@@ -17,7 +17,7 @@ State = Mapping[str, tuple[int, int, int]]
 
 SETTINGS_FILES = ("taskq.toml", "pyproject.toml")
 _PATTERNS = ("*.py", *SETTINGS_FILES)
-#: Directories without code of the project, beside those whose name begins with a dot and virtual environments.
+#: Directories without project code, besides virtual environments and those whose name begins with a dot.
 _SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages"})
 #: Names of temporary files that editors write next to a file.
 _TEMPORARY = (".*", "*~", "#*#", "flycheck_*", "*.swp", "*.tmp", "4913")
@@ -30,12 +30,12 @@ class Files(NamedTuple):
     """The files below some directories that match a pattern."""
 
     roots: tuple[Path, ...]
-    #: Patterns of file names, beside those of Python modules and settings.
+    #: Patterns of file names, besides Python modules and settings.
     patterns: tuple[str, ...] = ()
 
     @classmethod
     def below(cls, directories: Iterable[Path], patterns: Iterable[str]) -> Files:
-        """Return the files below directories. One that is below another is not named twice."""
+        """Return the files below directories. A directory below another one is not scanned twice."""
         found = {directory.resolve() for directory in directories}
         roots = [one for one in found if not any(other != one and one.is_relative_to(other) for other in found)]
         return cls(tuple(sorted(roots)), tuple(patterns))
@@ -58,7 +58,7 @@ class Files(NamedTuple):
                     if entry.is_dir(follow_symlinks=False):
                         below.append(entry)
                     elif self.matches(entry.name):
-                        with suppress(OSError):  # it was removed meanwhile, or is a link to nowhere
+                        with suppress(OSError):  # it was removed meanwhile, or is a broken link
                             found = entry.stat()
                             yield entry.path, (found.st_mtime_ns, found.st_size, found.st_ino)
         except OSError:  # it was removed meanwhile, or must not be read
@@ -69,7 +69,7 @@ class Files(NamedTuple):
 
 
 class Pending:
-    """Changed files that are not loaded yet. Many changes in a short time are taken together."""
+    """Changed files that are not loaded yet. Many changes in a short time are combined."""
 
     def __init__(self) -> None:
         self._paths: set[str] = set()

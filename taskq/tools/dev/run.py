@@ -18,7 +18,7 @@ from taskq.tools.dev.watch import watch
 
 __all__ = ["Dev"]
 
-#: Seconds between two looks at the worker.
+#: Seconds between two checks of the worker.
 _LOOK = 0.1
 _SHOWN = 3
 
@@ -29,12 +29,12 @@ class Dev:
     def __init__(
         self, run: Callable[[], int], files: Files, *, poll: bool, show: Callable[[str], None], on_settings: Callable[[], object]
     ) -> None:
-        """Prepare it; nothing is started yet.
+        """Prepare the processes; nothing is started yet.
 
         Args:
             run: runs the worker, and returns its exit code. Called in a process that ends with this one.
             files: the files to watch.
-            poll: look at the files again and again, instead of waiting for events of the system.
+            poll: scan the files repeatedly instead of waiting for events of the system.
             show: shows a line to the user.
             on_settings: called when a settings file has changed.
         """

@@ -1,4 +1,4 @@
-"""The process that watches the files. It sends the changed files; nothing else of it can harm the worker."""
+"""The process that watches the files. It only sends the changed files, so its faults can't affect the worker."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from taskq.tools.dev.files import Files, changes
 
 __all__ = ["has_watchfiles", "watch"]
 
-#: Seconds between two looks at the files: while polling, and beside the events of the system, which some mounts don't send.
+#: Seconds between two scans of the files: while polling, and in addition to the events of the system, which some mounts don't send.
 _POLL, _LOOK = 0.3, 2.0
-#: The looks take at most one part in this number of the time.
+#: Polling takes at most one part in this number of the time.
 _SHARE = 20
 
 
@@ -33,9 +33,9 @@ def watch(connection: Connection, parent: int, files: Files, *, poll: bool) -> N
 
     Args:
         connection: receives a list of paths, or a text for the user.
-        parent: the process that must not be outlived.
+        parent: the process at whose exit this one ends.
         files: the files to watch.
-        poll: look at the files again and again, instead of waiting for events of the system.
+        poll: scan the files repeatedly instead of waiting for events of the system.
     """
     os.setsid()  # Ctrl-C at the terminal must reach the parent only
     die_with_parent(parent)
@@ -67,16 +67,16 @@ def _events(files: Files) -> Iterator[object]:
 
 
 def _wakes(files: Files, took: float, connection: Connection, *, poll: bool) -> Iterator[object]:
-    """Yield whenever the files should be looked at."""
+    """Yield whenever the files should be scanned."""
     if not poll:
-        due = 0.0  # the first look is for changes before the system sent events
+        due = 0.0  # the first scan is for changes before the system sent events
         try:
             for found in _events(files):
                 if found or monotonic() >= due:
                     due = monotonic() + max(_LOOK, _SHARE * took)
                     yield found
         except (OSError, RuntimeError) as error:  # such as too many directories for inotify
-            connection.send(f"the system can't watch the files, so they are looked at again and again: {error}")
+            connection.send(f"the system can't watch the files, so taskq dev polls them: {error}")
     while True:
         time.sleep(max(_POLL, _SHARE * took))
         yield None

@@ -74,7 +74,7 @@ def test_the_states_of_a_worker(inbox: NotifyInbox) -> None:
 
 
 def test_signs_of_life(inbox: NotifyInbox) -> None:
-    """Given a watchdog of 30 s, then a sign of life is sent every 15 s, none while no process can be started, and again in a shutdown."""
+    """Given a watchdog of 30 s, then a report is sent every 15 s, none while no process can be started, and again in a shutdown."""
     notifier, worker = Notifier(NotifySocket(inbox.address, 30.0)), Worker()
     worker.is_ready = True
 

@@ -1,4 +1,4 @@
-"""The jobs of mail, in a channel of its own, so that a slow mail server delays no payment."""
+"""The jobs of mail, in a separate channel, so that a slow mail server delays no payment."""
 
 from __future__ import annotations
 

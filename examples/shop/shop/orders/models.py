@@ -1,4 +1,4 @@
-"""What jobs get and return. JSON has no decimals and no dates: taskq rebuilds them from the hints of the jobs."""
+"""Arguments and results of the jobs. JSON has no decimals and no dates: taskq rebuilds them by the type hints."""
 
 from __future__ import annotations
 
