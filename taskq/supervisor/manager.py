@@ -194,8 +194,7 @@ class ProcessManager:
             self._on_failure(generation, "the process that imports it died")
             return
         if self.generations[-1] is generation and not self._stopping:
-            pause = self._respawn.died(monotonic())
-            later = f" in {pause:g} s" if pause else ""
+            later = f" in {pause:g} s" if (pause := self._respawn.died(monotonic())) else ""
             _log.error("the zygote (pid %d) died, and its %s; starting another%s", generation.pid, count, later)
         self.drop(generation)
 
@@ -218,6 +217,8 @@ class ProcessManager:
         for generation in old:
             if not generation.children:
                 self.drop(generation)
+                if len(self.generations) == 1:
+                    _log.info("rolling restart finished: all processes run the new code")
                 # A message unparked for the new code may have reached a child with the old code, and been parked again.
                 for duties in self.channels.values():
                     duties.unpark.restart()

@@ -84,7 +84,7 @@ def test_a_day_of_development(tmp_path: Path) -> None:
         dev.wait_for(r"failed shop:bad \w{12} in [\d.]+ ms, attempt 2 of 2\nTraceback .*\n  File \"\S+/shop.py\", line 12, in bad\n")
         assert "\x1b" not in dev.log
         dev.write("two")
-        dev.wait_for(r"rolling restart: app reloaded")
+        dev.wait_for(r"rolling restart finished")
         dev.push("show")
         dev.wait_for(r"start  shop:show \w{12}\nversion two\n.*done   shop:show \w{12} in [\d.]+ ms")
         (tmp_path / "shop.py").write_text("def broken(:\n")
