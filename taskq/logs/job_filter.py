@@ -1,14 +1,12 @@
-"""The running job in every log record: as attributes of the record, and as fields for structlog."""
+"""The running job in every log record."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import MutableMapping
-from typing import Any
 
 from taskq.context import Context, run_if_any
 
-__all__ = ["FIELDS", "JobFilter", "add_job", "fields_of"]
+__all__ = ["FIELDS", "JobFilter", "fields_of"]
 
 #: The fields, in the order of `fields_of`.
 FIELDS = ("taskq_id", "taskq_job", "taskq_attempt", "taskq_channel")
@@ -33,12 +31,3 @@ class JobFilter(logging.Filter):
         for name, value in zip(FIELDS, values, strict=True):
             record.__dict__.setdefault(name, value)
         return True
-
-
-def add_job(_logger: object, _method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Add the running job to an event of structlog, with the fields of `JobFilter`. Use it in the list of processors."""
-    run = run_if_any()
-    if run is not None:
-        for name, value in zip(FIELDS, fields_of(run.context), strict=True):
-            event_dict.setdefault(name, value)
-    return event_dict

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from taskq import events
 from taskq.config import ChannelSettings
+from taskq.context import Context
 from taskq.driver.contract import Link
 from taskq.driver.load import load_driver
 from taskq.events import ProcessEvent
+from taskq.jobs.around.wrapper import make_wrapper
+from taskq.logs.job_filter import FIELDS, fields_of
 from taskq.queue import Queue
 from taskq.scoreboard.poke import Poke
 from taskq.scoreboard.slot import Slot
@@ -50,6 +54,7 @@ def work(queue: Queue, url: str, channel: ChannelSettings, worker: str, slot: Sl
         poke: makes the supervisor look at the slot.
     """
     _seed_numpy()
+    _bind_structlog(queue)
     driver = load_driver(url, channel)
     link: Link = driver.link(5.0, fenced=True)
     engine: Engine
@@ -90,6 +95,19 @@ def _seed_numpy() -> None:
         random.seed()
     except TypeError:  # the app has chosen another kind of generator
         random.set_bit_generator(type(random.get_bit_generator())())
+
+
+def _bind_structlog(queue: Queue) -> None:
+    """Let each job bind its fields to the context variables of structlog, if the app has imported it."""
+    contextvars: Any = sys.modules.get("structlog.contextvars")
+    if contextvars is None:
+        return
+
+    def bind(context: Context) -> Iterator[None]:
+        with contextvars.bound_contextvars(**dict(zip(FIELDS, fields_of(context), strict=True))):
+            yield
+
+    queue.wrappers.insert(0, make_wrapper(bind))
 
 
 def _lend(queue: Queue, url: str, channel: ChannelSettings, link: Link) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from taskq import context
-from taskq.logs import JobFilter, JsonFormatter, add_job
+from taskq.logs import JobFilter, JsonFormatter
 
 _log = logging.getLogger("shop")
 
@@ -69,13 +69,3 @@ def test_json_shows_the_fields_in_a_job_only() -> None:
     entry = json.loads(JsonFormatter().format(record))
     assert (entry["taskq_job"], entry["taskq_attempt"], len(entry["taskq_id"]), entry["taskq_channel"]) == ("work", 7, 32, "default")
     assert not [name for name in json.loads(JsonFormatter().format(other)) if name.startswith("taskq")]
-
-
-def test_structlog_gets_the_same_fields() -> None:
-    """Given the processor in a job, then it adds the fields to the event; outside a job, none."""
-    events: list[dict[str, object]] = []
-    run_in_job(lambda: events.append(dict(add_job(None, "info", {"event": "paid"}))))
-    assert context.run_if_any() is None
-    events.append(dict(add_job(None, "info", {"event": "idle"})))
-    assert sorted(events[0]) == ["event", "taskq_attempt", "taskq_channel", "taskq_id", "taskq_job"]
-    assert events[1] == {"event": "idle"}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from contextvars import copy_context
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 
-from taskq.worker.main import _seed_numpy
+from taskq import Queue, context
+from taskq.jobs.around.chain import wrapped
+from taskq.worker.main import _bind_structlog, _seed_numpy
 
 
 class Generator:
@@ -30,3 +34,23 @@ def test_numpy_is_seeded_if_the_app_has_imported_it(monkeypatch: pytest.MonkeyPa
     module.seed = refuse
     _seed_numpy()
     assert (calls[0], type(calls[1]), len(calls)) == ("seed", Generator, 2)
+
+
+def test_structlog_names_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given an app with structlog, then its context variables have the fields of the job during the run, and not afterwards."""
+    queue = Queue("unix:///nowhere.sock")
+    monkeypatch.delitem(sys.modules, "structlog.contextvars", raising=False)
+    _bind_structlog(queue)
+    assert queue.wrappers == []
+    contextvars = structlog.contextvars
+    monkeypatch.setitem(sys.modules, "structlog.contextvars", contextvars)
+    _bind_structlog(queue)
+    job = context.Context(id="0" * 32, job="work", channel="default", attempt=2, max_attempts=3, pushed_at_ms=0)
+    run: Any = SimpleNamespace(context=job)
+
+    def seen() -> dict[str, Any]:
+        context.enter(run)
+        return dict(wrapped(queue.wrappers, contextvars.get_contextvars, job="work", channel="default")())
+
+    assert copy_context().run(seen) == {"taskq_id": "0" * 32, "taskq_job": "work", "taskq_attempt": 2, "taskq_channel": "default"}
+    assert contextvars.get_contextvars() == {}
