@@ -20,6 +20,7 @@ from taskq.jobs.hooks import state
 from taskq.queue import Queue
 from taskq.testing.driver import MemoryDriver
 from taskq.testing.store import WORKER
+from taskq.tracebacks import from_application
 from taskq.wire.history import records
 from taskq.wire.message import Message
 from taskq.worker.execute.executor import LoopExecutor
@@ -179,7 +180,7 @@ def _error_of(verdict: Verdict) -> BaseException | None:
     if verdict.action not in (Action.RETRY, Action.FAIL) or (verdict.action is Action.RETRY and isinstance(error, Retry)):
         return None
     if error is not None:
-        return _shortened(error)
+        return error.with_traceback(from_application(error.__traceback__))
     past = records(Message(verdict.message).history_bytes())
     return JobFailed(past[-1].error if past else "the job failed")
 
@@ -188,14 +189,6 @@ def is_of_the_test(error: BaseException) -> bool:
     """Return True if an exception that ended a job is meant for the test: Ctrl-C, `pytest.fail()`, the limit of a test."""
     others = (Exception, SystemExit, GeneratorExit, asyncio.CancelledError, JobControl, JobTimeout, JobCancelled)
     return any(not isinstance(leaf, others) for leaf in leaves_of(error))
-
-
-def _shortened(error: BaseException) -> BaseException:
-    """Remove the frames of the worker: the traceback begins in the job."""
-    trace = error.__traceback__
-    while trace is not None and str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] in ("taskq", "asyncio"):
-        trace = trace.tb_next
-    return error.with_traceback(trace or error.__traceback__)
 
 
 def outside_event_loop(function: Callable[[], T]) -> T:
