@@ -17,6 +17,8 @@ __all__ = ["Notifier", "Reported"]
 _log = logging.getLogger("taskq.supervisor")
 #: Seconds between two checks while processes start, and between two status texts.
 _CHECK, _STATUS = 0.1, 5.0
+#: The most characters of an error in a status text: a datagram has a limit, too.
+_LONGEST = 500
 
 
 class Reported(Protocol):
@@ -110,7 +112,8 @@ class Notifier:
     def _text(worker: Reported) -> str:
         running, processes = worker.occupancy()
         text = f"{count_of(running, 'job')} running, {count_of(processes, 'process')}"
-        return f"{text}; the last reload failed: {worker.reload_error}".replace("\n", " ") if worker.reload_error else text
+        error = worker.reload_error.replace("\n", " ")[:_LONGEST]  # the text of any exception
+        return f"{text}; the last reload failed: {error}" if error else text
 
     def _enter(self, state: _State, message: str) -> None:
         if not self._address:
@@ -130,7 +133,7 @@ class Notifier:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
                 connection.setblocking(False)
-                connection.sendto(message.encode(), self._address)
+                connection.sendto(message.encode("utf-8", "backslashreplace"), self._address)
         except BlockingIOError:  # the service manager is busy
             return False
         except OSError as error:

@@ -66,6 +66,9 @@ def test_the_states_of_a_worker(inbox: NotifyInbox) -> None:
     worker.is_ready, worker.reload_error = True, "no module\nx"
     notifier.tick(65.0, worker)
     assert inbox.take() == ["READY=1\nSTATUS=1 job running, 2 processes; the last reload failed: no module x"]
+    worker.reload_error = "\udcff" + "x" * 1_000_000  # the text of an exception may be anything
+    notifier.tick(75.0, worker)
+    assert inbox.take() == [rf"STATUS=1 job running, 2 processes; the last reload failed: \udcff{'x' * 499}"]
     notifier.stopping("SIGTERM")
     notifier.stopping("SIGTERM")
     notifier.tick(70.0, worker)
