@@ -134,7 +134,7 @@ _HOMES = {
 }
 
 
-#: Names that users of other queues look for. `from taskq import clock` asks for a name that is missing, too, and is no mistake.
+#: Names of other queues. The list is explicit, because a valid `from taskq import clock` also looks up a missing name first.
 _FOREIGN = frozenset(("AsyncResult", "Celery", "Huey", "RedisHuey", "Task", "actor", "chain", "chord", "cron", "crontab", "group", "job"))
 _FOREIGN |= {"shared_task", "task"}
 

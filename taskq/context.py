@@ -133,7 +133,7 @@ def progress(done: float, total: float | None = None, message: str = "") -> None
 
 
 def adopt(variables: Variables) -> None:
-    """Set the context variables of another context here, too."""
+    """Set the context variables of another context in the current one."""
     for variable, value in variables.items():
         if variable.get(_MISSING) is not value:
             variable.set(value)

@@ -35,9 +35,9 @@ __all__ = ["command", "embedded_server"]
     multiple=True,
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Watch this directory, too. May be given several times. Default: the project's directory.",
+    help="Also watch this directory. May be given several times. Default: the project's directory.",
 )
-@click.option("--include", "patterns", multiple=True, metavar="PATTERN", help="Watch files with such names, too, as in --include '*.html'.")
+@click.option("--include", "patterns", multiple=True, metavar="PATTERN", help="Also watch files with matching names, such as '*.html'.")
 @click.option("--poll", is_flag=True, help="Poll the files several times a second: for mounts that report no changes, as in containers.")
 @click.option("--now", is_flag=True, help="At a reload, kill running jobs. They run again in the new code, and no attempt is used.")
 @click.option(
@@ -63,7 +63,7 @@ def command(
     """Run a worker for development, until Ctrl-C. When a Python file or a settings file changes, the worker loads the new code.
 
     APP names the Queue: shop.jobs:queue, or shop.jobs if the module has one queue. Default: the setting `app`.
-    Each MODULE is imported, too, for its jobs: shop.mail.jobs, or a pattern such as 'shop.*.jobs'. See also the setting `imports`.
+    Each MODULE is also imported, for its jobs: shop.mail.jobs, or a pattern such as 'shop.*.jobs'. See also the setting `imports`.
 
     The log has a line when a job starts and when it ends, with a traceback if it failed. If the new code can't be imported, the error is
     shown, and the old code keeps running. Without a `url`, the embedded server runs as long as this command.

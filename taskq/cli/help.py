@@ -13,7 +13,7 @@ __all__ = ["command"]
 def command(ctx: click.Context, names: tuple[str, ...]) -> None:
     """Show the help of COMMAND, as `taskq COMMAND --help` does, or the list of commands.
 
-    A command of a command has two names: taskq help server stop
+    For a subcommand, give both names: taskq help server stop
     """
     shown = ctx.find_root()
     for name in names:

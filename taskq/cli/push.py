@@ -35,7 +35,7 @@ _KWARGS = """'{"subject": "hi"}'"""
 @click.option("--kwargs", metavar="JSON", help="""Arguments by name, as a JSON object: '{"subject": "hi"}'.""")
 @click.option("--delay", type=Seconds(), default=0, metavar="TIME", help="Run the job later: after 30s, 5m, 1h30m, or seconds.")
 @click.option("--channel", metavar="NAME", help="Channel to push to. Default: the job's channel.")
-@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="Header of the message. May be given several times.")
+@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="Add a header to the message. May be given several times.")
 @server_options
 def command(
     job: str,

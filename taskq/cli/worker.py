@@ -65,7 +65,7 @@ def command(
     """Start a worker. It runs jobs until Ctrl-C or SIGTERM; with --burst it exits when the queue is empty.
 
     APP names the Queue: shop.jobs:queue, or shop.jobs if the module has one queue. Default: the setting `app`.
-    Each MODULE is imported, too, for its jobs: shop.mail.jobs, or a pattern such as 'shop.*.jobs'. See also the setting `imports`.
+    Each MODULE is also imported, for its jobs: shop.mail.jobs, or a pattern such as 'shop.*.jobs'. See also the setting `imports`.
 
     Ctrl-C shuts down gracefully: running jobs finish. A second Ctrl-C kills them; their messages stay in the queue.
     SIGHUP reloads the code (rolling restart). SIGTTIN and SIGTTOU start and stop one process.

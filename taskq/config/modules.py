@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 __all__ = ["find_modules", "is_pattern", "unimported_module"]
 
-#: Folders without Python code that may be large.
+#: Names that are not searched: programs, and folders that may be large and have no Python code.
 _SKIPPED = frozenset({"__main__", "__pycache__", "node_modules"})
 
 
@@ -44,22 +44,22 @@ def unimported_module(job: str) -> str | None:
     return module
 
 
-def _matches(name: str, spec: ModuleSpec, rest: list[str], around: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Yield the modules below a name that match the rest of a pattern. `around` are the folders of the packages around it."""
+def _matches(name: str, spec: ModuleSpec, rest: list[str], parents: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield the modules below a name that match the rest of a pattern. `parents` are the folders of the enclosing packages."""
     if not rest:
         if spec.origin is not None:  # a folder without a file has nothing to import
             yield name
         return
     head, *tail = rest
     if head == "**":
-        yield from _matches(name, spec, tail, around)
+        yield from _matches(name, spec, tail, parents)
     places = list(getattr(sys.modules.get(name), "__path__", None) or spec.submodule_search_locations or ())
-    around |= frozenset(map(os.path.realpath, places))
+    parents |= frozenset(map(os.path.realpath, places))
     for child in sorted(_children(places)) if "*" in head else [head]:
-        # By its last name: for the full name of a folder without a file, Python wants to have imported the package around it.
+        # By its last name: for the full name of a folder without a file, Python must have imported the enclosing package.
         found = PathFinder.find_spec(child, places) if fnmatchcase(child, head) else None
-        if found is not None and around.isdisjoint(map(os.path.realpath, found.submodule_search_locations or ())):  # no loop of links
-            yield from _matches(f"{name}.{child}", found, rest if head == "**" else tail, around)
+        if found is not None and parents.isdisjoint(map(os.path.realpath, found.submodule_search_locations or ())):  # no loop of links
+            yield from _matches(f"{name}.{child}", found, rest if head == "**" else tail, parents)
 
 
 def _children(places: Iterable[str]) -> set[str]:

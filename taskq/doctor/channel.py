@@ -145,7 +145,7 @@ class _Channel:
         if parked:
             advice = f"start a worker whose app has the job; taskq list {self._settings.name} --state parked names the jobs"
             if modules := self._missing_modules():
-                advice = f"the app doesn't import {', '.join(modules)}: add what is yours to the setting `imports`. Otherwise, {advice}"
+                advice = f"the app doesn't import {', '.join(modules)}: add your modules to the setting `imports`. Otherwise, {advice}"
             yield note(self._area, "parked", f"{_messages(parked)} parked: no worker has had the job", advice)
 
     def _missing_modules(self) -> list[str]:

@@ -83,7 +83,7 @@ class Channels:
             sender.close()
 
     def subjects(self, message_id: str, channels: Sequence[str]) -> Iterator[tuple[Subject, Call, Driver]]:
-        """Yield a message as a subject of each channel, with what sends the channel's commands."""
+        """Yield, for each channel, the message as a subject, the function that sends commands, and the driver."""
         wanted = check_message_id(message_id)
         for name in self.chosen(channels):
             store = self.store(name)

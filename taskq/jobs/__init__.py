@@ -9,7 +9,7 @@
     job           a job: a decorated function and its push methods
     typed/        check arguments and results by the type hints, and rebuild them
     builtin       the two jobs that every queue has: run an object, run a callable
-    around/       `@queue.around`: generators around the runs of jobs
+    around/       `@queue.around`: wrappers of the runs of jobs
     definition    decides whether a job replaces another of the same name
     hooks         on_start, on_stop, lifespan and around of a queue, and `taskq.state`
     registry      the jobs of a queue, by name

@@ -1,4 +1,4 @@
-"""Words of Celery, RQ, Dramatiq, Huey, arq and taskiq, and what replaces them here. Imported only to write an error."""
+"""Words of Celery, RQ, Dramatiq, Huey, arq and taskiq, and their equivalents in taskq. Imported only to write an error."""
 
 from __future__ import annotations
 
@@ -62,15 +62,15 @@ _HANDLE = {
         "get wait join get_result wait_result return_value latest_result",
         "wait for the result with handle.result(timeout=10); it needs result_ttl",
     ),
-    **_words("ready is_ready is_finished", "ask handle.status().is_ended"),
-    **_words("successful is_success", 'ask handle.status().state == "done"'),
-    **_words("failed is_failed is_err", 'ask handle.status().state == "failed"'),
-    **_words("state get_status is_queued is_started is_deferred", "ask handle.status().state"),
+    **_words("ready is_ready is_finished", "read handle.status().is_ended"),
+    **_words("successful is_success", 'read handle.status().state == "done"'),
+    **_words("failed is_failed is_err", 'read handle.status().state == "failed"'),
+    **_words("state get_status is_queued is_started is_deferred", "read handle.status().state"),
     **_words("revoke abort send_stop_job_command", "cancel it with handle.cancel()"),
     **_words("forget", "results expire after their result_ttl; handle.delete() removes a message that is waiting"),
-    **_words("traceback exc_info error", "ask handle.status().error, or catch taskq.JobFailed of handle.result()"),
+    **_words("traceback exc_info error", "read handle.status().error, or catch taskq.JobFailed of handle.result()"),
     **_words("info meta", "read progress with handle.progress()"),
-    **_words("date_done ended_at", "ask handle.status().ended_at"),
+    **_words("date_done ended_at", "read handle.status().ended_at"),
     **_words("task_id job_id message_id key", "the id is handle.id"),
     **_words("children parent collect then", _NO_WORKFLOWS),
     **_words("requeue reschedule", "move a failed message back with taskq reload"),
@@ -113,8 +113,8 @@ SUBCLASS = {
 }
 
 _MODULE = {
-    **_words("task shared_task actor job", "make queue = taskq.Queue(), and decorate with @queue.job"),
-    **_words("Celery Huey RedisHuey", "make queue = taskq.Queue()"),
+    **_words("task shared_task actor job", "create queue = taskq.Queue(), and decorate with @queue.job"),
+    **_words("Celery Huey RedisHuey", "create queue = taskq.Queue()"),
     **_words("Task", "the class of a job is taskq.Job"),
     **_words("group chain chord", _NO_WORKFLOWS),
     **_words("crontab cron", _NO_SCHEDULER),
@@ -148,7 +148,7 @@ OPTIONS = {
     **_options("max_tries", _ATTEMPTS._replace(differs="")),
     **_options("timeout job_timeout", Word("handle_timeout", _LIMIT)),
     **_options("time_limit", Word("handle_timeout", _LIMIT, _TIMES)),
-    **_options("soft_time_limit", Word("handle_timeout", _LIMIT, "The job gets taskq.JobTimeout; one that ignores it is killed")),
+    **_options("soft_time_limit", Word("handle_timeout", _LIMIT, "The job gets taskq.JobTimeout; a job that ignores it is killed")),
     **_options("default_retry_delay retry_delay interval", Word("retry_seconds", "write @queue.job(retry_seconds=60)")),
     **_options("retry_backoff exponential_backoff", Word("backoff", "write @queue.job(backoff=True)")),
     **_options("retry_backoff_max retry_jitter", Word("backoff", "write @queue.job(backoff=taskq.Backoff(cap=600, jitter=True))")),
@@ -184,7 +184,7 @@ COMMANDS = {
     **_words("purge empty clear", "taskq flush deletes all messages of a state"),
     **_words("run start consumer celery work multi", "taskq worker starts a worker"),
     **_words("stop shutdown kill quit", "stop a worker with Ctrl-C or SIGTERM"),
-    **_words("restart", "SIGHUP makes a worker restart its processes one after the other"),
+    **_words("restart", "SIGHUP restarts the processes of a worker, a few at a time"),
     **_words("beat scheduler schedule cron periodic", _NO_SCHEDULER),
     **_words("logs log", "a worker logs to its standard error"),
     **_words("version", "taskq --version prints the version"),

@@ -58,6 +58,9 @@ class PushHooks:
         It may change the headers of the message, or refuse the push by raising an exception, which the caller of the push gets:
         nothing is sent, and nothing of a `push_many`. An async function is awaited by async pushes; sync pushes are then refused.
 
+        Args:
+            function: a function of one argument, the `Push`.
+
         Raises:
             JobDefinitionError: the function requires other arguments, or is a generator function.
         """
@@ -213,7 +216,7 @@ def _logged(hook: _Hook) -> Iterator[None]:
 
 
 def _finished(hook: _Hook, result: object) -> None:
-    """Check that a hook which didn't look async has ended."""
+    """Check that a hook that isn't marked as async didn't return an awaitable."""
     if inspect.isawaitable(result):
         if inspect.iscoroutine(result):
             result.close()

@@ -18,7 +18,7 @@ GUARD = 'put pushes below `if __name__ == "__main__":`'
 
 
 class AppImport:
-    """The import of an app, as a `with` block. Knows how many messages it has pushed, and where the first."""
+    """The import of an app, as a `with` block. Counts the messages that it pushes, and notes the place of the first push."""
 
     def __init__(self, module: str, *, refuses: bool) -> None:
         """With `refuses`, a push in the block raises an error."""

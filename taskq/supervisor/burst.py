@@ -11,7 +11,7 @@ __all__ = ["Burst"]
 
 _log = logging.getLogger("taskq.supervisor")
 _LOOK = 0.05
-#: The longest pause between two looks while a delayed message is awaited: another may be pushed that is due sooner.
+#: The maximum pause between two checks while a delayed message is awaited: a message that is due sooner may be pushed.
 _LOOK_AHEAD = 1.0
 #: A burst ends after this many processes in a row whose on_start or lifespan raised: otherwise it would never end.
 _STARTS = 3

@@ -1,4 +1,4 @@
-"""Test code that pushes jobs, and the jobs: without a server, and without waiting.
+"""Test jobs, and code that pushes them, without a server and without waiting.
 
     store        messages in memory, by state
     driver       the moves of a channel on that store
@@ -6,7 +6,7 @@
     outbox       the outbox of a recorded queue
     runs         run messages in the process of the test
     memory       the modes manual and inline
-    install      put recording outboxes into queues
+    install      install recording outboxes in queues
     forked       the mode worker
     recording    `record`, and the assertions of a test
     context      the context of a job, for plain calls

@@ -108,10 +108,10 @@ class MemoryDriver:
         return _act("finish", self._move, message_id, lambda raw: self._end(message_id, ending))
 
     def fail(self, worker: str, state: State, message_id: bytes, message: bytes, ending: StoredEnding | None = None) -> Command:
-        return _act("fail", self._move, message_id, lambda raw: self._set_aside(state, message, ending))
+        return _act("fail", self._move, message_id, lambda raw: self._add_inactive(state, message, ending))
 
     def park(self, worker: str, message_id: bytes, message: bytes) -> Command:
-        return _act("park", self._move, message_id, lambda raw: self._set_aside(State.PARKED, message, None))
+        return _act("park", self._move, message_id, lambda raw: self._add_inactive(State.PARKED, message, None))
 
     def ack(self, worker: str, ids: Sequence[bytes]) -> Command:
         return _act("ack", lambda: sum(self._move(one, lambda raw: None) for one in ids))
@@ -132,8 +132,8 @@ class MemoryDriver:
     def _add_later(self, raw: bytes, delay_ms: int) -> None:
         self._store.add_later(self._place, self._store.now_ms() + delay_ms, raw)
 
-    def _set_aside(self, state: State, raw: bytes, ending: StoredEnding | None) -> None:
-        self._place.aside[state].append((self._store.now_ms(), raw))
+    def _add_inactive(self, state: State, raw: bytes, ending: StoredEnding | None) -> None:
+        self._place.inactive[state].append((self._store.now_ms(), raw))
         if ending is not None:
             self._end(id_of(raw), ending)
 
@@ -230,7 +230,7 @@ class MemoryDriver:
     def _state_of(self, identity: bytes) -> State | None:
         if identity in self._place.reserved:
             return State.RESERVED
-        states = (State.WAITING, State.DELAYED, *self._place.aside)
+        states = (State.WAITING, State.DELAYED, *self._place.inactive)
         return next((state for state in states if any(id_of(raw) == identity for _, raw in self._place.messages(state))), None)
 
     def position(self, state: State, message: bytes) -> Command:

@@ -1,4 +1,4 @@
-"""Puts recording outboxes into queues, and takes them out again."""
+"""Installs recording outboxes in queues, and removes them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Make = Callable[[Settings, Any], Outbox]
 
 @contextmanager
 def installed(chosen: Sequence[Queue], make: Make) -> Iterator[None]:
-    """Give queues other outboxes in the block: the chosen ones, or without any, all of the process and all that the block makes."""
+    """Install other outboxes for the block: in the chosen queues; without any, in all queues of the process, including new ones."""
     before = {queue: queue.outbox for queue in chosen or _all()}
     mine: list[Outbox] = []
 

@@ -82,7 +82,7 @@ class MemoryBackend:
             return outside_event_loop(lambda: self._drain(delayed=delayed, raises=raises, limit=limit))
 
     def _run_due(self, *, raises: bool) -> None:
-        """Run what is due, unless a job is running: then this is done after it."""
+        """Run due messages. If a job is running, they run after it."""
         while self._store.has_due() and self._running.acquire(blocking=False):
             try:
                 outside_event_loop(lambda: self._drain(delayed=False, raises=raises, limit=_LIMIT))
@@ -140,7 +140,7 @@ class MemoryBackend:
             outside_event_loop(runner.close)
 
 
-#: The most jobs that one push may run in mode inline: a job that pushes itself would never end.
+#: The maximum number of runs that one push causes in mode inline: a job that pushes itself would never end.
 _LIMIT = 1000
 
 

@@ -1,4 +1,4 @@
-"""The outbox of a queue that is recorded: packs calls as ever, and sends them where the mode stores them."""
+"""The outbox of a queue that is recorded: packs calls as usual, and sends them to the storage of the mode."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PushLog:
 
     def __init__(self) -> None:
         self.pushed: list[Pushed] = []
-        #: Packed, and not sent yet: an open buffer may keep them, or drop them.
+        #: Packed, and not sent yet: they may be in an open buffer, or discarded by it.
         self._packed: dict[bytes, Pushed] = {}
 
     def note(self, push: Pushed) -> None:

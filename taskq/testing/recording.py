@@ -161,7 +161,7 @@ class Recording:
         Args:
             delayed: True to run delayed messages and retries, too: the clock travels to each.
             raises: True to raise the exception of the first failed run. Default: as for `run_one`.
-            limit: the most runs. A job that pushes itself would never end.
+            limit: the maximum number of runs. A job that pushes itself would never end.
 
         Returns:
             The number of runs.
@@ -213,7 +213,7 @@ def record(*chosen: Queue, mode: Mode = "manual", raises: bool = True) -> Abstra
     """Record the pushes of queues in the block, instead of sending them to a server. Everything is restored at the end of the block.
 
     Args:
-        chosen: the queues. Default: all of the process, and those that the block makes.
+        chosen: the queues. Default: all of the process, and those that the block creates.
         mode: `"manual"`: pushes run only by `run_one` and `run_all`. `"inline"`: each push runs at once. `"worker"`: a forked worker runs
             them, on an embedded server that lives as long as the block.
         raises: False to let failed runs fail and be retried without an exception in the test.

@@ -90,7 +90,7 @@ class _Executor(LoopExecutor):
 
 
 class _Reporter(Reporter):
-    """Stores progress at once, without the thread of a worker: no server must be spared."""
+    """Stores progress at once, without the thread and the rate limit of a worker."""
 
     def note(self, report: Report) -> None:
         report.is_noted = False
@@ -98,7 +98,7 @@ class _Reporter(Reporter):
 
 
 class _Watcher:
-    """Nobody watches: the test itself waits for the job."""
+    """Does nothing: a test has no watchdog."""
 
     def describe(self, job: str, since_ms: int, deadline: float, retry_ms: int) -> None:
         pass

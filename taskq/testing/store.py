@@ -50,7 +50,7 @@ class ChannelStore:
         self.delayed: list[DelayedMessage] = []
         self.reserved: dict[bytes, bytes] = {}
         #: failed, timeout and parked: the time of the move, and the message.
-        self.aside: dict[State, list[tuple[int, bytes]]] = {State.FAILED: [], State.TIMEOUT: [], State.PARKED: []}
+        self.inactive: dict[State, list[tuple[int, bytes]]] = {State.FAILED: [], State.TIMEOUT: [], State.PARKED: []}
 
     def messages(self, state: State) -> list[tuple[int, bytes]]:
         """Return the messages of a state, oldest first, each with its score."""
@@ -58,7 +58,7 @@ class ChannelStore:
             return list(self.waiting)
         if state is State.DELAYED:
             return [(later.due_ms, later.raw) for later in sorted(self.delayed)]
-        return list(self.aside[state])
+        return list(self.inactive[state])
 
     def remove(self, state: State, raw: bytes) -> bool:
         """Remove a message from a state. Return False if it isn't there."""
@@ -66,7 +66,7 @@ class ChannelStore:
             kept = [later for later in self.delayed if later.raw != raw]
             found, self.delayed = len(kept) < len(self.delayed), kept
             return found
-        listed = self.waiting if state is State.WAITING else self.aside[state]
+        listed = self.waiting if state is State.WAITING else self.inactive[state]
         for index, (_, one) in enumerate(listed):
             if one == raw:
                 del listed[index]
@@ -77,7 +77,7 @@ class ChannelStore:
         """Remove all messages, except those that are running."""
         self.waiting.clear()
         self.delayed.clear()
-        for listed in self.aside.values():
+        for listed in self.inactive.values():
             listed.clear()
 
 
@@ -92,7 +92,7 @@ class Store:
         self._expiring: dict[tuple[str, str], tuple[int, Any]] = {}
 
     def now_ms(self) -> int:
-        """Return the time of the test, and all that it has travelled."""
+        """Return the time of the test, plus the time that it has travelled."""
         return now_ms() + self.travelled_ms
 
     # ---- messages

@@ -215,7 +215,7 @@ def test_a_parked_message_of_a_module_that_the_app_lacks(channel: Channel) -> No
     assert finding is not None
     assert (code, finding["text"]) == (0, "2 messages parked: no worker has had the job")
     assert finding["advice"].startswith(
-        "the app doesn't import shop_late.jobs: add what is yours to the setting `imports`. Otherwise, start"
+        "the app doesn't import shop_late.jobs: add your modules to the setting `imports`. Otherwise, start"
     )
 
 

@@ -48,7 +48,7 @@ OBJECTS: dict[str, Any] = {
         ("Options", "si", r"bind arguments with job\.bind"),
         ("Call", "delay", r"push the call with call\.push\(\)$"),
         ("Handle", "get", r"wait for the result with handle\.result\("),
-        ("Handle", "ready", r"ask handle\.status\(\)\.is_ended$"),
+        ("Handle", "ready", r"read handle\.status\(\)\.is_ended$"),
         ("Queue", "task", r"decorate a function with @queue\.job$"),
         ("Queue", "send_task", r"push a job with job\.push"),
     ],

@@ -73,6 +73,6 @@ def _is_model(value: Any) -> bool:
 
 
 def _is_equal(value: Any, rebuilt: Any) -> bool:
-    if isinstance(value, datetime):  # == finds a time that a change of the clocks repeats or skips unequal to all of other zones
+    if isinstance(value, datetime):  # a time that a clock change repeats or skips is != to every time of another zone
         return bool(value.replace(tzinfo=None) == rebuilt.replace(tzinfo=None) and value.utcoffset() == rebuilt.utcoffset())
     return (value == rebuilt) is not False or bool(value != value)  # noqa: PLR0124  (NaN equals nothing)

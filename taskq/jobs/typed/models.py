@@ -12,7 +12,7 @@ from taskq.wire.codec import describe_change
 
 __all__ = ["MODEL_PATH", "Examined", "encode_model", "examine", "from_data", "from_object"]
 
-#: Stands around the path in the text of a model's error, which `value` adds to the path of the model.
+#: Encloses the path in the text of a model's error. `value` adds it to the path of the model.
 MODEL_PATH = "\0"
 #: Data of these types is the same before and after it was stored, except for tuples.
 _PLAIN = (

@@ -1,4 +1,4 @@
-"""One value and its hint: to plain data, and back."""
+"""Convert one value to plain data and back, by its hint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Changed", "Mismatch", "Value", "mismatch"]
 
 
 class Value:
-    """A hint, compiled. A value of it goes to plain data and back."""
+    """A compiled hint. Converts its values to plain data and back."""
 
     def __init__(self, hint: Any, serializer: Serializer, *, is_plain: bool) -> None:
         # A field of a Struct: msgspec compiles its type once, and other types again at each call.
@@ -82,7 +82,7 @@ def _with_offsets(data: Any) -> Any:
     return data.isoformat() if kind is datetime and data.tzinfo is not UTC else data
 
 
-#: How msgspec ends the text of an error: with the path of the value, from the Struct that holds it.
+#: The end of an error text of msgspec: the path of the value, from the Struct that contains it.
 _PATH = re.compile(r" - at `(?P<key>key` in `)?\$(?:\[(?P<index>\d+)\])?(?P<path>.*?)`$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _WORDS = {"array": "list", "object": "dict", "null": "None", "decimal": "Decimal", "duration": "timedelta", "uuid": "UUID"}

@@ -77,7 +77,7 @@ class Dev:
                     self._on_signal(number)
             if changes in ready and not self._receive(changes):
                 watched.remove(changes)
-                self._show("the process that watches the files has died; restart taskq dev to load changed code")
+                self._show("the process that watches the files has exited; restart taskq dev to load changed code")
             if paths := self._pending.take(monotonic()):
                 self._reload(paths)
             worker = self._worker
@@ -146,7 +146,7 @@ class Dev:
         if self._is_outdated:  # the changed file may have fixed the error
             self._start()
         else:
-            self._show(f"the worker has ended with code {code}; it is started again when a file changes")
+            self._show(f"the worker has exited with code {code}; it is started again when a file changes")
 
     # ---- in the forked processes
 

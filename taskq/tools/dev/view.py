@@ -64,7 +64,7 @@ def _retried(event: JobEvent) -> None:
 
 
 def _requeued(event: JobEvent) -> None:
-    _line(event, "again", f" in {event.delay or 0:g} s: {event.reason or 'requeued'} after {_duration(event.seconds)}")
+    _line(event, "requeue", f" in {event.delay or 0:g} s: {event.reason or 'requeued'} after {_duration(event.seconds)}")
 
 
 def _failed(event: JobEvent) -> None:
@@ -73,7 +73,7 @@ def _failed(event: JobEvent) -> None:
 
 def _line(event: JobEvent, kind: str, text: str) -> None:
     context = event.context
-    _log.info("%s %s %s%s", kind.ljust(6), context.job, context.id[:_ID], text, extra={"taskq_dev": kind})
+    _log.info("%s %s %s%s", kind.ljust(7), context.job, context.id[:_ID], text, extra={"taskq_dev": kind})
 
 
 def _attempt(event: JobEvent) -> str:

@@ -36,4 +36,4 @@ def test_a_run_that_is_repeated_has_an_end(caplog: pytest.LogCaptureFixture, rea
     context = Context(id="ab" * 16, job="jobs:greet", channel="default", attempt=1, max_attempts=3, pushed_at_ms=0)
     with caplog.at_level(logging.INFO, "taskq.worker"):
         view._requeued(JobEvent(context=context, worker="", seconds=0.5, delay=2.0, reason=reason))
-    assert caplog.messages == [f"again  jobs:greet abababababab in 2 s: {text} after 500.0 ms"]
+    assert caplog.messages == [f"requeue jobs:greet abababababab in 2 s: {text} after 500.0 ms"]
