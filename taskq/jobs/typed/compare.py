@@ -43,20 +43,28 @@ def check_same(value: Any, rebuilt: Any, path: str, serializer: SerializerName) 
         _check_each(value.items(), rebuilt.items(), path, serializer)
     elif (names := _fields(value)) is not None:
         for name in names:
-            check_same(getattr(value, name, None), getattr(rebuilt, name, None), f"{path}.{name}", serializer)
-    elif not (_is_model(value) or _is_equal(value, rebuilt)):
-        raise Changed(f"{path}: {value!r} would be restored as {rebuilt!r}")
+            field, other_field = getattr(value, name, None), getattr(rebuilt, name, None)
+            # A model doesn't check its defaults: the text of an enum is as good as its member.
+            if not (_is_model(kind) and type(field) is not type(other_field) and _is_equal(field, other_field)):
+                check_same(field, other_field, f"{path}.{name}", serializer)
+    elif not _is_equal(value, rebuilt):
+        ours, theirs = repr(value), repr(rebuilt)
+        lost = f"{ours} is hidden in the data" if ours == theirs else f"{ours} would be restored as {theirs}"  # a SecretStr
+        raise Changed(f"{path}: {lost}")
 
 
 def _check_each(pairs: Any, others: Any, path: str, serializer: SerializerName) -> None:
-    for (key, value), (other, rebuilt) in zip(pairs, others, strict=True):
+    before, after = list(pairs), list(others)
+    if len(before) != len(after):  # a model decides itself what its data contains
+        raise Changed(f"{path}: {len(before)} items would be restored as {len(after)}")
+    for (key, value), (other, rebuilt) in zip(before, after, strict=True):
         inner = f"{path}[{key!r}]"
         check_same(key, other, f"a key in {path}", serializer)
         check_same(value, rebuilt, inner, serializer)
 
 
 def _fields(value: Any) -> Iterator[str] | None:
-    """Return the names of the fields of a dataclass, Struct, NamedTuple or attrs class; None for another value."""
+    """Return the names of the fields of a dataclass, Struct, NamedTuple, attrs class or pydantic model; None for another value."""
     kind = type(value)
     for names in ("__struct_fields__", "_fields"):
         if isinstance(found := getattr(kind, names, None), tuple):
@@ -65,14 +73,19 @@ def _fields(value: Any) -> Iterator[str] | None:
         return (field.name for field in dataclasses.fields(kind))
     if isinstance(found := getattr(kind, "__attrs_attrs__", None), tuple):
         return (field.name for field in found)
+    if _is_model(kind):  # `exclude=True` says that a field isn't part of the data
+        return iter([*(name for name, field in kind.model_fields.items() if not field.exclude), *(value.model_extra or ())])
     return None
 
 
-def _is_model(value: Any) -> bool:
-    return hasattr(type(value), "model_dump")
+def _is_model(kind: type) -> bool:
+    return hasattr(kind, "model_dump") and hasattr(kind, "model_fields")
 
 
 def _is_equal(value: Any, rebuilt: Any) -> bool:
     if isinstance(value, datetime):  # a time that a clock change repeats or skips is != to every time of another zone
         return bool(value.replace(tzinfo=None) == rebuilt.replace(tzinfo=None) and value.utcoffset() == rebuilt.utcoffset())
+    kind: Any = type(value)
+    if kind.__eq__ is object.__eq__:  # the class of a model's field, which says nothing about its values
+        return True
     return (value == rebuilt) is not False or bool(value != value)  # noqa: PLR0124  (NaN equals nothing)

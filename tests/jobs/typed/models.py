@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import time
 import uuid
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
 
 import attrs
 import msgspec
@@ -78,6 +79,24 @@ class Strict(pydantic.BaseModel):
 
     at: dt.datetime
     by: int = pydantic.Field(default=1, alias="paidBy")
+
+
+class Vip(Customer):
+    rank: int = 1
+
+
+class Login(pydantic.BaseModel):
+    """What pydantic doesn't store, or stores otherwise, and what it does not check."""
+
+    password: pydantic.SecretStr = pydantic.SecretStr("")
+    by: Customer | None = None
+    price: Annotated[Decimal, pydantic.PlainSerializer(lambda price: str(round(price)))] = Decimal(0)
+    tags: Annotated[list[str], pydantic.PlainSerializer(lambda tags: tags[:1])] = []
+    data: dict[str, Any] = {}
+    plan: str = Plan.FREE
+    limit: Decimal = 1  # type: ignore[assignment]
+    cache: int = pydantic.Field(default=0, exclude=True)
+    _seen: float = pydantic.PrivateAttr(default_factory=time.monotonic)
 
 
 class Everything(msgspec.Struct):

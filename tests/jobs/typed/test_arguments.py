@@ -23,6 +23,7 @@ from tests.jobs.typed.models import (
     Item,
     Level,
     Limits,
+    Login,
     Order,
     Page,
     Place,
@@ -30,6 +31,7 @@ from tests.jobs.typed.models import (
     Rebate,
     Strict,
     Ticket,
+    Vip,
 )
 
 pytestmark = pytest.mark.one_python
@@ -217,6 +219,36 @@ def test_pydantic_models_are_rebuilt(data_queue: Queue) -> None:
         send(bill, [one, {"name": "b", "born": "2000-01-02", "discounts": ["x"]}])
     with pytest.raises(ArgumentsError, match=re.escape("wrong argument of bill: strict.at: field required")):
         send(bill, [], {})
+
+
+@pytest.mark.parametrize(
+    ("lost", "problem"),
+    [
+        ({"password": "s"}, "login.password: SecretStr('**********') is hidden in the data"),
+        ({"by": Vip(name="a", born=dt.date(2000, 1, 2))}, "login.by: expected Customer, got Vip"),
+        ({"price": Decimal("0.4")}, "login.price: Decimal('0.4') would be restored as Decimal('0')"),
+        ({"tags": ["a", "b"]}, "login.tags: 2 items would be restored as 1"),
+        ({"data": {"at": dt.date(2000, 1, 2)}}, "login.data['at']: date is not plain data"),
+    ],
+)
+def test_a_field_that_pydantic_does_not_store_is_refused(data_queue: Queue, lost: dict[str, Any], problem: str) -> None:
+    """Given a model whose data doesn't contain the value of a field, then the push is refused: the job would get another one."""
+
+    @data_queue.job(name="enter")
+    def enter(login: Login) -> None: ...
+
+    with pytest.raises((ArgumentsError, SerializationError), match=re.escape(f"wrong argument of enter: {problem}")):
+        send(enter, Login(**lost))
+
+
+def test_what_a_model_leaves_out_itself_is_accepted(data_queue: Queue) -> None:
+    """Given `exclude=True`, private attributes and an unchecked default of another type, then the model is pushed."""
+
+    @data_queue.job(name="enter")
+    def enter(login: Login) -> None: ...
+
+    (arrived,), _ = send(enter, Login(price=Decimal(7), cache=5))
+    assert (arrived.price, arrived.plan, arrived.cache) == (7, "free", 0)
 
 
 class Shop:
