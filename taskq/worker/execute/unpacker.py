@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from inspect import iscoroutinefunction
 from typing import Annotated, Any
 
@@ -11,6 +11,7 @@ import msgspec
 from taskq.clock import MAX_DELAY
 from taskq.config import ChannelSettings
 from taskq.config.modules import unimported_module
+from taskq.config.suggestions import nearest
 from taskq.errors import ArgumentsError, MalformedMessage, MessageError, SignatureError
 from taskq.jobs.around.chain import wrapped
 from taskq.jobs.builtin import CALL, OBJECT
@@ -203,7 +204,7 @@ class Unpacker:
         )
 
 
-def _similar(name: str, names: Iterable[str]) -> str:
+def _similar(name: str, names: Collection[str]) -> str:
     """Describe what an app has instead of a job: perhaps the same job, in a module that was imported under another name."""
     for other in names:
         if other.endswith(f".{name}") or name.endswith(f".{other}"):
@@ -212,7 +213,9 @@ def _similar(name: str, names: Iterable[str]) -> str:
             return f"{other!r} instead; push it by that name, with the colon"
     if (module := unimported_module(name)) is not None:
         return f"no job of that name; the module {module} was not imported: add it to the setting `imports`"
-    return "no job of that name"
+    # A name without a module, or with a typing error.
+    close = next((other for other in names if other.endswith(f":{name}")), None) or nearest(name, names)
+    return "no job of that name" if close is None else f'no job of that name; did you mean "{close}"?'
 
 
 def result_ttl_of(body: Body) -> float:

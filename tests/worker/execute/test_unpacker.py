@@ -129,6 +129,14 @@ def test_a_job_of_a_module_with_two_names_is_shown(bench: Bench, pushed: str, re
         bench.unpacker().find(pushed)
 
 
+@pytest.mark.parametrize("pushed", ["send_mail", "json:send_mial", "json:send_mail ", "json:send_mail()", "json:Send_Mail"])
+def test_a_job_with_a_similar_name_is_shown(bench: Bench, pushed: str) -> None:
+    """Given a message whose job's name has a typing error or no module, then the error shows the job that was meant."""
+    bench.queue.job(name="json:send_mail")(add)
+    with pytest.raises(UnknownHere, match=re.escape('this app has no job of that name; did you mean "json:send_mail"?')):
+        bench.unpacker().find(pushed)
+
+
 def test_a_newer_version_is_a_separate_error(bench: Bench) -> None:
     """Given a message of a newer version, then that is a separate error."""
     job = bench.queue.job(name="add")(add)
