@@ -25,6 +25,7 @@ from taskq.supervisor.log_thread import LogThread
 from taskq.supervisor.manager import ProcessManager
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, make_plan
+from taskq.supervisor.processes.generation import Generation
 from taskq.supervisor.processes.zygote import AppInfo, Failed
 from taskq.supervisor.services.notify import Notifier
 from taskq.supervisor.signals import STOP_SIGNALS, SignalInbox
@@ -99,6 +100,11 @@ class Supervisor:
                 self._early += self._inbox.take()
                 if any(one in STOP_SIGNALS or self._is_hang_up(one) for one in self._early):
                     return None
+                if self._options.reload != "rolling" and signal.SIGHUP in self._early:
+                    self._early = [one for one in self._early if one is not signal.SIGHUP]
+                    generation = self._load_newest()
+                    watched[1:] = [generation]
+                    continue
             if generation in ready:
                 report = generation.receive()
                 if isinstance(report, AppInfo):
@@ -200,12 +206,23 @@ class Supervisor:
 
     def _restart(self) -> None:
         self._notifier.reloading()
+        if self._options.reload != "rolling":
+            self._load_newest()
+            return
         self._restart_again = self._manager.is_loading
         if self._restart_again:
             _log.info("SIGHUP: the app is being loaded; loading it again afterwards")
             return
         _log.info("SIGHUP: reloading the app")
         self._manager.new_generation()
+
+    def _load_newest(self) -> Generation:
+        """Load the app. An import that is under way is ended: it has older code, and may hang."""
+        loading = [one for one in self._manager.generations if one.app is None]
+        for generation in loading:
+            self._manager.drop(generation)
+        _log.info("SIGHUP: reloading the app%s", ", and ending the import that was under way" if loading else "")
+        return self._manager.new_generation()
 
     def _stop(self, why: str) -> None:
         if self._stopping:

@@ -113,6 +113,33 @@ def test_a_day_of_development(tmp_path: Path) -> None:
         EmbeddedServer(tmp_path / ".taskq").stop()
 
 
+def test_an_import_that_hangs_is_replaced_by_the_next_change(tmp_path: Path) -> None:
+    """Given code whose import never ends, at the start and later, then the next saved version is loaded."""
+    (tmp_path / "taskq.toml").write_text('app = "shop:queue"\n')
+    hanging = "print('the import hangs', flush=True)\nimport time\ntime.sleep(1000)\n"
+    (tmp_path / "shop.py").write_text(hanging)
+    dev = Dev(tmp_path)
+    try:
+        dev.wait_for("the import hangs")
+        dev.write("one")
+        dev.wait_for("ending the import that was under way")
+        dev.wait_for("3 jobs: shop:bad")
+        (tmp_path / "shop.py").write_text(hanging)
+        dev.wait_for("the import hangs", 2)
+        dev.write("two")
+        dev.wait_for("rolling restart: app reloaded")
+        dev.push("show")
+        dev.wait_for("version two")
+        family = psutil.Process(dev.process.pid).children(recursive=True)
+        dev.process.send_signal(signal.SIGINT)
+        assert dev.process.wait(30) == 0, dev.log
+        assert not any(psutil.pid_exists(one.pid) for one in family)
+    finally:
+        dev.process.kill()
+        dev.process.wait()
+        EmbeddedServer(tmp_path / ".taskq").stop()
+
+
 def test_a_server_that_ran_before_stays(tmp_path: Path, url: str) -> None:
     """Given a running embedded server, then it stays; one that was started meanwhile is stopped; with a URL, there is none."""
     settings = load_settings({"directory": str(tmp_path)}, environ={})
