@@ -70,6 +70,17 @@ class _Form(NamedTuple):
     validator: Validator | None
 
 
+def _dump(form: _Form, args: tuple[Any, ...], kwargs: dict[str, Any], what: str) -> bytes:
+    """Check the arguments of a call, and turn them into bytes."""
+    if form.validator is None:
+        return dump_arguments(form.serializer, args, kwargs, what, form.parameters)
+    args, kwargs = form.validator.dump(args, kwargs)
+    try:
+        return dump_arguments(form.serializer, args, kwargs, what, form.parameters)
+    except SerializationError as error:
+        raise form.validator.explain(error) from error.__cause__
+
+
 class Packer:
     """Packs the calls of one queue."""
 
@@ -109,10 +120,7 @@ class Packer:
                 f"{label}: objects and callables need the serializer pickle; the serializer of this queue is {form.serializer.name}. "
                 "Push a decorated job instead"
             )
-        args, kwargs = call.args, call.kwargs
-        if form.validator is not None:
-            args, kwargs = form.validator.dump(args, kwargs)
-        arguments = dump_arguments(form.serializer, args, kwargs, label or form.name, form.parameters)
+        arguments = _dump(form, call.args, call.kwargs, label or form.name)
         delay = at = extra = None
         result_ttl = form.result_ttl
         if options is not PLAIN:

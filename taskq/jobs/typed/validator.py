@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from taskq.errors import JobDefinitionError, ResultError
+from taskq.errors import JobDefinitionError, ResultError, SerializationError
 from taskq.jobs.call import Callee
 from taskq.jobs.typed.arguments import Arguments
 from taskq.jobs.typed.hints import Hinted, hints_of, returned_by
@@ -37,6 +37,8 @@ class Validator:
         self._serializer = serializer
         self._is_asked_for = is_asked_for
         self._returned: _Returned | None = None
+        #: Why the hints of some parameters can't be used, by the name of the parameter.
+        self._unused: dict[str, str] = {}
         hinted = hints_of(job.name, job.function, through_wrapper=is_asked_for)
         self._arguments = None if hinted is None else self._compile(hinted)
         self.dump: Callable[..., Call] = self._arguments.dump if self._arguments else _unchanged
@@ -50,9 +52,18 @@ class Validator:
             checkable.append(Hinted(parameter, hint if examined.problem is None else Any))
             if examined.is_plain or examined.problem is not None:
                 plain.add(parameter.name)
+            if examined.problem is not None:
+                self._unused[parameter.name] = examined.problem
         if all(one.hint is Any for one in checkable):
             return None
         return Arguments(self._job.name, checkable, plain, self._serializer)
+
+    def explain(self, error: SerializationError) -> SerializationError:
+        """Return the error for an argument that can't be stored, with the reason why its hint doesn't help."""
+        for name, problem in self._unused.items():
+            if str(error).startswith(f"argument {name!r} of "):
+                return SerializationError(f"{error} The type hint of {name!r} can't be used: {problem}")
+        return error
 
     def _examine(self, hint: Any, what: str) -> Examined:
         takes_objects = self._serializer.name == "pickle"

@@ -99,6 +99,9 @@ class Login(pydantic.BaseModel):
     _seen: float = pydantic.PrivateAttr(default_factory=time.monotonic)
 
 
+class Person(pydantic.RootModel[Customer | Login]): ...
+
+
 class Everything(msgspec.Struct):
     """A value of each type that can be rebuilt."""
 

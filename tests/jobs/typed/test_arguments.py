@@ -26,6 +26,7 @@ from tests.jobs.typed.models import (
     Login,
     Order,
     Page,
+    Person,
     Place,
     Plan,
     Rebate,
@@ -239,6 +240,18 @@ def test_a_field_that_pydantic_does_not_store_is_refused(data_queue: Queue, lost
 
     with pytest.raises((ArgumentsError, SerializationError), match=re.escape(f"wrong argument of enter: {problem}")):
         send(enter, Login(**lost))
+
+
+def test_an_argument_whose_hint_cannot_be_used_says_why(data_queue: Queue) -> None:
+    """Given a union of models, then the push of one says why the hint doesn't help. As a model itself, the union works."""
+
+    @data_queue.job(name="greet")
+    def greet(who: Customer | Login, person: Person | None = None) -> None: ...
+
+    one = Customer(name="a", born=dt.date(2000, 1, 2))
+    with pytest.raises(SerializationError, match=r"The type hint of 'who' can't be used: Type unions may not contain more than one custom"):
+        send(greet, one)
+    assert send(greet, None, Person(one)) == ((None, Person(one)), {})
 
 
 def test_what_a_model_leaves_out_itself_is_accepted(data_queue: Queue) -> None:
