@@ -95,7 +95,7 @@ class MemoryBackend:
             while (ran := self._next()) is not None:
                 count += ran.verdict.action is not Action.PARK
                 _raise(ran, raises=raises)
-                if count >= limit and self._store.has_due():
+                if count >= limit and (self._store.has_due() or (delayed and self._store.next_due_ms() is not None)):
                     raise TaskqError(f"{limit} jobs have run, and more are due: does a job push itself? Otherwise use run_all(limit=...)")
             due = self._store.next_due_ms() if delayed else None
             if due is None:

@@ -216,8 +216,8 @@ def test_what_a_job_pushes_runs_with_run_all(queue: Queue) -> None:
             job.push(0)
 
     @queue.job(name="endless")
-    def endless() -> None:
-        endless.push()
+    def endless(seconds: int = 0) -> None:
+        endless.options(delay=seconds).push(seconds)
 
     with testing.record(queue) as t:
         job.push(3)
@@ -225,6 +225,10 @@ def test_what_a_job_pushes_runs_with_run_all(queue: Queue) -> None:
         endless.push()
         with pytest.raises(TaskqError, match="20 jobs have run, and more are due: does a job push itself"):
             t.run_all(limit=20)
+        t.clear()
+        endless.push(60)
+        with pytest.raises(TaskqError, match="20 jobs have run, and more are due: does a job push itself"):
+            t.run_all(delayed=True, limit=20)
 
 
 def test_inline_runs_each_push_at_once(queue: Queue) -> None:
