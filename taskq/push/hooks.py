@@ -75,6 +75,9 @@ class PushHooks:
         push failed. An exception in it is logged, because the messages are stored. An async function is awaited by async pushes;
         sync pushes are then refused.
 
+        Args:
+            function: a function of one argument, the list of `Push`.
+
         Raises:
             JobDefinitionError: the function requires other arguments, or is a generator function.
         """
