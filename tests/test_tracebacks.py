@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from taskq.errors import JobDefinitionError
 from taskq.tracebacks import from_application
 from taskq.wire.history import record_of
 
@@ -36,7 +37,16 @@ def test_frames_that_called_the_job_are_left_out(name: str) -> None:
 def test_a_traceback_without_frames_of_the_application_is_complete() -> None:
     """Given an error of taskq itself, or one below the application, then nothing is left out."""
     error = raised_through("taskq.worker.execute.executor", partial(divmod, 1, 0))
-    assert from_application(error.__traceback__) is error.__traceback__
+    assert from_application(error) is error.__traceback__
     inner = raised_through("shop.jobs", lambda: raised_through("taskq.worker.execute.executor", divide) and divide())
-    assert from_application(inner.__traceback__) is inner.__traceback__
-    assert from_application(None) is None
+    assert from_application(inner) is inner.__traceback__
+    assert from_application(ValueError()) is None
+
+
+def test_a_mistake_that_only_taskq_has_seen_has_no_traceback() -> None:
+    """Given an error that explains a mistake, raised by the worker, then the lines of taskq are left out."""
+    try:
+        exec("raise error", {"__name__": "taskq.worker.execute.results", "error": JobDefinitionError("it must yield once")})
+    except JobDefinitionError as error:
+        raised = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)  # without the frame of this test
+    assert record_of("failed", "w1", 1, raised).traceback == "taskq.errors.JobDefinitionError: it must yield once\n"

@@ -3,6 +3,7 @@
 words       numbers, durations and foreign text as a person reads them
 output      standard output: tables, JSON, and text that can't harm a terminal
 progress    bars for what takes longer than a second
+mistakes    from a mistake in options or arguments to a text with the remedy
 problems    from an error to a message and an exit code
 options     options that several commands have
 target      from the options to a queue, or to an inspector of its channels

@@ -96,6 +96,8 @@ class _Group(click.Group):
         except click.exceptions.Exit:
             raise
         except (Exception, KeyboardInterrupt) as error:
+            if isinstance(error, click.UsageError) and error.ctx is None and ctx.invoked_subcommand:  # an option without its value
+                error.ctx = click.Context(self, info_name=ctx.invoked_subcommand, parent=ctx)
             code = report(error, debug=bool(ctx.meta.get(DEBUG)))
         raise click.exceptions.Exit(code or 0)
 

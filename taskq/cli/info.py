@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["command", "view"]
 
 _EVERY = 2.0
-_NO_APP = "no app given: channels that only jobs define aren't shown (pass --app, or set `app` in taskq.toml)"
+_HIDDEN = "channels that only jobs define aren't shown"
+_NO_APP = f"no app given: {_HIDDEN} (pass --app, or set `app` in taskq.toml)"
+_BROKEN_APP = f"the app can't be loaded: {_HIDDEN}"
 _CHANNELS = [Column("CHANNEL", whole=True), *(Column(state.value.upper(), whole=True, right=True) for state in STATES)]
 _WORKERS = [
     Column("WORKER", whole=True),
@@ -94,7 +96,7 @@ def view(inspector: Inspector, channel: str | None) -> Group:
     workers = [worker for report in reports for worker in report.workers]
     rows = [[report.channel, *(f"{report.counts.of(state):,}" for state in STATES)] for report in reports]
     below = table(_WORKERS, map(_worker_row, workers)) if workers else Text("no workers")
-    hint = [] if channel or inspector.has_app else [Text(_NO_APP)]
+    hint = [] if channel or inspector.has_app else [Text(_NO_APP if inspector.settings.app is None else _BROKEN_APP)]
     return Group(Text(f"server: {clean(mask_url(inspector.url()))}\n"), table(_CHANNELS, rows), *hint, Text(), below)
 
 

@@ -18,8 +18,8 @@ import traceback
 from contextlib import suppress
 
 import click
-from click.core import ParameterSource
 
+from taskq.cli.mistakes import usage_text
 from taskq.cli.words import clean
 from taskq.errors import TaskqError
 from taskq.shadowing import hidden_modules
@@ -78,15 +78,7 @@ def _show(error: click.ClickException) -> None:
         error.show()  # a command without arguments that prints its help
     else:
         path = error.ctx.command_path if error.ctx else "taskq"
-        click.echo(clean(f"Error: {_usage(error)}\nTry '{path} --help'.", lines=True), err=True)
-
-
-def _usage(error: click.UsageError) -> str:
-    """Return the text of an error. An option that was set by its environment variable is named by that variable."""
-    option = error.param if isinstance(error, click.BadParameter) else None
-    if option and option.name and error.ctx and error.ctx.get_parameter_source(option.name) is ParameterSource.ENVIRONMENT:
-        return f"environment: {option.envvar}: {error.message}"
-    return error.format_message()
+        click.echo(clean(f"Error: {usage_text(error)}\nTry '{path} --help'.", lines=True), err=True)
 
 
 def _hush() -> None:

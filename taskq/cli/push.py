@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from taskq.config import did_you_mean
 from taskq.errors import UnknownJob
 from taskq.handle.handle import Handle
 from taskq.jobs.options import PushChoices
+from taskq.other_queues.words import flag_hint
 from taskq.push.hooks import is_async
 from taskq.queue import Queue
 
@@ -98,7 +100,8 @@ def _no_option(text: str) -> str:
     word = text.partition("=")[0].lstrip("-")
     known = [option[2:] for one in click.get_current_context().command.params for option in one.opts if option.startswith("--")]
     advice = f"Arguments of the job by name: --kwargs {_KWARGS}; a string that begins with a dash: {_quoted(text)}"
-    return f"push has no option {text}; {did_you_mean(word, known, prefix='--')}\n{advice}"
+    hint = flag_hint(word, [f"--{name}" for name in known]) or did_you_mean(word, known, prefix="--")
+    return f"push has no option {text}; {hint}\n{advice}"
 
 
 def _quoted(value: Any) -> str:
@@ -145,4 +148,7 @@ def _full_name(queue: Queue, name: str) -> str:
     if short:
         raise UnknownJob(f"several jobs are named {name!r}: give the full name, {' or '.join(short)}")
     known = did_you_mean(name, [*names, *(full.rpartition(":")[2] for full in names)]) if names else "the app has no jobs"
+    module = name.rpartition(":")[0]
+    if (module and module not in sys.modules) or not names:
+        known += f". If {module or 'a module'} has it, add that module to the setting `imports`"
     raise UnknownJob(f"unknown job {name!r}; {known}")

@@ -56,7 +56,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
         """
         for name in options:
             if name not in cls.__struct_fields__:
-                raise JobDefinitionError(no_option("@queue.job", name, ["name", *cls.__struct_fields__]))
+                raise JobDefinitionError(no_option("@queue.job", name, ["name", "job_class", *cls.__struct_fields__]))
         try:
             return cls(**_check_job_options(options))
         except ConfigError as error:

@@ -154,7 +154,7 @@ def log_error(logger: logging.Logger, text: str, args: tuple[object, ...], error
     """
     if logger.isEnabledFor(logging.ERROR):
         file, line, function, _ = logger.findCaller(stacklevel=2)
-        exc_info = type(error), error, from_application(error.__traceback__)
+        exc_info = type(error), error, from_application(error)
         record = logger.makeRecord(logger.name, logging.ERROR, file, line, text, args, exc_info, function)
         record.exc_text = traceback.rstrip()
         # Not by `makeRecord`: it raises if the app's own record factory has set an attribute of that name.

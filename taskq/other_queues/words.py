@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-__all__ = ["ATTRIBUTES", "COMMANDS", "OPTIONS", "SUBCLASS", "Word", "advice", "command_hint", "instead_of", "option_hint"]
+__all__ = [
+    "ATTRIBUTES",
+    "COMMANDS",
+    "FLAGS",
+    "OPTIONS",
+    "SUBCLASS",
+    "Word",
+    "advice",
+    "command_hint",
+    "flag_hint",
+    "instead_of",
+    "option_hint",
+]
 
 
 class Word(NamedTuple):
@@ -141,6 +153,7 @@ def _options(words: str, word: Word) -> dict[str, Word]:
 OPTIONS = {
     **_options("countdown _defer_by delay", _DELAY),
     **_options("eta schedule_at _defer_until at", _AT),
+    **_options("headers", Word("headers", "set the headers of a push: job.options(headers=...).push(...), or with queue.headers(...)")),
     **_options("queue queue_name _queue_name routing_key", Word("channel", 'write @queue.job(channel="mail")')),
     **_options("max_retries", _ATTEMPTS),
     **_options("retries", _ATTEMPTS._replace(differs=_COUNTS.replace("max_retries", "retries"))),
@@ -198,6 +211,38 @@ COMMANDS = {
     **_words("conf settings", "taskq config shows every setting"),
     **_words("check health report", "taskq doctor checks the setup"),
 }
+
+#: Options of the commands of other queues, without their dashes: the option that replaces them, and what to write where it isn't valid.
+FLAGS = {
+    **_options("A app", Word("--app", "name the app as in: taskq worker shop.jobs:queue")),
+    **_options("Q q queues queue", Word("--channel", "")),
+    **_options("c concurrency", Word("--processes", "", "--concurrency is the number of jobs at once in each process")),
+    **_options("p P pool workers num-workers", Word("--processes", "")),
+    **_options("t threads", Word("--concurrency", "")),
+    **_options("l loglevel v verbose", Word("--log-level", "")),
+    **_options("B beat scheduler with-scheduler", Word("", _NO_SCHEDULER)),
+    **_options("reload autoreload", Word("", "taskq dev reloads changed code")),
+    **_options("D detach daemon", Word("", "let a service manager run taskq worker, such as systemd")),
+    **_options("logfile", Word("", "a worker logs to its standard error")),
+    **_options("b broker u redis-url", Word("--url", "")),
+    **_options("max-tasks-per-child max-jobs", Word("", "set max_messages for the channel in the settings")),
+    **_options("max-memory-per-child", Word("", "set max_memory for the channel in the settings")),
+    **_options("time-limit soft-time-limit", Word("", "set handle_timeout for the job or its channel")),
+    **_options("countdown eta at", Word("--delay", "")),
+    **_options("status", Word("--state", "")),
+    **_options("n count", Word("--limit", "")),
+    **_options("y force no-input", Word("--yes", "")),
+}
+
+
+def flag_hint(word: str, ours: Collection[str]) -> str | None:
+    """Return the end of an error about an unknown option of a command: what replaces it, or None."""
+    found = FLAGS.get(word)
+    if found is None:
+        return None
+    if found.ours in ours:
+        return f"write {found.ours}" + (f" ({found.differs})" if found.differs else "")
+    return found.write or None
 
 
 def instead_of(kind: str, name: str) -> str | None:

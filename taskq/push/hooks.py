@@ -243,10 +243,12 @@ def _checked(owner: object, function: Any, kind: str) -> _Hook:
         raise JobDefinitionError(f"{_name(function)} can't be a {kind} hook: it yields, so calling it runs nothing")
     try:
         Signature(function).check(kind, (None,), {})
-    except ArgumentsError as error:
+    except ArgumentsError:
         takes = "the push" if kind == "pushing" else "the list of pushes"
+        given = str(inspect.signature(function))
+        advice = f". Register the method of an object: queue.{kind}(object.method)" if given.startswith("(self") else ""
         raise JobDefinitionError(
-            f"{_name(function)} can't be a {kind} hook: it must accept {takes} as its only argument: {error}"
+            f"{_name(function)} can't be a {kind} hook: it must accept {takes} as its only argument; its parameters are {given}{advice}"
         ) from None
     called = getattr(function, "__call__", None)  # noqa: B004 (of an object, that is the method that may be async)
     hook = _Hook(function, kind, inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called))

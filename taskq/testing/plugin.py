@@ -43,6 +43,6 @@ def taskq(request: pytest.FixtureRequest) -> Iterator[Recording]:
     try:
         block = record(**(marker.kwargs if marker is not None else {}))
     except (TypeError, ValueError) as error:
-        pytest.fail(f"@pytest.mark.taskq: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"@pytest.mark.taskq: {error}", pytrace=False) from None
     with block as recording:
         yield recording

@@ -107,6 +107,8 @@ class Expected:
         self._first = job._first if isinstance(job, Pushable) else ()
         self._args, self._kwargs = args, dict(kwargs)
         self._options = options
+        if options.headers is not None and not isinstance(options.headers, Mapping):
+            raise ArgumentsError(f"headers must be a mapping of names to strings; got {options.headers!r}")
         self._object = None if isinstance(job, (type, str, Pushable)) or callable(job) else job
         if isinstance(job, Pushable):
             self._bind(job._job.function, (*self._first, *args), self._kwargs)
@@ -196,7 +198,7 @@ def name_of(job: Any) -> str:
         raise ArgumentsError(f"the first argument must be the job itself, as in assert_pushed(send, 'anna', delay=60); got {job!r}")
     while isinstance(job, partial):
         job = job.func
-    if job is None or isinstance(job, (int, float, bytes, list, tuple, dict)):
+    if job is None or isinstance(job, (int, float, bytes, list, tuple, dict, Queue)):
         raise ArgumentsError(f"the first argument must be a job, its name, or a callable or object that was pushed; got {job!r}")
     named = job if hasattr(job, "__qualname__") else type(job)
     return f"{getattr(named, '__module__', '?')}:{named.__qualname__}"

@@ -180,7 +180,7 @@ def _error_of(verdict: Verdict) -> BaseException | None:
     if verdict.action not in (Action.RETRY, Action.FAIL) or (verdict.action is Action.RETRY and isinstance(error, Retry)):
         return None
     if error is not None:
-        return error.with_traceback(from_application(error.__traceback__))
+        return error.with_traceback(from_application(error))
     past = records(Message(verdict.message).history_bytes())
     return JobFailed(past[-1].error if past else "the job failed")
 

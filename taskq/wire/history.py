@@ -188,6 +188,6 @@ def _text(value: object) -> str:
 
 def _trace(error: BaseException) -> str:
     try:
-        return "".join(traceback.format_exception(type(error), error, from_application(error.__traceback__)))
+        return "".join(traceback.format_exception(type(error), error, from_application(error)))
     except BaseException as inner:
         return f"(its traceback can't be printed: {type(inner).__name__})"

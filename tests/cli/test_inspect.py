@@ -208,6 +208,8 @@ def test_info_without_an_app_says_what_it_does_not_know(type_: Type, project: Pr
     (project.directory / "taskq.toml").write_text(f'url = "{server.url}"\n')
     assert hint in type_("info").out
     assert hint not in type_("info", "default").out
+    (project.directory / "taskq.toml").write_text(f'app = "nosuchmodule"\nurl = "{server.url}"\n')
+    assert "the app can't be loaded: channels that only jobs define aren't shown" in type_("info").out
 
 
 @pytest.mark.one_python

@@ -58,7 +58,6 @@ def test_push_with_everything(queue: Queue, type_: Type, project: Project) -> No
         (["boom", "text=5"], """--kwargs '{"text":5}'"""),
         (["boom", "1", "--dely", "3"], 'push has no option --dely; did you mean "--delay"?'),
         (["boom", "1", "--dely=3"], 'did you mean "--delay"?'),
-        (["boom", "1", "--countdown", "3"], 'did you mean "--delay"?'),
         (["boom", "1", "-d", "3"], "push has no option -d"),
         (["boom", "--text", "hi"], """--kwargs '{"subject": "hi"}'"""),
         (["boom", '"x"', "--kwargs", "[1]"], "JSON object"),
@@ -75,6 +74,8 @@ def test_push_with_everything(queue: Queue, type_: Type, project: Project) -> No
         (["bom", "1"], 'did you mean "boom"'),
         (["add", "1"], "several jobs"),
         (["taskq:call", "1"], "unknown job"),
+        (["late.jobs:send", "1"], "If late.jobs has it, add that module to the setting `imports`"),
+        (["boom", "1", "--countdown", "3"], "push has no option --countdown; write --delay"),
     ],
 )
 def test_a_wrong_push_stores_nothing(queue: Queue, type_: Type, project: Project, args: list[str], reported: str) -> None:

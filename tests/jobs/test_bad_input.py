@@ -16,6 +16,7 @@ from taskq import (
     Backoff,
     ConfigError,
     DelayError,
+    Job,
     JobDefinitionError,
     MessageTooLarge,
     PushError,
@@ -146,6 +147,8 @@ def test_a_wrong_option_of_a_push_is_refused(queue: Queue, options: Any, why: st
     [
         ({"chanel": "a"}, "no option 'chanel'; did you mean \"channel\""),
         ({"delay": 5}, "no option 'delay'"),
+        ({"headers": {"a": "b"}}, r"no option 'headers'; set the headers of a push: job\.options\(headers=\.\.\.\)\.push"),
+        ({"jobclass": Job}, "no option 'jobclass'; did you mean \"job_class\""),
         (
             {"max_retries": 3},
             "no option 'max_retries'; did you mean \"max_attempts\"\\? It counts the first run, too: max_retries=3 is max_attempts=4",

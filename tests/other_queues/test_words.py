@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from taskq.cli.commands import COMMANDS as OURS
 from taskq.config import Settings
 from taskq.config.structures import ChannelSettings
 from taskq.jobs.options import JobOptions, PushOptions
-from taskq.other_queues.words import ATTRIBUTES, COMMANDS, OPTIONS, advice, command_hint, instead_of, option_hint
+from taskq.other_queues.words import ATTRIBUTES, COMMANDS, FLAGS, OPTIONS, advice, command_hint, instead_of, option_hint
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "migrate.md"
 KINDS = {"job": taskq.Job, "call": taskq.Call, "handle": taskq.Handle, "queue": taskq.Queue}
@@ -113,3 +114,10 @@ def test_the_module_knows_the_words(word: str) -> None:
     """Given a name that users of Celery import, then the AttributeError says what to write."""
     with pytest.raises(AttributeError, match=f"module 'taskq' has no attribute '{word}': "):
         getattr(taskq, word)
+
+
+def test_replaced_flags_are_options_of_a_command() -> None:
+    """Given the option that an error names instead of another queue's, then a command has it."""
+    commands = [importlib.import_module(listed.module).command for listed in OURS.values()]
+    options = {name for command in commands for param in command.params for name in param.opts}
+    assert {word.ours for word in FLAGS.values()} - {""} <= options

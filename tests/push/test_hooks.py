@@ -349,7 +349,11 @@ def _generator(push: Push) -> Iterator[None]:
         (None, "must decorate a function. It has no options: write it without parentheses"),
         (5, "must decorate a function; got 5"),
         (_generator, "_generator can't be a pushing hook: it yields, so calling it runs nothing"),
-        (lambda: None, r"can't be a pushing hook: it must accept the push as its only argument: pushing\(\): too many positional"),
+        (lambda: None, r"can't be a pushing hook: it must accept the push as its only argument; its parameters are \(\)"),
+        (
+            lambda self, push: None,
+            r"\(self, push\)\. Register the method of an object: queue\.pushing\(object\.method\)",
+        ),
         (lambda push, more: None, "must accept the push as its only argument"),
     ],
 )

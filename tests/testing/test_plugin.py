@@ -208,6 +208,7 @@ def test_the_plugin_in_a_project(tmp_path: Path) -> None:
     assert "subject: expected 'hello', got 'hi'" in shown
     assert "the marker taskq has named arguments only: @pytest.mark.taskq(mode='inline')" in shown
     assert "mode must be 'manual', 'inline' or 'worker'; got 'eager'" in shown
+    assert "During handling" not in shown
     assert "/taskq/" not in shown  # no frame of the library
 
 

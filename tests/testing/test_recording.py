@@ -269,8 +269,12 @@ def test_wrong_arguments_are_refused(queue: Queue) -> None:
     for call in (lambda: testing.record(mode="eager"), lambda: testing.record("queue")):  # type: ignore[arg-type]
         with pytest.raises((ValueError, TypeError), match=r"mode must be 'manual'|needs queues; got 'queue'"):
             call()
-    with testing.record(queue) as t, pytest.raises(ArgumentsError, match="must be a job, its name"):
-        t.assert_pushed(None)
+    with testing.record(queue) as t:
+        for wrong in (None, queue):
+            with pytest.raises(ArgumentsError, match="must be a job, its name"):
+                t.assert_pushed(wrong)
+        with pytest.raises(ArgumentsError, match="headers must be a mapping of names to strings; got 'tenant=acme'"):
+            t.assert_pushed("shop:send", headers="tenant=acme")  # type: ignore[call-overload]
 
 
 def test_a_job_that_could_never_match_is_refused(queue: Queue) -> None:
