@@ -194,17 +194,17 @@ def test_a_closed_queue_can_be_used_again(queue: Queue, shelf: Shelf) -> None:
 
 
 def test_a_push_costs_little_more_than_the_command(queue: Queue, server: ServerProcess, prefix: str) -> None:
-    """Given a thousand jobs in the app, then a push looks none of them up: it takes the time of its round trip and a little more."""
+    """Given a thousand jobs in the app, then a push looks none of them up: it takes the processor little longer than its command."""
     jobs = [queue.job(name=f"job{number}")(add) for number in range(1_000)]
     client = server.client()
 
     def timed(work: Callable[[], object]) -> float:
         best = 1.0
         for _ in range(5):
-            begin = time.perf_counter()
+            begin = time.thread_time()  # of this thread alone: the machine may be busy
             for _ in range(200):
                 work()
-            best = min(best, time.perf_counter() - begin)
+            best = min(best, time.thread_time() - begin)
         return best / 200
 
     def push() -> None:
