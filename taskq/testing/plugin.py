@@ -25,11 +25,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the marker record the pushes of a test that doesn't name the fixture."""
+    """Let the marker record a test that doesn't name the fixture. A recording begins before the other fixtures: they may push, too."""
     for item in items:
         names = getattr(item, "fixturenames", None)
-        if names is not None and "taskq" not in names and item.get_closest_marker("taskq") is not None:
-            names.append("taskq")
+        if names is None or ("taskq" not in names and item.get_closest_marker("taskq") is None):
+            continue
+        scopes = _scopes(item)
+        if scopes.get("taskq", "function") == "function":
+            others = [name for name in names if name != "taskq"]
+            place = next((i for i, name in enumerate(others) if scopes.get(name) == "function"), len(others))
+            item.fixturenames = [*others[:place], "taskq", *others[place:]]  # type: ignore[attr-defined]
+
+
+def _scopes(item: pytest.Item) -> dict[str, str]:
+    """Return the scopes of a test's fixtures, by name."""
+    found = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    return {name: definitions[-1].scope for name, definitions in found.items() if definitions}
 
 
 @pytest.fixture

@@ -63,6 +63,17 @@ class TestOwn(unittest.TestCase):
         send.push("dora")
         self.taskq.assert_pushed(send, "dora")
 
+@pytest.fixture
+def pushed_before():
+    send.push("frida")
+
+@pytest.mark.taskq
+def test_marked_with_a_fixture_that_pushes(pushed_before):
+    pass
+
+def test_fixture_that_pushes(pushed_before, taskq):
+    taskq.assert_pushed(send, "frida", count=1)
+
 @pytest.mark.anyio
 async def test_anyio(taskq, anyio_backend):
     await send.apush("emil")
@@ -203,7 +214,7 @@ def test_the_plugin_in_a_project(tmp_path: Path) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     shown = _pytest(tmp_path, "-p", "no:xdist")
-    assert "2 failed, 14 passed, 2 errors" in shown, shown
+    assert "2 failed, 16 passed, 2 errors" in shown, shown
     assert "ValueError: bad" in shown
     assert "subject: expected 'hello', got 'hi'" in shown
     assert "the marker taskq has named arguments only: @pytest.mark.taskq(mode='inline')" in shown
