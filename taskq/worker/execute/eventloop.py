@@ -83,7 +83,9 @@ async def in_time(awaitable: Any, timeout: float) -> Any:
     try:
         async with limit:
             return await awaitable
-    except TimeoutError:
-        if limit.expired():
-            raise JobTimeout(f"the job ran longer than its handle_timeout of {timeout:g} s") from None
-        raise
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        cancelled = error.__cause__  # its traceback shows where the job waited
+        where = None if cancelled is None else cancelled.__traceback__
+        raise JobTimeout(f"the job ran longer than its handle_timeout of {timeout:g} s").with_traceback(where) from None

@@ -129,9 +129,10 @@ def test_an_async_job_is_cancelled(executor: SyncExecutor) -> None:
         finally:
             seen.append("cleaned up")
 
-    with pytest.raises(JobTimeout, match=r"handle_timeout of 0\.05 s"):
+    with pytest.raises(JobTimeout, match=r"handle_timeout of 0\.05 s") as caught:
         call(executor, slow, timeout=0.05)
     assert seen == ["cleaned up"]
+    assert "slow" in [entry.name for entry in caught.traceback]  # where the job waited
 
 
 def test_a_timeout_of_its_own_stays_a_timeout_error(executor: SyncExecutor) -> None:
