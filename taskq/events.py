@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import blinker
 import msgspec
@@ -122,6 +122,12 @@ class Signal(blinker.Signal):
     def __init__(self, doc: str) -> None:
         super().__init__(doc)
 
+    if not TYPE_CHECKING:  # type checkers refuse the call, because there is no such method
+
+        def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+            """Refuse `@events.failed` without connect."""
+            raise JobDefinitionError("a signal is not a decorator: write @taskq.events.failed.connect")
+
     def connect(self, receiver: Listener, sender: Any = blinker.ANY, weak: bool = False) -> Listener:
         """Call `receiver(event)` on every event. Can be used as a decorator.
 
@@ -195,3 +201,15 @@ def _check_parameters(listener: Any) -> None:
         signature.bind(object())
     except TypeError as error:
         raise JobDefinitionError(f"{_name_of(listener)} can't listen to an event: it must take one argument, the event: {error}") from None
+
+
+if not TYPE_CHECKING:  # type checkers would accept every name
+
+    def __getattr__(name: str) -> Any:
+        text = ""
+        if not name.startswith("_"):
+            from taskq.other_queues.words import instead_of  # needed only for errors
+
+            signals = sorted(key for key, value in globals().items() if isinstance(value, Signal))
+            text = f": {instead_of('events', name) or 'the events are ' + ', '.join(signals)}"
+        raise AttributeError(f"module 'taskq.events' has no attribute {name!r}{text}")

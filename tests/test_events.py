@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from taskq import JobDefinitionError
+from taskq import JobDefinitionError, events
 from taskq.events import Signal, emit
 
 
@@ -71,3 +71,13 @@ def test_a_function_that_does_not_take_the_event_is_refused() -> None:
     for fitting in (lambda event, more=None: None, lambda *args: None, print, [].append):
         signal.connect(fitting)
     assert len(signal.receivers) == 4
+
+
+def test_a_forgotten_connect_and_a_signal_of_another_queue_are_explained() -> None:
+    signal: Any = Signal("for a test")
+    with pytest.raises(JobDefinitionError, match=r"a signal is not a decorator: write @taskq\.events\.failed\.connect"):
+        signal(print)
+    with pytest.raises(AttributeError, match=r"no attribute 'task_failure': listen to taskq\.events\.failed"):
+        getattr(events, "task_failure")  # noqa: B009 (type checkers would refuse the attribute)
+    with pytest.raises(AttributeError, match=r"no attribute 'falied': the events are after, before, .*, worker_stop$"):
+        getattr(events, "falied")  # noqa: B009

@@ -67,6 +67,11 @@ def _text(error: BaseException) -> str:
         return str(error)
     if isinstance(error, FileNotFoundError) and error.filename is None and "temporary directory" in str(error):  # of `tempfile`
         return "no directory for temporary files is writable: mount one at /tmp, or set TMPDIR"
+    from taskq.push.hooks import HOOK_RAISED  # slow to import, and needed only for errors
+
+    notes = [note for note in getattr(error, "__notes__", ()) if isinstance(note, str) and note.startswith(HOOK_RAISED)]
+    if notes:
+        return f"{type(error).__name__}: {error}\n{notes[0]}"
     hint = hidden_modules() or "This is a bug in taskq, in a custom driver or in your app: --debug shows the traceback."
     return f"unexpected {type(error).__name__}: {error}\n{hint}"
 

@@ -138,13 +138,16 @@ class Reading:
             search: the maximum number of messages to read, of all jobs; None for all.
 
         Raises:
-            ArgumentsError: the state is unknown, or no channel is given and there are several.
+            ArgumentsError: the state is unknown, a bound is not valid, or no channel is given and there are several.
             UnknownChannel: as in `counts`.
         """
+        for bound, value in (("limit", limit), ("search", search)):
+            if value is not None and (type(value) is not int or value < 0):
+                raise ArgumentsError(f"{bound} must be an integer from 0, or None for no bound; got {value!r}")
         wanted, name = checked_state(state, STATES), channel or self.only_channel()
         store = self._places.store(name)
         total, now = store.count(wanted), store.now_ms()
-        left, found = total if search is None else min(total, max(0, search)), list[Entry]()
+        left, found = total if search is None else min(total, search), list[Entry]()
         for worker, page in store.pages(wanted) if left else ():
             for item in page[:left]:
                 if job is None or is_job(item.raw, job):

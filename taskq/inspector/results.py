@@ -33,6 +33,9 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True):
     def __len__(self) -> int:
         return len(self.entries)
 
+    def __getitem__(self, index: int) -> Entry:
+        return self.entries[index]
+
 
 class MessageStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a message, or how it finished if its result is stored."""

@@ -81,7 +81,7 @@ def _check_spelling(name: str, known: list[str]) -> None:
     """
     module, colon, _ = name.partition(":")
     is_here = bool(colon) and any(one.startswith(f"{module}:") for one in known)
-    ends = [one for one in known if not colon and one.endswith(f":{name}")]
+    ends = [one for one in known if not colon and one.endswith((f":{name}", f".{name}"))]
     if len(ends) == 1:
         raise UnknownJob(f'unknown job {name!r}; did you mean "{ends[0]}"?')
     if ends or is_here or (not colon and nearest(name, known) is not None):

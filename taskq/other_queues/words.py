@@ -108,7 +108,7 @@ _QUEUE = {
     **_words("on_startup startup", "run code in each worker process with @queue.on_start"),
     **_words("shutdown on_shutdown", "run code in each worker process with @queue.on_stop"),
     **_words("purge empty flush", "delete messages with the command taskq flush"),
-    **_words("control inspect count pending get_jobs", "see taskq info"),
+    **_words("control inspect inspector info count pending get_jobs active", "ask taskq.Inspector(queue), or the command taskq info"),
     **_words("tasks actors", "the jobs are queue.jobs"),
 }
 
@@ -124,6 +124,20 @@ SUBCLASS = {
     **_words("acks_late ignore_result track_started rate_limit abstract", "leave it out"),
 }
 
+_EVENTS = {
+    **_words("task_success task_postrun success done job_success", "listen to taskq.events.after"),
+    **_words("task_failure failure error job_failure", "listen to taskq.events.failed"),
+    **_words("task_prerun start started before_process_message", "listen to taskq.events.before"),
+    **_words("task_retry", "listen to taskq.events.retry"),
+    **_words("task_revoked revoked", "listen to taskq.events.cancelled"),
+    **_words("before_task_publish task_sent", "write @queue.pushing"),
+    **_words("after_task_publish", "write @queue.pushed"),
+    **_words("worker_process_init", "write @queue.on_start, or listen to taskq.events.child_start"),
+    **_words("worker_process_shutdown", "write @queue.on_stop, or listen to taskq.events.child_stop"),
+    **_words("worker_ready worker_init", "listen to taskq.events.worker_start"),
+    **_words("worker_shutdown worker_shutting_down", "listen to taskq.events.worker_stop"),
+}
+
 _MODULE = {
     **_words("task shared_task actor job", "create queue = taskq.Queue(), and decorate with @queue.job"),
     **_words("Celery Huey RedisHuey", "create queue = taskq.Queue()"),
@@ -134,7 +148,7 @@ _MODULE = {
 }
 
 #: By the kind of object: the attribute of another queue, and what to write.
-ATTRIBUTES = {"job": _JOB, "call": _CALL, "handle": _HANDLE, "queue": _QUEUE, "module": _MODULE}
+ATTRIBUTES = {"job": _JOB, "call": _CALL, "handle": _HANDLE, "queue": _QUEUE, "module": _MODULE, "events": _EVENTS}
 
 _TIMES = "Dramatiq counts milliseconds, taskq seconds"
 _COUNTS = "It counts the first run, too: max_retries=3 is max_attempts=4"

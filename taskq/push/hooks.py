@@ -93,6 +93,8 @@ class _AllQueues(PushHooks):
         self.pushed_hooks = tuple(hook for hook in self.pushed_hooks if hook.function is not function)
 
 
+#: The note at the exception of a hook begins with this.
+HOOK_RAISED = "taskq: raised by the @queue.pushing hook"
 #: The hooks of every queue of this process, for integrations. They are called after those of the queue itself.
 all_queues = _AllQueues()
 #: Not empty while a hook runs: the pushes that it makes call no hooks, to avoid endless recursion. Emptied at its end, because a
@@ -122,7 +124,8 @@ def run_pushing(owner: Hooked, call: Call[Any]) -> Push | None:
                 raise _only_async(hook)
         with _running():
             for hook in _pushing(owner):
-                _finished(hook, hook.function(push))
+                with _named(hook):
+                    _finished(hook, hook.function(push))
     return push
 
 
@@ -131,8 +134,9 @@ async def arun_pushing(owner: Hooked, call: Call[Any]) -> Push | None:
     if (push := _begin(owner, call)) is not None:
         with _running():
             for hook in _pushing(owner):
-                if inspect.isawaitable(result := hook.function(push)):
-                    await result
+                with _named(hook):
+                    if inspect.isawaitable(result := hook.function(push)):
+                        await result
     return push
 
 
@@ -206,6 +210,16 @@ def _running() -> Iterator[None]:
     finally:
         here.clear()
         _inside.set(outer)
+
+
+@contextmanager
+def _named(hook: _Hook) -> Iterator[None]:
+    """Add the hook to its exception, which reaches code that may not know of it."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"{HOOK_RAISED} {hook.name}")
+        raise
 
 
 @contextmanager

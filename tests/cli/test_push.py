@@ -88,6 +88,20 @@ def test_a_wrong_push_stores_nothing(queue: Queue, type_: Type, project: Project
     assert sum(inspector.counts(name).total for name in (project.channel, "default")) == 0
 
 
+@pytest.mark.one_python
+def test_the_hook_that_refused_a_push_is_named(project: Project) -> None:
+    """Given a push hook that raises, then the error names it, and doesn't blame taskq."""
+    hooks = "\n@queue.pushing\ndef refuse(push):\n    raise LookupError('no tenant')\n"
+    module = project.directory / f"{project.name}.py"
+    module.write_text(module.read_text() + hooks)
+    ended = project.type("push", "boom", "1")
+    assert (ended.code, ended.out) == (2, "")
+    assert (
+        ended.err.removeprefix("imported\n")
+        == f"Error: LookupError: no tenant\ntaskq: raised by the @queue.pushing hook {project.name}.refuse\n"
+    )
+
+
 def test_push_needs_an_app(type_: Type, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given no app anywhere, then push says how to name one."""
     settings = project.directory / "taskq.toml"

@@ -48,6 +48,7 @@ def test_entries_are_bounded_and_say_so(queue: Queue, inspector: Inspector, pref
         queue.push_name("shop.jobs:add" if number % 2 else "shop.jobs:send", (number,))
     everything = inspector.entries(prefix, State.WAITING)
     assert (len(everything), everything.total, everything.is_complete) == (6, 6, True)
+    assert everything[-1].args == (5,)
     assert [entry.args[0] for entry in everything] == list(range(6))
     for limit, search, job, shown, is_complete in [
         (6, None, None, 6, True),
@@ -71,6 +72,9 @@ def test_errors_name_what_is_wrong(inspector: Inspector, prefix: str) -> None:
         inspector.entries(prefix, "broken")
     with pytest.raises(ArgumentsError, match=f"there are several channels; give one of default, {prefix}"):
         inspector.entries()
+    for wrong in (-1, "3", True):
+        with pytest.raises(ArgumentsError, match=f"limit must be an integer from 0, or None for no bound; got {wrong!r}"):
+            inspector.entries(prefix, limit=wrong)  # type: ignore[arg-type]
     with pytest.raises(ArgumentsError, match="an inspector needs a Queue"):
         taskq.Inspector("redis://localhost")  # type: ignore[arg-type]
     with pytest.raises(ArgumentsError, match=r'channels must be a list of names: channels=\["mail"\]'):

@@ -60,6 +60,7 @@ def test_the_words_are_not_ours() -> None:
     """Given each word, then no object of taskq, option or command has it: the error would never come."""
     for kind, owner in KINDS.items():
         assert [word for word in ATTRIBUTES[kind] if hasattr(owner, word)] == [], kind
+    assert [word for word in ATTRIBUTES["events"] if word in vars(taskq.events)] == []
     assert set(ATTRIBUTES["module"]) == taskq._FOREIGN
     assert not taskq._FOREIGN & set(taskq.__all__)
     assert [word for word in COMMANDS if word in OURS] == []
@@ -74,6 +75,8 @@ def test_the_answers_exist() -> None:
             assert _find(KINDS[kind], path), text
         for name in re.findall(r"\btaskq\.(?!toml)(\w+)", text):
             assert hasattr(taskq, name), text
+        for name in re.findall(r"\btaskq\.events\.(\w+)", text):
+            assert name in vars(taskq.events), text
         for name in re.findall(r"\btaskq ([a-z]+)(?= (?:shows|deletes|starts|pushes|cancels|moves|lists|checks|flush|push)\b)", text):
             assert name in OURS, text
         for options in re.findall(r"@queue\.job\((\w+)=", text):

@@ -121,13 +121,14 @@ def test_a_hook_refuses(queue: Queue, job: Any, shelf: Shelf) -> None:
         if push.args[0] == 2:
             raise PermissionError("not 2")
 
-    with pytest.raises(PermissionError, match="not 2"):
+    with pytest.raises(PermissionError, match="not 2") as raised:
         job.push(2)
+    assert raised.value.__notes__[0].startswith(f"taskq: raised by the @queue.pushing hook {__name__}.test_a_hook_refuses")
     with pytest.raises(PermissionError):
         job.push_many([(1,), (2,), (3,)])
     with pytest.raises(PermissionError) as caught, queue.buffer():
         [job.push(number) for number in (1, 2)]
-    assert caught.value.__notes__ == ["taskq: this exception left the block of a buffer, which discarded 1 unsent message"]
+    assert caught.value.__notes__[1:] == ["taskq: this exception left the block of a buffer, which discarded 1 unsent message"]
 
     async def from_async() -> None:
         with pytest.raises(PermissionError):

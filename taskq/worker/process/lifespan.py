@@ -17,6 +17,7 @@ from taskq.clock import monotonic
 from taskq.context import adopt
 from taskq.errors import TaskqError
 from taskq.jobs.hooks import Hooks, state
+from taskq.tracebacks import from_application
 from taskq.worker.execute.places import PATIENCE, Place, place_of
 
 __all__ = ["Lifespan", "Stopped", "ended_by_sigterm", "watched"]
@@ -48,7 +49,8 @@ class Lifespan:
             self.close_lifespans()
             return False
         except BaseException as error:  # even sys.exit(): the supervisor decides about the exit
-            _log.exception("the worker process can't start: %s %s", self._name, _what(error))
+            trace = type(error), error, from_application(error)
+            _log.error("the worker process can't start: %s %s", self._name, _what(error), exc_info=trace)
             self.close_lifespans()
             return False
         return True
