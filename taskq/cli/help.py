@@ -7,7 +7,7 @@ import click
 __all__ = ["command"]
 
 
-@click.command("help", short_help="Show the help of a command.", add_help_option=False)
+@click.command("help", short_help="Show the help of a command.")
 @click.argument("names", nargs=-1, metavar="[COMMAND]...")
 @click.pass_context
 def command(ctx: click.Context, names: tuple[str, ...]) -> None:

@@ -39,6 +39,10 @@ class Seconds(click.FloatRange):
                 self.fail(f"{value!r} is {error}.", param, ctx)
         return super().convert(value, param, ctx)
 
+    def _describe_range(self) -> str:
+        # The base class would write "x<=None" into the help.
+        return super()._describe_range() if self.min is not None or self.max is not None else ""
+
 
 def chosen_of(option: str, text: str, known: Iterable[str], what: str) -> list[str]:
     """Return the comma-separated names in a text.

@@ -21,7 +21,9 @@ __all__ = ["command"]
 @channels_option("Require a worker of this channel. May be given several times. Default: a worker of any channel.")
 @click.option("--any", "anywhere", is_flag=True, help="Accept a worker of any machine.")
 @click.option("--live", is_flag=True, help="Accept a worker that is starting, or an unreachable server: for probes that restart workers.")
-@click.option("--timeout", type=Seconds(0, 60, min_open=True), default=3.0, show_default=True, help="Seconds to wait for the server.")
+@click.option(
+    "--timeout", type=Seconds(0, 60, min_open=True), default=3.0, show_default=True, metavar="TIME", help="Time to wait for the server."
+)
 @server_options
 def command(channels: tuple[str, ...], *, anywhere: bool, live: bool, timeout: float, app: str | None, url: str | None) -> None:
     """Check that a worker of this machine or container has started, and has sent a heartbeat within its lease.

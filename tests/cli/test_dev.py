@@ -70,7 +70,7 @@ class Dev:
         queue.close()
 
 
-def test_a_day_of_development(tmp_path: Path) -> None:
+def test_changed_code_is_loaded_and_jobs_are_shown(tmp_path: Path) -> None:
     """Given code that is broken, fixed and changed, then it is loaded or refused; jobs are shown and interrupted; Ctrl-C leaves nothing."""
     (tmp_path / "taskq.toml").write_text('app = "shop:queue"\n')
     (tmp_path / "shop.py").write_text("def broken(:\n")

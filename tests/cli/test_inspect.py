@@ -201,7 +201,7 @@ def test_what_is_not_signed_is_marked(queue: Queue, type_: Type, worker: HandWor
 
 
 @pytest.mark.one_python
-def test_info_without_an_app_says_what_it_does_not_know(type_: Type, project: Project, server: ServerProcess) -> None:
+def test_info_without_an_app_names_the_missing_channels(type_: Type, project: Project, server: ServerProcess) -> None:
     """Given no app, then info says that the channels of jobs aren't shown; not if one channel was asked for, and not with an app."""
     hint = "no app given: channels that only jobs define aren't shown (pass --app"
     assert hint not in type_("info").out

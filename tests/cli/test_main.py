@@ -263,12 +263,18 @@ def _titles(pid: int) -> list[str]:
 
 
 @pytest.mark.one_python
-@pytest.mark.parametrize("words", [[], ["info"], ["server", "stop"]])
+@pytest.mark.parametrize("words", [[], ["info"], ["server", "stop"], ["help"]])
 def test_help_is_a_command_too(type_: Type, words: list[str]) -> None:
-    """Given `taskq help` and the names of a command, then the same is printed as with --help behind them."""
+    """Given `taskq help` and the names of a command, then the same is printed as with --help after them."""
     ended = type_("help", *words)
     assert ended == type_(*words, "--help")
     assert ended.out.startswith(" ".join(["Usage: taskq", *words, ""]))
+
+
+@pytest.mark.one_python
+def test_help_shows_no_empty_range(type_: Type) -> None:
+    """Given a duration without bounds, then the help of its option has no range."""
+    assert "<=None" not in type_("push", "--help").out
 
 
 @pytest.mark.one_python

@@ -1,4 +1,4 @@
-"""ping: a health check, which needs neither the app nor a running server to end soon."""
+"""ping: a health check, which rarely imports the app, and ends soon without a server."""
 
 from __future__ import annotations
 

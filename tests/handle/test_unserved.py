@@ -1,4 +1,4 @@
-"""Waiting for a result in a channel that no worker consumes: the log says so."""
+"""Waiting for a result in a channel that no worker consumes: a warning."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_log_names_the_channel_once(make_queue: MakeQueue, caplog: pytest.Lo
     ]
 
 
-def test_a_short_wait_says_nothing(make_queue: MakeQueue, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_short_wait_logs_nothing(make_queue: MakeQueue, caplog: pytest.LogCaptureFixture) -> None:
     """Given a wait of less than three seconds, then nothing is logged: a worker may be about to start."""
     handle = make_queue().job(name="nothing", result_ttl=60)(lambda: None).push()
     with pytest.raises(ResultTimeout):
@@ -79,7 +79,7 @@ def test_a_worker_that_came_and_went_is_missed_again(caplog: pytest.LogCaptureFi
 
 
 def test_a_missing_permission_ends_no_wait(caplog: pytest.LogCaptureFixture) -> None:
-    """Given an ACL user who may not list workers, then nothing is logged, and nothing raised."""
+    """Given an ACL user who may not list workers, then nothing is logged, and the wait continues."""
 
     def refuse(command: Command) -> Any:
         return ServerRefused("NOPERM")

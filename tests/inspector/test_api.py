@@ -42,7 +42,7 @@ def test_everything_is_plain_data(queue: Queue, worker: HandWorker, inspector: I
         found.total = 5  # type: ignore[misc]
 
 
-def test_entries_are_bounded_and_say_so(queue: Queue, inspector: Inspector, prefix: str) -> None:
+def test_entries_are_bounded_and_marked(queue: Queue, inspector: Inspector, prefix: str) -> None:
     """Given more messages than `limit` or `search` allow, then these are returned, and `is_complete` is False."""
     for number in range(6):
         queue.push_name("shop.jobs:add" if number % 2 else "shop.jobs:send", (number,))

@@ -23,7 +23,7 @@ class Report:
     def handle(self) -> None: ...
 
 
-class Mended:
+class Fixed:
     max_attempts = 2
 
     def handle(self) -> None: ...
@@ -99,7 +99,7 @@ def test_objects_callables_and_names_get_the_defaults(make_queue: MakeQueue, she
     """Given defaults, then pushes of objects, callables and jobs of other programs have them; attributes of an object win."""
     queue = make_queue(job_defaults={"result_ttl": 60, "max_attempts": 5, "on_fail": print})
     queue.push(Report())
-    queue.push(Mended())
+    queue.push(Fixed())
     queue.call(print, 1)
     queue.push_name("elsewhere:job", [1])
     pushed = shelf.waiting()

@@ -54,14 +54,14 @@ OBJECTS: dict[str, Any] = {
     ],
 )
 def test_the_error_names_ours(kind: str, word: str, advice: str) -> None:
-    """Given the word of another queue, then the AttributeError says what to write, without a guess of Python's own behind it."""
+    """Given the word of another queue, then the AttributeError names the equivalent, without a suggestion by Python after it."""
     with pytest.raises(AttributeError, match=f"^'{kind}' object has no attribute '{word}': {advice}") as raised:
         getattr(OBJECTS[kind], word)
     assert "Did you mean" not in "".join(traceback.format_exception(raised.value))
     assert not hasattr(OBJECTS[kind], word)
 
 
-def test_other_names_fail_as_ever() -> None:
+def test_other_names_fail_as_usual() -> None:
     """Given a misspelled name, then the error is Python's, with Python's suggestion."""
     with pytest.raises(AttributeError, match=r"^'Job' object has no attribute 'psh'$") as raised:
         OBJECTS["Job"].psh  # noqa: B018

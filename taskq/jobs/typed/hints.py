@@ -39,7 +39,7 @@ class Returned(NamedTuple):
 
 
 def hints_of(job: str, function: Callable[..., Any], *, through_wrapper: bool) -> list[Hinted] | None:
-    """Return the parameters of a job with their hints, or None if they can't be known.
+    """Return the parameters of a job with their hints, or None if they are unknown.
 
     Args:
         job: the job's name, for the error.

@@ -21,7 +21,7 @@ from taskq.supervisor.plan import Plan, chosen_patterns, with_options
 __all__ = ["PatternChannels"]
 
 _log = logging.getLogger("taskq.supervisor")
-#: How often to read the names, and to look for channels without messages, in seconds.
+#: Seconds between two reads of the names, and between two checks for channels without messages.
 _EVERY, _LOOK = 1.0, 60.0
 #: A channel without messages is forgotten after this time. Its processes stay until programs that still push to it have announced it again.
 _IDLE, _STAY = 3600.0, 2 * ANNOUNCE_SECONDS

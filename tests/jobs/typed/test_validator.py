@@ -29,8 +29,8 @@ def _validator(queue: Queue, function: Any, **options: Any) -> Any:
     return queue.outbox.packer.validator(queue.job(name="f", result_ttl=9, **options)(function))
 
 
-def test_who_is_validated() -> None:
-    """Given each serializer and choice, then json and msgpack are validated unless told otherwise, and pickle only if asked for."""
+def test_which_jobs_are_validated() -> None:
+    """Given each serializer and choice, then json and msgpack are validated by default, and pickle only with validate=True."""
     queue = Queue("redis://127.0.0.1:1", channels={"default": {}})
 
     def f(a: int) -> None: ...
