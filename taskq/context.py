@@ -49,7 +49,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         attempt: the number of this attempt; 1 in the first run.
         max_attempts: the maximum number of attempts.
         pushed_at_ms: the time of the push by the producer's clock, in milliseconds since the epoch.
-        headers: the headers of the message, a read-only mapping of text to text; empty if it has none.
+        headers: the headers of the message, a read-only mapping of strings to strings; empty if it has none.
     """
 
     id: str

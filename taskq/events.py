@@ -126,7 +126,7 @@ class Signal(blinker.Signal):
 
         def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
             """Refuse `@events.failed` without connect."""
-            raise JobDefinitionError("a signal is not a decorator: write @taskq.events.failed.connect")
+            raise JobDefinitionError("an event is not a decorator: write @taskq.events.failed.connect")
 
     def connect(self, receiver: Listener, sender: Any = blinker.ANY, weak: bool = False) -> Listener:
         """Call `receiver(event)` on every event. Can be used as a decorator.

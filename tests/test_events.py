@@ -75,7 +75,7 @@ def test_a_function_that_does_not_take_the_event_is_refused() -> None:
 
 def test_a_forgotten_connect_and_a_signal_of_another_queue_are_explained() -> None:
     signal: Any = Signal("for a test")
-    with pytest.raises(JobDefinitionError, match=r"a signal is not a decorator: write @taskq\.events\.failed\.connect"):
+    with pytest.raises(JobDefinitionError, match=r"an event is not a decorator: write @taskq\.events\.failed\.connect"):
         signal(print)
     with pytest.raises(AttributeError, match=r"no attribute 'task_failure': listen to taskq\.events\.failed"):
         getattr(events, "task_failure")  # noqa: B009 (type checkers would refuse the attribute)

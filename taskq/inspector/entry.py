@@ -58,7 +58,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     kwargs: Mapping[str, Any]
     #: The reason why the arguments, or the whole message, can't be shown.
     unreadable: str
-    #: The headers of the message: text to text.
+    #: The headers of the message: strings to strings.
     headers: Mapping[str, str]
     #: The number of failed attempts, and the maximum; None if only the app defines it.
     attempts: int

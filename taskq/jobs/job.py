@@ -116,7 +116,7 @@ class Pushable(Generic[P, R_co]):
             handle_timeout: the time limit of one run in seconds; 0 for no limit.
             result_ttl: the time in seconds for which the result is stored; 0 for no result.
             once: True to make the push idempotent: taskq retries it for ten seconds, and stores it only once.
-            headers: a small mapping of text to text, for `taskq.current().headers` in the job: at most 4 KiB.
+            headers: a small mapping of strings to strings, for `taskq.current().headers` in the job: at most 4 KiB.
 
         Raises:
             ConfigError: an option is unknown or invalid.

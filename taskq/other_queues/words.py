@@ -108,7 +108,7 @@ _QUEUE = {
     **_words("on_startup startup", "run code in each worker process with @queue.on_start"),
     **_words("shutdown on_shutdown", "run code in each worker process with @queue.on_stop"),
     **_words("purge empty flush", "delete messages with the command taskq flush"),
-    **_words("control inspect inspector info count pending get_jobs active", "ask taskq.Inspector(queue), or the command taskq info"),
+    **_words("control inspect inspector info count pending get_jobs active", "use taskq.Inspector(queue), or the command taskq info"),
     **_words("tasks actors", "the jobs are queue.jobs"),
 }
 

@@ -74,7 +74,7 @@ class WithHeaders:
         headers of the running job, use `with queue.headers(taskq.current().headers):`.
 
         Args:
-            mapping: headers as a mapping of text to text, for names that are not valid keywords.
+            mapping: headers as a mapping of strings to strings, for names that are not valid keywords.
             headers: headers by name.
 
         Raises:

@@ -93,7 +93,7 @@ class _AllQueues(PushHooks):
         self.pushed_hooks = tuple(hook for hook in self.pushed_hooks if hook.function is not function)
 
 
-#: The note at the exception of a hook begins with this.
+#: The beginning of the note on the exception of a hook.
 HOOK_RAISED = "taskq: raised by the @queue.pushing hook"
 #: The hooks of every queue of this process, for integrations. They are called after those of the queue itself.
 all_queues = _AllQueues()
@@ -214,7 +214,7 @@ def _running() -> Iterator[None]:
 
 @contextmanager
 def _named(hook: _Hook) -> Iterator[None]:
-    """Add the hook to its exception, which reaches code that may not know of it."""
+    """Add a note with the name of the hook to its exception: the code that pushes may not know the hook."""
     try:
         yield
     except Exception as error:

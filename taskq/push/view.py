@@ -19,7 +19,7 @@ class Push:
     Attributes:
         call: the bound call.
         channel: the channel that it is pushed to.
-        headers: the headers of the message, a dict of text to text.
+        headers: the headers of the message, a dict of strings to strings.
     """
 
     __slots__ = ("_handle", "call", "channel", "headers")

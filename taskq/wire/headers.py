@@ -1,4 +1,4 @@
-"""Headers: a small map of text to text that travels with a message. In the options of the body: a list of alternating names and values."""
+"""Headers: a small map of strings to strings that travels with a message. In the body: a list of alternating names and values."""
 
 from __future__ import annotations
 

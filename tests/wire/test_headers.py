@@ -27,7 +27,7 @@ class Tenant(StrEnum):
 
 @given(st.dictionaries(texts.filter(bool), texts, max_size=10))
 def test_headers_come_back_as_they_were(headers: dict[str, str]) -> None:
-    """Given any small map of text to text, when it travels in the options of a body, then it is the same, in the same order."""
+    """Given any small map of strings, when it travels in the options of a body, then it is the same, in the same order."""
     raw = encode(new_id(), make_body("x:y", b"", 0, {"headers": write_headers(check_headers(headers))}))
     found = read_headers((Message(raw).body().options or {})["headers"])
     assert list(found.items()) == list(headers.items())
@@ -35,7 +35,7 @@ def test_headers_come_back_as_they_were(headers: dict[str, str]) -> None:
 
 @given(st.dictionaries(anything.filter(lambda name: not isinstance(name, list)), anything, max_size=3) | anything)
 def test_what_is_not_text_is_refused(headers: Any) -> None:
-    """Given any other value, then it is refused with an error of the wanted class, or it was a map of text to text."""
+    """Given any other value, then it is refused with an error of the wanted class, or it was a map of strings to strings."""
     problem = ""
     try:
         assert check_headers(headers, PushError) == headers
@@ -47,7 +47,7 @@ def test_what_is_not_text_is_refused(headers: Any) -> None:
 
 @given(anything)
 def test_stored_headers_of_any_program_are_read_or_refused(stored: Any) -> None:
-    """Given any value in the place of the headers, then it is read as text to text, or the message is malformed."""
+    """Given any value in the place of the headers, then it is read as strings, or the message is malformed."""
     with contextlib.suppress(MalformedMessage):
         assert all(isinstance(text, str) for header in read_headers(stored).items() for text in header)
 
