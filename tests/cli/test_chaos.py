@@ -75,7 +75,7 @@ def test_the_report_as_json(chaos: Chaos) -> None:
 
 
 def test_a_broken_promise_is_found(chaos: Chaos, scratch: Path, tmp_path: Path) -> None:
-    """Given workers that nobody looks after when they are dead, then messages are lost, and each is told with its runs."""
+    """Given lost workers that are never rescued, then messages are lost, and each is reported with its runs."""
     code = """
 import taskq.tools.chaos.run as run, taskq.supervisor.services.rescue as services, taskq.supervisor.children as children
 run._DRAIN = 1.0
@@ -158,7 +158,7 @@ def test_a_server_that_refuses_ends_it_at_once(chaos: Chaos, own_server: Callabl
 
 
 def test_a_copy_that_fails_costs_no_report(chaos: Chaos, scratch: Path, tmp_path: Path) -> None:
-    """Given a folder that becomes unusable while chaos runs, then the report is printed, the reason told, and nothing stays behind."""
+    """Given a folder that becomes unusable while chaos runs, then the report and the reason are printed, and nothing is left."""
     code = """
 import shutil
 def copy(*_): raise OSError(28, "No space left on device")
@@ -171,7 +171,7 @@ shutil.copy = copy
 
 
 def test_the_faults_are_listed(chaos: Chaos) -> None:
-    """Given --faults list, then each is told in a line."""
+    """Given --faults list, then each is printed on a line."""
     done = chaos("--faults", "list")
     assert done.returncode == 0
     assert "supervisor      SIGKILL of a supervisor; another one replaces it\n" in done.stdout
@@ -204,7 +204,7 @@ def _read_to_end(screen: int) -> str:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_and_nothing_is_left(environment: Mapping[str, str], scratch: Path, tmp_path: Path, number: int) -> None:
-    """Given chaos under way, if it is told to end, then it ends within seconds, and server, processes and files are gone."""
+    """Given chaos under way, if it gets SIGTERM, then it ends within seconds, and server, processes and files are gone."""
     command = [sys.executable, "-u", "-c", TASKQ, "chaos", "--seconds", "60", "--faults", "child,freeze-short"]
     process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -68,7 +68,7 @@ def test_a_user_who_may_not_close_connections_is_noted(type_: Type, keeping: Ser
     ],
 )
 def test_a_server_that_loses_jobs(type_: Type, own_server: OwnServer, options: dict[str, Any], check: str) -> None:
-    """Given a server that keeps nothing, or that drops what it likes, then that is told, and the exit code is 1."""
+    """Given a server without persistence, or with an eviction policy, then that is reported, and the exit code is 1."""
     done = type_("doctor", "--json", "--url", own_server(**options).url)
     assert (done.code, done.json()["exit_code"]) == (1, 1)
     finding = _findings(done.out)[check]
@@ -77,7 +77,7 @@ def test_a_server_that_loses_jobs(type_: Type, own_server: OwnServer, options: d
 
 
 def test_no_server(type_: Type) -> None:
-    """Given a server that doesn't answer, then that is told once, with code 2; the app is checked anyway."""
+    """Given a server that doesn't answer, then that is reported once, with code 2; the app is checked anyway."""
     done = type_("doctor", "--json", "--url", "redis://localhost:1/0")
     found = _findings(done.out)
     assert (done.code, found["server/reach"]["level"], found["app/jobs"]["level"]) == (2, "unusable", "good")
@@ -170,7 +170,7 @@ def channel(queue: Queue, keeping: ServerProcess, project: Project, type_: Type)
 
 
 def test_a_key_of_another_type(channel: Channel) -> None:
-    """Given a key of the channel that somebody else uses for something else, then jobs are refused, and the exit code is 1."""
+    """Given a key of the channel that another program uses, then jobs are refused, and the exit code is 1."""
     channel.admin.set(channel.keys.waiting, "mine")
     code, finding = channel.check("keys")
     assert finding is not None
@@ -178,7 +178,7 @@ def test_a_key_of_another_type(channel: Channel) -> None:
 
 
 def test_reserved_messages_of_nobody(channel: Channel) -> None:
-    """Given a reserved list whose worker isn't registered, then the messages in it are told, and the exit code is 1."""
+    """Given a reserved list whose worker isn't registered, then the messages in it are reported, and the exit code is 1."""
     push(channel.queue, "add", 1)
     channel.worker.reserve()
     assert channel.check("orphans") == (0, None)
@@ -234,7 +234,7 @@ def test_an_old_waiting_message(channel: Channel) -> None:
 
 @pytest.mark.parametrize("off", [-3_600_000, 3_600_000])
 def test_lost_workers(channel: Channel, off: int) -> None:
-    """Given a worker without heartbeats that holds a message, and nobody else, then it is told how that comes back."""
+    """Given only a worker without heartbeats, with a message, then the advice explains how the message is rescued."""
     push(channel.queue, "add", 1)
     channel.worker.reserve()
     channel.admin.zadd(channel.keys.workers, {"w1": channel.server_ms() + off})
@@ -244,7 +244,7 @@ def test_lost_workers(channel: Channel, off: int) -> None:
 
 
 def test_failed_messages(channel: Channel) -> None:
-    """Given a message that failed just now, and one that failed yesterday, then the growth is told."""
+    """Given a message that failed just now, and one that failed yesterday, then the growth is reported."""
     for number in range(2):
         push(channel.queue, "add", number)
     for raw in channel.worker.reserve():

@@ -42,7 +42,7 @@ def test_info_as_json_is_one_document(queue: Queue, type_: Type, worker: HandWor
 
 @pytest.mark.parametrize("args", [["info"], ["list", "--state", "waiting"], ["flush", "--state", "waiting", "--yes"]])
 def test_a_key_of_another_type_is_named(queue: Queue, type_: Type, project: Project, server: ServerProcess, args: list[str]) -> None:
-    """Given a key that something else uses, then whoever reads is told which it is, of which channel, and what to do."""
+    """Given a key that something else uses, then the error names the key, its channel, and the remedy."""
     key = Keys(project.channel).waiting
     server.admin.set(key, "mine")
     ended = type_(args[0], project.channel, *args[1:])
@@ -99,7 +99,7 @@ def test_a_table_is_as_wide_as_the_terminal(
 
 @pytest.mark.parametrize(("limit", "number"), [("2", 2), ("0", 5), ("99", 5)])
 def test_list_is_limited(queue: Queue, type_: Type, project: Project, limit: str, number: int) -> None:
-    """Given --limit, then at most so many are listed, and what is left out is told beside the output."""
+    """Given --limit, then at most that many are listed, and a line names the number of the others."""
     for value in range(5):
         push(queue, "add", value)
     ended = type_("list", project.channel, "--state", "waiting", "--limit", limit)

@@ -97,7 +97,7 @@ def test_debug_shows_the_traceback(type_: Type, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_unexpected_error_is_reported_too(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given an error that nobody thought of, then it is told without a traceback, with exit code 2."""
+    """Given an unexpected error, then it is printed without a traceback, with exit code 2."""
 
     def fail(*_args: object) -> None:
         raise KeyError("surprise")
@@ -145,7 +145,7 @@ def test_the_app_of_the_settings_is_found_from_further_down(project: Project) ->
 
 
 def test_a_reader_that_goes_away_is_no_error(project: Project, worker: HandWorker) -> None:
-    """Given `taskq list | head`, then the command ends quietly when nobody reads on."""
+    """Given `taskq list | head`, then the command ends quietly when its reader exits."""
     worker.sender.call(worker.driver.push([b'{"job": "x:y", "args": ["%s"]}' % (b"z" * 30_000)] * 300))
     args = ("list", project.channel, "--state", "waiting", "--limit", "0")
     for more in ((), ("--json",)):

@@ -164,7 +164,7 @@ def test_what_lies_reserved_behind_another_never_runs(start_worker: StartWorker,
 
 
 def test_one_cancel_after_another_is_as_quick(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given jobs that are cancelled one after the other, then each is told within moments, not only the first."""
+    """Given jobs that are cancelled one after the other, then each is interrupted within moments, not only the first."""
     start_worker("cancelled")
     for number in range(1, 6):
         handle = cancelled.busy.push(30)
@@ -177,7 +177,7 @@ def test_one_cancel_after_another_is_as_quick(start_worker: StartWorker, ledger:
 
 
 def test_a_cancelled_stream_ends(start_worker: StartWorker) -> None:
-    """Given a reader of a generator job, when the job is cancelled, then the reader gets what came before, and is told."""
+    """Given a reader of a generator job, when the job is cancelled, then the reader gets the earlier items, and the error."""
     start_worker("cancelled")
     handle = cancelled.yields.push(10_000)
     stream = handle.stream(timeout=30)
@@ -229,7 +229,7 @@ def test_the_command_cancels(start_worker: StartWorker, ledger: Ledger, url: str
 
 
 def test_bad_input(store: Store) -> None:
-    """Given what is no id, or an id that nobody has, then the first is an error, and the second too late."""
+    """Given an invalid id, or an id without a message, then the first is an error, and the second too late."""
     with pytest.raises(ArgumentsError, match="32 hexadecimal digits"):
         cancelled.queue.cancel("nothing")
     assert cancelled.queue.cancel("0" * 32) is Cancelled.TOO_LATE

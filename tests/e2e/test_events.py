@@ -19,7 +19,7 @@ from tests.support.wait import wait_until
 
 
 def test_a_job_that_ends_well_is_reported_before_and_after(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a job that returns, and one that is dropped, then listeners hear of the start and the end of each, in the child."""
+    """Given a job that returns, and one that is dropped, then listeners are called for the start and the end of each, in the child."""
     listening.fine.push()
     listening.chosen.push("drop")
     assert run_burst(start_worker, "listening") == 0
@@ -37,7 +37,7 @@ def test_the_apps_of_tests_listen_only_in_workers() -> None:
 
 
 def test_failures_are_reported(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a job that fails twice, then listeners hear of the retry with its delay, and of the failure, and never of an end."""
+    """Given a job that fails twice, then listeners get the retry with its delay, and the failure, and never `after`."""
     listening.failing.push()
     worker = start_worker("listening")
     ledger.wait_for("failed")
@@ -48,7 +48,7 @@ def test_failures_are_reported(start_worker: StartWorker, ledger: Ledger) -> Non
 
 
 def test_a_timeout_is_reported(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
-    """Given a job that runs into its handle_timeout for the last time, then listeners hear of the timeout and of the failure."""
+    """Given a job that runs into its handle_timeout for the last time, then listeners get the timeout and the failure."""
     listening.late.push()
     assert run_burst(start_worker, "listening") == 1
     assert ledger.values("timeout") == [["late", 1, "JobTimeout", None, True]]
@@ -79,7 +79,7 @@ def test_a_slow_listener_of_timeouts_is_not_the_job_s_time(
 
 
 def test_starts_and_stops_are_reported(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a worker with two children that starts and stops, then listeners hear of each once, those of children in the child."""
+    """Given a worker with two children that starts and stops, then listeners get each event once, those of children in the child."""
     worker = start_worker("listening", "--processes", "2", ready=2)
     ledger.wait_for("child_start", 2)
     children = sorted(worker.children())
@@ -96,7 +96,7 @@ def test_starts_and_stops_are_reported(start_worker: StartWorker, ledger: Ledger
 
 @pytest.mark.one_python
 def test_a_crash_is_reported(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a job that kills its process, then listeners hear of the crash, and the next process settles the message as failed."""
+    """Given a job that kills its process, then listeners get the crash, and the next process settles the message as failed."""
     handle = listening.die.push()
     assert run_burst(start_worker, "listening", settings={"max_crashes": 0}) == 1
     (crash,) = ledger.values("crashed")
@@ -106,7 +106,7 @@ def test_a_crash_is_reported(start_worker: StartWorker, ledger: Ledger) -> None:
 
 
 def test_lengths_are_reported(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given listeners for lengths, then they hear all counts at the start, and again after 500 jobs."""
+    """Given listeners for lengths, then they get all counts at the start, and again after 500 jobs."""
     listening.fine.push(delay=60)
     worker = start_worker("listening")
     (first,) = ledger.wait_for("queue_length")
@@ -135,7 +135,7 @@ def test_a_killed_listener_process_is_replaced(start_worker: StartWorker, ledger
 
 @pytest.mark.parametrize("kind", ["error", "exit", "interrupt"])
 def test_a_listener_that_raises_harms_nothing(start_worker: StartWorker, ledger: Ledger, store: Store, kind: str) -> None:
-    """Given a listener that raises at every event, then that is logged, the others hear, and all jobs end as they would."""
+    """Given a listener that raises at every event, then that is logged, the other listeners are called, and all jobs end as usual."""
     listening.fine.push()
     listening.failing.push()
     listening.late.push()

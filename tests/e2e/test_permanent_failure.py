@@ -16,7 +16,7 @@ FAST = {"retry_seconds": 0.02}
 
 
 def test_on_fail_comes_once_with_the_last_error(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a job that fails for good, then its on_fail is called once, after the last run, inside the job's context."""
+    """Given a job that fails permanently, then its on_fail is called once, after the last run, inside the job's context."""
     handle = outcomes.fail.push("no")
     worker = start_worker("outcomes", settings=FAST)
     ledger.wait_for("on_fail")
@@ -36,7 +36,7 @@ def test_the_fail_method_of_an_object_is_called(start_worker: StartWorker, ledge
 
 
 def test_an_on_fail_that_raises_is_logged(start_worker: StartWorker, ledger: Ledger, store: Store) -> None:
-    """Given an on_fail that raises, then that is logged, the message stays in failed, and the worker goes on."""
+    """Given an on_fail that raises, then that is logged, the message stays in failed, and the worker continues."""
     outcomes.broken_twice.push()
     outcomes.fail.push(succeed_at=1)
     worker = start_worker("outcomes", "--burst", ready=0)

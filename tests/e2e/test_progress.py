@@ -63,7 +63,7 @@ def test_an_async_job_reports_its_progress(start_worker: StartWorker) -> None:
 
 
 def test_a_server_that_hangs_holds_up_no_event_loop(start_worker: StartWorker, ledger: Ledger, server: ServerProcess) -> None:
-    """Given a coroutine job that tells the last of its progress to a server that hangs, then the jobs beside it go on."""
+    """Given a coroutine job that reports its last progress to a hanging server, then the jobs beside it continue."""
     worker = start_worker("concurrency", settings={"concurrency": 2})
     concurrency.tick.push()
     ledger.wait_for("ticking")
@@ -82,7 +82,7 @@ def test_what_is_no_progress_fails_the_job(start_worker: StartWorker) -> None:
 
 
 def test_outside_of_a_worker_it_does_nothing(tmp_path: Path, ledger: Ledger) -> None:
-    """Given a plain call of a job that tells its progress, then it runs as if it told nothing."""
+    """Given a plain call of a job that reports progress, then it runs, and the report does nothing."""
     taskq.progress(1, 2, "x")
     gate = tmp_path / "gate"
     gate.touch()

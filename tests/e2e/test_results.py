@@ -39,7 +39,7 @@ def test_one_push_may_keep_its_result(start_worker: StartWorker, store: Store) -
 
 
 def test_a_caller_sleeps_until_the_result_arrives(start_worker: StartWorker, server: ServerProcess) -> None:
-    """Given many who wait before the job runs, when it ends, then all have the result at once, and nobody has polled."""
+    """Given many callers that wait before the job runs, when it ends, then all get the result at once, without polling."""
     server.admin.config_resetstat()
     handle = answering.slow.push(0.3)
     found: list[str] = []
@@ -83,7 +83,7 @@ def test_results_in_async_code(start_worker: StartWorker) -> None:
 
 
 def test_a_failure_arrives_as_text(start_worker: StartWorker) -> None:
-    """Given a job that fails for good, then who waits gets JobFailed with its text and traceback, and never the class itself."""
+    """Given a job that fails permanently, then callers get JobFailed with its text and traceback, and never the class itself."""
     start_worker("answering")
     with pytest.raises(JobFailed, match="ValueError: no such file") as caught:
         answering.fails.push("no such file").result(30)
@@ -94,7 +94,7 @@ def test_a_failure_arrives_as_text(start_worker: StartWorker) -> None:
 
 
 def test_retries_are_waited_through(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a job that fails twice before it succeeds, then who waits gets what it returned at last."""
+    """Given a job that fails twice before it succeeds, then callers get the value that it returned."""
     start_worker("answering")
     assert answering.at_last.push().result(30) == 3
     assert ledger.values("at_last") == [1, 2, 3]
@@ -108,7 +108,7 @@ def test_a_worker_that_dies_leaves_the_result_to_the_next_run(start_worker: Star
 
 
 def test_what_the_supervisor_sets_aside_is_a_failure(start_worker: StartWorker) -> None:
-    """Given a job that may not run again and whose worker dies, then who waits is told, although no worker was left to do so."""
+    """Given a job that must not run again, and whose worker is killed, then callers get the error, although no worker is left."""
     start_worker("answering")
     with pytest.raises(JobFailed, match="SIGKILL"):
         answering.dies_for_good.push().result(15)
@@ -132,7 +132,7 @@ def test_a_job_sets_its_own_outcome(start_worker: StartWorker) -> None:
 
 
 def test_a_result_that_isn_t_there_in_time(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a slow job, when the time is over, then that is said, and asking again later gives the result."""
+    """Given a slow job, when the timeout expires, then that raises, and a later call returns the result."""
     start_worker("answering")
     handle = answering.slow.push(0.5)
     with pytest.raises(ResultTimeout):
@@ -143,7 +143,7 @@ def test_a_result_that_isn_t_there_in_time(start_worker: StartWorker, ledger: Le
 
 
 def test_a_wait_for_a_deleted_message_ends(server: ServerProcess) -> None:
-    """Given messages that are deleted, or lost with all of the server's data, then who waits is told within seconds."""
+    """Given messages that are deleted, or lost with all of the server's data, then callers get an error within seconds."""
     for end in ("delete", "flushall"):
         handle = answering.add.push(1, 1)
         timer = threading.Timer(0.2, handle.delete if end == "delete" else server.admin.flushall)
@@ -156,7 +156,7 @@ def test_a_wait_for_a_deleted_message_ends(server: ServerProcess) -> None:
 
 
 def test_a_message_of_a_lost_worker_still_exists(server: ServerProcess) -> None:
-    """Given a message that the server has given to a dead worker, then who waits for it goes on waiting until it is brought back."""
+    """Given a message that is reserved for a lost worker, then callers wait until it is rescued and has run."""
     handle = answering.add.push(1, 1)
     keys = Keys("queue")
     server.admin.lmove(keys.waiting, keys.reserved("dead"), "RIGHT", "RIGHT")
@@ -168,7 +168,7 @@ def test_a_message_of_a_lost_worker_still_exists(server: ServerProcess) -> None:
 
 
 def test_a_broken_connection_is_waited_through(start_worker: StartWorker, server: ServerProcess, ledger: Ledger) -> None:
-    """Given somebody who waits, when the server closes all connections, then the result arrives anyway."""
+    """Given a waiting caller, when the server closes all connections, then the result arrives anyway."""
     start_worker("answering")
     handle = answering.slow.push(0.6)
     ledger.wait_for("slow")
@@ -179,7 +179,7 @@ def test_a_broken_connection_is_waited_through(start_worker: StartWorker, server
 
 
 def test_where_a_message_is(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given messages in several states, then the status of each says where it is, who has it, and how it ended."""
+    """Given messages in several states, then the status of each has its state, its worker, and its outcome."""
     waiting, delayed = answering.slow.push(0.5), answering.slow.options(delay=60).push(0.5)
     assert (waiting.status().state, delayed.status().state) == ("waiting", "delayed")
     start_worker("answering")

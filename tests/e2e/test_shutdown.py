@@ -20,7 +20,7 @@ from tests.support.wait import wait_until
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_worker_stops_at_once(start_worker: StartWorker, store: Store, number: signal.Signals) -> None:
-    """Given a worker without work, if it is told to stop, then it ends with 0 within seconds."""
+    """Given a worker without work, if it receives SIGTERM, then it exits with 0 within seconds."""
     worker = start_worker("slow", "--processes", "2", ready=2)
     worker.signal(number)
     assert worker.wait(4) == 0
@@ -30,7 +30,7 @@ def test_an_idle_worker_stops_at_once(start_worker: StartWorker, store: Store, n
 
 
 def test_a_running_job_may_end(start_worker: StartWorker, ledger: Ledger, store: Store, tmp_path: Path) -> None:
-    """Given a running job and others behind it, if the worker is told to stop, then that job ends, and the others wait on, in order."""
+    """Given a running job and others in the queue, if the worker is stopped, then that job ends, and the others still wait, in order."""
     slow.until.push(str(tmp_path / "go"))
     behind = slow.quick.push_many([(number,) for number in range(5)])
     worker = start_worker("slow", ready=0)
@@ -117,7 +117,7 @@ def test_what_a_killed_job_has_started_ends_with_it(start_worker: StartWorker, l
 
 
 def test_a_worker_can_be_stopped_while_it_loads(start_worker: StartWorker, tmp_path: Path, ledger: Ledger) -> None:
-    """Given an app that takes long to import, if the worker is told to stop meanwhile, then it does."""
+    """Given an app that takes long to import, if the worker is stopped meanwhile, then it exits."""
     (tmp_path / "lazy.py").write_text("import time, taskq\nqueue = taskq.Queue()\nprint('importing', flush=True)\ntime.sleep(60)\n")
     worker = start_worker("lazy", cwd=tmp_path, ready=0)
     worker.wait_for_log("importing")
@@ -138,7 +138,7 @@ os.register_at_fork(after_in_child=late)
 
 
 def test_a_child_that_is_just_born_stops_too(start_worker: StartWorker, tmp_path: Path, ledger: Ledger) -> None:
-    """Given a child that is told to stop before it could prepare for that, then it stops as soon as it lives."""
+    """Given a child that gets SIGTERM before it has its handler, then it stops as soon as it has started."""
     (tmp_path / "late.py").write_text(LATE)
     worker = start_worker("late", cwd=tmp_path, settings={"stop_timeout": 20})
     ledger.wait_for("forked")

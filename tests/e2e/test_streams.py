@@ -23,7 +23,7 @@ from tests.support.wait import wait_until
 
 
 def test_parts_arrive_while_the_job_runs(start_worker: StartWorker) -> None:
-    """Given generator jobs, sync and async, then each part is read before the next is made, and the stream ends with the job."""
+    """Given generator jobs, sync and async, then each item is read before the next is yielded, and the stream ends with the job."""
     start_worker("yielding")
     for handle in (yielding.count.push(5, 0.1), yielding.acount.push(5, 0.1)):
         seen = [(part, handle.status().is_ended) for part in handle.stream(timeout=30)]
@@ -37,7 +37,7 @@ def test_parts_arrive_while_the_job_runs(start_worker: StartWorker) -> None:
 
 
 def test_parts_in_async_code(start_worker: StartWorker) -> None:
-    """Given an event loop that reads several streams at once, then it gets the parts of each in their order."""
+    """Given an event loop that reads several streams at once, then it gets the items of each in their order."""
     start_worker("yielding", settings={"processes": 2}, ready=2)
 
     async def read(job: Any) -> list[int]:
@@ -53,7 +53,7 @@ def test_parts_in_async_code(start_worker: StartWorker) -> None:
 
 
 def test_many_readers_from_the_start_and_from_anywhere(start_worker: StartWorker) -> None:
-    """Given a stream, then several read all of it, also after its end, and one that broke off goes on where it was, in another program."""
+    """Given a stream, then several readers get all of it, also after its end, and another program can continue where one stopped."""
     start_worker("yielding")
     handle = yielding.count.push(10, 0.03)
     found: list[list[int]] = []
@@ -73,7 +73,7 @@ def test_many_readers_from_the_start_and_from_anywhere(start_worker: StartWorker
 
 
 def test_a_failed_run_begins_anew(start_worker: StartWorker) -> None:
-    """Given a job that fails after three parts and is retried, then a reader is told that they are void, and reads on with the new."""
+    """Given a job that fails after three items and is retried, then a reader learns that the stream restarted, and reads the new items."""
     start_worker("yielding")
     handle = yielding.fails_after.push(3)
     stream = handle.stream(timeout=30)
@@ -87,7 +87,7 @@ def test_a_failed_run_begins_anew(start_worker: StartWorker) -> None:
 
 
 def test_a_failure_ends_the_stream(start_worker: StartWorker) -> None:
-    """Given a job that fails for good after two parts, then its readers get both, and then the failure."""
+    """Given a job that fails permanently after two items, then its readers get both, and then the failure."""
     start_worker("yielding")
     stream = yielding.fails_after.options(max_attempts=1).push(2, always=True).stream(timeout=30)
     assert [next(stream), next(stream)] == ["1.0", "1.1"]
@@ -97,7 +97,7 @@ def test_a_failure_ends_the_stream(start_worker: StartWorker) -> None:
 
 
 def test_a_worker_that_dies_between_parts(start_worker: StartWorker, tmp_path: Path) -> None:
-    """Given a job whose worker is killed after two parts, then the reader is told, and gets the parts of the run after it."""
+    """Given a job whose worker is killed after two items, then the reader learns of the restart, and gets the items of the next run."""
     start_worker("yielding")
     stream = yielding.dies_after.push(2, str(tmp_path / "gate")).stream(timeout=30)
     seen: list[str] = []
@@ -119,7 +119,7 @@ def test_a_time_limit_is_of_the_whole_generator(start_worker: StartWorker, store
 
 
 def test_a_generator_waits_for_its_readers(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a generator of thousands of parts that nobody reads yet, then it pauses at the limit, and goes on as somebody reads."""
+    """Given a generator of thousands of items without a reader, then it pauses at the limit, and continues once a reader reads."""
     count = 3 * UNREAD_LIMIT
     handle = yielding.floods.push(count)
     start_worker("yielding")
@@ -132,7 +132,7 @@ def test_a_generator_waits_for_its_readers(start_worker: StartWorker, ledger: Le
 
 
 def test_parts_that_nobody_reads_end_the_job(start_worker: StartWorker, ledger: Ledger) -> None:
-    """Given a generator over the limit and no reader for as long as its parts are kept, then it fails for good, and isn't run again."""
+    """Given a generator over the limit, and no reader until its items expire, then it fails permanently, and isn't run again."""
     handle = yielding.unread.push(UNREAD_LIMIT + 1)
     start_worker("yielding")
     wait_until(lambda: handle.status().state == "failed")
@@ -167,7 +167,7 @@ def test_reading_what_has_no_parts(start_worker: StartWorker) -> None:
 
 
 def test_reading_from_behind_the_end(start_worker: StartWorker) -> None:
-    """Given a stream that has ended, if somebody reads on from its last part, or from behind it, then that ends at once."""
+    """Given a stream that has ended, if a reader starts at its last item, or after it, then that ends at once."""
     start_worker("yielding")
     handle = yielding.count.push(3)
     assert handle.result(30) == "3 parts"
@@ -190,7 +190,7 @@ def test_what_is_no_timeout_is_refused_at_the_call(timeout: Any) -> None:
 
 @pytest.mark.parametrize("timeout", [0, 0.1, timedelta(milliseconds=100)])
 def test_a_short_wait_reports_the_state(timeout: Any, store: Store) -> None:
-    """Given a wait too short for a look in between, when it is over, then one that is gone is said to be so, one that waits is not."""
+    """Given a wait too short for a check in between, when it ends, then a missing message is reported, and a waiting one is not."""
     handle = yielding.count.push(1)
     for read in (lambda: handle.result(timeout), lambda: next(handle.stream(timeout=timeout))):
         with pytest.raises(ResultTimeout):
@@ -211,7 +211,7 @@ def test_without_a_reader_to_come_nothing_is_stored(start_worker: StartWorker, s
 
 
 def test_a_slow_part_is_waited_for(start_worker: StartWorker) -> None:
-    """Given a reader with a timeout, when the next part takes longer, then that is said, and reading on gives it."""
+    """Given a reader with a timeout, when the next item takes longer, then that raises, and the next read returns it."""
     start_worker("yielding")
     stream = yielding.count.push(2, 0.5).stream(timeout=0.2)
     found: list[int] = []
@@ -226,7 +226,7 @@ def test_a_slow_part_is_waited_for(start_worker: StartWorker) -> None:
 
 
 def test_readers_and_writers_outlive_their_connections(start_worker: StartWorker, server: ServerProcess) -> None:
-    """Given a stream, when the server closes all connections again and again, then every part arrives once and in order."""
+    """Given a stream, when the server closes all connections repeatedly, then every item arrives once and in order."""
     start_worker("yielding")
     handle = yielding.count.push(40, 0.02)
     stop = threading.Event()
@@ -245,7 +245,7 @@ def test_readers_and_writers_outlive_their_connections(start_worker: StartWorker
 
 
 def test_nobody_reads_on_when_all_is_lost(start_worker: StartWorker, server: ServerProcess) -> None:
-    """Given a reader, when the message is deleted before it runs, then the reader is told within seconds."""
+    """Given a reader, when the message is deleted before it runs, then the reader gets an error within seconds."""
     handle = yielding.count.push(3)
     timer = threading.Timer(0.2, handle.delete)
     timer.start()
@@ -269,7 +269,7 @@ def test_a_lost_stream_is_yielded_anew(start_worker: StartWorker, server: Server
 
 
 def test_many_streams_from_one_process(start_worker: StartWorker) -> None:
-    """Given a worker with many jobs at once, when generators of both kinds run beside each other, then each reader gets its own parts."""
+    """Given a worker with many jobs at once, when generators of both kinds run concurrently, then each reader gets its own items."""
     start_worker("yielding", settings={"concurrency": 8})
     handles = [job.push(20, 0.02) for job in (yielding.count, yielding.acount) for _ in range(4)]
     streams = [handle.stream(timeout=30) for handle in handles]
