@@ -154,6 +154,8 @@ class Ledger:
         entry = run.entry
         gone = place == ""
         expected = run.outcome is not None and (gone or run.outcome not in ("ok", "drop", "cancelled"))
+        if excuse and place.startswith(("waiting", "reserved")):  # rescued, before the outcome was settled
+            expected = False
         if not expected:
             what = "runs" if run.outcome is None else f"ended: {run.outcome}"
             if not excuse:

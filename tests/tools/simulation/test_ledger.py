@@ -75,3 +75,14 @@ def test_a_run_without_its_headers_is_a_violation() -> None:
     book, identity = ledger()
     with pytest.raises(Violation, match=r"headers kept: message #0 starts in a with the headers \{\}"):
         book.start(identity, "a", {})
+
+
+@pytest.mark.parametrize("place", ["waiting", "reserved:b"])
+def test_a_failure_of_a_silent_worker_explains_another_run(place: str) -> None:
+    """Given the last attempt in a worker without heartbeats, when its message is rescued before the failure is settled, then it may run."""
+    book, identity = ledger(max_attempts=1)
+    run = book.start(identity, "a", HEADERS)
+    run.outcome = "raise"
+    book.left(run, place, "no heartbeat for 15.0 s")
+    book.start(identity, "b", HEADERS)
+    assert book.count == 2
