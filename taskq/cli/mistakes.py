@@ -25,11 +25,15 @@ def usage_text(error: click.UsageError) -> str:
 
 
 def _no_option(option: str, ctx: click.Context) -> str:
+    from taskq.channel import STATES
     from taskq.config import did_you_mean  # slow to import, and needed only for errors
     from taskq.other_queues.words import flag_hint
 
+    word = option.lstrip("-")
     names = [name for one in ctx.command.get_params(ctx) for name in one.opts if name.startswith("--")]
-    hint = flag_hint(option.lstrip("-"), names) or did_you_mean(option.lstrip("-"), [name[2:] for name in names], prefix="--")
+    if "--state" in names and word in [state.value for state in STATES]:
+        return f"{ctx.info_name} has no option {option}; write --state {word}"
+    hint = flag_hint(word, names) or did_you_mean(word, [name[2:] for name in names], prefix="--")
     return f"{ctx.info_name} has no option {option}; {hint}"
 
 

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,15 @@ def command_settings(app: str | None, url: str | None, imports: Sequence[str] = 
     Raises:
         ConfigError: a setting or an option is wrong.
     """
-    return load_settings({"app": app, "url": url, "imports": list(imports) or None}, argument_name="command line")
+    settings = load_settings({"app": app, "url": url, "imports": list(imports) or None}, argument_name="command line")
+    for name in filter(None, (app, *imports)):
+        if name in settings.channels and not _is_module(name):  # as in `rq worker NAME`
+            raise ConfigError(f"{name!r} is a channel, not a module: write --channel {name}")
+    return settings
+
+
+def _is_module(name: str) -> bool:
+    return bool(list(Path().glob(f"{name}*"))) or (name.isidentifier() and find_spec(name) is not None)
 
 
 def app_name(settings: Settings) -> str:

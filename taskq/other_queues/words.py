@@ -138,6 +138,14 @@ _EVENTS = {
     **_words("worker_shutdown worker_shutting_down", "listen to taskq.events.worker_stop"),
 }
 
+_RECORDING = {
+    **_words("assert_not_pushed assert_nothing_pushed assert_not_called", "write assert_none_pushed(job)"),
+    **_words("assert_called assert_called_with assert_enqueued assert_sent", "write assert_pushed(job, ...)"),
+    **_words("assert_pushed_once assert_called_once assert_called_once_with", "write assert_pushed(job, ..., count=1)"),
+    **_words("arun_all run work drain join execute", "write run_all(), also in async tests"),
+    **_words("messages jobs tasks calls pushes queue", "the pushes are in pushed, and those that have not run in pending"),
+}
+
 _MODULE = {
     **_words("task shared_task actor job", "create queue = taskq.Queue(), and decorate with @queue.job"),
     **_words("Celery Huey RedisHuey", "create queue = taskq.Queue()"),
@@ -148,7 +156,7 @@ _MODULE = {
 }
 
 #: By the kind of object: the attribute of another queue, and what to write.
-ATTRIBUTES = {"job": _JOB, "call": _CALL, "handle": _HANDLE, "queue": _QUEUE, "module": _MODULE, "events": _EVENTS}
+ATTRIBUTES = {"job": _JOB, "call": _CALL, "handle": _HANDLE, "queue": _QUEUE, "module": _MODULE, "events": _EVENTS, "recording": _RECORDING}
 
 _TIMES = "Dramatiq counts milliseconds, taskq seconds"
 _COUNTS = "It counts the first run, too: max_retries=3 is max_attempts=4"

@@ -32,7 +32,7 @@ _HOMES = {"Mode": "recording", "Pushed": "pushed", "Recording": "recording", "co
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'taskq.testing' has no attribute {name!r}")
+        raise AttributeError(f"module 'taskq.testing' has no attribute {name!r}: write taskq.testing.record(queue), or .context()")
     from importlib import import_module
 
     value = globals()[name] = getattr(import_module(f"taskq.testing.{_HOMES[name]}"), name)

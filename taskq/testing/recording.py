@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Any, Literal, Protocol, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, overload
 
 from taskq.clock import delay_ms
 from taskq.driver.pool import LinkPool
+from taskq.errors import ArgumentsError
+from taskq.other_queues.attributes import hints
 from taskq.queue import Queue
 from taskq.testing.install import installed
 from taskq.testing.memory import MemoryBackend
@@ -22,6 +25,7 @@ __all__ = ["Mode", "Recording", "record"]
 __tracebackhide__ = True
 
 Mode = Literal["manual", "inline", "worker"]
+_hints = hints("recording")
 #: How many pushes a failed assertion shows.
 _SHOWN = 5
 
@@ -54,6 +58,14 @@ class Recording:
         self._push_log = push_log
         self._backend = backend
         self._raises = raises
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in sys.modules["taskq"].__all__:
+                text = f"{name!r} is in the module taskq, but here `taskq` is the recording: write from taskq import {name}"
+                raise AttributeError(text, name=name)
+            return _hints(self, name)
 
     @property
     def pushed(self) -> list[Pushed]:
@@ -119,8 +131,10 @@ class Recording:
 
         Raises:
             AssertionError: no push matches, or not `count` of them. The text shows the nearest pushes.
-            ArgumentsError: the job has no such parameters.
+            ArgumentsError: the job has no such parameters, or an option is not valid.
         """
+        if count is not None and (type(count) is not int or count < 0):
+            raise ArgumentsError(f"count must be an integer from 0; got {count!r}")
         expected = Expected(job, args, kwargs, Wanted(channel, delay, headers))
         compared = [(expected.differences(push), push) for push in self._push_log.pushed if expected.is_of(push)]
         found = [push for differences, push in compared if not differences]

@@ -65,6 +65,8 @@ def test_help_needs_nothing_slow(args: list[str], tmp_path: Path) -> None:
         (["worker", "--autoreload"], "worker has no option --autoreload; taskq dev reloads changed code"),
         (["worker", "--brust"], 'worker has no option --brust; did you mean "--burst"?'),
         (["worker", "--wait-delayed"], "Try 'taskq worker --help'"),
+        (["worker", "default"], "'default' is a channel, not a module: write --channel default"),
+        (["list", "--failed"], "list has no option --failed; write --state failed"),
         (["ping", "shop"], "unexpected argument: shop; if it is the app, write --app shop"),
         (["reload", "default", "failed"], "unexpected argument: failed; write --state failed"),
         (["--url", "x", "info"], "taskq info --url"),

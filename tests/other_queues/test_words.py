@@ -15,9 +15,10 @@ from taskq.config import Settings
 from taskq.config.structures import ChannelSettings
 from taskq.jobs.options import JobOptions, PushOptions
 from taskq.other_queues.words import ATTRIBUTES, COMMANDS, FLAGS, OPTIONS, advice, command_hint, instead_of, option_hint
+from taskq.testing import Recording
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "migrate.md"
-KINDS = {"job": taskq.Job, "call": taskq.Call, "handle": taskq.Handle, "queue": taskq.Queue}
+KINDS = {"job": taskq.Job, "call": taskq.Call, "handle": taskq.Handle, "queue": taskq.Queue, "recording": Recording}
 FIELDS = {"status()": taskq.Status}
 OPTIONS_OF_TASKQ = {
     "", "name", "job_class", *JobOptions.__struct_fields__, *PushOptions.__struct_fields__, *Settings.__struct_fields__,

@@ -269,12 +269,13 @@ def test_wrong_arguments_are_refused(queue: Queue) -> None:
     for call in (lambda: testing.record(mode="eager"), lambda: testing.record("queue")):  # type: ignore[arg-type]
         with pytest.raises((ValueError, TypeError), match=r"mode must be 'manual'|needs queues; got 'queue'"):
             call()
+    send = queue.job(name="shop:send")(_send)
     with testing.record(queue) as t:
         for wrong in (None, queue):
             with pytest.raises(ArgumentsError, match="must be a job, its name"):
                 t.assert_pushed(wrong)
         with pytest.raises(ArgumentsError, match="headers must be a mapping of names to strings; got 'tenant=acme'"):
-            t.assert_pushed("shop:send", headers="tenant=acme")  # type: ignore[call-overload]
+            t.assert_pushed(send, headers="tenant=acme")  # type: ignore[call-overload]
 
 
 def test_a_job_that_could_never_match_is_refused(queue: Queue) -> None:
@@ -289,3 +290,19 @@ def test_a_job_that_could_never_match_is_refused(queue: Queue) -> None:
             with pytest.raises(ArgumentsError, match=f"no job is named '{name}'; did you mean 'zebra:stripe'"):
                 t.assert_none_pushed(name)
         t.assert_none_pushed("billing.jobs:charge")  # of another program
+
+
+def test_names_that_a_recording_does_not_have_are_explained(queue: Queue) -> None:
+    """Given a name of the module taskq, which the fixture hides in a test, or a word of other libraries, then the error has the remedy."""
+    send = queue.job(name="shop:send")(_send)
+    with testing.record(queue) as t:
+        for name, advice in [
+            ("Queue", "here `taskq` is the recording: write from taskq import Queue"),
+            ("current", "write from taskq import current"),
+            ("assert_not_pushed", r"write assert_none_pushed\(job\)"),
+            ("psuhed", "has no attribute 'psuhed'$"),
+        ]:
+            with pytest.raises(AttributeError, match=advice):
+                getattr(t, name)
+        with pytest.raises(ArgumentsError, match="count must be an integer from 0; got '1'"):
+            t.assert_pushed(send, count="1")  # type: ignore[call-overload]
