@@ -6,10 +6,12 @@ from types import TracebackType
 
 from taskq.errors import TaskqError
 
-__all__ = ["from_application"]
+__all__ = ["from_application", "is_of_application"]
 
 #: The packages whose frames call a job: the worker, and the event loop below it.
 _CALLERS = ("taskq.worker.", "taskq.jobs.", "taskq.testing", "asyncio.")
+#: The packages that store a value.
+_SERIALIZERS = ("taskq", "cloudpickle", "pickle", "msgspec", "copyreg")
 
 
 def from_application(error: BaseException) -> TracebackType | None:
@@ -21,3 +23,13 @@ def from_application(error: BaseException) -> TracebackType | None:
     while rest is not None and str(rest.tb_frame.f_globals.get("__name__")).startswith(_CALLERS):
         rest = rest.tb_next
     return rest or (None if isinstance(error, TaskqError) else error.__traceback__)
+
+
+def is_of_application(error: BaseException) -> bool:
+    """Return True if the application's code has raised an error of a serializer, such as that of a `__reduce__`."""
+    rest = error.__traceback__
+    while rest is not None:
+        if str(rest.tb_frame.f_globals.get("__name__")).partition(".")[0] not in _SERIALIZERS:
+            return True
+        rest = rest.tb_next
+    return False

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from taskq.errors import JobDefinitionError
-from taskq.tracebacks import from_application
+from taskq.tracebacks import from_application, is_of_application
 from taskq.wire.history import record_of
 
 
@@ -50,3 +50,8 @@ def test_a_mistake_that_only_taskq_has_seen_has_no_traceback() -> None:
     except JobDefinitionError as error:
         raised = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)  # without the frame of this test
     assert record_of("failed", "w1", 1, raised).traceback == "taskq.errors.JobDefinitionError: it must yield once\n"
+
+
+def test_the_cause_of_a_value_that_is_not_stored_is_the_application_or_the_serializer() -> None:
+    assert not is_of_application(raised_through("cloudpickle.cloudpickle", partial(divmod, 1, 0)))
+    assert is_of_application(raised_through("pickle", divide))

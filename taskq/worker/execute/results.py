@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from types import AsyncGeneratorType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 import msgspec
@@ -12,11 +12,12 @@ from taskq.clock import now_ms
 from taskq.driver.contract import StoredEnding
 from taskq.errors import TaskqError
 from taskq.jobs.typed.compare import Mismatch
+from taskq.tracebacks import is_of_application
 from taskq.wire.codec import Serializer, python_of
 from taskq.wire.ending import Ending, pack_ending, pack_part
 from taskq.wire.signing import Signer
 
-__all__ = ["GENERATORS", "NOTHING_RAN", "CannotStore", "NothingRan", "ResultPacker"]
+__all__ = ["UNRUN", "CannotStore", "NothingRan", "ResultPacker"]
 
 
 class CannotStore(TaskqError):
@@ -24,11 +25,18 @@ class CannotStore(TaskqError):
 
 
 class NothingRan(CannotStore):
-    """The job returned a generator, whose code runs only when it is iterated. Another attempt would return one, too."""
+    """The job returned a generator or a coroutine, whose code has not run. Another attempt would return one, too."""
+
+    def __init__(self, value: object) -> None:
+        if isinstance(value, CoroutineType):
+            value.close()  # no second warning, which would name a line of taskq
+            super().__init__("returned a coroutine, whose code has not run: write `return await ...`")
+        else:
+            super().__init__("returned a generator, whose code has not run: make the job itself a generator function with result_ttl")
 
 
-GENERATORS = (GeneratorType, AsyncGeneratorType)
-NOTHING_RAN = "returned a generator, whose code has not run: make the job itself a generator function with result_ttl"
+#: Values whose code has not run.
+UNRUN = (GeneratorType, AsyncGeneratorType, CoroutineType)
 
 
 class ResultPacker:
@@ -50,7 +58,7 @@ class ResultPacker:
             raise CannotStore(f"the job returned a value that doesn't fit its return hint: {error}") from None
         except BaseException as error:  # the application's own classes may raise anything
             text = f"the job returned a {type(value).__name__} that can't be stored with {serializer.name}: {type(error).__name__}: {error}"
-            raise CannotStore(text) from error
+            raise CannotStore(text) from (error if is_of_application(error) else None)
         if len(data) > self._limit:
             text = f"the job returned {len(data):,} bytes, over max_message_size = {self._limit:,}"
             raise CannotStore(f"{text}: store the data elsewhere and return its location")

@@ -36,7 +36,7 @@ from taskq.wire.message import Message
 from taskq.worker.execute.announce import both, event_of
 from taskq.worker.execute.executor import Executor
 from taskq.worker.execute.raised import control_of, explained, is_timeout, retry_delay
-from taskq.worker.execute.results import GENERATORS, NOTHING_RAN, CannotStore, NothingRan
+from taskq.worker.execute.results import UNRUN, CannotStore, NothingRan
 from taskq.worker.execute.run import Run
 from taskq.worker.execute.unpacker import Opened, UnknownHere, Unpacker
 from taskq.worker.execute.unrun import Unrun
@@ -147,8 +147,8 @@ class Runner:
         if value is not None:
             if isinstance(value, JobControl):  # returned instead of raised: it means the same
                 return self._raised(message, run, value, monotonic() - started)
-            if isinstance(value, GENERATORS) and not run.spec.is_stream:
-                return self._failed_run(message, run, NothingRan(NOTHING_RAN), monotonic() - started)
+            if isinstance(value, UNRUN) and not run.spec.is_stream:
+                return self._failed_run(message, run, NothingRan(value), monotonic() - started)
         if run.result_ttl or events.after.receivers:
             return self._returned(message, run, value, monotonic() - started)
         return ACKED

@@ -158,11 +158,15 @@ async def _later() -> AsyncIterator[int]:
     yield 1
 
 
-@pytest.mark.parametrize("make", [lambda: (n for n in [1]), _later], ids=["sync", "async"])
+async def _forgotten() -> None: ...
+
+
+@pytest.mark.parametrize("make", [lambda: (n for n in [1]), _later, _forgotten], ids=["sync", "async", "coroutine"])
 @pytest.mark.parametrize("options", [{}, {"result_ttl": 60}], ids=["not kept", "kept"])
 def test_a_returned_generator_fails_permanently(make: Callable[[], Any], options: dict[str, Any]) -> None:
-    """Given a plain job that returns a generator, then it fails permanently in its first attempt: the generator's code has not run."""
+    """Given a plain job that returns a generator or a coroutine, then it fails permanently in its first attempt: their code has not run."""
     verdict = Stage(**options).run(make())
     assert (verdict.action, verdict.state) == (Action.FAIL, State.FAILED)
     (record,) = records(Message(verdict.message).history_bytes())
-    assert "returned a generator, whose code has not run" in record.error
+    kind = "coroutine" if make is _forgotten else "generator"
+    assert f"returned a {kind}, whose code has not run" in record.error
