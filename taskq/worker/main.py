@@ -99,15 +99,15 @@ def _seed_numpy() -> None:
 
 def _bind_structlog(queue: Queue) -> None:
     """Let each job bind its fields to the context variables of structlog, if the app has imported it."""
-    contextvars: Any = sys.modules.get("structlog.contextvars")
-    if contextvars is None:
-        return
+    is_bound = any(one.function is _structlog_fields for one in queue.wrappers)  # by an earlier worker of this process, in a simulation
+    if "structlog.contextvars" in sys.modules and not is_bound:
+        queue.wrappers.insert(0, make_wrapper(_structlog_fields))
 
-    def bind(context: Context) -> Iterator[None]:
-        with contextvars.bound_contextvars(**dict(zip(FIELDS, fields_of(context), strict=True))):
-            yield
 
-    queue.wrappers.insert(0, make_wrapper(bind))
+def _structlog_fields(context: Context) -> Iterator[None]:
+    contextvars: Any = sys.modules["structlog.contextvars"]
+    with contextvars.bound_contextvars(**dict(zip(FIELDS, fields_of(context), strict=True))):
+        yield
 
 
 def _lend(queue: Queue, url: str, channel: ChannelSettings, link: Link) -> None:

@@ -45,6 +45,8 @@ def test_structlog_names_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     contextvars = structlog.contextvars
     monkeypatch.setitem(sys.modules, "structlog.contextvars", contextvars)
     _bind_structlog(queue)
+    _bind_structlog(queue)  # a simulation starts many workers in one process
+    assert len(queue.wrappers) == 1
     job = context.Context(id="0" * 32, job="work", channel="default", attempt=2, max_attempts=3, pushed_at_ms=0)
     run: Any = SimpleNamespace(context=job)
 
