@@ -150,5 +150,5 @@ def _full_name(queue: Queue, name: str) -> str:
     known = did_you_mean(name, [*names, *(full.rpartition(":")[2] for full in names)]) if names else "the app has no jobs"
     module = name.rpartition(":")[0]
     if (module and module not in sys.modules) or not names:
-        known += f". If {module or 'a module'} has it, add that module to the setting `imports`"
+        known += f"{'' if known.endswith('?') else '.'} If {module or 'a module'} has it, add that module to the setting `imports`"
     raise UnknownJob(f"unknown job {name!r}; {known}")

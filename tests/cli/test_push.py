@@ -74,7 +74,7 @@ def test_push_with_everything(queue: Queue, type_: Type, project: Project) -> No
         (["bom", "1"], 'did you mean "boom"'),
         (["add", "1"], "several jobs"),
         (["taskq:call", "1"], "unknown job"),
-        (["late.jobs:send", "1"], "If late.jobs has it, add that module to the setting `imports`"),
+        (["late.jobs:send", "1"], ". If late.jobs has it, add that module to the setting `imports`"),
         (["boom", "1", "--countdown", "3"], "push has no option --countdown; write --delay"),
     ],
 )
@@ -86,6 +86,13 @@ def test_a_wrong_push_stores_nothing(queue: Queue, type_: Type, project: Project
     assert "Traceback" not in ended.err
     inspector = Inspector(queue)
     assert sum(inspector.counts(name).total for name in (project.channel, "default")) == 0
+
+
+@pytest.mark.one_python
+def test_a_near_name_in_a_module_that_was_not_imported(queue: Queue, type_: Type, project: Project) -> None:
+    """Given a job's name with another module, then both remedies are named, each in its own sentence."""
+    ended = type_("push", f"{project.name}s:boom", "1")
+    assert f'did you mean "{project.name}:boom"? If {project.name}s has it, add that module' in ended.err
 
 
 @pytest.mark.one_python
