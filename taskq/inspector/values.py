@@ -46,6 +46,9 @@ class Unknown:
         #: The items of a list, set or mapping of an unknown class.
         self.items: list[Any] = []
 
+    def __repr__(self) -> str:
+        return f"<{self.name[:_TEXT]}>"
+
 
 class Global(Unknown):
     """A class or function that a pickle names."""

@@ -125,7 +125,9 @@ SUBCLASS = {
 }
 
 _EVENTS = {
-    **_words("task_success task_postrun success done job_success", "listen to taskq.events.after"),
+    **_words("task_success success done job_success", "listen to taskq.events.after"),
+    **_words("task_postrun", "each run ends with one event, such as after, retry, failed or cancelled; @queue.around wraps all runs"),
+    **_words("expired", _NO_EXPIRY),
     **_words("task_failure failure error job_failure", "listen to taskq.events.failed"),
     **_words("task_prerun start started before_process_message", "listen to taskq.events.before"),
     **_words("task_retry", "listen to taskq.events.retry"),
