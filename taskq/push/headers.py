@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -33,9 +34,19 @@ class HeadersBlock:
 
     def __exit__(self, *_: object) -> None:
         self.is_open = False
-        # Not if another is the innermost: a generator that was left open may be closed in another context.
-        if _innermost.get() is self:
+        block = _innermost.get()
+        if block is self:
             _innermost.set(self.outer)
+            return
+        while block is not None and block is not self:
+            block = block.outer
+        if block is None:  # a generator that one thread opened and another one closes
+            warnings.warn(
+                "queue.headers() was entered and left in different threads or tasks, so pushes in its block may lack the headers. "
+                "In FastAPI, write the dependency with async def",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     async def __aenter__(self) -> None:
         self.__enter__()
