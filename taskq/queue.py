@@ -17,7 +17,7 @@ from taskq.handle.handle import Handle
 from taskq.jobs.builtin import SupportsHandle, function_call, object_call
 from taskq.jobs.call import Call
 from taskq.jobs.decorator import JobDecorator
-from taskq.jobs.hooks import Hooks
+from taskq.jobs.hooks import Hooks, queues
 from taskq.jobs.job import Job
 from taskq.jobs.named import named_call
 from taskq.jobs.options import Delay, JobChoices, PushChoices
@@ -77,6 +77,7 @@ class Queue(Hooks, JobDecorator, PushHooks, WithHeaders):
         self._configure(load_settings(arguments, start=Path(directory) if directory is not None else None))
         super().__init__()
         self._prepare_jobs(job_defaults, job_class)
+        queues.add(self)  # last: not if the constructor fails
 
     def _configure(self, settings: Settings) -> None:
         self.settings = settings

@@ -30,7 +30,6 @@ class Hooks:
     """Hooks that run at the start and end of each worker process, and around each run. A queue inherits these methods."""
 
     def __init__(self) -> None:
-        queues.add(self)
         self.starting: list[Callable[[], Any]] = []
         self.stopping: list[Callable[[], Any]] = []
         self.lifespans: list[Callable[[], Any]] = []

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from taskq import Queue, testing
+from taskq import ConfigError, Queue, testing
 from taskq.push.outbox import Outbox
 
 pytestmark = pytest.mark.one_python
@@ -38,6 +38,16 @@ def test_other_queues_are_not_recorded() -> None:
     with testing.record(queue):
         assert type(other.outbox) is type(Queue(URL).outbox) is Outbox
         assert type(queue.outbox) is not Outbox
+
+
+def test_a_queue_that_could_not_be_made_is_not_looked_at() -> None:
+    """Given an exception that still refers to a queue that could not be made, then the jobs of the process are found without it."""
+    queue = Queue(URL)
+    with pytest.raises(ConfigError) as caught:
+        Queue(URL, job_defaults={"chanel": "mail"})  # type: ignore[typeddict-unknown-key]
+    with testing.record(queue) as t:
+        t.assert_none_pushed("unlikely.module:job")
+    assert caught.tb is not None
 
 
 def test_an_inner_recording_takes_the_pushes_of_its_block() -> None:
