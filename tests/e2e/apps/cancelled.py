@@ -1,4 +1,4 @@
-"""Jobs that somebody cancels."""
+"""Jobs that a test cancels, as soon as they are noted: so they are noted where they expect it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ queue = Queue()
 
 @queue.job(result_ttl=60)
 def busy(seconds: float) -> str:
-    note("busy", taskq.current().id)
     try:
+        note("busy", taskq.current().id)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(0.01)
@@ -41,20 +41,24 @@ async def sleeps(seconds: float) -> str:
 @queue.job(result_ttl=60, retry_seconds=0.01)
 def refuses(seconds: float) -> str:
     """Goes on whatever is raised in it."""
-    note("refuses", taskq.current().attempt)
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    is_noted = False
+    while True:
         try:
-            time.sleep(0.05)
+            if not is_noted:
+                is_noted = True
+                note("refuses", taskq.current().attempt)
+            while time.monotonic() < end:
+                time.sleep(0.05)
+            return "done all the same"
         except BaseException:
             note("swallowed")
-    return "done all the same"
 
 
 @queue.job(retry_seconds=0.01)
 def turns_it_into_an_error(seconds: float) -> None:
-    note("turns", taskq.current().attempt)
     try:
+        note("turns", taskq.current().attempt)
         time.sleep(seconds)
     except BaseException:
         raise ValueError("something else") from None
