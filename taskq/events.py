@@ -122,7 +122,7 @@ class Signal(blinker.Signal):
     def __init__(self, doc: str) -> None:
         super().__init__(doc)
 
-    if not TYPE_CHECKING:  # type checkers refuse the call, because there is no such method
+    if not TYPE_CHECKING:  # type checkers report the call as an error, since the method doesn't exist
 
         def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
             """Refuse `@events.failed` without connect."""

@@ -235,7 +235,7 @@ def test_a_command_that_only_looks_refuses_pushes(write: Write, push: str) -> No
 
 @pytest.mark.one_python
 def test_a_refused_push_that_the_app_catches_is_logged(write: Write, caplog: pytest.LogCaptureFixture) -> None:
-    """Given an app that catches the errors of its pushes, then a command refuses these too, and says so; later pushes are no concern."""
+    """Given an app that catches the errors of its pushes, then a command refuses these too, and says so; later pushes are allowed."""
     write(
         "jobs_catches.py",
         f"{QUEUE}import contextlib\n@queue.job\ndef f(): ...\nfor _ in (1, 2):\n    with contextlib.suppress(Exception): f.push()\n",

@@ -22,7 +22,7 @@ def hints(kind: str) -> Any:
             from taskq.other_queues.words import instead_of  # needed only for errors
 
             if (text := instead_of(kind, name)) is not None:
-                # Without `obj`, Python adds no suggestion of its own, such as 'queue' for 'enqueue'.
+                # Without `obj`, Python doesn't append a suggestion, such as 'queue' for 'enqueue'.
                 raise AttributeError(f"{owner!r} object has no attribute {name!r}: {text}", name=name)
         raise AttributeError(f"{owner!r} object has no attribute {name!r}", name=name, obj=self)
 

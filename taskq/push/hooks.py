@@ -55,8 +55,8 @@ class PushHooks:
     def pushing(self, function: PushingHook = _MISSING, /) -> PushingHook:
         """Call a function with a `Push` before each message is packed. Use as a decorator without options.
 
-        It may change the headers of the message, or refuse the push by raising an exception, which the caller of the push gets:
-        nothing is sent, and nothing of a `push_many`. An async function is awaited by async pushes; sync pushes are then refused.
+        It may change the headers of the message, or refuse the push by raising an exception, which the caller of the push gets.
+        Then nothing is sent: of a `push_many`, no call at all. An async function is awaited by async pushes; sync pushes are then refused.
 
         Args:
             function: a function of one argument, the `Push`.

@@ -224,7 +224,7 @@ def _jobs() -> list[Job[Any, Any]]:
 
 
 def _stored(push: Pushed, value: Any) -> Any:
-    """Return an expected value as it is after the serializer: in JSON, a tuple is a list."""
+    """Return an expected value as the serializer would restore it: in JSON, a tuple becomes a list."""
     serializer = serializer_of_code(Message(push.payload).body().serializer)
     if not serializer.code:
         return value

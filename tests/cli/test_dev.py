@@ -141,7 +141,7 @@ def test_an_import_that_hangs_is_replaced_by_the_next_change(tmp_path: Path) -> 
 
 
 def test_a_server_that_ran_before_stays(tmp_path: Path, url: str) -> None:
-    """Given a running embedded server, then it stays; one that was started meanwhile is stopped; with a URL, there is none."""
+    """Given a running embedded server, then it keeps running; one that was started meanwhile is stopped; with a URL, there is none."""
     settings = load_settings({"directory": str(tmp_path)}, environ={})
     server, said = EmbeddedServer(tmp_path / ".taskq"), list[str]()
     with embedded_server(settings, said.append):

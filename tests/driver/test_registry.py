@@ -18,7 +18,7 @@ pytestmark = pytest.mark.one_python
 
 @pytest.fixture
 def queue(url: str, prefix: str, server: ServerProcess) -> Iterator[Queue]:
-    """A producer with a pattern, and a channel that has settings of its own."""
+    """A producer with a pattern, and a channel with its own settings."""
     made = Queue(url, channels={f"{prefix}-*": {}, f"{prefix}-vip": {}, prefix: {}})
     yield made
     made.close()

@@ -20,7 +20,7 @@ _log = logging.getLogger("shop")
 
 
 def run_in_job(work: Callable[[], object]) -> None:
-    """Call a function as the worker does it: in a context of its own, which the run has entered."""
+    """Call a function as the worker does: in a separate context that the run has entered."""
     job = context.Context(id="0" * 32, job="work", channel="default", attempt=1, max_attempts=3, pushed_at_ms=0)
     run: Any = SimpleNamespace(context=job)
 

@@ -139,7 +139,7 @@ def test_options_are_pickled_without_defaults(job: Any) -> None:
 
 
 def test_a_block_belongs_to_its_thread_or_task(queue: Queue, job: Any, shelf: Shelf) -> None:
-    """Given a block in one task, then tasks and threads beside it have no headers, and a task made in it has them."""
+    """Given a block in one task, then other tasks and threads have no headers, and a task that is created in the block has them."""
 
     async def both() -> None:
         opened, done = asyncio.Event(), asyncio.Event()

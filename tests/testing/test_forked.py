@@ -1,4 +1,4 @@
-"""The mode worker: real processes and a real server, and nothing of them after the test."""
+"""The mode worker: real processes and a real server, which end with the test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pytest plugin, in a project of its own: with other plugins, in subprocesses, and without being used."""
+"""The pytest plugin in a separate project: with other plugins, in subprocesses, and without being used."""
 
 from __future__ import annotations
 

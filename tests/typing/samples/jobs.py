@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class AppJob(Job[P, R_co]):
-    """A class of jobs with a method of its own."""
+    """A job class with an extra method."""
 
     def push_later(self, *args: P.args, **kwargs: P.kwargs) -> None:
         self.bind(*args, **kwargs).push(delay=60)
