@@ -9,26 +9,19 @@ from typing import Any
 
 import click
 
-from taskq.cli.options import channels_option, debug_option
+from taskq.cli.options import debug_option, url_option, worker_arguments
 from taskq.cli.problems import DEBUG, report
-from taskq.cli.target import app_name, command_settings
+from taskq.cli.target import app_name, command_settings, given_app
 from taskq.config import Settings
-from taskq.errors import ConfigError, TaskqError
+from taskq.errors import TaskqError
 from taskq.extras import how_to_install
 
 __all__ = ["command", "embedded_server"]
 
 
 @click.command("dev", short_help="Run a worker that reloads changed code, and show each job.")
-@click.argument("app", required=False, metavar="[APP]")
-@click.argument("modules", nargs=-1, metavar="[MODULE]...")
-@click.option("--app", "named_app", metavar="MODULE[:QUEUE]", help="The same as APP.")
-@channels_option("Consume this channel. May be given several times. Default: every channel of the settings and the jobs.")
-@click.option("--processes", type=click.IntRange(min=1), metavar="N", help="Processes for each channel. Default: the channel's setting.")
-@click.option(
-    "--concurrency", type=click.IntRange(1, 1000), metavar="N", help="Concurrent jobs per process. Default: the channel's setting."
-)
-@click.option("--url", metavar="URL", help="The server. Default: the setting `url`, or the embedded server.")
+@worker_arguments
+@url_option
 @click.option(
     "--watch",
     "directories",
@@ -68,11 +61,10 @@ def command(
     The log has a line when a job starts and when it ends, with a traceback if it failed. If the new code can't be imported, the error is
     shown, and the old code keeps running. Without a `url`, the embedded server runs as long as this command.
     """
-    if app and named_app and app != named_app:
-        raise ConfigError(f"APP ({app}) and --app ({named_app}) differ: give only one")
+    app = given_app(app, named_app)
     from taskq.tools.dev import Dev, Files, has_watchfiles
 
-    settings = command_settings(app or named_app, chosen["url"], modules)
+    settings = command_settings(app, chosen["url"], modules)
     poll = chosen.pop("poll") or not has_watchfiles()
     files = Files.below([settings.directory, *directories], patterns)
     worker = _Worker(app_name(settings), settings, debug=bool(ctx.meta.get(DEBUG)), **chosen)

@@ -21,6 +21,8 @@ __all__ = [
     "debug_option",
     "server_options",
     "state_option",
+    "url_option",
+    "worker_arguments",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -77,10 +79,12 @@ def debug_option(command: F) -> F:
     )(command)
 
 
+url_option = click.option("--url", metavar="URL", help="The server. Default: the setting `url`, or the embedded server.")
+
+
 def server_options(command: F) -> F:
     """Add --app, --url and --debug."""
-    command = debug_option(command)
-    command = click.option("--url", metavar="URL", help="The server. Default: the setting `url`, or the embedded server.")(command)
+    command = url_option(debug_option(command))
     return click.option("--app", metavar="MODULE[:QUEUE]", help="The app, such as shop.jobs:queue. Default: the setting `app`.")(command)
 
 
@@ -99,6 +103,24 @@ def channel_argument(*, required: bool = True) -> Callable[[F], F]:
 def channels_option(text: str) -> Callable[[F], F]:
     """Add --channel, which may be given several times."""
     return click.option("--channel", "channels", multiple=True, metavar="NAME", help=text, shell_complete=_complete_channel)
+
+
+def worker_arguments(command: F) -> F:
+    """Add APP, MODULE, --app, --channel, --processes and --concurrency, for the commands that run a worker."""
+    for add in (
+        click.option(
+            "--concurrency", type=click.IntRange(1, 1000), metavar="N", help="Concurrent jobs per process. Default: the channel's setting."
+        ),
+        click.option(
+            "--processes", type=click.IntRange(min=1), metavar="N", help="Processes for each channel. Default: the channel's setting."
+        ),
+        channels_option("Consume this channel. May be given several times. Default: every channel of the settings and the jobs."),
+        click.option("--app", "named_app", metavar="MODULE[:QUEUE]", help="The same as APP."),
+        click.argument("modules", nargs=-1, metavar="[MODULE]..."),
+        click.argument("app", required=False, metavar="[APP]"),
+    ):
+        command = add(command)
+    return command
 
 
 def state_option(states: Sequence[State], text: str, default: State | None = None) -> Callable[[F], F]:

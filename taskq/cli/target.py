@@ -21,10 +21,21 @@ from taskq.queue import Queue
 if TYPE_CHECKING:
     from taskq.inspector import Inspector
 
-__all__ = ["app_name", "command_settings", "known_channels", "open_inspector", "open_queue"]
+__all__ = ["app_name", "command_settings", "given_app", "known_channels", "open_inspector", "open_queue"]
 
 _QUEUE = re.compile(r"^(\w+)\s*(?::[^=\n]*)?=\s*(?:\w+\.)?Queue\(", re.MULTILINE)
 _PLACES = ("*.py", "*/jobs.py", "*/tasks.py", "*/app.py")
+
+
+def given_app(argument: str | None, option: str | None) -> str | None:
+    """Return the app that the argument APP or the option --app names; None if neither is given.
+
+    Raises:
+        ConfigError: they differ.
+    """
+    if argument and option and argument != option:
+        raise ConfigError(f"APP ({argument}) and --app ({option}) differ: give only one")
+    return argument or option
 
 
 def command_settings(app: str | None, url: str | None, imports: Sequence[str] = ()) -> Settings:

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from taskq.cli.options import Seconds, channels_option, debug_option
-from taskq.cli.target import app_name, command_settings
+from taskq.cli.options import Seconds, debug_option, url_option, worker_arguments
+from taskq.cli.target import app_name, command_settings, given_app
 from taskq.clock import MAX_DELAY
 from taskq.errors import ConfigError
 
@@ -17,14 +17,7 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 @click.command("worker", short_help="Start a worker.")
-@click.argument("app", required=False, metavar="[APP]")
-@click.argument("modules", nargs=-1, metavar="[MODULE]...")
-@click.option("--app", "named_app", metavar="MODULE[:QUEUE]", help="The same as APP.")
-@channels_option("Consume this channel. May be given several times. Default: every channel of the settings and the jobs.")
-@click.option("--processes", type=click.IntRange(min=1), metavar="N", help="Processes for each channel. Default: the channel's setting.")
-@click.option(
-    "--concurrency", type=click.IntRange(1, 1000), metavar="N", help="Concurrent jobs per process. Default: the channel's setting."
-)
+@worker_arguments
 @click.option("--burst", is_flag=True, help="Exit when no message is waiting, running or due. Exit code 1 if a job failed.")
 @click.option(
     "--wait-delayed",
@@ -34,7 +27,7 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
     help="With --burst, also wait for delayed messages and retries that are due within TIME, such as 30s.",
 )
 @click.option("--max-messages", type=click.IntRange(min=0), metavar="N", help="Replace a process after N jobs. 0: never.")
-@click.option("--url", metavar="URL", help="The server. Default: the setting `url`, or the embedded server.")
+@url_option
 @click.option(
     "--log-level",
     type=click.Choice(_LEVELS, case_sensitive=False),
@@ -70,13 +63,12 @@ def command(
     Ctrl-C shuts down gracefully: running jobs finish. A second Ctrl-C kills them; their messages stay in the queue.
     SIGHUP reloads the code (rolling restart). SIGTTIN and SIGTTOU start and stop one process.
     """
-    if app and named_app and app != named_app:
-        raise ConfigError(f"APP ({app}) and --app ({named_app}) differ: give only one")
+    app = given_app(app, named_app)
     if chosen["log_config"] and chosen["keep_logging"]:
         raise ConfigError("--log-config and --keep-logging can't be combined: give only one")
     from taskq.supervisor import WorkerOptions, run_worker
 
-    settings = command_settings(app or named_app, url, modules)
+    settings = command_settings(app, url, modules)
     name = app_name(settings)
     chosen["log_level"] = chosen["log_level"].upper()
     chosen["log_config"] = chosen["log_config"] or None
