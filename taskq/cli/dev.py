@@ -87,7 +87,6 @@ class _Worker:
         console = Console(stderr=True)
         self._colors = console.is_terminal and console.color_system is not None and not console.no_color
         self._name = name
-        self._url = url
         self._settings = settings
         self._debug = debug
         self._options = WorkerOptions(
