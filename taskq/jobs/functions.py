@@ -10,7 +10,18 @@ from typing import Any, Literal
 
 from taskq.errors import JobDefinitionError
 
-__all__ = ["LazySignature", "MethodLike", "imitate", "is_generator", "kind_of", "returns_generator", "signature_of"]
+__all__ = [
+    "LazySignature",
+    "MethodLike",
+    "check_decorated",
+    "imitate",
+    "is_async_callable",
+    "is_generator",
+    "kind_of",
+    "qualname_of",
+    "returns_generator",
+    "signature_of",
+]
 
 #: `inspect` looks at the first three to see whether a callable is a coroutine or generator function. The others mark a callable object
 #: as a coroutine function: for asyncio until Python 3.11, and for inspect.
@@ -37,6 +48,27 @@ def kind_of(function: Any) -> Literal["function", "static", "class"]:
     if not callable(function):
         raise JobDefinitionError(f"a job must be a function or a method; got {function!r}")
     return "function"
+
+
+def check_decorated(function: Any, decorator: str) -> None:
+    """Check that a decorator of a queue that has no options was given a callable. None: nothing, because of parentheses.
+
+    Raises:
+        JobDefinitionError: it was not.
+    """
+    if not callable(function):
+        given = "" if function is None else f"; got {function!r}"
+        raise JobDefinitionError(f"@queue.{decorator} must decorate a function{given}. It has no options: write it without parentheses")
+
+
+def qualname_of(function: Any) -> str:
+    """Return the name of a callable in errors about its decorator."""
+    return getattr(function, "__qualname__", None) or repr(function)
+
+
+def is_async_callable(function: Any) -> bool:
+    """Return True for a coroutine function, and for an object whose `__call__` is one."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
 
 def is_generator(function: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import WeakSet
 
 from taskq.errors import JobDefinitionError, TaskqError
-from taskq.jobs.functions import signature_of
+from taskq.jobs.functions import check_decorated, is_generator, qualname_of, signature_of
 
 if TYPE_CHECKING:
     from taskq.jobs.around.wrapper import Wrapper
@@ -66,7 +66,7 @@ class Hooks:
         """
         _checked(function, "lifespan")
         if inspect.iscoroutinefunction(function):
-            raise JobDefinitionError(f"{_name(function)} can't be a lifespan: it never yields. Use @queue.on_start for startup code")
+            raise JobDefinitionError(f"{qualname_of(function)} can't be a lifespan: it never yields. Use @queue.on_start for startup code")
         self.lifespans.append(function)
         return function
 
@@ -154,19 +154,13 @@ state = Resources()
 
 
 def _checked(function: Any, what: str) -> Callable[[], Any]:
-    if not callable(function):
-        given = "" if function is None else f"; got {function!r}"
-        raise JobDefinitionError(f"@queue.{what} must decorate a function{given}. It has no options: write it without parentheses")
-    if what != "lifespan" and (inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)):
-        raise JobDefinitionError(f"{_name(function)} can't be {what}: it yields, so calling it runs nothing. Use @queue.lifespan")
+    check_decorated(function, what)
+    if what != "lifespan" and is_generator(function):
+        raise JobDefinitionError(f"{qualname_of(function)} can't be {what}: it yields, so calling it runs nothing. Use @queue.lifespan")
     signature = signature_of(function, follow_wrapped=False)  # of what is called: a decorator may give arguments
     try:
         if signature is not None:
             signature.bind()
     except TypeError as error:
-        raise JobDefinitionError(f"{_name(function)} can't be {what}: it must be callable without arguments: {error}") from None
+        raise JobDefinitionError(f"{qualname_of(function)} can't be {what}: it must be callable without arguments: {error}") from None
     return function  # type: ignore[no-any-return]
-
-
-def _name(function: Any) -> str:
-    return getattr(function, "__qualname__", None) or repr(function)

@@ -12,6 +12,7 @@ from taskq.config import ChannelSettings
 from taskq.errors import ArgumentsError, JobDefinitionError, PushError
 from taskq.handle.handle import Handle
 from taskq.jobs.call import Call, Pusher
+from taskq.jobs.functions import check_decorated, is_async_callable, is_generator, qualname_of
 from taskq.jobs.parameters import Signature
 from taskq.push.headers import IN_USE, headers_here
 from taskq.push.view import Push
@@ -43,7 +44,7 @@ class _Hook(NamedTuple):
 
     @property
     def name(self) -> str:
-        return f"{getattr(self.function, '__module__', None) or '?'}.{_name(self.function)}"
+        return f"{getattr(self.function, '__module__', None) or '?'}.{qualname_of(self.function)}"
 
 
 class PushHooks:
@@ -250,11 +251,9 @@ def _only_async(hook: _Hook) -> PushError:
 def _checked(owner: object, function: Any, kind: str) -> _Hook:
     if not isinstance(owner, PushHooks):
         raise JobDefinitionError(f"@Queue.{kind} must be used on an instance: write queue = Queue(), then @queue.{kind}")
-    if not callable(function):
-        given = "" if function is None else f"; got {function!r}"
-        raise JobDefinitionError(f"@queue.{kind} must decorate a function{given}. It has no options: write it without parentheses")
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise JobDefinitionError(f"{_name(function)} can't be a {kind} hook: it yields, so calling it runs nothing")
+    check_decorated(function, kind)
+    if is_generator(function):
+        raise JobDefinitionError(f"{qualname_of(function)} can't be a {kind} hook: it yields, so calling it runs nothing")
     try:
         Signature(function).check(kind, (None,), {})
     except ArgumentsError:
@@ -262,13 +261,9 @@ def _checked(owner: object, function: Any, kind: str) -> _Hook:
         given = str(inspect.signature(function))
         advice = f". Register the method of an object: queue.{kind}(object.method)" if given.startswith("(self") else ""
         raise JobDefinitionError(
-            f"{_name(function)} can't be a {kind} hook: it must accept {takes} as its only argument; its parameters are {given}{advice}"
+            f"{qualname_of(function)} can't be a {kind} hook: it must accept {takes} as its only argument; "
+            f"its parameters are {given}{advice}"
         ) from None
-    called = getattr(function, "__call__", None)  # noqa: B004 (of an object, that is the method that may be async)
-    hook = _Hook(function, kind, inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called))
+    hook = _Hook(function, kind, is_async_callable(function))
     IN_USE[:] = [True]
     return hook
-
-
-def _name(function: Any) -> str:
-    return getattr(function, "__qualname__", None) or repr(function)

@@ -16,6 +16,7 @@ from taskq.context import adopt
 from taskq.errors import JobDefinitionError
 from taskq.jobs.around.wrapper import Wrapper, wrong_kind
 from taskq.jobs.builtin import CALL, OBJECT
+from taskq.jobs.functions import is_async_callable
 
 __all__ = ["wrapped"]
 
@@ -186,8 +187,7 @@ async def _aswallows(one: Wrapper, generator: Any, error: BaseException) -> bool
 
 def _call_target(job: str, sync: Callable[..., Any], async_: Callable[..., Any], /, target: Any, *args: Any, **kwargs: Any) -> Any:
     function = target.handle if job == OBJECT else target
-    is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
-    return (async_ if is_async else sync)(target, *args, **kwargs)
+    return (async_ if is_async_callable(function) else sync)(target, *args, **kwargs)
 
 
 async def _awaited(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

@@ -10,7 +10,7 @@ from taskq.config import did_you_mean
 from taskq.context import current
 from taskq.errors import JobDefinitionError
 from taskq.jobs.builtin import CALL, OBJECT
-from taskq.jobs.functions import signature_of
+from taskq.jobs.functions import is_generator, signature_of
 from taskq.jobs.job import Job, Pushable
 
 __all__ = ["Wrapper", "check_wrappers", "make_wrapper", "wrong_kind"]
@@ -124,7 +124,7 @@ def _described(function: Any) -> str:
     if isinstance(function, Pushable):
         return f"the job {function.name}"
     inner = inspect.unwrap(function) if callable(function) else function
-    if inner is not function and (inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner)):
+    if inner is not function and is_generator(inner):
         return f"{_name(function)} below another decorator: remove that one (taskq makes the context manager itself)"
     return f"{_name(function)}, which doesn't yield" if callable(function) else repr(function)
 
