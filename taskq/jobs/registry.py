@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from taskq.config import nearest
 from taskq.errors import JobDefinitionError
 from taskq.jobs.definition import Definition
 from taskq.jobs.job import Job
 from taskq.jobs.options import JobOptions
 from taskq.main_module import home_of, remember_script
 
-__all__ = ["Registry", "check_job_name", "job_name"]
+__all__ = ["Registry", "check_job_name", "job_name", "nearest_job"]
 
 MAX_NAME = 500
 #: The prefix of the built-in jobs' names.
@@ -104,6 +105,11 @@ def check_job_name(name: object) -> str:
     if isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable() and not name.startswith(OWN):
         return name
     raise JobDefinitionError(f"invalid job name {name!r}: use 1 to {MAX_NAME} printable characters that don't begin with {OWN!r}")
+
+
+def nearest_job(name: str, names: Collection[str]) -> str | None:
+    """Return the job that a name without its module, or with a typing error, probably means, or None."""
+    return next((one for one in names if one.endswith(f":{name}")), None) or nearest(name, names)
 
 
 def _same_name(name: str, old: Definition, new: Definition) -> str:

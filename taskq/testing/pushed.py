@@ -9,13 +9,13 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskq.clock import delay_ms
-from taskq.config import nearest
 from taskq.errors import ArgumentsError, SerializationError
 from taskq.handle.handle import Handle
 from taskq.jobs.builtin import CALL, OBJECT
 from taskq.jobs.call import Call
 from taskq.jobs.hooks import queues
 from taskq.jobs.job import Job, Options, Pushable
+from taskq.jobs.registry import nearest_job
 from taskq.push.packer import Outgoing
 from taskq.queue import Queue
 from taskq.wire.codec import dump_arguments, load_arguments, serializer_of_code
@@ -213,7 +213,7 @@ def _checked(name: str) -> str:
     names = [one.name for one in _jobs()]
     if name in names:
         return name
-    meant = next((one for one in names if one.endswith(f":{name}")), None) or nearest(name, names)
+    meant = nearest_job(name, names)
     if meant is not None:
         raise ArgumentsError(f"no job is named {name!r}; did you mean {meant!r}?")
     return name

@@ -11,12 +11,12 @@ import msgspec
 from taskq.clock import MAX_DELAY
 from taskq.config import ChannelSettings
 from taskq.config.modules import unimported_module
-from taskq.config.suggestions import nearest
 from taskq.errors import ArgumentsError, MalformedMessage, MessageError, SignatureError
 from taskq.jobs.around.chain import wrapped
 from taskq.jobs.builtin import CALL, OBJECT
 from taskq.jobs.call import Callee
 from taskq.jobs.functions import is_generator
+from taskq.jobs.registry import nearest_job
 from taskq.jobs.retry import RetryPolicy
 from taskq.queue import Queue
 from taskq.wire.codec import check_python, check_serializer, load_arguments, serializer_of_code
@@ -213,8 +213,7 @@ def _similar(name: str, names: Collection[str]) -> str:
             return f"{other!r} instead; push it by that name, with the colon"
     if (module := unimported_module(name)) is not None:
         return f"no job of that name; the module {module} was not imported: add it to the setting `imports`"
-    # A name without a module, or with a typing error.
-    close = next((other for other in names if other.endswith(f":{name}")), None) or nearest(name, names)
+    close = nearest_job(name, names)
     return "no job of that name" if close is None else f'no job of that name; did you mean "{close}"?'
 
 
