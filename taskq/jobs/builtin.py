@@ -13,7 +13,7 @@ from taskq.jobs.job import Pushable
 from taskq.jobs.options import Delay, PushOptions
 from taskq.jobs.parameters import Signature
 
-__all__ = ["CALL", "OBJECT", "SupportsHandle", "call_function", "function_call", "handle_object", "object_call"]
+__all__ = ["CALL", "OBJECT", "SupportsHandle", "call_function", "function_call", "handle_object", "label_of", "object_call"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -52,7 +52,7 @@ def object_call(job: Callee, target: Any, delay: Delay) -> Call[Any]:
         return target if delay == 0 else target.with_options(delay=delay)
     if isinstance(target, type) or not callable(getattr(target, "handle", None)):
         raise ArgumentsError(f"queue.push() needs an object with a handle() method; got {target!r}{_advice(target)}")
-    label = _label_of(target)
+    label = label_of(target)
     _refuse_generator(target.handle, f"{label}.handle()")
     options = {"delay": delay, "max_attempts": getattr(target, "max_attempts", None), "channel": getattr(target, "channel", None)}
     options["result_ttl"] = getattr(target, "result_ttl", None)
@@ -70,7 +70,7 @@ def function_call(job: Callee, function: Any, args: tuple[Any, ...], kwargs: dic
         return function.options(delay=delay).bind(*args, **kwargs)
     if not callable(function):
         raise ArgumentsError(f"queue.call() needs a callable and its arguments; got {function!r}")
-    signature, label = Signature(function), _label_of(function)
+    signature, label = Signature(function), label_of(function)
     if signature.has("delay"):
         raise ArgumentsError(f"{label} has a parameter named 'delay', which queue.call() reserves: push a lambda that calls the function")
     _refuse_generator(function, label)
@@ -91,7 +91,7 @@ def _advice(target: Any) -> str:
     return "; for a function use queue.call(function, ...)" if callable(target) else ""
 
 
-def _label_of(target: Any) -> str:
+def label_of(target: Any) -> str:
     """Return the label of a target: the name that operators see instead of the built-in job's name."""
     while isinstance(target, functools.partial):
         target = target.func

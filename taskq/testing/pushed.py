@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskq.clock import delay_ms
 from taskq.errors import ArgumentsError, SerializationError
 from taskq.handle.handle import Handle
-from taskq.jobs.builtin import CALL, OBJECT
+from taskq.jobs.builtin import CALL, OBJECT, label_of
 from taskq.jobs.call import Call
 from taskq.jobs.hooks import queues
 from taskq.jobs.job import Job, Options, Pushable
@@ -196,12 +196,9 @@ def name_of(job: Any) -> str:
         return job.name if isinstance(job, Pushable) else job.label or job.job.name
     if isinstance(job, (Options, Handle)) or isinstance(getattr(job, "__self__", None), (Pushable, Options)):
         raise ArgumentsError(f"the first argument must be the job itself, as in assert_pushed(send, 'anna', delay=60); got {job!r}")
-    while isinstance(job, partial):
-        job = job.func
     if job is None or isinstance(job, (int, float, bytes, list, tuple, dict, Queue)):
         raise ArgumentsError(f"the first argument must be a job, its name, or a callable or object that was pushed; got {job!r}")
-    named = job if hasattr(job, "__qualname__") else type(job)
-    return f"{getattr(named, '__module__', '?')}:{named.__qualname__}"
+    return label_of(job)
 
 
 def _checked(name: str) -> str:
