@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from taskq.config import did_you_mean, nearest
 from taskq.errors import ArgumentsError, JobDefinitionError, UnknownJob
 from taskq.jobs.call import Call, Pusher
-from taskq.jobs.job import Job
 from taskq.jobs.options import PLAIN, JobOptions, PushChoices
 from taskq.jobs.parameters import Signature
-from taskq.jobs.registry import check_job_name
+from taskq.jobs.registry import Registry, check_job_name
 
-__all__ = ["Jobs", "missing_function", "named_call"]
-
-
-class Jobs(Protocol):
-    """Protocol of a queue's jobs by name."""
-
-    defaults: JobOptions
-
-    def get(self, name: str) -> Job[Any, Any] | None: ...
-
-    def names(self) -> list[str]: ...
+__all__ = ["missing_function", "named_call"]
 
 
 def missing_function(*_args: Any, **_kwargs: Any) -> NoReturn:
@@ -50,7 +39,7 @@ class NamedJob:
         self.name = name
 
 
-def named_call(queue: Pusher, jobs: Jobs, name: str, args: Any, kwargs: Any, options: PushChoices) -> Call[Any]:
+def named_call(queue: Pusher, jobs: Registry, name: str, args: Any, kwargs: Any, options: PushChoices) -> Call[Any]:
     """Return a call of a job, by its full name. If the queue doesn't have the job, its worker checks the arguments.
 
     Raises:
