@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Unpack
 
 from taskq.handle.handle import Handle
@@ -10,7 +10,7 @@ from taskq.jobs.options import Delay, JobOptions, PushChoices, PushOptions
 from taskq.jobs.parameters import Signature
 from taskq.other_queues.attributes import hints
 
-__all__ = ["Call", "Callee", "Pusher"]
+__all__ = ["Call", "Callee", "Pusher", "shown_call"]
 
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
@@ -114,5 +114,10 @@ class Call(Generic[R_co]):
         __getattr__ = hints("call")
 
     def __repr__(self) -> str:
-        arguments = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in self.kwargs.items())]
-        return f"<Call {self.job.name}({', '.join(arguments)})>"
+        return f"<Call {shown_call(self.job.name, self.args, self.kwargs)}>"
+
+
+def shown_call(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    """Return a call as it is written in Python."""
+    arguments = [*map(repr, args), *(f"{keyword}={value!r}" for keyword, value in kwargs.items())]
+    return f"{name}({', '.join(arguments)})"

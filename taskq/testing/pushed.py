@@ -12,7 +12,7 @@ from taskq.clock import delay_ms
 from taskq.errors import ArgumentsError, SerializationError
 from taskq.handle.handle import Handle
 from taskq.jobs.builtin import CALL, OBJECT, label_of
-from taskq.jobs.call import Call
+from taskq.jobs.call import Call, shown_call
 from taskq.jobs.hooks import queues
 from taskq.jobs.job import Job, Options, Pushable
 from taskq.jobs.registry import nearest_job
@@ -78,10 +78,9 @@ class Pushed:
         return read_headers((Message(self.payload).body().options or {}).get("headers") or [])
 
     def __repr__(self) -> str:
-        arguments = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in self.kwargs.items())]
         headers = f", headers {self.headers}" if self.headers else ""
         when = f", at {self.at}" if self.at is not None else f", delay {self.delay:g} s" if self.delay else ""
-        return f"{self.job}({', '.join(arguments)}) in {self.channel}{when}{headers}"
+        return f"{shown_call(self.job, self.args, self.kwargs)} in {self.channel}{when}{headers}"
 
 
 class Wanted(NamedTuple):
@@ -178,9 +177,8 @@ class Expected:
         return found
 
     def __str__(self) -> str:
-        arguments = [*map(repr, self._args), *(f"{name}={value!r}" for name, value in self._kwargs.items())]
         channel, delay, headers = self._options
-        text = f"{self.name}({', '.join(arguments)})" + ("" if channel is None else f" in {channel}")
+        text = shown_call(self.name, self._args, self._kwargs) + ("" if channel is None else f" in {channel}")
         return text + ("" if delay is None else f", delay {delay}") + (f", headers {dict(headers)}" if headers else "")
 
 
