@@ -7,7 +7,7 @@ import logging
 from taskq.context import Context
 from taskq.errors import Retry
 from taskq.exception_groups import leaves_of
-from taskq.logs.job_filter import FIELDS, fields_of
+from taskq.logs.job_filter import fields_of
 from taskq.logs.records import log_error
 
 __all__ = ["log_last", "log_retried"]
@@ -42,4 +42,4 @@ def _named(context: Context, attempt: int) -> tuple[str, str, int, int]:
 
 
 def _fields(context: Context, attempt: int) -> dict[str, object]:
-    return {**dict(zip(FIELDS, fields_of(context), strict=True)), "taskq_attempt": attempt}
+    return {**fields_of(context), "taskq_attempt": attempt}

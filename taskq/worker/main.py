@@ -15,7 +15,7 @@ from taskq.driver.contract import Link
 from taskq.driver.load import load_driver
 from taskq.events import ProcessEvent
 from taskq.jobs.around.wrapper import make_wrapper
-from taskq.logs.job_filter import FIELDS, fields_of
+from taskq.logs.job_filter import fields_of
 from taskq.queue import Queue
 from taskq.scoreboard.poke import Poke
 from taskq.scoreboard.slot import Slot
@@ -106,7 +106,7 @@ def _bind_structlog(queue: Queue) -> None:
 
 def _structlog_fields(context: Context) -> Iterator[None]:
     contextvars: Any = sys.modules["structlog.contextvars"]
-    with contextvars.bound_contextvars(**dict(zip(FIELDS, fields_of(context), strict=True))):
+    with contextvars.bound_contextvars(**fields_of(context)):
         yield
 
 
