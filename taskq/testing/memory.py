@@ -48,7 +48,7 @@ class MemoryBackend:
     def _pushed(self, words: Sequence[Any]) -> None:
         self._push_log.record(words)
         if self._inline:
-            self._run_due(raises=self._raises)
+            self._run_due()
 
     def _advice(self, message_id: str, state: str) -> str:
         if state == "reserved":
@@ -81,11 +81,11 @@ class MemoryBackend:
         with self._alone("run_all"):
             return outside_event_loop(lambda: self._drain(delayed=delayed, raises=raises, limit=limit))
 
-    def _run_due(self, *, raises: bool) -> None:
+    def _run_due(self) -> None:
         """Run due messages. If a job is running, they run after it."""
         while self._store.has_due() and self._running.acquire(blocking=False):
             try:
-                outside_event_loop(lambda: self._drain(delayed=False, raises=raises, limit=_LIMIT))
+                outside_event_loop(lambda: self._drain(delayed=False, raises=self._raises, limit=_LIMIT))
             finally:
                 self._running.release()
 
@@ -123,7 +123,7 @@ class MemoryBackend:
         """Advance the clock of delays. In mode inline, run what is due then."""
         self._store.travelled_ms += milliseconds
         if self._inline:
-            self._run_due(raises=self._raises)
+            self._run_due()
 
     def pending(self) -> set[str]:
         """Return the ids of the messages that are waiting or delayed."""
