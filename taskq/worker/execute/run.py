@@ -21,7 +21,7 @@ from taskq.worker.execute.progress import Report, Reporter
 if TYPE_CHECKING:
     from taskq.jobs.typed.validator import Validator
 
-__all__ = ["Run", "RunSpec"]
+__all__ = ["Run", "RunSpec", "headers_of"]
 
 _log = logging.getLogger("taskq.worker")
 
@@ -107,7 +107,7 @@ class Run(msgspec.Struct):
                 attempt=min(message.attempts + 1, max(self.policy.max_attempts, 1)),
                 max_attempts=self.policy.max_attempts,
                 pushed_at_ms=message.pushed_at_ms,
-                headers=Headers(read_headers(self.headers)) if self.headers else NO_HEADERS,
+                headers=headers_of(self.headers),
             )
         return context
 
@@ -148,3 +148,8 @@ class Run(msgspec.Struct):
     def stream_of(self) -> tuple[bytes, float]:
         """Return the id of a generator job's message, and the seconds that its items are stored; 0: they are not stored."""
         return self.message.id, self.result_ttl
+
+
+def headers_of(stored: list[str] | None) -> Headers:
+    """Return the headers of a context. They are stored as names and values, or as None without headers."""
+    return Headers(read_headers(stored)) if stored else NO_HEADERS

@@ -6,16 +6,16 @@ import logging
 
 from taskq import events
 from taskq.config import ChannelSettings
-from taskq.context import NO_HEADERS, Context, Headers
+from taskq.context import Context
 from taskq.errors import SignatureError, TaskqError
 from taskq.events import Signal
 from taskq.logs import log_error
 from taskq.wire.ending import ending_of
-from taskq.wire.headers import read_headers
 from taskq.wire.history import record_of, text_of, with_record
 from taskq.wire.message import Body, Message
 from taskq.worker.execute.announce import Announce, event_of
 from taskq.worker.execute.results import ResultPacker
+from taskq.worker.execute.run import headers_of
 from taskq.worker.execute.unpacker import result_ttl_of
 from taskq.worker.execute.verdict import Action, Verdict
 
@@ -56,7 +56,6 @@ class Unrun:
     def _event(self, signal: Signal, message: Message, body: Body | None, error: BaseException) -> Announce | None:
         if not signal.receivers:
             return None
-        headers = (body.options or {}).get("headers") if body is not None else None
         context = Context(
             id=message.hex_id,
             job="" if body is None else body.label,
@@ -64,6 +63,6 @@ class Unrun:
             attempt=message.attempts + 1,
             max_attempts=self._channel.max_attempts,
             pushed_at_ms=message.pushed_at_ms,
-            headers=Headers(read_headers(headers)) if headers else NO_HEADERS,
+            headers=headers_of(None if body is None else (body.options or {}).get("headers")),
         )
         return event_of(signal, context, self._worker, error=error, reason=text_of(error), ran=False)
