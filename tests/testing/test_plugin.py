@@ -180,11 +180,9 @@ def test_own_fixture(taskq):
 """
 
 
-def _pytest(folder: Path, *arguments: str) -> str:
+def _pytest(folder: Path) -> str:
     is_installed = any(one.name == "taskq" for one in entry_points(group="pytest11"))
-    plugin = (
-        [] if is_installed or "no:taskq" in arguments else ["-p", "taskq.testing.plugin"]
-    )  # an editable installation that is older than the entry point
+    plugin = [] if is_installed else ["-p", "taskq.testing.plugin"]  # an editable installation that is older than the entry point
     options = [
         "-q",
         "--strict-markers",
@@ -196,13 +194,15 @@ def _pytest(folder: Path, *arguments: str) -> str:
         "no:cacheprovider",
         "-p",
         "no:randomly",
+        "-p",
+        "no:xdist",
         "-c",
         "pytest.ini",
         "--rootdir",
         ".",
     ]
     (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
-    command = [sys.executable, "-m", "pytest", *plugin, *options, *arguments]
+    command = [sys.executable, "-m", "pytest", *plugin, *options]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100).stdout
 
 
@@ -213,7 +213,7 @@ def test_the_plugin_in_a_project(tmp_path: Path) -> None:
     files = {"app.py": APP, "conftest.py": CONFTEST, "test_app.py": TESTS, "test_clash.py": CLASH, "test_others.py": OTHERS}
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    shown = _pytest(tmp_path, "-p", "no:xdist")
+    shown = _pytest(tmp_path)
     assert "2 failed, 16 passed, 2 errors" in shown, shown
     assert "ValueError: bad" in shown
     assert "subject: expected 'hello', got 'hi'" in shown
