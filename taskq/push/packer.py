@@ -149,11 +149,13 @@ class Packer:
         return Outgoing(channel, identity, payload, delay or None, at, options.once, result_ttl > 0, form.is_stream)
 
     def validator(self, job: Callee) -> Validator | None:
-        """Return the validator of a job, or None. The type hints are resolved at the first call.
+        """Return the validator of a job, or None, as for a job that only the workers have. The first call resolves the type hints.
 
         Raises:
             JobDefinitionError: a hint can't be resolved, or can't be checked although the job asks for it.
         """
+        if job.function is missing_function:
+            return None
         if job not in self._validators:
             self._validators[job] = self._new_validator(job)
         return self._validators[job]
@@ -183,8 +185,7 @@ class Packer:
             serializer = CALLS
         is_missing = job.function is missing_function
         flags, is_stream = loss_flag(options.on_lost), None if is_missing else is_generator(job.function)
-        validator = None if is_missing else self.validator(job)
-        form = _Form(job.name, serializer, flags, job.signature.names, options.result_ttl, is_stream, validator)
+        form = _Form(job.name, serializer, flags, job.signature.names, options.result_ttl, is_stream, self.validator(job))
         # While an app is imported, the next push must get here, too. Jobs by name are made for each push.
         if importing is None and not is_missing:
             self._forms[job] = form

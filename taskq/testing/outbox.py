@@ -10,7 +10,6 @@ from taskq.driver.contract import Command, Link
 from taskq.driver.pool import LinkPool
 from taskq.errors import TaskqError
 from taskq.jobs.call import Call
-from taskq.jobs.named import missing_function
 from taskq.push.outbox import Outbox, Owner
 from taskq.push.packer import Outgoing
 from taskq.push.view import Push
@@ -73,8 +72,7 @@ class RecordingOutbox(Outbox):
 
     def _pack(self, call: Call[Any], push: Push | None = None) -> Outgoing:
         out = super()._pack(call, push)
-        validator = None if call.job.function is missing_function else self.packer.validator(call.job)
-        self._push_log.note(Pushed(call, out, validator))
+        self._push_log.note(Pushed(call, out, self.packer.validator(call.job)))
         return out
 
     def sender(self, channel: str) -> LinkPool:
