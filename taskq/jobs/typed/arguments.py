@@ -47,7 +47,7 @@ class Arguments:
         self._by_name = msgspec.defstruct("Named", [("named", named)], array_like=True)
         self._values = {one.parameter.name: Value(one.hint, serializer, is_plain=one.parameter.name in plain) for one in hinted}
         self._is_pickle = serializer.name == "pickle"
-        self._rich = set() if self._is_pickle else self._values.keys() - plain
+        self._rich = self._values.keys() - plain
         self._hook = from_object if self._is_pickle else from_data
 
     def dump(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
