@@ -13,6 +13,7 @@ from taskq.cli.options import debug_option, url_option, worker_arguments
 from taskq.cli.problems import DEBUG, report
 from taskq.cli.target import app_name, command_settings, given_app
 from taskq.config import Settings
+from taskq.driver.load import chosen_embedded
 from taskq.errors import TaskqError
 from taskq.extras import how_to_install
 
@@ -127,12 +128,10 @@ class _Worker:
 @contextmanager
 def embedded_server(settings: Settings, show: Any) -> Iterator[None]:
     """Stop the embedded server after the block, unless it was already running or another program started it."""
-    from taskq.driver.embedded.server import EmbeddedServer, is_available
-
-    if settings.url is not None or not is_available():
+    server = chosen_embedded(settings)
+    if server is None:
         yield
         return
-    server = EmbeddedServer(settings.directory / ".taskq")
     was_running = server.status().running
     try:
         yield

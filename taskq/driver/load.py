@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from taskq.config import ChannelSettings, Settings
 from taskq.driver.contract import Driver
@@ -16,7 +17,21 @@ from taskq.driver.peer import FOLDER
 from taskq.errors import ConfigError, TaskqError
 from taskq.shadowing import hidden_modules
 
-__all__ = ["DEFAULT_URL", "driver_class", "first_use", "is_unstarted", "load_driver", "may_start", "reviver", "running_url", "server_url"]
+if TYPE_CHECKING:
+    from taskq.driver.embedded.server import EmbeddedServer
+
+__all__ = [
+    "DEFAULT_URL",
+    "chosen_embedded",
+    "driver_class",
+    "first_use",
+    "is_unstarted",
+    "load_driver",
+    "may_start",
+    "reviver",
+    "running_url",
+    "server_url",
+]
 
 DEFAULT_URL = "redis://localhost:6379/0"
 #: The threads that import redis-py, and those that did so in the parent at the fork: that import never completes in this process.
@@ -24,6 +39,15 @@ _importers: set[int] = set()
 _orphaned: set[int] = set()
 _FORKED = "this process was forked while another thread imported the server's client: push once, or import redis, before you fork"
 os.register_at_fork(after_in_child=lambda: _orphaned.update(_importers - {threading.get_ident()}))
+
+
+def chosen_embedded(settings: Settings) -> EmbeddedServer | None:
+    """Return the embedded server, running or not, if the settings select it. Return None if they select another server."""
+    if settings.url is not None:
+        return None
+    from taskq.driver.embedded.server import EmbeddedServer, is_available  # slow to import, and not needed with a URL
+
+    return EmbeddedServer(Path(settings.directory) / FOLDER) if is_available() else None
 
 
 def server_url(settings: Settings) -> str:
@@ -34,32 +58,24 @@ def server_url(settings: Settings) -> str:
     """
     if settings.url is not None:
         return settings.url
-    from taskq.driver.embedded.server import EmbeddedServer, is_available
-
-    if is_available():
-        return EmbeddedServer(Path(settings.directory) / FOLDER).ensure()
-    return DEFAULT_URL
+    server = chosen_embedded(settings)
+    return DEFAULT_URL if server is None else server.ensure()
 
 
 def running_url(settings: Settings) -> str | None:
     """Return the server's URL as `server_url`, but never start the embedded server: None if it has never run."""
     if settings.url is not None:
         return settings.url
-    from taskq.driver.embedded.server import EmbeddedServer, is_available
-
-    if not is_available():
+    server = chosen_embedded(settings)
+    if server is None:
         return DEFAULT_URL
-    server = EmbeddedServer(Path(settings.directory) / FOLDER)
     return None if server.is_new else server.url
 
 
 def is_unstarted(settings: Settings) -> bool:
     """Return True if the settings select the embedded server, and it neither runs nor has data: nothing was ever pushed."""
-    if settings.url is not None:
-        return False
-    from taskq.driver.embedded.server import EmbeddedServer, is_available
-
-    return is_available() and EmbeddedServer(Path(settings.directory) / FOLDER).is_new
+    server = chosen_embedded(settings)
+    return server is not None and server.is_new
 
 
 def may_start(settings: Settings) -> bool:
