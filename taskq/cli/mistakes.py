@@ -7,7 +7,7 @@ import re
 import click
 from click.core import ParameterSource
 
-__all__ = ["usage_text"]
+__all__ = ["no_option", "usage_text"]
 
 _EXTRA = re.compile(r"Got unexpected extra arguments? \((?P<words>.*)\)")
 
@@ -15,7 +15,7 @@ _EXTRA = re.compile(r"Got unexpected extra arguments? \((?P<words>.*)\)")
 def usage_text(error: click.UsageError) -> str:
     """Return the text of an error about options or arguments."""
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
-        return _no_option(error.option_name, error.ctx)
+        return no_option(error.option_name, error.ctx)
     if error.ctx is not None and (extra := _EXTRA.fullmatch(error.message)):
         return f"unexpected argument: {extra['words']}{_where_it_belongs(extra['words'], error.ctx)}"
     option = error.param if isinstance(error, click.BadParameter) else None
@@ -24,12 +24,13 @@ def usage_text(error: click.UsageError) -> str:
     return error.format_message()
 
 
-def _no_option(option: str, ctx: click.Context) -> str:
+def no_option(option: str, ctx: click.Context) -> str:
+    """Return the text of an error about an option that a command doesn't have; `option` may be --name=value."""
     from taskq.channel import STATES
     from taskq.config import did_you_mean  # slow to import, and needed only for errors
     from taskq.other_queues.words import flag_hint
 
-    word = option.lstrip("-")
+    word = option.partition("=")[0].lstrip("-")
     names = [name for one in ctx.command.get_params(ctx) for name in one.opts if name.startswith("--")]
     if "--state" in names and word in [state.value for state in STATES]:
         return f"{ctx.info_name} has no option {option}; write --state {word}"

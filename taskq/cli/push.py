@@ -9,13 +9,13 @@ from typing import Any
 import click
 import msgspec
 
+from taskq.cli.mistakes import no_option
 from taskq.cli.options import Seconds, server_options
 from taskq.cli.target import open_queue
 from taskq.config import did_you_mean
 from taskq.errors import UnknownJob
 from taskq.handle.handle import Handle
 from taskq.jobs.options import PushChoices
-from taskq.other_queues.words import flag_hint
 from taskq.push.hooks import is_async
 from taskq.queue import Queue
 
@@ -86,7 +86,9 @@ def _argument(number: int, text: str) -> Any:
     except msgspec.DecodeError:
         pass
     if text.startswith("-"):
-        raise click.UsageError(_no_option(text))
+        known = no_option(text, click.get_current_context())
+        advice = f"Arguments of the job by name: --kwargs {_KWARGS}; a string that begins with a dash: {_quoted(text)}"
+        raise click.UsageError(f"{known}\n{advice}")
     name, equals, value = text.partition("=")
     advice = f"Quote strings twice, for JSON and for the shell: {_quoted(text)}"
     if text in _PYTHON:
@@ -94,14 +96,6 @@ def _argument(number: int, text: str) -> Any:
     elif equals and name.isidentifier():
         advice = f"Pass an argument by name with --kwargs {_quoted({name: _value(value)})}"
     raise click.ClickException(f"argument {number} is not valid JSON: {text}\n{advice}")
-
-
-def _no_option(text: str) -> str:
-    word = text.partition("=")[0].lstrip("-")
-    known = [option[2:] for one in click.get_current_context().command.params for option in one.opts if option.startswith("--")]
-    advice = f"Arguments of the job by name: --kwargs {_KWARGS}; a string that begins with a dash: {_quoted(text)}"
-    hint = flag_hint(word, [f"--{name}" for name in known]) or did_you_mean(word, known, prefix="--")
-    return f"push has no option {text}; {hint}\n{advice}"
 
 
 def _quoted(value: Any) -> str:
