@@ -19,7 +19,6 @@ from taskq.driver.load import is_unstarted, load_driver, may_start, server_url
 from taskq.driver.redis.checks import ask_unfenced
 from taskq.driver.registry import known_channels
 from taskq.errors import ConfigError, QueueFull, ServerError, ServerRefused
-from taskq.queue import Queue
 from taskq.worker.execute.eventloop import check_loop
 
 __all__ = ["Diagnosis", "diagnose", "examine"]
@@ -37,17 +36,9 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         return {"exit_code": self.exit_code, "findings": [msgspec.to_builtins(finding) for finding in self.findings]}
 
 
-def diagnose(source: Queue | Settings, loaded: Loaded | None = None) -> Diagnosis:
-    """Check the server, the application and every channel.
-
-    Args:
-        source: the queue, or settings without one.
-        loaded: the outcome of loading the application; None if this process doesn't load it.
-    """
-    if isinstance(source, Queue):
-        found = list(examine(source.settings, loaded or Loaded(source, None, None)))
-    else:
-        found = list(examine(source, loaded))
+def diagnose(settings: Settings, loaded: Loaded | None) -> Diagnosis:
+    """Check the server, the application and every channel. Arguments as in `examine`."""
+    found = list(examine(settings, loaded))
     return Diagnosis(exit_code=exit_code(found), findings=tuple(found))
 
 

@@ -29,10 +29,8 @@ class Channels:
     def __init__(self, source: Queue | Settings) -> None:
         if not isinstance(source, (Queue, Settings)):
             raise ArgumentsError(f"an inspector needs a Queue, as in taskq.Inspector(queue); got a value of type {type(source).__name__}")
-        #: The queue, or the settings.
-        self.source = source
-        self._queue = source if isinstance(source, Queue) else None
-        self.has_app = self._queue is not None
+        #: The queue; None with settings alone.
+        self.queue = source if isinstance(source, Queue) else None
         self.settings = source.settings if isinstance(source, Queue) else source
         self._senders: dict[str, LinkPool] = {}
         self._url: str | None = None
@@ -40,7 +38,7 @@ class Channels:
     def url(self) -> str:
         """Return the server's URL, including its password. Starts the embedded server if that is in use."""
         if self._url is None:
-            self._url = self._queue.url() if self._queue else server_url(self.settings)
+            self._url = self.queue.url() if self.queue else server_url(self.settings)
         return self._url
 
     def channels(self) -> list[str]:
@@ -50,7 +48,7 @@ class Channels:
 
     def defined_channels(self) -> list[str]:
         """Return the names of the channels that the settings or jobs define. Doesn't contact the server."""
-        return self._queue.channel_names() if self._queue else sorted(self.settings.channels)
+        return self.queue.channel_names() if self.queue else sorted(self.settings.channels)
 
     def chosen(self, channels: Sequence[str]) -> Sequence[str]:
         """Return the given channels, or all known channels if none are given.
@@ -75,7 +73,7 @@ class Channels:
 
     def job_names(self) -> list[str]:
         """Return the names of the app's jobs; an empty list without a queue."""
-        return self._queue.jobs.names() if self._queue else []
+        return self.queue.jobs.names() if self.queue else []
 
     def close(self) -> None:
         """Close the connections."""
@@ -95,9 +93,9 @@ class Channels:
         Raises:
             UnknownChannel: the channel is not defined, and no message is stored under its name.
         """
-        settings = self._queue.channel(channel) if self._queue else self.settings.channel_or_default(channel)
+        settings = self.queue.channel(channel) if self.queue else self.settings.channel_or_default(channel)
         known = self._senders.get(channel)
-        sender = known or (self._queue.sender(channel) if self._queue else LinkPool(load_driver(self.url(), settings)))
+        sender = known or (self.queue.sender(channel) if self.queue else LinkPool(load_driver(self.url(), settings)))
         store = Store(settings, naming(sender.call, sender.driver, channel), sender.driver)
         if known is None and channel not in self.defined_channels() and self.settings.pattern_of(channel) is None:
             self._check_used(channel, store)
@@ -124,11 +122,11 @@ class Channels:
         return result_signer(self.settings, self.store(channel).settings.channel)
 
     def _attempts_of(self, name: str, channel: str) -> int | None:
-        job = self._queue.jobs.get(name) if self._queue else None
+        job = self.queue.jobs.get(name) if self.queue else None
         return None if job is None else job.options_of_job.max_attempts or self.settings.channel_or_default(channel).max_attempts
 
     def entry(self, item: Item, place: Place) -> Entry:
         """Read a stored message, verified if there is a secret."""
         entry = read_entry(item.raw, place, lambda job: self._attempts_of(job, place.channel), self._signers(place.channel))
-        job = self._queue.jobs.get(entry.job) if self._queue else None
+        job = self.queue.jobs.get(entry.job) if self.queue else None
         return entry if job is None or job.name == entry.job else msgspec.structs.replace(entry, alias_of=job.name)

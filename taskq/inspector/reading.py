@@ -57,7 +57,7 @@ class Reading:
     @property
     def has_app(self) -> bool:
         """True if it was made from a queue, so that the channels of jobs are known; False if only from settings."""
-        return self._places.has_app
+        return self._places.queue is not None
 
     def only_channel(self) -> str:
         """Return the name of the only known channel.
@@ -212,9 +212,11 @@ class Reading:
 
         Threads and connections that the import of the app leaves are checked only by the command, which imports the app itself.
         """
-        from taskq.doctor.examine import diagnose  # slow to import, and needed only here
+        from taskq.doctor.app import Loaded  # slow to import, and needed only here
+        from taskq.doctor.examine import diagnose
 
-        return diagnose(self._places.source)
+        queue = self._places.queue
+        return diagnose(self.settings, Loaded(queue, None, None) if queue else None)
 
     def close(self) -> None:
         """Close the idle connections. The inspector stays usable."""
