@@ -185,8 +185,9 @@ class Reading:
             ArgumentsError: as in `resolve`.
             UnknownChannel: as in `counts`.
         """
-        wanted = self.resolve(message_id, channels=channels)
+        given = checked_id(message_id)
         stores = self._stores(channels)
+        wanted = resolve(stores, given)
         if wanted is None or (hit := locate(_counted(stores, progress), wanted)) is None:
             return None
         place = Place(
