@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from taskq.channel import Keys, check_channel_name
@@ -33,23 +34,25 @@ class AnnouncingPool(LinkPool):
 
     def call(self, command: Command, *, replicas: int = 0) -> Any:
         if command.move == "push" and monotonic() >= self._announce_at:
-            try:
+            with self._announcing():
                 self._registry.call(self._announcement)
-            except ServerUnavailable as error:
-                error.sent = False  # the push itself was not sent
-                raise
-            self._announce_at = monotonic() + ANNOUNCE_SECONDS
         return super().call(command, replicas=replicas)
 
     async def acall(self, command: Command, *, replicas: int = 0) -> Any:
         if command.move == "push" and monotonic() >= self._announce_at:
-            try:
+            with self._announcing():
                 await self._registry.acall(self._announcement)
-            except ServerUnavailable as error:
-                error.sent = False
-                raise
-            self._announce_at = monotonic() + ANNOUNCE_SECONDS
         return await super().acall(command, replicas=replicas)
+
+    @contextmanager
+    def _announcing(self) -> Iterator[None]:
+        """Note when the announcement in the block has to be repeated, or that the push itself was not sent."""
+        try:
+            yield
+        except ServerUnavailable as error:
+            error.sent = False
+            raise
+        self._announce_at = monotonic() + ANNOUNCE_SECONDS
 
     def close(self) -> None:
         self._registry.close()
