@@ -57,7 +57,8 @@ class PushHooks:
         """Call a function with a `Push` before each message is packed. Use as a decorator without options.
 
         It may change the headers of the message, or refuse the push by raising an exception, which the caller of the push gets.
-        Then nothing is sent; with `push_many`, none of its calls. An async function is awaited by async pushes; sync pushes are then refused.
+        Then nothing is sent; with `push_many`, none of its calls. An async function is awaited by async pushes; sync pushes are
+        then refused.
 
         Args:
             function: a function of one argument, the `Push`.

@@ -46,6 +46,10 @@ class Relay:
         """Cut the connections of the next requests that contain `mark`, and deliver those to the server `seconds` later."""
         self._orders.send(("late", (requests, seconds, mark)))
 
+    def deliver(self) -> None:
+        """Deliver the requests that are held back, and pass on later ones at once."""
+        self._orders.send(("deliver", 0))
+
     def silence(self, seconds: float) -> None:
         """Swallow everything on the connections that are open now, for so long; then cut them."""
         self._orders.send(("silence", seconds))
@@ -133,6 +137,11 @@ class _Switchboard:
             self._to_lose = int(number)
         elif order == "late":
             self._to_hold, self._hold_seconds, self._hold_mark = number
+        elif order == "deliver":
+            self._to_hold = 0
+            for wire in self._wires:
+                if wire.late_at is not None:
+                    wire.late_at = 0.0
         elif order == "each":
             for wire in self._wires:
                 wire.is_lossy = True

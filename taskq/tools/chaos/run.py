@@ -121,6 +121,8 @@ class Run:
             stack.callback(self._stage.undo, float("inf"))
             self._storm()
             self._stage.undo(float("inf"))
+            if self._site.relay is not None:
+                self._site.relay.deliver()  # a push that arrives after the drain would be left
             self._site.server.set_clock_latest()
             caller.stop()
             for pusher in pushers:

@@ -73,6 +73,18 @@ def test_a_request_arrives_late(relay: Relay, client: redis.Redis, server: Serve
     assert client.incr("count") == before + 2
 
 
+def test_held_requests_can_be_delivered_at_once(relay: Relay, client: redis.Redis, server: ServerProcess) -> None:
+    """Given a request that is held back for a minute, when all are to be delivered, then it arrives, and no further one is held back."""
+    client.ping()
+    relay.hold_back(2, 60)
+    with pytest.raises(redis.ConnectionError):
+        for_ever(lambda: client.incr("count"))
+    before = int(server.admin.get("count") or 0)
+    relay.deliver()
+    wait_until(lambda: int(server.admin.get("count") or 0) == before + 1)
+    assert client.incr("count") == before + 2
+
+
 def test_a_request_on_a_connection_that_the_server_has_closed_never_arrives(
     relay: Relay, client: redis.Redis, server: ServerProcess
 ) -> None:
