@@ -161,9 +161,11 @@ class SyncExecutor(LoopExecutor):
         current = _getsignal(_SIGALRM)
         if place_of(frame, _EXECUTE, is_late=False) is Place.FREE or (current is not self._handler and type(current) is not _Waiting):
             raise kind(text)
-        if current is self._handler:  # otherwise another exception waits already
-            left, _ = signal.setitimer(signal.ITIMER_REAL, _AGAIN)
-            signal.signal(_SIGALRM, _Waiting(self, kind, text, frame, left))
+        waiting = _Waiting(self, kind, text, frame, signal.getitimer(signal.ITIMER_REAL)[0])
+        if _getsignal(_SIGALRM) is self._handler:  # otherwise another exception waits already
+            # In this order: the alarm must not meet the other handler, however slowly this one runs.
+            signal.signal(_SIGALRM, waiting)
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
 
     def _raise_waiting(self, waiting: _Waiting, place: Place) -> None:
         """Raise a waiting exception: the call is in a safe place now. The limit stays in force."""

@@ -18,6 +18,7 @@ from taskq.errors import JobCancelled, JobTimeout
 from taskq.worker.concurrent.threads import Interrupt, ThreadExecutor, _raise_in
 from taskq.worker.concurrent.timers import Timers
 from taskq.worker.execute.places import PATIENCE
+from tests.support.wait import when
 
 
 @pytest.fixture
@@ -208,7 +209,8 @@ def test_a_traceback_through_a_module_shows_a_broken_import(loop: asyncio.Abstra
     executor = ThreadExecutor(loop, Timers(), lambda: replaced.append(True))
 
     def load() -> None:
-        threading.Timer(0.05, _raise_in, (threading.get_ident(), JobCancelled)).start()
+        me = threading.get_ident()
+        when(lambda: sys._current_frames()[me].f_code.co_name == "<module>", lambda: _raise_in(me, JobCancelled))
         importlib.import_module(slow_module)
 
     with pytest.raises(JobCancelled):

@@ -22,8 +22,9 @@ from typing import Any
 import pytest
 
 from taskq.errors import JobCancelled, JobTimeout
-from taskq.worker.execute.executor import SyncExecutor
+from taskq.worker.execute.executor import SyncExecutor, _Waiting
 from taskq.worker.execute.places import PATIENCE
+from tests.support.wait import main_thread_takes_a_lock, when
 from tests.support.worker import clean_environment
 
 
@@ -299,7 +300,7 @@ def test_an_import_that_ends_soon_is_completed(executor: SyncExecutor, tmp_path:
     assert announced == [sys.modules.pop("soon_complete").value] == [1]
 
 
-@pytest.mark.parametrize("timeout", [0.0, 0.3])
+@pytest.mark.parametrize("timeout", [0.0, 1.0])
 def test_a_cancel_waits_until_a_lock_is_released(executor: SyncExecutor, usr2: None, timeout: float) -> None:
     """Given a call that is cancelled while it takes a lock, then it is interrupted after that; the limit of the call stays in force."""
     lock, announced = threading.Lock(), []
@@ -317,12 +318,38 @@ def test_a_cancel_waits_until_a_lock_is_released(executor: SyncExecutor, usr2: N
 
     signal.signal(signal.SIGUSR2, lambda number, frame: executor.cancel(frame))
     lock.acquire()
-    threading.Timer(0.2, lock.release).start()
-    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR2)).start()
+    when(main_thread_takes_a_lock, lambda: os.kill(os.getpid(), signal.SIGUSR2))
+    when(lambda: isinstance(signal.getsignal(signal.SIGALRM), _Waiting), lock.release)
     with pytest.raises(JobTimeout) if timeout else nullcontext():
         call(executor, work, timeout=timeout)
     assert announced == ["has it", "cancelled"]
     assert lock.acquire(timeout=5)
+
+
+def test_an_exception_waits_also_if_the_process_stands_still(executor: SyncExecutor, usr2: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a machine that stops the process for some milliseconds in the handler of a cancel, then the call is interrupted anyway."""
+
+    def slow_clock() -> float:
+        until = time.monotonic() + 0.01
+        while time.monotonic() < until:
+            pass
+        return until
+
+    lock = threading.Lock()
+    condition = threading.Condition(lock)
+
+    def work() -> None:
+        with condition:
+            pass
+        time.sleep(2)
+
+    monkeypatch.setattr("taskq.worker.execute.executor.monotonic", slow_clock)
+    signal.signal(signal.SIGUSR2, lambda number, frame: executor.cancel(frame))
+    lock.acquire()
+    when(main_thread_takes_a_lock, lambda: os.kill(os.getpid(), signal.SIGUSR2))
+    when(lambda: isinstance(signal.getsignal(signal.SIGALRM), _Waiting), lock.release)
+    with pytest.raises(JobCancelled):
+        call(executor, work)
 
 
 def test_an_exception_that_waits_never_hits_the_next_call(executor: SyncExecutor) -> None:

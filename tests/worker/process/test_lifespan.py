@@ -20,7 +20,7 @@ from taskq.worker.execute.executor import SyncExecutor
 from taskq.worker.execute.places import Place
 from taskq.worker.process import lifespan as starting
 from taskq.worker.process.lifespan import Lifespan
-from tests.support.wait import wait_until
+from tests.support.wait import main_thread_takes_a_lock, wait_until, when
 
 
 @pytest.fixture(autouse=True)
@@ -152,8 +152,9 @@ def test_a_stop_during_startup_waits_until_a_lock_is_released(wait_for: Callable
         time.sleep(10)
 
     lock.acquire()
-    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    threading.Timer(0.2, lock.release).start()
+    when(main_thread_takes_a_lock, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    # The handler of SIGTERM sets itself as that of SIGALRM while it must wait.
+    when(lambda: signal.getsignal(signal.SIGALRM) is not handlers[signal.SIGALRM], lock.release)
     lifespan = Lifespan(hooks, wait_for)
     assert not lifespan.open()
     assert lifespan.was_stopped
