@@ -7,12 +7,13 @@ from typing import Any
 import click
 import msgspec
 
-from taskq.cli.bench_view import Bar, heading, print_figures
+from taskq.cli.bench_view import Bar, heading, print_cases, print_figures
 from taskq.cli.options import as_json, chosen_of, debug_option
 from taskq.cli.output import print_json, print_text
 from taskq.cli.target import command_settings
 from taskq.cli.words import size
 from taskq.config import Settings, mask_url
+from taskq.tools.bench.compare import compare
 from taskq.tools.bench.place import scratch_place
 from taskq.tools.bench.plan import MEASURES, Plan
 from taskq.tools.bench.run import run, server_version
@@ -29,7 +30,12 @@ _MOST = 2 << 30
 @click.option("--processes", type=click.IntRange(1, 64), metavar="N", help="Worker processes. Default: one per processor.")
 @click.option("--payload", type=click.IntRange(0, 1 << 20), default=10, show_default=True, metavar="BYTES", help="Size of each argument.")
 @click.option(
-    "--rounds", type=click.IntRange(1, 100), default=3, show_default=True, metavar="N", help="Rounds of push, push_many and drain."
+    "--rounds",
+    type=click.IntRange(1, 100),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Rounds of all but latency, lateness and memory.",
 )
 @click.option("--only", default="all", metavar="A,B,C", help=f"Only these measures: {', '.join(MEASURES)}.")
 @click.option("--url", metavar="URL", help="The server. Default: the setting `url`, or a separate embedded server.")
@@ -37,6 +43,8 @@ _MOST = 2 << 30
 @debug_option
 def command(url: str | None, only: str, as_json: bool, processes: int | None, **sizes: Any) -> int:
     """Measure push, push_many, drain, latency, lateness, memory and CPU per job, on the server of the settings.
+
+    Then compare kinds of jobs and pushes with bare loops that make only the round trips: rate, and CPU of Python and of the server.
 
     The benchmark uses a separate key prefix and a separate worker, and removes them at the end, however it ends.
     On a shared server, it slows down other clients, and their load distorts the results.
@@ -53,14 +61,18 @@ def command(url: str | None, only: str, as_json: bool, processes: int | None, **
                 print_text(heading(plan, setup["server"], setup["url"]))
             with Bar() as bar:
                 figures = run(place, plan, bar)
+                cases = compare(place, plan, bar)
     except KeyboardInterrupt:
         if not as_json:
             print_text("\nStopped. The bench's worker and messages are removed.")
         raise
     if as_json:
-        print_json(setup | {"measures": msgspec.to_builtins(figures)})
+        print_json(setup | {"measures": msgspec.to_builtins(figures), "cases": msgspec.to_builtins(cases)})
     else:
         print_figures(figures)
+        if figures and cases:
+            print_text("")
+        print_cases(cases)
     return 0
 
 

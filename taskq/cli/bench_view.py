@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from taskq.cli.output import Column, print_table, print_text
 from taskq.cli.words import count
 from taskq.clock import monotonic
+from taskq.tools.bench.cases import ALL
+from taskq.tools.bench.cost import Compared
 from taskq.tools.bench.figures import Figure
 from taskq.tools.bench.plan import Plan
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["Bar", "heading", "print_figures"]
+__all__ = ["Bar", "heading", "print_cases", "print_figures"]
 
 _DRAW_EVERY = 0.1
 _TEXTS = {
@@ -40,6 +42,16 @@ _COLUMNS = [
     Column("SAMPLES", whole=True, right=True),
     Column("DESCRIPTION"),
 ]
+_CASE_COLUMNS = [
+    Column("CASE", whole=True),
+    Column("RATE", whole=True, right=True),
+    Column("CPU", whole=True, right=True),
+    Column("SERVER", whole=True, right=True),
+    Column("BARE RATE", whole=True, right=True),
+    Column("CPU", whole=True, right=True),
+    Column("SERVER", whole=True, right=True),
+    Column("DESCRIPTION"),
+]
 
 
 def heading(plan: Plan, server: str, url: str | None) -> str:
@@ -52,10 +64,25 @@ def heading(plan: Plan, server: str, url: str | None) -> str:
 
 def print_figures(figures: Mapping[str, Figure]) -> None:
     """Print the table, and why something isn't in it."""
+    if not figures:
+        return
     print_table(_COLUMNS, [_row(name, figures[name]) for name in _TEXTS if name in figures and figures[name].median is not None])
     for name, one in figures.items():
         if one.median is None:
             print_text(f"{name} is missing: {one.note}")
+
+
+def print_cases(cases: Mapping[str, Compared]) -> None:
+    """Print the table of taskq beside bare loops."""
+    if not cases:
+        return
+    print_text("Per second; and microseconds of processor time per job, of the Python processes and of the server:\n")
+    print_table(_CASE_COLUMNS, [_case(name, one) for name, one in cases.items()])
+
+
+def _case(name: str, one: Compared) -> list[str]:
+    found = (part for cost in (one.taskq, one.bare) for part in (cost.rate, cost.cpu, cost.server))
+    return [name, *(_number(part.median) or "-" for part in found), ALL[name].text]
 
 
 def _row(name: str, one: Figure) -> list[str]:

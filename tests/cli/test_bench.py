@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from taskq.tools.bench.cases import ALL
 from tests.cli.conftest import Type
 from tests.support.processes import offspring
 from tests.support.servers import ServerProcess
@@ -57,12 +58,12 @@ def bench(environment: Mapping[str, str], tmp_path: Path) -> Bench:
 def test_every_measure_is_taken_and_nothing_is_left(bench: Bench, server: ServerProcess, scratch: Path) -> None:
     """Given a server of somebody's, then one document has every figure, each plausible, and no key but theirs is left."""
     server.admin.set("mine", "1")
-    done = bench("--jobs", "200", "--processes", "2", "--rounds", "2", "--url", server.url, "--json")
+    done = bench("--jobs", "200", "--processes", "1", "--rounds", "2", "--url", server.url, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     next_report = json.loads(done.stdout)
     assert next_report["server"].startswith("Valkey ")
     assert (next_report["url"], next_report["serializer"], next_report["signed"]) == (server.url, "json", True)
-    assert [next_report[name] for name in ("jobs", "rounds", "processes", "payload")] == [200, 2, 2, 10]
+    assert [next_report[name] for name in ("jobs", "rounds", "processes", "payload")] == [200, 2, 1, 10]
     measures = next_report["measures"]
     assert set(measures) == LINES
     for name, one in measures.items():
@@ -73,14 +74,21 @@ def test_every_measure_is_taken_and_nothing_is_left(bench: Bench, server: Server
         **dict.fromkeys(("push", "push_many", "drain"), 2),
         **dict.fromkeys(("latency", "lateness"), 5),
     }
+    cases = next_report["cases"]
+    assert list(cases) == list(ALL)
+    for name, both in cases.items():
+        for who, cost in both.items():
+            # So little work may take less than a tick of the clock that the server counts its processor time by.
+            found = [(cost[part]["samples"], cost[part]["median"] > 0 or part == "server") for part in ("rate", "cpu", "server")]
+            assert found == [(2, True)] * 3, (name, who)
     assert server.admin.keys("*") == [b"mine"]
     assert list(scratch.iterdir()) == []
 
 
-def test_a_payload_weighs_what_it_is(bench: Bench, url: str) -> None:
+def test_a_payload_weighs_what_it_is(type_here: Type, url: str) -> None:
     """Given a payload of 1,000 bytes, then a message takes about so much more than with 10."""
     small, large = (
-        json.loads(bench("--jobs", "100", "--payload", size, "--only", "memory", "--url", url, "--json").stdout)["measures"]
+        json.loads(type_here("bench", "--jobs", "100", "--payload", size, "--only", "memory", "--url", url, "--json").out)["measures"]
         for size in ("10", "1000")
     )
     assert set(small) == {"memory_waiting", "memory_delayed"}
@@ -111,7 +119,7 @@ def test_missing_figures_of_a_server_are_left_out(bench: Bench, server: ServerPr
     )
     try:
         url = f"unix://worker:pass@{server.socket}"
-        done = bench("--jobs", "20", "--rounds", "1", "--processes", "1", "--only", "memory,cpu", "--url", url)
+        done = bench("--jobs", "20", "--rounds", "1", "--processes", "1", "--only", "memory,cpu,bulk", "--url", url)
     finally:
         server.admin.execute_command("ACL", "DELUSER", "worker")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
@@ -120,6 +128,7 @@ def test_missing_figures_of_a_server_are_left_out(bench: Bench, server: ServerPr
     assert re.search(r"^memory_waiting is missing: .*rejected the MEMORY command: .*no permissions", done.stdout, re.MULTILINE)
     assert "\ncpu_server is missing: not reported here\n" in done.stdout
     assert re.search(r"^cpu_worker +[\d.]+ .*µs/job", done.stdout, re.MULTILINE)
+    assert re.search(r"^bulk +[\d.,]+ +[\d.]+ +- +[\d.,]+ +[\d.]+ +-  push_many", done.stdout, re.MULTILINE)
 
 
 # ---- what it refuses
@@ -136,7 +145,7 @@ def test_missing_figures_of_a_server_are_left_out(bench: Bench, server: ServerPr
         (["--only", ","], "must have at least one of push, push_many"),
         (
             ["--jobs", "10000000", "--payload", "1000"],
-            "would use about 32.1 GiB of the server's memory; the maximum is 2.0 GiB",
+            "would use about 54.2 GiB of the server's memory; the maximum is 2.0 GiB",
         ),
         (["--url", "http://localhost"], "unknown scheme 'http'"),
         (["--url", "redis://127.0.0.1:1/0"], "127.0.0.1:1"),
@@ -160,26 +169,32 @@ def test_a_worker_that_cant_start_is_reported(bench: Bench, server: ServerProces
     assert (server.admin.keys("*"), list(scratch.iterdir())) == ([], [])
 
 
-def test_jobs_that_fail_are_reported(bench: Bench, server: ServerProcess) -> None:
+@pytest.mark.parametrize("measure", ["drain", "noop"])
+def test_jobs_that_fail_are_reported(bench: Bench, server: ServerProcess, measure: str) -> None:
     """Given jobs that fail, then no figure is made of them, and none of their messages is left."""
     code = "import taskq.tools.bench.app as app\ndef nothing(payload): raise ValueError(payload)\napp.nothing.__code__ = nothing.__code__"
-    done = bench("--jobs", "10", "--rounds", "1", "--only", "drain", "--url", server.url, code=code)
+    code += "\nimport taskq.tools.bench.compare as compare\ncompare.bare.bare_drain = print"  # the bare loop would end at the first
+    done = bench("--jobs", "10", "--rounds", "1", "--processes", "1", "--only", measure, "--url", server.url, code=code)
     assert done.returncode == 2, done.stdout
-    assert "no-op benchmark jobs failed. Worker log:" in done.stderr
+    wanted = {"drain": "10 no-op benchmark jobs failed. Worker log:", "noop": "10 of 10 jobs of the case noop failed. Worker log:"}
+    assert wanted[measure] in done.stderr
     assert server.admin.keys("*") == []
 
 
 # ---- how it ends early
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(("number", "measure"), [(signal.SIGINT, "drain"), (signal.SIGTERM, "threads"), (signal.SIGHUP, "drain")])
 def test_a_stop_removes_everything(
-    environment: Mapping[str, str], server: ServerProcess, scratch: Path, tmp_path: Path, number: signal.Signals
+    environment: Mapping[str, str], server: ServerProcess, scratch: Path, tmp_path: Path, number: signal.Signals, measure: str
 ) -> None:
     """Given a bench at work, when it is told to stop, then it says so, ends with the signal's code, and leaves no process, key and file."""
     before = offspring()
-    # So many jobs that it doesn't end before: their messages lie on shelves, in waiting and in the worker's hands.
-    command = [sys.executable, "-c", TASKQ, "bench", "--only", "drain", "--jobs", "50000", "--url", server.url]
+    # Slow jobs, so that it doesn't end before: their messages are on shelves, in waiting and reserved.
+    slow = "import time, taskq.tools.bench.app as app\ndef nothing(payload): __import__('time').sleep(0.02)"
+    code = f"{slow}\napp.nothing.__code__ = nothing.__code__\n{TASKQ}"
+    options = ["--only", measure, "--jobs", "10000", "--rounds", "2", "--processes", "1"]
+    command = [sys.executable, "-c", code, "bench", *options, "--url", server.url]
     with subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_until(lambda: any(b":reserved:" in key for key in server.admin.keys("*")), timeout=30, what="a worker that has messages")
         process.send_signal(number)

@@ -7,10 +7,11 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from taskq.channel import Keys
 from taskq.clock import monotonic
@@ -30,30 +31,53 @@ __all__ = ["Place", "scratch_place"]
 
 #: Seconds in which something must move, or the bench gives up.
 PATIENCE = 30.0
+#: Keys per command.
+_UNLINKED = 1_000
+
+
+class Make(Protocol):
+    """Protocol: `make_app` for one server."""
+
+    def __call__(self, scratch: Path, /, *, prefix: str, concurrency: int) -> App: ...
 
 
 class Place:
     """Everything that the bench may write to."""
 
-    def __init__(self, app: App, prefix: str, directory: Path) -> None:
-        self.app = app
+    def __init__(self, make: Make, prefix: str, directory: Path, concurrency: int = 1) -> None:
+        """Make the queue. `make` is `make_app` for the server."""
+        self.app = app = make(directory, prefix=prefix, concurrency=concurrency)
         self.keys = Keys(prefix)
+        self._make = make
+        self._directory = directory
         self.sender = app.queue.sender(CHANNEL)
         self.worker = Worker(app.queue, CHANNEL, directory / "worker.log")
         self.pipe = directory / "pipe"
         os.mkfifo(self.pipe, 0o600)
         self._reports = os.open(self.pipe, os.O_RDWR | os.O_NONBLOCK)
         self._shelves: list[str] = []
+        self._scratch: set[str] = set()
 
-    def ask(self, *words: str | int) -> Any:
+    def ask(self, *words: str | bytes | int) -> Any:
         """Send a command to the server. Raises as `LinkPool.call`."""
-        return self.sender.call(Command(str(words[0]), tuple(map(str, words))))
+        return self.sender.call(Command(str(words[0]), tuple(word if isinstance(word, bytes) else str(word) for word in words)))
 
     # ---- messages
 
+    def scratch_key(self, name: str) -> str:
+        """Return a key that is removed at the end."""
+        # Named like the marker of an idempotent push: in the same Cluster slot, and no service looks there.
+        key = self.keys.once(name)
+        self._scratch.add(key)
+        return key
+
+    def remember(self, ids: Iterable[str]) -> None:
+        """Remove the results and items of these messages at the end."""
+        for one in ids:
+            self._scratch.update((self.keys.result(one), self.keys.parts(one), self.keys.reading(one)))
+
     def shelve(self) -> None:
         """Put all waiting messages aside, where no worker finds them."""
-        # Named like the marker of an idempotent push: in the same Cluster slot, and no service looks there.
         shelf = self.keys.once(f"shelf-{len(self._shelves)}")
         self._shelves.append(shelf)
         self.ask("RENAME", self.keys.waiting, shelf)
@@ -64,8 +88,12 @@ class Place:
         self._shelves.pop()  # from here on, this key is removed at the end
 
     def clear(self) -> None:
-        """Remove what is waiting and delayed."""
+        """Remove what is waiting and delayed, and the scratch keys."""
         self.ask("UNLINK", self.keys.waiting, self.keys.delayed, self.keys.wake)
+        scratch = sorted(self._scratch)
+        for first in range(0, len(scratch), _UNLINKED):
+            self.ask("UNLINK", *scratch[first : first + _UNLINKED])
+        self._scratch.clear()
 
     def left(self) -> int:
         """Return how many messages wait or are reserved."""
@@ -119,6 +147,18 @@ class Place:
         late: float = LATE.unpack(os.read(self._reports, LATE.size))[0]
         return late
 
+    @contextmanager
+    def beside(self, concurrency: int) -> Iterator[Place]:
+        """Give another place on the same server, with this concurrency of its worker processes. It is removed after the block."""
+        directory = self._directory / f"concurrency-{concurrency}"
+        directory.mkdir()
+        place = Place(self._make, f"{self.keys.prefix}-{concurrency}", directory, concurrency)
+        try:
+            yield place
+        finally:
+            with undisturbed():
+                place.close()
+
     # ---- the end
 
     def close(self) -> None:
@@ -135,7 +175,8 @@ class Place:
         # Registered now is only who could not end in good order.
         workers = [worker.decode(errors="replace") for worker in self.sender.call(driver.workers())[::2]]
         theirs = [key for worker in workers for key in (keys.reserved(worker), keys.worker(worker))]
-        everybodys = (keys.waiting, keys.delayed, keys.failed, keys.timeout, keys.parked, keys.workers, keys.wake)
+        self.clear()
+        everybodys = (keys.failed, keys.timeout, keys.parked, keys.workers)
         self.ask("UNLINK", *everybodys, *theirs, *self._shelves)
 
 
@@ -151,7 +192,7 @@ def scratch_place(settings: Settings) -> Iterator[Place]:
     try:
         with stop_signals(), scratch_server(directory, url) as address:
             prefix = f"taskq-bench-{secrets.token_hex(4)}"
-            place = Place(make_app(settings, address, directory, prefix=prefix), prefix, directory)
+            place = Place(partial(make_app, settings, address), prefix, directory)
             try:
                 yield place
             finally:

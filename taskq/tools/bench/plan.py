@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from taskq.tools.bench.cases import ALL
+
 __all__ = ["MEASURES", "Plan", "Viewer"]
 
-MEASURES = ("push", "push_many", "drain", "latency", "lateness", "memory", "cpu")
+MEASURES = ("push", "push_many", "drain", "latency", "lateness", "memory", "cpu", *ALL)
 
 
 class Plan(NamedTuple):
@@ -35,8 +37,9 @@ class Plan(NamedTuple):
 
     @property
     def weight(self) -> int:
-        """About how many bytes the server needs for it: all rounds lie there at once."""
-        return self.jobs * self.rounds * (self.payload + 150)
+        """About how many bytes the server needs for it: the messages of all rounds are there at the same time."""
+        cases = sum(case.weight(self.jobs, self.payload) for case in ALL.values() if case.name in self.measures)
+        return self.rounds * max(self.jobs * (self.payload + 150), cases)
 
 
 class Viewer(Protocol):

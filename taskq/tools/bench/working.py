@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from taskq.channel import State
 from taskq.clock import monotonic
 from taskq.errors import TaskqError
-from taskq.tools.bench.cpu import of_processes, of_server
+from taskq.tools.bench.cost import Sample, clock_of, cpu_figure, sample
 from taskq.tools.bench.figures import Figure, figure
 from taskq.tools.bench.place import PATIENCE, Place
 from taskq.tools.bench.plan import Plan, Viewer
 
-__all__ = ["drain", "latency", "lateness"]
+__all__ = ["drain", "latency", "lateness", "wait_for_end"]
 
 #: Between two looks at what is left: far less than a round takes, and no load.
 _LOOK = 0.005
@@ -26,42 +27,38 @@ _FIRST, _PER_SECOND = 0.5, 250
 
 def drain(place: Place, plan: Plan, viewer: Viewer) -> dict[str, Figure]:
     """Let the worker drain one round after the other. All its processes are idle when the messages appear, all at once."""
-    rates: list[float] = []
-    worker: list[float | None] = []
-    server: list[float | None] = []
-    pids = place.pids()
+    found, clock = list[Sample](), clock_of(place.pids())
     for number in range(plan.rounds):
-        before = of_processes(pids), of_server(place.sender)
-        began = monotonic()
-        place.take_down()
-        _wait_for_end(place, plan, viewer, number)
-        rates.append(plan.jobs / (monotonic() - began))
-        worker.append(_spent(before[0], of_processes(pids), plan.jobs))
-        server.append(_spent(before[1], of_server(place.sender), plan.jobs))
+
+        def show(left: int, done: int = (number + 1) * plan.jobs) -> None:
+            viewer.show("drain", done - left, plan.rounds * plan.jobs)
+
+        def work(show: Callable[[int], None] = show) -> None:
+            place.take_down()
+            wait_for_end(place, plan.jobs, show)
+
+        found.append(sample(work, plan.jobs, place.sender, clock))
     failed = place.sender.call(place.sender.driver.count(State.FAILED))
     if failed:
         raise TaskqError(f"{failed} no-op benchmark jobs failed. Worker log:\n{place.worker.last_words()}")
-    return {"drain": figure("jobs/s", rates), "cpu_worker": _cpu(worker), "cpu_server": _cpu(server)}
+    rates = figure("jobs/s", [one.rate for one in found])
+    return {"drain": rates, "cpu_worker": cpu_figure([one.cpu for one in found]), "cpu_server": cpu_figure([one.server for one in found])}
 
 
-def _wait_for_end(place: Place, plan: Plan, viewer: Viewer, number: int) -> None:
-    left, deadline = plan.jobs, monotonic() + PATIENCE
+def wait_for_end(place: Place, count: int, show: Callable[[int], None]) -> None:
+    """Wait until none of `count` messages is left, and show how many are.
+
+    Raises:
+        TaskqError: the worker has ended, or nothing moves for 30 seconds.
+    """
+    left, deadline = count, monotonic() + PATIENCE
     while left:
         time.sleep(_LOOK)
         now = place.left()
         if now != left:
             left, deadline = now, monotonic() + PATIENCE
-            viewer.show("drain", (number + 1) * plan.jobs - left, plan.rounds * plan.jobs)
+            show(left)
         place.check_worker(deadline)
-
-
-def _spent(before: float | None, after: float | None, jobs: int) -> float | None:
-    return None if before is None or after is None else (after - before) / jobs * 1e6
-
-
-def _cpu(spent: list[float | None]) -> Figure:
-    known = [one for one in spent if one is not None]
-    return figure("µs/job", known) if len(known) == len(spent) else Figure(unit="µs/job", note="not reported here")
 
 
 def latency(place: Place, plan: Plan, viewer: Viewer) -> Figure:
