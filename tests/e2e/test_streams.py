@@ -268,14 +268,15 @@ def test_a_lost_stream_is_yielded_anew(start_worker: StartWorker, server: Server
     assert list(handle.stream(timeout=30)) == list(range(50))
 
 
-def test_many_streams_from_one_process(start_worker: StartWorker) -> None:
+def test_many_streams_from_one_process(start_worker: StartWorker, tmp_path: Path) -> None:
     """Given a worker with many jobs at once, when generators of both kinds run concurrently, then each reader gets its own items."""
     start_worker("yielding", settings={"concurrency": 8})
-    handles = [job.push(20, 0.02) for job in (yielding.count, yielding.acount) for _ in range(4)]
+    gate = tmp_path / "gate"
+    handles = [job.push(20, str(gate)) for job in (yielding.waits_after_one, yielding.awaits_after_one) for _ in range(4)]
     streams = [handle.stream(timeout=30) for handle in handles]
-    firsts = [next(stream) for stream in streams]
+    assert [next(stream) for stream in streams] == [0] * 8
     assert [handle.status().is_ended for handle in handles] == [False] * 8
-    assert firsts == [0] * 8
+    gate.touch()
     assert [list(stream) for stream in streams] == [list(range(1, 20))] * 8
     stream = yielding.fails_after.push(1).stream(timeout=30)
     assert next(stream) == "1.0"

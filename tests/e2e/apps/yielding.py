@@ -32,6 +32,23 @@ async def acount(until: int, pause: float = 0) -> AsyncGenerator[int, None]:
         await asyncio.sleep(pause)
 
 
+@queue.job(result_ttl=60)
+def waits_after_one(until: int, gate: str) -> Iterator[int]:
+    yield 0
+    while not Path(gate).exists():
+        time.sleep(0.01)
+    yield from range(1, until)
+
+
+@queue.job(result_ttl=60)
+async def awaits_after_one(until: int, gate: str) -> AsyncIterator[int]:
+    yield 0
+    while not Path(gate).exists():
+        await asyncio.sleep(0.01)
+    for number in range(1, until):
+        yield number
+
+
 @queue.job(result_ttl=60, serializer="json", max_attempts=1)
 def words(text: str) -> Iterator[dict[str, str]]:
     for word in text.split():
