@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import struct
-import traceback
 from typing import Literal
 
 import msgspec
 
 from taskq.clock import EpochMs, now_ms
 from taskq.exception_groups import leaves_of
-from taskq.tracebacks import from_application
+from taskq.tracebacks import formatted
 from taskq.wire.message import Message
 from taskq.wire.signing import Purpose, Signer
 
@@ -188,6 +187,6 @@ def _text(value: object) -> str:
 
 def _trace(error: BaseException) -> str:
     try:
-        return "".join(traceback.format_exception(type(error), error, from_application(error)))
+        return formatted(error)
     except BaseException as inner:
         return f"(its traceback can't be printed: {type(inner).__name__})"
