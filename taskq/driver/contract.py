@@ -180,11 +180,15 @@ class Driver(Protocol):
 
     def withdraw(self, message: bytes) -> Command: ...  # 0 or 1
 
-    def reserve(self, worker: str, count: int, done: Sequence[bytes]) -> Command: ...  # [settled, known, messages]
+    def reserve(  # [settled, known, messages]; `ordered`: see `ack`
+        self, worker: str, count: int, done: Sequence[bytes], *, ordered: bool = False
+    ) -> Command: ...
 
     def reserve_one(self, worker: str, timeout: float) -> Command: ...  # the message, or None
 
-    def ack(self, worker: str, ids: Sequence[bytes]) -> Command: ...  # settled
+    # Settled. `ordered`: the ids are different, in the order of the reserved list, and if the first is there, all are. Then only the
+    # first and the last are compared. Never for a repeated command, whose list may have changed.
+    def ack(self, worker: str, ids: Sequence[bytes], *, ordered: bool = False) -> Command: ...
 
     def retry(self, worker: str, message_id: bytes, delay_ms: int, message: bytes) -> Command: ...  # 0 or 1
 

@@ -53,12 +53,16 @@ class Settler:
         self._patience = patience
         self.outage = Outage(worker)
         self.done: list[bytes] = []
+        #: True if the pending acks are of different messages, in the order of the reserved list. While `uncertain`, it isn't relied on.
+        self.is_ordered = False
         self._oldest = 0.0
         #: Set by every broken connection: the server may have moved messages here whose reply was lost.
         self.uncertain = False
 
-    def insist(self, command: Command, is_done: Callable[[], bool] = lambda: False) -> Any:
+    def insist(self, command: Command, is_done: Callable[[], bool] = lambda: False, again: Callable[[], Command] | None = None) -> Any:
         """Send a command until the server answers. Before each repeat, `is_done` may end this: then return 1.
+
+        `again` makes the command that is sent as a repeat.
 
         Raises:
             StoppedUnsettled: the worker was asked to stop, and its patience is over.
@@ -73,6 +77,7 @@ class Settler:
             except (ServerUnavailable, QueueFull, ServerRefused) as error:
                 self.uncertain = True
                 self.outage.failed(error, command)
+                command = again() if again is not None else command
                 backoff = backoff or Backoff(0.01, _LONGEST_PAUSE, least=0.005)
                 if isinstance(error, ServerRefused):
                     backoff.slow_down()
@@ -117,7 +122,8 @@ class Settler:
         return bool(found) and message not in found
 
     def put_back(self, messages: list[bytes]) -> None:
-        """Store reserved messages again that the server has lost."""
+        """Store reserved messages again that the server has lost. They may be in another order there."""
+        self.uncertain = True
         count = self.insist(self._driver.adopt(self._worker, messages))
         if count:
             _log.warning("restored %d messages that the server had lost", count)
@@ -140,7 +146,9 @@ class Settler:
     def flush(self) -> None:
         """Send the pending acks."""
         if self.done:
-            self.insist(self._driver.ack(self._worker, self.done))
+            ordered = self.is_ordered and not self.uncertain
+            command = self._driver.ack(self._worker, self.done, ordered=ordered)
+            self.insist(command, again=(lambda: self._driver.ack(self._worker, self.done)) if ordered else None)
             self.done = []
 
     def acks_sent(self) -> None:

@@ -59,7 +59,7 @@ def test_a_batch_is_no_larger_than_asked_for(store: Store) -> None:
     assert store.reserved(W) == messages[:6]
 
 
-@pytest.mark.parametrize("small", [0, 60])
+@pytest.mark.parametrize("small", [0, 2, 60])
 def test_large_messages_are_reserved_few_at_a_time(store: Store, small: int) -> None:
     """Given many messages of 256 KiB, alone or behind small ones, then a batch holds little more than 1 MiB, in order."""
     messages = [message(str(number)) for number in range(small)] + [message(str(number) + "x" * 2**18) for number in range(40)]
@@ -87,6 +87,17 @@ def test_messages_are_settled_in_any_order(store: Store, order: list[int]) -> No
     store.reserved_by(W, *messages)
     assert store.do(store.driver.ack(W, [id_of(messages[number]) for number in order])) == len(set(order))
     assert store.reserved(W) == [raw for number, raw in enumerate(messages) if number not in order]
+
+
+def test_ordered_acks_remove_what_they_name(store: Store) -> None:
+    """Given ids in the order of the list, at its beginning or not, there or not, then those that are there are removed, and counted."""
+    for ids in ([0], [0, 1], [0, 1, 2], [1], [0, 2], [1, 2], [5, 6], [0, 5], []):
+        messages = [message(str(number)) for number in range(3)]
+        store.reserved_by(W, *messages)
+        named = [id_of(messages[number]) if number < 3 else id_of(message()) for number in ids]
+        assert store.do(store.driver.ack(W, named, ordered=True)) == len([number for number in ids if number < 3]), ids
+        assert store.reserved(W) == [raw for number, raw in enumerate(messages) if number not in ids], ids
+        store.client.delete(store.keys.reserved(W))
 
 
 def test_nothing_is_settled_twice(store: Store) -> None:

@@ -97,15 +97,15 @@ class RedisDriver:
 
     # ---- the worker's moves
 
-    def reserve(self, worker: str, count: int, done: Sequence[bytes]) -> Command:
+    def reserve(self, worker: str, count: int, done: Sequence[bytes], *, ordered: bool = False) -> Command:
         keys = self.keys
-        return self._script("reserve", (keys.waiting, keys.reserved(worker), keys.workers), worker, count, ids=done)
+        return self._script("reserve", (keys.waiting, keys.reserved(worker), keys.workers), worker, count, int(ordered), ids=done)
 
     def reserve_one(self, worker: str, timeout: float) -> Command:
         return Command("reserve", ("BLMOVE", self.keys.waiting, self.keys.reserved(worker), "RIGHT", "RIGHT", str(timeout)))
 
-    def ack(self, worker: str, ids: Sequence[bytes]) -> Command:
-        return self._script("ack", (self.keys.reserved(worker),), ids=ids)
+    def ack(self, worker: str, ids: Sequence[bytes], *, ordered: bool = False) -> Command:
+        return self._script("ack", (self.keys.reserved(worker),), int(ordered), ids=ids)
 
     def retry(self, worker: str, message_id: bytes, delay_ms: int, message: bytes) -> Command:
         keys = self.keys

@@ -92,7 +92,7 @@ class Loop:
         if settler.uncertain:
             return self._reconcile()
         done = settler.done
-        command = self._driver.reserve(self._worker, self._room(), done)
+        command = self._driver.reserve(self._worker, self._room(), done, ordered=settler.is_ordered)
         try:
             _, known, batch = self._link.call(command)
             settler.outage.answered(command)
@@ -155,7 +155,10 @@ class Loop:
 
     def _run_batch(self, messages: list[Message]) -> None:
         slot, signals = self._slot, self._signals
-        slot.begin_batch([message.id for message in messages])
+        ids = [message.id for message in messages]
+        slot.begin_batch(ids)
+        # Other programs may push copies of a message: the script must then compare all.
+        self._settler.is_ordered = len(set(ids)) == len(ids)
         slot.set_phase(Phase.RUNNING)
         if len(messages) > 1 and not slot.watched:
             self._poke()

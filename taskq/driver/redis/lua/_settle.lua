@@ -1,19 +1,27 @@
--- settle(list, ids): remove each message, and return how many were there. Jobs finish in the order in which they were
--- reserved, so the ids are nearly always the first of the list.
-local function settle(list, ids)
-  if #ids == 0 then return 0 end
-  local first = redis.call('LRANGE', list, 0, #ids - 1)
-  local same = #first == #ids
-  for i = 1, #first do
-    if string.sub(first[i], 3, 18) ~= ids[i] then same = false break end
+-- settle(list, ordered, first): remove the messages with the ids ARGV[first] and following, and return how many were there.
+-- ordered: the ids are different, in the order of the list, and if the first is there, all are. Then equal ends leave no other middle.
+local function settle(list, ordered, first)
+  local last, count = #ARGV, #ARGV - first + 1
+  if count <= 0 then return 0 end
+  local function has(place, id) return string.sub(redis.call('LINDEX', list, place) or '', 3, 18) == id end
+  local together = ordered and has(count - 1, ARGV[last]) and (count == 1 or has(0, ARGV[first]))
+  if not together then
+    -- In any order, they are often the first of the list.
+    local wanted, found = {}, 0
+    for i = first, last do wanted[ARGV[i]] = true end
+    for _, message in ipairs(redis.call('LRANGE', list, 0, count - 1)) do
+      local id = string.sub(message, 3, 18)
+      if wanted[id] then found, wanted[id] = found + 1, nil end
+    end
+    together = found == count
   end
-  if same then
-    redis.call('LPOP', list, #ids)
-    return #ids
+  if together then
+    redis.call('LTRIM', list, count, -1) -- not LPOP, which would return the messages
+    return count
   end
   local settled = 0
-  for _, id in ipairs(ids) do
-    if take(list, id) then settled = settled + 1 end
+  for i = first, last do
+    if take(list, ARGV[i]) then settled = settled + 1 end
   end
   return settled
 end

@@ -3,9 +3,16 @@
 local function take(list, id)
   local first = redis.call('LINDEX', list, 0)
   if not first then return false end
-  if string.sub(first, 3, 18) == id then return redis.call('LPOP', list) end
+  if string.sub(first, 3, 18) == id then
+    redis.call('LTRIM', list, 1, -1) -- not LPOP, which would copy the message once more
+    return first
+  end
   -- Messages released to the front are taken from the end: this avoids reading the whole list for each.
-  if string.sub(redis.call('LINDEX', list, -1), 3, 18) == id then return redis.call('RPOP', list) end
+  local last = redis.call('LINDEX', list, -1)
+  if string.sub(last, 3, 18) == id then
+    redis.call('LTRIM', list, 0, -2)
+    return last
+  end
   for _, message in ipairs(redis.call('LRANGE', list, 1, -2)) do
     if string.sub(message, 3, 18) == id then
       redis.call('LREM', list, 1, message)

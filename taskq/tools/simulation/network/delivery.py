@@ -157,7 +157,7 @@ class Network:
         is_idle_poll = key in _POLLED and key not in self._keys
         if is_idle_poll and request.words in self._idle_replies:
             return self._idle_replies[request.words]
-        moves_nothing = request.name in READS or (request.name == "reserve" and "waiting" not in self._keys and len(request.arguments) == 2)
+        moves_nothing = request.name in READS or (request.name == "reserve" and "waiting" not in self._keys and len(request.arguments) == 3)
         reply, snapshot = self.store.execute(request.words, self.world.server_ms(), look=not moves_nothing)
         self._note(request, reply, snapshot)
         if is_idle_poll and not isinstance(reply, Exception):
