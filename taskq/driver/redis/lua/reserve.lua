@@ -13,20 +13,24 @@ if not redis.call('ZSCORE', workers, ARGV[1]) then return {settled, 0, {}} end
 local share = math.ceil(redis.call('LLEN', waiting) / redis.call('ZCARD', workers))
 local want = math.min(tonumber(ARGV[2]), share)
 if want <= 0 then return {settled, 1, {}} end
--- A very large reply would delay all clients, and arrive too late. Unless a sample of five messages is small, the messages are
--- taken in small pieces, up to 1 MiB.
-local are_small = true
-for i = 0, 4 do
-  local sample = redis.call('LINDEX', waiting, -1 - math.floor((want - 1) * i / 4))
-  if #sample > 4096 then are_small = false end
+-- RPOP is first: after a write that needs no memory, the script may continue to write at maxmemory.
+local first = redis.call('RPOP', waiting)
+redis.call('RPUSH', reserved, first)
+if want == 1 then return {settled, 1, {first}} end
+-- A very large reply would delay all clients, and arrive too late. Unless the first message and a sample of four others are small, the
+-- messages are taken in small pieces, up to 1 MiB. Behind a large one, none is copied only to measure it.
+local rest, are_small = want - 1, #first <= 4096
+local samples = math.min(4, rest)
+for i = 0, samples - 1 do
+  if not are_small then break end
+  local sample = redis.call('LINDEX', waiting, -1 - math.floor((rest - 1) * i / math.max(1, samples - 1)))
+  are_small = #sample <= 4096
 end
-local messages, bytes = {}, 0
+local messages, bytes = {first}, #first
 while #messages < want and bytes < 1048576 do
-  -- RPOP is first: after a write that needs no memory, the script may continue to write at maxmemory.
-  local step = are_small and want or math.max(1, math.min(#messages, 16))
+  local step = are_small and rest or math.min(#messages, 16)
   local piece = redis.call('RPOP', waiting, math.min(want - #messages, step))
   push_all('RPUSH', reserved, piece)
-  if are_small then return {settled, 1, piece} end
   for i = 1, #piece do
     messages[#messages + 1] = piece[i]
     bytes = bytes + #piece[i]
