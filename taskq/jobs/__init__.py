@@ -5,6 +5,7 @@
     functions     functions that become jobs: their kinds, and the attributes that frameworks look at
     parameters    the parameters of a job, and the check of a call's arguments
     call          a bound call: a job with its arguments
+    many          the calls of one push_many
     subclasses    what subclasses of Job may define, for `job_class=`
     job           a job: a decorated function and its push methods
     typed/        check arguments and results by the type hints, and rebuild them

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
 
 import msgspec
@@ -12,6 +12,7 @@ from taskq.errors import ArgumentsError, JobDefinitionError
 from taskq.handle.handle import Handle
 from taskq.jobs.call import Call, Callee, Pusher
 from taskq.jobs.functions import LazySignature, MethodLike, imitate, is_generator, kind_of, returns_generator
+from taskq.jobs.many import ManyCalls
 from taskq.jobs.options import PLAIN, Delay, JobOptions, PushChoices, PushOptions
 from taskq.jobs.parameters import Signature
 from taskq.jobs.subclasses import attribute_of_class, check_subclass
@@ -184,24 +185,11 @@ class Options(Generic[P, R_co]):
 
     def push_many(self, calls: Calls) -> list[Handle[R_co]]:
         """Push many calls with these options; raises the errors of `Job.push_many`. A bound call's own options come first."""
-        return self._job.queue.send_many(map(self._call, self._several(calls)))
+        return self._job.queue.send_many(ManyCalls(self._job, self._first, self._options, calls))
 
     async def apush_many(self, calls: Calls) -> list[Handle[R_co]]:
         """Push many calls with these options without blocking the event loop. Async version of `push_many`."""
-        return await self._job.queue.asend_many(map(self._call, self._several(calls)))
-
-    def _several(self, calls: Any) -> Any:
-        if not isinstance(calls, Iterable):
-            text = f"push_many of {self._job.name} needs a list of calls; got {type(calls).__name__}"
-            raise ArgumentsError(f"{text}. Pass a tuple of arguments for each call: push_many([(1,), (2,)])")
-        return calls
-
-    def _call(self, call: tuple[Any, ...] | Call[Any]) -> Call[Any]:
-        if isinstance(call, Call):
-            return call.with_defaults(self._options)
-        if not isinstance(call, (tuple, list)):
-            raise ArgumentsError(f"push_many of {self._job.name} needs tuples of arguments or bound calls; got {type(call).__name__}")
-        return Call(self._job, (*self._first, *call), {}, self._options)
+        return await self._job.queue.asend_many(ManyCalls(self._job, self._first, self._options, calls))
 
     if not TYPE_CHECKING:
         __getattr__ = attribute_of_class

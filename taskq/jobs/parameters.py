@@ -41,6 +41,10 @@ class Signature:
         """Return True if the function, or one that it wraps, has a parameter of that name."""
         return any(one is not None and name in one.parameters for one in (self._signature, self._wrapped))
 
+    def fits(self, args: tuple[Any, ...]) -> bool:
+        """Return True if positional arguments alone match the signature. If not, `check` decides."""
+        return self._fewest <= len(args) <= self._most
+
     def check(self, job: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Check the arguments of a call.
 

@@ -4,7 +4,8 @@
     headers    headers for all pushes of a block
     view       one push, as push hooks see it
     hooks      functions that are called before and after each push
-    packer     turn a call into the bytes of a message
+    envelope   the parts of a message that many calls share, and the message of a call
+    packer     decide all of a message but its arguments
     repeat     send a push, and retry one that is idempotent
     buffer     collect the pushes of a block and send them together
     loops      warn of sync calls that block a running event loop
@@ -13,5 +14,6 @@
 
 Each of these imports only from those above it. A push takes this walk:
 
-    Job.push  →  Call  →  Queue.send  →  Outbox.send  →  Packer.pack (to an Outgoing)  →  command_of  →  repeat.push  →  LinkPool.call
+    Job.push  →  Call  →  Queue.send  →  Outbox.send  →  Packer.envelope  →  Envelope.pack (to an Outgoing)
+             →  command_of  →  repeat.push  →  LinkPool.call
 """

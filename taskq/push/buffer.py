@@ -9,18 +9,29 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Protocol
 
-from taskq.handle.handle import Handle
-from taskq.push.packer import BATCH, Outgoing
+from taskq.push.envelope import BATCH, Outgoing
 
 __all__ = ["Buffer", "drop_left_open", "innermost", "is_buffered", "open_buffer", "withdraw"]
+
+
+#: Another object in each process. (Asking for the process id at each push would take longer than all else that a buffer does.)
+_process = object()
+
+
+def _note_fork() -> None:
+    global _process  # noqa: PLW0603
+    _process = object()
+
+
+os.register_at_fork(after_in_child=_note_fork)
 
 
 class Store(Protocol):
     """Protocol of a queue's outbox: sends packed messages."""
 
-    def store(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]: ...
+    def store(self, outs: Sequence[Outgoing]) -> None: ...
 
-    async def astore(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]: ...
+    async def astore(self, outs: Sequence[Outgoing]) -> None: ...
 
 
 class Buffer:
@@ -35,7 +46,7 @@ class Buffer:
         self.outbox = outbox
         self.outer: Buffer | None = None
         self.is_open = False
-        self.pid = os.getpid()
+        self.process = _process
         # Its methods are atomic. No lock: a signal's handler may push, too, and an exception may come at any moment.
         self._outs: deque[Outgoing] = deque()
 
@@ -120,7 +131,7 @@ class Buffer:
 
     def _take(self) -> list[Outgoing]:
         outs: list[Outgoing] = []
-        if self.pid == os.getpid():  # in a forked copy of the process: the parent sends them
+        if self.process is _process:  # in a forked copy of the process: the parent sends them
             while self._outs:
                 outs.append(self._outs.popleft())
         return outs
@@ -135,7 +146,7 @@ def open_buffer(outbox: Store) -> Buffer | None:
     """Return the buffer that collects this outbox's pushes in this thread or task, or None if they are sent at once."""
     buffer = _innermost.get()
     # A forked copy of the process sends its own pushes at once: the parent owns the block that would send them later.
-    while buffer is not None and not (buffer.outbox is outbox and buffer.is_open and buffer.pid == os.getpid()):
+    while buffer is not None and not (buffer.outbox is outbox and buffer.is_open and buffer.process is _process):
         buffer = buffer.outer
     return buffer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
@@ -19,12 +20,15 @@ from taskq.errors import ArgumentsError, PushError, TaskqError
 from taskq.handle.handle import Handle
 from taskq.handle.subject import Subject
 from taskq.jobs.call import Call
+from taskq.jobs.many import ManyCalls
 from taskq.jobs.registry import Registry
 from taskq.push.buffer import is_buffered, open_buffer, withdraw
+from taskq.push.envelope import BATCH, Envelope, Outgoing, Route, Watched
 from taskq.push.headers import IN_USE, headers_here
 from taskq.push.hooks import Hooked, arun_pushed, arun_pushing, check_sync_pushed, has_pushed, run_pushed, run_pushing
+from taskq.push.importing import running_import
 from taskq.push.loops import warn_in_loop
-from taskq.push.packer import BATCH, Outgoing, Packer, Watched
+from taskq.push.packer import Packer
 from taskq.push.repeat import apush, push
 from taskq.push.restore import restorer
 from taskq.push.view import Push
@@ -50,7 +54,7 @@ class Outbox:
     """Sends the calls of one queue, withdraws messages, and answers the queries of handles."""
 
     def __init__(self, settings: Settings, owner: Owner) -> None:
-        self.packer = Packer(settings)
+        self.packer = Packer(settings, lambda channel: owner.channel(channel).channel)
         self._settings = settings
         self._owner = owner
         self._url: str | None = None
@@ -62,11 +66,14 @@ class Outbox:
     def send(self, call: Call[T]) -> Handle[T]:
         """Push a call; keep it while a buffer is open."""
         out = self._pack(call)
-        if open_buffer(self) is not None:
-            return self._send_packed((out,))[0]
         handle = self._handle(out)
-        sender = self._senders.get(out.channel) or self._first_sender(out.channel)
-        push(sender, command_of(sender.driver, (out,)), (handle,), repeatable=out.once)
+        if (buffer := open_buffer(self)) is not None:
+            if buffer.add((out,)):
+                buffer.flush()
+            return handle
+        channel = out.route.channel
+        sender = self._senders.get(channel) or self._first_sender(channel)
+        push(sender, command_of(sender.driver, (out,)), (handle,), repeatable=out.route.once)
         if IN_USE and isinstance(out, Watched):
             run_pushed(self._owner, [(out.push, handle)])
         return handle
@@ -78,15 +85,21 @@ class Outbox:
 
     def send_many(self, calls: Iterable[Call[Any]]) -> list[Handle[Any]]:
         """Push calls, one round trip per batch; keep them while a buffer is open. All are packed before the first is sent."""
-        return self._send_packed([self._pack(call) for call in calls])
+        outs = self._pack_all(calls)
+        buffer = open_buffer(self)
+        if buffer is None:
+            self.store(outs)
+        elif buffer.add(outs):
+            buffer.flush()
+        return [self._handle(out) for out in outs]
 
     async def asend_many(self, calls: Iterable[Call[Any]]) -> list[Handle[Any]]:
         """Push calls from async code; see `send_many`."""
-        outs = [await self._apack(call) for call in calls] if IN_USE else [self._pack(call) for call in calls]
+        outs = [await self._apack(call) for call in calls] if IN_USE else self._pack_all(calls)
         buffer = open_buffer(self)
         if buffer is None:
-            return await self.astore(outs)
-        if buffer.add(outs):
+            await self.astore(outs)
+        elif buffer.add(outs):
             await buffer.aflush()
         return [self._handle(out) for out in outs]
 
@@ -95,61 +108,63 @@ class Outbox:
         return self._pack(call, push)
 
     def _pack(self, call: Call[Any], push: Push | None = None) -> Outgoing:
-        job = call.job
-        if job.queue is not self._owner:
-            raise ArgumentsError(f"{job.name} is a job of another Queue: push it by its own push(...)")
-        channel = call.options.channel or job.options_of_job.channel
-        prefix = self._owner.channel(channel).channel
+        if call.job.queue is not self._owner:
+            raise ArgumentsError(f"{call.job.name} is a job of another Queue: push it by its own push(...)")
         if not IN_USE:
-            return self.packer.pack(call, channel, prefix)
+            return self.packer.pack(call)
         push = push or run_pushing(self._owner, call)
         headers = check_headers(push.headers, PushError) if push else headers_here(self._owner, call.options.headers)
-        out = self.packer.pack(call, channel, prefix, headers)
+        out = self.packer.pack(call, headers)
         return Watched(**msgspec.structs.asdict(out), push=push) if push and has_pushed(self._owner) else out
 
-    def _send_packed(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
-        buffer = open_buffer(self)
-        if buffer is None:
-            return self.store(outs)
-        if buffer.add(outs):
-            buffer.flush()
-        return [self._handle(out) for out in outs]
+    def _pack_all(self, calls: Iterable[Call[Any]]) -> list[Outgoing]:
+        # While a command imports the app, each push is counted.
+        if not isinstance(calls, ManyCalls) or calls.job.queue is not self._owner or running_import() is not None:
+            return [self._pack(call) for call in calls]
+        outs: list[Outgoing] = []
+        envelope: Envelope | None = None
+        first, fits = calls.first, calls.fits
+        for item in calls.items:
+            # Any of these may change with each item: a generator can open a block of headers.
+            if IN_USE or type(item) is not tuple or not fits(args := first + item):
+                outs.append(self._pack(calls.bind(item)))
+                continue
+            if envelope is None:
+                envelope = self.packer.envelope(calls.job, calls.options)
+            outs.append(envelope.pack(args, {}))
+        return outs
 
-    def store(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
+    def store(self, outs: Sequence[Outgoing]) -> None:
         """Send packed messages now, one round trip per batch."""
         if IN_USE and any(isinstance(out, Watched) for out in outs):
             check_sync_pushed(self._owner)
         warn_in_loop()
-        stored: list[Handle[Any]] = []
-        made = {out.identity: self._handle(out) for out in outs}
-        for group in grouped(outs):
-            sender, handles = self.sender(group[0].channel), [made[out.identity] for out in group]
+        stored: list[Outgoing] = []
+        for route, group in grouped(outs):
+            sender = self.sender(route.channel)
             try:
-                push(sender, command_of(sender.driver, group), handles, repeatable=group[0].once)
+                push(sender, command_of(sender.driver, group), map(self._handle, group), repeatable=route.once)
             except TaskqError as error:
-                error.stored = tuple(stored)
+                error.stored = tuple(map(self._handle, stored))
                 raise
-            stored += handles
+            stored += group
             if IN_USE:
-                run_pushed(self._owner, _watched(group, handles))
-        return list(made.values())
+                run_pushed(self._owner, self._watched(group))
 
-    async def astore(self, outs: Sequence[Outgoing]) -> list[Handle[Any]]:
+    async def astore(self, outs: Sequence[Outgoing]) -> None:
         """Send packed messages now, from async code; see `store`."""
-        stored: list[Handle[Any]] = []
+        stored: list[Outgoing] = []
         await self.find_server()
-        made = {out.identity: self._handle(out) for out in outs}
-        for group in grouped(outs):
-            sender, handles = self.sender(group[0].channel), [made[out.identity] for out in group]
+        for route, group in grouped(outs):
+            sender = self.sender(route.channel)
             try:
-                await apush(sender, command_of(sender.driver, group), handles, repeatable=group[0].once)
+                await apush(sender, command_of(sender.driver, group), map(self._handle, group), repeatable=route.once)
             except TaskqError as error:
-                error.stored = tuple(stored)
+                error.stored = tuple(map(self._handle, stored))
                 raise
-            stored += handles
+            stored += group
             if IN_USE:
-                await arun_pushed(self._owner, _watched(group, handles))
-        return list(made.values())
+                await arun_pushed(self._owner, self._watched(group))
 
     def withdraw(self, channel: str, payload: bytes) -> bool:
         """Remove a message that is still in a buffer, delayed or waiting. Return False if it is not."""
@@ -252,34 +267,31 @@ class Outbox:
             await sender.aclose()
 
     def _handle(self, out: Outgoing) -> Handle[Any]:
-        return Handle(self, out.channel, out.identity.hex(), out.payload, out.stores_result, out.is_stream)
+        return Handle(self, out.route.channel, out.payload[2:18].hex(), out.payload, out.stores_result, out.is_stream)
+
+    def _watched(self, group: Sequence[Outgoing]) -> list[tuple[Push, Handle[Any]]]:
+        return [(out.push, self._handle(out)) for out in group if isinstance(out, Watched)]
 
 
 def command_of(driver: Driver, group: Sequence[Outgoing]) -> Command:
     """Return the command that stores the messages of one group."""
-    first = group[0]
-    if first.once:
-        return driver.push_once(first.payload, first.identity.hex(), delay_ms=first.delay_ms, at_ms=first.at_ms)
+    _, delay, at, once = group[0].route
+    if once:
+        return driver.push_once(group[0].payload, group[0].identity.hex(), delay_ms=delay, at_ms=at)
     payloads = [out.payload for out in group]
-    if first.delay_ms is None and first.at_ms is None:
+    if delay is None and at is None:
         return driver.push(payloads)
-    return driver.push_later(payloads, delay_ms=first.delay_ms, at_ms=first.at_ms)
+    return driver.push_later(payloads, delay_ms=delay, at_ms=at)
 
 
-def _watched(outs: Sequence[Outgoing], handles: Sequence[Handle[Any]]) -> list[tuple[Push, Handle[Any]]]:
-    return [(out.push, handle) for out, handle in zip(outs, handles, strict=True) if isinstance(out, Watched)]
-
-
-def grouped(outs: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:
+def grouped(outs: Sequence[Outgoing]) -> Iterator[tuple[Route, Sequence[Outgoing]]]:
     """Group messages that fit into one command: those of the same channel and due time. An idempotent push travels alone.
 
     Messages of the same channel and due time keep their order. Other messages have no order.
     """
-    groups: dict[Any, list[Outgoing]] = {}
-    for out in outs:
-        groups.setdefault(_group_of(out), []).append(out)
-    for (*_, once), alike in groups.items():
-        yield from batches(alike, [len(out.payload) for out in alike], count=1 if once else BATCH)
-
-
-_group_of = attrgetter("channel", "delay_ms", "at_ms", "once")
+    groups: dict[Route, list[Outgoing]] = {}
+    for route, alike in groupby(outs, attrgetter("route")):
+        groups.setdefault(route, []).extend(alike)
+    for route, group in groups.items():
+        for batch in batches(group, [len(out.payload) for out in group], count=1 if route.once else BATCH):
+            yield route, batch

@@ -2,93 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import msgspec
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from taskq.clock import delay_ms, moment_ms
 from taskq.config import Settings
-from taskq.errors import MessageTooLarge, PushError, SerializationError, UnknownJob
+from taskq.errors import PushError, SerializationError, UnknownJob
 from taskq.jobs.builtin import CALL, OBJECT
 from taskq.jobs.call import Call, Callee
 from taskq.jobs.functions import is_generator
 from taskq.jobs.named import missing_function
 from taskq.jobs.options import PLAIN, PushOptions
+from taskq.push.envelope import Envelope, Form, Outgoing, Route
 from taskq.push.importing import running_import
-from taskq.push.view import Push
-from taskq.wire.codec import CALLS, CODE, PYTHON, Serializer, check_serializer, dump_arguments
+from taskq.wire.codec import CALLS, check_serializer
 from taskq.wire.headers import check_headers, write_headers
-from taskq.wire.message import encode, loss_flag, make_body, new_id
+from taskq.wire.message import loss_flag
 from taskq.wire.signing import Signer
 
 if TYPE_CHECKING:
     from taskq.jobs.typed.validator import Validator
 
-__all__ = ["Outgoing", "Packer", "Watched"]
+__all__ = ["Packer"]
 
-#: The maximum number of messages in one command.
-BATCH = 500
 _BUILT_IN = (OBJECT, CALL)
-
-
-class Outgoing(msgspec.Struct, frozen=True, gc=False):
-    """A message ready to be sent.
-
-    Not tracked by the garbage collector (it refers to nothing that could refer back): a large push makes very many.
-    """
-
-    channel: str
-    identity: bytes
-    payload: bytes
-    delay_ms: int | None
-    at_ms: int | None
-    once: bool
-    #: True if its result is stored.
-    stores_result: bool
-    #: True if its job yields items; None if that is unknown.
-    is_stream: bool | None
-
-
-class Watched(Outgoing, frozen=True, gc=False):
-    """A message that `pushed` hooks are waiting for."""
-
-    push: Push
-
-
-class _Form(NamedTuple):
-    """The part of a message that is the same for every call of a job."""
-
-    name: str
-    serializer: Serializer
-    flags: int
-    #: Names of the positional parameters, for error messages.
-    parameters: tuple[str, ...]
-    result_ttl: float
-    is_stream: bool | None
-    #: Checks the arguments by the type hints, or None.
-    validator: Validator | None
-
-
-def _dump(form: _Form, args: tuple[Any, ...], kwargs: dict[str, Any], what: str) -> bytes:
-    """Check the arguments of a call, and turn them into bytes."""
-    if form.validator is None:
-        return dump_arguments(form.serializer, args, kwargs, what, form.parameters)
-    args, kwargs = form.validator.dump(args, kwargs)
-    try:
-        return dump_arguments(form.serializer, args, kwargs, what, form.parameters)
-    except SerializationError as error:
-        raise form.validator.explain(error) from error.__cause__
 
 
 class Packer:
     """Packs the calls of one queue."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, prefix_of: Callable[[str], str]) -> None:
+        """`prefix_of` returns the key prefix of a channel, or raises UnknownChannel."""
         self._settings = settings
+        self._prefix_of = prefix_of
         self._limit = settings.max_message_size
         self._signers: dict[str, Signer] = {}
-        self._forms: dict[Callee, _Form] = {}
+        self._forms: dict[Callee, Form] = {}
+        #: For calls without options, headers and label.
+        self._plain: dict[Callee, Envelope] = {}
         self._validators: dict[Callee, Validator | None] = {}
 
     def signer(self, prefix: str) -> Signer | None:
@@ -99,54 +50,52 @@ class Packer:
             self._signers[prefix] = Signer(self._settings.secrets, prefix)
         return self._signers[prefix]
 
-    def pack(self, call: Call[Any], channel: str, prefix: str, headers: Mapping[str, str] | None = None) -> Outgoing:
-        """Turn a call into a message.
+    def pack(self, call: Call[Any], headers: Mapping[str, str] | None = None) -> Outgoing:
+        """Turn a call into a message; see `envelope`. Raises also the errors of `Envelope.pack`."""
+        return self.envelope(call.job, call.options, headers, call.label).pack(call.args, call.kwargs)
+
+    def envelope(self, job: Callee, options: PushOptions, headers: Mapping[str, str] | None = None, label: str | None = None) -> Envelope:
+        """Decide all of a message but the arguments.
 
         Args:
-            call: the call.
-            channel: the name of the channel.
-            prefix: the key prefix of the channel.
-            headers: the headers of the message. Default: those of the call's options.
+            job: the job.
+            options: the options of the push.
+            headers: the headers of the message. Default: those of the options.
+            label: the name that operators see instead of the job's.
 
         Raises:
-            ArgumentsError, DelayError, SerializationError, MessageTooLarge, UnknownJob: as in `Job.push`.
+            DelayError, SerializationError, UnknownChannel, UnknownJob: as in `Job.push`.
             PushError: the headers are invalid.
         """
-        options = call.options
-        form = self._forms.get(call.job) or self._form(call.job)
-        label = call.label
+        is_plain = options is PLAIN and not headers and label is None
+        if is_plain and (found := self._plain.get(job)) is not None:
+            return found
+        channel = options.channel or job.options_of_job.channel
+        prefix = self._prefix_of(channel)
+        form = self._forms.get(job) or self._form(job)
         if label is not None and form.serializer.code:
             raise SerializationError(
                 f"{label}: objects and callables need the serializer pickle; the serializer of this queue is {form.serializer.name}. "
                 "Push a decorated job instead"
             )
-        arguments = _dump(form, call.args, call.kwargs, label or form.name)
-        delay = at = extra = None
-        result_ttl = form.result_ttl
-        if options is not PLAIN:
-            delay = delay_ms(options.delay) if options.delay != 0 else None
-            at = moment_ms(options.at) if options.at is not None else None
-            extra = _extra(options)
-            result_ttl = result_ttl if options.result_ttl is None else options.result_ttl
-            headers = options.headers if headers is None else headers
-        if headers:
-            extra = {**(extra or {}), "headers": write_headers(check_headers(headers, PushError))}
-        if label is not None:
-            extra = {**(extra or {}), "label": label}
-        if CODE in arguments and not form.serializer.code:
-            extra = {**(extra or {}), "python": PYTHON}
-        if result_ttl:  # part of the message, so that the result is stored as promised even if the decorator changes
-            extra = {**(extra or {}), "result_ttl": result_ttl}
-        body = make_body(form.name, arguments, form.serializer.code, extra)
-        if len(body) > self._limit:
-            raise MessageTooLarge(
-                f"the call of {label or form.name} takes {len(body):,} bytes, over max_message_size = {self._limit:,}: "
-                "store the data elsewhere and pass a reference to it"
-            )
-        identity = new_id()
-        signer = self.signer(prefix) if self._settings.secrets else None
-        payload = encode(identity, body, form.flags, signer)
-        return Outgoing(channel, identity, payload, delay or None, at, options.once, result_ttl > 0, form.is_stream)
+        delay = delay_ms(options.delay) if options.delay != 0 else None
+        at = moment_ms(options.at) if options.at is not None else None
+        result_ttl = form.result_ttl if options.result_ttl is None else options.result_ttl
+        chosen: dict[str, Any] = {
+            "max_attempts": options.max_attempts,
+            "retry_seconds": options.retry_seconds,
+            "handle_timeout": options.handle_timeout,
+            "headers": _written(options.headers if headers is None else headers),
+            "label": label,
+            # Part of the message, so that the result is stored as promised even if the decorator changes.
+            "result_ttl": result_ttl or None,
+        }
+        extra = {name: value for name, value in chosen.items() if value is not None} or None
+        route = Route(channel, delay or None, at, options.once)
+        made = Envelope(form, route, label or form.name, extra, result_ttl > 0, self.signer(prefix), self._limit)
+        if is_plain and job in self._forms:
+            self._plain[job] = made
+        return made
 
     def validator(self, job: Callee) -> Validator | None:
         """Return the validator of a job, or None, as for a job that only the workers have. The first call resolves the type hints.
@@ -169,7 +118,7 @@ class Packer:
 
         return Validator(job, serializer, is_asked_for=choice is True)
 
-    def _form(self, job: Callee) -> _Form:
+    def _form(self, job: Callee) -> Form:
         if (importing := running_import()) is not None:
             importing.pushed()
         if job.name.startswith("__main__:"):
@@ -185,17 +134,12 @@ class Packer:
             serializer = CALLS
         is_missing = job.function is missing_function
         flags, is_stream = loss_flag(options.on_lost), None if is_missing else is_generator(job.function)
-        form = _Form(job.name, serializer, flags, job.signature.names, options.result_ttl, is_stream, self.validator(job))
+        form = Form(job.name, serializer, serializer.code, flags, job.signature.names, options.result_ttl, is_stream, self.validator(job))
         # While an app is imported, the next push must get here, too. Jobs by name are made for each push.
         if importing is None and not is_missing:
             self._forms[job] = form
         return form
 
 
-def _extra(options: PushOptions) -> dict[str, Any] | None:
-    chosen: Mapping[str, Any] = {
-        "max_attempts": options.max_attempts,
-        "retry_seconds": options.retry_seconds,
-        "handle_timeout": options.handle_timeout,
-    }
-    return {name: value for name, value in chosen.items() if value is not None} or None
+def _written(headers: Mapping[str, str] | None) -> list[str] | None:
+    return write_headers(check_headers(headers, PushError)) if headers else None

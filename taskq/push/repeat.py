@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,7 @@ _STORED = (
 )
 
 
-def push(sender: LinkPool, command: Command, handles: Sequence[Handle[Any]], *, repeatable: bool = False) -> None:
+def push(sender: LinkPool, command: Command, handles: Iterable[Handle[Any]], *, repeatable: bool = False) -> None:
     """Send a push. Retry an idempotent (`repeatable`) one until the server replies.
 
     Raises:
@@ -43,7 +43,7 @@ def push(sender: LinkPool, command: Command, handles: Sequence[Handle[Any]], *, 
         run(_repeat(command, handles, error, deadline), partial(sender.call, replicas=sender.replicas))
 
 
-async def apush(sender: LinkPool, command: Command, handles: Sequence[Handle[Any]], *, repeatable: bool = False) -> None:
+async def apush(sender: LinkPool, command: Command, handles: Iterable[Handle[Any]], *, repeatable: bool = False) -> None:
     """Send a push from async code; see `push`."""
     deadline = monotonic() + REPEAT_SECONDS if repeatable else 0.0
     try:
@@ -52,7 +52,7 @@ async def apush(sender: LinkPool, command: Command, handles: Sequence[Handle[Any
         await arun(_repeat(command, handles, error, deadline), partial(sender.acall, replicas=sender.replicas))
 
 
-def _repeat(command: Command, handles: Sequence[Handle[Any]], error: ServerUnavailable, deadline: float) -> Steps[None]:
+def _repeat(command: Command, handles: Iterable[Handle[Any]], error: ServerUnavailable, deadline: float) -> Steps[None]:
     """Repeat a push that ended with `error`, until the server replies or the deadline is reached. Raises as `push`."""
     backoff = Backoff(0.05, 1.0, deadline=deadline)
     sent = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from taskq.config import Settings
@@ -10,8 +10,8 @@ from taskq.driver.contract import Command, Link
 from taskq.driver.pool import LinkPool
 from taskq.errors import TaskqError
 from taskq.jobs.call import Call
+from taskq.push.envelope import Outgoing
 from taskq.push.outbox import Outbox, Owner
-from taskq.push.packer import Outgoing
 from taskq.push.view import Push
 from taskq.testing.driver import MemoryDriver
 from taskq.testing.pushed import Pushed
@@ -74,6 +74,9 @@ class RecordingOutbox(Outbox):
         out = super()._pack(call, push)
         self._push_log.note(Pushed(call, out, self.packer.validator(call.job)))
         return out
+
+    def _pack_all(self, calls: Iterable[Call[Any]]) -> list[Outgoing]:
+        return [self._pack(call) for call in calls]
 
     def sender(self, channel: str) -> LinkPool:
         if (sender := self._senders.get(channel)) is None:

@@ -16,7 +16,7 @@ from taskq.jobs.call import Call, shown_call
 from taskq.jobs.hooks import queues
 from taskq.jobs.job import Job, Options, Pushable
 from taskq.jobs.registry import nearest_job
-from taskq.push.packer import Outgoing
+from taskq.push.envelope import Outgoing
 from taskq.queue import Queue
 from taskq.wire.codec import dump_arguments, load_arguments, serializer_of_code
 from taskq.wire.headers import read_headers
@@ -46,9 +46,9 @@ class Pushed:
 
     def __init__(self, call: Call[Any], out: Outgoing, validator: Validator | None = None) -> None:
         self.job = call.label or call.job.name
-        self.channel = out.channel
-        self.delay = (out.delay_ms or 0) / 1000
-        self.at = None if out.at_ms is None else datetime.fromtimestamp(out.at_ms / 1000, UTC)
+        self.channel, delay_ms, at_ms, _ = out.route
+        self.delay = (delay_ms or 0) / 1000
+        self.at = None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC)
         self.id = out.identity.hex()
         #: For `Expected`.
         self.call, self.payload = call, out.payload

@@ -57,7 +57,7 @@ class _Bench:
 
     def steps(self) -> dict[str, Callable[[], object]]:
         """The steps of one job, in their order."""
-        raw = self.queue.outbox.packer.pack(self.job.bind(1), "default", "queue").payload
+        raw = self.queue.outbox.packer.pack(self.job.bind(1)).payload
         message = Message(raw)
         body = self.unpacker.read(message)
         spec = self.unpacker.find(body.job)

@@ -70,10 +70,7 @@ def main() -> None:
         check = microseconds(partial(validator.dump, args, kwargs)), microseconds(partial(validator.load, *stored))
         unchecked: Any = queue.job(name=f"unchecked{number}", validate=False)(function)
         given = stored  # without the check, only plain data can be packed
-        pack = [
-            microseconds(partial(pack_call, one.bind(*a, **k), "default", "queue"))
-            for one, (a, k) in ((job, (args, kwargs)), (unchecked, given))
-        ]
+        pack = [microseconds(partial(pack_call, one.bind(*a, **k))) for one, (a, k) in ((job, (args, kwargs)), (unchecked, given))]
         print(f"{title:32} {check[0]:6.2f} {check[1]:7.2f} {pack[0]:6.2f} {pack[1]:21.2f}")
 
 

@@ -96,10 +96,10 @@ def test_every_way_to_push_carries_the_headers_of_its_block(queue: Queue, job: A
 def test_no_headers_take_no_byte(queue: Queue, job: Any) -> None:
     """Given no headers, or empty ones, then the message is as long as it always was."""
     packer = queue.outbox.packer
-    plain = len(packer.pack(job.bind(1), "default", "x").payload)
+    plain = len(packer.pack(job.bind(1)).payload)
     with queue.headers():
         assert len(queue.outbox._pack(job.options(headers={}).bind(1)).payload) == plain
-    assert len(packer.pack(job.options(headers=TENANT).bind(1), "default", "x").payload) == plain + 23
+    assert len(packer.pack(job.options(headers=TENANT).bind(1)).payload) == plain + 23
 
 
 def test_blocks_nest_and_options_come_first(queue: Queue, job: Any, shelf: Shelf) -> None:

@@ -23,10 +23,9 @@ class Bench:
     def __init__(self, **settings: Any) -> None:
         self.queue = Queue("unix:///nowhere.sock", **settings)
 
-    def pack(self, call: Call[Any], channel: str = "default") -> Message:
+    def pack(self, call: Call[Any]) -> Message:
         """Return the message that a push would store."""
-        prefix = self.queue.channel(channel).channel
-        return Message(self.queue.outbox.packer.pack(call, channel, prefix).payload)
+        return Message(self.queue.outbox.packer.pack(call).payload)
 
     def unpacker(self, channel: str = "default") -> Unpacker:
         """Return what opens the messages of a channel in a worker."""

@@ -66,7 +66,7 @@ def test_many_pages_are_walked(place: Channel) -> None:
     for number in range(1300):
         call = place.queue.jobs.get("work")
         assert call is not None
-        message = place.queue.outbox.packer.pack(call.bind(number), place.prefix, place.prefix).payload
+        message = place.queue.outbox.packer.pack(call.bind(number)).payload
         if number % 2:
             message = message.replace(b"work", b"worm")
         pairs[message] = number
@@ -80,7 +80,7 @@ def test_many_pages_are_walked(place: Channel) -> None:
 
 def test_messages_that_stay_cost_little(place: Channel) -> None:
     """Given thousands of messages of an unknown job, then the first walk makes no pause, and each later one is spread over time."""
-    raw = place.queue.outbox.packer.pack(place.job.bind(1), place.prefix, place.prefix).payload
+    raw = place.queue.outbox.packer.pack(place.job.bind(1)).payload
     place.store.client.zadd(place.store.keys.parked, {raw[:2] + b"%016d" % number + raw[18:]: number for number in range(2000)})
     unpark = Unpark(place.channel)
     unpark.jobs = frozenset({"another"})
@@ -97,7 +97,7 @@ def test_messages_that_stay_cost_little(place: Channel) -> None:
 def test_a_page_of_large_messages_is_short(place: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given parked messages of 200 KiB, then a page has a few of them, and known ones return anyway."""
     packer = place.queue.outbox.packer
-    raw = [packer.pack(place.job.bind("x" * 200_000), place.prefix, place.prefix).payload for _ in range(60)]
+    raw = [packer.pack(place.job.bind("x" * 200_000)).payload for _ in range(60)]
     place.store.client.zadd(place.store.keys.parked, {one: number for number, one in enumerate(raw)})
     unpark = Unpark(place.channel)
     unpark.jobs = frozenset({"work"})
@@ -112,7 +112,7 @@ def test_a_page_of_large_messages_is_short(place: Channel, monkeypatch: pytest.M
 
 def test_unreadable_messages_stay_parked(place: Channel) -> None:
     """Given parked bytes of a newer version, and broken ones, then they stay, and a JSON message of a known job returns."""
-    newer = b"\x02" + place.queue.outbox.packer.pack(place.job.bind(1), place.prefix, place.prefix).payload[1:]
+    newer = b"\x02" + place.queue.outbox.packer.pack(place.job.bind(1)).payload[1:]
     foreign = wrap_foreign(json.dumps({"job": "work", "args": [1]}).encode())
     place.store.client.zadd(place.store.keys.parked, {newer: 1, b"\x01garbage" * 9: 2, b"short": 3, foreign: 4})
     unpark = Unpark(place.channel)
@@ -128,9 +128,7 @@ def test_a_forged_history_hinders_no_other_message(place: Channel) -> None:
     # A record with one field more than there are, which is passed over: all the way down.
     slot = b"\x97" + b"".join(map(msgspec.msgpack.encode, ("failed", 1, "w", 1, "e", "t"))) + b"\x91" * 100_000 + b"\x00"
     deep = struct.pack(">I", len(slot)) + slot
-    forged = Message(place.queue.outbox.packer.pack(place.job.bind(1), place.prefix, place.prefix).payload).changed(
-        attempts=1, history=deep
-    )
+    forged = Message(place.queue.outbox.packer.pack(place.job.bind(1)).payload).changed(attempts=1, history=deep)
     place.store.client.zadd(place.store.keys.parked, {forged: 1})
     unpark = Unpark(place.channel)
     unpark.jobs = frozenset({"work"})

@@ -320,7 +320,7 @@ def test_what_decides_the_run_is_signed(change: Change) -> None:
 def test_code_of_another_python_is_never_unpickled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given code by value of another minor version, then it is refused before it is unpickled: that could crash. Of this one it runs."""
     job = bench.queue.job(name="add")(add)
-    monkeypatch.setattr("taskq.push.packer.PYTHON", "3.99")
+    monkeypatch.setattr("taskq.push.envelope.PYTHON", "3.99")
     message = bench.pack(job.bind(1, b=lambda: 2))  # type: ignore[arg-type]
     monkeypatch.setattr("taskq.wire.pickles.pickle.loads", pytest.fail)
     with pytest.raises(MalformedMessage, match=rf"pushed by Python 3\.99 as code.* this is Python {re.escape(PYTHON)}"):

@@ -19,6 +19,7 @@ if ARGV[2] == 'now' then
 else
   local due = tonumber(ARGV[3])
   if ARGV[2] == 'in' then due = now() + due end
-  for i = 4, #ARGV do schedule(delayed, wake, due, ARGV[i]) end
+  -- Not all at once: Lua can't unpack more than 7,999 values into one call, and each message has a score beside it.
+  for i = 4, #ARGV, 1000 do schedule(delayed, wake, due, unpack(ARGV, i, math.min(i + 999, #ARGV))) end
 end
 return #ARGV - 3
