@@ -16,7 +16,7 @@ from tests.support.store import Store
 def test_an_empty_burst_ends_at_once(start_worker: StartWorker) -> None:
     """Given an empty queue, then a burst ends with 0 and logs the reason."""
     worker = start_worker("basic", "--burst", ready=0)
-    assert worker.wait(5) == 0
+    assert worker.wait() == 0
     assert "stopping: the queue is empty" in worker.log
 
 

@@ -127,8 +127,8 @@ def test_a_job_that_goes_on_is_killed_when_asked(
 def test_a_job_that_goes_on_without_kill_is_done(start_worker: StartWorker, ledger: Ledger) -> None:
     """Given a job that swallows its cancel and returns, then it is done: that is what happened."""
     start_worker("cancelled")
-    handle = cancelled.refuses.push(0.5)
-    ledger.wait_for("refuses")
+    handle = cancelled.swallows_one.push()
+    ledger.wait_for("swallows")
     assert handle.cancel() is Cancelled.REQUESTED
     assert handle.result(30) == "done all the same"
     assert handle.cancel() is Cancelled.TOO_LATE

@@ -99,7 +99,7 @@ def test_a_retry_does_not_wait_for_those_who_listen(start_worker: StartWorker, l
     """Given a job that is to be retried at once, while a listener takes its time over the first failure, then another lane runs it."""
     worker = start_worker("concurrency", "--concurrency", "3", env={"LISTEN_UNTIL": _go(tmp_path)})
     concurrency.fail_twice.push()
-    assert [line.value for line in ledger.wait_for("fail_twice", 2, timeout=4)] == [1, 2]
+    assert [line.value for line in ledger.wait_for("fail_twice", 2)] == [1, 2]
     assert [line.value for line in ledger.wait_for("told")] == [1]
     wait_until(lambda: store.count(State.FAILED) == 1)
     (tmp_path / "go").touch()
@@ -168,7 +168,7 @@ def test_a_stop_lets_running_jobs_end(start_worker: StartWorker, ledger: Ledger,
     worker.signal(signal.SIGTERM)
     worker.wait_for_log("stopping: SIGTERM")
     (tmp_path / "go").touch()
-    assert worker.wait(5) == 0
+    assert worker.wait() == 0
     assert len(ledger.lines("end")) == 6
     assert [message.hex_id for message in store.messages(State.WAITING)] == [handle.id for handle in behind]
 

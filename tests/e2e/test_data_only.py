@@ -112,7 +112,7 @@ def test_a_data_only_queue_reads_no_pickled_result(queue: Queue, store: Store, m
     with pytest.raises(ResultError, match="it is a pickle, which could run any code, but no job of this queue uses pickle"):
         handle.result(timeout=30)
     with pytest.raises(ResultError, match="it is a pickle"):
-        next(iter(handle.stream(timeout=5)))
+        next(iter(handle.stream(timeout=30)))
     assert not mark.exists()
 
 

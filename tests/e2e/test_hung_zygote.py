@@ -36,7 +36,7 @@ def test_the_job_of_a_dead_child_runs_again_though_its_zygote_hangs(
     (reported,) = wait_until(lambda: [one for one in store.workers().values() if one["state"] == "running"])
     os.kill(worker.zygote().pid, signal.SIGSTOP)
     os.kill(int(reported["pid"]), signal.SIGKILL)
-    wait_until(lambda: runs(ledger)["hold"] == 2, timeout=5)
+    wait_until(lambda: runs(ledger)["hold"] == 2)
     worker.wait_for_log("its zygote hangs, so the exit status is unknown")
     (tmp_path / "go").touch()
     ledger.wait_for("held")

@@ -38,7 +38,7 @@ def test_a_running_job_may_end(start_worker: StartWorker, ledger: Ledger, store:
     worker.signal(signal.SIGTERM)
     worker.wait_for_log("stopping: SIGTERM")
     (tmp_path / "go").touch()
-    assert worker.wait(5) == 0
+    assert worker.wait() == 0
     assert len(ledger.lines("end")) == 1
     assert ledger.lines("quick") == []
     assert [message.hex_id for message in store.messages(State.WAITING)] == [handle.id for handle in behind]
@@ -53,7 +53,7 @@ def test_what_is_left_keeps_its_order(start_worker: StartWorker, ledger: Ledger,
     ledger.wait_for("start")
     worker.signal(signal.SIGTERM)
     (tmp_path / "go").touch()
-    assert worker.wait(5) == 0
+    assert worker.wait() == 0
     left = store.messages(State.WAITING)
     assert [message.hex_id for message in left] == [handle.id for handle in later[len(later) - len(left) :]]
     assert {(message.attempts, message.crashes) for message in left} <= {(0, 0)}

@@ -22,14 +22,17 @@ from tests.support.store import Store
 from tests.support.wait import wait_until
 
 
-def test_parts_arrive_while_the_job_runs(start_worker: StartWorker) -> None:
-    """Given generator jobs, sync and async, then each item is read before the next is yielded, and the stream ends with the job."""
+def test_parts_arrive_while_the_job_runs(start_worker: StartWorker, tmp_path: Path) -> None:
+    """Given generator jobs, sync and async, then an item is read before the next is yielded, and the stream ends with the job."""
     start_worker("yielding")
-    for handle in (yielding.count.push(5, 0.1), yielding.acount.push(5, 0.1)):
-        seen = [(part, handle.status().is_ended) for part in handle.stream(timeout=30)]
-        assert [part for part, _ in seen] == [0, 1, 2, 3, 4]
-        assert not seen[0][1]
-        assert not seen[3][1]
+    for job in (yielding.waits_after_one, yielding.awaits_after_one):
+        gate = tmp_path / job.name
+        handle = job.push(5, str(gate))
+        stream = handle.stream(timeout=30)
+        assert next(stream) == 0
+        assert not handle.status().is_ended
+        gate.touch()
+        assert list(stream) == [1, 2, 3, 4]
     assert yielding.count.push(2).result(30) == "2 parts"
     assert yielding.acount.push(2).result(30) is None
     assert [part["word"] for part in yielding.words.push("plain data only").stream(timeout=30)] == ["plain", "data", "only"]

@@ -141,7 +141,7 @@ def test_no_lock_of_a_handler_is_held_during_a_fork(log: logging.Logger, slow: S
     threading.Timer(0.05, slow.go_on.set).start()
     pid = os.fork()
     if not pid:
-        os._exit(0 if slow.own_lock.acquire(timeout=1) else 1)
+        os._exit(0 if slow.own_lock.acquire(timeout=20) else 1)
     assert os.waitpid(pid, 0)[1] == 0
 
 

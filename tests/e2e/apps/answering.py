@@ -84,6 +84,14 @@ def slow(seconds: float) -> str:
     return "slept"
 
 
+@queue.job(result_ttl=60)
+def waits(gate: str) -> str:
+    note("waits", taskq.current().id)
+    while not Path(gate).exists():
+        time.sleep(0.01)
+    return "waited"
+
+
 class Report:
     """An object with handle() whose result is kept."""
 

@@ -38,6 +38,17 @@ async def sleeps(seconds: float) -> str:
     return "done"
 
 
+@queue.job(result_ttl=60)
+def swallows_one() -> str:
+    """Returns when something is raised in it."""
+    try:
+        note("swallows")
+        time.sleep(60)
+    except BaseException:
+        return "done all the same"
+    return "was not cancelled"
+
+
 @queue.job(result_ttl=60, retry_seconds=0.01)
 def refuses(seconds: float) -> str:
     """Goes on whatever is raised in it."""

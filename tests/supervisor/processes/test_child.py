@@ -153,7 +153,7 @@ def test_a_child_is_asked_once(slot: Slot) -> None:
     child.pid = process.pid
     child.ask_to_stop(50.0)
     child.ask_to_stop(10.0)
-    assert process.wait(5) == -signal.SIGTERM
+    assert process.wait(30) == -signal.SIGTERM
     assert child.kill_at == 50.0
     child.kill("stop")  # it has exited: nothing happens
 
@@ -167,7 +167,7 @@ def test_a_child_without_a_process_can_still_be_killed_later(slot: Slot) -> None
     process = _sleeping_process()
     child.pid = process.pid
     child.kill("stop")
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(30) == -signal.SIGKILL
     assert child.killed_for == "stop"
 
 

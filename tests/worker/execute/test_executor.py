@@ -269,7 +269,7 @@ def test_no_lock_stays_locked(executor: SyncExecutor) -> None:
             with pytest.raises(JobTimeout):
                 call(executor, use, timeout=0.001 + number % 10 * 0.0001)
             for lock in (items.mutex, handler.lock):
-                assert other.submit(lock.acquire, timeout=5).result()
+                assert other.submit(lock.acquire, timeout=30).result()
                 other.submit(lock.release).result()
 
 
@@ -323,7 +323,7 @@ def test_a_cancel_waits_until_a_lock_is_released(executor: SyncExecutor, usr2: N
     with pytest.raises(JobTimeout) if timeout else nullcontext():
         call(executor, work, timeout=timeout)
     assert announced == ["has it", "cancelled"]
-    assert lock.acquire(timeout=5)
+    assert lock.acquire(timeout=30)
 
 
 def test_an_exception_waits_also_if_the_process_stands_still(executor: SyncExecutor, usr2: None, monkeypatch: pytest.MonkeyPatch) -> None:

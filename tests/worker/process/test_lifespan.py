@@ -159,7 +159,7 @@ def test_a_stop_during_startup_waits_until_a_lock_is_released(wait_for: Callable
     assert not lifespan.open()
     assert lifespan.was_stopped
     assert announced == ["has it"]
-    assert lock.acquire(timeout=5)
+    assert lock.acquire(timeout=30)
     assert {number: signal.getsignal(number) for number in handlers} == handlers
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
