@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -31,17 +32,22 @@ _AT_LANES = 8
 SIZE = _AT_LANES + LANE_LIMIT * _LANE
 
 _FREE, _RESERVED, _RUNS, _DONE = range(4)
+#: The byte of a state that holds its value.
+_LOW_BYTE = 0 if sys.byteorder == "little" else _STATE.size - 1
 
 
 class Lanes:
     """The lanes of one slot."""
 
-    __slots__ = ("_at", "_lock", "_memory")
+    __slots__ = ("_at", "_lock", "_memory", "_named", "_places")
 
     def __init__(self, memory: mmap.mmap, at: int, lock: Lock) -> None:
         self._memory = memory
         self._at = at
         self._lock = lock
+        # Known to the worker process alone: only it writes there.
+        self._places: list[int] = []
+        self._named: list[str | None] = []
 
     @property
     def count(self) -> int:
@@ -52,6 +58,8 @@ class Lanes:
     def open(self, count: int) -> None:
         """Create `count` free lanes."""
         _COUNT.pack_into(self._memory, self._at, count)
+        self._places = [self._place(lane) for lane in range(count)]
+        self._named = [None] * count
 
     def clear(self) -> None:
         """Erase the lanes of the previous worker process. Pages that were never used stay untouched, and cost no memory."""
@@ -65,13 +73,13 @@ class Lanes:
         # Under the lock: the supervisor may be releasing these very messages.
         with self._locked():
             for lane, identity in pairs:
-                at = self._place(lane)
+                at = self._places[lane]
                 _CLAIM.pack_into(self._memory, at, _RESERVED, 0, now, 0, 0.0, -1)
                 self._memory[at + _AT_ID : at + _AT_ID + _ID] = identity
 
     def claim(self, lane: int, now: float, attempt: int) -> bool:
         """Mark a lane's message as started. Call this under the lock. Return False if the message was released."""
-        at = self._place(lane)
+        at = self._places[lane]
         if _STATE.unpack_from(self._memory, at)[0] != _RESERVED:
             return False
         _CLAIM.pack_into(self._memory, at, _RUNS, attempt, now, 0, 0.0, -1)
@@ -79,20 +87,22 @@ class Lanes:
 
     def describe(self, lane: int, job: str, since_ms: int, deadline: float, retry_ms: int) -> None:
         """Write the details of the started message."""
-        at, memory = self._place(lane), self._memory
-        name = job.encode()[:_NAME]
-        memory[at + _AT_NAME : at + _AT_NAME + 2 + len(name)] = _TEXT.pack(len(name)) + name
+        at, memory = self._places[lane], self._memory
+        if self._named[lane] != job:
+            self._named[lane] = job
+            name = job.encode()[:_NAME]
+            memory[at + _AT_NAME : at + _AT_NAME + 2 + len(name)] = _TEXT.pack(len(name)) + name
         _DETAILS.pack_into(memory, at + _AT_DETAILS, since_ms, deadline, retry_ms)
 
     def done(self, lane: int) -> None:
         """Mark the job as succeeded: the worker process or the supervisor may settle it."""
-        _STATE.pack_into(self._memory, self._place(lane), _DONE)
+        _STATE.pack_into(self._memory, self._places[lane], _DONE)
 
     def free(self, lanes: Sequence[int]) -> None:
         """Mark lanes as free: their messages are settled or reassigned."""
         with self._locked():
             for lane in lanes:
-                _STATE.pack_into(self._memory, self._place(lane), _FREE)
+                _STATE.pack_into(self._memory, self._places[lane], _FREE)
 
     # ---- read by the supervisor
 
@@ -116,7 +126,7 @@ class Lanes:
 
     def unstarted(self) -> int:
         """Return the number of messages that are reserved and not started."""
-        return len(self._in(_RESERVED))
+        return self._states().count(_RESERVED)
 
     def last_start(self) -> float:
         """Return the monotonic time at which the youngest of the running jobs started; 0 if no job is running."""
@@ -152,7 +162,12 @@ class Lanes:
         return self._at + _AT_LANES + lane * _LANE
 
     def _in(self, *states: int) -> list[int]:
-        return [lane for lane in range(self.count) if _STATE.unpack_from(self._memory, self._place(lane))[0] in states]
+        return [lane for lane, state in enumerate(self._states()) if state in states]
+
+    def _states(self) -> bytes:
+        """Return the states of all lanes. Copied at once: the pump looks between any two round trips, and a loop takes too long."""
+        at = self._at + _AT_LANES + _LOW_BYTE
+        return self._memory[at : at + self.count * _LANE : _LANE]
 
     def _since(self, lane: int) -> float:
         since: float = _CLAIM.unpack_from(self._memory, self._place(lane))[2]

@@ -53,6 +53,24 @@ def test_a_lane_is_seen_from_its_reserving_to_its_end(slot: Slot) -> None:
     assert (slot.done_ids(), slot.held) == ([], 0)
 
 
+@pytest.mark.one_python
+def test_the_name_of_a_job_is_written_once(slot: Slot, scoreboard: Scoreboard) -> None:
+    """Given runs of one job in a lane, then its name stays there; another job's name replaces it, also in the next worker process."""
+
+    def run(slot: Slot, job: str) -> str:
+        _reserve(slot, 1)
+        assert slot.claim(1, monotonic(), 1)
+        slot.lanes.describe(1, job, 1234, 0.0, -1)
+        (running,) = slot.running()
+        return running.job
+
+    jobs = ("first", "first", "a longer name", "b", "first")
+    assert [run(slot, job) for job in jobs] == list(jobs)
+    slot.clear()
+    slot.lanes.open(4)
+    assert run(slot, "first") == "first"
+
+
 def test_several_run_the_oldest_first(slot: Slot) -> None:
     """Given three lanes that were started one after the other, then all are seen, the oldest first, and the youngest start is known."""
     _reserve(slot, 0, 1, 3)

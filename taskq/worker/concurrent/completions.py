@@ -86,11 +86,12 @@ class Completions:
             _log.warning(REPLACED_AFTER_IMPORT, os.getpid())
         refused = []
         ended = self.ended
+        now = monotonic()
         while self._events:
             event = self._events.popleft()
             match event:
                 case Finished():
-                    self._finish(event.lane, event.verdict)
+                    self._finish(event.lane, event.verdict, now)
                 case Announced():
                     self._free(self.lanes.announced(event.lane))
                 case Refused():
@@ -129,9 +130,9 @@ class Completions:
 
     # ---- one by one
 
-    def _finish(self, lane: Lane, verdict: Verdict) -> None:
+    def _finish(self, lane: Lane, verdict: Verdict, now: float) -> None:
         if verdict is ACKED:  # nearly every run
-            self._settler.keep(lane.message.id, monotonic())
+            self._settler.keep(lane.message.id, now)
             self.lanes.done(lane)
             self._count(failed=False)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import deque
 from typing import Any
 
 from taskq.config import ChannelSettings
@@ -111,9 +112,15 @@ class ConcurrentEngine:
             return None
 
     def _begin(self, lanes: list[Lane]) -> None:
+        waiting = deque(lanes)
+
         def begin() -> None:
-            for lane in lanes:
-                lane.begin_on_loop()
+            try:
+                while waiting:
+                    waiting.popleft().begin_on_loop()
+            finally:
+                if waiting:  # an exception of the app's signal handler: it must not take the messages of other lanes with it
+                    self._loop.call_soon(begin)
 
         self._loop.call_soon_threadsafe(begin)
 

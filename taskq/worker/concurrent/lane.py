@@ -21,6 +21,7 @@ from taskq.wire.message import Message
 from taskq.worker.concurrent.threads import ThreadExecutor
 from taskq.worker.concurrent.timers import Timer, Timers
 from taskq.worker.execute.async_runner import AsyncRunner
+from taskq.worker.execute.eventloop import start_task
 from taskq.worker.execute.executor import Executor
 from taskq.worker.execute.unpacker import Opened, Unpacker
 from taskq.worker.execute.verdict import Action, Verdict
@@ -111,9 +112,11 @@ class Lane:
     # ---- where the job runs
 
     def begin_on_loop(self) -> None:
-        """Run the message as a task. Call this on the event loop."""
+        """Run the message as a task. Call this on the event loop. In Python 3.12 and later, its first step runs in here."""
         self._runner.must_end = False
-        self._task = self._tools.loop.create_task(self._arun(), context=self._tools.new_context())
+        task = start_task(self._tools.loop, self._arun(), self._tools.new_context())
+        if not task.done():
+            self._task = task
 
     def begin_in_thread(self) -> None:
         """Run the message in this lane's thread."""
@@ -170,6 +173,7 @@ class Lane:
             self._end(self._runner.run(self.message, started, now_ms(), self._opened), started)
 
     async def _arun(self) -> None:
+        self._task = asyncio.current_task()  # already in the first step, which may block or end the run
         started = monotonic()
         if self._claim(started):
             # Without a variable: the verdict and the frame would keep each other alive, by the traceback of an exception.
@@ -189,7 +193,8 @@ class Lane:
 
     def _end(self, verdict: Verdict, started: float) -> None:
         exit_if_forked(self._pid)
-        self._cancel_timer()
+        if self._timer is not None:
+            self._cancel_timer()
         if verdict.action is Action.ACK and verdict.ending is None:  # a result is settled by more than an ack
             self._tools.slot.lanes.done(self.number)
         if _log.isEnabledFor(logging.DEBUG):
@@ -201,7 +206,8 @@ class Lane:
     def describe(self, job: str, since_ms: int, deadline: float, retry_ms: int) -> None:
         """Write the running job and its deadline to the scoreboard."""
         self._tools.slot.lanes.describe(self.number, job, since_ms, deadline, retry_ms)
-        self._cancel_timer()
+        if self._timer is not None:
+            self._cancel_timer()
         if deadline:
             run, task = self.run, self._task
             self._timer = self._tools.timers.set(deadline + HARD_GRACE, lambda: self._late(run, task))

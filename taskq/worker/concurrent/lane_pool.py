@@ -23,6 +23,8 @@ class LanePool:
         self._done: dict[int, Lane] = {}
         #: Lanes whose listeners are running.
         self._announcing: set[int] = set()
+        #: How many lanes are both: with a pending ack, and announcing.
+        self._both = 0
 
     def add(self, lanes: Iterable[Lane]) -> None:
         """Add free lanes."""
@@ -40,9 +42,14 @@ class LanePool:
         return [lane for lane in self._busy.values() if lane.number not in self._done or lane.number in self._announcing]
 
     @property
+    def busy_count(self) -> int:
+        """The number of lanes whose jobs or listeners are running."""
+        return len(self._busy) - len(self._done) + self._both
+
+    @property
     def room(self) -> int:
         """The number of messages to reserve, if the pending acks are sent with the reserve."""
-        return len(self._free) + len(self._done) - len(self._announcing & self._done.keys())
+        return len(self._free) + len(self._done) - self._both
 
     @property
     def free(self) -> int:
@@ -75,10 +82,12 @@ class LanePool:
     def done(self, lane: Lane) -> None:
         """Note that the run is done and its ack is pending."""
         self._done[lane.number] = lane
+        self._both += lane.number in self._announcing
 
     def announcing(self, lane: Lane) -> None:
         """Note that the lane's listeners are running."""
         self._announcing.add(lane.number)
+        self._both += lane.number in self._done
 
     def mark_settled(self, lane: Lane) -> None:
         """Note that the message is settled. It may be reserved again, for another lane, while this lane's listeners still run."""
@@ -88,14 +97,20 @@ class LanePool:
     def announced(self, lane: Lane) -> list[Lane]:
         """Note that the lane's listeners have returned. Return the lane if it is free now."""
         self._announcing.discard(lane.number)
-        return [] if lane.number in self._done else [lane]
+        if lane.number not in self._done:
+            return [lane]
+        self._both -= 1
+        return []
 
     def settled(self) -> list[Lane]:
         """Note that the pending acks were sent. Return the lanes that are free now."""
         lanes = list(self._done.values())
         self._done.clear()
+        self._both = 0
         for lane in lanes:
             self.mark_settled(lane)
+        if not self._announcing:
+            return lanes
         return [lane for lane in lanes if lane.number not in self._announcing]
 
     def release(self, lanes: Iterable[Lane]) -> None:

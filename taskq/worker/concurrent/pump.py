@@ -141,7 +141,7 @@ class Pump:
         limit, lanes, completions = self._setup.channel.max_messages, self._lanes, self._completions
         if completions.is_broken or completions.awaits_refusals:  # the event loop hasn't even refused its messages
             return 0
-        return min(lanes.room, limit - completions.ended - len(lanes.busy)) if limit else lanes.room
+        return min(lanes.room, limit - completions.ended - lanes.busy_count) if limit else lanes.room
 
     def _reserve(self) -> bool:
         """Send the pending acks and reserve the next messages. Return False if the queue is empty; a blocking reserve may be open then."""

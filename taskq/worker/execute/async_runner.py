@@ -54,16 +54,23 @@ class AsyncRunner(Runner):
         contexts.enter(run)
         if events.before.receivers:
             events.emit(events.before, JobEvent(context=run.context, worker=self._worker))
-        self._describe(run, since_ms, run.timeout)
+        timeout = run.timeout
+        if timeout:
+            self._limit(run, since_ms)
+        else:
+            self._watcher.describe(run.label, since_ms, 0.0, -1)
         try:
             try:
                 if self.cancelled:
                     return self._was_cancelled(run, 0.0)
-                value = await in_time(run.function(*run.args, **run.kwargs), run.timeout)
+                awaitable = run.spec.function(*run.args, **run.kwargs)
+                value = await (in_time(awaitable, timeout) if timeout else awaitable)
             finally:
-                if run.timeout:
-                    self._describe(run, since_ms, 0.0)
-                await run.aleave()
+                if timeout:
+                    self._watcher.describe(run.label, since_ms, 0.0, -1)
+                run.leave_on_loop()
+                if run.report is not None:
+                    await run.report.aflush()
         except asyncio.CancelledError as error:
             if self.must_end:
                 return self._broken_off(run, monotonic() - started)
@@ -77,9 +84,3 @@ class AsyncRunner(Runner):
         _log.warning(text, self._worker, run.context.job, run.context.id)
         announce = event_of(events.requeued, run.context, self._worker, seconds=seconds, reason="interrupted at stop_timeout")
         return Verdict(action=Action.RELEASE, announce=announce)
-
-    def _describe(self, run: Run, since_ms: int, timeout: float) -> None:
-        if timeout:
-            self._limit(run, since_ms)
-        else:
-            self._watcher.describe(run.label, since_ms, 0.0, -1)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+from collections.abc import Coroutine
+from contextvars import Context
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,7 +17,7 @@ from taskq.clock import monotonic
 from taskq.errors import ConfigError, JobTimeout
 from taskq.extras import how_to_install
 
-__all__ = ["check_loop", "close_loop", "in_time", "is_of_leftover", "new_loop"]
+__all__ = ["check_loop", "close_loop", "in_time", "is_of_leftover", "new_loop", "start_task"]
 
 _log = logging.getLogger("taskq.worker")
 
@@ -69,6 +72,17 @@ def is_of_leftover(error: BaseException) -> bool:
         _log.warning("a task that a job started on the event loop raised %r; this process continues. Await each task in its job", error)
         return True
     return type(error) is RuntimeError and str(error) == "Event loop stopped before Future completed."
+
+
+def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None], context: Context) -> asyncio.Task[None]:
+    """Start a task on the running loop. In Python 3.12 and later, it runs at once until it first waits, and may be done on return.
+
+    A task that doesn't wait never enters the loop's queue, which would take longer than a short job. A task factory that the app has set
+    still makes the task.
+    """
+    if sys.version_info >= (3, 12) and loop.get_task_factory() is None:
+        return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
+    return loop.create_task(coroutine, context=context)
 
 
 async def in_time(awaitable: Any, timeout: float) -> Any:

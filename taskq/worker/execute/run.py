@@ -121,14 +121,12 @@ class Run(msgspec.Struct):
         if self.report is not None:
             self.report.flush()
 
-    async def aleave(self) -> None:
-        """The same, without blocking the event loop."""
+    def leave_on_loop(self) -> None:
+        """The same on the event loop, except for the report: sending it blocks."""
         enter(None)
         self._drop_arguments()
         if innermost() is not None:
             self._drop_left_open()
-        if self.report is not None:
-            await self.report.aflush()
 
     def _drop_arguments(self) -> None:
         # The event loop keeps cancelled timers until they are due, with the context in which they were set, which refers to this run.

@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 from collections.abc import Sequence
-from pathlib import Path
 
 from taskq.stdio.output import flush_and_report
 from taskq.worker.fork_guard import exit_if_forked
@@ -47,7 +46,7 @@ class ProcessState:
             return False
         return True
 
-    def _return_to(self, folder: Path, now: Path | None) -> bool:
+    def _return_to(self, folder: str, now: str | None) -> bool:
         try:
             os.chdir(folder)
         except OSError as error:
@@ -67,9 +66,9 @@ class ProcessState:
         return True
 
 
-def _folder() -> Path | None:
+def _folder() -> str | None:
     try:
-        return Path.cwd()
+        return os.getcwd()  # Path.cwd takes as long as a short job
     except OSError:  # it was removed
         return None
 

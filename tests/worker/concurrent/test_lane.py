@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-from contextvars import Context
+import sys
+import threading
+from collections.abc import Callable
+from contextvars import Context, ContextVar
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import taskq
 from taskq.clock import monotonic
 from taskq.scoreboard.slot import Scoreboard
-from taskq.worker.concurrent.lane import Event, Finished, Lane, Refused, Tools
+from taskq.worker.concurrent.engine import ConcurrentEngine
+from taskq.worker.concurrent.lane import Event, Finished, Lane, Refused, Stuck, Tools
 from taskq.worker.concurrent.threads import ThreadExecutor
 from taskq.worker.concurrent.timers import Timers
+from taskq.worker.execute.eventloop import start_task
 from taskq.worker.execute.unpacker import Unpacker
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
 from tests.support.wait import wait_until
@@ -30,8 +37,39 @@ class FakeSink:
         self.events.append(event)
 
 
+class Scene:
+    """A running loop with one lane, which has reserved a message."""
+
+    def __init__(self, bench: Bench, function: Callable[..., Any], **options: Any) -> None:
+        self.message = bench.pack(bench.queue.job(name="work", **options)(function).bind())
+        self.slot = Scoreboard([multiprocessing.get_context("fork").Lock()])[0]
+        self.slot.lanes.open(1)
+        self.slot.set_beat(monotonic())
+        self.slot.lease = 10.0
+        self.slot.lanes.reserve([(0, self.message.id)], monotonic())
+        self.sink, self.timers = FakeSink(), Timers()
+        self._unpacker = bench.unpacker()
+
+    def play(self, act: Callable[[], None] = lambda: None) -> list[Event]:
+        """Begin the lane on a loop, do something, and return the events once the lane's task has ended."""
+
+        async def play() -> None:
+            loop = asyncio.get_running_loop()
+            self.executor: Any = ThreadExecutor(loop, self.timers)
+            tools = Tools(self._unpacker, self.executor, self.slot, self.timers, loop, "w1", 3, lambda: None, Context)
+            self.lane = Lane(0, tools, self.sink)
+            self.lane.take(self.message, None)
+            self.lane.begin_on_loop()
+            act()
+            if others := asyncio.all_tasks() - {asyncio.current_task()}:  # type: ignore[type-var]
+                await asyncio.wait(others, timeout=30)
+
+        asyncio.run(play())
+        return self.sink.events
+
+
 @pytest.mark.parametrize("has_begun", [False, True], ids=["unbegun", "begun"])
-def test_a_task_that_is_broken_off_is_answered_for_once(bench: Bench, has_begun: bool) -> None:
+def test_a_task_that_is_broken_off_is_answered_for_once(bench: Bench, monkeypatch: pytest.MonkeyPatch, has_begun: bool) -> None:
     """Given a worker that must end, if a task has not come to its first step, then its message is refused, otherwise released."""
     ran: list[int] = []
 
@@ -39,31 +77,139 @@ def test_a_task_that_is_broken_off_is_answered_for_once(bench: Bench, has_begun:
         ran.append(1)
         await asyncio.sleep(60)
 
-    message = bench.pack(bench.queue.job(name="work")(work).bind())
-    slot = Scoreboard([multiprocessing.get_context("fork").Lock()])[0]
-    slot.lanes.open(1)
-    slot.set_beat(monotonic())
-    slot.lease = 10.0
-    slot.lanes.reserve([(0, message.id)], monotonic())
-    sink = FakeSink()
+    def break_off() -> None:
+        if has_begun:
+            asyncio.get_running_loop().call_soon(scene.lane.break_off)
+        else:
+            scene.lane.break_off()
+
+    scene = Scene(bench, work)
+    if not has_begun:  # as with a task factory, and in Python 3.11
+        monkeypatch.setattr("taskq.worker.concurrent.lane.start_task", lambda loop, one, context: loop.create_task(one, context=context))
+    events = scene.play(break_off)
+    expected: Event = Finished(scene.lane, Verdict(action=Action.RELEASE)) if has_begun else Refused(scene.lane)
+    assert (events, ran) == ([expected], [1] if has_begun else [])
+
+
+def test_the_first_step_of_a_coroutine_is_part_of_its_run(bench: Bench) -> None:
+    """Given a coroutine job that doesn't wait, then it sees its message and its slot, keeps its variables, and ends like any other."""
+    seen: list[Any] = []
+
+    async def work() -> None:
+        variable.set("the job's")
+        running = scene.slot.running()[0]
+        seen.append((taskq.current().id, running.id, running.job, running.attempt, asyncio.current_task() in asyncio.all_tasks()))
+
+    variable: ContextVar[str] = ContextVar("variable", default="")
+    scene = Scene(bench, work)
+    events = scene.play(lambda: seen.append((list(scene.sink.events), variable.get())))
+    assert events == [Finished(scene.lane, ACKED)]
+    began = [events, ""] if sys.version_info >= (3, 12) else [[], ""]
+    ran = (scene.message.hex_id, scene.message.id, "work", 1, True)
+    assert sorted(seen, key=len) == [tuple(began), ran]
+    assert scene.slot.done_ids() == [scene.message.id]
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit, asyncio.CancelledError])
+def test_an_exception_in_the_first_step_fails_the_run(bench: Bench, error: type[BaseException]) -> None:
+    """Given a coroutine job that raises before it waits, then its attempt has failed, and nothing reaches the loop."""
+
+    async def work() -> None:
+        raise error
+
+    (event,) = Scene(bench, work).play()
+    assert isinstance(event, Finished)
+    assert (event.verdict.action, type(event.verdict.error)) == (Action.RETRY, error)
+
+
+def test_a_cancel_reaches_a_coroutine_in_its_first_step(bench: Bench) -> None:
+    """Given a coroutine job that blocks in its first step, if it is cancelled meanwhile, then it is interrupted where it first waits."""
+
+    async def work() -> None:
+        by_pump = threading.Thread(target=lambda: scene.lane.cancel("ops", scene.executor))
+        by_pump.start()
+        by_pump.join()
+        await asyncio.sleep(60)
+
+    scene = Scene(bench, work)
+    (event,) = scene.play()
+    assert isinstance(event, Finished)
+    assert (event.verdict.action, type(event.verdict.error)) == (Action.ACK, asyncio.CancelledError)
+    assert event.verdict.ending is not None
+
+
+def test_a_limit_counts_from_the_first_step(bench: Bench) -> None:
+    """Given a coroutine job that is past its time limit when it first waits, then it is interrupted there."""
+
+    async def work() -> None:
+        while monotonic() < scene.slot.running()[0].deadline:
+            pass
+        await asyncio.sleep(60)
+
+    scene = Scene(bench, work, handle_timeout=0.001)
+    (event,) = scene.play()
+    assert isinstance(event, Finished)
+    assert isinstance(event.verdict.error, taskq.JobTimeout)
+
+
+def test_a_coroutine_stuck_in_its_first_step_is_reported_by_the_loop(bench: Bench) -> None:
+    """Given a coroutine job that blocks past its limit in its first step, then only the supervisor can help: no event comes meanwhile."""
+
+    async def work() -> None:
+        for timer in late:
+            timer()
+        late.append(list(scene.sink.events))
+
+    late: list[Any] = []
+    scene = Scene(bench, work, handle_timeout=60)
+    scene.timers = SimpleNamespace(set=lambda when, call: late.append(call), cancel=lambda timer: None)  # type: ignore[assignment]
+    events = scene.play()
+    assert late[-1] == []
+    assert [type(event) for event in events] == [Finished, Stuck]  # too late: the run is over
+
+
+def test_a_task_factory_of_the_app_makes_the_tasks(bench: Bench) -> None:
+    """Given an app that has set a task factory, then it makes the tasks of jobs, too."""
+    made: list[str] = []
+
+    async def work() -> None:
+        pass
+
+    def factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
+        made.append(coroutine.__name__)
+        return asyncio.Task(coroutine, loop=loop, **options)
 
     async def scene() -> None:
-        loop, timers = asyncio.get_running_loop(), Timers()
-        executor: Any = ThreadExecutor(loop, timers)
-        lane = Lane(0, Tools(bench.unpacker(), executor, slot, timers, loop, "w1", 3, lambda: None, Context), sink)
-        lane.take(message, None)
-        lane.begin_on_loop()
-        if has_begun:
-            await asyncio.sleep(0)
-        lane.break_off()
-        await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()}, timeout=10)  # type: ignore[type-var]
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(factory)
+        await start_task(loop, work(), Context())
+        loop.set_task_factory(None)
 
-        lanes.append(lane)
-
-    lanes: list[Lane] = []
     asyncio.run(scene())
-    expected: Event = Finished(lanes[0], Verdict(action=Action.RELEASE)) if has_begun else Refused(lanes[0])
-    assert (sink.events, ran) == ([expected], [1] if has_begun else [])
+    assert made == ["work"]
+
+
+def test_lanes_begin_beside_one_that_raises() -> None:
+    """Given lanes that begin together, if an exception of a signal handler interrupts the first, then the others still begin."""
+    begun: list[int] = []
+
+    class BrokenLane:
+        def begin_on_loop(self) -> None:
+            raise KeyboardInterrupt
+
+    loop = asyncio.new_event_loop()
+    engine: Any = object.__new__(ConcurrentEngine)
+    engine._loop = loop
+    lanes: Any = [BrokenLane(), *(SimpleNamespace(begin_on_loop=lambda number=number: begun.append(number)) for number in (1, 2))]
+    engine._begin(lanes)
+    loop.call_soon(lambda: loop.call_soon(loop.stop))
+    for _ in range(2):
+        try:
+            loop.run_forever()
+        except KeyboardInterrupt:
+            continue
+    loop.close()
+    assert begun == [1, 2]
 
 
 def test_an_opened_message_is_read_only_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def test_a_lane_is_busy_until_its_ack_is_sent(pool: LanePool, messages: list[Mes
     lane = pool.take(messages[0], None)
     assert (lane.number, pool.room, pool.free, pool.busy, set(pool.known)) == (0, 2, 2, [lane], {messages[0].id})
     pool.done(lane)
-    assert (pool.room, pool.free, pool.busy) == (3, 2, [])
+    assert (pool.room, pool.free, pool.busy, pool.busy_count) == (3, 2, [], 0)
     assert not pool.is_idle()
     assert pool.settled() == [lane]
     pool.release([lane])
@@ -58,11 +58,15 @@ def test_a_lane_waits_for_ack_and_listeners(pool: LanePool, messages: list[Messa
     lane = pool.take(messages[0], None)
     pool.done(lane)
     pool.announcing(lane)
-    assert (pool.room, pool.busy, pool.is_announcing(lane)) == (2, [lane], True)
+    assert (pool.room, pool.busy, pool.busy_count, pool.is_announcing(lane)) == (2, [lane], 1, True)
     ends = [pool.settled, lambda: pool.announced(lane)]
     if first == "listeners":
         ends.reverse()
-    assert [end() for end in ends] == [[], [lane]]
+    assert ends[0]() == []
+    assert (pool.room, len(pool.busy), pool.busy_count) == ((2, 1, 1) if first == "ack" else (3, 0, 0))
+    assert ends[1]() == [lane]
+    pool.release([lane])
+    assert (pool.room, pool.busy_count) == (3, 0)
 
 
 def test_the_last_freed_lane_is_used_first(pool: LanePool, messages: list[Message]) -> None:
