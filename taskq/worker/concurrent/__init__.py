@@ -2,6 +2,7 @@
 
     timers              call functions at their time, in a thread
     threads             call jobs in threads, each within its time limit
+    job_threads         the threads of all lanes, which take calls from one inbox
     lane                one lane: one message at a time
     lane_pool           which lanes are free, busy, or waiting for their message to be settled
     wakeup              wait for the server, signals and other threads at once

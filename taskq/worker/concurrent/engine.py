@@ -16,9 +16,9 @@ from taskq.scoreboard.poke import Poke
 from taskq.scoreboard.slot import Slot
 from taskq.wire.message import Message
 from taskq.worker.concurrent.completions import Completions
+from taskq.worker.concurrent.job_threads import JobThreads
 from taskq.worker.concurrent.lane import Lane, Tools
 from taskq.worker.concurrent.pump import LaneControl, Pump, PumpSetup
-from taskq.worker.concurrent.threads import ThreadExecutor
 from taskq.worker.concurrent.timers import Timers
 from taskq.worker.concurrent.wakeup import WakeableWait
 from taskq.worker.execute.eventloop import is_of_leftover, new_loop
@@ -90,11 +90,21 @@ class ConcurrentEngine:
         completions = Completions(settler, setup.slot, wakeup, setup.poke)
         intake = Intake(setup.driver, settler, self._unpacker, setup.slot, worker=setup.worker, channel=channel)
         timers = Timers()
-        executor = ThreadExecutor(loop, timers, completions.on_import)
-        tools = Tools(self._unpacker, executor, setup.slot, timers, loop, setup.worker, channel.max_crashes, wakeup.check, context_maker())
+        tools = Tools(
+            unpacker=self._unpacker,
+            threads=JobThreads(setup.worker, channel.concurrency),
+            slot=setup.slot,
+            timers=timers,
+            loop=loop,
+            worker=setup.worker,
+            max_crashes=channel.max_crashes,
+            tidy=wakeup.check,
+            new_context=context_maker(),
+            on_import=completions.on_import,
+        )
         lanes = [Lane(number, tools, completions) for number in range(channel.concurrency)]
         completions.lanes.add(lanes)
-        control = LaneControl(self._open, self._begin, self._break_off, lambda lane, by: lane.cancel(by, executor))
+        control = LaneControl(self._open, self._begin, self._break_off, Lane.cancel)
         return Pump(setup, control, settler, intake, completions)
 
     def _pump(self, pump: Pump) -> None:

@@ -1,4 +1,4 @@
-"""One lane of a worker that runs several jobs at once: one message at a time, on the event loop or in the lane's thread."""
+"""One lane of a worker that runs several jobs at once: one message at a time, on the event loop or in a thread."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import asyncio
 import inspect
 import logging
 import os
-import threading
 from collections.abc import Callable
 from functools import partial
-from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -18,11 +16,11 @@ from taskq.clock import monotonic, now_ms
 from taskq.scoreboard.slot import Slot
 from taskq.scoreboard.state import HARD_GRACE
 from taskq.wire.message import Message
+from taskq.worker.concurrent.job_threads import JobThreads
 from taskq.worker.concurrent.threads import ThreadExecutor
 from taskq.worker.concurrent.timers import Timer, Timers
 from taskq.worker.execute.async_runner import AsyncRunner
 from taskq.worker.execute.eventloop import start_task
-from taskq.worker.execute.executor import Executor
 from taskq.worker.execute.unpacker import Opened, Unpacker
 from taskq.worker.execute.verdict import Action, Verdict
 from taskq.worker.fork_guard import exit_if_forked
@@ -72,7 +70,7 @@ class Tools(NamedTuple):
     """The tools that all lanes of a worker share."""
 
     unpacker: Unpacker
-    executor: Executor
+    threads: JobThreads
     slot: Slot
     timers: Timers
     loop: asyncio.AbstractEventLoop
@@ -82,6 +80,8 @@ class Tools(NamedTuple):
     tidy: Callable[[], None]
     #: Makes the context that a job begins with.
     new_context: NewContext
+    #: Called when a job was interrupted in an import.
+    on_import: Callable[[], None] = lambda: None
 
 
 class Lane:
@@ -91,9 +91,9 @@ class Lane:
         self.number = number
         self._tools = tools
         self._sink = sink
-        self._runner = AsyncRunner(tools.unpacker, tools.executor, self, tools.worker, tools.max_crashes)
-        self._inbox: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        # One for each lane: a cancel must not meet the next job of a thread.
+        self._executor = ThreadExecutor(tools.loop, tools.timers, tools.on_import)
+        self._runner = AsyncRunner(tools.unpacker, self._executor, self, tools.worker, tools.max_crashes)
         self._task: asyncio.Task[None] | None = None
         self._timer: Timer | None = None
         self._pid = os.getpid()
@@ -119,11 +119,11 @@ class Lane:
             self._task = task
 
     def begin_in_thread(self) -> None:
-        """Run the message in this lane's thread."""
-        self._put(partial(self._tools.new_context().run, self._run))
+        """Run the message in a thread."""
+        self._tools.threads.put(partial(self._tools.new_context().run, self._run))
 
     def announce(self, announce: Callable[[], None]) -> None:
-        """Call the listeners of the verdict in this lane's thread: they may take their time."""
+        """Call the listeners of the verdict in a thread: they may take their time."""
 
         def call() -> None:
             try:
@@ -132,7 +132,7 @@ class Lane:
                 self._cancel_timer()
                 self._sink.add(Announced(self))
 
-        self._put(call)
+        self._tools.threads.put(call)
 
     def break_off(self) -> None:
         """Cancel the task, if there is one, because the worker must end. Call this on the event loop."""
@@ -145,27 +145,14 @@ class Lane:
             self._task = None
             self._sink.add(Refused(self))
 
-    def cancel(self, by: str, executor: ThreadExecutor) -> None:
+    def cancel(self, by: str) -> None:
         """Interrupt the running job, because of a cancel request."""
         self._runner.cancelled = {self.message.id: by}
         task = self._task
         if task is not None:
             self._tools.loop.call_soon_threadsafe(task.cancel)
-        elif self._thread is not None and self._thread.ident is not None:
-            executor.cancel(self._thread.ident)
-
-    def _put(self, work: Callable[[], object]) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._live, name=f"taskq-{self.number}", daemon=True)
-            self._thread.start()
-        self._inbox.put(work)
-
-    def _live(self) -> None:
-        while True:
-            try:
-                self._inbox.get()()  # without a variable, which would keep a failed job alive until the next one
-            except BaseException:
-                _log.exception("a lane of worker process %s failed", self._tools.worker)
+        else:
+            self._executor.cancel()
 
     def _run(self) -> None:
         started = monotonic()

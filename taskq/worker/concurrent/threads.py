@@ -79,7 +79,7 @@ class Interrupt:
 
 
 class ThreadExecutor:
-    """Calls a job in the calling thread. An awaitable that the job returns is awaited on the process's event loop."""
+    """Calls the jobs of one lane, in the calling thread. An awaitable that a job returns is awaited on the process's event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, timers: Timers, on_import: Callable[[], None] = lambda: None) -> None:
         """`on_import` is called when a job was interrupted in an import: the process must be replaced before the next job."""
@@ -87,33 +87,32 @@ class ThreadExecutor:
         self._loop = loop
         self._timers = timers
         self._pid = os.getpid()
-        #: How to interrupt the call in a thread, by thread.
-        self._running: dict[int, Callable[[], object]] = {}
-        #: Threads whose call must be interrupted.
-        self._interrupted: set[int] = set()
+        #: Interrupts the call that is running.
+        self._end: Callable[[], object] | None = None
+        #: True if that call must be interrupted.
+        self._is_cancelled = False
 
-    def cancel(self, thread: int) -> None:
-        """Interrupt the call in a thread: raise `JobCancelled` in it, or cancel its awaitable."""
-        self._interrupted.add(thread)  # first: see `execute`
-        if (end := self._running.get(thread)) is not None:
+    def cancel(self) -> None:
+        """Interrupt the running call: raise `JobCancelled` in its thread, or cancel its awaitable."""
+        self._is_cancelled = True  # first: see `execute`
+        if (end := self._end) is not None:
             end()
 
     def execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
         """Call the function and return its result; raises as `SyncExecutor.execute`."""
-        thread = threading.get_ident()
-        self._interrupted.discard(thread)
+        self._is_cancelled = False
         contexts: list[Context] = []
         try:
             result = self._call_in_time(function, args, kwargs, timeout)
             if result is None or not inspect.isawaitable(result):
                 return result
             future = asyncio.run_coroutine_threadsafe(_noting(result, timeout, contexts), self._loop)
-            self._running[thread] = future.cancel
-            if thread in self._interrupted:  # it came after the function had returned, and before the line above
+            self._end = future.cancel
+            if self._is_cancelled:  # it came after the function had returned, and before the line above
                 future.cancel()
             return future.result()
         finally:
-            self._running.pop(thread, None)
+            self._end = None
             for context in contexts:
                 adopt(context)
             exit_if_forked(self._pid)
@@ -141,7 +140,7 @@ class ThreadExecutor:
             interrupt = Interrupt()
             timer = self._timers.set(monotonic() + timeout, lambda: self._interrupt(interrupt, JobTimeout)) if timeout else None
             # Only now: the line above takes a lock, and an exception in the middle of it would leave it locked forever.
-            self._running[threading.get_ident()] = lambda: self._interrupt(interrupt, JobCancelled)
+            self._end = lambda: self._interrupt(interrupt, JobCancelled)
             try:
                 return function(*args, **kwargs)
             finally:

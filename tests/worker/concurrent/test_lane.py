@@ -17,8 +17,8 @@ import taskq
 from taskq.clock import monotonic
 from taskq.scoreboard.slot import Scoreboard
 from taskq.worker.concurrent.engine import ConcurrentEngine
+from taskq.worker.concurrent.job_threads import JobThreads
 from taskq.worker.concurrent.lane import Event, Finished, Lane, Refused, Stuck, Tools
-from taskq.worker.concurrent.threads import ThreadExecutor
 from taskq.worker.concurrent.timers import Timers
 from taskq.worker.execute.eventloop import start_task
 from taskq.worker.execute.unpacker import Unpacker
@@ -55,8 +55,7 @@ class Scene:
 
         async def play() -> None:
             loop = asyncio.get_running_loop()
-            self.executor: Any = ThreadExecutor(loop, self.timers)
-            tools = Tools(self._unpacker, self.executor, self.slot, self.timers, loop, "w1", 3, lambda: None, Context)
+            tools = Tools(self._unpacker, JobThreads("w1", 1), self.slot, self.timers, loop, "w1", 3, lambda: None, Context)
             self.lane = Lane(0, tools, self.sink)
             self.lane.take(self.message, None)
             self.lane.begin_on_loop()
@@ -126,7 +125,7 @@ def test_a_cancel_reaches_a_coroutine_in_its_first_step(bench: Bench) -> None:
     """Given a coroutine job that blocks in its first step, if it is cancelled meanwhile, then it is interrupted where it first waits."""
 
     async def work() -> None:
-        by_pump = threading.Thread(target=lambda: scene.lane.cancel("ops", scene.executor))
+        by_pump = threading.Thread(target=lambda: scene.lane.cancel("ops"))
         by_pump.start()
         by_pump.join()
         await asyncio.sleep(60)
@@ -212,6 +211,31 @@ def test_lanes_begin_beside_one_that_raises() -> None:
     assert begun == [1, 2]
 
 
+def test_a_late_cancel_does_not_meet_the_next_job_of_the_thread(bench: Bench) -> None:
+    """Given a thread that runs the job of a second lane, if the ended job of the first is cancelled, then the second isn't interrupted."""
+    began, gate = threading.Event(), threading.Event()
+    works = [lambda: None, lambda: (began.set(), gate.wait(30)) and None]
+    slot = Scoreboard([multiprocessing.get_context("fork").Lock()])[0]
+    slot.lanes.open(2)
+    slot.set_beat(monotonic())
+    slot.lease = 10.0
+    sink, loop = FakeSink(), asyncio.new_event_loop()
+    tools = Tools(bench.unpacker(), JobThreads("w1", 1), slot, Timers(), loop, "w1", 3, lambda: None, Context)
+    lanes = []
+    for number, work in enumerate(works):
+        message = bench.pack(bench.queue.job(name=f"work{number}")(work).bind())
+        slot.lanes.reserve([(number, message.id)], monotonic())
+        lanes.append(Lane(number, tools, sink))
+        lanes[number].take(message, None)
+        lanes[number].begin_in_thread()
+    assert began.wait(30)
+    lanes[0].cancel("ops")
+    gate.set()
+    wait_until(lambda: len(sink.events) == 2)
+    loop.close()
+    assert sink.events == [Finished(lane, ACKED) for lane in lanes]
+
+
 def test_an_opened_message_is_read_only_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a message that the pump has opened, then its lane neither decodes it nor checks its signature again."""
     message = bench.pack(bench.queue.job(name="add")(lambda a, b: a + b).bind(1, 2))
@@ -226,7 +250,7 @@ def test_an_opened_message_is_read_only_once(bench: Bench, monkeypatch: pytest.M
     sink = FakeSink()
     loop = asyncio.new_event_loop()
     timers = Timers()
-    lane = Lane(0, Tools(unpacker, ThreadExecutor(loop, timers), slot, timers, loop, "w1", 3, lambda: None, Context), sink)
+    lane = Lane(0, Tools(unpacker, JobThreads("w1", 1), slot, timers, loop, "w1", 3, lambda: None, Context), sink)
     lane.take(message, unpacker.open(message))
     lane.begin_in_thread()
     wait_until(lambda: sink.events)

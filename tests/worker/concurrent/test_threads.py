@@ -131,7 +131,7 @@ def test_a_cancel_between_the_call_and_what_it_returned_to_be_awaited_arrives(
     put = asyncio.run_coroutine_threadsafe
 
     def put_late(*args: Any) -> Any:
-        executor.cancel(threading.get_ident())
+        executor.cancel()
         return put(*args)
 
     monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", put_late)
@@ -143,7 +143,7 @@ def test_a_cancel_between_the_call_and_what_it_returned_to_be_awaited_arrives(
 
 def test_the_limit_ends_a_call_that_has_swallowed_its_cancel(executor: ThreadExecutor) -> None:
     """Given a call that is cancelled and continues, when it reaches its limit, then JobTimeout is raised in it."""
-    thread, announced = threading.get_ident(), []
+    announced = []
 
     def go_on() -> None:
         try:
@@ -152,7 +152,7 @@ def test_the_limit_ends_a_call_that_has_swallowed_its_cancel(executor: ThreadExe
             announced.append("cancelled")
         spin(10)
 
-    Timers().set(time.monotonic() + 0.1, lambda: executor.cancel(thread))
+    Timers().set(time.monotonic() + 0.1, executor.cancel)
     with pytest.raises(JobTimeout, match="longer than its handle_timeout"):
         executor.execute(go_on, (), {}, 0.4)
     assert announced == ["cancelled"]
