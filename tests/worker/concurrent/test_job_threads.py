@@ -33,11 +33,15 @@ def test_a_thread_that_has_ended_a_call_takes_the_next() -> None:
 def test_calls_that_block_run_at_once() -> None:
     """Given as many calls as threads, each of which waits for all others, then all return: in new threads, and in those that slept."""
     threads, met = JobThreads("w1", 8), list[int]()
-    for turn in range(20):
-        barrier = threading.Barrier(8)
+    barrier = threading.Barrier(8)
+
+    def call() -> None:
+        met.append(barrier.wait(30))
+
+    for turn in range(1, 21):
         for _ in range(8):
-            threads.put(lambda barrier=barrier: (barrier.wait(30), met.append(turn)))
-        wait_until(lambda turn=turn: len(met) == 8 * (turn + 1))
+            threads.put(call)
+        wait_until(lambda turn=turn: len(met) == 8 * turn)
     assert threads._count == 8
 
 
@@ -54,7 +58,7 @@ def test_a_call_that_raises_ends_no_thread(caplog: pytest.LogCaptureFixture) -> 
     """Given a call that raises, then the log names the worker, and the thread makes the next call."""
     threads, seen = JobThreads("w1", 1), list[tuple[int, int]]()
     with caplog.at_level(logging.ERROR, "taskq.worker"):
-        threads.put(lambda: [][0])
+        threads.put(lambda: {}[1])
         threads.put(_note(seen, 1))
         wait_until(lambda: bool(seen))
     assert caplog.messages == ["a lane of worker process w1 failed"]

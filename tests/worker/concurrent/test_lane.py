@@ -214,7 +214,11 @@ def test_lanes_begin_beside_one_that_raises() -> None:
 def test_a_late_cancel_does_not_meet_the_next_job_of_the_thread(bench: Bench) -> None:
     """Given a thread that runs the job of a second lane, if the ended job of the first is cancelled, then the second isn't interrupted."""
     began, gate = threading.Event(), threading.Event()
-    works = [lambda: None, lambda: (began.set(), gate.wait(30)) and None]
+
+    def wait() -> None:
+        began.set()
+        gate.wait(30)
+
     slot = Scoreboard([multiprocessing.get_context("fork").Lock()])[0]
     slot.lanes.open(2)
     slot.set_beat(monotonic())
@@ -222,7 +226,7 @@ def test_a_late_cancel_does_not_meet_the_next_job_of_the_thread(bench: Bench) ->
     sink, loop = FakeSink(), asyncio.new_event_loop()
     tools = Tools(bench.unpacker(), JobThreads("w1", 1), slot, Timers(), loop, "w1", 3, lambda: None, Context)
     lanes = []
-    for number, work in enumerate(works):
+    for number, work in enumerate((lambda: None, wait)):
         message = bench.pack(bench.queue.job(name=f"work{number}")(work).bind())
         slot.lanes.reserve([(number, message.id)], monotonic())
         lanes.append(Lane(number, tools, sink))
