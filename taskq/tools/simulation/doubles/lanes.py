@@ -12,7 +12,7 @@ from taskq.tools.simulation import here
 from taskq.tools.simulation.doubles.worker import Signals
 from taskq.tools.simulation.party import Party, Source
 
-__all__ = ["Loop", "Queue", "Thread", "ThreadExecutor", "Timers", "WakeableWait", "all_tasks"]
+__all__ = ["Lock", "Loop", "Thread", "ThreadExecutor", "Timers", "WakeableWait", "all_tasks"]
 
 
 class Thread:
@@ -21,27 +21,31 @@ class Thread:
     def __init__(self, target: Callable[..., object], args: tuple[Any, ...] = (), name: str = "", daemon: bool = True) -> None:
         self._body = lambda: target(*args)
         self._name = name
-        #: Its party, by which the executor finds it.
-        self.ident: Party | None = None
 
     def start(self) -> None:
-        self.ident = here.system().begin_thread(self._name, self._body)
+        here.system().begin_thread(self._name, self._body)
 
 
-class Queue(Source):
-    """For `SimpleQueue`."""
+class Lock(Source):
+    """For `threading.Lock`, among the threads of a process."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._items: deque[Any] = deque()
+        self._is_held = False
 
-    def put(self, item: Any) -> None:
-        self._items.append(item)
+    def acquire(self) -> None:
+        here.system().world.wait(lambda: not self._is_held, on=(self,))
+        self._is_held = True
+
+    def release(self) -> None:
+        self._is_held = False
         self.changed()
 
-    def get(self) -> Any:
-        here.system().world.wait(lambda: bool(self._items), on=(self,))
-        return self._items.popleft()
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_raised: object) -> None:
+        self.release()
 
 
 class Loop(Source):
@@ -139,21 +143,24 @@ class ThreadExecutor:
 
     def __init__(self, loop: Loop, timers: Timers, on_import: Callable[[], None] = lambda: None) -> None:
         """`on_import` isn't needed: simulated jobs import nothing."""
-        here.system().process().executor = self
-        #: The limit and the deadline of the call in each thread.
-        self._calls: dict[Party, tuple[float, float]] = {}
+        process = here.system().process()
+        #: The limit and the deadline of the call in each thread, shared by the lanes of a process: see `nap`.
+        self._calls: dict[Party, tuple[float, float]] = process.executor._calls if process.executor else {}
+        process.executor = self
+        self._thread: Party | None = None
 
     def execute(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
         world = here.system().world
-        thread = world.current
+        thread = self._thread = world.current
         self._calls[thread] = (timeout, world.now + timeout if timeout else 0.0)
         try:
             return function(*args, **kwargs)
         finally:
+            self._thread = None
             self._calls.pop(thread, None)
 
     def nap(self, seconds: float, *, ignores_limit: bool = False) -> None:
-        """Let the running job take some time."""
+        """Let the running job of any lane take some time."""
         world = here.system().world
         limit, deadline = self._calls[world.current]
         if deadline and not ignores_limit and world.now + seconds > deadline:
@@ -161,8 +168,11 @@ class ThreadExecutor:
             raise JobTimeout(f"the job ran longer than its handle_timeout of {limit:g} s")
         world.sleep(seconds)
 
-    def cancel(self, thread: Party) -> None:
-        """Interrupt the call in a thread. What has not arrived when the call returns is withdrawn."""
+    def cancel(self) -> None:
+        """Interrupt the running call. What has not arrived when the call returns is withdrawn."""
+        thread = self._thread
+        if thread is None:
+            return
         call = self._calls.get(thread)
 
         def interrupt() -> None:
