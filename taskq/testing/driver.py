@@ -113,7 +113,7 @@ class MemoryDriver:
     def park(self, worker: str, message_id: bytes, message: bytes) -> Command:
         return _act("park", self._move, message_id, lambda raw: self._add_inactive(State.PARKED, message, None))
 
-    def ack(self, worker: str, ids: Sequence[bytes]) -> Command:
+    def ack(self, worker: str, ids: Sequence[bytes], *, ordered: bool = False) -> Command:
         return _act("ack", lambda: sum(self._move(one, lambda raw: None) for one in ids))
 
     def holdings(self, worker: str) -> Command:
