@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.benchmarks.book import Book
 from tests.benchmarks.machine import describe, versions_of
-from tests.benchmarks.measures import backlog, concurrency, fairness, memory, promotion, pushing, rates, startup, waiting
+from tests.benchmarks.measures import backlog, concurrency, fairness, kinds, memory, promotion, pushing, rates, startup, waiting
 from tests.benchmarks.measures.case import Plan
 from tests.benchmarks.setup_peers import DEFAULT
 from tests.benchmarks.sizes import FULL, QUICK
@@ -23,6 +23,7 @@ from tests.support.processes import adopt_orphans
 
 MEASURES = {
     "rates": (rates, "no-op jobs, beside the peers and the bare limits: pushed, worked off, started, idle"),
+    "kinds": (kinds, "beside the peers: results, coroutines, failing and delayed jobs, bulk pushes, pushes from 100 tasks"),
     "pushing": (pushing, "push beside a loop of LPUSH; push_many"),
     "waiting": (waiting, "push to start on an idle worker, lateness of delayed jobs, idle processor time"),
     "backlog": (backlog, "the same rates with a thousand and a million messages behind"),
@@ -80,7 +81,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of all clean-ups
     missing = sorted({peer.home or peer.name for peer in PEERS if not peer.is_there(choice.peers)})
     names = choice.measures or list(MEASURES)
-    if missing and not choice.no_peers and "rates" in names:
+    if missing and not choice.no_peers and {"rates", "kinds"} & set(names):
         print(f"no {', '.join(missing)} in {choice.peers}: run python -m tests.benchmarks.setup_peers, or use --no-peers", file=sys.stderr)
         return 2
     sizes = QUICK if choice.quick else FULL

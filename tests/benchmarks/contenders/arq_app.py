@@ -8,6 +8,7 @@ from typing import Any
 import marks
 from arq import create_pool
 from arq.connections import ArqRedis, RedisSettings
+from arq.worker import func
 
 SETTINGS = RedisSettings.from_dsn(os.environ["BENCH_URL"])
 POOLS: list[ArqRedis] = []
@@ -21,10 +22,20 @@ async def note(_: dict[str, Any], number: int) -> None:
     marks.started(number)
 
 
+async def give(_: dict[str, Any], number: int) -> int:
+    marks.run(number)
+    return number
+
+
+async def fail(_: dict[str, Any], number: int) -> None:
+    marks.run(number)
+    raise ValueError(number)
+
+
 class WorkerSettings:
     """What `arq arq_app.WorkerSettings` reads."""
 
-    functions = (job, note)
+    functions = (job, note, func(give, keep_result=600), fail)
     redis_settings = SETTINGS
     keep_result = 0
 
@@ -41,5 +52,13 @@ async def push_note(number: int) -> None:
     await POOLS[0].enqueue_job("note", number)
 
 
-async def push_later(number: int, seconds: float) -> None:
-    await POOLS[0].enqueue_job("note", number, _defer_by=seconds)
+async def push_result(number: int) -> None:
+    await POOLS[0].enqueue_job("give", number)
+
+
+async def push_failing(number: int) -> None:
+    await POOLS[0].enqueue_job("fail", number)
+
+
+async def push_delayed(number: int, seconds: float) -> None:
+    await POOLS[0].enqueue_job("job", number, _defer_by=seconds)

@@ -9,6 +9,8 @@ from celery import Celery
 
 app = Celery("celery_app", broker=os.environ["BENCH_URL"])
 app.conf.update(task_ignore_result=True, worker_prefetch_multiplier=128)
+if os.environ.get("BENCH_KIND") == "result":
+    app.conf.result_backend = os.environ["BENCH_URL"]
 
 
 @app.task
@@ -21,9 +23,23 @@ def note(number: int) -> None:
     marks.started(number)
 
 
+@app.task(ignore_result=False)
+def give(number: int) -> int:
+    marks.run(number)
+    return number
+
+
+@app.task
+def fail(number: int) -> None:
+    marks.run(number)
+    raise ValueError(number)
+
+
 push = job.delay
 push_note = note.delay
+push_result = give.delay
+push_failing = fail.delay
 
 
-def push_later(number: int, seconds: float) -> None:
-    note.apply_async((number,), countdown=seconds)
+def push_delayed(number: int, seconds: float) -> None:
+    job.apply_async((number,), countdown=seconds)

@@ -3,6 +3,8 @@
     python pusher.py taskq_app fill 1000           push 1000 jobs, one by one
     python pusher.py taskq_app many 1000           … with push_many
     python pusher.py taskq_app latency 100 0.02    push 100 notes, each when the one before has started and 0.02 s have gone by
+    python pusher.py taskq_app kind '"result"' 1000 2   push 1000 jobs of a kind; delayed ones are due 2 s after the start
+    python pusher.py taskq_app tasks 1000               push 1000 jobs from 100 tasks of an event loop
     python pusher.py taskq_app later 100 2         push 100 notes that are due at moments spread over 2 s
 
     python pusher.py taskq_app fill 1000 '"push_constant"'    … with another function of the app
@@ -25,6 +27,8 @@ from typing import Any
 import marks
 
 LIMIT = 20.0
+#: Tasks of an event loop that push at the same time.
+TASKS = 100
 Push = Callable[..., Any]
 
 
@@ -57,10 +61,36 @@ async def call(app: Any, name: str, *values: Any) -> dict[str, Any]:
 async def many(app: Any, count: int, first: int = 0) -> dict[str, Any]:
     """Push all with one call, and `first` more before the clock starts."""
     if first:
-        app.push_many(range(first))
-    began = time.monotonic()
-    app.push_many(range(count))
-    return {"seconds": time.monotonic() - began}
+        await each(app.push_many, (range(first),))
+    began, used = time.monotonic(), time.process_time()
+    await each(app.push_many, (range(count),))
+    return {"seconds": time.monotonic() - began, "cpu": time.process_time() - used}
+
+
+async def tasks(app: Any, count: int) -> dict[str, Any]:
+    """Push from tasks that run at the same time, each one after the other; the same before the clock starts, to open connections."""
+    push = getattr(app, "apush", app.push)
+
+    async def pushes(numbers: range) -> None:
+        for number in numbers:
+            await push(number)
+
+    await asyncio.gather(*[pushes(range(1)) for _ in range(TASKS)])
+    began, used = time.monotonic(), time.process_time()
+    await asyncio.gather(*[pushes(range(first, count, TASKS)) for first in range(TASKS)])
+    return {"seconds": time.monotonic() - began, "cpu": time.process_time() - used}
+
+
+async def kind(app: Any, name: str, count: int, seconds: float) -> dict[str, Any]:
+    """Push jobs of a kind; delayed ones are due that many seconds after the start, all together."""
+    end, together = time.monotonic() + seconds, getattr(app, "push_kind", None)
+    if together is not None:
+        together(name, count, seconds)
+        return {}
+    push = getattr(app, f"push_{name}")
+    for number in range(count):
+        await each(push, (number, max(0.1, end - time.monotonic())) if name == "delayed" else (number,))
+    return {}
 
 
 async def latency(app: Any, count: int, pause: float, limit: float = LIMIT) -> dict[str, Any]:
@@ -104,7 +134,8 @@ async def main(module: str, what: str, *values: str) -> None:
     opened: Callable[[], Awaitable[None]] | None = getattr(app, "opened", None)
     if opened is not None:
         await opened()
-    measures: dict[str, Any] = {"fill": fill, "many": many, "latency": latency, "later": later, "call": call}
+    measures: dict[str, Any] = {"fill": fill, "many": many, "latency": latency, "later": later}
+    measures |= {"call": call, "tasks": tasks, "kind": kind}
     print(json.dumps(await measures[what](app, *map(json.loads, values))))
 
 

@@ -20,7 +20,17 @@ async def note(_: dict[str, Any], *, number: int) -> None:
     marks.started(number)
 
 
-settings = {"queue": queue, "functions": [job, note]}
+async def give(_: dict[str, Any], *, number: int) -> int:
+    marks.run(number)
+    return number
+
+
+async def fail(_: dict[str, Any], *, number: int) -> None:
+    marks.run(number)
+    raise ValueError(number)
+
+
+settings = {"queue": queue, "functions": [job, note, give, fail]}
 
 
 async def opened() -> None:
@@ -35,5 +45,13 @@ async def push_note(number: int) -> None:
     await queue.enqueue("note", number=number, ttl=-1)
 
 
-async def push_later(number: int, seconds: float) -> None:
-    await queue.enqueue("note", number=number, ttl=-1, scheduled=time.time() + seconds)
+async def push_result(number: int) -> None:
+    await queue.enqueue("give", number=number)
+
+
+async def push_failing(number: int) -> None:
+    await queue.enqueue("fail", number=number, ttl=-1)
+
+
+async def push_delayed(number: int, seconds: float) -> None:
+    await queue.enqueue("job", number=number, ttl=-1, scheduled=time.time() + seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import marks
 
@@ -47,12 +48,31 @@ async def ajob(number: int) -> None:
     marks.run(number)
 
 
+@queue.job(result_ttl=600)
+def give(number: int) -> int:
+    marks.run(number)
+    return number
+
+
+@queue.job(max_attempts=1)
+def fail(number: int) -> None:
+    marks.run(number)
+    raise ValueError(number)
+
+
+apush = job.apush
 push = job.push
 push_note = note.push
 
 
 def push_many(numbers: Iterable[int]) -> None:
     job.push_many([(number,) for number in numbers])
+
+
+def push_kind(kind: str, count: int, seconds: float) -> None:
+    """Many jobs of a kind, at once: so many one by one would take longer than their run."""
+    jobs: dict[str, Any] = {"result": give, "async": ajob, "failing": fail, "delayed": job.options(delay=seconds)}
+    jobs[kind].push_many([(number,) for number in range(count)])
 
 
 def push_range(first: int, last: int, at: float | None = None) -> None:

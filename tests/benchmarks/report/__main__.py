@@ -13,12 +13,14 @@ from string import Template
 from tests.benchmarks.book import Book
 from tests.benchmarks.report.ahead import ahead
 from tests.benchmarks.report.budgets import budget_table
-from tests.benchmarks.report.chart import chart
+from tests.benchmarks.report.chart import chart, kind_chart
+from tests.benchmarks.report.kinds import kind_cost_table, kind_table
 from tests.benchmarks.report.tables import cost_table, headline, rate_table, setup_table
 from tests.support.worker import ROOT
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 CHART = ROOT / "docs" / "_static" / "benchmarks.svg"
+KIND_CHART = ROOT / "docs" / "_static" / "benchmarks-kinds.svg"
 TEMPLATE = Path(__file__).with_name("page.md")
 
 
@@ -34,6 +36,8 @@ def page(run: dict[str, dict[str, str]], book: Book) -> str:
         budgets=budget_table(book),
         rates=rate_table(book),
         costs=cost_table(book),
+        kinds=kind_table(book),
+        kind_costs=kind_cost_table(book),
         ahead=ahead(book),
         setups=setup_table(run["versions"], facts["taskq"]),
     )
@@ -48,7 +52,8 @@ def main(arguments: list[str]) -> int:
     book = Book(run["values"])
     PAGE.write_text(page(run, book), encoding="utf-8")
     CHART.write_text(chart(book), encoding="utf-8")
-    print(f"wrote {PAGE.relative_to(ROOT)} and {CHART.relative_to(ROOT)}")
+    KIND_CHART.write_text(kind_chart(book), encoding="utf-8")
+    print("wrote " + ", ".join(str(path.relative_to(ROOT)) for path in (PAGE, CHART, KIND_CHART)))
     return 0
 
 
