@@ -90,6 +90,7 @@ def main(arguments: list[str]) -> int:
     for name in names:
         plan = Plan(sizes, None if choice.no_peers else choice.peers, ExitStack(), began + choice.minutes * 60)
         failures += run(plan, name, rounds, book)
+    facts["command"] = " ".join(["python -m tests.benchmarks", *arguments])
     facts |= {"minutes": f"{(time.monotonic() - began) / 60:.1f}", "rounds": str(rounds), "size": "quick" if choice.quick else "full"}
     facts |= {name: f"{getattr(sizes, name):,}" for name in ("stock", "due", "flat")}
     print(summary(book))

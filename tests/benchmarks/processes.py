@@ -62,14 +62,14 @@ class WorkerGroup:
                 tail = self.log.read_text(errors="replace")[-3000:]
                 raise RuntimeError(f"the worker {process.args!r} ended with {process.returncode}; its log:\n{tail}")
 
-    def stop(self) -> None:
+    def stop(self, grace: float = GRACE) -> None:
         """End all, in good order if they can within some seconds."""
         family = [psutil.Process(pid) for pid in self.pids() if psutil.pid_exists(pid)]
         for process in self._processes:
             process.terminate()
         for process in self._processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(GRACE)
+                process.wait(grace)
         for member in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()  # psutil knows a process by its start, too: never another one of the same id

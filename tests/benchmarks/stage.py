@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.benchmarks.contender import CONTENDERS_FOLDER, Contender
-from tests.benchmarks.processes import WorkerGroup, cpu_of
+from tests.benchmarks.processes import WorkerGroup, ran
 from tests.support.servers import ServerOptions, ServerProcess, valkey_binary
 from tests.support.wait import wait_until
 from tests.support.worker import ROOT
@@ -100,7 +100,7 @@ class Stage:
 
     def server_cpu(self) -> float:
         """Seconds of processor time that the server has used."""
-        return cpu_of(self.server.pid)
+        return ran([self.server.pid])
 
     def used_memory(self) -> int:
         """Bytes that the server uses, once it has forgotten the connections of who has gone."""

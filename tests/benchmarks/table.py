@@ -74,7 +74,6 @@ PEERS = (
         home="taskiq",
         env={"BENCH_BROKER": "list"},
         is_async=True,
-        lacks={"delayed": _DELAY_PROCESS, "bulk": _ONE_BY_ONE},
         setup="The same with the list broker, which has no acknowledgements.",
     ),
     Contender(
@@ -83,8 +82,6 @@ PEERS = (
         worker=("rq", "worker-pool", "--num-workers", "2", "--quiet", "--url", "{url}"),
         jobs=200,
         requires=("rq==3.0.0", "redis==8.1.0", _HIREDIS),
-        lacks={"apush": _SYNC_PUSH},
-        workers={"delayed": ("rq", "worker", "--with-scheduler", "--quiet", "--url", "{url}")},
         setup="`rq worker-pool --num-workers 2`: forks for each job, as its documentation recommends for production.",
     ),
     Contender(

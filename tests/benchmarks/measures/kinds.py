@@ -11,17 +11,21 @@ from tests.benchmarks.measures.case import Case, Plan
 from tests.benchmarks.stage import FIRST, Stage
 from tests.benchmarks.table import PEERS, TASKQ
 
-__all__ = ["JOBS", "KINDS", "cases", "has"]
+__all__ = ["JOBS", "KINDS", "OTHERS", "cases", "has"]
 
 #: What workers run, then what is only pushed.
 JOBS = ("result", "async", "failing", "delayed")
 KINDS = (*JOBS, "bulk", "apush")
 #: Seconds of a drain: who needs longer has been seen for long enough.
 LIMIT = 3.0
+#: Libraries that are measured in another setup: the faster one of RQ, and the one of taskiq that loses no job.
+OTHERS = {"RQ", "taskiq (list)"}
 #: Seconds until delayed jobs are due: all together, when the workers have been started.
 DUE = 4.0
-#: The part of the no-op jobs of the contender, and the fewest.
-SHARE, FEWEST = 0.2, 1_000
+#: The part of the no-op jobs of the contender, the fewest, and the most.
+SHARE, FEWEST, MOST = 0.2, 1_000, 30_000
+#: The part of its no-op jobs that is pushed with one call, and the fewest.
+BULK_SHARE, BULK_FEWEST = 0.35, 2_000
 
 
 def has(contender: Contender, kind: str) -> bool:
@@ -31,13 +35,14 @@ def has(contender: Contender, kind: str) -> bool:
 
 def cases(plan: Plan) -> list[Case]:
     """One for each contender that is there, and each kind that it has."""
-    there = [contender for contender in (TASKQ, *PEERS) if contender.is_there(plan.peers) and contender.name != "taskiq (list)"]
+    there = [contender for contender in (TASKQ, *PEERS) if contender.is_there(plan.peers) and contender.name not in OTHERS]
     chosen = [(contender, kind) for contender in there for kind in KINDS if has(contender, kind)]
     return [Case(f"{contender.name}, {kind}", functools.partial(_round, plan, contender, kind)) for contender, kind in chosen]
 
 
 def _round(plan: Plan, contender: Contender, kind: str, book: Book, _: int) -> None:
-    count = int(min(contender.jobs, max(FEWEST, contender.jobs * SHARE)) * max(plan.sizes.share, 0.2))
+    count = min(contender.jobs, MOST, max(FEWEST, int(contender.jobs * SHARE)))
+    count = int((max(BULK_FEWEST, contender.jobs * BULK_SHARE) if kind == "bulk" else count) * max(plan.sizes.share, 0.2))
     with Stage(contender, jobs=count, peers=plan.peers, kind=kind) as stage:
         found = _run(stage, kind, count) if kind in JOBS else _push(stage, kind, count)
         for name, value in found.items():
@@ -49,7 +54,7 @@ def _run(stage: Stage, kind: str, count: int) -> dict[str, float]:
     stage.push("kind", kind, count, DUE)
     group = stage.start_worker(*(("--concurrency", "100") if kind == "async" and stage.contender is TASKQ else ()))
     found = drain(stage, group, count, LIMIT)
-    group.stop()
+    group.stop(grace=0)  # jobs may be left: nothing is counted any more
     if not found.rate:
         raise RuntimeError(
             f"{stage.contender.name} has run no job of the kind {kind}; its log: {group.log.read_text(errors='replace')[-2000:]}"

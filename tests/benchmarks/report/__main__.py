@@ -14,7 +14,7 @@ from tests.benchmarks.book import Book
 from tests.benchmarks.report.ahead import ahead
 from tests.benchmarks.report.budgets import budget_table
 from tests.benchmarks.report.chart import chart, kind_chart
-from tests.benchmarks.report.kinds import kind_cost_table, kind_table
+from tests.benchmarks.report.kinds import kind_cost_table, kind_rounds, kind_table
 from tests.benchmarks.report.tables import cost_table, headline, rate_table, setup_table
 from tests.support.worker import ROOT
 
@@ -29,7 +29,7 @@ def page(run: dict[str, dict[str, str]], book: Book) -> str:
     facts = run["facts"]
     quick = "> **Warning:** These figures are from a quick run: small amounts, one round.\n"
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        facts,
+        {"command": "python -m tests.benchmarks", **facts},
         redis_py=facts["redis-py"],
         warning="" if facts["size"] == "full" else quick,
         headline=headline(book),
@@ -37,6 +37,7 @@ def page(run: dict[str, dict[str, str]], book: Book) -> str:
         rates=rate_table(book),
         costs=cost_table(book),
         kinds=kind_table(book),
+        kind_rounds=kind_rounds(book),
         kind_costs=kind_cost_table(book),
         ahead=ahead(book),
         setups=setup_table(run["versions"], facts["taskq"]),

@@ -8,7 +8,7 @@ from tests.benchmarks.measures.kinds import KINDS
 from tests.benchmarks.report.text import NOTHING, number, spread, table
 from tests.benchmarks.table import PEERS, TASKQ
 
-__all__ = ["TITLES", "kind_cost_table", "kind_table", "of_kind"]
+__all__ = ["TITLES", "kind_cost_table", "kind_rounds", "kind_table", "of_kind"]
 
 #: The title of each column.
 TITLES = {
@@ -29,6 +29,11 @@ def of_kind(book: Book, who: str, kind: str, part: str) -> Span | None:
     """Return a rate (`_rate`) or a processor time (`_cpu`, `_server`) of a kind."""
     is_noop = kind == "noop" or (kind == "async" and any(peer.name == who and peer.is_async for peer in PEERS))
     return book.span(_NOOP[part] if is_noop else f"{kind}{part}", who)
+
+
+def kind_rounds(book: Book) -> int:
+    """Return how many rounds of the kinds were run: fewer than of other measures, if the time was over."""
+    return max((len(values) for kind in KINDS for values in book.values.get(f"{kind}_rate", {}).values()), default=0)
 
 
 def _measured(book: Book) -> list[Contender]:
