@@ -1,7 +1,7 @@
 """Access to the server: the moves of a channel as commands, connections that send them, and queries of several commands.
 
     contract       protocols: `Driver` builds commands without I/O, `Link` and `AsyncLink` send them
-    batches        cuts many messages into commands of bounded size
+    batches        the bounds of a page, and of commands with many messages
     peer           the owner of an embedded server
     redis/         the driver for Redis and Valkey: scripts, connections, checks
     embedded/      the embedded server
@@ -13,6 +13,7 @@
     registry       the known channels of a pattern
     heartbeats     the last heartbeats of the workers
     find           finds a message in every state
+    remove         removes a pending message
 
 Each of these imports only from those above it.
 

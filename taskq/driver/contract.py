@@ -178,7 +178,7 @@ class Driver(Protocol):
 
     def push_once(self, message: bytes, message_id: str, *, delay_ms: int | None = None, at_ms: int | None = None) -> Command: ...  # 0 or 1
 
-    def withdraw(self, message: bytes) -> Command: ...  # 0 or 1
+    def withdraw(self, message: bytes, start: int = -1) -> Command: ...  # 0 or 1; -n: not among n waiting ones (-1: around its id)
 
     def reserve(  # [settled, known, messages]; `ordered`: see `ack`
         self, worker: str, count: int, done: Sequence[bytes], *, ordered: bool = False
@@ -212,7 +212,7 @@ class Driver(Protocol):
 
     def adopt(self, worker: str, messages: Sequence[bytes]) -> Command: ...  # how many were missing
 
-    def cancel(self, state: State, message: bytes, ending: StoredEnding) -> Command: ...  # 0 or 1
+    def cancel(self, state: State, message: bytes, ending: StoredEnding, start: int = -1) -> Command: ...  # as withdraw
 
     def request_cancel(self, worker: str, message: bytes, request: bytes) -> Command: ...  # 0 or 1
 
@@ -258,9 +258,10 @@ class Driver(Protocol):
 
     def wait_for_parts(self, message_id: str, after: int, count: int, timeout: float) -> Command: ...  # [[key, entries]], or None
 
-    def position(self, state: State, message: bytes) -> Command: ...  # None if these bytes are not in waiting or delayed
+    def position(self, state: State, message: bytes) -> Command: ...  # None if these bytes are not there; not for waiting
 
-    def find(self, place: State | str, message_id: str, start: int, count: int) -> Command: ...  # [number searched, the message if found]
+    # [number searched, the message if found]; fewer than `LAST_PAGE`: the last. Start -1: waiting around the id; negative: there are others
+    def find(self, place: State | str, message_id: str, start: int, count: int) -> Command: ...
 
     def search(self, place: State | str, id_prefix: bytes, start: int, count: int) -> Command: ...  # [number searched, ids with the prefix]
 
@@ -274,7 +275,7 @@ class Driver(Protocol):
 
     def count(self, state: State) -> Command: ...  # a number
 
-    def remove(self, state: State, message: bytes) -> Command: ...  # number removed
+    def remove(self, state: State, message: bytes) -> Command: ...  # number removed; not for waiting: see withdraw
 
     def flush(self, state: State, count: int, until_ms: int = 0) -> Command: ...  # number removed; -1: too late (0: it never is)
 

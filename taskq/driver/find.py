@@ -5,21 +5,20 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from taskq.channel import State
+from taskq.driver.batches import PAGE
 from taskq.driver.contract import Driver
 from taskq.driver.steps import Steps
 from taskq.errors import ServerRefused
 
-__all__ = ["PAGE", "Found", "find", "find_orphan"]
+__all__ = ["AROUND", "LAST_PAGE", "Found", "find", "find_orphan"]
 
 
-#: The number of messages searched in one call: a few tenths of a millisecond of the server's time.
-PAGE = 2000
-
-
+#: A page of fewer messages is the last. The server shortens a page of large ones to no less.
+LAST_PAGE = 8
+#: The start of a search around the place of an id.
+AROUND = -1
 #: In the order in which a message passes through them: one that moves during a search is found later in it.
 _PENDING = (State.DELAYED, State.WAITING)
-
-
 _ASIDE = (State.FAILED, State.TIMEOUT, State.PARKED)
 
 
@@ -34,17 +33,20 @@ class Found(NamedTuple):
 
 def find(driver: Driver, message_id: str, payload: bytes | None = None) -> Steps[Found | None]:
     """Search every state for a message. Return None if it is not stored. With its bytes as pushed, it is found sooner."""
-    if payload is not None:
-        for state in _PENDING:
-            if (yield driver.position(state, payload)) is not None:
-                return Found(state, payload)
-    for state in _PENDING if payload is None else ():
+    if payload is not None and (yield driver.position(State.DELAYED, payload)) is not None:
+        return Found(State.DELAYED, payload)
+    searched, *around = yield driver.find(State.WAITING, message_id, AROUND, PAGE)
+    if around:
+        return Found(State.WAITING, around[0])
+    # Before a long search through waiting, a short one. After it once more, because the message may have been reserved meanwhile.
+    if searched < 0 and (found_reserved := (yield from _among_reserved(driver, message_id))):
+        return found_reserved
+    for state in _PENDING:
         if found := (yield from _look_through(driver, state, message_id)):
             return Found(state, found)
     if found_reserved := (yield from _among_reserved(driver, message_id)):
         return found_reserved
-    # Again by id, for a message whose bytes a retry has changed.
-    for state in (*_ASIDE, *(_PENDING if payload is not None else ())):
+    for state in _ASIDE:
         if found := (yield from _look_through(driver, state, message_id)):
             return Found(state, found)
     return None
@@ -84,6 +86,6 @@ def _look_through(driver: Driver, place: State | str, message_id: str) -> Steps[
         if found:
             message: bytes = found[0]
             return message
-        if seen < PAGE:
+        if seen < LAST_PAGE:
             return None
         start += seen

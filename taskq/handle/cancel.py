@@ -15,6 +15,7 @@ from taskq.channel import State
 from taskq.clock import EpochMs, now_ms, seconds_of
 from taskq.driver.contract import Driver, StoredEnding
 from taskq.driver.find import find
+from taskq.driver.remove import cancel
 from taskq.driver.steps import Steps
 from taskq.errors import ArgumentsError, DelayError, MalformedMessage, MessageError, SignatureError
 from taskq.handle.subject import Subject, ask_ending
@@ -121,7 +122,7 @@ def ask_cancel(driver: Driver, subject: Subject, by: str, *, kill: bool) -> Step
             packed = pack_request(request, bytes.fromhex(subject.id), subject.signer)
             if (yield driver.request_cancel(found.worker, found.message, packed)):
                 return Cancelled.REQUESTED
-        elif (yield driver.cancel(found.state, found.message, request.kept)):
+        elif (yield from cancel(driver, found.state, found.message, request.kept)):
             return Cancelled.NOW
     return Cancelled.REQUESTED
 

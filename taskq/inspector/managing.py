@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from taskq.channel import State
 from taskq.clock import monotonic
 from taskq.driver.batches import batches
+from taskq.driver.remove import withdraw
 from taskq.driver.steps import run
 from taskq.errors import TaskqError
 from taskq.handle.cancel import Cancelled, ask_cancel, check_cancel
@@ -66,7 +67,7 @@ class Managing(Reading):
                     f"message {entry.id} can't be deleted: it is reserved by worker {entry.worker}, which is running it or is about to"
                 )
             store = self._places.store(entry.channel)
-            if store.call(store.driver.remove(entry.state, entry.raw)):
+            if self._remove(store, entry):
                 return entry
             entry = self.find(entry.id, channels=channels, progress=progress)  # it has moved since it was found
         return None
@@ -146,6 +147,12 @@ class Managing(Reading):
             done += max(0, count)
             progress(done, total)
         return done
+
+    @staticmethod
+    def _remove(store: Store, entry: Entry) -> bool:
+        if entry.state in (State.WAITING, State.DELAYED):
+            return run(withdraw(store.driver, entry.raw), store.call)
+        return bool(store.call(store.driver.remove(entry.state, entry.raw)))
 
     @staticmethod
     def _restore(store: Store, state: State, chosen: Sequence[bytes]) -> int:

@@ -250,7 +250,7 @@ def _counted(stores: dict[str, Store], progress: Progress) -> dict[str, Store]:
             nonlocal done
             reply = call(command)
             if command.move == "find":
-                done += int(reply[0])
+                done += max(0, int(reply[0]))  # the first look at a long list isn't counted
                 progress(min(done, total), total)
             return reply
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from taskq.channel import State
-from taskq.driver.find import PAGE, find
+from taskq.driver.batches import PAGE
+from taskq.driver.find import LAST_PAGE, find
 from taskq.driver.steps import run
 from taskq.errors import ArgumentsError, ServerRefused
 from taskq.inspector.entry import entry_id
@@ -131,8 +132,8 @@ def _pages(name: str, store: Store, wanted: str, states: Sequence[State]) -> Ite
     prefix = bytes.fromhex(wanted[: len(wanted) // 2 * 2])
     for state in states:
         for place in [worker for worker, _ in store.workers()] if state is State.RESERVED else [state]:
-            start, searched = 0, PAGE
-            while searched == PAGE:
+            start, searched = 0, LAST_PAGE
+            while searched >= LAST_PAGE:
                 searched, *ids = store.call(store.driver.search(place, prefix, start, PAGE))
                 start += searched
                 yield f"{state.value}, {name}", [text for one in ids if (text := one.hex()).startswith(wanted)], searched

@@ -14,11 +14,13 @@ from taskq.driver.redis.checks import check_kinds
 from taskq.errors import ServerRefused, ServerUnavailable
 from taskq.inspector.threads import check_stopped
 from taskq.inspector.walk import Call, Item, Walk
+from taskq.wire.message import REMOVED
 
 __all__ = ["FLUSHED", "Store", "naming"]
 
 #: The states that can be flushed: reserved messages are running.
 FLUSHED = tuple(state for state in STATES if state is not State.RESERVED)
+_MARK = bytes((REMOVED,))
 
 
 def naming(call: Call, driver: Driver, channel: str) -> Call:
@@ -71,8 +73,13 @@ class Store(NamedTuple):
         """Yield pages of messages, oldest first, with the worker process that reserved them, or ""."""
         if state is State.RESERVED:
             for worker, _ in self.workers():
-                yield worker, [Item(0.0, raw) for raw in self.call(self.driver.holdings(worker))]
+                yield worker, _stored([Item(0.0, raw) for raw in self.call(self.driver.holdings(worker))])
             return
         walk = Walk(self.call, self.driver, state)
         while page := walk.page():
-            yield "", page
+            yield "", _stored(page)
+
+
+def _stored(items: list[Item]) -> list[Item]:
+    """Return the items without those that mark the places of removed messages."""
+    return [item for item in items if item.raw[:1] != _MARK]

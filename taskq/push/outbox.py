@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from taskq.config import Settings
+from taskq.driver import remove
 from taskq.driver.batches import batches
 from taskq.driver.contract import Command, Driver, Link
 from taskq.driver.load import first_use, server_url
@@ -171,7 +172,7 @@ class Outbox:
         if self.take_back(Message(payload).hex_id):
             return True
         sender = self.sender(channel)
-        return bool(sender.call(sender.driver.withdraw(payload)))
+        return run(remove.withdraw(sender.driver, payload), sender.call)
 
     def take_back(self, message_id: str) -> bool:
         """Remove a message that is still in a buffer of this thread or task. Return False if it is not."""

@@ -92,7 +92,7 @@ class MemoryDriver:
         for raw in messages:
             self._store.add_later(self._place, due, raw)
 
-    def withdraw(self, message: bytes) -> Command:
+    def withdraw(self, message: bytes, start: int = -1) -> Command:
         return _act("delete", lambda: int(any(self._place.remove(state, message) for state in (State.DELAYED, State.WAITING))))
 
     # ---- the worker's moves
@@ -147,7 +147,7 @@ class MemoryDriver:
 
     # ---- cancelling
 
-    def cancel(self, state: State, message: bytes, ending: StoredEnding) -> Command:
+    def cancel(self, state: State, message: bytes, ending: StoredEnding, start: int = -1) -> Command:
         def act() -> int:
             if not self._place.remove(state, message):
                 return 0
@@ -239,7 +239,7 @@ class MemoryDriver:
     def find(self, place: State | str, message_id: str, start: int, count: int) -> Command:
         def act() -> list[Any]:
             raws = [raw for _, raw in self._place.messages(place)] if isinstance(place, State) else [*self._place.reserved.values()]
-            page = raws[::-1][start : start + count]
+            page = raws[::-1] if start < 0 else raws[::-1][start : start + count]
             return [len(page), *(raw for raw in page if id_of(raw).hex() == message_id)]
 
         return _act("look", act)

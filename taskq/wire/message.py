@@ -2,7 +2,7 @@
 
 A fixed head of 25 bytes, big-endian:
 
-    0   version   u8    1; 0 = a plain JSON message with a head; 2 to 8 = written by a newer taskq
+    0   version   u8    1; 0 = a plain JSON message with a head; 2 to 7 = written by a newer taskq; 8 = see `removal_mark`
     1   crashes   u8    number of crashes while it ran
     2   id        16    time-ordered: 48 bits of milliseconds, 32 bits of counter, 48 random bits of the producer
     18  attempts  u16   number of failed attempts
@@ -31,6 +31,7 @@ from taskq.wire.signing import SIGNATURE_SIZE, Signer
 
 __all__ = [
     "HEAD_SIZE",
+    "REMOVED",
     "Body",
     "Flag",
     "Message",
@@ -42,6 +43,7 @@ __all__ = [
     "make_body",
     "message_id",
     "new_id",
+    "removal_mark",
     "wrap_foreign",
 ]
 
@@ -52,6 +54,8 @@ VERSION = 1
 FOREIGN = 0
 #: The first byte of a message is at most this; text and pickles begin with a higher one.
 LAST_VERSION = 8
+#: Marks the place of a message that was removed from the middle of a long list.
+REMOVED = 8
 MAX_COUNT = 65535
 
 
@@ -156,6 +160,14 @@ _LOSS = {None: 0, "timeout": int(Flag.LOST_IS_TIMEOUT), "retry": int(Flag.LOST_I
 def wrap_foreign(raw: bytes, flags: int = 0) -> bytes:
     """Put a head before bytes that another client pushed, so that they have an id, can be counted and settled."""
     return _HEAD.pack(FOREIGN, 0, new_id(), 0, flags, len(raw)) + raw
+
+
+def removal_mark(raw: bytes) -> bytes:
+    """Return the bytes that take the place of a removed message where the server can't remove it from a list in bounded time.
+
+    A worker that reserves them settles them without a run. They have the id of the message, so the list stays in the order of the ids.
+    """
+    return bytes((REMOVED, 0)) + (message_id(raw) if is_stamped(raw) else new_id()) + bytes(HEAD_SIZE - 18)
 
 
 def is_stamped(raw: bytes) -> bool:

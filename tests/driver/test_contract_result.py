@@ -6,6 +6,7 @@ import pytest
 
 from taskq.channel import State
 from taskq.driver.contract import StoredEnding
+from taskq.driver.find import AROUND
 from taskq.errors import QueueFull
 from tests.conftest import OwnServer
 from tests.driver.store import Store, id_of, message
@@ -128,12 +129,12 @@ def test_a_reserved_message_is_found_with_its_worker(store: Store) -> None:
 
 
 def test_pending_bytes_are_found_at_once(store: Store) -> None:
-    """Given a message as it was pushed, then one command finds it in waiting or delayed."""
+    """Given a message as it was pushed, then one command finds it in delayed, and one in waiting, without reading every page."""
     store.push(raw := message())
     store.do(store.driver.push_later([later := message()], delay_ms=60_000))
-    assert store.do(store.driver.position(State.WAITING, raw)) == 0
+    assert store.do(store.driver.find(State.WAITING, id_of(raw).hex(), AROUND, 10)) == [1, raw]
+    assert store.do(store.driver.find(State.WAITING, id_of(later).hex(), AROUND, 10)) == [1]
     assert store.do(store.driver.position(State.DELAYED, later)) is not None
-    assert store.do(store.driver.position(State.WAITING, later)) is None
     assert store.do(store.driver.position(State.DELAYED, raw)) is None
 
 

@@ -249,6 +249,17 @@ def test_a_clock_that_is_a_month_ahead_empties_nothing(make_store: MakeStore) ->
         assert store.in_state(State.FAILED)[:-count] == old[2 * count :]
 
 
+def test_a_lowered_limit_is_reached_step_by_step(make_store: MakeStore) -> None:
+    """Given many more failed messages than a lowered limit allows, when some fail, then each call deletes 1,000 of the oldest."""
+    store = make_store(failed_limit=10)
+    store.client.zadd(store.keys.failed, {message(str(number)): store.now() - 5000 + number for number in range(2500)})
+    for left in (1501, 502, 10, 10):
+        store.reserved_by(W, raw := message())
+        store.do(store.driver.fail(W, State.FAILED, id_of(raw), raw))
+        assert len(store.in_state(State.FAILED)) == left
+        assert store.in_state(State.FAILED)[-1] == raw
+
+
 @pytest.mark.parametrize("limit", [1, 3])
 def test_after_the_clock_was_set_back_the_newest_failure_is_kept(make_store: MakeStore, limit: int) -> None:
     """Given a full `failed` whose messages lie in the future, when another fails, then it is stored, and the oldest other is deleted."""

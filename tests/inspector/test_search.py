@@ -149,7 +149,7 @@ def test_too_many_messages_to_search(server: ServerProcess, inspector: Inspector
 def test_pages_of_a_long_state(server: ServerProcess, inspector: Inspector, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a state of several pages, then each message is read, and little is sent: the ids that match, not the messages."""
     store_ids(server, prefix, [f"01a2187b4d57{number:08x}aaaaaaaaaaaa" for number in range(30)])
-    monkeypatch.setattr("taskq.inspector.search.PAGE", 7)
+    monkeypatch.setattr("taskq.inspector.search.PAGE", 9)
     replies: list[Any] = []
     sender = inspector._places.store(prefix).driver
     assert sender is not None
@@ -162,8 +162,8 @@ def test_pages_of_a_long_state(server: ServerProcess, inspector: Inspector, pref
     monkeypatch.setattr(inspector._places._senders[prefix], "call", noting)
     assert inspector.resolve("01a2187b4d57" + "0000001d") == "01a2187b4d570000001daaaaaaaaaaaa"
     sizes = [reply[0] for move, reply in replies if move == "search" and isinstance(reply[0], int)]
-    assert sizes.count(7) == 8
-    assert sizes.count(2) == 2
+    assert sizes.count(9) == 6
+    assert sizes.count(3) == 2
     assert all(len(one) == 16 for move, reply in replies if move == "search" and isinstance(reply[0], int) for one in reply[1:])
 
 

@@ -10,6 +10,7 @@ import pytest
 from taskq.channel import State
 from taskq.config import load_settings
 from taskq.driver.contract import Command, Driver, Part, StoredEnding
+from taskq.driver.find import AROUND
 from taskq.driver.load import load_driver
 from taskq.driver.steps import run
 from taskq.errors import NoResult, ResultTimeout, TaskqError
@@ -43,7 +44,9 @@ def _moves(driver: Driver, call: Call, take: Callable[[], bytes]) -> list[Any]:
     call(driver.push_later(raws[5:7], delay_ms=60_000))
     call(driver.push_once(raws[7], ids[7].hex()))
     look()
-    seen.append([call(driver.position(State.WAITING, raw)) is not None for raw in raws])
+    seen.append([call(driver.position(State.DELAYED, raw)) is not None for raw in raws])
+    around = [call(driver.find(State.WAITING, identity.hex(), AROUND, 10)) for identity in ids]
+    seen.append([(searched, found == [raw]) for raw, (searched, *found) in zip(raws, around, strict=True)])
     seen.append([call(driver.withdraw(raws[4])), call(driver.withdraw(raws[4])), call(driver.withdraw(raws[6]))])
     seen.append(call(driver.cancel(State.DELAYED, raws[5], ending)))
     seen.append([call(driver.result(ids[5].hex())), call(driver.wait_for_result(ids[5].hex(), 0.01)), call(driver.result(ids[0].hex()))])

@@ -7,13 +7,14 @@ from itertools import chain
 
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
+from taskq.driver.batches import PAGE
 from taskq.driver.contract import Command, Part, Rescue, StoredEnding, Value, Where, Word
 from taskq.driver.redis.address import Address
 from taskq.driver.redis.alink import RedisAsyncLink
 from taskq.driver.redis.checks import VERSION, read_version
 from taskq.driver.redis.link import RedisLink
 from taskq.driver.redis.scripts import load_script
-from taskq.wire.message import message_id
+from taskq.wire.message import message_id, removal_mark
 
 __all__ = ["RedisDriver"]
 
@@ -22,6 +23,8 @@ ONCE_MS = 5_400_000
 #: The lifetime of cancel requests, and of the token that wakes a supervisor for one (it may have exited), in milliseconds.
 CANCEL_MS = 86_400_000
 CANCEL_WAKE_MS = 60_000
+#: How far from an end a message can be removed from a list: the server compares all messages up to it, 50 in a microsecond.
+REACH = 20_000
 
 
 class RedisDriver:
@@ -92,8 +95,8 @@ class RedisDriver:
         places = (keys.waiting, keys.delayed, keys.wake, keys.once(message_id or "none"))
         return self._script("push", places, marker_ms, *when, *messages)
 
-    def withdraw(self, message: bytes) -> Command:
-        return self._script("delete", (self.keys.delayed, self.keys.waiting), message)
+    def withdraw(self, message: bytes, start: int = -1) -> Command:
+        return self._script("delete", (self.keys.delayed, self.keys.waiting), message, *_removal(message, start))
 
     # ---- the worker's moves
 
@@ -201,9 +204,9 @@ class RedisDriver:
 
     # ---- cancelling
 
-    def cancel(self, state: State, message: bytes, ending: StoredEnding) -> Command:
+    def cancel(self, state: State, message: bytes, ending: StoredEnding, start: int = -1) -> Command:
         places = (self.keys.of(state), *self._result_keys(message_id(message).hex()), self.keys.nothing)
-        return self._script("cancel", places, message, ending.ttl_ms, ending.data)
+        return self._script("cancel", places, message, ending.ttl_ms, ending.data, *_removal(message, start))
 
     def request_cancel(self, worker: str, message: bytes, request: bytes) -> Command:
         keys = self.keys
@@ -248,8 +251,6 @@ class RedisDriver:
         return Command("wait", ("BLMOVE", key, key, "LEFT", "LEFT", str(timeout)))
 
     def position(self, state: State, message: bytes) -> Command:
-        if state is State.WAITING:
-            return Command("look", ("LPOS", self.keys.waiting, message, "RANK", "-1"))
         return Command("look", ("ZSCORE", self.keys.of(state), message))
 
     def find(self, place: State | str, message_id: str, start: int, count: int) -> Command:
@@ -286,8 +287,6 @@ class RedisDriver:
         return Command("count", ("LLEN" if state is State.WAITING else "ZCARD", self.keys.of(state)))
 
     def remove(self, state: State, message: bytes) -> Command:
-        if state is State.WAITING:
-            return Command("delete", ("LREM", self.keys.waiting, "-1", message))
         return Command("delete", ("ZREM", self.keys.of(state), message))
 
     def flush(self, state: State, count: int, until_ms: int = 0) -> Command:
@@ -310,3 +309,8 @@ class RedisDriver:
         """Build the command of a script. `ids` follow `args`; there may be hundreds, so they aren't looked at."""
         words = [arg if type(arg) is bytes or type(arg) is str else str(arg) for arg in args]
         return Command(name, (str(len(keys)), *keys, *words, *ids), load_script(name))
+
+
+def _removal(message: bytes, start: int) -> tuple[Value, ...]:
+    """Return the arguments with which a script removes a message from waiting."""
+    return start, PAGE, REACH, removal_mark(message)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from taskq.channel import State
 from taskq.clock import now_ms
+from taskq.driver import remove
+from taskq.driver.batches import PAGE
 from taskq.driver.contract import Command
-from taskq.driver.find import PAGE, Found, find
+from taskq.driver.find import AROUND, find
+from taskq.driver.steps import Steps
 from taskq.errors import MessageError, SignatureError
 from taskq.handle.cancel import CancelRequest, read_request
 from taskq.scoreboard.cancel_notice import Notice
@@ -21,6 +24,7 @@ from taskq.wire.message import message_id
 
 __all__ = ["CANCEL_GRACE", "Cancels"]
 
+T = TypeVar("T")
 _log = logging.getLogger("taskq.supervisor")
 #: Seconds that a job gets to finish before its process is killed, if the request asks for that.
 CANCEL_GRACE = 3.0
@@ -165,14 +169,9 @@ class Cancels:
 
     def _is_done(self, identity: bytes, request: CancelRequest, now: float) -> bool:
         """Locate a message whose worker was notified. Return False while it might still run again."""
-        steps = find(self._channel.driver, identity.hex())
-        reply: Any = None
-        try:
-            while (reply := self._channel.ask(cast("Command", steps.send(reply)))) is not None:
-                pass
-            return False  # the server is unreachable
-        except StopIteration as end:
-            found: Found | None = end.value
+        is_known, found = self._run(find(self._channel.driver, identity.hex()))
+        if not is_known:
+            return False
         self.due = min(self.due, now + _MOVING)
         if found is None:
             is_missed, self._missed = identity in self._missed, self._missed | {identity}
@@ -201,16 +200,29 @@ class Cancels:
         """Cancel a message that is not reserved any longer: its run failed, or its worker crashed."""
         channel = self._channel
         for state in (State.DELAYED, State.WAITING, State.PARKED):
-            reply = channel.ask(channel.driver.find(state, identity.hex(), 0, PAGE))
+            start = AROUND if state is State.WAITING else 0
+            reply = channel.ask(channel.driver.find(state, identity.hex(), start, PAGE))
             if reply and len(reply) > 1 and self._cancel(state, reply[1], request):
                 return True
         return False
 
     def _cancel(self, state: State, message: bytes, request: CancelRequest) -> bool:
-        if not self._channel.ask(self._channel.driver.cancel(state, message, request.kept)):
+        _, is_removed = self._run(remove.cancel(self._channel.driver, state, message, request.kept))
+        if not is_removed:
             return False
         _log.info("message %s was cancelled by %s before it ran again", message_id(message).hex(), request.by)
         return True
+
+    def _run(self, steps: Steps[T]) -> tuple[bool, T | None]:
+        """Send the commands of the steps. Return True and their result, or False if the server is unreachable."""
+        reply: Any = None
+        try:
+            while (reply := self._channel.ask(cast("Command", steps.send(reply)))) is not None:
+                pass
+        except StopIteration as end:
+            result: T = end.value
+            return True, result
+        return False, None
 
     def _forget(self, identity: bytes) -> None:
         self._notified.pop(identity, None)

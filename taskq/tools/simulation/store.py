@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from taskq.driver.redis.address import Address
 from taskq.driver.redis.scripts import load_script, script_names
+from taskq.wire.message import REMOVED
 
 __all__ = ["NOW", "Snapshot", "Store"]
 
@@ -135,6 +136,8 @@ class Store:
             names.append(name)
             if name == "waiting" or name.startswith("reserved:"):
                 for head in heads:
+                    if head[0] == REMOVED:
+                        continue
                     places.setdefault(head[2:18], []).append(name)
                     attempts[head[2:18]] = int.from_bytes(head[18:20], "big")
             elif name in _MESSAGES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from taskq.channel import State
+from taskq.driver import remove
 from taskq.driver.backoff import Backoff
 from taskq.driver.contract import Command, Link
 from taskq.driver.load import load_driver
@@ -82,7 +83,7 @@ def _kill(system: System, entry: Entry, driver: Any, link: Link) -> None:
 def _withdraw(system: System, entry: Entry, driver: Any, link: Link) -> None:
     if entry.raw:
         entry.is_withdrawn = True
-        link.call(driver.withdraw(entry.raw))
+        run(remove.withdraw(driver, entry.raw), link.call)
 
 
 def _reload(system: System, entry: Entry, driver: Any, link: Link) -> None:

@@ -32,7 +32,7 @@ from taskq.jobs.retry import RetryPolicy
 from taskq.logs import log_last, log_retried
 from taskq.wire.ending import Ending, ending_of
 from taskq.wire.history import record_of, text_of, verified_records, with_record
-from taskq.wire.message import Message
+from taskq.wire.message import REMOVED, Message
 from taskq.worker.execute.announce import both, event_of
 from taskq.worker.execute.executor import Executor
 from taskq.worker.execute.raised import control_of, explained, is_timeout, retry_delay
@@ -95,6 +95,8 @@ class Runner:
         try:
             body = self._unpacker.read(message) if opened is None else opened.body
         except UnsupportedVersion as error:
+            if message.version == REMOVED:
+                return ACKED
             return self._unrun.parked(message, None, error)
         except MessageError as error:
             return self._unrun.unreadable(message, None, error)

@@ -17,7 +17,7 @@ from taskq.channel import State
 from taskq.logs import JsonFormatter, TextFormatter
 from taskq.wire.ending import read_ending
 from taskq.wire.history import pack_record, record_of, records
-from taskq.wire.message import Message, encode, make_body, new_id, wrap_foreign
+from taskq.wire.message import Message, encode, make_body, new_id, removal_mark, wrap_foreign
 from taskq.worker.execute.async_runner import AsyncRunner
 from taskq.worker.execute.raised import NoDebugger
 from taskq.worker.execute.runner import AttemptsExhausted
@@ -218,6 +218,12 @@ def test_a_newer_message_is_parked_untouched(stage: Stage) -> None:
     raw = b"\x02" + stage.message().raw[1:] + b"more"
     verdict = stage.runner.run(Message(raw), 1.0, 1)
     assert (verdict.action, verdict.message) == (Action.PARK, raw)
+
+
+def test_the_mark_of_a_removed_message_is_settled_without_a_run(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """Given the mark that replaced a removed message in a long list, then it is acked: nothing runs, and nothing is logged."""
+    assert stage.runner.run(Message(removal_mark(stage.message().raw)), 1.0, 1) is ACKED
+    assert not caplog.text
 
 
 @pytest.mark.parametrize("content", [b"garbage", json.dumps({"job": "work", "args": [1, 2, 3]}).encode()])
