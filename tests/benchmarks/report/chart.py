@@ -16,7 +16,7 @@ _COLOURS = {TASKQ.name: "#0a7d5a", LUA.name: "#b9bec6", BLMOVE.name: "#b9bec6"}
 _OTHER, _DARK = "#4a76b8", "#1d2228"
 _TITLE, _KIND_TITLE = "No-op jobs per second, two processes", "Jobs per second by kind: taskq and the fastest other library"
 _LEGEND = "median of the rounds; the line spans the worst and the best; gray: bare loops"
-_KIND_LEGEND = "median of the rounds; the line spans the worst and the best; each pair has its own scale"
+_KIND_LEGEND = "median of the rounds; the line spans the worst and the best; green: taskq; each pair has its own scale"
 
 
 def chart(book: Book) -> str:
