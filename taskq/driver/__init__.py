@@ -9,6 +9,7 @@
     block_timeout  learns how long a command may block
     backoff        the pauses between retries, and the time to give up
     steps          queries of several commands as generators, shared by sync and async callers
+    loop_links     the connections of one channel in one event loop
     pool           the connections of one channel, for any thread, event loop or forked process
     registry       the known channels of a pattern
     heartbeats     the last heartbeats of the workers

@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from taskq.channel import Keys, State
 
-__all__ = ["AsyncLink", "Blame", "Command", "Driver", "Fault", "Link", "Part", "Rescue", "Script", "StoredEnding", "Value", "Where", "Word"]
+__all__ = ["AsyncLink", "Blame", "Command", "Driver", "Fault", "Link", "Part", "Rescue"]
+__all__ += ["Script", "SharedLink", "StoredEnding", "Value", "Where", "Word"]
 
 #: What is sent. No numbers: hiredis formats them in a call during which Python runs signal handlers, and a handler that raises there
 #: (Ctrl-C, a job's time limit) crashes the process.
@@ -130,19 +131,23 @@ class Link(Protocol):
         """Close the connection; the next call opens another."""
 
 
-class AsyncLink(Protocol):
-    """One connection for asyncio. Not for use by two tasks at once. See `Link`."""
+class SharedLink(Protocol):
+    """One connection for all tasks of an event loop, for commands that don't block. A cancelled call doesn't disturb the others."""
+
+    async def call(self, command: Command) -> Any: ...  # see `Link`
+
+    async def close(self) -> None: ...  # waits for the replies to what was sent
+
+
+class AsyncLink(SharedLink, Protocol):
+    """One connection for asyncio. Not for use by two tasks at once."""
 
     @property
     def where(self) -> str: ...
 
-    async def call(self, command: Command) -> Any: ...
-
     async def confirm(self, command: Command) -> int: ...
 
     async def is_stale(self) -> bool: ...
-
-    async def close(self) -> None: ...
 
 
 class Driver(Protocol):
@@ -153,6 +158,8 @@ class Driver(Protocol):
     def link(self, timeout: float = 5.0, *, fenced: bool = False) -> Link: ...
 
     def async_link(self, timeout: float = 5.0) -> AsyncLink: ...
+
+    def shared_link(self, timeout: float = 5.0) -> SharedLink: ...
 
     def version(self) -> Command: ...  # the reply is for check_version
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from taskq.driver.contract import AsyncLink, Command, Driver, Link
@@ -14,11 +14,11 @@ from taskq.driver.steps import Steps, arun, run
 from taskq.errors import ServerRefused, ServerUnavailable, TaskqError
 
 if TYPE_CHECKING:
-    import asyncio
+    from taskq.driver.loop_links import LoopLinks, Loops
 
 __all__ = ["LinkPool", "Unconfirmed"]
 
-#: The maximum number of idle connections, for all threads together, and for each event loop.
+#: The maximum number of idle connections of all threads together.
 IDLE_LIMIT = 16
 #: The time for replicas to confirm a push, in milliseconds. Shorter than a link's timeout.
 CONFIRM_MS = 2_000
@@ -151,19 +151,43 @@ class LinkPool:
 
     async def acall(self, command: Command, *, replicas: int = 0) -> Any:
         """Send a command from async code; see `call`. Connections belong to the event loop that opened them."""
-        links = await self._links_of_loop()
+        from taskq.driver.loop_links import get_running_loop, open_links
+
+        loops = self._own().loops
+        links = loops.get(get_running_loop()) or await open_links(loops, self.driver)
+        if replicas or command.move == "wait":
+            return await self._acall_alone(links, command, replicas)
+        link = links.shared
+        try:
+            if not self._checked:
+                await arun(self._check_version(), link.call)
+            return await link.call(command)
+        except ServerUnavailable as error:
+            if error.sent:
+                raise
+        await self._arevive()
+        return await link.call(command)
+
+    async def _acall_alone(self, links: LoopLinks, command: Command, replicas: int) -> Any:
+        """Send a command over a connection that no other task uses meanwhile.
+
+        One that blocks would delay the replies to all others. So would WAIT, which confirms what its own connection has sent.
+        """
         try:
             return await self._acall(links, await links.take(), command, replicas)
         except ServerUnavailable as error:
             if error.sent:
                 raise
+        await self._arevive()
+        return await self._acall(links, self.driver.async_link(), command, replicas)
+
+    async def _arevive(self) -> None:
         if self._revive is not None:
             import asyncio
 
             await asyncio.to_thread(self._revive)
-        return await self._acall(links, self.driver.async_link(), command, replicas)
 
-    async def _acall(self, links: _LoopLinks, link: AsyncLink, command: Command, replicas: int) -> Any:
+    async def _acall(self, links: LoopLinks, link: AsyncLink, command: Command, replicas: int) -> Any:
         try:
             if not self._checked:
                 await arun(self._check_version(), link.call)
@@ -182,19 +206,6 @@ class LinkPool:
         await links.keep(link)
         return reply
 
-    async def _links_of_loop(self) -> _LoopLinks:
-        import asyncio
-
-        loops, loop = self._own().loops, asyncio.get_running_loop()
-        links = loops.get(loop)
-        if links is None:
-            # A link refers to its loop, so only this removes a closed loop.
-            for ended in [one for one in list(loops) if one.is_closed()]:
-                loops.pop(ended, None)
-            links = loops[loop] = _LoopLinks(self.driver)
-            await links.start()
-        return links
-
     def close(self) -> None:
         """Close the idle connections. The pool can be used again."""
         idle = self._own().idle
@@ -204,9 +215,9 @@ class LinkPool:
 
     async def aclose(self) -> None:
         """Close the idle connections of the running event loop."""
-        import asyncio
+        from taskq.driver.loop_links import get_running_loop
 
-        links = self._own().loops.pop(asyncio.get_running_loop(), None)
+        links = self._own().loops.pop(get_running_loop(), None)
         if links is not None:
             await links.close()
 
@@ -221,48 +232,4 @@ class _Links:
         self.idle: deque[Link] = deque()
         self.lent: Link | None = None
         self.borrower = 0
-        self.loops: dict[asyncio.AbstractEventLoop, _LoopLinks] = {}
-
-
-class _LoopLinks:
-    """The idle connections of one event loop, closed with it."""
-
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
-        self._idle: deque[AsyncLink] = deque()
-        self._end = self._close_at_the_end()
-
-    async def start(self) -> None:
-        # An event loop closes its async generators when it shuts down (asyncio.run does that): this one closes the connections.
-        await anext(self._end)
-
-    async def take(self) -> AsyncLink:
-        """Return an idle connection that works, or a new one."""
-        if not self._idle:
-            return self._driver.async_link()
-        link = self._idle.pop()
-        try:
-            if await link.is_stale():
-                await link.close()
-        except BaseException:  # cancelled
-            await link.close()
-            raise
-        return link
-
-    async def keep(self, link: AsyncLink) -> None:
-        """Keep a connection for the next command, or close it if enough are idle."""
-        if len(self._idle) < IDLE_LIMIT:
-            self._idle.append(link)
-        else:
-            await link.close()
-
-    async def close(self) -> None:
-        """Close all idle connections."""
-        await self._end.aclose()
-
-    async def _close_at_the_end(self) -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            while self._idle:
-                await self._idle.pop().close()
+        self.loops: Loops = {}

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from taskq.config import Settings
 from taskq.driver import remove
-from taskq.driver.batches import batches
-from taskq.driver.contract import Command, Driver, Link
+from taskq.driver.contract import Driver, Link
 from taskq.driver.load import first_use, server_url
 from taskq.driver.pool import LinkPool
 from taskq.driver.registry import make_pool
@@ -24,7 +21,8 @@ from taskq.jobs.call import Call
 from taskq.jobs.many import ManyCalls
 from taskq.jobs.registry import Registry
 from taskq.push.buffer import is_buffered, open_buffer, withdraw
-from taskq.push.envelope import BATCH, Envelope, Outgoing, Route, Watched
+from taskq.push.commands import command_of, grouped
+from taskq.push.envelope import Envelope, Outgoing, Watched
 from taskq.push.headers import IN_USE, headers_here
 from taskq.push.hooks import Hooked, arun_pushed, arun_pushing, check_sync_pushed, has_pushed, run_pushed, run_pushing
 from taskq.push.importing import running_import
@@ -37,8 +35,7 @@ from taskq.wire.headers import check_headers
 from taskq.wire.message import Message, check_message_id
 from taskq.wire.signing import Signer, result_signer
 
-__all__ = ["Outbox", "command_of", "grouped"]
-
+__all__ = ["Outbox"]
 
 T = TypeVar("T")
 
@@ -81,7 +78,17 @@ class Outbox:
 
     async def asend(self, call: Call[T]) -> Handle[T]:
         """Push a call from async code; keep it while a buffer is open."""
-        (handle,) = await self.asend_many((call,))
+        if IN_USE or open_buffer(self) is not None:
+            (handle,) = await self.asend_many((call,))
+            return handle
+        out = self._pack(call)
+        handle = self._handle(out)
+        channel = out.route.channel
+        sender = self._senders.get(channel)
+        if sender is None:
+            await self.find_server()
+            sender = self.sender(channel)
+        await apush(sender, command_of(sender.driver, (out,)), (handle,), repeatable=out.route.once)
         return handle
 
     def send_many(self, calls: Iterable[Call[Any]]) -> list[Handle[Any]]:
@@ -272,27 +279,3 @@ class Outbox:
 
     def _watched(self, group: Sequence[Outgoing]) -> list[tuple[Push, Handle[Any]]]:
         return [(out.push, self._handle(out)) for out in group if isinstance(out, Watched)]
-
-
-def command_of(driver: Driver, group: Sequence[Outgoing]) -> Command:
-    """Return the command that stores the messages of one group."""
-    _, delay, at, once = group[0].route
-    if once:
-        return driver.push_once(group[0].payload, group[0].identity.hex(), delay_ms=delay, at_ms=at)
-    payloads = [out.payload for out in group]
-    if delay is None and at is None:
-        return driver.push(payloads)
-    return driver.push_later(payloads, delay_ms=delay, at_ms=at)
-
-
-def grouped(outs: Sequence[Outgoing]) -> Iterator[tuple[Route, Sequence[Outgoing]]]:
-    """Group messages that fit into one command: those of the same channel and due time. An idempotent push travels alone.
-
-    Messages of the same channel and due time keep their order. Other messages have no order.
-    """
-    groups: dict[Route, list[Outgoing]] = {}
-    for route, alike in groupby(outs, attrgetter("route")):
-        groups.setdefault(route, []).extend(alike)
-    for route, group in groups.items():
-        for batch in batches(group, [len(out.payload) for out in group], count=1 if route.once else BATCH):
-            yield route, batch

@@ -8,7 +8,7 @@ from time import sleep
 from typing import Any, cast
 
 from taskq.channel import Keys, State
-from taskq.driver.contract import AsyncLink, Command, Driver, Link, Part, StoredEnding, Where
+from taskq.driver.contract import AsyncLink, Command, Driver, Link, Part, SharedLink, StoredEnding, Where
 from taskq.errors import NoResult, ResultTimeout, TaskqError
 from taskq.testing.store import WORKER, ChannelStore, Store, Stream
 from taskq.wire.message import message_id as id_of
@@ -71,6 +71,9 @@ class MemoryDriver:
         return cast(Link, MemoryLink(self._store.lock))
 
     def async_link(self, timeout: float = 5.0) -> AsyncLink:
+        raise TaskqError("a recording has no connections")
+
+    def shared_link(self, timeout: float = 5.0) -> SharedLink:
         raise TaskqError("a recording has no connections")
 
     # ---- the application's moves

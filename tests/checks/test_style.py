@@ -15,6 +15,7 @@ FILE_LINES = 300
 #: Files that may be longer, up to LONGEST, and why: each holds one idea that a cut would split.
 LONGEST = 350
 LONGER: dict[str, str] = {
+    "taskq/driver/contract.py": "it has a line for each command of a driver, and the types that they take",
     "taskq/driver/redis/driver.py": "it has a method for each command of the contract, and nothing else",
     "taskq/jobs/job.py": "the docstrings of public classes are the API reference",
 }

@@ -9,6 +9,8 @@
     fence      closes a connection that was given up, before the next command
     link       a blocking connection
     alink      a connection for asyncio
+    pipeline   an open connection for asyncio that many tasks share
+    shared_link  opens it, and translates its errors
     checks     checks of the server at startup: version, permissions, types of keys
     driver     each move as a command: a script with its keys and arguments
 

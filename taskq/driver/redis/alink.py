@@ -1,4 +1,7 @@
-"""One connection for asyncio that sends commands: the counterpart of `link`, for applications only."""
+"""One connection for asyncio that sends commands: the counterpart of `link`, for applications only.
+
+For commands that block, and for pushes that replicas must confirm. All others use `shared_link`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from taskq.driver.redis.address import Address
 from taskq.driver.redis.errors import translate
 from taskq.errors import ServerUnavailable
 
-__all__ = ["RedisAsyncLink"]
+__all__ = ["RedisAsyncLink", "ask"]
 
 
 class RedisAsyncLink:
@@ -79,7 +82,8 @@ class RedisAsyncLink:
                 raise failed from error
             return await self._request(move, words, moved=True)  # the node did nothing, and named another one
         except wire.AskError as error:
-            return await self._ask(error, move, words)
+            self._redirected = True
+            return await ask(self._address, error, move, words, self._timeout)
         except (wire.RedisError, OSError) as error:
             raise await self._failed(error, move, sent=sent) from error
         except BaseException:
@@ -102,21 +106,21 @@ class RedisAsyncLink:
             self._connection = connection
         return connection
 
-    async def _ask(self, redirect: wire.AskError, move: str, words: tuple[Any, ...]) -> Any:
-        """Send the command to the node that the slot is migrating to, this once (Cluster specification: ASK redirection)."""
-        self._redirected = True
-        connection = self._address.async_connection_to(redirect.host, redirect.port, self._timeout)
-        sent = False
-        try:
-            await connection.connect()
-            await connection.send_command("ASKING")
-            await connection.read_response()
-            sent = True
-            await connection.send_command(*words)
-            return await connection.read_response()
-        except wire.NoScriptError:
-            raise
-        except (wire.RedisError, OSError) as error:
-            raise translate(error, self._address, move, sent=sent) from error
-        finally:
-            await connection.disconnect()
+
+async def ask(address: Address, redirect: wire.AskError, move: str, words: tuple[Any, ...], timeout: float) -> Any:
+    """Send the command to the node that the slot is migrating to, this once (Cluster specification: ASK redirection)."""
+    connection = address.async_connection_to(redirect.host, redirect.port, timeout)
+    sent = False
+    try:
+        await connection.connect()
+        await connection.send_command("ASKING")
+        await connection.read_response()
+        sent = True
+        await connection.send_command(*words)
+        return await connection.read_response()
+    except wire.NoScriptError:
+        raise
+    except (wire.RedisError, OSError) as error:
+        raise translate(error, address, move, sent=sent) from error
+    finally:
+        await connection.disconnect()

@@ -14,6 +14,7 @@ from taskq.driver.redis.alink import RedisAsyncLink
 from taskq.driver.redis.checks import VERSION, read_version
 from taskq.driver.redis.link import RedisLink
 from taskq.driver.redis.scripts import load_script
+from taskq.driver.redis.shared_link import RedisSharedLink
 from taskq.wire.message import message_id, removal_mark
 
 __all__ = ["RedisDriver"]
@@ -41,6 +42,9 @@ class RedisDriver:
 
     def async_link(self, timeout: float = 5.0) -> RedisAsyncLink:
         return RedisAsyncLink(self._address, self.keys.waiting, timeout)
+
+    def shared_link(self, timeout: float = 5.0) -> RedisSharedLink:
+        return RedisSharedLink(self._address, self.keys.waiting, timeout)
 
     def version(self) -> Command:
         return VERSION

@@ -8,6 +8,7 @@ import sys
 from tests.support.worker import clean_environment
 
 _INTERRUPTED_OFTEN = """
+import gc
 import signal
 from redis.connection import Connection
 from taskq.channel import State
@@ -42,6 +43,7 @@ commands = [
     driver.confirm(2, 1000),
 ]
 pack = Connection().pack_command
+gc.collect()  # an exception in the finalizer of an old connection would be lost, and the loop below would never end
 signal.signal(signal.SIGALRM, interrupt)
 for number in range(1_000):
     try:

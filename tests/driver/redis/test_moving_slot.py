@@ -170,13 +170,14 @@ def test_a_link_follows_a_slot_to_its_new_node(cluster: Cluster, channel: Channe
         cluster.move(key, source)
 
 
-def test_an_async_link_follows_it_too(cluster: Cluster, channel: Channel) -> None:
+@pytest.mark.parametrize("kind", ["async_link", "shared_link"])
+def test_an_async_link_follows_it_too(cluster: Cluster, channel: Channel, kind: str) -> None:
     """Given the same from async code, then the same."""
     driver, key = channel.store.driver, channel.store.keys.waiting
     source = cluster.owner(key)
 
     async def push() -> list[int]:
-        link = driver.async_link()
+        link = getattr(driver, kind)()
         counts = [await link.call(driver.push([message()]))]
         cluster.move(key, next(node for node in cluster.masters if node is not source))
         counts += [await link.call(driver.push([message()])) for _ in range(3)]
@@ -189,6 +190,52 @@ def test_an_async_link_follows_it_too(cluster: Cluster, channel: Channel) -> Non
         assert source.admin.info("errorstats")["errorstat_MOVED"]["count"] == before + 1
     finally:
         cluster.move(key, source)
+
+
+def test_tasks_that_share_a_link_follow_it_together(cluster: Cluster, channel: Channel) -> None:
+    """Given twenty tasks that push at once to a slot that has moved, then each message is stored once, and one connection follows."""
+    driver, key = channel.store.driver, channel.store.keys.waiting
+    source = cluster.owner(key)
+    target = next(node for node in cluster.masters if node is not source)
+
+    async def push() -> int:
+        link = driver.shared_link()
+        await link.call(driver.push([message()]))
+        cluster.move(key, target)
+        before = target.admin.info("stats")["total_connections_received"]
+        await asyncio.gather(*(link.call(driver.push([message()])) for _ in range(20)))
+        opened = target.admin.info("stats")["total_connections_received"] - before
+        await link.close()
+        return int(opened)
+
+    try:
+        assert asyncio.run(push()) == 1
+        assert target.admin.llen(key) == 22
+    finally:
+        cluster.move(key, source)
+
+
+@pytest.mark.parametrize("kind", ["async_link", "shared_link"])
+def test_an_async_link_asks_the_node_that_a_slot_migrates_to(cluster: Cluster, store: Store, kind: str) -> None:
+    """Given a slot on its way, when the node no longer has the key, then the other node stores the message, for this command only."""
+    driver, key = store.driver, store.keys.waiting
+    source = cluster.owner(key)
+    target = next(node for node in cluster.masters if node is not source)
+    slot = key_slot(key.encode())
+    target.admin.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", cluster.id_of(source))
+    source.admin.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", cluster.id_of(target))
+
+    async def push() -> list[int]:
+        link = getattr(driver, kind)()
+        counts = await asyncio.gather(*(link.call(driver.push([message()])) for _ in range(3 if kind == "shared_link" else 1)))
+        await link.close()
+        return sorted(counts)
+
+    try:
+        counts = asyncio.run(push())
+        assert counts == list(range(1, len(counts) + 1))
+    finally:
+        _stay(cluster, key)
 
 
 def test_a_plain_url_of_a_node_is_explained(cluster: Cluster, prefix: str) -> None:
