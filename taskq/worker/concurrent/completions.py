@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -43,14 +43,27 @@ class Completions:
         self._poke = poke
         self._process_state = ProcessState(wakeup.descriptors())
         self._events: deque[Event] = deque()
+        #: True if an event has come that must not wait.
+        self._is_urgent = False
+        #: Runs that are about to begin: on the event loop, and in threads.
+        self.beginning: tuple[Collection[object], Collection[object]] = ((), ())
         self._stuck: set[tuple[Lane, int]] = set()
         self._released: set[Lane] = set()
 
     # ---- called by lanes, in any thread
 
+    @property
+    def are_beginning(self) -> bool:
+        """True while reserved messages are about to begin. `all_begin` is called after that."""
+        on_loop, in_threads = self.beginning
+        return bool(on_loop) or bool(in_threads)
+
     def add(self, event: Event) -> None:
-        """Add an event, and wake the pump."""
+        """Add an event, and wake the pump. Acks don't wake it while other runs are about to begin: one round trip takes the acks of all."""
         self._events.append(event)
+        if type(event) is Finished and event.verdict is ACKED and self.are_beginning:
+            return
+        self._is_urgent = True
         if type(event) is Stuck and self.lanes.is_running(event.lane, event.run):
             # Not left to the pump, which may be waiting for the server: the supervisor would consider this process helpless, and kill
             # it together with its other jobs.
@@ -58,6 +71,12 @@ class Completions:
             self._slot.set_phase(Phase.LEAVING)
             self._poke()
         self._wakeup.wake()
+
+    def all_begin(self) -> None:
+        """Wake the pump if acks wait: the last of the reserved messages begins, and may take its time."""
+        if self._events:
+            self._is_urgent = True
+            self._wakeup.wake()
 
     def on_import(self) -> None:
         """Have this process replaced: a job was interrupted in an import."""
@@ -67,8 +86,8 @@ class Completions:
     # ---- the pump's side
 
     def has_news(self) -> bool:
-        """Return True if there are events to settle."""
-        return bool(self._events)
+        """Return True if there are events to settle now."""
+        return self._is_urgent
 
     @property
     def awaits_refusals(self) -> bool:
@@ -84,6 +103,7 @@ class Completions:
         if self._has_broken_import:
             self._has_broken_import = False
             _log.warning(REPLACED_AFTER_IMPORT, os.getpid())
+        self._is_urgent = False
         refused = []
         ended = self.ended
         now = monotonic()

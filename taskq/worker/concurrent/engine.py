@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from taskq.config import ChannelSettings
@@ -42,6 +43,9 @@ class ConcurrentEngine:
         self._wakeup = WakeableWait([poke.descriptor])
         self._unpacker = Unpacker(queue, channel)
         self._setup = PumpSetup(driver, link, slot, worker, channel, self._wakeup, poke)
+        #: Lanes that are about to begin on the loop.
+        self._waiting: deque[Lane] = deque()
+        self._on_all_begin: Callable[[], None] = lambda: None
         self._is_over = False
         self._error: BaseException | None = None
         slot.lease = channel.lease
@@ -90,9 +94,12 @@ class ConcurrentEngine:
         completions = Completions(settler, setup.slot, wakeup, setup.poke)
         intake = Intake(setup.driver, settler, self._unpacker, setup.slot, worker=setup.worker, channel=channel)
         timers = Timers()
+        threads = JobThreads(setup.worker, channel.concurrency, completions.all_begin)
+        completions.beginning = self._waiting, threads.calls
+        self._on_all_begin = completions.all_begin
         tools = Tools(
             unpacker=self._unpacker,
-            threads=JobThreads(setup.worker, channel.concurrency),
+            threads=threads,
             slot=setup.slot,
             timers=timers,
             loop=loop,
@@ -122,17 +129,20 @@ class ConcurrentEngine:
             return None
 
     def _begin(self, lanes: list[Lane]) -> None:
-        waiting = deque(lanes)
+        self._waiting += lanes
+        self._loop.call_soon_threadsafe(self._begin_waiting)
 
-        def begin() -> None:
-            try:
-                while waiting:
-                    waiting.popleft().begin_on_loop()
-            finally:
-                if waiting:  # an exception of the app's signal handler: it must not take the messages of other lanes with it
-                    self._loop.call_soon(begin)
-
-        self._loop.call_soon_threadsafe(begin)
+    def _begin_waiting(self) -> None:
+        waiting = self._waiting
+        try:
+            while waiting:
+                lane = waiting.popleft()
+                if not waiting:
+                    self._on_all_begin()
+                lane.begin_on_loop()
+        finally:
+            if waiting:  # an exception of the app's signal handler: it must not take the messages of other lanes with it
+                self._loop.call_soon(self._begin_waiting)
 
     def _break_off(self, lanes: list[Lane]) -> None:
         def break_off() -> None:

@@ -19,11 +19,14 @@ class JobThreads:
     short job after another isn't interrupted for each of them, and a call that blocks delays no other.
     """
 
-    def __init__(self, worker: str, limit: int) -> None:
+    def __init__(self, worker: str, limit: int, on_empty: Callable[[], None] = lambda: None) -> None:
+        """`on_empty` is called when a thread has taken the last call, and before it makes that call."""
         self._worker = worker
         self._limit = limit
+        self._on_empty = on_empty
         self._count = 0
-        self._calls: deque[Callable[[], object]] = deque()
+        #: The inbox.
+        self.calls: deque[Callable[[], object]] = deque()
         #: The locks on which idle threads wait. The last one is woken first: its data is still in the caches.
         self._idle: list[threading.Lock] = []
         #: True while a thread was woken, and hasn't looked into the inbox yet.
@@ -33,9 +36,9 @@ class JobThreads:
     def put(self, call: Callable[[], object]) -> None:
         """Have a thread make this call. For the pump only."""
         with self._lock:
-            self._calls.append(call)
+            self.calls.append(call)
             self._wake_one()
-            needs_another = len(self._calls) > len(self._idle) + self._is_coming and self._count < self._limit
+            needs_another = len(self.calls) > len(self._idle) + self._is_coming and self._count < self._limit
         if needs_another:
             threading.Thread(target=self._live, name=f"taskq-{self._count}", daemon=True).start()
             self._count += 1
@@ -58,11 +61,14 @@ class JobThreads:
         """Wait for a call, and take it from the inbox."""
         while True:
             with self._lock:
-                if self._calls:
-                    call = self._calls.popleft()
-                    if self._calls:
-                        self._wake_one()
+                call = self.calls.popleft() if self.calls else None
+                if call is None:
+                    self._idle.append(sleep)
+                elif self.calls:
+                    self._wake_one()
                     return call
-                self._idle.append(sleep)
+            if call is not None:
+                self._on_empty()
+                return call
             sleep.acquire()
             self._is_coming = False

@@ -97,7 +97,7 @@ class Pump:
             elif not self._intake.may_reserve():
                 self._completions.flush()
                 self._sleep(0.2)
-            elif self._blocking.is_open or self._room() <= 0 or not self._reserve():
+            elif self._blocking.is_open or not self._is_time_to_reserve() or not self._reserve():
                 self._rest()
         except TROUBLE as error:
             self._intake.trouble(error, self._command, self._setup.wakeup.pause)
@@ -142,6 +142,11 @@ class Pump:
         if completions.is_broken or completions.awaits_refusals:  # the event loop hasn't even refused its messages
             return 0
         return min(lanes.room, limit - completions.ended - lanes.busy_count) if limit else lanes.room
+
+    def _is_time_to_reserve(self) -> bool:
+        """Return True if there is room. If only acks make it, they wait for those of the messages that are about to begin."""
+        completions = self._completions
+        return self._room() > 0 and (self._lanes.free > 0 or not (completions.are_beginning or completions.has_news()))
 
     def _reserve(self) -> bool:
         """Send the pending acks and reserve the next messages. Return False if the queue is empty; a blocking reserve may be open then."""
@@ -240,9 +245,13 @@ class Pump:
         Return True if the descriptor is readable. It is the blocking reserve's, but only where its reply is received next: one that
         stays unread would end each sleep at once.
         """
-        wakeup = self._setup.wakeup
+        wakeup, completions = self._setup.wakeup, self._completions
         wakeup.prepare()
-        return wakeup.wait(fileno, 0.0 if self._completions.has_news() else timeout)
+        if completions.has_news():
+            timeout = 0.0
+        elif completions.are_beginning:  # acks don't end the sleep
+            timeout = min(timeout, ACK_SECONDS / 2)
+        return wakeup.wait(fileno, timeout)
 
     def _release(self) -> None:
         """Release unstarted messages. No blocking reserve is open meanwhile: the server would return the same messages at once."""

@@ -121,6 +121,28 @@ def test_acks_stay_pending_and_failures_are_settled_at_once(scene: Scene) -> Non
     assert scene.completions.lanes.free == 2
 
 
+@pytest.mark.one_python
+def test_acks_of_messages_that_begin_together_wake_the_pump_once(scene: Scene) -> None:
+    """Given runs that are about to begin, then an ack wakes the pump only when the last of them begins; a failure wakes it at once."""
+    first, second, bad = scene.lanes
+    beginning = [second]
+    scene.completions.beginning = [], beginning
+    scene.completions.all_begin()
+    assert (scene.completions.has_news(), scene.wakeup.woken) == (False, 0)  # without an event, there is nothing to settle
+    scene.completions.add(Finished(first, ACKED))
+    assert (scene.completions.has_news(), scene.wakeup.woken) == (False, 0)
+    scene.completions.add(Finished(bad, FAILED))
+    assert (scene.completions.has_news(), scene.wakeup.woken) == (True, 1)
+    scene.completions.settle()
+    assert scene.settler.done == [first.message.id]
+    scene.completions.add(Finished(second, ACKED))
+    beginning.clear()
+    scene.completions.all_begin()
+    assert (scene.completions.has_news(), scene.wakeup.woken) == (True, 2)
+    scene.completions.settle()
+    assert (scene.settler.done, scene.completions.has_news()) == ([first.message.id, second.message.id], False)
+
+
 def test_listeners_run_in_the_lane_which_is_free_after_them(scene: Scene) -> None:
     """Given a failure with listeners, then the lane announces it, and is busy until the event that they have returned."""
     lane = scene.lanes[0]

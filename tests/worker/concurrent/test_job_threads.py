@@ -54,6 +54,19 @@ def test_calls_one_after_the_other_start_one_thread() -> None:
     assert ([number for number, _ in seen], len({thread for _, thread in seen})) == ([0, 1, 2], 1)
 
 
+def test_the_last_call_is_announced_before_it_is_made() -> None:
+    """Given several calls in the inbox, then it is announced once that the last one was taken, before that is made."""
+    seen, gate = list[str](), threading.Event()
+    threads = JobThreads("w1", 1, lambda: seen.append("empty"))
+    threads.put(lambda: gate.wait(30))
+    wait_until(lambda: seen == ["empty"])
+    for name in ("first", "last"):
+        threads.put(lambda name=name: seen.append(name))
+    gate.set()
+    wait_until(lambda: len(seen) == 4)
+    assert seen == ["empty", "first", "empty", "last"]
+
+
 def test_a_call_that_raises_ends_no_thread(caplog: pytest.LogCaptureFixture) -> None:
     """Given a call that raises, then the log names the worker, and the thread makes the next call."""
     threads, seen = JobThreads("w1", 1), list[tuple[int, int]]()

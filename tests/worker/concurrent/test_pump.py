@@ -102,6 +102,7 @@ def test_an_unread_reply_ends_no_sleep() -> None:
     pump = object.__new__(Pump)
     wakeup = SimpleNamespace(stopping=False, prepare=lambda: None, wait=lambda fileno, timeout: did.append((fileno, timeout)))
     completions = SimpleNamespace(settle=lambda: None, flush=lambda: did.append("flush"), has_news=lambda: False, is_broken=False)
+    completions.are_beginning = False
     parts: dict[str, Any] = {
         "_blocking": SimpleNamespace(is_open=True, fileno=lambda: 7, remaining=lambda: 5.0),
         "_completions": completions,
@@ -117,6 +118,44 @@ def test_an_unread_reply_ends_no_sleep() -> None:
         setattr(pump, name, part)
     pump._turn()
     assert did == ["flush", (None, 0.2)]
+
+
+@pytest.mark.one_python
+@pytest.mark.parametrize(
+    ("free", "room", "beginning", "news", "expected"),
+    [
+        (1, 3, True, True, True),
+        (0, 3, False, False, True),
+        (0, 3, True, False, False),
+        (0, 3, False, True, False),
+        (0, 0, False, False, False),
+    ],
+)
+def test_acks_wait_for_those_of_messages_that_are_about_to_begin(free: int, room: int, beginning: bool, news: bool, expected: bool) -> None:
+    """Given pending acks and no free lane, then the pump waits until no message is about to begin; a free lane is filled at once."""
+    pump = object.__new__(Pump)
+    parts: dict[str, Any] = {
+        "_lanes": SimpleNamespace(free=free),
+        "_completions": SimpleNamespace(are_beginning=beginning, has_news=lambda: news),
+        "_room": lambda: room,
+    }
+    for name, part in parts.items():
+        setattr(pump, name, part)
+    assert pump._is_time_to_reserve() is expected
+
+
+@pytest.mark.one_python
+def test_a_sleep_is_short_while_acks_do_not_end_it() -> None:
+    """Given messages that are about to begin, so that acks don't wake the pump, then it looks after a few milliseconds."""
+    slept: list[float] = []
+    pump = object.__new__(Pump)
+    wakeup = SimpleNamespace(prepare=lambda: None, wait=lambda fileno, timeout: slept.append(timeout))
+    pump._setup = SimpleNamespace(wakeup=wakeup)
+    for beginning, news in ((False, False), (True, False), (True, True)):
+        completions = SimpleNamespace(are_beginning=beginning, has_news=lambda news=news: news)
+        pump._completions = completions
+        pump._sleep(1.0)
+    assert slept == [1.0, 0.005, 0.0]
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["stopping", "leaving"])
