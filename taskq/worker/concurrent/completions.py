@@ -125,8 +125,16 @@ class Completions:
 
     def flush(self) -> None:
         """Send the pending acks."""
+        self.order_acks()
         self._settler.flush()
         self.acks_sent()
+
+    def order_acks(self) -> None:
+        """Put the pending acks into the order of the reserved list, if they are of its first messages: the server then only cuts."""
+        settler = self._settler
+        ordered = self.lanes.in_order(settler.done)
+        settler.is_ordered = ordered is not None
+        settler.done = ordered or settler.done
 
     def acks_sent(self) -> None:
         """The pending acks were sent: free their lanes."""

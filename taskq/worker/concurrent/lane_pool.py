@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from itertools import islice
 
 from taskq.wire.message import Message
 from taskq.worker.concurrent.lane import Lane
@@ -17,8 +18,9 @@ class LanePool:
     def __init__(self) -> None:
         self._free: list[Lane] = []
         self._busy: dict[int, Lane] = {}
-        #: Lanes whose messages the server may still have reserved for this worker, by message id.
+        #: Lanes whose messages the server may still have reserved for this worker, by message id, in the order of the reserved list.
         self._known: dict[bytes, Lane] = {}
+        self._is_ordered = True
         #: Lanes whose run is done and whose ack is pending.
         self._done: dict[int, Lane] = {}
         #: Lanes whose listeners are running.
@@ -74,6 +76,18 @@ class LanePool:
         lane.take(message, opened)
         self._busy[lane.number] = self._known[message.id] = lane
         return lane
+
+    def expect(self, *, ordered: bool) -> None:
+        """Note whether the next messages follow the known ones in the reserved list, in this order and without copies."""
+        self._is_ordered = ordered and (self._is_ordered or not self._known)
+
+    def in_order(self, ids: list[bytes]) -> list[bytes] | None:
+        """Return these ids in the order of the reserved list, if they are its first, as far as known; otherwise None.
+
+        Then equal ends leave no other middle: messages that have left the list since can't have been between them.
+        """
+        first = list(islice(self._known, len(ids)))
+        return first if self._is_ordered and set(first) == set(ids) else None
 
     def holding(self, ids: Iterable[bytes]) -> set[Lane]:
         """Return the lanes of these messages, except for settled ones."""

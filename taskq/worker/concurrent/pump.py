@@ -150,14 +150,15 @@ class Pump:
 
     def _reserve(self) -> bool:
         """Send the pending acks and reserve the next messages. Return False if the queue is empty; a blocking reserve may be open then."""
-        setup = self._setup
-        self._command = command = setup.driver.reserve(setup.worker, self._room(), self._settler.done)
+        setup, settler = self._setup, self._settler
+        self._completions.order_acks()
+        self._command = command = setup.driver.reserve(setup.worker, self._room(), settler.done, ordered=settler.is_ordered)
         _, known, batch = setup.link.call(command)
-        self._settler.outage.answered(command)
-        self._settler.acks_sent()
+        settler.outage.answered(command)
+        settler.acks_sent()
         self._completions.acks_sent()
         if batch:
-            self._begin(self._intake.open(batch, self._lanes.known))
+            self._open(batch)
             return True
         if not known:
             # Declared lost, or unknown after a flush: the next heartbeat registers this worker again.
@@ -172,7 +173,13 @@ class Pump:
         batch = self._blocking.receive()
         self._settler.outage.answered(command)
         self._settler.outage.has_room()
-        self._begin(self._intake.open(batch, self._lanes.known))
+        self._open(batch)
+
+    def _open(self, batch: list[bytes]) -> None:
+        messages = self._intake.open(batch, self._lanes.known)
+        # Other programs may push copies of a message.
+        self._lanes.expect(ordered=len({message.id for message in messages}) == len(batch))
+        self._begin(messages)
 
     def _reconcile(self) -> None:
         """Compare with the reserved list in the server.
@@ -180,6 +187,7 @@ class Pump:
         A message that the blocking reserve has just returned isn't begun before: it may have been reassigned in the meantime.
         """
         self._command = self._blocking.command
+        self._lanes.expect(ordered=False)
         received = self._blocking.close()
         self._completions.flush()
         self._blocking.ensure_ended()

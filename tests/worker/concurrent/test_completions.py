@@ -24,6 +24,7 @@ class FakeSettler:
 
     def __init__(self) -> None:
         self.done: list[bytes] = []
+        self.is_ordered = False
         self.calls: list[tuple[Any, ...]] = []
         self.uncertain = False
 
@@ -119,6 +120,21 @@ def test_acks_stay_pending_and_failures_are_settled_at_once(scene: Scene) -> Non
     assert scene.completions.lanes.free == 1
     scene.completions.flush()
     assert scene.completions.lanes.free == 2
+
+
+@pytest.mark.one_python
+def test_pending_acks_are_sent_in_the_order_of_the_reserved_list(scene: Scene) -> None:
+    """Given runs that end in another order than they were reserved in, then their acks are ordered, unless an earlier one still runs."""
+    first, second, third = scene.lanes
+    for lane in (third, second):
+        scene.completions.add(Finished(lane, ACKED))
+    scene.completions.settle()
+    scene.completions.order_acks()
+    assert (scene.settler.is_ordered, scene.settler.done) == (False, [third.message.id, second.message.id])
+    scene.completions.add(Finished(first, ACKED))
+    scene.completions.settle()
+    scene.completions.order_acks()
+    assert (scene.settler.is_ordered, scene.settler.done) == (True, [lane.message.id for lane in scene.lanes])
 
 
 @pytest.mark.one_python

@@ -111,3 +111,35 @@ def test_an_acked_message_is_unknown_before_its_listeners_return(pool: LanePool,
     assert set(pool.known) == {messages[0].id}
     assert pool.settled() == []
     assert (set(pool.known), pool.busy) == (set(), [lane])
+
+
+@pytest.mark.one_python
+def test_acks_are_ordered_if_they_are_of_the_first_messages(pool: LanePool, messages: list[Message]) -> None:
+    """Given messages in the order of the reserved list, then only acks of the first ones are known to be in that order."""
+    first, second, third = (message.id for message in messages[:3])
+    lanes = [pool.take(message, None) for message in messages[:3]]
+    assert pool.in_order([second, first]) == [first, second]
+    assert pool.in_order([first]) == [first]
+    assert pool.in_order([]) == []
+    assert pool.in_order([second]) is None
+    assert pool.in_order([first, third]) is None
+    pool.release(lanes[:1])
+    assert pool.in_order([third, second]) == [second, third]
+
+
+@pytest.mark.one_python
+def test_an_order_that_is_lost_returns_once_no_message_is_known(pool: LanePool, messages: list[Message]) -> None:
+    """Given a list that may have another order, or copies, then acks aren't ordered until the worker knows none of its messages."""
+    lane = pool.take(messages[0], None)
+    pool.expect(ordered=False)
+    assert pool.in_order([messages[0].id]) is None
+    pool.expect(ordered=True)
+    assert pool.in_order([messages[0].id]) is None
+    pool.release([lane])
+    pool.expect(ordered=False)
+    lane = pool.take(messages[1], None)
+    assert pool.in_order([messages[1].id]) is None
+    pool.release([lane])
+    pool.expect(ordered=True)
+    pool.take(messages[2], None)
+    assert pool.in_order([messages[2].id]) == [messages[2].id]

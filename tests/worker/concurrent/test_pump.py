@@ -20,7 +20,7 @@ def _pump(received: list[bytes], held: list[str], *, uncertain: bool = False) ->
         "_completions": SimpleNamespace(flush=lambda: did.append("flush")),
         "_settler": SimpleNamespace(restore=lambda messages: did.append(("restore", messages))),
         "_intake": SimpleNamespace(reconcile=lambda known: held),
-        "_lanes": SimpleNamespace(known=()),
+        "_lanes": SimpleNamespace(known=(), expect=lambda ordered: None if ordered else did.append("unordered")),
         "_setup": SimpleNamespace(slot=SimpleNamespace(uncertain=uncertain)),
         "_sleep": lambda seconds: did.append("sleep"),
         "_begin": lambda messages: did.append(("begin", messages)),
@@ -34,14 +34,14 @@ def test_a_late_message_is_begun_only_if_the_list_still_holds_it() -> None:
     """Given a worker that was declared lost while it was frozen, if a message arrives late, then it begins only what it still holds."""
     pump, did = _pump([b"late"], [])
     pump._reconcile()
-    assert did == ["flush", "ended", ("restore", [b"late"]), ("begin", [])]
+    assert did == ["unordered", "flush", "ended", ("restore", [b"late"]), ("begin", [])]
 
 
 def test_reconciling_without_a_message_restores_nothing() -> None:
     """Given a blocking reserve that has returned nothing, then what the reserved list holds is begun, and nothing is stored."""
     pump, did = _pump([], ["ours"])
     pump._reconcile()
-    assert did == ["flush", "ended", ("begin", ["ours"])]
+    assert did == ["unordered", "flush", "ended", ("begin", ["ours"])]
 
 
 def _cancel(notice: Notice, lane: Any, *, announcing: bool = False) -> list[str]:
@@ -73,7 +73,7 @@ def test_nothing_is_taken_over_that_the_supervisor_may_still_move() -> None:
     """Given a command of the supervisor whose outcome is unknown, then the pump doesn't look at the reserved list yet."""
     pump, did = _pump([], ["ours"], uncertain=True)
     pump._reconcile()
-    assert did == ["flush", "ended", "sleep"]
+    assert did == ["unordered", "flush", "ended", "sleep"]
 
 
 @pytest.mark.parametrize("is_broken", [True, False])
@@ -142,6 +142,23 @@ def test_acks_wait_for_those_of_messages_that_are_about_to_begin(free: int, room
     for name, part in parts.items():
         setattr(pump, name, part)
     assert pump._is_time_to_reserve() is expected
+
+
+@pytest.mark.one_python
+def test_a_copy_in_the_reserved_list_ends_its_order() -> None:
+    """Given a batch with a copy of a message, of the same batch or of one that runs, then the order of the list isn't known any longer."""
+    expected: list[bool] = []
+    pump = object.__new__(Pump)
+    parts: dict[str, Any] = {
+        "_intake": SimpleNamespace(open=lambda batch, known: [SimpleNamespace(id=raw) for raw in batch if raw != b"runs"]),
+        "_lanes": SimpleNamespace(known=[b"runs"], expect=lambda *, ordered: expected.append(ordered)),
+        "_begin": lambda messages: None,
+    }
+    for name, part in parts.items():
+        setattr(pump, name, part)
+    for batch in ([b"1", b"2"], [b"1", b"1"], [b"runs", b"2"], [b"3"]):
+        pump._open(batch)
+    assert expected == [True, False, False, True]
 
 
 @pytest.mark.one_python
