@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from taskq.channel import Keys, State
 
-__all__ = ["AsyncLink", "Blame", "Command", "Driver", "Fault", "Link", "Part", "Rescue"]
+__all__ = ["AsyncLink", "Blame", "Command", "Driver", "Fault", "Link", "Parts", "Rescue"]
 __all__ += ["Script", "SharedLink", "StoredEnding", "Value", "Where", "Word"]
 
 #: What is sent. No numbers: hiredis formats them in a call during which Python runs signal handlers, and a handler that raises there
@@ -53,15 +53,16 @@ class StoredEnding(NamedTuple):
     is_stream: bool = False
 
 
-class Part(NamedTuple):
-    """An item of a stream, as it is stored."""
+class Parts(NamedTuple):
+    """Items of a stream that follow each other, as they are stored."""
 
+    #: The number of the first one.
     number: int
-    data: bytes
+    items: tuple[bytes, ...]
     ttl_ms: int
     #: The maximum number of unread items; further ones are rejected.
     limit: int
-    #: The run that yields it.
+    #: The run that yields them.
     run: bytes
 
 
@@ -259,7 +260,7 @@ class Driver(Protocol):
         self, worker: str, message_id: bytes, ttl_ms: int, run: bytes, previous: bytes = b""
     ) -> Command: ...
 
-    def part(self, worker: str, message_id: bytes, part: Part) -> Command: ...  # 1, 0 or -1
+    def part(self, worker: str, message_id: bytes, parts: Parts) -> Command: ...  # the number of the last item that is stored, or -1
 
     def read(self, message_id: str, after: int, count: int) -> Command: ...  # [start, [[id, [field, data]], ...]]
 

@@ -8,7 +8,7 @@ from time import sleep
 from typing import Any, cast
 
 from taskq.channel import Keys, State
-from taskq.driver.contract import AsyncLink, Command, Driver, Link, Part, SharedLink, StoredEnding, Where
+from taskq.driver.contract import AsyncLink, Command, Driver, Link, Parts, SharedLink, StoredEnding, Where
 from taskq.errors import NoResult, ResultTimeout, TaskqError
 from taskq.testing.store import WORKER, ChannelStore, Store, Stream
 from taskq.wire.message import message_id as id_of
@@ -182,15 +182,15 @@ class MemoryDriver:
         self._store.keep("stream", name, stream, ttl_ms)
         return [stream.wrote, run]
 
-    def part(self, worker: str, message_id: bytes, part: Part) -> Command:
-        # No limit of unread items: no reader can run meanwhile.
-        return _act("part", self._part, message_id.hex(), part)
+    def part(self, worker: str, message_id: bytes, parts: Parts) -> Command:
+        return _act("part", self._part, message_id.hex(), parts)  # no limit of unread items: no reader can run meanwhile
 
-    def _part(self, name: str, part: Part) -> int:
+    def _part(self, name: str, parts: Parts) -> int:
         stream = self._stream(name)
-        stream.add(b"part", part.data)
-        self._store.keep("stream", name, stream, part.ttl_ms)
-        return 1
+        for data in parts.items[max(0, stream.wrote + 1 - parts.number) :]:
+            stream.add(b"part", data)
+        self._store.keep("stream", name, stream, parts.ttl_ms)
+        return stream.wrote
 
     def read(self, message_id: str, after: int, count: int) -> Command:
         return _act("read", lambda: [(stream := self._stream(message_id)).start, stream.read(after, count)])

@@ -136,6 +136,7 @@ class QueueRunner:
     def _runner(self, channel: str, driver: MemoryDriver, link: Link) -> tuple[Runner, Settler]:
         settings = self._queue.channel(channel)
         unpacker = Unpacker(self._queue, settings, reporter=_Reporter)
+        unpacker.generators.thread = None  # in the process of a test, no other thread
         runner = Runner(unpacker, self._executor, _Watcher(), WORKER, settings.max_crashes)
 
         def cancel(request: bytes) -> None:

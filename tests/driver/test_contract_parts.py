@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from taskq.channel import State
-from taskq.driver.contract import Part, StoredEnding
+from taskq.driver.contract import Parts, StoredEnding
 from tests.conftest import OwnServer
 from tests.driver.store import Store, id_of, message
 from tests.support.wait import wait_until
@@ -15,8 +15,8 @@ TTL = 60_000
 END = StoredEnding(b"how it ended", TTL, is_stream=True)
 
 
-def _part(number: int, limit: int = 100, run: bytes = b"run") -> Part:
-    return Part(number, f"part {number}".encode(), TTL, limit, run)
+def _parts(first: int, last: int, limit: int = 100, run: bytes = b"run") -> Parts:
+    return Parts(first, tuple(f"part {number}".encode() for number in range(first, last + 1)), TTL, limit, run)
 
 
 def _begin(store: Store, raw: bytes, run: bytes = b"run") -> int:
@@ -28,7 +28,12 @@ def _begin(store: Store, raw: bytes, run: bytes = b"run") -> int:
 
 
 def _write(store: Store, raw: bytes, *numbers: int, worker: str = W, limit: int = 100, run: bytes = b"run") -> list[int]:
-    return [store.do(store.driver.part(worker, id_of(raw), _part(number, limit, run))) for number in numbers]
+    """Write items one by one, and return the replies: the number of the last item that is stored."""
+    return [store.do(store.driver.part(worker, id_of(raw), _parts(number, number, limit, run))) for number in numbers]
+
+
+def _write_all(store: Store, raw: bytes, first: int, last: int, limit: int = 100) -> int:
+    return store.do(store.driver.part(W, id_of(raw), _parts(first, last, limit)))  # type: ignore[no-any-return]
 
 
 def _read(store: Store, raw: bytes, after: int = 0, count: int = 100) -> tuple[int, list[tuple[int, bytes, bytes]]]:
@@ -40,7 +45,7 @@ def test_parts_are_read_in_their_order_from_anywhere(store: Store) -> None:
     """Given parts, then they are read from the start or after any of them, as many as asked for, and both keys have an expiry."""
     store.reserved_by(W, raw := message())
     assert _begin(store, raw) == 0
-    assert _write(store, raw, 1, 2, 3) == [1, 1, 1]
+    assert _write(store, raw, 1, 2, 3) == [1, 2, 3]
     everything = [(number, b"part", f"part {number}".encode()) for number in (1, 2, 3)]
     assert _read(store, raw) == (0, everything)
     assert _read(store, raw, 1, 1) == (0, everything[1:2])
@@ -52,8 +57,32 @@ def test_parts_are_read_in_their_order_from_anywhere(store: Store) -> None:
 def test_an_item_sent_twice_is_stored_once(store: Store) -> None:
     """Given an item whose reply was lost, when the worker sends it again, then it is stored once."""
     store.reserved_by(W, raw := message())
-    assert _write(store, raw, 1, 1, 2, 1) == [1, 1, 1, 1]
+    assert _write(store, raw, 1, 1, 2, 1) == [1, 1, 2, 2]
     assert [number for number, _, _ in _read(store, raw)[1]] == [1, 2]
+
+
+def test_items_that_are_sent_together(store: Store) -> None:
+    """Given several items in one command, then they are stored in their order; those that are stored already are ignored."""
+    store.reserved_by(W, raw := message())
+    assert _begin(store, raw) == 0
+    assert _write_all(store, raw, 1, 3) == 3
+    assert _write_all(store, raw, 2, 5) == 5
+    assert _write_all(store, raw, 1, 4) == 5
+    assert _read(store, raw) == (0, [(number, b"part", f"part {number}".encode()) for number in (1, 2, 3, 4, 5)])
+    keys = store.keys
+    assert all(0 < store.client.pttl(key) <= TTL for key in (keys.parts(id_of(raw).hex()), keys.reading(id_of(raw).hex())))
+
+
+def test_as_many_as_may_be_unread_are_stored(store: Store) -> None:
+    """Given more items in one command than may be unread, then the first ones are stored, and the others once a reader has read more."""
+    store.reserved_by(W, raw := message())
+    assert _write_all(store, raw, 1, 5, limit=3) == 3
+    assert _write_all(store, raw, 4, 5, limit=3) == 3
+    assert [number for number, _, _ in _read(store, raw, 1)[1]] == [2, 3]
+    assert _write_all(store, raw, 4, 5, limit=3) == 4
+    _read(store, raw, 4)
+    assert _write_all(store, raw, 5, 5, limit=3) == 5
+    assert [number for number, _, _ in _read(store, raw)[1]] == [1, 2, 3, 4, 5]
 
 
 def test_a_late_begin_changes_nothing(store: Store) -> None:
@@ -107,28 +136,28 @@ def test_a_new_run_begins_anew(store: Store) -> None:
 def test_unread_parts_hold_the_writer_up(store: Store) -> None:
     """Given as many unread parts as may be, then the next is refused until a reader has come further; the furthest one counts."""
     store.reserved_by(W, raw := message())
-    assert _write(store, raw, 1, 2, 3, limit=2) == [1, 1, 0]
+    assert _write(store, raw, 1, 2, 3, limit=2) == [1, 2, 2]
     _read(store, raw, 1)
-    assert _write(store, raw, 3, 4, limit=2) == [1, 0]
+    assert _write(store, raw, 3, 4, limit=2) == [3, 3]
     _read(store, raw, 3)
     _read(store, raw, 0)  # another reader, at the start
-    assert _write(store, raw, 4, 5, 6, limit=2) == [1, 1, 0]
+    assert _write(store, raw, 4, 5, 6, limit=2) == [4, 5, 5]
 
 
 def test_who_reads_from_beyond_the_end_has_not_read_what_is_to_come(store: Store) -> None:
     """Given a reader who claims to have read far more than there is, then the writer still waits when too many parts are unread."""
     store.reserved_by(W, raw := message())
-    assert _write(store, raw, 1, 2, 3, limit=2) == [1, 1, 0]
+    assert _write(store, raw, 1, 2, 3, limit=2) == [1, 2, 2]
     assert _read(store, raw, 2**53) == (0, [])
-    assert _write(store, raw, 3, 4, 5, limit=2) == [1, 1, 0]
+    assert _write(store, raw, 3, 4, 5, limit=2) == [3, 4, 4]
 
 
 def test_a_new_run_does_not_wait_for_readers_of_earlier_items(store: Store) -> None:
     """Given unread parts of a run before, when a new run begins, then they don't count."""
     store.reserved_by(W, raw := message())
-    assert _write(store, raw, 1, 2, limit=2) == [1, 1]
+    assert _write(store, raw, 1, 2, limit=2) == [1, 2]
     assert _begin(store, raw) == 3
-    assert _write(store, raw, 4, 5, 6, limit=2) == [1, 1, 0]
+    assert _write(store, raw, 4, 5, 6, limit=2) == [4, 5, 5]
 
 
 def test_reading_what_isn_t_there_makes_no_key(store: Store) -> None:
@@ -177,7 +206,7 @@ def test_a_full_server_takes_parts_and_lets_them_be_read(own_server: OwnServer, 
         store.reserved_by(W, raw := message())
         server.admin.config_set("maxmemory", "1")
         _begin(store, raw)
-        assert _write(store, raw, 1, 2) == [1, 1]
+        assert _write(store, raw, 1, 2) == [1, 2]
         assert len(_read(store, raw, 1)[1]) == 1
         assert store.do(store.driver.finish(W, id_of(raw), END)) == 1
         assert _read(store, raw, 2) == (0, [(3, b"end", b"")])

@@ -21,7 +21,7 @@ __all__ = ["ProcessState"]
 #: pytest-timeout has the handler of SIGALRM.
 _SIGNALS = sorted(set(signal.valid_signals()) - {signal.SIGALRM, signal.SIGKILL, signal.SIGSTOP})[:31]
 #: Threads that a worker process keeps until it exits, and that its parts can't end in a test.
-_KEPT = re.compile(r"taskq-timers|taskq-\d+|taskq progress|taskq last progress_\d+")
+_KEPT = re.compile(r"taskq-timers|taskq-\d+|taskq progress|taskq stream|taskq last progress_\d+")
 #: Seconds that threads and descriptors get to end.
 _GRACE = 2.0
 

@@ -9,7 +9,7 @@ import pytest
 
 from taskq.channel import State
 from taskq.config import load_settings
-from taskq.driver.contract import Command, Driver, Part, StoredEnding
+from taskq.driver.contract import Command, Driver, Parts, StoredEnding
 from taskq.driver.find import AROUND
 from taskq.driver.load import load_driver
 from taskq.driver.steps import run
@@ -81,10 +81,13 @@ def _moves(driver: Driver, call: Call, take: Callable[[], bytes]) -> list[Any]:
 def _stream(driver: Driver, call: Call, identity: bytes) -> list[Any]:
     """Write and read the stream of two runs of a job."""
     name = identity.hex()
-    seen = [call(driver.begin(WORKER, identity, 60_000, b"run1")), call(driver.part(WORKER, identity, Part(1, b"a", 60_000, 10, b"run1")))]
+    seen = [
+        call(driver.begin(WORKER, identity, 60_000, b"run1")),
+        call(driver.part(WORKER, identity, Parts(1, (b"a",), 60_000, 10, b"run1"))),
+    ]
     seen += [call(driver.read(name, 0, 10)), call(driver.wait_for_parts(name, 0, 10, 0.01))[0][1]]
     seen.append(call(driver.begin(WORKER, identity, 60_000, b"run2", b"run1")))
-    seen += [call(driver.part(WORKER, identity, Part(number, b"b", 60_000, 10, b"run2"))) for number in (3, 4)]
+    seen += [call(driver.part(WORKER, identity, Parts(number, (b"b",) * 2, 60_000, 10, b"run2"))) for number in (3, 4)]
     seen.append(call(driver.finish(WORKER, identity, StoredEnding(b"end", 60_000, True))))
     return [*seen, call(driver.read(name, 0, 10)), call(driver.read(name, 3, 1))]
 

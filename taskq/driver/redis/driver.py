@@ -8,7 +8,7 @@ from itertools import chain
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
 from taskq.driver.batches import PAGE
-from taskq.driver.contract import Command, Part, Rescue, StoredEnding, Value, Where, Word
+from taskq.driver.contract import Command, Parts, Rescue, StoredEnding, Value, Where, Word
 from taskq.driver.redis.address import Address
 from taskq.driver.redis.alink import RedisAsyncLink
 from taskq.driver.redis.checks import VERSION, read_version
@@ -228,9 +228,9 @@ class RedisDriver:
     def begin(self, worker: str, message_id: bytes, ttl_ms: int, run: bytes, previous: bytes = b"") -> Command:
         return self._script("begin", self._writing(worker, message_id), message_id, ttl_ms, run, previous)
 
-    def part(self, worker: str, message_id: bytes, part: Part) -> Command:
-        words = (part.number, part.data, part.ttl_ms, part.limit, part.run)
-        return self._script("part", self._writing(worker, message_id), message_id, *words)
+    def part(self, worker: str, message_id: bytes, parts: Parts) -> Command:
+        order = (message_id, parts.number, parts.ttl_ms, parts.limit, parts.run)
+        return self._script("part", self._writing(worker, message_id), *order, ids=parts.items)
 
     def _writing(self, worker: str, message_id: bytes) -> tuple[str, str, str, str]:
         keys, hex_id = self.keys, message_id.hex()
@@ -310,7 +310,7 @@ class RedisDriver:
 
     @staticmethod
     def _script(name: str, keys: tuple[str, ...], *args: Value, ids: Sequence[bytes] = ()) -> Command:
-        """Build the command of a script. `ids` follow `args`; there may be hundreds, so they aren't looked at."""
+        """Build the command of a script. `ids` (or items) follow `args`; there may be hundreds, so they aren't looked at."""
         words = [arg if type(arg) is bytes or type(arg) is str else str(arg) for arg in args]
         return Command(name, (str(len(keys)), *keys, *words, *ids), load_script(name))
 

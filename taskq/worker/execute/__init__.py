@@ -4,7 +4,7 @@
     progress        progress reports of running jobs
     results         pack the return value, or the reason for its absence, as the bytes that `settler` stores
     raised          the outcome of a run that raised an exception, or a group of them
-    generators      generator jobs: store each item
+    streams/        generator jobs: run each to its end, and store its items
     run             a run: the parts that all messages of a job share, and the parts of one message
     unpacker        from bytes to a run: read, verify, look up, decode
     frames          free what failed jobs held

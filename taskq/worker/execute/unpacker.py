@@ -24,10 +24,10 @@ from taskq.wire.foreign import read_foreign
 from taskq.wire.headers import read_headers, write_headers
 from taskq.wire.message import FOREIGN, Body, Message, loss_flag
 from taskq.wire.signing import result_signer
-from taskq.worker.execute.generators import Generators
 from taskq.worker.execute.progress import Reporter
 from taskq.worker.execute.results import ResultPacker
 from taskq.worker.execute.run import Run, RunSpec
+from taskq.worker.execute.streams.generators import Generators
 
 __all__ = ["Opened", "UnknownHere", "Unpacker", "result_ttl_of"]
 

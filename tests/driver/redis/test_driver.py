@@ -13,7 +13,7 @@ import signal
 from redis.connection import Connection
 from taskq.channel import State
 from taskq.config import ChannelSettings
-from taskq.driver.contract import Part, Rescue, StoredEnding
+from taskq.driver.contract import Parts, Rescue, StoredEnding
 from taskq.driver.redis.driver import RedisDriver
 
 class Interrupted(BaseException):
@@ -30,7 +30,7 @@ commands = [
     driver.reserve_one("w", 4.9),
     driver.retry("w", b"x", 1000, b"x"),
     driver.fail("w", State.FAILED, b"x" * 16, b"x", ending),
-    driver.part("w", b"x" * 16, Part(17, b"x", 1000, 1000, b"run")),
+    driver.part("w", b"x" * 16, Parts(17, (b"x",) * 100, 1000, 1000, b"run")),
     driver.promote(),
     driver.heartbeat("w", {"pid": 12345, "memory": 98765, "since_ms": 1.5}, lease_ms=1000, register=True),
     driver.heartbeat_all([("w", {"pid": 12345, "since_ms": 1.5})], lease_ms=1000),

@@ -10,7 +10,7 @@ import pytest
 
 from taskq.channel import State
 from taskq.config import ChannelSettings
-from taskq.driver.contract import Command, Part, Rescue, StoredEnding
+from taskq.driver.contract import Command, Parts, Rescue, StoredEnding
 from taskq.driver.redis.checks import ask_unfenced
 from taskq.driver.redis.driver import RedisDriver
 from taskq.driver.redis.fence import Fence
@@ -72,7 +72,7 @@ COMMANDS: dict[str, Callable[[Any], Command]] = {
     "cancel": lambda driver: driver.cancel(State.DELAYED, RAW, ENDING),
     "forget_cancel_request": lambda driver: driver.forget_cancel_request(ID),
     "begin": lambda driver: driver.begin(W, ID, 60_000, b"run"),
-    "part": lambda driver: driver.part(W, ID, Part(2, b"item", 60_000, 10, b"run")),
+    "part": lambda driver: driver.part(W, ID, Parts(2, (b"item",), 60_000, 10, b"run")),
     "progress": lambda driver: driver.report_progress(ID.hex(), b"half", 60_000),
 }
 

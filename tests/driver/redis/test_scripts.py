@@ -11,7 +11,7 @@ import pytest
 
 from taskq.channel import MOVES, Keys, State
 from taskq.config import ChannelSettings
-from taskq.driver.contract import Blame, Command, Part, Rescue, StoredEnding
+from taskq.driver.contract import Blame, Command, Parts, Rescue, StoredEnding
 from taskq.driver.redis.driver import RedisDriver
 from taskq.driver.redis.scripts import load_script, script_names
 
@@ -43,7 +43,7 @@ CALLS: list[Command] = [
     DRIVER.cancel(State.DELAYED, RAW, StoredEnding(b"result", 5)),
     DRIVER.request_cancel(W, RAW, b"request_cancel"),
     DRIVER.begin(W, ID, 5, b"run", b"before"),
-    DRIVER.part(W, ID, Part(1, b"part", 5, 10, b"run")),
+    DRIVER.part(W, ID, Parts(1, (b"part",), 5, 10, b"run")),
     DRIVER.read(ID.hex(), 0, 5),
     DRIVER.find(State.WAITING, ID.hex(), 0, 5),
     DRIVER.find(W, ID.hex(), 5, 5),

@@ -33,19 +33,18 @@ async def acount(until: int, pause: float = 0) -> AsyncGenerator[int, None]:
 
 
 @queue.job(result_ttl=60)
-def waits_after_one(until: int, gate: str) -> Iterator[int]:
-    yield 0
+def waits_after_three(until: int, gate: str) -> Iterator[int]:
+    yield from range(3)
     while not Path(gate).exists():
         time.sleep(0.01)
-    yield from range(1, until)
+    yield from range(3, until)
 
 
 @queue.job(result_ttl=60)
-async def awaits_after_one(until: int, gate: str) -> AsyncIterator[int]:
-    yield 0
-    while not Path(gate).exists():
-        await asyncio.sleep(0.01)
-    for number in range(1, until):
+async def awaits_after_three(until: int, gate: str) -> AsyncIterator[int]:
+    for number in range(until):
+        while number == 3 and not Path(gate).exists():
+            await asyncio.sleep(0.01)
         yield number
 
 
@@ -70,7 +69,8 @@ def dies_after(parts: int, gate: str) -> Iterator[str]:
     for number in range(parts):
         yield f"{'first' if first else 'second'} {number}"
     if first:
-        Path(gate).touch()
+        while not Path(gate).exists():
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGKILL)
 
 
