@@ -129,7 +129,7 @@ PEERS = (
         app="streaq_app",
         worker=("streaq", "run", "streaq_app:worker", "--workers", "2"),
         jobs=6_000,
-        requires=("streaq==7.2.0", "coredis==6.9.0", _HIREDIS),
+        requires=("streaq==7.2.0", "coredis==6.9.0"),
         is_async=True,
         setup="`streaq run --workers 2`: 16 jobs at once in each, the default; no results, no log line per task.",
     ),
