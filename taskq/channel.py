@@ -102,7 +102,10 @@ def check_channel_pattern(pattern: str) -> str:
 class Keys:
     """The keys of one channel. They share a hash tag, so a channel is in one Cluster slot."""
 
-    __slots__ = ("cancels", "channels", "delayed", "failed", "nothing", "parked", "prefix", "tag", "timeout", "waiting", "wake", "workers")
+    __slots__ = (
+        *("cancels", "channels", "delayed", "failed", "nothing", "parked", "prefix", "swept", "tag", "timeout", "waiting", "wake"),
+        "workers",
+    )
 
     def __init__(self, prefix: str) -> None:
         tag = "{" + prefix + "}"
@@ -117,6 +120,8 @@ class Keys:
         self.wake = f"{tag}:wake"
         #: Cancel requests for running jobs, by message id.
         self.cancels = f"{tag}:cancels"
+        #: Which supervisor has last looked for orphaned messages, and when.
+        self.swept = f"{tag}:swept"
         #: The known channels of a pattern, if the prefix is one.
         self.channels = f"{tag}:channels"
         #: Never exists. A script whose first write deletes this key may continue to write at `maxmemory`.
@@ -134,7 +139,13 @@ class Keys:
     @staticmethod
     def worker_of(reserved_key: bytes) -> str:
         """Return the id of the worker process that a key of `reserved` belongs to."""
-        return reserved_key.decode(errors="replace").split(":reserved:", 1)[1]
+        return Keys.owner_of(reserved_key)[1]
+
+    @staticmethod
+    def owner_of(reserved_key: bytes) -> tuple[str, str]:
+        """Return the prefix of the channel and the id of the worker process that a key of `reserved` belongs to."""
+        tag, _, worker = reserved_key.decode(errors="replace").partition(":reserved:")
+        return tag[1:-1], worker
 
     def worker(self, worker: str) -> str:
         """Return the key of the short-lived hash with the activity of one worker process."""

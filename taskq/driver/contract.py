@@ -155,6 +155,8 @@ class Driver(Protocol):
     """The moves of one channel as commands. The comments describe the replies."""
 
     keys: Keys
+    #: The server, if one command may have keys of several channels whose drivers name the same server; "" if it may not, as in a Cluster.
+    shared: str
 
     def link(self, timeout: float = 5.0, *, fenced: bool = False) -> Link: ...
 
@@ -230,8 +232,11 @@ class Driver(Protocol):
 
     def promote(self, limit: int = 500) -> Command: ...  # [moved, ms until the next]
 
-    def wait_for_wake(self, timeout: float, worker: str = "") -> Command: ...  # [key, anything], or None; `worker`: any of this supervisor
+    def wait_for_wake(  # [key, anything], or None; `worker`: any of this supervisor; `channels`: instead of this channel
+        self, timeout: float, worker: str = "", channels: Sequence[Keys] = ()
+    ) -> Command: ...
 
+    def glance(self, channels: Sequence[Keys]) -> Command: ...  # [ms until the next (-1: none, -2: ask alone), 1 if any is cancelled, ...]
     def heartbeat(self, worker: str, fields: dict[str, Value], *, lease_ms: int, register: bool) -> Command: ...  # [standing, held]
 
     def heartbeat_all(  # [standing, held, ...] of each; registers none
@@ -246,7 +251,9 @@ class Driver(Protocol):
 
     def rescue(self, rescue: Rescue) -> Command: ...  # [-1 or count, moved to timeout, moved to failed]
 
-    def scan_reserved(self, cursor: Word) -> Command: ...  # [next cursor, keys]
+    def scan_reserved(self, cursor: Word, *, everywhere: bool = False) -> Command: ...  # [next cursor, keys]; of this or of all channels
+
+    def claim_sweep(self, channels: Sequence[Keys], supervisor: str, *, age_ms: int) -> Command: ...  # [0: another one has swept, 1, ...]
 
     def look(self, workers: Sequence[str]) -> Command: ...  # [waiting, due, reserved, not due yet, ms until the next]
 

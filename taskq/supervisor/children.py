@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -122,20 +122,20 @@ class Children:
                 _log.info("channel %s: no longer in the app; stopping its processes", name)
             duties.is_removed, duties.channel.wanted = True, 0
 
-    def _close_removed(self) -> None:
-        """Close the channels that the app no longer has, once nothing is left to do for them."""
-        for name, duties in [one for one in self.channels.items() if one[1].is_removed]:
+    def _close_removed(self, removed: Iterable[Duties]) -> None:
+        """Close channels that the app no longer has, once nothing is left to do for them."""
+        for duties in removed:
             channel = duties.channel
             if not channel.children and not channel.pending and not channel.exited:
                 self._note_failed(channel)
                 duties.close()
-                del self.channels[name]
+                del self.channels[channel.name]
 
     # ---- numbers of processes
 
-    def keep_wanted(self, newest: Generation, now: float) -> None:
-        """Start or stop children to reach the wanted numbers, and let the children of the newest zygote take over."""
-        for duties in self.channels.values():
+    def keep_wanted(self, newest: Generation, now: float, channels: Collection[Duties]) -> None:
+        """Start or stop children of channels to reach the wanted numbers, and let the children of the newest zygote take over."""
+        for duties in channels:
             channel = duties.channel
             staying = [child for child in channel.children.values() if child.kill_at is None and not child.leaving]
             if len(staying) < channel.wanted and now >= channel.spawn_after:
@@ -146,7 +146,7 @@ class Children:
                 duties.replace_old(newest.number, now)
             else:
                 duties.replace_all_old(newest.number, now, interrupt=self._reload == "interrupt")
-        self._close_removed()
+        self._close_removed([duties for duties in channels if duties.is_removed])
 
     def scale(self, by: int) -> None:
         """Change the number of children of every channel by `by`; at least one remains."""
@@ -237,9 +237,9 @@ class Children:
             for child in duties.channel.children.values():
                 child.ask_to_stop(now + duties.channel.settings.stop_timeout)
 
-    def kill_overdue(self, now: float, cause: str | None) -> None:
-        """Kill the children that were asked to stop and whose time is over. The log reports the cause."""
-        for child in self.alive():
+    def kill_overdue(self, now: float, cause: str | None, channels: Iterable[Duties]) -> None:
+        """Kill the children of channels that were asked to stop and whose time is over. The log reports the cause."""
+        for child in [child for duties in channels for child in duties.channel.children.values()]:
             if child.kill_at is not None and now > child.kill_at and child.killed_for is None:
                 child.stop_cause = cause or child.stop_cause
                 child.kill("stop")

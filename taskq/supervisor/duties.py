@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from taskq.supervisor.channel import ChannelState
@@ -12,18 +13,32 @@ from taskq.supervisor.services.base import Service
 from taskq.supervisor.services.cancels import Cancels
 from taskq.supervisor.services.heartbeat import Heartbeat
 from taskq.supervisor.services.lengths import Lengths
-from taskq.supervisor.services.orphans import LateReservations, OrphanScan
+from taskq.supervisor.services.orphans import LateReservations
 from taskq.supervisor.services.promote import Promote
 from taskq.supervisor.services.rescue import Rescuer
 from taskq.supervisor.services.unpark import Unpark
-from taskq.supervisor.services.wakeup import WakeUp
 from taskq.supervisor.services.watchdog import Watchdog
 
-__all__ = ["Duties"]
+__all__ = ["Duties", "run_due"]
 
 _log = logging.getLogger("taskq.supervisor")
 #: Seconds that a child without a job gets to exit in order, when the jobs of others are interrupted.
 _INTERRUPT_SECONDS = 0.5
+#: Work that is due later than in `_SOON` seconds is put off to the next multiple of `_ROUND`. Delays are exact: promote never is.
+_SOON, _ROUND = 0.1, 0.02
+
+
+def run_due(services: Iterable[Service], now: float, channel: str) -> None:
+    """Run every service that is due. The log names the channel if one fails."""
+    for service in services:
+        if now < service.due:
+            continue
+        try:
+            service.tick(now)
+        except Exception:
+            # A service that fails must not stop the others, and the worker processes with them.
+            _log.exception("channel %s: the service %s failed; retrying", channel, type(service).__name__)
+            service.due = now + 1.0
 
 
 class Duties:
@@ -37,18 +52,15 @@ class Duties:
         self.watchdog = Watchdog(self.channel)
         self.unpark = Unpark(self.channel)
         self.cancels = Cancels(self.channel)
-        self.wakeup = WakeUp(self.channel, on_due=self.promote.wake, on_cancel=self.cancels.wake)
         self.lengths = Lengths(self.channel, emit)
         duties = (
             self.heartbeat,
-            self.wakeup,
             self.promote,
             self.rescue,
             self.watchdog,
             self.unpark,
             self.lengths,
             LateReservations(channel),
-            OrphanScan(channel),
             self.cancels,
         )
         self.services: tuple[Service, ...] = duties
@@ -57,15 +69,17 @@ class Duties:
 
     def tick(self, now: float) -> None:
         """Run every service that is due."""
-        for service in self.services:
-            if now < service.due:
-                continue
-            try:
-                service.tick(now)
-            except Exception:
-                # A service that fails must not stop the others, and the worker processes with them.
-                _log.exception("channel %s: the service %s failed; retrying", self.channel.name, type(service).__name__)
-                service.due = now + 1.0
+        run_due(self.services, now, self.channel.name)
+
+    def next_due(self, now: float) -> float:
+        """Return when to call `tick` again. What isn't due soon is rounded up, so that a turn of the loop does it for many channels."""
+        due = min(service.due for service in self.services if service is not self.promote)
+        if self.channel.spawn_after > now:
+            due = min(due, self.channel.spawn_after)
+        for child in self.channel.children.values():
+            if child.kill_at is not None and child.killed_for is None:
+                due = min(due, child.kill_at)
+        return min(self.promote.due, due if due < now + _SOON else math.ceil(due / _ROUND) * _ROUND)
 
     def replace_all_old(self, newest: int, now: float, *, interrupt: bool) -> None:
         """Ask all children of older zygotes to stop. With `interrupt`, those that run jobs are killed soon."""
@@ -88,6 +102,5 @@ class Duties:
             child.ask_to_stop(now + self.channel.settings.stop_timeout)
 
     def close(self) -> None:
-        """Close the connections."""
-        self.wakeup.close()
+        """Close the connection."""
         self.channel.link.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from taskq.clock import monotonic
@@ -15,6 +15,7 @@ from taskq.polling import wait_for
 from taskq.queue import Queue
 from taskq.supervisor.banner import show_title
 from taskq.supervisor.children import Children
+from taskq.supervisor.duties import Duties
 from taskq.supervisor.options import WorkerOptions
 from taskq.supervisor.plan import Plan, choose
 from taskq.supervisor.processes.child import Death
@@ -47,7 +48,7 @@ class ProcessManager:
         self._poke_fd = poke_fd
         self._forget_more = forget
         self._workdir = find_workdir()
-        self._liveness = Liveness()
+        self.liveness = Liveness()
         #: True if this is the first process of a container, but not in a program that runs a worker itself: it may have other children.
         self._is_init = os.getpid() == 1 and isinstance(source, str)
         self._stopping = False
@@ -91,7 +92,7 @@ class ProcessManager:
         newest = self.generations[-1]
         self._pass_on(newest.app)
         newest.listen()
-        self.keep_wanted()
+        self.keep_wanted(self.channels.values())
 
     # ---- zygotes
 
@@ -243,15 +244,14 @@ class ProcessManager:
 
     # ---- children
 
-    def keep_wanted(self) -> None:
-        """Keep a zygote and the wanted number of children running, and end the zygotes that have no child any longer."""
+    def keep_wanted(self, channels: Collection[Duties]) -> None:
+        """Keep a zygote running, and the wanted number of children of some channels. End the zygotes that have no child any longer."""
         self._ending = [one for one in self._ending if not one.has_ended()]
         now = monotonic()
         if self._respawn.is_due(now):
             self.new_generation()
-        ready = [one for one in self.generations if one.app is not None]
-        if ready:
-            self.children.keep_wanted(ready[-1], now)
+        if ready := [one for one in self.generations if one.app is not None]:
+            self.children.keep_wanted(ready[-1], now, channels)
             self._retire(ready[:-1])
 
     def ask_to_stop(self, now: float) -> None:
@@ -261,9 +261,9 @@ class ProcessManager:
             self.children.withdraw(generation)
         self.children.ask_to_stop(now)
 
-    def kill_overdue(self, now: float, cause: str | None = None) -> None:
-        """Kill the children that were asked to stop and whose time is over. The log reports the cause."""
-        self.children.kill_overdue(now, cause)
+    def kill_overdue(self, now: float, cause: str | None = None, *, among: Collection[Duties] | None = None) -> None:
+        """Kill the children of channels (default: all) that were asked to stop and whose time is over. The log reports the cause."""
+        self.children.kill_overdue(now, cause, self.channels.values() if among is None else among)
         if not self._stopping:
             return
         # A child without a process never gets one if its zygote hangs.
@@ -274,17 +274,17 @@ class ProcessManager:
 
     def watch(self, now: float) -> None:
         """Reap children whose exit a hung zygote did not report, and replace that zygote. As PID 1, also reap all other processes."""
-        if not self._liveness.is_due(now):
+        if not self.liveness.is_due(now):
             return
         if self._is_init:
             reap_orphans({one.pid for one in [*self.generations, *self._ending]})
-        dead, stuck = self._liveness.look(self.children.alive(), self.generations, now)
+        dead, stuck = self.liveness.look(self.children.alive(), self.generations, now)
         for child in dead:
             for generation in self.generations:
                 if generation.number == child.zygote:
                     generation.is_mute = True
-                    text = "has exited (its zygote hangs, so the exit status is unknown)"
-                    self.children.on_exit(generation, child, Death(None, unknown=text))
+                    death = Death(None, unknown="has exited (its zygote hangs, so the exit status is unknown)")
+                    self.children.on_exit(generation, child, death)
         for generation in stuck:
             _log.error("killing zygote (pid %d): no fork for %g s", generation.pid, ANSWER_SECONDS)
             generation.kill()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import signal
 from typing import Any
@@ -29,6 +28,7 @@ from taskq.supervisor.processes.generation import Generation
 from taskq.supervisor.processes.zygote import AppInfo, Failed
 from taskq.supervisor.services.notify import Notifier
 from taskq.supervisor.signals import STOP_SIGNALS, SignalInbox
+from taskq.supervisor.turns.agenda import Agenda
 
 __all__ = ["Supervisor"]
 
@@ -42,7 +42,8 @@ class Supervisor:
         self._options = options
         self._pokes, self._poke_fd = wake_pipe()
         self._log_thread = LogThread()
-        self._manager = ProcessManager(source, options, self._poke_fd, lambda: os.close(self._pokes))
+        self._agenda = Agenda()
+        self._manager = ProcessManager(source, options, self._poke_fd, self._forget)
         #: Threads of the program around `taskq worker`, such as a tracer. A program that runs a worker itself knows its own.
         self._foreign_threads = count_threads() - 1 if isinstance(source, str) else 0
         self._notifier = Notifier(target)
@@ -54,6 +55,8 @@ class Supervisor:
         #: True if the app must be loaded once more.
         self._restart_again = False
         self._settle_until = 0.0
+        #: True if something has happened that may concern every channel: a signal, a report of a zygote, a new channel.
+        self._has_news = True
 
     def run(self) -> int:
         """Run until the worker is asked to stop; return the exit code. Raises as `run_worker`."""
@@ -66,6 +69,7 @@ class Supervisor:
             if plan is not None:
                 self._loop(plan)
         finally:
+            self._agenda.close()
             self._manager.close()
             setproctitle.setproctitle(title)
             os.close(self._pokes)
@@ -73,6 +77,11 @@ class Supervisor:
             self._log_thread.close()
             self._inbox.close()  # last: until then, a late signal must not kill the process
         return 1 if self._manager.children.failed and self._options.burst else 0
+
+    def _forget(self) -> None:
+        """Close what a new zygote must not have."""
+        self._agenda.close()
+        os.close(self._pokes)
 
     # ---- start
 
@@ -126,29 +135,41 @@ class Supervisor:
         self._burst = Burst(manager.channels, self._options.wait_delayed) if self._options.burst else None
         for number in self._early:
             self._on_signal(number)
+        self._agenda.update(manager.channels.values())
         while not (self._stopping and not manager.children.alive() and self._can_exit()):
             self._wait(self._seconds_to_next())
             now = monotonic()
-            for duties in manager.channels.values():
-                duties.tick(now)
+            everything = self._must_look_at_all(now)
+            if everything:
+                self._agenda.update(manager.channels.values())
+            channels = self._agenda.tick(now, everything=everything)
             manager.watch(now)
-            manager.kill_overdue(now)
+            manager.kill_overdue(now, among=channels)
             self._notifier.tick(now, manager)
             if not self._stopping:
-                manager.discover()
-                manager.keep_wanted()
+                manager.keep_wanted(channels)
+            self._agenda.plan(channels, manager.channels)
+            if not self._stopping:
                 if self._restart_again and not manager.is_loading:
                     self._restart()
                 if self._burst is not None:
                     self._end_burst(self._burst, now)
         manager.emit("worker_stop", event)
 
+    def _must_look_at_all(self, now: float) -> bool:
+        """Return True if this turn is for every channel, not only for those that have work to do: once a second, and after any news."""
+        has_news, self._has_news = self._has_news, False
+        has_found = not self._stopping and self._manager.discover()
+        return has_news or has_found or self._stopping or self._manager.liveness.is_due(now)
+
     def _end_burst(self, burst: Burst, now: float) -> None:
         if burst.cannot_start():
             self._manager.children.failed = True
             self._stop("processes can't start")
-        elif (reason := burst.end_reason(now)) and not self._manager.discover(at_once=True):
-            self._stop(reason)
+        elif reason := burst.end_reason(now):
+            self._has_news = self._manager.discover(at_once=True)
+            if not self._has_news:
+                self._stop(reason)
 
     def _can_exit(self) -> bool:
         """Return False while acks wait for an unreachable server: the jobs would run again."""
@@ -156,14 +177,13 @@ class Supervisor:
 
     def _seconds_to_next(self) -> float:
         """Return the seconds until the next service is due, at most 1."""
-        due = min((service.due for duties in self._manager.channels.values() for service in duties.services), default=math.inf)
-        due = min(due, self._notifier.due)
+        due = min(self._agenda.next_due(), self._notifier.due)
         if self._burst is not None and not self._stopping:  # `_end_burst` no longer moves it on
             due = min(due, self._burst.due)
         return max(0.0, min(1.0, due - monotonic()))
 
     def _wait(self, timeout: float) -> None:
-        wakers = {fd: duties for duties in self._manager.channels.values() if (fd := duties.wakeup.fileno()) is not None}
+        wakers = self._agenda.wakers()
         watched: list[Any] = [self._inbox, self._pokes, *self._manager.generations, *wakers]
         ready = wait_for(watched, timeout, full=[one for one in self._manager.generations if one.has_unsent])
         if self._inbox in ready:
@@ -171,15 +191,15 @@ class Supervisor:
                 self._on_signal(number)
         if self._pokes in ready:
             drain(self._pokes)
-            for duties in self._manager.channels.values():
-                duties.watchdog.poked()
-        for fd, duties in wakers.items():
+            self._agenda.poked()
+        for fd in wakers:
             if fd in ready:
-                duties.wakeup.woken()
-        for generation in list(self._manager.generations):
-            if generation in ready:
-                self._manager.read_reports(generation)
-                generation.flush()
+                self._agenda.woken(fd)
+        reporting = [one for one in self._manager.generations if one in ready]
+        for generation in reporting:
+            self._manager.read_reports(generation)
+            generation.flush()
+        self._has_news = self._has_news or bool(reporting) or self._inbox in ready
 
     # ---- signals
 

@@ -52,8 +52,8 @@ class Bench:
         (folder / "many_app.py").write_text(APP.format(channels={name: {"processes": processes} for name in names}))
         self.admin: Redis = server.admin
         self.server = server
-        # Each process waits in the server, and the supervisor once for each channel.
-        self.waiting = processes * channels + channels
+        # Each process waits in the server, and the supervisor for all channels.
+        self.waiting = processes * channels + 1
         spec = WorkerSpec(app="many_app:queue", url=server.url, log=folder / "log", cwd=folder)
         self.worker = WorkerProcess(spec)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from taskq.scoreboard.state import Phase
@@ -16,14 +14,12 @@ NOBODY = 2**31 - 1
 
 
 @pytest.fixture
-def duties(place: Channel) -> Iterator[Duties]:
+def duties(place: Channel) -> Duties:
     """A channel with thirty children of an old zygote."""
     place.channel.wanted = 30
     for number in range(30):
         place.child(f"old{number}").pid = NOBODY
-    duties = Duties(place.channel, "box", lambda name, event: None)
-    yield duties
-    duties.wakeup.close()
+    return Duties(place.channel, "box", lambda name, event: None)
 
 
 def asked(duties: Duties) -> list[str]:

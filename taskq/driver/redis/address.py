@@ -17,7 +17,7 @@ from redis.connection import AbstractConnection, Connection
 from redis.retry import Retry
 
 from taskq.config import check_url, mask_url
-from taskq.driver.redis.locate import Node, Single, locator
+from taskq.driver.redis.locate import Cluster, Node, Single, locator
 from taskq.driver.redis.owned import async_class
 from taskq.errors import ConfigError
 
@@ -50,6 +50,11 @@ class Address:
             self._class(**self._options)
         except (TypeError, ValueError, wire.RedisError) as error:  # an unknown query option, or one of a wrong type
             raise self._invalid(error) from None
+
+    @property
+    def is_cluster(self) -> bool:
+        """True if the keys of different channels may be on different nodes."""
+        return isinstance(self.locator, Cluster)
 
     def connection(self, key: str, timeout: float) -> Connection:
         """Return a connection to the node of a key. It opens at first use.

@@ -26,6 +26,8 @@ CANCEL_MS = 86_400_000
 CANCEL_WAKE_MS = 60_000
 #: How far from an end a message can be removed from a list: the server compares all messages up to it, 50 in a microsecond.
 REACH = 20_000
+#: The lifetime of the record of a sweep, in milliseconds: longer than between two.
+SWEPT_MS = 3_600_000
 
 
 class RedisDriver:
@@ -35,6 +37,7 @@ class RedisDriver:
         self.keys = Keys(settings.channel)
         self._settings = settings
         self._address = Address(url)
+        self.shared = "" if self._address.is_cluster else self._address.text
         self._failed_bounds = (settings.failed_limit, int(settings.failed_ttl * 1000))
 
     def link(self, timeout: float = 5.0, *, fenced: bool = False) -> RedisLink:
@@ -59,7 +62,7 @@ class RedisDriver:
         keys = self.keys
         places = (keys.nothing, keys.waiting, keys.delayed, keys.failed, keys.timeout, keys.parked, keys.wake, keys.workers, keys.cancels)
         others = (keys.reserved("none"), keys.worker("none"), keys.once("none"), keys.progress("none"), keys.cancel_wake("none:x"))
-        return self._script("permissions", (*places, *others, *self._result_keys("none")))
+        return self._script("permissions", (*places, *others, keys.swept, *self._result_keys("none")))
 
     def permission_trials(self) -> dict[str, Command]:
         nothing = self.keys.nothing
@@ -156,9 +159,12 @@ class RedisDriver:
     def promote(self, limit: int = 500) -> Command:
         return self._script("promote", (self.keys.delayed, self.keys.waiting), limit)
 
-    def wait_for_wake(self, timeout: float, worker: str = "") -> Command:
-        wakes = (self.keys.cancel_wake(worker),) if worker else ()
-        return Command("promote", ("BLPOP", *wakes, self.keys.wake, str(timeout)))
+    def wait_for_wake(self, timeout: float, worker: str = "", channels: Sequence[Keys] = ()) -> Command:
+        pairs = ((keys.cancel_wake(worker), keys.wake) if worker else (keys.wake,) for keys in channels or (self.keys,))
+        return Command("promote", ("BLPOP", *chain.from_iterable(pairs), str(timeout)))
+
+    def glance(self, channels: Sequence[Keys]) -> Command:
+        return self._script("glance", tuple(chain.from_iterable((keys.delayed, keys.cancels) for keys in channels)))
 
     def heartbeat(self, worker: str, fields: dict[str, Value], *, lease_ms: int, register: bool) -> Command:
         keys = self.keys
@@ -196,8 +202,12 @@ class RedisDriver:
         )
         return self._script("rescue", places, *rules, *chain.from_iterable(rescue.blamed))
 
-    def scan_reserved(self, cursor: Word) -> Command:
-        return Command("rescue", ("SCAN", cursor, "MATCH", self.keys.reserved("*"), "COUNT", "1000"))
+    def scan_reserved(self, cursor: Word, *, everywhere: bool = False) -> Command:
+        pattern = (Keys("*") if everywhere else self.keys).reserved("*")
+        return Command("rescue", ("SCAN", cursor, "MATCH", pattern, "COUNT", "1000"))
+
+    def claim_sweep(self, channels: Sequence[Keys], supervisor: str, *, age_ms: int) -> Command:
+        return self._script("claim_sweep", (self.keys.nothing, *(keys.swept for keys in channels)), supervisor, age_ms, SWEPT_MS)
 
     def look(self, workers: Sequence[str]) -> Command:
         return self._script("look", (self.keys.waiting, self.keys.delayed, *map(self.keys.reserved, workers)))

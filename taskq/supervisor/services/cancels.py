@@ -65,6 +65,11 @@ class Cancels:
         """Read the requests at once: a job of this supervisor was cancelled."""
         self.due = 0.0
 
+    def expect_none(self, now: float) -> None:
+        """Note that no request is stored, by the server's answer."""
+        if not self._since:  # otherwise a tick has to forget the known ones
+            self.due = now + beat_seconds(self._channel.settings.lease)
+
     def tick(self, now: float) -> None:
         self.due = now + beat_seconds(self._channel.settings.lease)
         reply = self._channel.ask(self._channel.driver.cancel_requests())

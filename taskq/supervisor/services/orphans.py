@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import random
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from taskq.clock import monotonic
-from taskq.driver.contract import Rescue
+from taskq.driver.contract import Command, Rescue
 from taskq.errors import ServerRefused
 from taskq.logs import count_of
 from taskq.supervisor.channel import ChannelState
@@ -77,55 +80,94 @@ class LateReservations:
 class OrphanScan:
     """Looks every ten minutes for reserved lists of unregistered workers, and rescues their messages. A tick reads one page.
 
+    One walk over the keys of a server serves all channels. A supervisor skips a channel if another one has begun a walk for it since
+    this one last wanted to: many supervisors together make as many walks as one.
+
     If the server has lost a registration, the worker registers again with its next heartbeat. So a worker is lost only if it is still
     unregistered a lease later.
     """
 
-    def __init__(self, channel: ChannelState) -> None:
-        self._channel = channel
+    def __init__(self, channels: Sequence[ChannelState]) -> None:
+        """`channels`: those of one server. It may change."""
+        self._channels = channels
+        self._id = secrets.token_hex(8)
+        #: The channels, by prefix, for which this supervisor makes the current walk.
+        self._own: dict[str, ChannelState] = {}
         self._cursor: bytes = b"0"
-        #: Workers that the current scan has found unregistered.
-        self._found: set[str] = set()
+        #: Workers that the current walk has found unregistered, each with its channel.
+        self._found: set[tuple[str, str]] = set()
         #: Unregistered workers, and since when (monotonic) they are known to be.
-        self._unregistered: dict[str, float] = {}
+        self._unregistered: dict[tuple[str, str], float] = {}
+        self._wanted_at = monotonic()
         # Soon: this supervisor may replace one that was killed before it could check the lists of its exited children again.
-        self.due = self._scan_at = monotonic() + random.uniform(0.5, 1.0) * _FIRST
+        self.due = self._scan_at = self._wanted_at + random.uniform(0.5, 1.0) * _FIRST
 
     def tick(self, now: float) -> None:
+        channels = {channel.driver.keys.prefix: channel for channel in self._channels}
         if now >= self._scan_at:
-            self._scan(now)
-        ready = [worker for worker, since in self._unregistered.items() if now >= since + self._lease(worker)]
-        for worker in ready[:_PAGE]:
-            del self._unregistered[worker]
-            self._rescue(worker)
-        soonest = min((since + self._lease(worker) for worker, since in self._unregistered.items()), default=self._scan_at)
-        self.due = min(self._scan_at, max(soonest, now + _PAUSE))
+            if self._cursor == b"0":
+                self._own = self._claimed(channels)
+            if not self._own or not self._scan(now):
+                self._cursor, self._found = b"0", set()
+                # Spread, so that supervisors don't all scan the keys at once.
+                self._scan_at = now + random.uniform(0.5, 1.0) * _EVERY
+        ends = {one: since + self._lease(channels[one[0]], one[1]) for one, since in self._unregistered.items() if one[0] in channels}
+        for prefix, worker in [one for one, end in ends.items() if now >= end][:_PAGE]:
+            del self._unregistered[prefix, worker], ends[prefix, worker]
+            self._rescue(channels[prefix], worker)
+        self.due = min(self._scan_at, max(min(ends.values(), default=self._scan_at), now + _PAUSE))
 
-    def _scan(self, now: float) -> None:
-        """Read a page of the keys."""
-        channel = self._channel
-        reply = channel.ask(channel.driver.scan_reserved(self._cursor))
-        workers = [channel.driver.keys.worker_of(key) for key in reply[1]] if reply else []
-        unregistered = channel.ask(channel.driver.unregistered(workers)) if workers else []
-        if reply is not None and unregistered is not None:
-            self._cursor = reply[0]
-            self._found |= {worker.decode(errors="replace") for worker in unregistered}
-            for worker in self._found:
-                self._unregistered.setdefault(worker, monotonic())
-            if int(self._cursor):
-                self._scan_at = now + _PAUSE
-                return
-            self._unregistered = {worker: since for worker, since in self._unregistered.items() if worker in self._found}
-        self._cursor, self._found = b"0", set()
-        # Spread, so that supervisors don't all scan the keys at once.
-        self._scan_at = now + random.uniform(0.5, 1.0) * _EVERY
+    def _claimed(self, channels: Mapping[str, ChannelState]) -> dict[str, ChannelState]:
+        """Return the channels for which no other supervisor has begun a walk since this one last wanted to."""
+        age_ms, self._wanted_at = int((monotonic() - self._wanted_at) * 1000), monotonic()
+        own: dict[str, ChannelState] = {}
+        prefixes = list(channels)
+        for start in range(0, len(prefixes), _PAGE):
+            page = [channels[prefix] for prefix in prefixes[start : start + _PAGE]]
+            claim = page[0].driver.claim_sweep([channel.driver.keys for channel in page], self._id, age_ms=age_ms)
+            for channel, is_own in zip(page, self._ask(page, claim) or [0] * len(page), strict=True):
+                if is_own:
+                    own[channel.driver.keys.prefix] = channel
+        return own
 
-    def _lease(self, worker: str) -> float:
-        return max(self._channel.settings.lease, lease_of(worker))
+    def _scan(self, now: float) -> bool:
+        """Read a page of the keys. Return False if the walk is over, or the server is unreachable."""
+        own = self._own
+        first = next(iter(own.values()))
+        reply = self._ask(list(own.values()), first.driver.scan_reserved(self._cursor, everywhere=len(own) > 1))
+        if reply is None:
+            return False
+        workers: dict[str, list[str]] = {}
+        for key in reply[1]:
+            prefix, worker = first.driver.keys.owner_of(key)
+            workers.setdefault(prefix, []).append(worker)
+        for prefix in workers.keys() & own.keys():
+            unregistered = own[prefix].ask(own[prefix].driver.unregistered(workers[prefix]))
+            if unregistered is None:
+                return False
+            self._found |= {(prefix, worker.decode(errors="replace")) for worker in unregistered}
+        for one in self._found:
+            self._unregistered.setdefault(one, monotonic())
+        self._cursor = b"%d" % int(reply[0])
+        if self._cursor != b"0":
+            self._scan_at = now + _PAUSE
+            return True
+        known = self._unregistered.items()
+        self._unregistered = {one: since for one, since in known if one in self._found or one[0] not in own}
+        return False
 
-    def _rescue(self, worker: str) -> None:
+    @staticmethod
+    def _ask(channels: Sequence[ChannelState], command: Command) -> Any:
+        """Send a command that concerns several channels over the connection of one."""
+        return next((channel for channel in channels if not channel.is_down), channels[0]).ask(command)
+
+    @staticmethod
+    def _lease(channel: ChannelState, worker: str) -> float:
+        return max(channel.settings.lease, lease_of(worker))
+
+    @staticmethod
+    def _rescue(channel: ChannelState, worker: str) -> None:
         """Rescue the messages of a worker if it is still unregistered."""
-        channel = self._channel
         if worker in channel.pending:  # an own child, whose acks come first: finished messages would run again
             return
         reply = channel.ask(channel.driver.rescue(rescue_of_lost(channel, worker, b"", f"worker process {worker} was not registered")))

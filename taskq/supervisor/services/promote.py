@@ -26,5 +26,8 @@ class Promote:
         if reply is None:
             self.due = now + 0.1
             return
-        _, wait_ms = reply
+        self.expect(reply[1], now)
+
+    def expect(self, wait_ms: int, now: float) -> None:
+        """Note in how many milliseconds the next message is due, by the server's answer; -1 if none is left."""
         self.due = now + (_IDLE_POLL if wait_ms < 0 else min(_IDLE_POLL, wait_ms / 1000))

@@ -63,12 +63,15 @@ class Watchdog:
             for one in late:
                 _log.error("killing worker process %s: %s %s did not stop at its handle_timeout", child.worker, one.job, one.id.hex())
 
-    def poked(self) -> None:
-        """Handle a poke: a child has reserved several messages, or is leaving."""
+    def poked(self) -> bool:
+        """Handle a poke: some child has reserved several messages, or is leaving. Return True if this channel has such a child."""
         for child in self._channel.children.values():
             if child.slot.unstarted():
                 child.slot.set_watched(True)
-        self.due = 0.0
+                self.due = 0.0
+            elif child.slot.phase in (Phase.LEAVING, Phase.STOPPING):
+                self.due = 0.0
+        return not self.due
 
     def _relieve(self, child: Child, running_for: float) -> float:
         """Release the messages behind a slow job, and settle the finished ones before it. Return the seconds until the next check."""

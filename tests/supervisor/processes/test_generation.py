@@ -145,7 +145,7 @@ def test_nothing_waits_for_an_old_zygote(orders: Orders, url: str) -> None:
     pid = generation.pid
     os.kill(pid, signal.SIGSTOP)
     manager.drop(generation)
-    manager.keep_wanted()
+    manager.keep_wanted([])
     assert is_alive(pid)
     os.kill(pid, signal.SIGCONT)
     wait_until(lambda: manager.keep_wanted() or not is_alive(pid))

@@ -150,7 +150,7 @@ def test_the_messages_of_an_unregistered_worker_are_rescued(
     for hand in (known, unknown):
         queue.push_name("noop")
         server.admin.lmove(keys.waiting, keys.reserved(hand.name), "RIGHT", "RIGHT")
-    _sweep(OrphanScan(channel), clock, 200.0)
+    _sweep(OrphanScan([channel]), clock, 200.0)
     assert (server.admin.llen(keys.waiting), server.admin.llen(keys.reserved("known"))) == (1, 1)
     assert server.admin.exists(keys.reserved("unknown")) == 0
 
@@ -164,7 +164,7 @@ def test_the_scan_takes_no_list_with_a_pending_ack(
     server.admin.lmove(keys.waiting, keys.reserved(dead.name), "RIGHT", "RIGHT")
     (raw,) = server.admin.lrange(keys.reserved(dead.name), 0, -1)
     channel.pending[dead.name] = deque([channel.driver.ack(dead.name, [raw[2:18]])])
-    _sweep(OrphanScan(channel), clock, 200.0)
+    _sweep(OrphanScan([channel]), clock, 200.0)
     assert server.admin.llen(keys.waiting) == 0
     channel.send_pending()
     assert server.admin.exists(keys.reserved(dead.name)) == 0
@@ -177,7 +177,7 @@ def test_a_worker_that_registers_again_keeps_its_messages(
     name, keys = "box:cafe0123:1:0123abcdt30", channel.driver.keys
     queue.push_name("noop")
     server.admin.lmove(keys.waiting, keys.reserved(name), "RIGHT", "RIGHT")
-    scan = OrphanScan(channel)
+    scan = OrphanScan([channel])
     _sweep(scan, clock, scan.due + 29.0)
     HandWorker(queue, prefix, name).beat()
     _sweep(scan, clock, 300.0)
@@ -193,9 +193,10 @@ def test_a_scan_whose_reply_is_lost_is_repeated(
     server.admin.lmove(keys.waiting, keys.reserved("unknown"), "RIGHT", "RIGHT")
     for lost in (channel.driver.unregistered(["unknown"]), channel.driver.scan_reserved(b"0")):
         monkeypatch.setattr(channel, "ask", lambda command, lost=lost: None if command == lost else ask(command))
-        scan = OrphanScan(channel)
+        scan = OrphanScan([channel])
         _sweep(scan, clock, scan.due + 10.0)
         assert server.admin.llen(keys.waiting) == 0
+        server.admin.delete(keys.swept)  # the clock of the server does not go on with that of the test
     monkeypatch.setattr(channel, "ask", ask)
     _sweep(scan, clock, clock[0] + 700.0)
     assert server.admin.llen(keys.waiting) == 1
@@ -209,7 +210,7 @@ def test_a_scan_reads_the_keys_in_parts(
     server.admin.mset({f"other:{number}": 1 for number in range(5000)})
     queue.push_name("noop")
     server.admin.lmove(keys.waiting, keys.reserved("unknown"), "RIGHT", "RIGHT")
-    assert _sweep(OrphanScan(channel), clock, 200.0) > 2
+    assert _sweep(OrphanScan([channel]), clock, 200.0) > 2
     assert server.admin.llen(keys.waiting) == 1
 
 
@@ -220,10 +221,56 @@ def test_many_orphans_are_rescued_page_by_page(
     keys = channel.driver.keys
     for number in range(350):
         server.admin.rpush(keys.reserved(f"box:cafe0123:1:{number:08x}{'t900000000' if number < 50 else 't1'}"), f"{number}")
-    scan, most = OrphanScan(channel), 0
+    scan, most = OrphanScan([channel]), 0
     while scan.due < 200.0:
         clock[0] = scan.due
         before = server.admin.llen(keys.waiting)
         scan.tick(clock[0])
         most = max(most, server.admin.llen(keys.waiting) - before)
     assert (server.admin.llen(keys.waiting), most) == (300, 100)
+
+
+def test_many_supervisors_make_one_walk(
+    channel: ChannelState, server: ServerProcess, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given two supervisors that have just started, if one walks over the keys, then the other doesn't, until another period has passed."""
+    walks: list[int] = []
+
+    def watch(number: int) -> OrphanScan:
+        scan = OrphanScan([channel])
+        scanned = scan._scan
+        monkeypatch.setattr(scan, "_scan", lambda now: walks.append(number) or scanned(now))
+        return scan
+
+    first, second = watch(1), watch(2)
+    _sweep(first, clock, 110.0)
+    _sweep(second, clock, 110.0)
+    assert set(walks) == {1}
+    # A walk that seems to lie in the future (the clock was set back), or a key of another type, holds up nobody.
+    server.admin.hset(channel.driver.keys.swept, "at", 10**15)
+    _sweep(second, clock, 800.0)
+    assert set(walks) == {1, 2}
+    server.admin.set(channel.driver.keys.swept, "of another program")
+    walks.clear()
+    _sweep(first, clock, 1500.0)
+    assert set(walks) == {1}
+
+
+def test_one_walk_serves_all_channels(
+    channel: ChannelState, server: ServerProcess, url: str, prefix: str, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given orphaned messages in two channels, then one walk finds both, and those of a channel that this worker lacks stay."""
+    names = (f"{prefix}-mine", f"{prefix}-foreign")
+    others = [ChannelState(Queue(url, channels={name: {"lease": 1}}).channel(name), url, 0) for name in names]
+    for keys in (channel.driver.keys, *(other.driver.keys for other in others)):
+        server.admin.lpush(keys.reserved("unknown"), "a message")
+    patterns: list[bytes | str] = []
+    scan_reserved = channel.driver.scan_reserved
+    monkeypatch.setattr(channel.driver, "scan_reserved", lambda cursor, **named: patterns.append(cursor) or scan_reserved(cursor, **named))
+    _sweep(OrphanScan([channel, others[0]]), clock, 200.0)
+    assert patterns.count(b"0") == 1
+    found = [server.admin.llen(keys.waiting) for keys in (channel.driver.keys, *(other.driver.keys for other in others))]
+    assert found == [1, 1, 0]
+    server.admin.delete(others[1].driver.keys.reserved("unknown"), *(other.driver.keys.waiting for other in others))
+    for other in others:
+        other.link.close()

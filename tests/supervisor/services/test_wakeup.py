@@ -19,7 +19,11 @@ class Listening:
 
     def __init__(self, place: Channel) -> None:
         self.woken: list[str] = []
-        self.service = WakeUp(place.channel, on_due=lambda: self.woken.append("due"), on_cancel=lambda: self.woken.append("cancel"))
+        self.service = WakeUp(
+            [place.channel],
+            on_due=lambda channel: self.woken.append("due"),
+            on_cancel=lambda channel: self.woken.append("cancel"),
+        )
         self.service.tick(monotonic())
 
     def take(self) -> list[str]:

@@ -1,0 +1,120 @@
+"""Channels of one server that share a wake-up connection, and one command that asks what is due in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from taskq.errors import ServerRefused
+from taskq.supervisor.channel import ChannelState
+from taskq.supervisor.duties import Duties, run_due
+from taskq.supervisor.services.base import Service
+from taskq.supervisor.services.wakeup import WakeUp
+
+__all__ = ["MEMBERS", "Glance", "Group"]
+
+#: The most channels of a group: each token makes the supervisor send the names of all their keys again.
+MEMBERS = 100
+#: Seconds between two glances: less than between two checks of a channel itself, which are therefore never due.
+_EVERY = 0.8
+#: Seconds until the next glance, if the server has rejected one, or there is one channel only.
+_REFUSED = _ALONE = 60.0
+
+
+class Glance:
+    """Asks for many channels whether promote or cancels have work, and passes the answer on. Without one, each asks for itself."""
+
+    def __init__(self, members: Sequence[Duties], changed: Callable[[Duties], object]) -> None:
+        """`members` may change. Call `changed` with each channel whose services got an answer."""
+        self.due = 0.0
+        self._members = members
+        self._changed = changed
+
+    def tick(self, now: float) -> None:
+        self.due = now + (_EVERY if len(self._members) > 1 else _ALONE)
+        members = [one for one in self._members if not one.channel.is_down]
+        if len(members) < 2:
+            return
+        refused: list[ServerRefused] = []
+        first = members[0].channel
+        reply = first.ask(first.driver.glance([one.channel.driver.keys for one in members]), refused.append)
+        if refused:  # perhaps because of one channel only
+            self.due = now + _REFUSED
+        if reply is None:
+            return
+        for one, wait_ms, is_cancelled in zip(members, reply[::2], reply[1::2], strict=True):
+            if wait_ms != -2:
+                one.promote.expect(wait_ms, now)
+            if not is_cancelled:
+                one.cancels.expect_none(now)
+            self._changed(one)
+
+
+class Group:
+    """Some channels of one server, and the services that they share."""
+
+    def __init__(self, changed: Callable[[Duties], object]) -> None:
+        """Call `changed` with each channel of which a service is due at another time."""
+        self.members: list[Duties] = []
+        self._changed = changed
+        #: One; one for each channel once the server has rejected a wait for several.
+        self._wakeups: list[WakeUp] = []
+        self._is_split = False
+        self._glance = Glance(self.members, changed)
+
+    def add(self, one: Duties) -> None:
+        """Add a channel."""
+        self.members.append(one)
+        self._glance.due = 0.0
+        if self._wakeups and not self._is_split:
+            self._wakeups[0].add(one.channel)
+        else:
+            self._wakeups.append(self._wakeup([one.channel]))
+
+    def remove(self, one: Duties) -> None:
+        """Remove a channel."""
+        self.members.remove(one)
+        wakeup = next(wakeup for wakeup in self._wakeups if one.channel in wakeup.channels)
+        if len(wakeup.channels) > 1:
+            wakeup.remove(one.channel)
+        else:
+            wakeup.close()
+            self._wakeups.remove(wakeup)
+
+    def tick(self, now: float) -> None:
+        """Run the services that are due."""
+        for wakeup in [one for one in self._wakeups if one.is_refused and len(one.channels) > 1]:
+            wakeup.close()
+            self._wakeups.remove(wakeup)
+            self._wakeups += [self._wakeup([channel]) for channel in wakeup.channels]
+            self._is_split = True
+        services: list[Service] = [*self._wakeups, self._glance]
+        run_due(services, now, self.members[0].channel.name)
+
+    def next_due(self, now: float) -> float:
+        """Return when to call `tick` again."""
+        return min(self._glance.due, *(wakeup.due for wakeup in self._wakeups))
+
+    def wakers(self) -> dict[int, WakeUp]:
+        """Return the open waits, by the sockets on which tokens arrive."""
+        return {fd: wakeup for wakeup in self._wakeups if (fd := wakeup.fileno()) is not None}
+
+    def close(self) -> None:
+        """Close the wake-up connections."""
+        for wakeup in self._wakeups:
+            wakeup.close()
+
+    def _wakeup(self, channels: Sequence[ChannelState]) -> WakeUp:
+        return WakeUp(channels, on_due=self._on_due, on_cancel=self._on_cancel)
+
+    def _member(self, channel: ChannelState) -> Duties:
+        return next(one for one in self.members if one.channel is channel)
+
+    def _on_due(self, channel: ChannelState) -> None:
+        one = self._member(channel)
+        one.promote.wake()
+        self._changed(one)
+
+    def _on_cancel(self, channel: ChannelState) -> None:
+        one = self._member(channel)
+        one.cancels.wake()
+        self._changed(one)

@@ -1,0 +1,111 @@
+"""Which channels have work to do in a turn of the supervisor's loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from taskq.clock import monotonic
+from taskq.supervisor.duties import Duties
+from taskq.supervisor.turns.agenda import Agenda
+from taskq.supervisor.turns.group import MEMBERS
+from tests.supervisor.conftest import Channel
+from tests.support.servers import ServerProcess
+
+pytestmark = pytest.mark.one_python
+
+
+class Scene:
+    """Some channels of a worker, each of which notes when it is looked at."""
+
+    def __init__(self, server: ServerProcess, prefix: str, count: int) -> None:
+        self.places = [Channel(server, f"{prefix}{number}") for number in range(count)]
+        self.channels = {place.prefix: Duties(place.channel, "box", lambda name, event: None) for place in self.places}
+        self.agenda = Agenda()
+
+    def start(self) -> None:
+        """Make the first turn: every service is due."""
+        self.agenda.update(self.channels.values())
+        self.turn(everything=True)
+
+    def turn(self, now: float | None = None, *, everything: bool = False) -> list[str]:
+        """Make a turn, and return the channels that were looked at."""
+        looked_at = self.agenda.tick(monotonic() if now is None else now, everything=everything)
+        self.agenda.plan(looked_at, self.channels)
+        return [one.channel.name for one in looked_at]
+
+    def close(self) -> None:
+        self.agenda.close()
+        for place in self.places:
+            place.close()
+
+
+@pytest.fixture
+def scene(server: ServerProcess, prefix: str) -> Iterator[Scene]:
+    scene = Scene(server, prefix, 3)
+    scene.start()
+    yield scene
+    scene.close()
+
+
+def test_only_channels_with_work_are_looked_at(scene: Scene) -> None:
+    """Given three channels that were just looked at, if one is poked, then the next turn is for that one, and a full turn for all."""
+    assert scene.turn() == []
+    assert scene.agenda.next_due() > monotonic()
+    second = scene.places[1]
+    second.reserve(second.child(), 2)
+    scene.agenda.poked()
+    assert scene.agenda.next_due() == 0.0
+    assert scene.turn() == [second.prefix]
+    assert scene.turn(everything=True) == list(scene.channels)
+
+
+def test_a_channel_that_is_gone_is_not_looked_at(scene: Scene) -> None:
+    """Given a channel that the worker no longer has, and a new one, then the turns are for those of now."""
+    gone = scene.places[0].prefix
+    del scene.channels[gone]
+    scene.turn(everything=True)
+    assert gone not in scene.turn(monotonic() + 60.0)
+    assert scene.turn(everything=True) == list(scene.channels)
+
+
+def test_a_child_that_must_be_killed_is_due(scene: Scene) -> None:
+    """Given a child that was asked to stop and a pause before the next start, then the channel is due at both times."""
+    place = scene.places[0]
+    now = monotonic()
+    duties = scene.channels[place.prefix]
+    for service in duties.services:
+        service.due = now + 100.0
+    place.child().kill_at = now + 30.0
+    assert now + 30.0 <= duties.next_due(now) < now + 30.03
+    place.channel.spawn_after = now + 20.0
+    assert now + 20.0 <= duties.next_due(now) < now + 20.03
+
+
+def test_a_delayed_message_is_due_to_the_millisecond(scene: Scene) -> None:
+    """Given work that is due at odd times, then a delayed message counts exactly, and the rest is rounded up by 20 ms at most."""
+    duties = next(iter(scene.channels.values()))
+    for service in duties.services:
+        service.due = 5000.0013
+    assert duties.next_due(0.0) == 5000.0013
+    duties.promote.due = 6000.0
+    assert duties.next_due(0.0) == pytest.approx(5000.02)
+    duties.watchdog.due = 0.025
+    assert duties.next_due(0.0) == 0.025
+
+
+def test_many_channels_have_few_connections(server: ServerProcess, prefix: str) -> None:
+    """Given more channels than fit into a group, then there are two waits and one walk over the keys."""
+    scene = Scene(server, prefix, MEMBERS + 1)
+    try:
+        scene.agenda.update(scene.channels.values())
+        now = monotonic()
+        for one in scene.channels.values():
+            for service in one.services:
+                service.due = now + 100.0
+        scene.turn()
+        assert len(scene.agenda.wakers()) == 2
+        assert len(scene.agenda._servers) == 1
+    finally:
+        scene.close()
