@@ -288,6 +288,8 @@ class Driver(Protocol):
 
     def page(self, state: State, start: int, count: int) -> Command: ...  # messages; with scores except in waiting
 
+    def parked_since(self, time: bytes, skip: int, count: int) -> Command: ...  # messages with scores, from this score on
+
     def count(self, state: State) -> Command: ...  # a number
 
     def remove(self, state: State, message: bytes) -> Command: ...  # number removed; not for waiting: see withdraw

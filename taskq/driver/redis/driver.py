@@ -297,6 +297,9 @@ class RedisDriver:
             return Command("list", ("LRANGE", self.keys.waiting, str(-start - count), str(-start - 1)))
         return Command("list", ("ZRANGE", self.keys.of(state), str(start), str(start + count - 1), "WITHSCORES"))
 
+    def parked_since(self, time: bytes, skip: int, count: int) -> Command:
+        return Command("list", ("ZRANGEBYSCORE", self.keys.parked, time, "+inf", "WITHSCORES", "LIMIT", str(skip), str(count)))
+
     def count(self, state: State) -> Command:
         return Command("count", ("LLEN" if state is State.WAITING else "ZCARD", self.keys.of(state)))
 
