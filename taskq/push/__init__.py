@@ -6,6 +6,7 @@
     hooks      functions that are called before and after each push
     envelope   the parts of a message that many calls share, and the message of a call
     packer     decide all of a message but its arguments
+    bulk       pack many calls of one job at once
     commands   packed messages as commands of the driver
     repeat     send a push, and retry one that is idempotent
     buffer     collect the pushes of a block and send them together

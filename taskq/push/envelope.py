@@ -9,7 +9,7 @@ import msgspec
 from taskq.errors import MessageTooLarge, SerializationError
 from taskq.push.view import Push
 from taskq.wire.codec import CODE, PYTHON, Serializer, dump_arguments
-from taskq.wire.message import encode, make_body, message_id, new_id
+from taskq.wire.message import encode, encode_all, make_body, message_id, new_id
 from taskq.wire.signing import Signer
 
 if TYPE_CHECKING:
@@ -85,7 +85,20 @@ class Envelope(msgspec.Struct, frozen=True):
     limit: int
 
     def pack(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outgoing:
-        """Turn the arguments of one call into a message.
+        """Turn the arguments of one call into a message; see `body`."""
+        payload = encode(new_id(), self.body(args, kwargs), self.form.flags, self.signer)
+        return Outgoing(self.route, payload, self.stores_result, self.form.is_stream)
+
+    def seal(self, bodies: list[bytes]) -> list[Outgoing]:
+        """Turn bodies into messages, and empty the list of them."""
+        route, stores_result, is_stream = self.route, self.stores_result, self.form.is_stream
+        payloads = encode_all(bodies, self.form.flags, self.signer)
+        outs = [Outgoing(route, payload, stores_result, is_stream) for payload in payloads]
+        bodies.clear()
+        return outs
+
+    def body(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """Turn the arguments of one call into the body of a message.
 
         Raises:
             ArgumentsError, SerializationError: an argument doesn't fit its type hint, or can't be stored.
@@ -104,7 +117,7 @@ class Envelope(msgspec.Struct, frozen=True):
                 f"the call of {self.what} takes {len(body):,} bytes, over max_message_size = {self.limit:,}: "
                 "store the data elsewhere and pass a reference to it"
             )
-        return Outgoing(self.route, encode(new_id(), body, form.flags, self.signer), self.stores_result, form.is_stream)
+        return body
 
 
 def _dump_typed(form: Form, validator: Validator, args: tuple[Any, ...], kwargs: dict[str, Any], what: str) -> bytes:

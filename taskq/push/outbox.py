@@ -21,8 +21,9 @@ from taskq.jobs.call import Call
 from taskq.jobs.many import ManyCalls
 from taskq.jobs.registry import Registry
 from taskq.push.buffer import is_buffered, open_buffer, withdraw
+from taskq.push.bulk import pack_many
 from taskq.push.commands import command_of, grouped
-from taskq.push.envelope import Envelope, Outgoing, Watched
+from taskq.push.envelope import Outgoing, Watched
 from taskq.push.headers import IN_USE, headers_here
 from taskq.push.hooks import Hooked, arun_pushed, arun_pushing, check_sync_pushed, has_pushed, run_pushed, run_pushing
 from taskq.push.importing import running_import
@@ -129,18 +130,7 @@ class Outbox:
         # While a command imports the app, each push is counted.
         if not isinstance(calls, ManyCalls) or calls.job.queue is not self._owner or running_import() is not None:
             return [self._pack(call) for call in calls]
-        outs: list[Outgoing] = []
-        envelope: Envelope | None = None
-        first, fits = calls.first, calls.fits
-        for item in calls.items:
-            # Any of these may change with each item: a generator can open a block of headers.
-            if IN_USE or type(item) is not tuple or not fits(args := first + item):
-                outs.append(self._pack(calls.bind(item)))
-                continue
-            if envelope is None:
-                envelope = self.packer.envelope(calls.job, calls.options)
-            outs.append(envelope.pack(args, {}))
-        return outs
+        return pack_many(calls, self.packer, self._pack)
 
     def store(self, outs: Sequence[Outgoing]) -> None:
         """Send packed messages now, one round trip per batch."""

@@ -20,6 +20,7 @@ from __future__ import annotations
 import itertools
 import os
 import struct
+from collections.abc import Iterator, Sequence
 from enum import IntFlag
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ __all__ = [
     "check_message_id",
     "describe_malformed",
     "encode",
+    "encode_all",
     "is_stamped",
     "loss_flag",
     "make_body",
@@ -118,6 +120,10 @@ class _Ids:
         stamp = self._last = max(now_ms(), self._last)
         return _ID.pack(stamp + (count >> 32), count & 0xFFFFFFFF, self._producer)[2:]
 
+    def next_several(self, number: int) -> list[bytes]:
+        stamp = self._last = max(now_ms(), self._last)
+        return [((stamp << 32) + count).to_bytes(10, "big") + self._producer for count in itertools.islice(self._count, number)]
+
 
 _ids = _Ids()
 # A forked child with its parent's random part could generate the same ids.
@@ -138,6 +144,17 @@ def encode(identity: bytes, body: bytes, flags: int = 0, signer: Signer | None =
         flags |= Flag.SIGNED
         body += signer.sign(identity, flags, body)
     return _HEAD.pack(VERSION, 0, identity, 0, flags, len(body)) + body
+
+
+def encode_all(bodies: Sequence[bytes], flags: int = 0, signer: Signer | None = None) -> Iterator[bytes]:
+    """Yield the bytes of new messages, in less time than `encode` takes for each. Their ids increase."""
+    identities = _ids.next_several(len(bodies))
+    if signer is not None:
+        for identity, body in zip(identities, bodies, strict=True):
+            yield encode(identity, body, flags, signer)
+        return
+    for identity, body in zip(identities, bodies, strict=True):
+        yield _HEAD.pack(VERSION, 0, identity, 0, flags, len(body)) + body
 
 
 def make_body(job: str, arguments: bytes, serializer: int = 0, options: dict[str, Any] | None = None) -> bytes:
