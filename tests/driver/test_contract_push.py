@@ -61,6 +61,19 @@ def test_a_great_many_messages_go_in_one_command(store: Store) -> None:
     assert store.waiting == messages
 
 
+def test_delayed_messages_are_stored_together(store: Store) -> None:
+    """Given messages with one moment, when they are pushed for later, then a look at the first due and one ZADD store them."""
+    store.do(store.driver.push_later([message()], delay_ms=60_000))  # loads the script
+
+    def calls(command: str) -> int:
+        return int(store.client.info("commandstats").get(f"cmdstat_{command}", {"calls": 0})["calls"])
+
+    before = calls("zadd"), calls("zrange"), calls("lpush")
+    store.do(store.driver.push_later([message() for _ in range(500)], delay_ms=30_000))
+    assert (calls("zadd"), calls("zrange"), calls("lpush")) == tuple(number + 1 for number in before)
+    assert (len(store.delayed), store.tokens) == (501, 1)
+
+
 @pytest.mark.parametrize("when", [{}, {"delay_ms": 60_000}, {"at_ms": 5}])
 def test_a_repeatable_push_is_stored_once(store: Store, when: dict[str, int]) -> None:
     """Given a push that may be repeated, when it is sent three times, then it is stored once, and the marker goes away by itself."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from taskq.errors import MalformedMessage, SignatureError, UnsupportedVersion
 from taskq.wire import message as module
 from taskq.wire.history import add_record, record_of, records
-from taskq.wire.message import HEAD_SIZE, Body, Flag, Message, encode, is_stamped, make_body, new_id, wrap_foreign
+from taskq.wire.message import HEAD_SIZE, Body, Flag, Message, encode, encode_all, is_stamped, make_body, message_id, new_id, wrap_foreign
 from taskq.wire.signing import Signer
 
 BODY = make_body("shop.jobs:send", b"\x80\x05arguments", 0, {"max_attempts": 5})
@@ -208,6 +208,7 @@ def test_ids_grow_when_the_clock_steps_back(monkeypatch: pytest.MonkeyPatch) -> 
     ids = [new_id()]
     monkeypatch.setattr(module, "now_ms", lambda: time.time_ns() // 1_000_000 - 3_600_000)
     ids += [new_id() for _ in range(10)]
+    ids += map(message_id, encode_all([BODY] * 10))
     assert ids == sorted(set(ids))
 
 
@@ -216,8 +217,20 @@ def test_ids_grow_when_the_counter_begins_anew(monkeypatch: pytest.MonkeyPatch) 
     now = time.time_ns() // 1_000_000
     monkeypatch.setattr(module, "now_ms", lambda: now)
     monkeypatch.setattr(module._ids, "_count", itertools.count(0xFFFFFFFD))
-    ids = [new_id() for _ in range(6)]
+    ids = [new_id(), *map(message_id, encode_all([BODY] * 4)), new_id()]
     assert all(earlier < later for earlier, later in pairwise(ids))
+
+
+@pytest.mark.one_python
+@pytest.mark.parametrize("signer", [None, Signer(["secret"], "queue")])
+def test_bodies_encoded_together_are_messages_like_any_other(signer: Signer | None) -> None:
+    """Given bodies, when they are encoded together, then each is the message that it is alone with the same id, signed if asked for."""
+    before = time.time_ns() // 1_000_000
+    bodies = [make_body("job", bytes(size)) for size in (0, 1, 300, 70_000)]
+    messages = encode_all(bodies, int(Flag.LOST_IS_RETRY), signer)
+    assert messages == [encode(message_id(raw), body, int(Flag.LOST_IS_RETRY), signer) for raw, body in zip(messages, bodies, strict=True)]
+    assert before <= Message(messages[0]).pushed_at_ms <= time.time_ns() // 1_000_000
+    assert encode_all([]) == []
 
 
 def test_ids_of_threads_never_meet() -> None:
