@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import click
 
 from taskq.channel import STATES, State
 from taskq.cli.options import as_json, channel_argument, server_options, state_option
-from taskq.cli.output import Column, print_json, print_table
+from taskq.cli.output import Column, print_json_list, print_table
 from taskq.cli.problems import NotThere
 from taskq.cli.target import open_inspector
 from taskq.cli.words import count, duration
@@ -36,15 +38,16 @@ def command(channel: str | None, state: str, *, job: str | None, limit: int, as_
     Arguments are shown without unpickling them, so listing never runs code. `taskq show ID` shows the whole message.
     """
     inspector = open_inspector(app, url)
-    found = inspector.entries(channel, state, job=job, limit=limit or None, search=None)
-    if not found.entries and job:
-        _check_job(job, inspector.job_names())
+    found = inspector.iter_entries(channel, state, job=job, limit=limit or None)
     if as_json:
-        print_json([entry.to_dict() for entry in found])
+        first = next(found, None)
+        if first is None and job:
+            _check_job(job, inspector.job_names())
+        print_json_list(entry.to_dict() for entry in chain(() if first is None else (first,), found))
         return
-    if found.entries:
-        print_table(_columns(found.state), map(_row, found))
-    else:
+    if not print_table(_columns(found.state), map(_row, found)):
+        if job:
+            _check_job(job, inspector.job_names())
         click.echo(f"no messages{f' of job {job}' if job else ''} in {state} of {found.channel}", err=True)
     if not found.is_complete:
         total = "" if job else f" of {count(found.total, 'message')}"

@@ -8,9 +8,11 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+import msgspec
 
 from taskq.cli.words import clean
 
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["Column", "console", "json_text", "print_json", "print_table", "print_text", "table", "warn"]
+__all__ = ["Column", "console", "json_text", "print_json", "print_json_list", "print_table", "print_text", "table", "warn"]
 
+#: How many values of a long list are printed at once, and how many rows of a long table.
+_PART = 1000
 #: The width of a table without a terminal: wide, so that nothing is cut for a program that reads it.
 _PIPE_WIDTH = 300
 
@@ -78,10 +82,15 @@ def _shares(columns: Sequence[Column], widest: Sequence[int], width: int) -> dic
     return shares
 
 
-def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table to standard output."""
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> bool:
+    """Print a table to standard output; a long one in parts, with a heading each. Return False, and print nothing, if it has no rows."""
     screen = console()
-    screen.print(table(columns, rows, width=screen.width))
+    left = iter(rows)
+    is_empty = True
+    while part := list(islice(left, _PART)):
+        screen.print(table(columns, part, width=screen.width))
+        is_empty = False
+    return not is_empty
 
 
 def print_text(text: str) -> None:
@@ -94,10 +103,34 @@ def print_json(data: Any) -> None:
     click.echo(json_text(data))
 
 
+def print_json_list(items: Iterable[Any]) -> None:
+    """Print values as one JSON list, a part at a time, so that a million take no memory. No number may be infinite, nor "not a number"."""
+    left = iter(items)
+    opening = "["
+    while part := list(islice(left, _PART)):
+        click.echo(opening + _json_text(part)[1:-2], nl=False)
+        opening = ","
+    click.echo("[]" if opening == "[" else "\n]")
+
+
 def json_text(data: Any) -> str:
     """Return one JSON document. Unprintable characters are escaped, because a terminal might act on them."""
+    return _json_text(_finite(data))
+
+
+def _json_text(data: Any) -> str:
+    try:
+        compact = msgspec.json.encode(data)
+    except (TypeError, ValueError, RecursionError):  # an integer of more than 64 bits, half of a surrogate pair
+        return _any_json_text(data)
+    if compact.isascii() and b"\x7f" not in compact:  # it escapes the other control characters of ASCII
+        return msgspec.json.format(compact, indent=2).decode("ascii")
+    return _any_json_text(data)
+
+
+def _any_json_text(data: Any) -> str:
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
-    text = json.dumps(_finite(data), indent=2, ensure_ascii=encoding != "utf8", allow_nan=False)
+    text = json.dumps(data, indent=2, ensure_ascii=encoding != "utf8", allow_nan=False)
     return re.sub(r"[^\n -~]", _json_escape, text)
 
 

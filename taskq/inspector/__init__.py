@@ -1,6 +1,7 @@
 """The inspector: reads and manages the messages and workers of channels. Workers never load it.
 
     values      placeholders for objects, and the plain values that are safe to make
+    plain       read a short pickle of plain data quickly
     unpickle    read a pickle without running any code of it
     render      values as text and as JSON data, bounded
     entry       one stored message as an operator sees it
@@ -25,7 +26,7 @@ from taskq.inspector.inspector import Inspector
 from taskq.inspector.managing import RELOADED
 from taskq.inspector.reading import Progress
 from taskq.inspector.report import ChannelReport, Counts, WorkerReport
-from taskq.inspector.results import Cancellation, Entries, MessageStatus
+from taskq.inspector.results import Cancellation, Entries, Listing, MessageStatus
 from taskq.inspector.store import FLUSHED
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Entries",
     "Entry",
     "Inspector",
+    "Listing",
     "MessageStatus",
     "Progress",
     "WorkerReport",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-import msgspec
+from collections.abc import Callable, Iterator, Sequence
 
 from taskq.config import Settings, did_you_mean
 from taskq.driver.contract import Driver
@@ -21,6 +19,9 @@ from taskq.wire.message import check_message_id
 from taskq.wire.signing import Signer, result_signer
 
 __all__ = ["Channels"]
+
+#: How many names of jobs are remembered while messages are read.
+_KNOWN = 1000
 
 
 class Channels:
@@ -125,8 +126,19 @@ class Channels:
         job = self.queue.jobs.get(name) if self.queue else None
         return None if job is None else job.options_of_job.max_attempts or self.settings.channel_or_default(channel).max_attempts
 
-    def entry(self, item: Item, place: Place) -> Entry:
-        """Read a stored message, verified if there is a secret."""
-        entry = read_entry(item.raw, place, lambda job: self._attempts_of(job, place.channel), self._signers(place.channel))
-        job = self.queue.jobs.get(entry.job) if self.queue else None
-        return entry if job is None or job.name == entry.job else msgspec.structs.replace(entry, alias_of=job.name)
+    def reader(self, channel: str) -> Callable[[Item, Place], Entry]:
+        """Return the function that reads a stored message of a channel; verified if there is a secret."""
+        signers = self._signers(channel)
+        known: dict[str, tuple[int | None, str]] = {}
+
+        def about(name: str) -> tuple[int | None, str]:
+            """Return the `max_attempts` of a job, and its name if `name` is one of its aliases."""
+            found = known.get(name)
+            if found is None:
+                job = self.queue.jobs.get(name) if self.queue else None
+                found = self._attempts_of(name, channel), job.name if job is not None and job.name != name else ""
+                if len(known) < _KNOWN:
+                    known[name] = found
+            return found
+
+        return lambda item, place: read_entry(item.raw, place, about, signers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from taskq.wire.codec import SerializerName, load_arguments, serializer_of_code
 from taskq.wire.foreign import job_of, read_foreign
 from taskq.wire.headers import read_headers
 from taskq.wire.history import Record, is_verified, records
-from taskq.wire.message import Flag, Message, is_stamped, message_id
+from taskq.wire.message import FOREIGN, Flag, Message, is_stamped, message_id
 from taskq.wire.signing import Signer
 
 __all__ = ["NOT_VERIFIED", "Entry", "Place", "Signers", "entry_id", "fresh", "is_job", "read_entry"]
@@ -25,6 +26,9 @@ NOT_VERIFIED = "(not verified)"
 
 #: The code of pickle, which is inspected and never loaded.
 _PICKLE = 0
+_INSPECTED = serializer_of_code(_PICKLE)._replace(load=look_into)
+#: An int: an operation on members of `Flag` takes as long as a tenth of reading a message.
+_SIGNED = int(Flag.SIGNED)
 #: The maximum number of bytes of arguments that are decoded, by serializer. MessagePack allows keys whose hashes collide: decoding them
 #: takes quadratic time.
 _MOST: dict[SerializerName, int] = {"pickle": 1 << 26, "json": 1 << 23, "msgpack": 1 << 17}
@@ -32,7 +36,7 @@ _MOST: dict[SerializerName, int] = {"pickle": 1 << 26, "json": 1 << 23, "msgpack
 _NAME, _REASON, _RECORDS = 500, 2000, 300
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class Place(msgspec.Struct, frozen=True):
     """The place where a message was found."""
 
     channel: str
@@ -98,16 +102,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry as JSON data, as `taskq show --json` prints it."""
-        left_out = ("args", "kwargs", "history", "verified_records", "raw")
-        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name not in left_out}
+        fields = msgspec.structs.asdict(self)
+        for name in ("args", "kwargs", "history", "verified_records", "raw"):
+            del fields[name]
+        fields["state"] = self.state.value
+        if self.due is not None and not math.isfinite(self.due):
+            fields["due"] = str(self.due)
+        fields["args"] = data_of(self.args) if self.args else []
+        fields["kwargs"] = data_of(dict(self.kwargs)) if self.kwargs else {}
         verified = self.verified_records or (None,) * len(self.history)
-        return {
-            **fields,
-            "state": self.state.value,
-            "args": data_of(self.args),
-            "kwargs": data_of(dict(self.kwargs)),
-            "history": [_record_data(*pair) for pair in zip(self.history, verified, strict=True)],
-        }
+        fields["history"] = [_record_data(*pair) for pair in zip(self.history, verified, strict=True)] if self.history else []
+        return fields
 
 
 class _Content(msgspec.Struct, frozen=True):
@@ -137,22 +142,24 @@ class Signers(NamedTuple):
     records: Signer
 
 
-def read_entry(raw: bytes, place: Place, attempts_of: Callable[[str], int | None], signers: Signers | None = None) -> Entry:
+def read_entry(raw: bytes, place: Place, about: Callable[[str], tuple[int | None, str]], signers: Signers | None = None) -> Entry:
     """Read a stored message.
 
     Args:
         raw: its bytes.
         place: where they were found.
-        attempts_of: a function that returns the `max_attempts` of a job by name, or None.
+        about: a function that returns the `max_attempts` of a job, or None; and the job's name, if it was asked by an alias.
         signers: verify the message and its history; None: don't.
     """
     message, content = _open(raw)
-    pushed = message.pushed_at_ms if message and not message.is_foreign else None
-    past = tuple(records(message.history_bytes())[-_RECORDS:]) if message else ()
-    sure = tuple(is_verified(one, message.id, signers.records) for one in past) if message and signers else ()
+    attempts, alias_of = about(content.job)
+    is_own = message is not None and message.version != FOREIGN
+    pushed = message.pushed_at_ms if message is not None and is_own else None
+    past = tuple(records(history)[-_RECORDS:]) if message is not None and (history := message.history_bytes()) else ()
+    sure = tuple(is_verified(one, message.id, signers.records) for one in past) if message is not None and signers else ()
     since = place.score_ms if place.score_ms and place.state is not State.DELAYED else pushed
     return Entry(
-        id=entry_id(raw),
+        id=message.hex_id if message else entry_id(raw),
         channel=place.channel,
         state=place.state,
         job=content.job,
@@ -161,7 +168,7 @@ def read_entry(raw: bytes, place: Place, attempts_of: Callable[[str], int | None
         unreadable=content.unreadable,
         headers=content.headers,
         attempts=message.attempts if message else 0,
-        max_attempts=content.max_attempts or attempts_of(content.job),
+        max_attempts=content.max_attempts or attempts,
         crashes=message.crashes if message else 0,
         pushed_at_ms=pushed,
         age=None if since is None else max(0.0, (place.now_ms - since) / 1000),
@@ -170,11 +177,12 @@ def read_entry(raw: bytes, place: Place, attempts_of: Callable[[str], int | None
         error=("" if all(sure[-1:]) else f"{NOT_VERIFIED} ") + past[-1].error if past else "",
         history=past,
         size=len(raw),
-        is_signed=bool(message and not message.is_foreign and message.flags & Flag.SIGNED),
+        is_signed=bool(message is not None and is_own and message.flags & _SIGNED),
         verified=_is_verified(message, signers.messages) if signers else None,
         verified_records=sure,
-        is_foreign=message is None or message.is_foreign,
+        is_foreign=not is_own,
         raw=raw,
+        alias_of=alias_of,
     )
 
 
@@ -201,12 +209,14 @@ def _record_data(record: Record, verified: bool | None) -> dict[str, Any]:
 
 
 def _open(raw: bytes) -> tuple[Message | None, _Content]:
-    message = None
     try:
-        if not is_stamped(raw):
-            return None, _foreign(raw)
         message = Message(raw)
-        return message, _foreign(message.content()) if message.is_foreign else _own(message)
+    except MalformedMessage:
+        message = None
+    try:
+        if message is None:
+            return None, _foreign(raw)
+        return message, _foreign(message.content()) if message.version == FOREIGN else _own(message)
     except MessageError as error:
         return message, _Content(unreadable=str(error)[:_REASON])
 
@@ -220,25 +230,27 @@ def _foreign(content: bytes) -> _Content:
 
 def _own(message: Message) -> _Content:
     body = message.body()
-    options = body.options or {}
-    attempts = options.get("max_attempts")
-    content = _Content(body.label[:_NAME], max_attempts=attempts if isinstance(attempts, int) else None)
-    try:
-        content = msgspec.structs.replace(content, headers=read_headers(options.get("headers") or []))
-    except MessageError as error:
-        return msgspec.structs.replace(content, unreadable=f"the message can't run: {error}"[:_REASON])
+    label, attempts, headers = body.job[:_NAME], None, {}
+    if body.options:
+        label, attempts = body.label[:_NAME], body.options.get("max_attempts")
+        attempts = attempts if isinstance(attempts, int) else None
+        try:
+            headers = read_headers(body.options.get("headers") or [])
+        except MessageError as error:
+            return _Content(label, max_attempts=attempts, unreadable=f"the message can't run: {error}"[:_REASON])
     try:
         args, kwargs = _arguments(body.serializer, body.arguments)
     except Exception as error:  # the bytes may come from any program
-        return msgspec.structs.replace(content, unreadable=f"the arguments can't be shown: {error}"[:_REASON])
-    return msgspec.structs.replace(content, args=args, kwargs=kwargs)
+        reason = f"the arguments can't be shown: {error}"[:_REASON]
+        return _Content(label, max_attempts=attempts, headers=headers, unreadable=reason)
+    return _Content(label, args, kwargs, attempts, headers=headers)
 
 
 def _arguments(code: int, data: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    serializer = serializer_of_code(code)
+    serializer = _INSPECTED if code == _PICKLE else serializer_of_code(code)
     if len(data) > _MOST[serializer.name]:
         raise MalformedMessage(_too_large(data, serializer.name))
-    return load_arguments(serializer._replace(load=look_into) if code == _PICKLE else serializer, data)
+    return load_arguments(serializer, data)
 
 
 def _too_large(data: bytes, name: SerializerName) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from taskq.channel import State
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from taskq.doctor.examine import Diagnosis
 
 __all__ = ["Inspector"]
+
+#: How many messages a thread reads for an async iteration.
+_PART = 200
 
 
 class Inspector(Managing):
@@ -57,6 +61,21 @@ class Inspector(Managing):
     ) -> Entries:
         """Async version of `entries`."""
         return await in_thread(partial(self.entries, channel, state, job=job, limit=limit, search=search))
+
+    async def aiter_entries(
+        self,
+        channel: str | None = None,
+        state: State | str = State.FAILED,
+        *,
+        job: str | None = None,
+        limit: int | None = None,
+        search: int | None = None,
+    ) -> AsyncIterator[Entry]:
+        """Async version of `iter_entries`: `async for entry in inspector.aiter_entries(...)`."""
+        listing = await in_thread(partial(self.iter_entries, channel, state, job=job, limit=limit, search=search))
+        while part := await in_thread(lambda: [*islice(listing, _PART)]):
+            for entry in part:
+                yield entry
 
     async def afind(self, message_id: str, *, channels: Sequence[str] = ()) -> Entry | None:
         """Async version of `find`."""

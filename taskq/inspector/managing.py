@@ -24,6 +24,8 @@ __all__ = ["FLUSHED", "RELOADED", "Managing"]
 RELOADED = (State.FAILED, State.TIMEOUT, State.PARKED)
 
 _FLUSH_PAGE = 1000
+#: Each takes the server about ten microseconds: the result and the stream of its earlier run are deleted, too.
+_RELOAD_PAGE = 100
 #: How long a flush is valid: as long as a connection waits for its reply. One that arrives later removes nothing.
 _FLUSH_MS = 5000
 
@@ -157,5 +159,5 @@ class Managing(Reading):
     @staticmethod
     def _restore(store: Store, state: State, chosen: Sequence[bytes]) -> int:
         pairs = [(raw, fresh(raw)) for raw in chosen]
-        groups = batches(pairs, [2 * len(raw) for raw in chosen])
+        groups = batches(pairs, [2 * len(raw) for raw in chosen], count=_RELOAD_PAGE)
         return sum(int(store.call(store.driver.restore(state, group))) for group in groups)

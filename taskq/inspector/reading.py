@@ -12,9 +12,9 @@ from taskq.driver.steps import run
 from taskq.errors import ArgumentsError
 from taskq.handle.status import ask_status
 from taskq.inspector.channels import Channels
-from taskq.inspector.entry import Entry, Place, is_job
+from taskq.inspector.entry import Entry, Place
 from taskq.inspector.report import ChannelReport, Counts, Registration, WorkerReport, read_worker, with_progress
-from taskq.inspector.results import Entries, MessageStatus
+from taskq.inspector.results import Entries, Listing, MessageStatus
 from taskq.inspector.search import checked_id, is_full, locate, resolve
 from taskq.inspector.store import Store
 from taskq.inspector.walk import Call
@@ -141,25 +141,30 @@ class Reading:
             ArgumentsError: the state is unknown, a bound is not valid, or no channel is given and there are several.
             UnknownChannel: as in `counts`.
         """
+        listing = self.iter_entries(channel, state, job=job, limit=limit, search=search)
+        entries = tuple(listing)
+        return Entries(channel=listing.channel, state=listing.state, entries=entries, total=listing.total, is_complete=listing.is_complete)
+
+    def iter_entries(
+        self,
+        channel: str | None = None,
+        state: State | str = State.FAILED,
+        *,
+        job: str | None = None,
+        limit: int | None = None,
+        search: int | None = None,
+    ) -> Listing:
+        """Return an iterator over the messages of a state, oldest first. It keeps one page of messages in memory.
+
+        Arguments and errors are those of `entries`; by default, it reads all messages.
+        """
         for bound, value in (("limit", limit), ("search", search)):
             if value is not None and (type(value) is not int or value < 0):
                 raise ArgumentsError(f"{bound} must be an integer from 0, or None for no bound; got {value!r}")
         wanted, name = checked_state(state, STATES), channel or self.only_channel()
         store = self._places.store(name)
-        total, now = store.count(wanted), store.now_ms()
-        left, found = total if search is None else min(total, search), list[Entry]()
-        for worker, page in store.pages(wanted) if left else ():
-            for item in page[:left]:
-                if job is None or is_job(item.raw, job):
-                    if limit is not None and len(found) >= limit:
-                        return Entries(channel=name, state=wanted, entries=tuple(found), total=total, is_complete=False)
-                    place = Place(channel=name, state=wanted, now_ms=now, worker=worker, score_ms=item.score)
-                    found.append(self._places.entry(item, place))
-            left -= len(page)
-            if left <= 0:
-                break
-        is_complete = search is None or total <= search
-        return Entries(channel=name, state=wanted, entries=tuple(found), total=total, is_complete=is_complete)
+        place = Place(channel=name, state=wanted, now_ms=store.now_ms())
+        return Listing(place, store, self._places.reader(name), job=job, limit=limit, search=search)
 
     def resolve(self, message_id: str, *, channels: Sequence[str] = ()) -> str | None:
         """Return the full id of the only message with this id prefix, or None. A full id is returned unchanged.
@@ -197,7 +202,7 @@ class Reading:
             worker=hit.worker,
             score_ms=hit.item.score,
         )
-        return self._places.entry(hit.item, place)
+        return self._places.reader(hit.channel)(hit.item, place)
 
     def status(self, message_id: str, *, channels: Sequence[str] = ()) -> MessageStatus | None:
         """Return the current or final state of a message; None if it is unknown. Arguments and errors are those of `find`."""

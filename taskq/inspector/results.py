@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -10,9 +10,11 @@ import msgspec
 from taskq.channel import State
 from taskq.handle.cancel import Cancelled
 from taskq.handle.status import Status
-from taskq.inspector.entry import Entry
+from taskq.inspector.entry import Entry, Place, is_job
+from taskq.inspector.store import Store
+from taskq.inspector.walk import Item
 
-__all__ = ["Cancellation", "Entries", "MessageStatus"]
+__all__ = ["Cancellation", "Entries", "Listing", "MessageStatus"]
 
 
 class Entries(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +37,62 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True):
 
     def __getitem__(self, index: int) -> Entry:
         return self.entries[index]
+
+
+class Listing(Iterator[Entry]):
+    """An iterator over the messages of one state, returned by `Inspector.iter_entries`.
+
+    It keeps one page of messages in memory. Messages that arrive meanwhile are not included.
+
+    Attributes:
+        channel: the channel.
+        state: the state.
+        total: the number of messages in the state, of all jobs, when the listing began.
+        is_complete: True after the last message, unless `limit` or `search` was reached.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        store: Store,
+        entry: Callable[[Item, Place], Entry],
+        *,
+        job: str | None,
+        limit: int | None,
+        search: int | None,
+    ) -> None:
+        self.channel = place.channel
+        self.state: State = place.state
+        self.total = store.count(place.state)
+        self.is_complete = False
+        self._place = place
+        self._store = store
+        self._entry = entry
+        self._job = job
+        self._limit = limit
+        self._search = search
+        self._found = self._read()
+
+    def __next__(self) -> Entry:
+        return next(self._found)
+
+    def _read(self) -> Iterator[Entry]:
+        job, place, limit = self._job, self._place, self._limit
+        left = self.total if self._search is None else min(self.total, self._search)
+        found = 0
+        for worker, page in self._store.pages(place.state) if left else ():
+            for item in page[:left]:
+                if job is not None and not is_job(item.raw, job):
+                    continue
+                if limit is not None and found >= limit:
+                    return
+                found += 1
+                own = Place(place.channel, place.state, place.now_ms, worker, item.score) if worker or item.score else place
+                yield self._entry(item, own)
+            left -= len(page)
+            if left <= 0:
+                break
+        self.is_complete = self._search is None or self.total <= self._search
 
 
 class MessageStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import pickletools
 from collections.abc import Callable
 from typing import Any
 
+from taskq.inspector.plain import NOT_PLAIN, plain_value
 from taskq.inspector.values import KEY_VALUES, Global, Unknown, is_cheap_key, is_plain_key, is_small
 
 __all__ = ["STEPS", "look_into"]
@@ -280,6 +281,9 @@ def look_into(data: bytes) -> Any:
     Raises:
         ValueError: the bytes are not a valid pickle, or are too large to show.
     """
+    value = plain_value(data)
+    if value is not NOT_PLAIN:
+        return value
     try:
         return _Machine().run(data)
     except Exception as error:  # a damaged pickle raises nearly anything

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from taskq.cli.output import json_text
+from taskq.cli.output import json_text, print_json_list
 from taskq.cli.words import clean, count, duration, moment, size
 
 
@@ -59,3 +59,15 @@ def test_json_is_printable_and_means_the_same() -> None:
     assert all(letter.isprintable() or letter == "\n" for letter in text)
     assert json.loads(text) == data
     assert json.loads(json_text({"a": float("nan"), "b": (float("inf"),)})) == {"a": "nan", "b": ["inf"]}
+
+
+def test_a_list_is_printed_in_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    """Given values of any number, then they are printed as one JSON list, as if they were printed at once."""
+    for items in (
+        [],
+        [1],
+        [{"id": number, "args": [], "text": "é\x1b", "large": 1 << 70} for number in range(2500)],
+        [{"plain": 1}] * 1000,
+    ):
+        print_json_list(iter(items))
+        assert capsys.readouterr().out == json_text(items) + "\n"

@@ -92,6 +92,36 @@ def test_one_channel_need_not_be_named(url: str) -> None:
     queue.close()
 
 
+def test_an_iteration_keeps_one_page(queue: Queue, prefix: str) -> None:
+    """Given many messages, when they are iterated over, then later pages are read later, and what arrives meanwhile is left out."""
+    handles = [queue.push_name("shop.jobs:add", (number,)) for number in range(50)]
+    inspector = taskq.Inspector(queue)
+    listing = inspector.iter_entries(prefix, "waiting")
+    first = next(listing)
+    assert (first.id, listing.total, listing.is_complete) == (handles[0].id, 50, False)
+    assert handles[40].delete()
+    queue.push_name("shop.jobs:add", (50,))
+    assert [entry.id for entry in listing][:40] == [handle.id for handle in (*handles[1:40], handles[41])]
+    assert listing.is_complete
+    listing = inspector.iter_entries(prefix, "waiting", limit=2)
+    assert ([entry.args for entry in listing], listing.is_complete) == ([(0,), (1,)], False)
+    with pytest.raises(taskq.ArgumentsError, match="limit must be an integer from 0"):
+        inspector.iter_entries(prefix, "waiting", limit=-1)
+
+
+def test_the_mark_of_a_removed_message_is_not_listed(queue: Queue, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a message that was deleted from the middle of a long list, then no entry shows the mark in its place."""
+    monkeypatch.setattr("taskq.driver.redis.driver.REACH", 1)
+    handles = [queue.push_name("shop.jobs:add", (number,)) for number in range(5)]
+    inspector = taskq.Inspector(queue)
+    assert inspector.delete(handles[2].id) is not None
+    assert inspector.counts(prefix).waiting == 5
+    assert [entry.id for entry in inspector.entries(prefix, "waiting")] == [handles[number].id for number in (0, 1, 3, 4)]
+    assert inspector.find(handles[2].id) is None
+    assert inspector.status(handles[2].id) is None
+    assert inspector.delete(handles[2].id) is None
+
+
 def test_async_versions_do_the_same(queue: Queue, worker: HandWorker, prefix: str) -> None:
     """Given each method, then its async version returns the same, from another thread."""
     first, second, third = (queue.push_name("shop.jobs:add", (number,)) for number in range(3))
@@ -102,6 +132,7 @@ def test_async_versions_do_the_same(queue: Queue, worker: HandWorker, prefix: st
         assert (await inspector.acounts(prefix)).total == 3
         assert await inspector.aworkers(prefix) == []
         assert [entry.id for entry in await inspector.aentries(prefix, "waiting", limit=2)] == [first.id, second.id]
+        assert [entry.id async for entry in inspector.aiter_entries(prefix, "waiting")] == [first.id, second.id, third.id]
         found = await inspector.afind(second.id[:24])
         assert found is not None
         assert (await inspector.acancel(second.id)).effect is taskq.Cancelled.NOW

@@ -25,7 +25,7 @@ LARGEST = 100_000_000
 
 
 def read(raw: bytes) -> Entry:
-    return read_entry(raw, PLACE, lambda _: None)
+    return read_entry(raw, PLACE, lambda _: (None, ""))
 
 
 def show(raw: bytes) -> None:
