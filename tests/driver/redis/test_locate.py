@@ -33,11 +33,13 @@ def _push(url: str, prefix: str) -> int:
     driver = RedisDriver(url, ChannelSettings(name="tests", channel=prefix))
 
     async def apush() -> int:
-        link = driver.async_link()
-        try:
-            return int(await link.call(driver.push([message()])))
-        finally:
-            await link.close()
+        count = 0
+        for link in (driver.async_link(), driver.shared_link()):
+            try:
+                count = int(await link.call(driver.push([message()])))
+            finally:
+                await link.close()
+        return count
 
     with closing(driver.link()) as link:
         link.call(driver.push([message()]))
@@ -47,14 +49,14 @@ def _push(url: str, prefix: str) -> int:
 def test_the_user_of_the_url_is_the_master_s(sentinel: SentinelGroup, prefix: str) -> None:
     """Given a master with users and a Sentinel without, when the URL names a user, then the master is asked as that one."""
     make_user(sentinel.master, "shop-worker", prefix)
-    assert _push(sentinel.url.replace("://", f"://{USER}"), prefix) == 2
+    assert _push(sentinel.url.replace("://", f"://{USER}"), prefix) == 3
 
 
 def test_sentinels_may_have_a_password_of_their_own(sentinel: SentinelGroup, guarded: SentinelProcess, prefix: str) -> None:
     """Given a Sentinel with a password and a master with another, then the URL has a place for both."""
     make_user(sentinel.master, "shop-worker", prefix)
     place = f"127.0.0.1:{guarded.port}/mymaster/0"
-    assert _push(f"redis+sentinel://{USER}{place}?sentinel_password=watch-word", prefix) == 2
+    assert _push(f"redis+sentinel://{USER}{place}?sentinel_password=watch-word", prefix) == 3
     with pytest.raises(ServerUnavailable, match=r"no Sentinel answers; the last error: .*Authentication required"):
         _push(f"redis+sentinel://{USER}{place}", prefix)
 
@@ -62,7 +64,7 @@ def test_sentinels_may_have_a_password_of_their_own(sentinel: SentinelGroup, gua
 def test_the_next_sentinel_is_asked(sentinel: SentinelGroup, prefix: str) -> None:
     """Given two Sentinels of which one is unreachable, then the other is asked; without any, the error reports that."""
     absent, there = f"127.0.0.1:{free_port()}", f"127.0.0.1:{sentinel.sentinel.port}"
-    assert _push(f"redis+sentinel://{absent},{there}/mymaster/0", prefix) == 2
+    assert _push(f"redis+sentinel://{absent},{there}/mymaster/0", prefix) == 3
     with pytest.raises(ServerUnavailable, match="no Sentinel answers"):
         _push(f"redis+sentinel://{absent}/mymaster/0", prefix)
     with pytest.raises(ServerUnavailable, match="no Sentinel knows the master name 'other'"):
@@ -71,14 +73,14 @@ def test_the_next_sentinel_is_asked(sentinel: SentinelGroup, prefix: str) -> Non
 
 def test_a_database_of_its_own(sentinel: SentinelGroup, prefix: str) -> None:
     """Given a database in the URL of Sentinels, then messages lie there."""
-    assert _push(sentinel.url.removesuffix("/0") + "/3", prefix) == 2
+    assert _push(sentinel.url.removesuffix("/0") + "/3", prefix) == 3
     assert sentinel.master.admin.info("keyspace")["db3"]["keys"] == 1
 
 
 def test_the_next_node_is_asked(cluster: Cluster, prefix: str) -> None:
     """Given the URL of a Cluster whose first node is unreachable, then the other is asked; without any, the error reports that."""
     absent, there = f"127.0.0.1:{free_port()}", f"127.0.0.1:{cluster.masters[2].port}"
-    assert _push(f"redis+cluster://{absent},{there}", prefix) == 2
+    assert _push(f"redis+cluster://{absent},{there}", prefix) == 3
     with pytest.raises(ServerUnavailable, match="no node of the Cluster answers"):
         _push(f"redis+cluster://{absent}", prefix)
 
@@ -97,7 +99,7 @@ def test_a_plain_server_behind_another_scheme_is_named(own_server: OwnServer, pr
 def test_a_password_in_base64(own_server: OwnServer, prefix: str, form: str) -> None:
     """Given a password with + and / and =, then each form of the URL logs in, for sync and async connections."""
     server = own_server(requirepass="aB+c/d==", tcp=True)
-    assert _push(form.format(server.url.rpartition("@")[2].partition("/")[0]), prefix) == 2
+    assert _push(form.format(server.url.rpartition("@")[2].partition("/")[0]), prefix) == 3
 
 
 @pytest.mark.one_python

@@ -19,7 +19,6 @@ from taskq.errors import ServerRefused, ServerUnavailable
 from tests.driver.redis.scripted import Client, Scripted, scripted
 
 Play = Callable[[Scripted], Coroutine[Any, Any, None]]
-pytestmark = pytest.mark.one_python
 
 
 def _play(folder: Path, play: Play, **options: Any) -> None:
