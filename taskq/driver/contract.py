@@ -53,6 +53,10 @@ class StoredEnding(NamedTuple):
     is_stream: bool = False
 
 
+#: A finished message, and its final state.
+Ended = tuple[bytes, StoredEnding]
+
+
 class Parts(NamedTuple):
     """Items of a stream that follow each other, as they are stored."""
 
@@ -190,15 +194,15 @@ class Driver(Protocol):
 
     def withdraw(self, message: bytes, start: int = -1) -> Command: ...  # 0 or 1; -n: not among n waiting ones (-1: around its id)
 
-    def reserve(  # [settled, known, messages]; `ordered`: see `ack`
-        self, worker: str, count: int, done: Sequence[bytes], *, ordered: bool = False
+    def reserve(  # [settled, known, messages]; the rest as in `ack`
+        self, worker: str, count: int, done: Sequence[bytes], *, ordered: bool = False, endings: Sequence[Ended] = ()
     ) -> Command: ...
 
     def reserve_one(self, worker: str, timeout: float) -> Command: ...  # the message, or None
 
-    # Settled. `ordered`: the ids are different, in the order of the reserved list, and if the first is there, all are. Then only the
-    # first and the last are compared. Never for a repeated command, whose list may have changed.
-    def ack(self, worker: str, ids: Sequence[bytes], *, ordered: bool = False) -> Command: ...
+    # Settled. `ordered`: different ids in the order of the list, and if the first is there, all are: only the ends are compared.
+    # Never for a repeat. `endings`: of some of these messages, none with a stream; each is stored if its message was still reserved.
+    def ack(self, worker: str, ids: Sequence[bytes], *, ordered: bool = False, endings: Sequence[Ended] = ()) -> Command: ...
 
     def retry(self, worker: str, message_id: bytes, delay_ms: int, message: bytes) -> Command: ...  # 0 or 1
 

@@ -3,6 +3,7 @@
     state           the vocabulary that both sides share: phases, limits, the lock
     memory          the resident memory of a process
     cancel_notice   the run of a slot that is cancelled
+    endings         the final states of a slot that are not stored yet
     lanes           the concurrent jobs of a slot
     layout          the offsets of all fields in a slot
     slot            one worker process: its batch, the running job, the finished ones

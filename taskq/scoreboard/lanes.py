@@ -142,13 +142,8 @@ class Lanes:
         return sorted(found, key=lambda one: one.started)
 
     def done_ids(self) -> list[bytes]:
-        """Return the messages whose jobs succeeded: it is safe to settle them again."""
-        if not self._lock.acquire(True, 0.1):
-            return []  # it died, or was stopped, while holding the lock
-        try:
-            return [self._id(lane) for lane in self._in(_DONE)]
-        finally:
-            self._lock.release()
+        """Return the messages whose jobs succeeded: it is safe to settle them again. Call this under the lock."""
+        return [self._id(lane) for lane in self._in(_DONE)]
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

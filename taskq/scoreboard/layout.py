@@ -5,10 +5,11 @@ from __future__ import annotations
 import struct
 
 from taskq.scoreboard.cancel_notice import SIZE as NOTICE_SIZE
+from taskq.scoreboard.endings import BATCH_LIMIT
+from taskq.scoreboard.endings import SIZE as ENDINGS_SIZE
 from taskq.scoreboard.lanes import SIZE as LANES_SIZE
 
-#: The maximum number of messages of one reserve.
-BATCH_LIMIT = 256
+__all__ = ["BATCH_LIMIT"]
 ID = 16
 NAME = 240
 
@@ -32,4 +33,7 @@ AT_DONE = AT_NAME + 2 + NAME
 AT_IDS = AT_DONE + BATCH_LIMIT
 AT_NOTICE = AT_IDS + BATCH_LIMIT * ID
 AT_LANES = (AT_NOTICE + NOTICE_SIZE + 63) // 64 * 64
-SLOT_SIZE = (AT_LANES + LANES_SIZE + 63) // 64 * 64
+AT_ENDINGS = (AT_LANES + LANES_SIZE + 63) // 64 * 64
+SLOT_SIZE = (AT_ENDINGS + ENDINGS_SIZE + 63) // 64 * 64
+# The marks of the messages of a batch, from AT_DONE on: not done; done; done with a final state; all of that is stored.
+DONE, HAS_ENDING, SETTLED = 1, 2, 3

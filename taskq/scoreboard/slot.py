@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 from taskq.scoreboard import layout
 from taskq.scoreboard.cancel_notice import CancelNotice
+from taskq.scoreboard.endings import Endings
 from taskq.scoreboard.lanes import Lanes
 from taskq.scoreboard.layout import BATCH_LIMIT
 from taskq.scoreboard.state import Lock, Phase, Running
@@ -24,7 +25,7 @@ __all__ = ["BATCH_LIMIT", "Scoreboard", "Slot"]
 class Slot:
     """The shared memory of one worker process."""
 
-    __slots__ = ("_at", "_ended", "_failed", "_memory", "_named", "_started", "lanes", "lease", "lock", "notice")
+    __slots__ = ("_at", "_ended", "_failed", "_memory", "_named", "_started", "endings", "lanes", "lease", "lock", "notice")
 
     def __init__(self, memory: mmap.mmap, number: int, lock: Lock) -> None:
         self._memory = memory
@@ -32,6 +33,8 @@ class Slot:
         self.lock = lock
         #: Used instead of the batch by a worker process that runs several jobs at once.
         self.lanes = Lanes(memory, self._at + layout.AT_LANES, lock)
+        #: The final states of the batch that are not stored yet.
+        self.endings = Endings(memory, self._at + layout.AT_ENDINGS)
         #: The cancelled run of the worker process.
         self.notice = CancelNotice(memory, self._at + layout.AT_NOTICE)
         #: Seconds without a heartbeat after which the worker process starts no message.
@@ -63,6 +66,7 @@ class Slot:
             memory[at + layout.AT_DONE : at + layout.AT_DONE + len(ids)] = bytes(len(ids))
             layout.BATCH.pack_into(memory, at + layout.AT_BATCH, len(ids), 0)
             self._started = 0
+            self.endings.clear()
         finally:
             self.lock.release()
 
@@ -102,17 +106,31 @@ class Slot:
             memory[at + layout.AT_NAME : at + layout.AT_NAME + 2 + len(name)] = layout.SIZE.pack(len(name)) + name
         layout.DETAILS.pack_into(memory, at + layout.AT_DETAILS, since_ms, deadline, retry_ms)
 
-    def end_job(self, index: int, *, acked: bool, failed: bool) -> None:
-        """Note the end of a job. `acked`: it succeeded, and the worker process or the supervisor may settle it."""
+    def end_job(self, index: int, *, acked: bool, failed: bool, has_ending: bool = False) -> None:
+        """Note the end of a job.
+
+        `acked`: it succeeded, and the worker process or the supervisor may settle it; `has_ending`: with the final state in `endings`.
+        """
         at, memory = self._at, self._memory
         self._ended += 1
         self._failed += failed
         layout.COUNTS.pack_into(memory, at + layout.AT_COUNTS, self._ended, self._failed)
         if acked:  # which also marks it as not running
-            memory[at + layout.AT_DONE + index] = 1
+            memory[at + layout.AT_DONE + index] = layout.HAS_ENDING if has_ending else layout.DONE
         else:
             # The deadline too: the supervisor may read between the two writes that begin the next job.
             layout.START.pack_into(memory, at + layout.AT_START, 0.0, 0, 0, 0.0, -1)
+
+    def mark_settled(self) -> None:
+        """Note that all finished messages of the batch are settled, before the batch is over."""
+        first = self._at + layout.AT_DONE
+        self.lock.acquire()
+        try:
+            marks = self._memory[first : first + self._started]
+            self._memory[first : first + self._started] = bytes(layout.SETTLED if mark else 0 for mark in marks)
+            self.endings.clear()
+        finally:
+            self.lock.release()
 
     def count_job(self, *, failed: bool) -> None:
         """Count a job of a lane that has ended."""
@@ -263,21 +281,39 @@ class Slot:
         running = self.running()
         return running[0].started if running else now
 
+    @property
+    def has_endings(self) -> bool:
+        """True if the worker process has final states that it has not stored yet."""
+        first = self._at + layout.AT_DONE
+        return not self.lanes.count and layout.HAS_ENDING in self._memory[first : first + self.held]
+
     def done_ids(self) -> list[bytes]:
-        """Return the messages of the batch whose jobs succeeded: it is safe to settle them again.
+        """Return the messages of the batch whose jobs succeeded: it is safe to settle them again."""
+        return [identity for identity, _, _ in self.finished()]
+
+    def finished(self) -> list[tuple[bytes, bytes, int]]:
+        """Return the messages of `done_ids`, each with its final state and the lifetime of that in milliseconds; b"" without one.
 
         Read under the lock: the marks of one batch with the ids of the next would settle messages that never ran.
         """
-        if self.lanes.count:
-            return self.lanes.done_ids()
         if not self.lock.acquire(True, 0.1):
             return []  # it died, or was stopped, while holding the lock
         try:
-            count = self.held
-            marks = self._memory[self._at + layout.AT_DONE : self._at + layout.AT_DONE + count]
-            return [identity for identity, done in zip(self._ids(0, count), marks, strict=True) if done]
+            return list(self._finished())
         finally:
             self.lock.release()
+
+    def _finished(self) -> Iterator[tuple[bytes, bytes, int]]:
+        if self.lanes.count:
+            for identity in self.lanes.done_ids():
+                yield identity, b"", 0
+            return
+        marks = self._memory[self._at + layout.AT_DONE : self._at + layout.AT_DONE + self.held]
+        for index, identity in enumerate(self._ids(0, len(marks))):
+            if marks[index] == layout.HAS_ENDING:
+                yield identity, *self.endings.read(index)
+            elif marks[index] == layout.DONE:
+                yield identity, b"", 0
 
     def _ids(self, first: int, end: int) -> list[bytes]:
         at = self._at + layout.AT_IDS

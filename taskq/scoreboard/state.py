@@ -5,12 +5,14 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
-__all__ = ["CANT_START", "HARD_GRACE", "LANE_LIMIT", "SLOW_SECONDS", "Lock", "Phase", "Running", "block_seconds"]
+__all__ = ["CANT_START", "HARD_GRACE", "LANE_LIMIT", "LATE_SECONDS", "SLOW_SECONDS", "Lock", "Phase", "Running", "block_seconds"]
 
 #: Seconds after its deadline that a job may continue before its process is killed.
 HARD_GRACE = 1.0
 #: Prefetched messages that are not started within this time are released.
 SLOW_SECONDS = 0.05
+#: Results that a running job holds up for this time are stored by the supervisor.
+LATE_SECONDS = 0.01
 #: Exit code of a process whose on_start hook or lifespan raised.
 CANT_START = 75
 #: The maximum number of concurrent jobs of one process.

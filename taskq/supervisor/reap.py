@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Literal
 
-from taskq.driver.contract import Blame, Rescue
+from taskq.driver.contract import Blame, Command, Driver, Rescue, StoredEnding
 from taskq.events import CrashEvent
 from taskq.scoreboard.memory import peak_bytes
 from taskq.scoreboard.state import CANT_START, Phase, Running
@@ -16,7 +16,7 @@ from taskq.wire.history import pack_record, record_of
 from taskq.wire.message import is_stamped, message_id
 from taskq.worker_id import runs_several
 
-__all__ = ["crash_events", "rescue_of_lost", "settle_dead"]
+__all__ = ["crash_events", "rescue_of_lost", "settle_dead", "settle_finished"]
 
 _log = logging.getLogger("taskq.supervisor")
 
@@ -25,9 +25,8 @@ def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -
     """Settle the finished messages of an exited child, count a crash for its running ones, and release the rest in order."""
     slot = child.slot
     slot.release_dead_lock()
-    done = slot.done_ids()
-    if done:
-        channel.insist(child.worker, channel.driver.ack(child.worker, done))
+    if command := settle_finished(channel.driver, child):
+        channel.insist(child.worker, command)
     running = slot.running()
     # With a hung zygote the exit status is unknown: then the last phase decides.
     orderly = death.status in (0, None) and slot.phase is Phase.STOPPING
@@ -59,6 +58,13 @@ def settle_dead(channel: ChannelState, child: Child, death: Death, now: float) -
     channel.insist(child.worker, channel.driver.rescue(Rescue(child.worker, blamed=blamed, stays=True)))
     ended, failed = slot.counts
     channel.past_counts = [channel.past_counts[0] + ended, channel.past_counts[1] + failed]
+
+
+def settle_finished(driver: Driver, child: Child) -> Command | None:
+    """Return the command that settles the finished messages of a child, and stores their results; None without any."""
+    finished = child.slot.finished()
+    endings = [(identity, StoredEnding(data, ttl_ms)) for identity, data, ttl_ms in finished if data]
+    return driver.ack(child.worker, [identity for identity, _, _ in finished], endings=endings) if finished else None
 
 
 def crash_events(child: Child, death: Death, now: float) -> list[CrashEvent]:

@@ -8,7 +8,7 @@ from time import sleep
 from typing import Any, cast
 
 from taskq.channel import Keys, State
-from taskq.driver.contract import AsyncLink, Command, Driver, Link, Parts, SharedLink, StoredEnding, Where
+from taskq.driver.contract import AsyncLink, Command, Driver, Ended, Link, Parts, SharedLink, StoredEnding, Where
 from taskq.errors import NoResult, ResultTimeout, TaskqError
 from taskq.testing.store import WORKER, ChannelStore, Store, Stream
 from taskq.wire.message import message_id as id_of
@@ -116,8 +116,9 @@ class MemoryDriver:
     def park(self, worker: str, message_id: bytes, message: bytes) -> Command:
         return _act("park", self._move, message_id, lambda raw: self._add_inactive(State.PARKED, message, None))
 
-    def ack(self, worker: str, ids: Sequence[bytes], *, ordered: bool = False) -> Command:
-        return _act("ack", lambda: sum(self._move(one, lambda raw: None) for one in ids))
+    def ack(self, worker: str, ids: Sequence[bytes], *, ordered: bool = False, endings: Sequence[Ended] = ()) -> Command:
+        kept = {one: partial(self._end, one, ending) for one, ending in endings}
+        return _act("ack", lambda: sum(self._move(one, lambda raw: kept.get(id_of(raw), lambda: None)()) for one in ids))
 
     def holdings(self, worker: str) -> Command:
         return _act("reserve", lambda: list(self._place.reserved.values()))

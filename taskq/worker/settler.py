@@ -13,7 +13,7 @@ from typing import Any
 
 from taskq.clock import monotonic
 from taskq.driver.backoff import Backoff
-from taskq.driver.contract import Command, Driver, Link, Where
+from taskq.driver.contract import Command, Driver, Ended, Link, StoredEnding, Where
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.worker.execute.verdict import Action, Verdict
 from taskq.worker.outage import Outage
@@ -24,6 +24,7 @@ __all__ = ["ACK_SECONDS", "Settler", "StoppedUnsettled"]
 ACK_SECONDS = 0.010
 _LONGEST_PAUSE = 5.0
 _LAST_PAUSE = 0.05
+_REASSIGNED = "message %s not settled: this worker was declared lost and the message was reassigned"
 _log = logging.getLogger("taskq.worker")
 
 
@@ -53,6 +54,9 @@ class Settler:
         self._patience = patience
         self.outage = Outage(worker)
         self.done: list[bytes] = []
+        #: The results of some of them, and these messages as they were reserved.
+        self.endings: list[Ended] = []
+        self._ended: list[bytes] = []
         #: True if the pending acks are of different messages, in the order of the reserved list. While `uncertain`, it isn't relied on.
         self.is_ordered = False
         self._oldest = 0.0
@@ -112,7 +116,7 @@ class Settler:
             mine = self.insist(command)
         # After a broken connection, the first try may have succeeded: then 0 means nothing, unless the messages were reassigned.
         if standing == -1 or not (mine or self.uncertain):
-            _log.warning("message %s not settled: this worker was declared lost and the message was reassigned", message_id.hex())
+            _log.warning(_REASSIGNED, message_id.hex())
         elif verdict.announce is not None:
             verdict.announce()
 
@@ -143,17 +147,47 @@ class Settler:
         """Return True if the oldest pending ack has waited long enough."""
         return now - self._oldest > ACK_SECONDS and bool(self.done)
 
+    def keep_ending(self, message_id: bytes, ending: StoredEnding, message: bytes, now: float) -> None:
+        """Add a pending ack with a result. `message` as in `settle`."""
+        self.keep(message_id, now)
+        self.endings.append((message_id, ending))
+        self._ended.append(message)
+
+    def reserve(self, count: int) -> Command:
+        """Return the command that settles the pending acks and reserves the next messages. Then call `acks_sent`."""
+        return self._driver.reserve(self._worker, count, self.done, ordered=self._is_known, endings=self.endings)
+
     def flush(self) -> None:
         """Send the pending acks."""
         if self.done:
-            ordered = self.is_ordered and not self.uncertain
-            command = self._driver.ack(self._worker, self.done, ordered=ordered)
-            self.insist(command, again=(lambda: self._driver.ack(self._worker, self.done)) if ordered else None)
-            self.done = []
+            again = self._ack if self._is_known else None
+            self.acks_sent(self.insist(self._ack(), again=again))
 
-    def acks_sent(self) -> None:
-        """Note that the pending acks were sent with another command."""
+    def acks_sent(self, settled: int) -> None:
+        """Note that the pending acks were sent, and how many of their messages were still reserved by this worker."""
+        done, endings, messages = self.done, self.endings, self._ended
         self.done = []
+        if endings:
+            self.endings, self._ended = [], []
+            if settled < len(done):
+                self._check_unsettled(endings, messages)
+
+    @property
+    def _is_known(self) -> bool:
+        return self.is_ordered and not self.uncertain
+
+    def _ack(self) -> Command:
+        return self._driver.ack(self._worker, self.done, ordered=self._is_known, endings=self.endings)
+
+    def _check_unsettled(self, endings: list[Ended], messages: list[bytes]) -> None:
+        """Find out why some of these messages were not reserved by this worker: usually, the supervisor has stored their results."""
+        standing = self.insist(self._driver.standing(self._worker))
+        if standing == 0:
+            self.put_back(messages)
+            self.insist(self._driver.ack(self._worker, [identity for identity, _ in endings], endings=endings))
+        elif standing == -1:
+            for identity, _ in endings:
+                _log.warning(_REASSIGNED, identity.hex())
 
     def release(self, where: Where, ids: list[bytes]) -> None:
         """Return unstarted messages."""

@@ -71,7 +71,7 @@ class _Bench:
 
         def keep() -> None:
             settler.keep(message.id, 1.0)
-            settler.acks_sent()
+            settler.acks_sent(1)
 
         def context() -> None:
             contexts.enter(run)

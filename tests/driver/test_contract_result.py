@@ -39,6 +39,38 @@ def test_who_lost_a_message_leaves_no_result(store: Store) -> None:
     assert store.reserved("another") == [raw]
 
 
+def test_results_travel_with_the_acks_each_behind_its_fence(store: Store) -> None:
+    """Given a batch, if one of its messages was reassigned, then acks and reserves store the results of the others, and not its."""
+    for number, ordered in ((0, True), (1, True), (1, False), (2, False)):
+        messages = [message() for _ in range(3)]
+        store.reserved_by(W, *messages)
+        store.do(store.driver.requeue(W, "back", [id_of(messages[number])]))
+        endings = [(id_of(raw), StoredEnding(str(place).encode(), 60_000)) for place, raw in enumerate(messages)]
+        ids = [identity for identity, _ in endings]
+        assert store.do(store.driver.ack(W, ids, ordered=ordered, endings=endings)) == 2
+        assert [_result(store, raw) for raw in messages] == [None if place == number else str(place).encode() for place in range(3)]
+        settled, _, again = store.do(store.driver.reserve(W, 5, ids, ordered=ordered, endings=endings))
+        assert (settled, again) == (0, [messages[number]])
+        assert store.do(store.driver.reserve(W, 5, ids[number : number + 1], ordered=ordered, endings=endings[number : number + 1])) == [
+            1,
+            1,
+            [],
+        ]
+        assert _result(store, messages[number]) == str(number).encode()
+        assert 0 < store.client.pttl(store.keys.result(ids[number].hex())) <= 60_000
+    assert store.everything() == []
+
+
+def test_a_result_takes_the_place_of_anything_else(store: Store) -> None:
+    """Given an earlier result, or a key of another type in its place, when a message is settled, then its result is the only one."""
+    raws = [message(), message()]
+    store.reserved_by(W, *raws)
+    store.client.rpush(store.keys.result(id_of(raws[0]).hex()), "old", "older")
+    store.client.set(store.keys.result(id_of(raws[1]).hex()), "no list")
+    assert store.do(store.driver.ack(W, [id_of(raw) for raw in raws], endings=[(id_of(raw), KEPT) for raw in raws])) == 2
+    assert [store.client.lrange(store.keys.result(id_of(raw).hex()), 0, -1) for raw in raws] == [[KEPT.data]] * 2
+
+
 @pytest.mark.parametrize("state", [State.FAILED, State.TIMEOUT])
 def test_a_failure_is_stored_beside_the_message(store: Store, state: State) -> None:
     """Given a message that fails permanently, then it is in its state, and the failure is stored as its result."""

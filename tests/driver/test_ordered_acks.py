@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from taskq.channel import State
-from taskq.driver.contract import Command, Rescue
+from taskq.driver.contract import Command, Rescue, StoredEnding
 from taskq.errors import ServerUnavailable
 from taskq.wire.message import Message
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
@@ -37,23 +37,38 @@ class Checked:
         loses, self.loses = self.loses, None
         if loses == "request":
             raise ServerUnavailable("the connection was closed")
-        before = self._store.reserved(W)
-        reply = self._store.do(command)
         if command.script is not None and command.script.name in ("ack", "reserve"):
-            self._check(command, before, reply[2] if command.move == "reserve" else [])
+            reply = self._checked(command)
+        else:
+            reply = self._store.do(command)
         if loses == "reply":
             raise ServerUnavailable("the connection was closed", sent=True)
         return reply
 
-    def _check(self, command: Command, before: list[bytes], taken: list[bytes]) -> None:
-        ordered, ids = (command.words[2], command.words[3:]) if command.move == "ack" else (command.words[6], command.words[7:])
-        left = Counter(before)
+    def _checked(self, command: Command) -> Any:
+        """Send a settling command: it removes all of its own messages and no other, and stores the results of those that were there."""
+        skip = 1 if command.move == "ack" else 3
+        last = int(command.words[0]) + 1
+        results, arguments = command.words[skip + 1 : last], command.words[last:]
+        ids = arguments[skip : len(arguments) - 3 * len(results)]
+        before, old = self._store.reserved(W), [self._result(key) for key in results]
+        reply = self._store.do(command)
+        left = Counter(before + (reply[2] if command.move == "reserve" else []))
         left.subtract(self._store.reserved(W))
-        left.update(taken)
         removed = Counter(id_of(raw) for raw, count in left.items() for _ in range(count))
         there = Counter(map(id_of, before))
         assert removed == Counter(ids) & there, "another message was removed, or one of these was not"
-        self.compared_ends += ordered == "1"
+        new = arguments[len(arguments) - 3 * len(results) :]
+        for place, key in enumerate(results):
+            identity, data = new[3 * place], new[3 * place + 2]
+            is_fenced = Counter(ids)[identity] == 1
+            if is_fenced or not there[identity]:
+                assert self._result(key) == ([data] if there[identity] else old[place]), "a result got past the fence, or was not stored"
+        self.compared_ends += arguments[skip - 1] == "1"
+        return reply
+
+    def _result(self, key: Any) -> list[bytes]:
+        return list(self._store.client.lrange(key, 0, -1))
 
 
 class SerialWorker(RuleBasedStateMachine):
@@ -100,11 +115,11 @@ class SerialWorker(RuleBasedStateMachine):
             self._begin(self.store.do(self.driver.holdings(W)))
             return
         try:
-            _, _, messages = self.link.call(self.driver.reserve(W, count, settler.done, ordered=settler.is_ordered))
+            settled, _, messages = self.link.call(settler.reserve(count))
         except ServerUnavailable:
             settler.uncertain = True
             return
-        settler.acks_sent()
+        settler.acks_sent(settled)
         self._begin(messages)
 
     def _begin(self, messages: list[bytes]) -> None:
@@ -114,9 +129,17 @@ class SerialWorker(RuleBasedStateMachine):
         self.settler.is_ordered = len(set(ids)) == len(ids)
 
     @precondition(lambda self: self.batch)
-    @rule(action=st.sampled_from([*[Action.ACK] * 5, Action.RETRY, Action.FAIL, Action.REQUEUE]), count=st.integers(1, 4))
-    def run(self, action: Action, count: int) -> None:
+    @rule(
+        action=st.sampled_from([*[Action.ACK] * 5, Action.RETRY, Action.FAIL, Action.REQUEUE]),
+        count=st.integers(1, 4),
+        has_result=st.booleans(),
+    )
+    def run(self, action: Action, count: int, has_result: bool) -> None:
         for one in self.batch[:count]:
+            if action is Action.ACK and has_result:
+                self.settler.keep_ending(one.id, StoredEnding(b"result %d" % next(numbers), 60_000), one.raw, 0.0)
+                self.succeeded.append(one.id)
+                continue
             verdict = ACKED if action is Action.ACK else Verdict(action=action, message=one.changed(attempts=one.attempts + 1))
             self.settler.settle(one.id, verdict, one.raw)
             if action is Action.ACK:

@@ -62,6 +62,21 @@ def test_done_jobs_are_settled_not_run_again(place: Channel) -> None:
     assert waiting(place) == [messages[2].id]
 
 
+def test_results_of_a_killed_child_are_stored(place: Channel) -> None:
+    """Given a child that is killed with pending results, then they are stored, and only the running job runs again."""
+    child = place.child()
+    messages = place.reserve(child, 4)
+    for number in range(2):
+        child.slot.start_next(1.0, 1)
+        assert child.slot.endings.put(number, b"result %d" % number, 60_000)
+        child.slot.end_job(number, acked=True, failed=False, has_ending=True)
+    child.slot.start_next(2.0, 1)
+    settle_dead(place.channel, child, KILLED, 10.0)
+    assert waiting(place) == [message.id for message in messages[2:]]
+    link, driver = place.channel.link, place.channel.driver
+    assert [link.call(driver.result(message.hex_id)) for message in messages] == [b"result 0", b"result 1", None, None]
+
+
 def _die_with_the_lock(child: Child) -> None:
     child.slot.lock.acquire()
     os._exit(1)

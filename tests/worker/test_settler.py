@@ -10,7 +10,7 @@ import pytest
 from taskq import Queue
 from taskq.channel import State
 from taskq.config import ChannelSettings
-from taskq.driver.contract import Command
+from taskq.driver.contract import Command, StoredEnding
 from taskq.driver.redis.driver import RedisDriver
 from taskq.errors import QueueFull, ServerRefused, ServerUnavailable
 from taskq.inspector.entry import fresh
@@ -105,8 +105,48 @@ def test_the_age_of_the_oldest_ack_asks_for_a_flush(scene: Scene) -> None:
     settler.keep(ID, 100.008)
     assert not settler.is_due(100.008)
     assert settler.is_due(100.011)
-    settler.acks_sent()
+    settler.acks_sent(2)
     assert not settler.is_due(200.0)
+
+
+KEPT = StoredEnding(b"result", 5)
+
+
+def test_results_travel_with_the_acks(scene: Scene) -> None:
+    """Given jobs with and without results, then one command settles them and stores the results, and the next carries none."""
+    scene.settler.keep_ending(ID, KEPT, b"raw", 1.0)
+    scene.settler.keep(b"other" * 3 + b"x", 1.0)
+    scene.link.answers = [2]
+    scene.settler.flush()
+    (sent,) = scene.link.sent
+    assert sent.words == ("2", "{queue}:reserved:w1", f"{{queue}}:result:{ID.hex()}", "0", ID, b"other" * 3 + b"x", ID, b"5", b"result")
+    assert (scene.settler.done, scene.settler.endings) == ([], [])
+
+
+@pytest.mark.parametrize(("standing", "moves", "logged"), [(1, [], 0), (0, ["adopt", "ack"], 0), (-1, [], 1)])
+def test_results_of_missing_messages_are_looked_after(
+    scene: Scene, caplog: pytest.LogCaptureFixture, standing: int, moves: list[str], logged: int
+) -> None:
+    """Given a missing message: the supervisor has settled it, or the server has lost it (it is stored again), or it was reassigned."""
+    scene.settler.keep_ending(ID, KEPT, b"raw", 1.0)
+    scene.link.answers = [0, standing]
+    scene.settler.flush()
+    assert [command.script.name for command in scene.link.sent if command.script] == ["ack", "standing", *moves]
+    assert caplog.text.count("was declared lost and the message was reassigned") == logged
+    if moves:
+        assert b"raw" in scene.link.sent[2].words
+        assert b"result" in scene.link.sent[3].words
+
+
+def test_a_repeat_compares_all_messages(scene: Scene) -> None:
+    """Given ordered acks, if the connection breaks, then the repeat doesn't rely on the order, and neither does the next command."""
+    scene.settler.is_ordered = True
+    scene.settler.keep(ID, 1.0)
+    scene.link.answers = [ServerUnavailable("cut")]
+    scene.settler.flush()
+    scene.settler.keep(ID, 1.0)
+    scene.settler.flush()
+    assert [command.words[2] for command in scene.link.sent] == ["1", "0", "0"]
 
 
 @pytest.mark.parametrize(

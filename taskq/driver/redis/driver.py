@@ -8,7 +8,7 @@ from itertools import chain
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
 from taskq.driver.batches import PAGE
-from taskq.driver.contract import Command, Parts, Rescue, StoredEnding, Value, Where, Word
+from taskq.driver.contract import Command, Ended, Parts, Rescue, StoredEnding, Value, Where, Word
 from taskq.driver.redis.address import Address
 from taskq.driver.redis.alink import RedisAsyncLink
 from taskq.driver.redis.checks import VERSION, read_version
@@ -107,15 +107,23 @@ class RedisDriver:
 
     # ---- the worker's moves
 
-    def reserve(self, worker: str, count: int, done: Sequence[bytes], *, ordered: bool = False) -> Command:
+    def reserve(self, worker: str, count: int, done: Sequence[bytes], *, ordered: bool = False, endings: Sequence[Ended] = ()) -> Command:
         keys = self.keys
-        return self._script("reserve", (keys.waiting, keys.reserved(worker), keys.workers), worker, count, int(ordered), ids=done)
+        results, words = self._results(done, endings) if endings else ((), done)
+        places = (keys.waiting, keys.reserved(worker), keys.workers, *results)
+        return self._script("reserve", places, worker, count, int(ordered), ids=words)
 
     def reserve_one(self, worker: str, timeout: float) -> Command:
         return Command("reserve", ("BLMOVE", self.keys.waiting, self.keys.reserved(worker), "RIGHT", "RIGHT", str(timeout)))
 
-    def ack(self, worker: str, ids: Sequence[bytes], *, ordered: bool = False) -> Command:
-        return self._script("ack", (self.keys.reserved(worker),), int(ordered), ids=ids)
+    def ack(self, worker: str, ids: Sequence[bytes], *, ordered: bool = False, endings: Sequence[Ended] = ()) -> Command:
+        results, words = self._results(ids, endings) if endings else ((), ids)
+        return self._script("ack", (self.keys.reserved(worker), *results), int(ordered), ids=words)
+
+    def _results(self, ids: Sequence[bytes], endings: Sequence[Ended]) -> tuple[list[str], list[bytes]]:
+        """Return the keys of the results, and the words that follow the ids."""
+        words = [word for identity, kept in endings for word in (identity, b"%d" % kept.ttl_ms, kept.data)]
+        return [self.keys.result(identity.hex()) for identity, _ in endings], [*ids, *words]
 
     def retry(self, worker: str, message_id: bytes, delay_ms: int, message: bytes) -> Command:
         keys = self.keys

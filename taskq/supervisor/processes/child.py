@@ -77,6 +77,8 @@ class Child:
         self.overdue: set[bytes] = set()
         #: The cancelled runs that it was killed for (id, start), and the final states of their messages to store.
         self.cancelled: dict[tuple[bytes, float], StoredEnding] = {}
+        #: When the running job started behind which its finished messages were settled (monotonic).
+        self.settled_behind = 0.0
         self._is_stopping = False
 
     def ask_to_stop(self, kill_at: float) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from taskq.scoreboard.state import SLOW_SECONDS, Phase, Running
+from taskq.scoreboard.state import LATE_SECONDS, SLOW_SECONDS, Phase, Running
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.processes.child import Child
+from taskq.supervisor.reap import settle_finished
 from taskq.supervisor.rules import is_helpless, leave_until, must_release, overdue
 
 __all__ = ["Watchdog"]
@@ -43,7 +44,7 @@ class Watchdog:
             child.leaving = True
         if not running and not slot.lanes.count:
             return min(wait, self._unwatch(child))
-        wait = min(wait, self._relieve(child, now - slot.began(now)))
+        wait = min(wait, self._relieve(child, slot.began(now), now))
         return min([wait, *(max(0.05, one.deadline - now) for one in running if one.deadline)])
 
     def _end(self, child: Child, running: list[Running], late: list[Running], now: float) -> None:
@@ -66,25 +67,28 @@ class Watchdog:
     def poked(self) -> bool:
         """Handle a poke: some child has reserved several messages, or is leaving. Return True if this channel has such a child."""
         for child in self._channel.children.values():
-            if child.slot.unstarted():
+            if _must_watch(child):
                 child.slot.set_watched(True)
                 self.due = 0.0
             elif child.slot.phase in (Phase.LEAVING, Phase.STOPPING):
                 self.due = 0.0
         return not self.due
 
-    def _relieve(self, child: Child, running_for: float) -> float:
+    def _relieve(self, child: Child, began: float, now: float) -> float:
         """Release the messages behind a slow job, and settle the finished ones before it. Return the seconds until the next check."""
-        slot, channel = child.slot, self._channel
+        slot, channel, running_for = child.slot, self._channel, now - began
         unstarted = slot.unstarted()
         if must_release(running_for, unstarted):
             with slot.taken_back() as ids:
                 # Fewer: lost by the server, or reassigned. Then the worker process must reconcile, as with an unknown outcome.
                 if ids and channel.move(child, channel.driver.requeue(child.worker, "front", ids)) != len(ids):
                     slot.ask_reconcile()
-        if running_for > SLOW_SECONDS and not slot.lanes.count and (done := slot.done_ids()):
-            channel.ask(channel.driver.ack(child.worker, done))
-        if not slot.unstarted():
+        # Callers wait for results: they are stored sooner.
+        if running_for > (LATE_SECONDS if slot.has_endings else SLOW_SECONDS) and not slot.lanes.count:
+            command = settle_finished(channel.driver, child) if child.settled_behind != began else None
+            if command is None or channel.ask(command) is not None:
+                child.settled_behind = began
+        if not _must_watch(child):
             return self._unwatch(child)
         return SLOW_SECONDS / 2
 
@@ -95,7 +99,13 @@ class Watchdog:
             return _IDLE_POLL
         slot.set_watched(False)
         # It may have begun a batch in the meantime, and seen that it is watched.
-        if slot.unstarted():
+        if _must_watch(child):
             slot.set_watched(True)
             return SLOW_SECONDS / 2
         return _IDLE_POLL
+
+
+def _must_watch(child: Child) -> bool:
+    """Return True if messages are prefetched behind the running job of a child, or results wait for its end."""
+    slot = child.slot
+    return slot.unstarted() > 0 or (slot.has_endings and child.settled_behind != slot.began(0.0))

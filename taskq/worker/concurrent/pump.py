@@ -152,10 +152,10 @@ class Pump:
         """Send the pending acks and reserve the next messages. Return False if the queue is empty; a blocking reserve may be open then."""
         setup, settler = self._setup, self._settler
         self._completions.order_acks()
-        self._command = command = setup.driver.reserve(setup.worker, self._room(), settler.done, ordered=settler.is_ordered)
-        _, known, batch = setup.link.call(command)
+        self._command = command = settler.reserve(self._room())
+        settled, known, batch = setup.link.call(command)
         settler.outage.answered(command)
-        settler.acks_sent()
+        settler.acks_sent(settled)
         self._completions.acks_sent()
         if batch:
             self._open(batch)

@@ -10,7 +10,7 @@ import msgspec
 from taskq.channel import State
 from taskq.driver.contract import StoredEnding
 
-__all__ = ["ACKED", "Action", "Verdict"]
+__all__ = ["ACKED", "Action", "Verdict", "can_wait"]
 
 
 class Action(Enum):
@@ -47,3 +47,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 #: The verdict of nearly every run.
 ACKED = Verdict(action=Action.ACK)
+
+
+def can_wait(verdict: Verdict) -> bool:
+    """Return True if a verdict has only a result to store, which may travel with the acks: nothing follows it, and it ends no stream."""
+    ending = verdict.ending
+    return (
+        verdict.action is Action.ACK and ending is not None and not ending.is_stream and verdict.announce is None and verdict.error is None
+    )

@@ -15,7 +15,7 @@ from taskq.scoreboard.state import Phase, block_seconds
 from taskq.wire.message import Message
 from taskq.worker.execute.frames import free_frames
 from taskq.worker.execute.runner import Runner
-from taskq.worker.execute.verdict import ACKED, Action
+from taskq.worker.execute.verdict import ACKED, Action, Verdict, can_wait
 from taskq.worker.intake import UNCERTAIN_SECONDS, Intake
 from taskq.worker.prefetch import Prefetch
 from taskq.worker.process.restore import ProcessState
@@ -91,13 +91,13 @@ class Loop:
             settler.uncertain = True
         if settler.uncertain:
             return self._reconcile()
-        done = settler.done
-        command = self._driver.reserve(self._worker, self._room(), done, ordered=settler.is_ordered)
+        had_done = bool(settler.done)
+        command = settler.reserve(self._room())
         try:
-            _, known, batch = self._link.call(command)
+            settled, known, batch = self._link.call(command)
             settler.outage.answered(command)
-            settler.acks_sent()
-            if done:
+            settler.acks_sent(settled)
+            if had_done:
                 self._slot.end_batch()
             if batch:
                 return self._intake.open(batch)
@@ -192,6 +192,8 @@ class Loop:
             if verdict is ACKED:
                 settler.keep(message.id, now)
                 slot.end_job(index, acked=True, failed=False)
+            elif can_wait(verdict):
+                self._keep_ending(index, message, verdict, now)
             else:
                 settle(message.id, verdict, message.raw)
                 slot.end_job(index, acked=verdict.action is Action.ACK, failed=verdict.action is Action.FAIL)
@@ -201,12 +203,29 @@ class Loop:
             if runner.cancelled:  # too late for this run; the next one may be of the same message
                 runner.cancelled = {}
             if settler.is_due(now):
-                settler.flush()
+                self._flush()
                 now = monotonic()
             if is_debug:
                 _log.debug("%s: %s in %.1f ms", message.hex_id, verdict.action.value, (now - started) * 1000)
             del verdict  # it must not outlive this job
         return len(messages)
+
+    def _keep_ending(self, index: int, message: Message, verdict: Verdict, now: float) -> None:
+        """Let a result travel with the acks. If this process is killed before, the supervisor stores it."""
+        slot, ending = self._slot, verdict.ending
+        assert ending is not None
+        self._settler.keep_ending(message.id, ending, message.raw, now)
+        has_ending = slot.endings.put(index, ending.data, ending.ttl_ms)
+        if not has_ending:
+            self._flush()
+        slot.end_job(index, acked=True, failed=False, has_ending=has_ending)
+
+    def _flush(self) -> None:
+        """Send the pending acks during a batch."""
+        has_endings = bool(self._settler.endings)
+        self._settler.flush()
+        if has_endings:
+            self._slot.mark_settled()
 
     def _reconsider(self, unstarted: list[Message]) -> None:
         """Reconcile: unstarted messages may have been reassigned, or lost by the server. Release the ones that are still reserved.

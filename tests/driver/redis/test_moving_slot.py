@@ -14,7 +14,7 @@ from redis.crc import key_slot
 
 from taskq.channel import Keys, State
 from taskq.config import ChannelSettings
-from taskq.driver.contract import Command, Rescue
+from taskq.driver.contract import Command, Rescue, StoredEnding
 from taskq.driver.redis.address import Address
 from taskq.driver.redis.driver import RedisDriver
 from taskq.errors import ServerRefused, ServerUnavailable
@@ -76,6 +76,7 @@ def _stay(cluster: Cluster, key: str) -> None:
 MOVES: dict[str, Callable[[Channel], Command]] = {
     "reserve": lambda c: c.store.driver.reserve(W, 5, []),
     "settle and reserve": lambda c: c.store.driver.reserve(W, 5, [id_of(c.reserved)]),
+    "results": lambda c: c.store.driver.ack(W, [id_of(c.reserved)], endings=[(id_of(c.reserved), StoredEnding(b"result", 60_000))]),
     "ack": lambda c: c.store.driver.ack(W, [id_of(c.reserved), id_of(c.waiting)]),
     "retry": lambda c: c.store.driver.retry(W, id_of(c.reserved), 5, c.reserved),
     "requeue": lambda c: c.store.driver.requeue(W, "front", [id_of(c.reserved), id_of(c.waiting)]),

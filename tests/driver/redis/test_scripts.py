@@ -30,6 +30,8 @@ CALLS: list[Command] = [
     DRIVER.withdraw(RAW),
     DRIVER.reserve(W, 3, []),
     DRIVER.reserve(W, 3, [ID, ID]),
+    DRIVER.reserve(W, 3, [ID, ID], ordered=True, endings=[(ID, StoredEnding(b"result", 5))]),
+    DRIVER.ack(W, [ID], endings=[(ID, StoredEnding(b"result", 5))] * 2),
     DRIVER.ack(W, [ID]),
     DRIVER.ack(W, [ID, ID]),
     DRIVER.retry(W, ID, 5, RAW),

@@ -40,6 +40,25 @@ def test_messages_behind_a_slow_job_wait_again(place: Channel) -> None:
     assert not slot.start_next(2.0, 1)
 
 
+def test_results_that_a_job_holds_up_are_stored_soon(place: Channel) -> None:
+    """Given a result behind the last job of its batch, then it is stored after 10 ms, once; until then, the checks are frequent."""
+    child = place.child()
+    messages = place.reserve(child, 2)
+    slot, watch, began = child.slot, Watchdog(place.channel), monotonic()
+    slot.start_next(began, 1)
+    assert slot.endings.put(0, b"result", 60_000)
+    slot.end_job(0, acked=True, failed=False, has_ending=True)
+    slot.start_next(began, 1)
+    watch.poked()
+    watch.tick(began + 0.005)
+    assert (slot.watched, place.store.reserved()) == (True, [message.raw for message in messages])
+    watch.tick(began + 0.011)
+    assert (slot.watched, place.store.reserved()) == (False, [messages[1].raw])
+    assert place.channel.link.call(place.channel.driver.result(messages[0].hex_id)) == b"result"
+    place.channel.driver = None  # type: ignore[assignment]  # nothing more is sent
+    watch.tick(began + 0.08)
+
+
 def test_quick_jobs_are_left_alone(place: Channel) -> None:
     """Given a job that has just begun, then no message behind it is released, and the next check comes soon."""
     child = place.child()

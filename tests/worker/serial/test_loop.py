@@ -9,12 +9,12 @@ import pytest
 
 from taskq import Queue
 from taskq.clock import monotonic
-from taskq.driver.contract import Blame, Rescue
+from taskq.driver.contract import Blame, Command, Rescue, StoredEnding
 from taskq.driver.load import load_driver
 from taskq.scoreboard.slot import Scoreboard
 from taskq.supervisor.processes.fork import make_lock
 from taskq.wire.message import Message
-from taskq.worker.execute.verdict import ACKED, Verdict
+from taskq.worker.execute.verdict import ACKED, Action, Verdict
 from taskq.worker.serial.loop import Loop
 from tests.support.hand import HandWorker
 from tests.support.servers import ServerProcess
@@ -52,11 +52,13 @@ class StubRunner:
         self.ran: list[int] = []
         self.cancelled: dict[bytes, str] = {}
         self.during: Callable[[int], object] = lambda number: None
+        #: Of the next runs; then all are acks.
+        self.verdicts: list[Verdict] = []
 
     def run(self, message: Message, started: float, since_ms: int) -> Verdict:
         self.ran.append(len(self.ran))
         self.during(len(self.ran))
-        return ACKED
+        return self.verdicts.pop(0) if self.verdicts else ACKED
 
 
 class Doubling:
@@ -178,3 +180,37 @@ def test_more_than_a_batch_in_its_list_is_released(scene: Scene, server: ServerP
     scene.loop.run()
     assert len(scene.runner.ran) == 300
     assert (server.admin.llen(keys.waiting), server.admin.exists(keys.reserved(scene.hand.name))) == (0, 0)
+
+
+def test_results_of_a_batch_travel_together(scene: Scene, server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given batches with results, some too large for the shared memory, then all are stored, and only those are not sent together."""
+    monkeypatch.setattr("taskq.worker.settler.ACK_SECONDS", 60.0)
+    driver = scene.hand.driver
+    commands: list[Command] = []
+    call = scene.link.call
+    scene.link.call = lambda command: commands.append(command) or call(command)
+    handles = scene.job.push_many([()] * 15)  # reserved as 1, 2, 4 and 8
+    scene.heartbeat()
+    sizes = [70_000 if number in (5, 12) else 10 for number in range(15)]
+    ends = [Verdict(action=Action.ACK, ending=StoredEnding(b"%02d" % number + b"x" * size, 60_000)) for number, size in enumerate(sizes)]
+    scene.runner.verdicts = list(ends)
+    scene.loop.run()
+    assert [scene.link.call(driver.result(handle.id)) for handle in handles] == [end.ending and end.ending.data for end in ends]
+    assert [command.script.name for command in commands if command.script] == ["reserve"] * 3 + ["ack", "reserve", "ack", "reserve"]
+    assert server.admin.exists(driver.keys.reserved(scene.hand.name)) == 0
+    assert (scene.slot.counts, scene.slot.has_endings) == ((15, 0), False)
+
+
+def test_results_that_something_follows_are_settled_at_once(scene: Scene) -> None:
+    """Given a result with a listener, or of a stream, then it is settled before the next job starts."""
+    settled: list[str] = []
+    call = scene.link.call
+    scene.link.call = lambda command: settled.append(command.move) or call(command)
+    scene.job.push_many([()] * 3)  # reserved as 1 and 2
+    scene.heartbeat()
+    heard: list[int] = []
+    listened = Verdict(action=Action.ACK, ending=StoredEnding(b"x", 60_000), announce=lambda: heard.append(len(settled)))
+    scene.runner.verdicts = [ACKED, listened, Verdict(action=Action.ACK, ending=StoredEnding(b"x", 60_000, is_stream=True))]
+    scene.loop.run()
+    assert settled[:4] == ["reserve", "reserve", "finish", "finish"]
+    assert heard == [3]

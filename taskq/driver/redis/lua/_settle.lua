@@ -1,8 +1,9 @@
--- settle(list, ordered, first): remove the messages with the ids ARGV[first] and following, and return how many were there.
+-- settle(list, ordered, first, last): remove the messages with the ids ARGV[first] to ARGV[last]. Return how many were there, and a table
+-- with the ids that were not.
 -- ordered: the ids are different, in the order of the list, and if the first is there, all are. Then equal ends leave no other middle.
-local function settle(list, ordered, first)
-  local last, count = #ARGV, #ARGV - first + 1
-  if count <= 0 then return 0 end
+local function settle(list, ordered, first, last)
+  local count = last - first + 1
+  if count <= 0 then return 0, {} end
   local function has(place, id) return string.sub(redis.call('LINDEX', list, place) or '', 3, 18) == id end
   local together = ordered and has(count - 1, ARGV[last]) and (count == 1 or has(0, ARGV[first]))
   if not together then
@@ -17,11 +18,11 @@ local function settle(list, ordered, first)
   end
   if together then
     redis.call('LTRIM', list, count, -1) -- not LPOP, which would return the messages
-    return count
+    return count, {}
   end
-  local settled = 0
+  local settled, gone = 0, {}
   for i = first, last do
-    if take(list, ARGV[i]) then settled = settled + 1 end
+    if take(list, ARGV[i]) then settled = settled + 1 else gone[ARGV[i]] = true end
   end
-  return settled
+  return settled, gone
 end

@@ -4,7 +4,7 @@
 --       -1 = search around its id, 5 number of messages to search, 6 how far from an end of waiting a message can be removed, 7 the mark
 --       that replaces it elsewhere
 -- Returns: 1; 0 if the message wasn't there; -n if it isn't among n waiting messages that were searched, and there are others.
--- include: append, store_ending, page, remove
+-- include: append, keep_ending, store_ending, page, remove
 redis.call('DEL', KEYS[5])
 local removed
 if redis.call('TYPE', KEYS[1]).ok == 'list' then

@@ -3,7 +3,7 @@
 -- ARGV: 1 id, 2 the message with its history, 3 maximum number of messages there, 4 their lifetime in milliseconds (0 = forever);
 --       5 lifetime of the result in milliseconds (0 = don't store it), 6 the result, 7 "1" if the message has a stream
 -- Returns: 1, or 0 if this worker no longer had the message.
--- include: now, take, dead_letter, append, store_ending
+-- include: now, take, dead_letter, append, keep_ending, store_ending
 redis.call('ZCARD', KEYS[2]) -- a key of another type ends the script here, before anything is moved
 if not take(KEYS[1], ARGV[1]) then return 0 end
 dead_letter(KEYS[2], ARGV[2], now(), tonumber(ARGV[3]), tonumber(ARGV[4]))

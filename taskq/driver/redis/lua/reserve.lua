@@ -1,11 +1,12 @@
 -- reserve: settle finished messages and take the next ones, in one round trip.
--- KEYS: 1 waiting, 2 reserved list of this worker, 3 workers
--- ARGV: 1 worker, 2 maximum number, 3 "1" = the ids are ordered, as settle needs it; 4.. ids of finished messages
+-- KEYS: 1 waiting, 2 reserved list of this worker, 3 workers, 4.. results of finished messages
+-- ARGV: 1 worker, 2 maximum number, 3 "1" = the ids are ordered, as settle needs it; 4.. ids of finished messages, then for each result:
+--       its id, its lifetime in milliseconds, the result
 -- Returns: how many finished messages this worker still had; 1 = the worker is registered, 0 = it isn't, and nothing is taken;
 --          the messages. No worker takes more than its fair share of the waiting messages, nor much more than 1 MiB.
--- include: take, settle, push_all
+-- include: take, settle, keep_ending, settle_batch, push_all
 local waiting, reserved, workers = KEYS[1], KEYS[2], KEYS[3]
-local settled = settle(reserved, ARGV[3] == '1', 4)
+local settled = settle_batch(reserved, ARGV[3] == '1', 4, 4)
 -- A check before anything is taken. The script ends here if the key has another type, or if a Cluster's slot is migrating and the
 -- list has just become empty: the node would reject creating it again, and the taken messages would be lost.
 redis.call('LLEN', reserved)

@@ -1,0 +1,51 @@
+"""The final states of a batch that are not stored yet. If the worker process can't store them, its supervisor does."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+
+__all__ = ["SIZE", "Endings"]
+
+#: The maximum number of messages of one reserve.
+BATCH_LIMIT = 256
+#: Bytes of all final states of a batch. What doesn't fit is stored at once.
+_BYTES = 65536
+# For each message of the batch: its lifetime in milliseconds, and where it begins and ends.
+_ENTRY = struct.Struct("=qII")
+_AT_DATA = BATCH_LIMIT * _ENTRY.size
+SIZE = _AT_DATA + _BYTES
+
+
+class Endings:
+    """The final states of one slot. The slot marks the messages that have one."""
+
+    __slots__ = ("_at", "_filled", "_memory")
+
+    def __init__(self, memory: mmap.mmap, at: int) -> None:
+        self._memory = memory
+        self._at = at
+        # Known to the worker process alone: only it writes.
+        self._filled = 0
+
+    def clear(self) -> None:
+        """Forget all. Their memory stays as it is."""
+        self._filled = 0
+
+    def put(self, index: int, data: bytes, ttl_ms: int) -> bool:
+        """Write the final state of a message of the batch. Return False if it doesn't fit."""
+        start = self._filled
+        end = start + len(data)
+        if end > _BYTES:
+            return False
+        at = self._at + _AT_DATA
+        self._memory[at + start : at + end] = data
+        _ENTRY.pack_into(self._memory, self._at + index * _ENTRY.size, ttl_ms, start, end)
+        self._filled = end
+        return True
+
+    def read(self, index: int) -> tuple[bytes, int]:
+        """Return a final state, and its lifetime in milliseconds."""
+        ttl_ms, start, end = _ENTRY.unpack_from(self._memory, self._at + index * _ENTRY.size)
+        at = self._at + _AT_DATA
+        return bytes(self._memory[at + start : at + end]), ttl_ms
