@@ -13,6 +13,8 @@ BATCH_LIMIT = 256
 _BYTES = 65536
 # For each message of the batch: its lifetime in milliseconds, and where it begins and ends.
 _ENTRY = struct.Struct("=qII")
+# Before the one of a lane: its lifetime in milliseconds, and its size.
+_HEAD = struct.Struct("=qI")
 _AT_DATA = BATCH_LIMIT * _ENTRY.size
 SIZE = _AT_DATA + _BYTES
 
@@ -43,6 +45,23 @@ class Endings:
         _ENTRY.pack_into(self._memory, self._at + index * _ENTRY.size, ttl_ms, start, end)
         self._filled = end
         return True
+
+    def put_of_lane(self, lane: int, lanes: int, data: bytes, ttl_ms: int) -> bool:
+        """Write the final state of the message in a lane: each of them has an equal part. Return False if it doesn't fit."""
+        size = SIZE // lanes
+        end = _HEAD.size + len(data)
+        if end > size:
+            return False
+        at = self._at + lane * size
+        _HEAD.pack_into(self._memory, at, ttl_ms, len(data))
+        self._memory[at + _HEAD.size : at + end] = data
+        return True
+
+    def read_of_lane(self, lane: int, lanes: int) -> tuple[bytes, int]:
+        """As `read`."""
+        at = self._at + lane * (SIZE // lanes)
+        ttl_ms, size = _HEAD.unpack_from(self._memory, at)
+        return bytes(self._memory[at + _HEAD.size : at + _HEAD.size + size]), ttl_ms
 
     def read(self, index: int) -> tuple[bytes, int]:
         """Return a final state, and its lifetime in milliseconds."""

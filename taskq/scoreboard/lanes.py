@@ -31,7 +31,7 @@ _AT_LANES = 8
 #: Bytes of the memory that all lanes take.
 SIZE = _AT_LANES + LANE_LIMIT * _LANE
 
-_FREE, _RESERVED, _RUNS, _DONE = range(4)
+_FREE, _RESERVED, _RUNS, _DONE, _HAS_ENDING = range(5)
 #: The byte of a state that holds its value.
 _LOW_BYTE = 0 if sys.byteorder == "little" else _STATE.size - 1
 
@@ -94,9 +94,13 @@ class Lanes:
             memory[at + _AT_NAME : at + _AT_NAME + 2 + len(name)] = _TEXT.pack(len(name)) + name
         _DETAILS.pack_into(memory, at + _AT_DETAILS, since_ms, deadline, retry_ms)
 
-    def done(self, lane: int) -> None:
-        """Mark the job as succeeded: the worker process or the supervisor may settle it."""
-        _STATE.pack_into(self._memory, self._places[lane], _DONE)
+    def done(self, lane: int, *, has_ending: bool = False) -> None:
+        """Mark the job as succeeded: the worker process or the supervisor may settle it, and store its final state."""
+        _STATE.pack_into(self._memory, self._places[lane], _HAS_ENDING if has_ending else _DONE)
+
+    def is_done(self, lane: int) -> bool:
+        """Return True if the job of a lane is marked as succeeded."""
+        return _STATE.unpack_from(self._memory, self._places[lane])[0] in (_DONE, _HAS_ENDING)
 
     def free(self, lanes: Sequence[int]) -> None:
         """Mark lanes as free: their messages are settled or reassigned."""
@@ -122,7 +126,7 @@ class Lanes:
 
     def ids(self) -> list[bytes]:
         """Return the messages that are reserved and not settled, as far as the worker process knows."""
-        return [self._id(lane) for lane in self._in(_RESERVED, _RUNS, _DONE)]
+        return [self._id(lane) for lane in self._in(_RESERVED, _RUNS, _DONE, _HAS_ENDING)]
 
     def unstarted(self) -> int:
         """Return the number of messages that are reserved and not started."""
@@ -141,9 +145,10 @@ class Lanes:
         found = [self._running(lane) for lane in self._in(_RUNS)]
         return sorted(found, key=lambda one: one.started)
 
-    def done_ids(self) -> list[bytes]:
-        """Return the messages whose jobs succeeded: it is safe to settle them again. Call this under the lock."""
-        return [self._id(lane) for lane in self._in(_DONE)]
+    def finished(self) -> list[tuple[int, bytes, bool]]:
+        """Return the lanes whose jobs succeeded, their messages, and whether these have a final state. Call this under the lock."""
+        states = self._states()
+        return [(lane, self._id(lane), states[lane] == _HAS_ENDING) for lane in self._in(_DONE, _HAS_ENDING)]
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -132,6 +132,11 @@ class Slot:
         finally:
             self.lock.release()
 
+    def end_lane(self, lane: int, data: bytes, ttl_ms: int) -> None:
+        """Mark the job of a lane as succeeded, with its final state. If that doesn't fit, the job isn't marked."""
+        if self.endings.put_of_lane(lane, self.lanes.count, data, ttl_ms):
+            self.lanes.done(lane, has_ending=True)
+
     def count_job(self, *, failed: bool) -> None:
         """Count a job of a lane that has ended."""
         self._ended += 1
@@ -304,9 +309,10 @@ class Slot:
             self.lock.release()
 
     def _finished(self) -> Iterator[tuple[bytes, bytes, int]]:
-        if self.lanes.count:
-            for identity in self.lanes.done_ids():
-                yield identity, b"", 0
+        if lanes := self.lanes.count:
+            for lane, identity, has_ending in self.lanes.finished():
+                data, ttl_ms = self.endings.read_of_lane(lane, lanes) if has_ending else (b"", 0)
+                yield identity, data, ttl_ms
             return
         marks = self._memory[self._at + layout.AT_DONE : self._at + layout.AT_DONE + self.held]
         for index, identity in enumerate(self._ids(0, len(marks))):

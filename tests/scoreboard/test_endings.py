@@ -63,3 +63,20 @@ def test_what_does_not_fit_is_refused_and_nothing_else_is_touched(scoreboard: Sc
     slot.begin_batch(IDS[:1])
     assert slot.finished() == []
     assert _end(slot, 0, b"w" * 65536, 5)
+
+
+def test_lanes_have_equal_parts(scoreboard: Scoreboard) -> None:
+    """Given a process with several jobs at once, then each lane has its part of the memory, and what doesn't fit is not marked."""
+    slot = scoreboard[1]
+    slot.lanes.open(100)
+    slot.lanes.reserve([(lane, IDS[lane]) for lane in range(100)], 1.0)
+    for lane in range(99):
+        assert slot.claim(lane, 1.0, 1)
+        slot.end_lane(lane, bytes([lane]) * (680 if lane else 700), lane)
+    slot.lanes.done(99)
+    assert slot.finished() == [*((IDS[lane], bytes([lane]) * 680, lane) for lane in range(1, 99)), (IDS[99], b"", 0)]
+    assert ([one.id for one in slot.running()], slot.held) == ([IDS[0]], 100)
+    assert (slot.lanes.is_done(0), slot.lanes.is_done(1), slot.lanes.is_done(99)) == (False, True, True)
+    slot.lanes.free(range(100))
+    assert slot.finished() == []
+    assert [(other.finished(), other.lanes.count) for other in (scoreboard[0], scoreboard[2])] == [([], 0)] * 2

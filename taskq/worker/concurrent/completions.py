@@ -17,7 +17,7 @@ from taskq.worker.concurrent.lane_pool import LanePool
 from taskq.worker.concurrent.wakeup import WakeableWait
 from taskq.worker.execute.frames import free_frames
 from taskq.worker.execute.places import REPLACED_AFTER_IMPORT
-from taskq.worker.execute.verdict import ACKED, Action, Verdict
+from taskq.worker.execute.verdict import ACKED, Action, Verdict, can_wait
 from taskq.worker.process.restore import ProcessState
 from taskq.worker.settler import Settler, StoppedUnsettled
 
@@ -61,7 +61,7 @@ class Completions:
     def add(self, event: Event) -> None:
         """Add an event, and wake the pump. Acks don't wake it while other runs are about to begin: one round trip takes the acks of all."""
         self._events.append(event)
-        if type(event) is Finished and event.verdict is ACKED and self.are_beginning:
+        if type(event) is Finished and (event.verdict is ACKED or can_wait(event.verdict)) and self.are_beginning:
             return
         self._is_urgent = True
         if type(event) is Stuck and self.lanes.is_running(event.lane, event.run):
@@ -161,6 +161,11 @@ class Completions:
     def _finish(self, lane: Lane, verdict: Verdict, now: float) -> None:
         if verdict is ACKED:  # nearly every run
             self._settler.keep(lane.message.id, now)
+            self.lanes.done(lane)
+            self._count(failed=False)
+        elif can_wait(verdict) and self._slot.lanes.is_done(lane.number):  # otherwise its result doesn't fit into the shared memory
+            assert verdict.ending is not None
+            self._settler.keep_ending(lane.message.id, verdict.ending, lane.message.raw, now)
             self.lanes.done(lane)
             self._count(failed=False)
         else:

@@ -22,7 +22,7 @@ from taskq.worker.concurrent.timers import Timer, Timers
 from taskq.worker.execute.async_runner import AsyncRunner
 from taskq.worker.execute.eventloop import start_task
 from taskq.worker.execute.unpacker import Opened, Unpacker
-from taskq.worker.execute.verdict import Action, Verdict
+from taskq.worker.execute.verdict import Action, Verdict, can_wait
 from taskq.worker.fork_guard import exit_if_forked
 from taskq.worker.variables import NewContext
 
@@ -182,8 +182,11 @@ class Lane:
         exit_if_forked(self._pid)
         if self._timer is not None:
             self._cancel_timer()
-        if verdict.action is Action.ACK and verdict.ending is None:  # a result is settled by more than an ack
-            self._tools.slot.lanes.done(self.number)
+        if verdict.action is Action.ACK:
+            if (ending := verdict.ending) is None:
+                self._tools.slot.lanes.done(self.number)
+            elif can_wait(verdict):
+                self._tools.slot.end_lane(self.number, ending.data, ending.ttl_ms)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s: %s in %.1f ms", self.message.hex_id, verdict.action.value, (monotonic() - started) * 1000)
         self._sink.add(Finished(self, verdict))

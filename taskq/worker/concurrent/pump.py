@@ -230,6 +230,8 @@ class Pump:
     def _rest(self) -> None:
         """Sleep until there is something to do."""
         blocking, slot = self._blocking, self._setup.slot
+        if self._settler.endings and (blocking.is_open or not self._completions.are_beginning):  # callers wait for results
+            self._completions.flush()
         timeout = blocking.remaining() if blocking.is_open else 1.0
         if self._settler.done:
             timeout = ACK_SECONDS

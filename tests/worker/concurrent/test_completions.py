@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from taskq.clock import monotonic
+from taskq.driver.contract import StoredEnding
 from taskq.scoreboard.slot import Scoreboard, Slot
 from taskq.scoreboard.state import Phase
 from taskq.wire.message import Message
@@ -30,6 +31,10 @@ class FakeSettler:
 
     def keep(self, message_id: bytes, now: float) -> None:
         self.done.append(message_id)
+
+    def keep_ending(self, message_id: bytes, ending: StoredEnding, message: bytes, now: float) -> None:
+        self.keep(message_id, now)
+        self.calls.append(("keep", ending.data, message))
 
     def flush(self) -> None:
         self.done = []
@@ -157,6 +162,22 @@ def test_acks_of_messages_that_begin_together_wake_the_pump_once(scene: Scene) -
     assert (scene.completions.has_news(), scene.wakeup.woken) == (True, 2)
     scene.completions.settle()
     assert (scene.settler.done, scene.completions.has_news()) == ([first.message.id, second.message.id], False)
+
+
+def test_results_wait_with_the_acks_if_the_supervisor_can_read_them(scene: Scene) -> None:
+    """Given a result in the shared memory, then it stays pending, and its lane; one that isn't there is settled at once."""
+    small, large, _ = scene.lanes
+    scene.start(small, large)
+    kept, too_large = (Verdict(action=Action.ACK, ending=StoredEnding(data, 60_000)) for data in (b"x", b"x" * 30_000))
+    for lane, verdict in ((small, kept), (large, too_large)):
+        assert verdict.ending is not None
+        scene.slot.end_lane(lane.number, verdict.ending.data, 60_000)
+        scene.completions.add(Finished(lane, verdict))
+    scene.completions.settle()
+    assert scene.settler.calls == [("keep", b"x", small.message.raw), ("settle", large.message.id, Action.ACK)]
+    assert (scene.settler.done, scene.completions.lanes.free, scene.slot.counts) == ([small.message.id], 1, (2, 0))
+    scene.completions.flush()
+    assert (scene.completions.lanes.free, scene.slot.finished()) == (2, [])
 
 
 def test_listeners_run_in_the_lane_which_is_free_after_them(scene: Scene) -> None:
