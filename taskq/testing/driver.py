@@ -118,7 +118,7 @@ class MemoryDriver:
 
     def ack(self, worker: str, ids: Sequence[bytes], *, ordered: bool = False, endings: Sequence[Ended] = ()) -> Command:
         kept = {one: partial(self._end, one, ending) for one, ending in endings}
-        return _act("ack", lambda: sum(self._move(one, lambda raw: kept.get(id_of(raw), bool)()) for one in ids))
+        return _act("ack", lambda: sum(self._move(one, lambda raw: kept.get(id_of(raw), lambda: None)()) for one in ids))
 
     def holdings(self, worker: str) -> Command:
         return _act("reserve", lambda: list(self._place.reserved.values()))

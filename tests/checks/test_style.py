@@ -17,6 +17,7 @@ LONGEST = 350
 LONGER: dict[str, str] = {
     "taskq/driver/contract.py": "it has a line for each command of a driver, and the types that they take",
     "taskq/driver/redis/driver.py": "it has a method for each command of the contract, and nothing else",
+    "taskq/testing/driver.py": "it has a method for each command of the contract, and nothing else",
     "taskq/scoreboard/slot.py": "it reads and writes one layout, for both of its sides",
     "taskq/jobs/job.py": "the docstrings of public classes are the API reference",
 }

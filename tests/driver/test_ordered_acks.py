@@ -229,7 +229,7 @@ class SerialWorker(RuleBasedStateMachine):
     @rule(number=st.integers(0, 5))
     def cancel(self, number: int) -> None:
         if waiting := self.store.waiting:
-            self.store.do(self.driver.remove(State.WAITING, waiting[number % len(waiting)]))
+            self.store.do(self.driver.withdraw(waiting[number % len(waiting)]))
 
     @rule()
     def reload(self) -> None:
