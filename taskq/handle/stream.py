@@ -52,10 +52,8 @@ class _Reader:
         deadline = monotonic() + self._seconds
         backoff = Backoff(patience=PATIENCE, deadline=deadline)
         while not self._is_over:
-            if self._buffer:
-                if (item := self._take()) is not None:
-                    return item
-                continue
+            if (item := self.fetched()) is not None:
+                return item
             left = deadline - monotonic()
             try:
                 ending = yield from self._fetch(driver, left)
@@ -70,6 +68,13 @@ class _Reader:
                     raise NoResult(f"message {self.subject.id} has no stream (its job is not a generator): use handle.result()")
             elif not self._buffer and left <= 0:
                 raise ResultTimeout(f"no item of message {self.subject.id} within {self._seconds:g} s; the job may still yield one")
+        return None
+
+    def fetched(self) -> tuple[Any] | None:
+        """Return the next item if it came with an earlier reply, alone in a tuple. Raises as `next_item`."""
+        while self._buffer:
+            if (item := self._take()) is not None:
+                return item
         return None
 
     def _take(self) -> tuple[Any] | None:
@@ -154,7 +159,7 @@ class Stream(_Reading, Generic[Y_co]):
         return self
 
     def __next__(self) -> Y_co:
-        found = self._queue.ask(self._reader.subject.channel, self._reader.next_item)
+        found = self._reader.fetched() or self._queue.ask(self._reader.subject.channel, self._reader.next_item)
         if found is None:
             raise StopIteration
         item: Y_co = found[0]
@@ -168,7 +173,7 @@ class AsyncStream(_Reading, Generic[Y_co]):
         return self
 
     async def __anext__(self) -> Y_co:
-        found = await self._queue.aask(self._reader.subject.channel, self._reader.next_item)
+        found = self._reader.fetched() or await self._queue.aask(self._reader.subject.channel, self._reader.next_item)
         if found is None:
             raise StopAsyncIteration
         item: Y_co = found[0]
