@@ -236,18 +236,18 @@ class Driver(Protocol):
 
     def promote(self, limit: int = 500) -> Command: ...  # [moved, ms until the next]
 
-    def wait_for_wake(  # [key, anything], or None; `worker`: any of this supervisor; `channels`: instead of this channel
-        self, timeout: float, worker: str = "", channels: Sequence[Keys] = ()
-    ) -> Command: ...
+    # [key, anything], or None; `worker`: any of this supervisor; `channels`: instead of this channel
+    def wait_for_wake(self, timeout: float, worker: str = "", channels: Sequence[Keys] = ()) -> Command: ...
 
     def glance(self, channels: Sequence[Keys]) -> Command: ...  # [ms until the next (-1: none, -2: ask alone), 1 if any is cancelled, ...]
     def heartbeat(self, worker: str, fields: dict[str, Value], *, lease_ms: int, register: bool) -> Command: ...  # [standing, held]
 
-    def heartbeat_all(  # [standing, held, ...] of each; registers none
-        self, beats: Sequence[tuple[str, dict[str, Value]]], *, lease_ms: int
+    def heartbeat_all(  # [standing, held, ...] of each; registers none; `channels`: that of each worker, if it isn't this one
+        self, beats: Sequence[tuple[str, dict[str, Value]]], *, lease_ms: int, channels: Sequence[Keys] = ()
     ) -> Command: ...
 
-    def heartbeats(self, skip: int, count: int, age_ms: int) -> Command: ...  # [1 if overdue ones may follow, id, last heartbeat, ...]
+    # [[1 if overdue ones may follow, id, last heartbeat, ...], ...] of this channel, or of each of `channels`
+    def heartbeats(self, skip: int, count: int, age_ms: int, channels: Sequence[Keys] = ()) -> Command: ...
 
     def dismiss(self, entries: Sequence[bytes]) -> Command: ...  # anything; removes invalid entries from the workers
 

@@ -93,6 +93,11 @@ class ChannelState:
         """True while the server is unreachable or rejects commands."""
         return self._down_since is not None
 
+    @property
+    def may_share(self) -> bool:
+        """True if another channel may send commands for this one: no outage must end, and no command of its own must come first."""
+        return not self.is_down and not self.pending and not self._uncertain
+
     def ask(self, command: Command, on_refusal: Callable[[ServerRefused], None] | None = None, *, once: bool = False) -> Any:
         """Send a command. Return None if the server is unreachable (or must not be called yet); the log reports that once.
 

@@ -23,7 +23,7 @@ def _rescue(store: Store, blame: Any = "", *, fault: Fault = "crash", retry_ms: 
 
 def _beat(store: Store) -> bytes:
     """Return the last heartbeat of the worker as a supervisor sees it."""
-    _, worker, beat = store.do(store.driver.heartbeats(0, 10, 0))
+    _, worker, beat = store.do(store.driver.heartbeats(0, 10, 0))[0]
     assert worker == W.encode()
     return bytes(beat)
 

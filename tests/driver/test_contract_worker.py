@@ -382,7 +382,7 @@ def test_the_heartbeats_that_may_be_overdue_are_read_first(store: Store) -> None
         found: list[str] = []
         more = 1
         while more:
-            more, *page = store.do(store.driver.heartbeats(len(found), count, LEASE_MS // 2))
+            more, *page = store.do(store.driver.heartbeats(len(found), count, LEASE_MS // 2))[0]
             assert len(page) <= 2 * count
             found += [name.decode() for name in page[::2]]
             assert [float(beat) for beat in page[1::2]] == [now - ages[name.decode()] for name in page[::2]]
@@ -392,9 +392,9 @@ def test_the_heartbeats_that_may_be_overdue_are_read_first(store: Store) -> None
 
 def test_a_page_of_heartbeats_beyond_the_last_is_empty(store: Store) -> None:
     """Given fewer workers than a supervisor has read, since others were removed meanwhile, then the page is empty, and the last."""
-    assert store.do(store.driver.heartbeats(0, 100, 5)) == [0]
+    assert store.do(store.driver.heartbeats(0, 100, 5)) == [[0]]
     store.client.zadd(store.keys.workers, {"a": 1, "b": store.now() + 3_600_000})
-    assert store.do(store.driver.heartbeats(5, 100, 5)) == [0]
+    assert store.do(store.driver.heartbeats(5, 100, 5)) == [[0]]
 
 
 def test_unregistered_workers_are_found(store: Store) -> None:

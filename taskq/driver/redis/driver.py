@@ -179,14 +179,14 @@ class RedisDriver:
         places = (keys.workers, keys.reserved(worker), keys.worker(worker), keys.nothing)
         return self._script("heartbeat", places, worker, 2 * lease_ms, int(register), *chain.from_iterable(fields.items()))
 
-    def heartbeat_all(self, beats: Sequence[tuple[str, dict[str, Value]]], *, lease_ms: int) -> Command:
-        keys = self.keys
-        places = [place for worker, _ in beats for place in (keys.reserved(worker), keys.worker(worker))]
+    def heartbeat_all(self, beats: Sequence[tuple[str, dict[str, Value]]], *, lease_ms: int, channels: Sequence[Keys] = ()) -> Command:
+        pairs = zip(channels or (self.keys,) * len(beats), beats, strict=True)
+        places = [place for keys, (worker, _) in pairs for place in (keys.workers, keys.reserved(worker), keys.worker(worker))]
         words = [word for worker, fields in beats for word in (worker, 2 * len(fields), *chain.from_iterable(fields.items()))]
-        return self._script("heartbeat_all", (keys.workers, keys.nothing, *places), 2 * lease_ms, *words)
+        return self._script("heartbeat_all", (self.keys.nothing, *places), 2 * lease_ms, *words)
 
-    def heartbeats(self, skip: int, count: int, age_ms: int) -> Command:
-        return self._script("heartbeats", (self.keys.workers,), skip, count, age_ms)
+    def heartbeats(self, skip: int, count: int, age_ms: int, channels: Sequence[Keys] = ()) -> Command:
+        return self._script("heartbeats", tuple(keys.workers for keys in channels or (self.keys,)), skip, count, age_ms)
 
     def dismiss(self, entries: Sequence[bytes]) -> Command:
         return Command("rescue", ("ZREM", self.keys.workers, *entries))

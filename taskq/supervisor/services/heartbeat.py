@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 
 from taskq.driver.contract import Value
 from taskq.errors import ServerRefused
@@ -39,6 +40,22 @@ class Heartbeat:
             if not self._send_all(children[start : start + _TOGETHER], now):
                 break
         self.due = now + (0.2 if self._channel.is_down else beat_seconds(self._channel.settings.lease))
+
+    def shared(self) -> list[tuple[Child, dict[str, Value]]] | None:
+        """Return the heartbeats, for a command that several channels share; None if this channel has to send them itself."""
+        children = self._channel.children.values()
+        if len(children) > _FEW or not all(child.registered and child.worker not in self._refused for child in children):
+            return None
+        return [(child, self._fields(child)) for child in children]
+
+    def arrived(self, replies: Sequence[tuple[Child, int, int]], now: float) -> None:
+        """Read the replies to the heartbeats of a shared command: the standing of each child, and its number of messages."""
+        for child, standing, held in replies:
+            if standing == 1:
+                self._on_arrival(child, held, now)
+        # Otherwise the channel sends them again itself, when they are due.
+        if all(standing == 1 for _, standing, _ in replies):
+            self.due = now + beat_seconds(self._channel.settings.lease)
 
     def _send_all(self, children: list[Child], now: float) -> bool:
         """Send the heartbeats of some children, with one command where possible. Return False if the server is unreachable."""

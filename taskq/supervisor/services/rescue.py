@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from taskq.clock import monotonic
 from taskq.errors import ServerRefused
@@ -63,12 +63,26 @@ class Rescuer:
         self._refused: set[str] = set()
 
     def tick(self, now: float) -> None:
+        self.due = now + beat_seconds(self._channel.settings.lease)
+        began = monotonic()
+        reply = self._channel.ask(self._channel.driver.heartbeats(self._skip, _PAGE, self.overdue_ms))
+        if reply is not None:
+            self.read(reply[0], began, now)
+
+    @property
+    def overdue_ms(self) -> int:
+        """The age of a heartbeat, in milliseconds, from which on it may be overdue."""
+        return int(_OVERDUE * self._channel.settings.lease * 1000)
+
+    @property
+    def is_between_walks(self) -> bool:
+        """True if the next page is the first one."""
+        return not self._skip
+
+    def read(self, reply: Sequence[Any], began: float, now: float) -> None:
+        """Read the next page, which was asked for when the monotonic clock showed `began`."""
         lease = self._channel.settings.lease
         self.due = now + beat_seconds(lease)
-        began = monotonic()
-        reply = self._channel.ask(self._channel.driver.heartbeats(self._skip, _PAGE, int(_OVERDUE * lease * 1000)))
-        if reply is None:
-            return
         seen = monotonic()
         if seen - self._looked > lease / 2:
             self._beats, self._last_beats = {}, {}

@@ -4,49 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from taskq.errors import ServerRefused
 from taskq.supervisor.channel import ChannelState
 from taskq.supervisor.duties import Duties, run_due
 from taskq.supervisor.services.base import Service
 from taskq.supervisor.services.wakeup import WakeUp
+from taskq.supervisor.turns.glance import Glance
 
-__all__ = ["MEMBERS", "Glance", "Group"]
+__all__ = ["MEMBERS", "Group"]
 
 #: The most channels of a group: each token makes the supervisor send the names of all their keys again.
 MEMBERS = 100
-#: Seconds between two glances: less than between two checks of a channel itself, which are therefore never due.
-_EVERY = 0.8
-#: Seconds until the next glance, if the server has rejected one, or there is one channel only.
-_REFUSED = _ALONE = 60.0
-
-
-class Glance:
-    """Asks for many channels whether promote or cancels have work, and passes the answer on. Without one, each asks for itself."""
-
-    def __init__(self, members: Sequence[Duties], changed: Callable[[Duties], object]) -> None:
-        """`members` may change. Call `changed` with each channel whose services got an answer."""
-        self.due = 0.0
-        self._members = members
-        self._changed = changed
-
-    def tick(self, now: float) -> None:
-        self.due = now + (_EVERY if len(self._members) > 1 else _ALONE)
-        members = [one for one in self._members if not one.channel.is_down]
-        if len(members) < 2:
-            return
-        refused: list[ServerRefused] = []
-        first = members[0].channel
-        reply = first.ask(first.driver.glance([one.channel.driver.keys for one in members]), refused.append)
-        if refused:  # perhaps because of one channel only
-            self.due = now + _REFUSED
-        if reply is None:
-            return
-        for one, wait_ms, is_cancelled in zip(members, reply[::2], reply[1::2], strict=True):
-            if wait_ms != -2:
-                one.promote.expect(wait_ms, now)
-            if not is_cancelled:
-                one.cancels.expect_none(now)
-            self._changed(one)
 
 
 class Group:

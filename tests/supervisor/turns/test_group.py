@@ -66,6 +66,7 @@ def test_one_command_asks_for_all_channels(scene: Scene, monkeypatch: pytest.Mon
     for place in scene.places:
         call = place.channel.link.call
         monkeypatch.setattr(place.channel.link, "call", lambda command, call=call: moves.append(command.script.name) or call(command))
+    scene.rest()
     for one in scene.members:
         one.promote.due = one.cancels.due = NOW
     scene.group.tick(NOW)
