@@ -14,7 +14,7 @@ __all__ = ["Glance"]
 
 #: Seconds between two glances: less than between two checks of a channel itself, which are therefore never due.
 _EVERY = 0.8
-#: What a channel would do itself within this number of seconds is done now.
+#: Work that a channel itself would do within this number of seconds is done now.
 _SOON = 0.9
 #: Seconds until the next glance, if the server has rejected one, or there is one channel only.
 _REFUSED = _ALONE = 60.0
