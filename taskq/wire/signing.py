@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from taskq.config import Settings
 from taskq.errors import SignatureError
+
+if TYPE_CHECKING:
+    from hashlib import blake2b
 
 __all__ = ["SIGNATURE_SIZE", "Purpose", "Signer", "result_signer"]
 
@@ -31,7 +35,7 @@ class Purpose(IntEnum):
 class Signer:
     """Signs with the first of several secrets and accepts all of them, so that a secret can be changed without downtime."""
 
-    __slots__ = ("_context", "_equal", "_hash", "_keys")
+    __slots__ = ("_begun", "_equal")
 
     def __init__(self, secrets: Sequence[str], prefix: str, what: str = "message") -> None:
         """`what` is part of the signed data, so that a result can't be used as a message."""
@@ -40,14 +44,16 @@ class Signer:
         import hmac  # both import OpenSSL, which is needed only with a secret
         from hashlib import blake2b
 
-        self._equal, self._hash = hmac.compare_digest, blake2b
+        self._equal = hmac.compare_digest
         # BLAKE2b takes keys of up to 64 bytes; a digest of the secret takes secrets of any length.
-        self._keys = tuple(blake2b(secret.encode(), person=b"taskq key").digest() for secret in secrets)
-        self._context = b"taskq " + what.encode() + b"\0" + prefix.encode() + b"\0"
+        keys = [blake2b(secret.encode(), person=b"taskq key").digest() for secret in secrets]
+        context = b"taskq " + what.encode() + b"\0" + prefix.encode() + b"\0"
+        # A copy of a digest that has read key and context takes two thirds of the time of a new one.
+        self._begun = tuple(blake2b(context, key=key, digest_size=SIGNATURE_SIZE) for key in keys)
 
     def sign(self, identity: bytes, flags: int, body: bytes) -> bytes:
         """Return the signature by the first secret: 16 bytes."""
-        return self._digest(self._keys[0], identity, flags, body)
+        return self._digest(self._begun[0], identity, flags, body)
 
     def verify(self, identity: bytes, flags: int, body: bytes, signature: bytes) -> None:
         """Check a signature against every secret.
@@ -57,8 +63,8 @@ class Signer:
         """
         if not signature:
             raise SignatureError("the message is not signed, but this worker has a secret (TASKQ_SECRET): refused unread")
-        for key in self._keys:
-            if self._equal(self._digest(key, identity, flags, body), signature):
+        for begun in self._begun:
+            if self._equal(self._digest(begun, identity, flags, body), signature):
                 return
         raise SignatureError("the signature is wrong: pushed with another secret, into another channel, or changed on the way")
 
@@ -70,8 +76,8 @@ class Signer:
             return False
         return True
 
-    def _digest(self, key: bytes, identity: bytes, flags: int, body: bytes) -> bytes:
-        digest = self._hash(self._context, key=key, digest_size=SIGNATURE_SIZE)
+    def _digest(self, begun: blake2b, identity: bytes, flags: int, body: bytes) -> bytes:
+        digest = begun.copy()
         digest.update(identity + bytes((flags,)) + body)
         return digest.digest()
 
