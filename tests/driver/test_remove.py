@@ -136,6 +136,19 @@ def test_one_call_finds_a_message_by_its_time(store: Store) -> None:
         assert store.do(store.driver.find(State.WAITING, id_of(raw).hex(), AROUND, 8))[1:] == [raw]
 
 
+@pytest.mark.parametrize("size", [100, 3_000, 50_000])
+def test_one_call_finds_a_large_message_by_its_time(store: Store, size: int) -> None:
+    """Given messages so large that a page has few of them, then the page around the place of an id has its message."""
+    messages = [message("x" * size) for _ in range(150)]
+    store.push(*messages[:6])
+    assert [store.do(store.driver.find(State.WAITING, id_of(raw).hex(), AROUND, 1000)) for raw in messages[:6]] == [
+        [6, raw] for raw in messages[:6]
+    ]
+    store.push(*messages[6:])
+    for raw in (messages[0], messages[1], messages[70], messages[148], messages[149]):
+        assert store.do(store.driver.find(State.WAITING, id_of(raw).hex(), AROUND, 1000))[1:] == [raw]
+
+
 def test_a_user_who_may_not_read_messages_removes_them_at_once(store: Store, server: ServerProcess) -> None:
     """Given a producer, who has no right to read messages, when it deletes one of many, then the server removes it without a mark."""
     messages = [message(str(number)) for number in range(40)]
