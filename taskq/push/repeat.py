@@ -11,7 +11,7 @@ from taskq.driver.backoff import Backoff
 from taskq.driver.contract import Command
 from taskq.driver.pool import LinkPool, Unconfirmed
 from taskq.driver.steps import Steps, arun, run
-from taskq.errors import PushOutcomeUnknown, ServerUnavailable
+from taskq.errors import PushOutcomeUnknown, QueueFull, ServerError, ServerUnavailable
 from taskq.handle.handle import Handle
 
 __all__ = ["apush", "push"]
@@ -23,6 +23,7 @@ _SENT = (
     "The connection broke after the push was sent; it may or may not have been stored. error.handle.delete() removes it. "
     "With options(once=True), taskq retries such a push without storing it twice."
 )
+_EARLIER = "The connection broke after an earlier try was sent; it may or may not have been stored. error.handle.delete() removes it."
 _STORED = (
     "The push is stored on the primary and may already run, but a failover could lose it. To undo: error.handle.delete(); "
     "pushing again without that adds a second message. With options(once=True), taskq waits ten seconds for the replicas."
@@ -71,3 +72,7 @@ def _repeat(command: Command, handles: Iterable[Handle[Any]], error: ServerUnava
             return
         except ServerUnavailable as failed:
             error = failed
+        except (ServerError, QueueFull) as refusal:
+            if not sent:
+                raise
+            raise PushOutcomeUnknown(f"{str(refusal).rstrip('.')}. {_EARLIER}", *handles) from refusal

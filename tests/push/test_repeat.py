@@ -152,6 +152,27 @@ def test_a_repeatable_push_gives_up_at_last(far: Any, relay: Relay, shelf: Shelf
         far.options(once=True).push(2)
 
 
+@pytest.mark.one_python
+def test_a_repeat_that_is_rejected_leaves_the_outcome_unknown(
+    own_server: OwnServer, make_queue: MakeQueue, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given once=True, a lost reply, and a server that is full by the next try, then the outcome is unknown: the first try was stored."""
+    server = own_server()
+    with Relay(server.socket) as relay:
+        job = make_queue(relay.url).job(add)
+        job.options(once=True).push(0)
+
+        def fill(*_: object) -> float:
+            server.admin.config_set("maxmemory", "1")
+            return 0.0
+
+        monkeypatch.setattr(repeat_module.Backoff, "pause_after", fill)
+        relay.lose_reply(1)
+        with pytest.raises(PushOutcomeUnknown, match="after an earlier try was sent") as caught:
+            job.options(once=True).push(1)
+        assert [seen.id for seen in Shelf(server, prefix).waiting()].count(caught.value.handle.id) == 1
+
+
 def test_a_break_in_the_middle_of_many_reports_stored_and_unknown(far: Any, relay: Relay, shelf: Shelf) -> None:
     """Given 1,200 calls and a reply that is lost in the middle, then the error holds what is stored and every message that is unknown."""
     far.push(0)
