@@ -244,6 +244,6 @@ def test_equal_ends_leave_no_other_middle(server: ServerProcess, prefix: str) ->
     machine = type("Machine", (SerialWorker,), {"server": server, "prefix": prefix, "links": links})
     health = [HealthCheck.too_slow]
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=health)
+        machine, settings=settings(max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=health)
     )
     assert any(link.compared_ends for link in links)
