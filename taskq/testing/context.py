@@ -24,8 +24,8 @@ class _Run:
     def __init__(self, context: Context) -> None:
         self.context = context
 
-    def stream_of(self) -> tuple[bytes, float]:
-        return bytes.fromhex(self.context.id), 0.0
+    def stream_of(self) -> tuple[bytes, float, bool]:
+        return bytes.fromhex(self.context.id), 0.0, False
 
     def report_progress(self, done: float, total: float | None, message: str) -> None:
         check_progress(done, total, message)

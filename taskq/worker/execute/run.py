@@ -15,7 +15,7 @@ from taskq.jobs.retry import RetryPolicy
 from taskq.push.buffer import drop_left_open, innermost
 from taskq.wire.codec import Serializer
 from taskq.wire.headers import read_headers
-from taskq.wire.message import Message
+from taskq.wire.message import Flag, Message
 from taskq.worker.execute.progress import Report, Reporter
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ class RunSpec(msgspec.Struct, frozen=True):
     channel: str
     #: The number of concurrent jobs in this process.
     concurrency: int
+    #: The policy of the channel for a message whose worker process crashed.
+    lost_is_timeout: bool
+    max_crashes: int
     #: True for the built-in job of objects with handle(), which may have their own fail().
     is_object: bool
     reporter: Reporter
@@ -143,9 +146,16 @@ class Run(msgspec.Struct):
             self.report = Report(self.spec.reporter, self.message.hex_id, self.message.attempts + 1)
         self.report.update(done, total, message)
 
-    def stream_of(self) -> tuple[bytes, float]:
-        """Return the id of a generator job's message, and the seconds that its items are stored; 0: they are not stored."""
-        return self.message.id, self.result_ttl
+    def stream_of(self) -> tuple[bytes, float, bool]:
+        """Return what the items of a generator job need to know.
+
+        Returns:
+            the id of the message; the seconds that its items are stored (0: they are not stored); True if no other run follows a crash of
+            the process.
+        """
+        message, spec = self.message, self.spec
+        lost_is_timeout = message.flags & Flag.LOST_IS_TIMEOUT or (spec.lost_is_timeout and not message.flags & Flag.LOST_IS_RETRY)
+        return message.id, self.result_ttl, bool(lost_is_timeout) or message.crashes >= spec.max_crashes
 
 
 def headers_of(stored: list[str] | None) -> Headers:

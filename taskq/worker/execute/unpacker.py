@@ -196,6 +196,8 @@ class Unpacker:
             results=results,
             channel=channel.name,
             concurrency=channel.concurrency,
+            lost_is_timeout=channel.on_lost == "timeout",
+            max_crashes=channel.max_crashes,
             is_object=job.name == OBJECT,
             reporter=self._reporter,
             function=function,

@@ -355,3 +355,22 @@ def test_headers_of_a_wrong_form_fail_the_message(bench: Bench, stored: Any) -> 
     message = Message(encode(new_id(), make_body("add", b"not a pickle", 0, {"headers": stored})))
     with pytest.raises(MalformedMessage, match=r"can't be read|header"):
         run(bench.unpacker(), message)
+
+
+@pytest.mark.parametrize(
+    ("of_channel", "of_job", "crashes", "is_last"),
+    [
+        ("retry", None, 0, False),
+        ("timeout", None, 0, True),
+        ("timeout", "retry", 0, False),
+        ("retry", "timeout", 0, True),
+        ("retry", None, 3, True),
+    ],
+)
+def test_a_run_knows_if_no_other_follows_a_crash(of_channel: str, of_job: Any, crashes: int, is_last: bool) -> None:
+    """Given `on_lost` of the channel and the job, and a number of crashes, then the run of a message tells if a further crash ends it."""
+    bench = Bench(channels={"default": {"on_lost": of_channel, "max_crashes": 3}})
+    job = bench.queue.job(name="work", on_lost=of_job)(lambda: None)
+    message = bench.pack(job.bind())
+    message.crashes = crashes
+    assert run(bench.unpacker(), message).stream_of()[2] is is_last

@@ -75,8 +75,9 @@ class StreamWriter:
         self._results = results
         self._serializer = serializer
         self._worker = worker
-        self._thread = thread
-        self._id, self._ttl = contexts.run_here().stream_of()
+        self._id, self._ttl, is_last_if_lost = contexts.run_here().stream_of()
+        # If no other run follows a crash, readers get the items of this one to its last: none may wait in the process.
+        self._thread = None if is_last_if_lost else thread
         self._ttl_ms = int(self._ttl * 1000) + _SILENCE_MS
         #: A delayed command of another run, or of this one's begin, must not write into the stream.
         self._run = os.urandom(8)
@@ -115,12 +116,12 @@ class StreamWriter:
         is_first = not self._unsent and monotonic() - self._sent_at > _TOGETHER
         self._unsent.append((number, data))
         self._bytes += len(data)
-        if is_first or self._is_refused or len(self._unsent) >= BATCH_ITEMS or self._bytes >= _BATCH_BYTES:
+        if is_first or self._thread is None or self._is_refused or len(self._unsent) >= BATCH_ITEMS or self._bytes >= _BATCH_BYTES:
             return True
         if self.is_noted:
             return False
         self.is_noted = True
-        return self._thread is None or not self._thread.note(self)
+        return not self._thread.note(self)
 
     def send(self, beyond: int = 0, deadline: float = inf) -> Steps[None]:
         """Store all items; wait if too many are unread.

@@ -35,8 +35,9 @@ class _Run(NamedTuple):
 
     id: bytes
     ttl: float
+    is_last_if_lost: bool = False
 
-    def stream_of(self) -> tuple[bytes, float]:
+    def stream_of(self) -> tuple[bytes, float, bool]:
         return self
 
 
@@ -53,7 +54,7 @@ class Stage:
         self.after: Callable[[], None] = lambda: None
         self.generators = Generators(lambda: self, ResultPacker(None, 1_000_000))
         self.generators.worker = W
-        self.ttl = 60.0
+        self.ttl, self.is_last_if_lost = 60.0, False
         store.register(W)
         store.reserved_by(W, self.raw)
 
@@ -73,7 +74,7 @@ class Stage:
 
     def run(self, generator: Callable[[], Any]) -> Any:
         """Run a generator job, and return what it returns."""
-        token = contexts.enter(_Run(id_of(self.raw), self.ttl))  # type: ignore[arg-type]
+        token = contexts.enter(_Run(id_of(self.raw), self.ttl, self.is_last_if_lost))  # type: ignore[arg-type]
         try:
             result = self.generators.function_of(generator, PICKLE)()
             return asyncio.run(result) if asyncio.iscoroutine(result) else result
@@ -150,6 +151,20 @@ def test_a_slow_generator_sends_each_item_alone(stage: Stage, monkeypatch: pytes
     monkeypatch.setattr(StreamThread, "note", None)
     stage.run(lambda: (yield from range(5)))
     assert stage.sizes == [1] * 5
+
+
+def test_no_item_waits_if_its_run_is_the_last(stage: Stage) -> None:
+    """Given a message that doesn't run again after a crash, then each item is stored before the generator continues."""
+    stored: list[int] = []
+
+    def generator() -> Iterator[int]:
+        for number in range(5):
+            yield number
+            stored.append(len(stage.stored()))
+
+    stage.is_last_if_lost = True
+    stage.run(generator)
+    assert stored == [1, 2, 3, 4, 5]
 
 
 def _fails_with(error: BaseException) -> Callable[[], Iterator[int]]:
