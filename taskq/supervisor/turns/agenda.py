@@ -42,7 +42,7 @@ class Agenda:
         #: Each channel's server and group.
         self._places: dict[Duties, tuple[_Server, Group]] = {}
         self._schedule: Schedule[Duties | Group | _Server] = Schedule()
-        self._wakers: dict[int, WakeUp] = {}
+        self._wakers: dict[int, tuple[Group, WakeUp]] = {}
 
     def update(self, channels: Iterable[Duties]) -> None:
         """Set the channels of the worker."""
@@ -107,12 +107,15 @@ class Agenda:
 
     def wakers(self) -> Collection[int]:
         """Return the sockets on which wake-up tokens arrive."""
-        self._wakers = {fd: wakeup for server in self._servers.values() for group in server.groups for fd, wakeup in group.wakers().items()}
+        groups = [group for server in self._servers.values() for group in server.groups]
+        self._wakers = {fd: (group, wakeup) for group in groups for fd, wakeup in group.wakers().items()}
         return self._wakers.keys()
 
     def woken(self, fd: int) -> None:
-        """Handle a readable socket."""
-        self._wakers[fd].woken()
+        """Handle a readable socket. The next wait begins in this turn: a token that comes before it would be late."""
+        group, wakeup = self._wakers[fd]
+        wakeup.woken()
+        self._schedule.put(group, 0.0)
 
     def poked(self) -> None:
         """Handle a poke of a worker process."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 
 import pytest
@@ -93,6 +94,17 @@ def test_a_delayed_message_is_due_to_the_millisecond(scene: Scene) -> None:
     assert duties.next_due(0.0) == pytest.approx(5000.02)
     duties.watchdog.due = 0.025
     assert duties.next_due(0.0) == 0.025
+
+
+def test_the_next_wait_begins_right_after_a_token(scene: Scene) -> None:
+    """Given several tokens, one after the other, then each arrives in the turn after it: the wait for the next one begins at once."""
+    for place in (scene.places[1], scene.places[1], scene.places[2]):
+        (fd,) = scene.agenda.wakers()
+        place.store.client.lpush(place.store.keys.wake, "1")
+        assert select.select([fd], [], [], 30)[0] == [fd]
+        scene.agenda.woken(fd)
+        assert scene.agenda.next_due() == 0.0
+        assert place.prefix in scene.turn()
 
 
 def test_many_channels_have_few_connections(server: ServerProcess, prefix: str) -> None:
