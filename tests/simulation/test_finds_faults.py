@@ -85,6 +85,7 @@ def retry_without_fence(patch: pytest.MonkeyPatch) -> None:
 def store_no_result(patch: pytest.MonkeyPatch) -> None:
     """A finished message is removed without its result."""
     patch.setattr(RedisDriver, "finish", lambda self, worker, identity, ending: self.ack(worker, [identity]))
+    patch.setattr(RedisDriver, "_results", lambda self, ids, endings: ([], list(ids)))
 
 
 def count_two_attempts(patch: pytest.MonkeyPatch) -> None:

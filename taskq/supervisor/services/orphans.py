@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -90,7 +89,7 @@ class OrphanScan:
     def __init__(self, channels: Sequence[ChannelState]) -> None:
         """`channels`: those of one server. It may change."""
         self._channels = channels
-        self._id = secrets.token_hex(8)
+        self._id = random.randbytes(8).hex()
         #: The channels, by prefix, for which this supervisor makes the current walk.
         self._own: dict[str, ChannelState] = {}
         self._cursor: bytes = b"0"

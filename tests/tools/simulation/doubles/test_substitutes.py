@@ -15,7 +15,13 @@ from taskq.worker.concurrent.timers import Timers
 
 ROOT = Path(taskq.__file__).parent
 #: Modules that read `time` themselves and don't take part: threads of the interpreter, and what the doubles stand for.
-_OUTSIDE = {"supervisor.processes.fork", "supervisor.processes.semaphore", "worker.concurrent.threads", "worker.execute.progress"}
+_OUTSIDE = {
+    "supervisor.processes.fork",
+    "supervisor.processes.semaphore",
+    "worker.concurrent.threads",
+    "worker.execute.progress",
+    "worker.execute.streams.writer",
+}
 
 
 def test_no_module_reads_the_real_time() -> None:
