@@ -77,7 +77,8 @@ class Duties:
         if self.channel.spawn_after > now:
             due = min(due, self.channel.spawn_after)
         for child in self.channel.children.values():
-            if child.kill_at is not None and child.killed_for is None:
+            # One without a process can't be killed yet; the report that it has one is news.
+            if child.kill_at is not None and child.killed_for is None and child.pid is not None:
                 due = min(due, child.kill_at)
         return min(self.promote.due, due if due < now + _SOON else math.ceil(due / _ROUND) * _ROUND)
 

@@ -72,13 +72,19 @@ def test_a_channel_that_is_gone_is_not_looked_at(scene: Scene) -> None:
 
 
 def test_a_child_that_must_be_killed_is_due(scene: Scene) -> None:
-    """Given a child that was asked to stop and a pause before the next start, then the channel is due at both times."""
+    """Given a child that was asked to stop and a pause before the next start, then the channel is due at both times.
+
+    A child that has no process yet can't be killed, so it makes nothing due.
+    """
     place = scene.places[0]
     now = monotonic()
     duties = scene.channels[place.prefix]
     for service in duties.services:
         service.due = now + 100.0
-    place.child().kill_at = now + 30.0
+    child = place.child()
+    child.kill_at = now + 30.0
+    assert duties.next_due(now) > now + 90.0
+    child.pid = 2**30
     assert now + 30.0 <= duties.next_due(now) < now + 30.03
     place.channel.spawn_after = now + 20.0
     assert now + 20.0 <= duties.next_due(now) < now + 20.03
