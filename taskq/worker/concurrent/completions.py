@@ -149,6 +149,7 @@ class Completions:
 
     def write_off(self) -> None:
         """Discard the events: the server is unreachable. The supervisor settles or rescues their messages."""
+        self._is_urgent = False
         while self._events:
             event = self._events.popleft()
             if type(event) is Stuck:

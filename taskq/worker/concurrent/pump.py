@@ -75,6 +75,7 @@ class Pump:
             self._completions.flush()
         except StoppedUnsettled:
             _log.warning("stopped while the server was unreachable; unsettled messages will be rescued")
+            self._completions.write_off()
             while not self._completions.is_empty():
                 self._sleep(1.0)
                 self._completions.write_off()

@@ -243,3 +243,4 @@ def test_written_off_events_settle_nothing(scene: Scene) -> None:
     scene.completions.add(Stuck(stuck, stuck.run))
     scene.completions.write_off()
     assert (scene.settler.calls, scene.settler.done, scene.completions.is_empty()) == ([], [], True)
+    assert not scene.completions.has_news()  # otherwise the pump would not sleep until the other jobs have ended

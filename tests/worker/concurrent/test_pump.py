@@ -9,6 +9,7 @@ import pytest
 
 from taskq.scoreboard.cancel_notice import Notice
 from taskq.worker.concurrent.pump import Pump
+from taskq.worker.settler import StoppedUnsettled
 
 
 def _pump(received: list[bytes], held: list[str], *, uncertain: bool = False) -> tuple[Pump, list[Any]]:
@@ -93,6 +94,27 @@ def test_a_reply_that_came_after_a_job_got_stuck_is_released(is_broken: bool) ->
         setattr(pump, name, part)
     pump._begin([lane.message])
     assert did == ([("front", [b"1"])] if is_broken else [("front", []), "begin"])
+
+
+@pytest.mark.one_python
+def test_a_pump_that_gives_up_waits_only_for_jobs() -> None:
+    """Given a stopping worker that can't settle a message, then the pump writes off what has ended, and sleeps only if a job still runs."""
+    did: list[Any] = []
+    pump = object.__new__(Pump)
+    running = [False, True, True]  # from the last look to the first
+
+    def settle() -> None:
+        raise StoppedUnsettled("away")
+
+    parts: dict[str, Any] = {
+        "_completions": SimpleNamespace(write_off=lambda: did.append("write off"), is_empty=lambda: not running.pop()),
+        "_is_over": settle,
+        "_sleep": did.append,
+    }
+    for name, part in parts.items():
+        setattr(pump, name, part)
+    pump.run()
+    assert did == ["write off", 1.0, "write off", 1.0, "write off"]
 
 
 @pytest.mark.one_python
