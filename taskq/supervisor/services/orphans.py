@@ -142,13 +142,14 @@ class OrphanScan:
             workers.setdefault(prefix, []).append(worker)
         for prefix in workers.keys() & own.keys():
             unregistered = own[prefix].ask(own[prefix].driver.unregistered(workers[prefix]))
-            if unregistered is None:
-                return False
+            if unregistered is None:  # perhaps because of this channel only: the others go on
+                del own[prefix]
+                continue
             self._found |= {(prefix, worker.decode(errors="replace")) for worker in unregistered}
         for one in self._found:
             self._unregistered.setdefault(one, monotonic())
         self._cursor = b"%d" % int(reply[0])
-        if self._cursor != b"0":
+        if self._cursor != b"0" and own:
             self._scan_at = now + _PAUSE
             return True
         known = self._unregistered.items()

@@ -256,6 +256,22 @@ def test_many_supervisors_make_one_walk(
     assert set(walks) == {1}
 
 
+def test_a_channel_that_cannot_be_read_hides_no_orphans_of_others(
+    channel: ChannelState, server: ServerProcess, url: str, prefix: str, clock: list[float]
+) -> None:
+    """Given two channels, of which one has workers of another type, then the walk goes on, and finds the orphans of the other."""
+    name = f"{prefix}-broken"
+    broken = ChannelState(Queue(url, channels={name: {"lease": 1}}).channel(name), url, 0)
+    keys = broken.driver.keys
+    server.admin.set(keys.workers, "of another program")
+    for one in (channel.driver.keys, keys):
+        server.admin.lpush(one.reserved("unknown"), "a message")
+    _sweep(OrphanScan([broken, channel]), clock, 200.0)
+    assert (server.admin.llen(channel.driver.keys.waiting), server.admin.llen(keys.reserved("unknown"))) == (1, 1)
+    server.admin.delete(keys.workers, keys.reserved("unknown"))
+    broken.link.close()
+
+
 def test_one_walk_serves_all_channels(
     channel: ChannelState, server: ServerProcess, url: str, prefix: str, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
