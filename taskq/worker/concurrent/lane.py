@@ -129,6 +129,7 @@ class Lane:
             try:
                 announce()
             finally:
+                exit_if_forked(self._pid)  # otherwise a process that a listener forked takes calls from its copy of the inbox
                 self._cancel_timer()
                 self._sink.add(Announced(self))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import sys
 import threading
 from collections import deque
@@ -19,7 +20,7 @@ from taskq.clock import monotonic
 from taskq.scoreboard.slot import Scoreboard
 from taskq.worker.concurrent.engine import ConcurrentEngine
 from taskq.worker.concurrent.job_threads import JobThreads
-from taskq.worker.concurrent.lane import Event, Finished, Lane, Refused, Stuck, Tools
+from taskq.worker.concurrent.lane import Announced, Event, Finished, Lane, Refused, Stuck, Tools
 from taskq.worker.concurrent.timers import Timers
 from taskq.worker.execute.eventloop import start_task
 from taskq.worker.execute.unpacker import Unpacker
@@ -242,6 +243,22 @@ def test_a_late_cancel_does_not_meet_the_next_job_of_the_thread(bench: Bench) ->
     wait_until(lambda: len(sink.events) == 2)
     loop.close()
     assert sink.events == [Finished(lane, ACKED) for lane in lanes]
+
+
+@pytest.mark.one_python
+def test_a_process_that_a_listener_forks_ends_with_it(bench: Bench) -> None:
+    """Given a listener that forks, and returns in both processes, then the new one ends: it takes no calls from its copy of the inbox."""
+    forked: list[int] = []
+    threads: Any = SimpleNamespace(put=lambda call: call())
+    slot = Scoreboard([multiprocessing.get_context("fork").Lock()])[0]
+    sink, loop = FakeSink(), asyncio.new_event_loop()
+    lane = Lane(0, Tools(bench.unpacker(), threads, slot, Timers(), loop, "w1", 3, lambda: None, Context), sink)
+    lane.announce(lambda: forked.append(os.fork()))
+    if forked == [0]:
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(forked[0], 0)[1]) == 0
+    loop.close()
+    assert sink.events == [Announced(lane)]
 
 
 def test_an_opened_message_is_read_only_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
