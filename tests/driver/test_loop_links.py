@@ -218,6 +218,20 @@ def test_a_loop_for_each_test_is_served(queue: Queue) -> None:
     assert len(queue.sender("default")._links.loops) <= 1
 
 
+def test_a_program_that_ends_as_a_push_begins_ends(queue: Queue) -> None:
+    """Given a push that nobody waits for, made as the last step of a program, then `asyncio.run` ends and closes the connection."""
+    job = _job(queue)
+
+    async def main() -> None:
+        await job.apush(0)
+        asyncio.create_task(job.apush(1))  # noqa: RUF006
+
+    thread = threading.Thread(target=asyncio.run, args=(main(),), daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
 def test_closing_a_queue_waits_for_its_pushes(server: ServerProcess, prefix: str, make_queue: Callable[..., Queue]) -> None:
     """Given a push without a reply, when the queue is closed meanwhile, then the push still gets its reply, and the connection ends."""
     with Relay(server.socket) as relay:

@@ -117,7 +117,8 @@ class Pipeline:
         size = sum(map(len, pieces))
         batch.size += size
         self._load += size
-        if self._sender is None:
+        # A task that is cancelled before it begins leaves no trace but this.
+        if self._sender is None or self._sender.done():
             self._is_starting = True
             # An empty context: a task of many callers must not keep the variables of one.
             self._sender = Context().run(self._loop.create_task, self._run())
@@ -138,7 +139,7 @@ class Pipeline:
     async def close(self) -> None:
         """Wait for the replies, and close the connection."""
         self.is_retired = True
-        while tasks := [task for task in (self._sender, self._reader) if task is not None]:
+        while tasks := [task for task in (self._sender, self._reader) if task is not None and not task.done()]:
             await asyncio.wait(tasks)
         await self._disconnect(wait=True)
 

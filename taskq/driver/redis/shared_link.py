@@ -92,16 +92,19 @@ class RedisSharedLink:
         Raises:
             ServerUnavailable, ServerRefused: the server is unreachable, or rejects the connection; nothing was sent.
         """
+        is_new = False
         try:
             while True:
                 pipeline = self._pipeline
                 if pipeline is None or pipeline.is_retired:
                     await self._open()
+                    is_new = True
                 elif pipeline.is_full:
                     async with asyncio.timeout(self._timeout), self._gate:
                         if pipeline.is_full:
                             await pipeline.wait_for_room()
-                elif pipeline.is_idle and pipeline.is_stale():
+                # A new one may have something to read: why the server rejects it, or a ticket of TLS.
+                elif not is_new and pipeline.is_idle and pipeline.is_stale():
                     self._pipeline = None
                     await pipeline.retire()
                 else:
@@ -117,7 +120,8 @@ class RedisSharedLink:
     async def _open(self) -> None:
         # A separate task, because a caller may be cancelled while others wait for the same connection.
         opening = self._opening
-        if opening is None:
+        # An eager task may fail at once, and one that is cancelled before it begins doesn't reset `_opening`.
+        if opening is None or opening.done():
             opening = self._opening = Context().run(asyncio.get_running_loop().create_task, self._connect())
         await asyncio.shield(opening)
 

@@ -353,6 +353,65 @@ def test_a_cancelled_caller_does_not_stop_the_connect(tmp_path: Path) -> None:
     _play(tmp_path, play)
 
 
+@pytest.mark.parametrize("is_eager", [False, True])
+def test_a_failed_connect_is_repeated(tmp_path: Path, is_eager: bool) -> None:
+    """Given no server, also with eager tasks, whose connect fails at once, when the server appears, then the next call is answered."""
+    if is_eager and sys.version_info < (3, 12):
+        pytest.skip("Python 3.11 has no eager tasks")
+
+    async def main() -> None:
+        loop, path = asyncio.get_running_loop(), tmp_path / "scripted.sock"
+        if is_eager:
+            loop.set_task_factory(asyncio.eager_task_factory)
+        server = Scripted(path)
+        assert await _outcomes(server.call("GET", "a")) == ["unsent"]
+        listener = await loop.create_unix_server(lambda: Client(server), path)
+        call = server.call("GET", "a")
+        (await server.got(1)).reply(b"+a")
+        assert await _outcomes(call) == [b"a"]
+        await server.link.close()
+        listener.close()
+
+    asyncio.run(main())
+
+
+def test_a_new_connection_is_used_whatever_it_has_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a server that says something first, such as that it has no room, then the call isn't put off to another connection."""
+    monkeypatch.setattr(module.Pipeline, "is_stale", lambda _: True)
+
+    async def play(server: Scripted) -> None:
+        call = server.call("GET", "a")
+        (await server.got(1)).reply(b"+a")
+        assert await _outcomes(call) == [b"a"]
+        assert len(server.clients) == 1
+
+    _play(tmp_path, play)
+
+
+@pytest.mark.parametrize("name", ["_sender", "_opening"])
+def test_a_task_that_is_cancelled_before_it_begins_leaves_the_link_usable(tmp_path: Path, name: str) -> None:
+    """Given a program that cancels all tasks when one of the link's own has just been made, then the next call gets its reply."""
+
+    async def play(server: Scripted) -> None:
+        if name == "_sender":
+            first = server.call("FIRST")
+            (await server.got(1)).reply(b"+OK")
+            await first
+        cancelled = server.call("GET", "a")
+        await asyncio.sleep(0)
+        task = getattr(server.link._pipeline if name == "_sender" else server.link, name)
+        assert not task.done()
+        for one in (task, cancelled):
+            one.cancel()
+        await asyncio.wait([task, cancelled])
+        call = server.call("GET", "b")
+        client = await server.got(3 if name == "_sender" else 1)
+        client.reply(*[b"+b"] * (2 if name == "_sender" else 1))
+        assert await _outcomes(call) == [b"b"]
+
+    _play(tmp_path, play)
+
+
 def test_closing_waits_for_the_replies(tmp_path: Path) -> None:
     """Given a call without a reply, when the link is closed, then the call gets its reply, and the connection is closed."""
 
