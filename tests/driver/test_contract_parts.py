@@ -85,6 +85,15 @@ def test_as_many_as_may_be_unread_are_stored(store: Store) -> None:
     assert [number for number, _, _ in _read(store, raw)[1]] == [1, 2, 3, 4, 5]
 
 
+def test_items_far_beyond_what_the_server_has_are_not_stored(store: Store) -> None:
+    """Given a server that has lost the items before, when the next ones are further on than may be unread, then none is stored."""
+    store.reserved_by(W, raw := message())
+    assert _write_all(store, raw, 4, 6, limit=3) == 0
+    assert _write_all(store, raw, 9, 10, limit=3) == 0
+    assert _read(store, raw) == (0, [])
+    assert _write_all(store, raw, 3, 5, limit=3) == 3
+
+
 def test_a_late_begin_changes_nothing(store: Store) -> None:
     """Given the begin of a run that arrives again, or after that of the next run, then the stream stays as it is."""
     store.reserved_by(W, raw := message())

@@ -13,7 +13,8 @@ if run and run ~= ARGV[5] then return -1 end
 local wrote = tonumber(redis.call('HGET', reading, 'wrote') or 0)
 local read = math.max(tonumber(redis.call('HGET', reading, 'read') or 0), tonumber(redis.call('HGET', reading, 'start') or 0))
 local last = math.min(first + #ARGV - 6, read + tonumber(ARGV[4]))
-if last <= wrote then return wrote end
+-- Less than `first`: too many are unread, and the server has lost what was stored before.
+if last <= wrote or last < first then return wrote end
 for number = math.max(first, wrote + 1), last - 1 do
   redis.call('XADD', parts, string.format('%d-0', number), 'part', ARGV[number - first + 6])
 end

@@ -121,14 +121,17 @@ class StreamWriter:
         if self.is_noted:
             return False
         self.is_noted = True
-        return not self._thread.note(self)
+        if self._thread.note(self):
+            return False
+        self.is_noted = False
+        return True
 
     def send(self, beyond: int = 0, deadline: float = inf) -> Steps[None]:
         """Store all items; wait if too many are unread.
 
         Args:
             beyond: the number of unread items that are accepted beyond the limit.
-            deadline: when to give up on an unreachable server, by the monotonic clock.
+            deadline: when to give up on an unreachable server, or on readers, by the monotonic clock.
 
         Raises:
             Unread: no reader has read an item for as long as the items are stored.
@@ -145,7 +148,7 @@ class StreamWriter:
             if self._unsent:
                 if self._stored > before:
                     give_up_at, pause = monotonic() + self._ttl, _FIRST_PAUSE
-                if monotonic() > give_up_at:
+                if monotonic() > min(give_up_at, deadline):
                     raise Unread(f"{UNREAD_LIMIT} unread items in the stream, and no reader for {self._ttl:g} s (result_ttl)")
                 yield pause
                 pause = min(_LONGEST_PAUSE, pause * 2)

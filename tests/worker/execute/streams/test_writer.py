@@ -317,13 +317,30 @@ def test_without_a_thread_each_item_is_sent_at_once(stage: Stage, monkeypatch: p
     thread = stage.generators.thread
     assert thread is not None
     thread._pid = 1  # that of the parent
-    stage.run(lambda: (yield from range(3)))
-    assert sum(stage.sizes) == 3
+    stage.run(lambda: (yield from range(5)))
     stage.generators.thread = StreamThread()
 
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    stage.run(lambda: (yield from range(3)))
-    assert stage.sizes == [1, 1, 1] * 2
+    stage.run(lambda: (yield from range(5)))
+    assert stage.sizes == [1] * 10
+
+
+def test_an_interrupted_run_gives_up_on_readers(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a server that has lost what readers have read, when a run with many items is interrupted, then it ends."""
+    monkeypatch.setattr(writer_module, "_PATIENCE", 0.05)
+
+    def generator() -> Iterator[int]:
+        for number in range(2 * UNREAD_LIMIT):
+            yield number
+            if number % BATCH_ITEMS == 0:
+                stage.entries(number)
+        yield -1
+        stage.store.client.delete(stage.store.keys.reading(id_of(stage.raw).hex()))
+        yield -2
+        raise JobTimeout("too long")
+
+    with pytest.raises(JobTimeout):
+        stage.run(generator)
