@@ -11,6 +11,9 @@ from taskq.driver.steps import Steps
 
 __all__ = ["cancel", "withdraw"]
 
+#: Of this number of messages, one is searched twice.
+_OVERLAP = 50
+
 
 def withdraw(driver: Driver, message: bytes) -> Steps[bool]:
     """Remove a message that is delayed or waiting, by its stored bytes. Return False if it is in neither."""
@@ -26,7 +29,8 @@ def _remove(command: Callable[[int], Command]) -> Steps[bool]:
     removed = yield command(AROUND)
     start = 0
     while removed < 0:
-        # Newest first: messages that arrive meanwhile shift the others to later pages, so none is missed.
+        # Newest first: messages that arrive meanwhile shift the others to later pages, so none is missed. Removals meanwhile shift them
+        # back, so pages overlap.
         removed = yield command(start)
-        start -= min(0, removed)
+        start -= removed + max(1, -removed // _OVERLAP)
     return bool(removed)

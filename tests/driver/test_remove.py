@@ -111,6 +111,21 @@ def test_messages_that_arrive_meanwhile_hide_none(store: Store) -> None:
     assert messages[60] not in store.everything()
 
 
+def test_removals_meanwhile_hide_none(store: Store) -> None:
+    """Given another client that removes the newest message between the commands of a removal, then each message is found nevertheless."""
+
+    def call(command: Command) -> Any:
+        reply = store.link.call(command)
+        assert store.do(store.driver.withdraw(store.waiting[-1], 0)) == 1
+        return reply
+
+    for place in range(40, 50):
+        messages = [message(str(number)) for number in range(80)]
+        store.push(*messages[::-1])  # not in the order of their ids: where the id would be, there are others
+        assert _withdraw(store, messages[place], call)
+        store.client.delete(store.keys.waiting)
+
+
 def test_what_a_worker_has_reserved_is_not_removed(store: Store) -> None:
     """Given a message that is no longer waiting, then the pages of a long list are read once, and nothing is removed."""
     messages = [message(str(number)) for number in range(40)]
@@ -124,7 +139,7 @@ def test_what_a_worker_has_reserved_is_not_removed(store: Store) -> None:
         return store.link.call(command)
 
     assert not _withdraw(store, messages[0], call)
-    assert len(calls) == 1 + 5
+    assert len(calls) == 1 + 6
     assert _left(store) == messages[1:]
 
 
