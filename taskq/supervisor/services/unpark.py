@@ -10,11 +10,12 @@ from taskq.logs import count_of
 from taskq.supervisor.channel import ChannelState
 from taskq.wire.foreign import job_of
 from taskq.wire.history import unparked
-from taskq.wire.message import Message
+from taskq.wire.message import REMOVED, Message
 
 __all__ = ["Unpark"]
 
 _log = logging.getLogger("taskq.supervisor")
+_MARK = bytes((REMOVED,))
 _EVERY = 10.0
 #: Seconds until all messages are checked again, and the time of the first one.
 _ALL_EVERY, _ALL = 600.0, b"-inf"
@@ -82,6 +83,9 @@ class Unpark:
         if moved is None:  # the server is unreachable: the next walk begins with the first message
             self._all_at = 0.0
         gone = {raw for raw, _ in pairs} if moved is not None else set[bytes]()
+        for mark in {raw for raw in page[::2] if raw[0:1] == _MARK}:  # an older worker has parked it instead of settling it
+            if self._channel.ask(self._channel.driver.remove(State.PARKED, mark)) is not None:
+                gone.add(mark)
         staying = sum(1 for raw, time in zip(page[::2], page[1::2], strict=True) if time == page[-1] and raw not in gone)
         return staying, int(moved or 0)
 

@@ -12,7 +12,7 @@ from taskq.channel import State
 from taskq.supervisor.services.unpark import Unpark
 from taskq.wire.foreign import job_of
 from taskq.wire.history import records
-from taskq.wire.message import Message, wrap_foreign
+from taskq.wire.message import Message, removal_mark, wrap_foreign
 from tests.supervisor.conftest import Channel
 
 
@@ -127,6 +127,16 @@ def test_unreadable_messages_stay_parked(place: Channel) -> None:
     walk(unpark)
     assert place.store.raw(State.WAITING) == [foreign]
     assert place.store.count(State.PARKED) == 3
+
+
+def test_the_mark_of_a_removed_message_is_removed(place: Channel) -> None:
+    """Given marks that an older worker has parked, and a message, then the marks are removed, and the message stays."""
+    (stays,) = park(place, 1, "elsewhere")
+    payloads = [place.queue.outbox.packer.pack(place.job.bind(number)).payload for number in range(3)]
+    place.store.client.zadd(place.store.keys.parked, dict.fromkeys(map(removal_mark, payloads), 1))
+    walk(Unpark(place.channel))
+    assert [message.hex_id for message in place.store.messages(State.PARKED)] == [stays]
+    assert place.store.raw(State.WAITING) == []
 
 
 def test_a_forged_history_hinders_no_other_message(place: Channel) -> None:
