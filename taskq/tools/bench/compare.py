@@ -118,4 +118,5 @@ async def _apush(job: Any, count: int, argument: str) -> None:
         for _ in range(times):
             await job.apush(argument)
 
-    await asyncio.gather(*[each(count // _TASKS) for _ in range(min(_TASKS, count))])
+    tasks = min(_TASKS, count)
+    await asyncio.gather(*[each(count // tasks) for _ in range(tasks)])
