@@ -42,8 +42,9 @@ AFTER = {"LRANGE": ("BLMOVE", b"\r\nLRANGE\r\n"), "forget": ("BLMOVE", b""), "st
 #: Those of results, parts and cancels, which have a test of their own below.
 ASKED = ("finish", "begin", "part", "read", "cancel", "request_cancel", "find")
 #: What has tests of its own, too; a worker that isn't answered at its start (`permissions`, `kinds`) ends, only a person uses `flush` and
-#: `search`, and the first scan for orphans (`unregistered`) may come after the end of the test.
-ELSEWHERE = {"ack", "adopt", "look", "restore", "flush", "search", "permissions", "kinds", "unregistered", *ASKED}
+#: `search`, the first scan for orphans (`claim_sweep`, `unregistered`) may come after the end of the test, and a `glance` is for several
+#: channels.
+ELSEWHERE = {"ack", "adopt", "look", "restore", "flush", "search", "permissions", "kinds", "claim_sweep", "unregistered", "glance", *ASKED}
 SCRIPTS = [name for name in script_names() if name not in ELSEWHERE | set(AFTER)]
 EXPECTED = {"a": 5, "json": 1, "later": 1, "fails": 1, "retried": 2, "requeued": 2, "crashed": 2, "slow": 1, "behind": 20}
 
