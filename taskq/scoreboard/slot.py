@@ -292,12 +292,10 @@ class Slot:
         first = self._at + layout.AT_DONE
         return not self.lanes.count and layout.HAS_ENDING in self._memory[first : first + self.held]
 
-    def done_ids(self) -> list[bytes]:
-        """Return the messages of the batch whose jobs succeeded: it is safe to settle them again."""
-        return [identity for identity, _, _ in self.finished()]
-
     def finished(self) -> list[tuple[bytes, bytes, int]]:
-        """Return the messages of `done_ids`, each with its final state and the lifetime of that in milliseconds; b"" without one.
+        """Return the messages whose jobs succeeded, each with its final state and the lifetime of that in milliseconds; b"" without one.
+
+        It is safe to settle them again.
 
         Read under the lock: the marks of one batch with the ids of the next would settle messages that never ran.
         """

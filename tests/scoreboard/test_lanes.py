@@ -48,9 +48,9 @@ def test_a_lane_is_seen_from_its_reserving_to_its_end(slot: Slot) -> None:
     (running,) = slot.running()
     assert (running.job, running.since_ms, running.deadline, running.retry_ms) == ("ü" * 60, 1234, now + 5, 50)
     slot.lanes.done(2)
-    assert (slot.running(), slot.done_ids(), slot.held) == ([], [_id(2)], 1)
+    assert (slot.running(), slot.finished(), slot.held) == ([], [(_id(2), b"", 0)], 1)
     slot.lanes.free([2])
-    assert (slot.done_ids(), slot.held) == ([], 0)
+    assert (slot.finished(), slot.held) == ([], 0)
 
 
 @pytest.mark.one_python

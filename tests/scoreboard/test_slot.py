@@ -60,9 +60,9 @@ def test_a_batch_is_started_in_order_and_ends() -> None:
     slot.end_job(1, acked=False, failed=True)
     assert slot.start_next(12.0, 1)
     assert not slot.start_next(13.0, 1)
-    assert (slot.counts, slot.done_ids(), slot.unstarted()) == ((2, 1), [ids[0]], 0)
+    assert (slot.counts, slot.finished(), slot.unstarted()) == ((2, 1), [(ids[0], b"", 0)], 0)
     slot.end_batch()
-    assert (slot.held, slot.done_ids(), slot.running()) == (0, [], [])
+    assert (slot.held, slot.finished(), slot.running()) == (0, [], [])
 
 
 def test_a_job_that_is_not_described_yet_has_no_deadline_of_the_one_before(slot: Slot) -> None:
@@ -85,7 +85,7 @@ def test_long_names_are_cut(slot: Slot, name: str) -> None:
     slot.describe(name, 7, 0.0, -1)
     (running,) = slot.running()
     assert name.startswith(running.job.rstrip("\N{REPLACEMENT CHARACTER}"))
-    assert slot.done_ids() == []
+    assert slot.finished() == []
     assert taken(slot) == ids[1:]
 
 
@@ -101,7 +101,7 @@ def test_records_do_not_touch_each_other() -> None:
     scoreboard[1].set_phase(Phase.STOPPING)
     for other in (scoreboard[0], scoreboard[2]):
         assert (other.held, other.counts, other.phase, other.running()) == (0, (0, 0), Phase.STARTING, [])
-    assert len(scoreboard[1].done_ids()) == BATCH_LIMIT
+    assert len(scoreboard[1].finished()) == BATCH_LIMIT
     assert (len(scoreboard), SLOT_SIZE % 64) == (3, 0)
 
 
@@ -169,7 +169,7 @@ def test_a_released_message_can_not_be_started(slot: Slot) -> None:
     assert taken(slot) == ids[2:]
     assert taken(slot) == []
     assert not slot.start_next(3.0, 1)
-    assert (slot.unstarted(), slot.held, slot.done_ids()) == (0, 2, ids[:1])
+    assert (slot.unstarted(), slot.held, slot.finished()) == (0, 2, [(ids[0], b"", 0)])
     (running,) = slot.running()
     assert running.id == ids[1]
 
@@ -312,9 +312,9 @@ def test_what_is_done_is_not_read_while_a_batch_changes(slot: Slot) -> None:
     slot.begin_batch(ids)
     assert slot.start_next(1.0, 1)
     slot.end_job(0, acked=True, failed=False)
-    assert slot.done_ids() == ids[:1]
+    assert slot.finished() == [(ids[0], b"", 0)]
     slot.lock.acquire()
     try:
-        assert slot.done_ids() == []
+        assert slot.finished() == []
     finally:
         slot.lock.release()

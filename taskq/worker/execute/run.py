@@ -80,11 +80,6 @@ class Run(msgspec.Struct):
         return self.spec.job.name
 
     @property
-    def function(self) -> Callable[..., Any]:
-        """The function to call; for a generator job, a wrapper that runs the generator to its end."""
-        return self.spec.function
-
-    @property
     def is_alone(self) -> bool:
         """True if no other job shares the event loop."""
         return self.spec.concurrency == 1

@@ -108,7 +108,7 @@ def test_the_first_step_of_a_coroutine_is_part_of_its_run(bench: Bench) -> None:
     began = [events, ""] if sys.version_info >= (3, 12) else [[], ""]
     ran = (scene.message.hex_id, scene.message.id, "work", 1, True)
     assert sorted(seen, key=len) == [tuple(began), ran]
-    assert scene.slot.done_ids() == [scene.message.id]
+    assert scene.slot.finished() == [(scene.message.id, b"", 0)]
 
 
 @pytest.mark.parametrize("error", [ValueError, SystemExit, asyncio.CancelledError])

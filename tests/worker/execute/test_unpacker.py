@@ -35,7 +35,7 @@ def test_a_call_comes_out_as_it_was_bound(bench: Bench) -> None:
     job = bench.queue.job(name="add")(add)
     message = bench.pack(job.bind(1, b=3))
     found = run(bench.unpacker(), message)
-    assert (found.name, found.function, found.args, found.kwargs) == ("add", add, (1,), {"b": 3})
+    assert (found.name, found.spec.function, found.args, found.kwargs) == ("add", add, (1,), {"b": 3})
     context = found.context
     assert (context.id, context.job, context.channel, context.attempt, context.max_attempts) == (message.hex_id, "add", "default", 1, 3)
     assert context.pushed_at_ms == message.pushed_at_ms
