@@ -103,7 +103,7 @@ class Keys:
     """The keys of one channel. They share a hash tag, so a channel is in one Cluster slot."""
 
     __slots__ = (
-        *("cancels", "channels", "delayed", "failed", "nothing", "parked", "prefix", "swept", "tag", "timeout", "waiting", "wake"),
+        *("cancels", "channels", "delayed", "failed", "nothing", "parked", "prefix", "scanned", "tag", "timeout", "waiting", "wake"),
         "workers",
     )
 
@@ -120,8 +120,8 @@ class Keys:
         self.wake = f"{tag}:wake"
         #: Cancel requests for running jobs, by message id.
         self.cancels = f"{tag}:cancels"
-        #: Which supervisor has last looked for orphaned messages, and when.
-        self.swept = f"{tag}:swept"
+        #: The supervisor that last scanned for orphaned messages, and when.
+        self.scanned = f"{tag}:scanned"
         #: The known channels of a pattern, if the prefix is one.
         self.channels = f"{tag}:channels"
         #: Never exists. A script whose first write deletes this key may continue to write at `maxmemory`.

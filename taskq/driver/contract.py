@@ -239,7 +239,7 @@ class Driver(Protocol):
     # [key, anything], or None; `worker`: any of this supervisor; `channels`: instead of this channel
     def wait_for_wake(self, timeout: float, worker: str = "", channels: Sequence[Keys] = ()) -> Command: ...
 
-    def glance(self, channels: Sequence[Keys]) -> Command: ...  # [ms until the next (-1: none, -2: ask alone), 1 if any is cancelled, ...]
+    def poll(self, channels: Sequence[Keys]) -> Command: ...  # [ms until the next (-1: none, -2: unreadable), 1 if any is cancelled, ...]
     def heartbeat(self, worker: str, fields: dict[str, Value], *, lease_ms: int, register: bool) -> Command: ...  # [standing, held]
 
     def heartbeat_all(  # [standing, held, ...] of each; registers none; `channels`: that of each worker, if it isn't this one
@@ -257,7 +257,7 @@ class Driver(Protocol):
 
     def scan_reserved(self, cursor: Word, *, everywhere: bool = False) -> Command: ...  # [next cursor, keys]; of this or of all channels
 
-    def claim_sweep(self, channels: Sequence[Keys], supervisor: str, *, age_ms: int) -> Command: ...  # [0: another one has swept, 1, ...]
+    def claim_scan(self, channels: Sequence[Keys], supervisor: str, *, age_ms: int) -> Command: ...  # [0: another one has begun, 1, ...]
 
     def look(self, workers: Sequence[str]) -> Command: ...  # [waiting, due, reserved, not due yet, ms until the next]
 

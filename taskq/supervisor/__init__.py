@@ -9,7 +9,7 @@
     reap          handle the exit of a child: count crashes, settle and release its messages
     services/     the periodic work: heartbeat, promote, rescue, watchdog, cancels, ...
     duties        the services of one channel
-    turns/        which channels have work to do in a turn of the loop, and the services that several channels share
+    dispatch/     run the services that are due: those of each channel, and those that several channels share
     banner        the log lines at the start
     burst         the end of a burst
     log_thread    logs for the supervisor, which must not wait for the readers of its log

@@ -95,7 +95,7 @@ class ChannelState:
 
     @property
     def may_share(self) -> bool:
-        """True if another channel may send commands for this one: no outage must end, and no other command must come first."""
+        """True if another channel may send commands for this one. Not during an outage, nor before a command that must come first."""
         return not self.is_down and not self.pending and not self._uncertain
 
     def ask(self, command: Command, on_refusal: Callable[[ServerRefused], None] | None = None, *, once: bool = False) -> Any:

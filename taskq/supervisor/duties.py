@@ -24,7 +24,7 @@ __all__ = ["Duties", "run_due"]
 _log = logging.getLogger("taskq.supervisor")
 #: Seconds that a child without a job gets to exit in order, when the jobs of others are interrupted.
 _INTERRUPT_SECONDS = 0.5
-#: Work that is due later than in `_SOON` seconds is put off to the next multiple of `_ROUND`. Delays are exact: promote never is.
+#: Work that is due later than in `_SOON` seconds is delayed to the next multiple of `_ROUND`. Promote is exact.
 _SOON, _ROUND = 0.1, 0.02
 
 
@@ -72,7 +72,7 @@ class Duties:
         run_due(self.services, now, self.channel.name)
 
     def next_due(self, now: float) -> float:
-        """Return when to call `tick` again. What isn't due soon is rounded up, so that a turn of the loop does it for many channels."""
+        """Return when to call `tick` again. Work that isn't due soon is rounded up, so that one iteration does it for many."""
         due = min(service.due for service in self.services if service is not self.promote)
         if self.channel.spawn_after > now:
             due = min(due, self.channel.spawn_after)

@@ -20,6 +20,7 @@ from taskq.scoreboard.pipe import drain, wake_pipe
 from taskq.stdio.output import flush_output
 from taskq.supervisor.banner import log_banner, show_title
 from taskq.supervisor.burst import Burst
+from taskq.supervisor.dispatch.dispatcher import Dispatcher
 from taskq.supervisor.log_thread import LogThread
 from taskq.supervisor.manager import ProcessManager
 from taskq.supervisor.options import WorkerOptions
@@ -28,7 +29,6 @@ from taskq.supervisor.processes.generation import Generation
 from taskq.supervisor.processes.zygote import AppInfo, Failed
 from taskq.supervisor.services.notify import Notifier
 from taskq.supervisor.signals import STOP_SIGNALS, SignalInbox
-from taskq.supervisor.turns.agenda import Agenda
 
 __all__ = ["Supervisor"]
 
@@ -42,7 +42,7 @@ class Supervisor:
         self._options = options
         self._pokes, self._poke_fd = wake_pipe()
         self._log_thread = LogThread()
-        self._agenda = Agenda()
+        self._dispatcher = Dispatcher()
         self._manager = ProcessManager(source, options, self._poke_fd, self._forget)
         #: Threads of the program around `taskq worker`, such as a tracer. A program that runs a worker itself knows its own.
         self._foreign_threads = count_threads() - 1 if isinstance(source, str) else 0
@@ -69,7 +69,7 @@ class Supervisor:
             if plan is not None:
                 self._loop(plan)
         finally:
-            self._agenda.close()
+            self._dispatcher.close()
             self._manager.close()
             setproctitle.setproctitle(title)
             os.close(self._pokes)
@@ -80,7 +80,7 @@ class Supervisor:
 
     def _forget(self) -> None:
         """Close what a new zygote must not have."""
-        self._agenda.close()
+        self._dispatcher.close()
         os.close(self._pokes)
 
     # ---- start
@@ -135,20 +135,20 @@ class Supervisor:
         self._burst = Burst(manager.channels, self._options.wait_delayed) if self._options.burst else None
         for number in self._early:
             self._on_signal(number)
-        self._agenda.update(manager.channels.values())
+        self._dispatcher.update(manager.channels.values())
         while not (self._stopping and not manager.children.alive() and self._can_exit()):
             self._wait(self._seconds_to_next())
             now = monotonic()
             everything = self._must_look_at_all(now)
             if everything:
-                self._agenda.update(manager.channels.values())
-            channels = self._agenda.tick(now, everything=everything)
+                self._dispatcher.update(manager.channels.values())
+            channels = self._dispatcher.tick(now, everything=everything)
             manager.watch(now)
             manager.kill_overdue(now, among=channels)
             self._notifier.tick(now, manager)
             if not self._stopping:
                 manager.keep_wanted(channels)
-            self._agenda.plan(channels, manager.channels)
+            self._dispatcher.plan(channels, manager.channels)
             if not self._stopping:
                 if self._restart_again and not manager.is_loading:
                     self._restart()
@@ -157,7 +157,7 @@ class Supervisor:
         manager.emit("worker_stop", event)
 
     def _must_look_at_all(self, now: float) -> bool:
-        """Return True if this turn is for every channel, not only for those that have work to do: once a second, and after any news."""
+        """Return True if this iteration is for every channel, not only for those with due work: once a second, and after any news."""
         has_news, self._has_news = self._has_news, False
         has_found = not self._stopping and self._manager.discover()
         return has_news or has_found or self._stopping or self._manager.liveness.is_due(now)
@@ -177,13 +177,13 @@ class Supervisor:
 
     def _seconds_to_next(self) -> float:
         """Return the seconds until the next service is due, at most 1."""
-        due = min(self._agenda.next_due(), self._notifier.due)
+        due = min(self._dispatcher.next_due(), self._notifier.due)
         if self._burst is not None and not self._stopping:  # `_end_burst` no longer moves it on
             due = min(due, self._burst.due)
         return max(0.0, min(1.0, due - monotonic()))
 
     def _wait(self, timeout: float) -> None:
-        wakers = self._agenda.wakers()
+        wakers = self._dispatcher.wakers()
         watched: list[Any] = [self._inbox, self._pokes, *self._manager.generations, *wakers]
         ready = wait_for(watched, timeout, full=[one for one in self._manager.generations if one.has_unsent])
         if self._inbox in ready:
@@ -191,10 +191,10 @@ class Supervisor:
                 self._on_signal(number)
         if self._pokes in ready:
             drain(self._pokes)
-            self._agenda.poked()
+            self._dispatcher.poked()
         for fd in wakers:
             if fd in ready:
-                self._agenda.woken(fd)
+                self._dispatcher.woken(fd)
         reporting = [one for one in self._manager.generations if one in ready]
         for generation in reporting:
             self._manager.read_reports(generation)

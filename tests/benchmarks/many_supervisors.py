@@ -21,9 +21,9 @@ from taskq.clock import monotonic
 from taskq.polling import wait_for
 from taskq.scoreboard.slot import Scoreboard
 from taskq.supervisor.channel import ChannelState
+from taskq.supervisor.dispatch.dispatcher import Dispatcher
 from taskq.supervisor.duties import Duties
 from taskq.supervisor.processes.child import Child
-from taskq.supervisor.turns.agenda import Agenda
 from taskq.worker_id import machine_name, machine_tag, new_worker_id
 from tests.benchmarks.processes import ran
 from tests.support.servers import ServerProcess, valkey_binary
@@ -31,7 +31,7 @@ from tests.support.servers import ServerProcess, valkey_binary
 __all__ = ["Fleet", "main"]
 
 SECONDS, SETTLE = 20.0, 15.0
-#: Seconds between two turns for all channels, as in the supervisor's loop.
+#: Seconds between two iterations for all channels, as in the supervisor's loop.
 _FULL = 1.0
 
 
@@ -42,7 +42,7 @@ class Fleet:
         self._queue = Queue(url, channels={f"c{number}": {} for number in range(channels)})
         lock = multiprocessing.get_context("fork").Lock()
         slot = Scoreboard([lock])[0]  # all are alike, and none changes
-        self._agendas: dict[Agenda, dict[str, Duties]] = {}
+        self._dispatchers: dict[Dispatcher, dict[str, Duties]] = {}
         for _ in range(supervisors):
             own: dict[str, Duties] = {}
             for name in self._queue.channel_names():
@@ -52,23 +52,23 @@ class Fleet:
                 channel.children[worker] = child = Child(0, worker, name, slot, 0)
                 own[name] = Duties(channel, machine_name(), lambda name, event: None)
                 own[name].heartbeat.send(child, monotonic())
-            self._agendas[Agenda()] = own
-        for agenda, own in self._agendas.items():
-            agenda.update(own.values())
+            self._dispatchers[Dispatcher()] = own
+        for dispatcher, own in self._dispatchers.items():
+            dispatcher.update(own.values())
 
     def run(self, seconds: float) -> None:
         """Run the loops of all supervisors."""
         end = monotonic() + seconds
-        full = dict.fromkeys(self._agendas, 0.0)
+        full = dict.fromkeys(self._dispatchers, 0.0)
         while (now := monotonic()) < end:
-            for agenda, own in self._agendas.items():
-                everything = now >= full[agenda]
+            for dispatcher, own in self._dispatchers.items():
+                everything = now >= full[dispatcher]
                 if everything:
-                    full[agenda] = now + _FULL
-                if everything or agenda.next_due() <= now:
-                    agenda.plan(agenda.tick(now, everything=everything), own)
-            woken = {fd: agenda for agenda in self._agendas for fd in agenda.wakers()}
-            due = min(*full.values(), *(agenda.next_due() for agenda in self._agendas), end)
+                    full[dispatcher] = now + _FULL
+                if everything or dispatcher.next_due() <= now:
+                    dispatcher.plan(dispatcher.tick(now, everything=everything), own)
+            woken = {fd: dispatcher for dispatcher in self._dispatchers for fd in dispatcher.wakers()}
+            due = min(*full.values(), *(dispatcher.next_due() for dispatcher in self._dispatchers), end)
             for fd in wait_for(woken, max(0.0, due - monotonic())):
                 woken[fd].woken(fd)
 

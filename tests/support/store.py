@@ -18,7 +18,7 @@ __all__ = ["Store"]
 #: What may be there when no worker runs: messages, and the token that wakes supervisors.
 _ALLOWED = re.compile(r"\{[^}]+\}:(waiting|delayed|failed|timeout|parked|wake)")
 #: What must end by itself.
-_PASSING = re.compile(r"\{[^}]+\}:((once|result|parts|reading|progress|calls):.+|cancels|swept)")
+_PASSING = re.compile(r"\{[^}]+\}:((once|result|parts|reading|progress|calls):.+|cancels|scanned)")
 
 
 class Store:

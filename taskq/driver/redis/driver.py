@@ -26,8 +26,8 @@ CANCEL_MS = 86_400_000
 CANCEL_WAKE_MS = 60_000
 #: How far from an end a message can be removed from a list: the server compares all messages up to it, 50 in a microsecond.
 REACH = 20_000
-#: The lifetime of the record of a sweep, in milliseconds: longer than between two.
-SWEPT_MS = 3_600_000
+#: The lifetime of the record of a scan, in milliseconds: longer than the time between two scans.
+SCANNED_MS = 3_600_000
 
 
 class RedisDriver:
@@ -62,7 +62,7 @@ class RedisDriver:
         keys = self.keys
         places = (keys.nothing, keys.waiting, keys.delayed, keys.failed, keys.timeout, keys.parked, keys.wake, keys.workers, keys.cancels)
         others = (keys.reserved("none"), keys.worker("none"), keys.once("none"), keys.progress("none"), keys.cancel_wake("none:x"))
-        return self._script("permissions", (*places, *others, keys.swept, *self._result_keys("none")))
+        return self._script("permissions", (*places, *others, keys.scanned, *self._result_keys("none")))
 
     def permission_trials(self) -> dict[str, Command]:
         nothing = self.keys.nothing
@@ -171,8 +171,8 @@ class RedisDriver:
         pairs = ((keys.cancel_wake(worker), keys.wake) if worker else (keys.wake,) for keys in channels or (self.keys,))
         return Command("promote", ("BLPOP", *chain.from_iterable(pairs), str(timeout)))
 
-    def glance(self, channels: Sequence[Keys]) -> Command:
-        return self._script("glance", tuple(chain.from_iterable((keys.delayed, keys.cancels) for keys in channels)))
+    def poll(self, channels: Sequence[Keys]) -> Command:
+        return self._script("poll", tuple(chain.from_iterable((keys.delayed, keys.cancels) for keys in channels)))
 
     def heartbeat(self, worker: str, fields: dict[str, Value], *, lease_ms: int, register: bool) -> Command:
         keys = self.keys
@@ -214,8 +214,8 @@ class RedisDriver:
         pattern = (Keys("*") if everywhere else self.keys).reserved("*")
         return Command("rescue", ("SCAN", cursor, "MATCH", pattern, "COUNT", "1000"))
 
-    def claim_sweep(self, channels: Sequence[Keys], supervisor: str, *, age_ms: int) -> Command:
-        return self._script("claim_sweep", (self.keys.nothing, *(keys.swept for keys in channels)), supervisor, age_ms, SWEPT_MS)
+    def claim_scan(self, channels: Sequence[Keys], supervisor: str, *, age_ms: int) -> Command:
+        return self._script("claim_scan", (self.keys.nothing, *(keys.scanned for keys in channels)), supervisor, age_ms, SCANNED_MS)
 
     def look(self, workers: Sequence[str]) -> Command:
         return self._script("look", (self.keys.waiting, self.keys.delayed, *map(self.keys.reserved, workers)))

@@ -77,7 +77,7 @@ class Child:
         self.overdue: set[bytes] = set()
         #: The cancelled runs that it was killed for (id, start), and the final states of their messages to store.
         self.cancelled: dict[tuple[bytes, float], StoredEnding] = {}
-        #: When the running job started behind which its finished messages were settled (monotonic).
+        #: The start (monotonic) of the job that was running when its finished messages were last settled.
         self.settled_behind = 0.0
         self._is_stopping = False
 

@@ -123,7 +123,7 @@ class OrphanScan:
         prefixes = list(channels)
         for start in range(0, len(prefixes), _PAGE):
             page = [channels[prefix] for prefix in prefixes[start : start + _PAGE]]
-            claim = page[0].driver.claim_sweep([channel.driver.keys for channel in page], self._id, age_ms=age_ms)
+            claim = page[0].driver.claim_scan([channel.driver.keys for channel in page], self._id, age_ms=age_ms)
             for channel, is_own in zip(page, self._ask(page, claim) or [0] * len(page), strict=True):
                 if is_own:
                     own[channel.driver.keys.prefix] = channel

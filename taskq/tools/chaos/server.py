@@ -154,7 +154,7 @@ class Server:
         """Keys that should no longer be there when all is done."""
         keys = self._keys
         # A wake-up token without a reader, and keys that expire: markers, answers, and the state of lost workers.
-        passing = (keys.worker(""), keys.once(""), keys.result(""), keys.parts(""), keys.reading(""), keys.swept)
+        passing = (keys.worker(""), keys.once(""), keys.result(""), keys.parts(""), keys.reading(""), keys.scanned)
         return [key for key in self.keys() if key != keys.wake and not (key.startswith(passing) and self._ends(key))]
 
     def _ends(self, key: str) -> bool:

@@ -130,7 +130,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return clock
 
 
-def _sweep(scan: OrphanScan, clock: list[float], until: float) -> int:
+def _advance(scan: OrphanScan, clock: list[float], until: float) -> int:
     """Let the service do all that is due until then; returns the number of ticks."""
     ticks = 0
     while scan.due <= until:
@@ -150,7 +150,7 @@ def test_the_messages_of_an_unregistered_worker_are_rescued(
     for hand in (known, unknown):
         queue.push_name("noop")
         server.admin.lmove(keys.waiting, keys.reserved(hand.name), "RIGHT", "RIGHT")
-    _sweep(OrphanScan([channel]), clock, 200.0)
+    _advance(OrphanScan([channel]), clock, 200.0)
     assert (server.admin.llen(keys.waiting), server.admin.llen(keys.reserved("known"))) == (1, 1)
     assert server.admin.exists(keys.reserved("unknown")) == 0
 
@@ -164,7 +164,7 @@ def test_the_scan_takes_no_list_with_a_pending_ack(
     server.admin.lmove(keys.waiting, keys.reserved(dead.name), "RIGHT", "RIGHT")
     (raw,) = server.admin.lrange(keys.reserved(dead.name), 0, -1)
     channel.pending[dead.name] = deque([channel.driver.ack(dead.name, [raw[2:18]])])
-    _sweep(OrphanScan([channel]), clock, 200.0)
+    _advance(OrphanScan([channel]), clock, 200.0)
     assert server.admin.llen(keys.waiting) == 0
     channel.send_pending()
     assert server.admin.exists(keys.reserved(dead.name)) == 0
@@ -178,9 +178,9 @@ def test_a_worker_that_registers_again_keeps_its_messages(
     queue.push_name("noop")
     server.admin.lmove(keys.waiting, keys.reserved(name), "RIGHT", "RIGHT")
     scan = OrphanScan([channel])
-    _sweep(scan, clock, scan.due + 29.0)
+    _advance(scan, clock, scan.due + 29.0)
     HandWorker(queue, prefix, name).beat()
-    _sweep(scan, clock, 300.0)
+    _advance(scan, clock, 300.0)
     assert server.admin.llen(keys.reserved(name)) == 1
 
 
@@ -194,11 +194,11 @@ def test_a_scan_whose_reply_is_lost_is_repeated(
     for lost in (channel.driver.unregistered(["unknown"]), channel.driver.scan_reserved(b"0")):
         monkeypatch.setattr(channel, "ask", lambda command, lost=lost: None if command == lost else ask(command))
         scan = OrphanScan([channel])
-        _sweep(scan, clock, scan.due + 10.0)
+        _advance(scan, clock, scan.due + 10.0)
         assert server.admin.llen(keys.waiting) == 0
-        server.admin.delete(keys.swept)  # the clock of the server does not go on with that of the test
+        server.admin.delete(keys.scanned)  # the clock of the server does not go on with that of the test
     monkeypatch.setattr(channel, "ask", ask)
-    _sweep(scan, clock, clock[0] + 700.0)
+    _advance(scan, clock, clock[0] + 700.0)
     assert server.admin.llen(keys.waiting) == 1
 
 
@@ -210,7 +210,7 @@ def test_a_scan_reads_the_keys_in_parts(
     server.admin.mset({f"other:{number}": 1 for number in range(5000)})
     queue.push_name("noop")
     server.admin.lmove(keys.waiting, keys.reserved("unknown"), "RIGHT", "RIGHT")
-    assert _sweep(OrphanScan([channel]), clock, 200.0) > 2
+    assert _advance(OrphanScan([channel]), clock, 200.0) > 2
     assert server.admin.llen(keys.waiting) == 1
 
 
@@ -243,16 +243,16 @@ def test_many_supervisors_make_one_walk(
         return scan
 
     first, second = watch(1), watch(2)
-    _sweep(first, clock, 110.0)
-    _sweep(second, clock, 110.0)
+    _advance(first, clock, 110.0)
+    _advance(second, clock, 110.0)
     assert set(walks) == {1}
-    # A walk that seems to lie in the future (the clock was set back), or a key of another type, holds up nobody.
-    server.admin.hset(channel.driver.keys.swept, "at", 10**15)
-    _sweep(second, clock, 800.0)
+    # A walk that seems to lie in the future (the clock was set back), or a key of another type, delays no supervisor.
+    server.admin.hset(channel.driver.keys.scanned, "at", 10**15)
+    _advance(second, clock, 800.0)
     assert set(walks) == {1, 2}
-    server.admin.set(channel.driver.keys.swept, "of another program")
+    server.admin.set(channel.driver.keys.scanned, "of another program")
     walks.clear()
-    _sweep(first, clock, 1500.0)
+    _advance(first, clock, 1500.0)
     assert set(walks) == {1}
 
 
@@ -266,7 +266,7 @@ def test_a_channel_that_cannot_be_read_hides_no_orphans_of_others(
     server.admin.set(keys.workers, "of another program")
     for one in (channel.driver.keys, keys):
         server.admin.lpush(one.reserved("unknown"), "a message")
-    _sweep(OrphanScan([broken, channel]), clock, 200.0)
+    _advance(OrphanScan([broken, channel]), clock, 200.0)
     assert (server.admin.llen(channel.driver.keys.waiting), server.admin.llen(keys.reserved("unknown"))) == (1, 1)
     server.admin.delete(keys.workers, keys.reserved("unknown"))
     broken.link.close()
@@ -283,7 +283,7 @@ def test_one_walk_serves_all_channels(
     patterns: list[bytes | str] = []
     scan_reserved = channel.driver.scan_reserved
     monkeypatch.setattr(channel.driver, "scan_reserved", lambda cursor, **named: patterns.append(cursor) or scan_reserved(cursor, **named))
-    _sweep(OrphanScan([channel, others[0]]), clock, 200.0)
+    _advance(OrphanScan([channel, others[0]]), clock, 200.0)
     assert patterns.count(b"0") == 1
     found = [server.admin.llen(keys.waiting) for keys in (channel.driver.keys, *(other.driver.keys for other in others))]
     assert found == [1, 1, 0]

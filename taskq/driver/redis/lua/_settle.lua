@@ -1,6 +1,7 @@
 -- settle(list, ordered, first, last): remove the messages with the ids ARGV[first] to ARGV[last]. Return how many were there, and a table
 -- with the ids that were not.
--- ordered: the ids are different, in the order of the list, and if the first is there, all are. Then equal ends leave no other middle.
+-- ordered: the ids are different, in the order of the list, and if the first is there, all are. Then equal ends mean
+-- that the ids between them are equal, too.
 local function settle(list, ordered, first, last)
   local count = last - first + 1
   if count <= 0 then return 0, {} end

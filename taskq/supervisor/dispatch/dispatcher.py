@@ -1,4 +1,4 @@
-"""The agenda: which channels, and which services that channels share, have work to do in a turn of the loop."""
+"""Runs what is due in each iteration of the supervisor's loop: services of channels, and services that channels share."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from taskq.clock import monotonic
 from taskq.supervisor.channel import ChannelState
+from taskq.supervisor.dispatch.group import MEMBERS, Group
+from taskq.supervisor.dispatch.schedule import Schedule
 from taskq.supervisor.duties import Duties, run_due
 from taskq.supervisor.services.orphans import OrphanScan
 from taskq.supervisor.services.wakeup import WakeUp
-from taskq.supervisor.turns.group import MEMBERS, Group
-from taskq.supervisor.turns.schedule import Schedule
 
-__all__ = ["Agenda"]
+__all__ = ["Dispatcher"]
 
 
 @dataclass(eq=False)
@@ -34,8 +34,8 @@ class _Server:
         return self._orphans.due
 
 
-class Agenda:
-    """The channels of a worker, and when each has work to do. A turn of the loop costs nothing for the others."""
+class Dispatcher:
+    """Runs the due services of the channels of a worker. Channels without due work cost nothing."""
 
     def __init__(self) -> None:
         self._servers: dict[Hashable, _Server] = {}
@@ -78,7 +78,7 @@ class Agenda:
         self._servers = {key: known for key, known in self._servers.items() if known.channels}
 
     def tick(self, now: float, *, everything: bool) -> list[Duties]:
-        """Run every service that is due. Return the channels that were looked at: all of them with `everything`."""
+        """Run every service that is due. Return the channels that were checked: all of them with `everything`."""
         due = self._schedule.take(now)
         for part in due:
             part.tick(now)
@@ -90,11 +90,11 @@ class Agenda:
             one.tick(now)
         return list(self._places)
 
-    def plan(self, looked_at: Iterable[Duties], channels: Mapping[str, Duties]) -> None:
-        """Note when the channels that were looked at have work to do next. `channels` are those of the worker now."""
+    def plan(self, checked: Iterable[Duties], channels: Mapping[str, Duties]) -> None:
+        """Note when the checked channels have work to do next. `channels` are those of the worker now."""
         if len(channels) != len(self._places):
             self.update(channels.values())
-        for one in looked_at:
+        for one in checked:
             self._changed(one)
 
     def _changed(self, one: Duties) -> None:
@@ -102,7 +102,7 @@ class Agenda:
             self._schedule.put(one, one.next_due(monotonic()))
 
     def next_due(self) -> float:
-        """Return when the next turn is due."""
+        """Return when to call `tick` again."""
         return self._schedule.next_due() if self._places else math.inf
 
     def wakers(self) -> Collection[int]:
@@ -112,7 +112,7 @@ class Agenda:
         return self._wakers.keys()
 
     def woken(self, fd: int) -> None:
-        """Handle a readable socket. The next wait begins in this turn: a token that comes before it would be late."""
+        """Handle a readable socket. The next wait begins in this iteration: a token that comes before it would be late."""
         group, wakeup = self._wakers[fd]
         wakeup.woken()
         self._schedule.put(group, 0.0)

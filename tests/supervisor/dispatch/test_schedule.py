@@ -1,10 +1,10 @@
-"""When each part of a supervisor has work to do."""
+"""The due times of the parts of a supervisor."""
 
 from __future__ import annotations
 
 import math
 
-from taskq.supervisor.turns.schedule import Schedule
+from taskq.supervisor.dispatch.schedule import Schedule
 
 
 def test_what_is_due_is_taken_in_order() -> None:

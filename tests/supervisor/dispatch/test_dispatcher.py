@@ -1,4 +1,4 @@
-"""Which channels have work to do in a turn of the supervisor's loop."""
+"""The channels that an iteration of the supervisor's loop checks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from taskq.clock import monotonic
+from taskq.supervisor.dispatch.dispatcher import Dispatcher
+from taskq.supervisor.dispatch.group import MEMBERS
 from taskq.supervisor.duties import Duties
-from taskq.supervisor.turns.agenda import Agenda
-from taskq.supervisor.turns.group import MEMBERS
 from tests.supervisor.conftest import Channel
 from tests.support.servers import ServerProcess
 
@@ -18,26 +18,26 @@ pytestmark = pytest.mark.one_python
 
 
 class Scene:
-    """Some channels of a worker, each of which notes when it is looked at."""
+    """Some channels of a worker, and one iteration of the supervisor's loop at a time."""
 
     def __init__(self, server: ServerProcess, prefix: str, count: int) -> None:
         self.places = [Channel(server, f"{prefix}{number}") for number in range(count)]
         self.channels = {place.prefix: Duties(place.channel, "box", lambda name, event: None) for place in self.places}
-        self.agenda = Agenda()
+        self.dispatcher = Dispatcher()
 
     def start(self) -> None:
-        """Make the first turn: every service is due."""
-        self.agenda.update(self.channels.values())
-        self.turn(everything=True)
+        """Make the first iteration: every service is due."""
+        self.dispatcher.update(self.channels.values())
+        self.iterate(everything=True)
 
-    def turn(self, now: float | None = None, *, everything: bool = False) -> list[str]:
-        """Make a turn, and return the channels that were looked at."""
-        looked_at = self.agenda.tick(monotonic() if now is None else now, everything=everything)
-        self.agenda.plan(looked_at, self.channels)
+    def iterate(self, now: float | None = None, *, everything: bool = False) -> list[str]:
+        """Make an iteration, and return the channels that were checked."""
+        looked_at = self.dispatcher.tick(monotonic() if now is None else now, everything=everything)
+        self.dispatcher.plan(looked_at, self.channels)
         return [one.channel.name for one in looked_at]
 
     def close(self) -> None:
-        self.agenda.close()
+        self.dispatcher.close()
         for place in self.places:
             place.close()
 
@@ -51,24 +51,24 @@ def scene(server: ServerProcess, prefix: str) -> Iterator[Scene]:
 
 
 def test_only_channels_with_work_are_looked_at(scene: Scene) -> None:
-    """Given three channels that were just looked at, if one is poked, then the next turn is for that one, and a full turn for all."""
-    assert scene.turn() == []
-    assert scene.agenda.next_due() > monotonic()
+    """Given three channels that were just checked, if one is poked, then the next iteration is for that one, and a full one for all."""
+    assert scene.iterate() == []
+    assert scene.dispatcher.next_due() > monotonic()
     second = scene.places[1]
     second.reserve(second.child(), 2)
-    scene.agenda.poked()
-    assert scene.agenda.next_due() == 0.0
-    assert scene.turn() == [second.prefix]
-    assert scene.turn(everything=True) == list(scene.channels)
+    scene.dispatcher.poked()
+    assert scene.dispatcher.next_due() == 0.0
+    assert scene.iterate() == [second.prefix]
+    assert scene.iterate(everything=True) == list(scene.channels)
 
 
 def test_a_channel_that_is_gone_is_not_looked_at(scene: Scene) -> None:
-    """Given a channel that the worker no longer has, and a new one, then the turns are for those of now."""
+    """Given a channel that the worker no longer has, and a new one, then iterations check those of now."""
     gone = scene.places[0].prefix
     del scene.channels[gone]
-    scene.turn(everything=True)
-    assert gone not in scene.turn(monotonic() + 60.0)
-    assert scene.turn(everything=True) == list(scene.channels)
+    scene.iterate(everything=True)
+    assert gone not in scene.iterate(monotonic() + 60.0)
+    assert scene.iterate(everything=True) == list(scene.channels)
 
 
 def test_a_child_that_must_be_killed_is_due(scene: Scene) -> None:
@@ -103,27 +103,27 @@ def test_a_delayed_message_is_due_to_the_millisecond(scene: Scene) -> None:
 
 
 def test_the_next_wait_begins_right_after_a_token(scene: Scene) -> None:
-    """Given several tokens, one after the other, then each arrives in the turn after it: the wait for the next one begins at once."""
+    """Given several tokens, one after the other, then each arrives in the next iteration: the wait for the next one begins at once."""
     for place in (scene.places[1], scene.places[1], scene.places[2]):
-        (fd,) = scene.agenda.wakers()
+        (fd,) = scene.dispatcher.wakers()
         place.store.client.lpush(place.store.keys.wake, "1")
         assert select.select([fd], [], [], 30)[0] == [fd]
-        scene.agenda.woken(fd)
-        assert scene.agenda.next_due() == 0.0
-        assert place.prefix in scene.turn()
+        scene.dispatcher.woken(fd)
+        assert scene.dispatcher.next_due() == 0.0
+        assert place.prefix in scene.iterate()
 
 
 def test_many_channels_have_few_connections(server: ServerProcess, prefix: str) -> None:
     """Given more channels than fit into a group, then there are two waits and one walk over the keys."""
     scene = Scene(server, prefix, MEMBERS + 1)
     try:
-        scene.agenda.update(scene.channels.values())
+        scene.dispatcher.update(scene.channels.values())
         now = monotonic()
         for one in scene.channels.values():
             for service in one.services:
                 service.due = now + 100.0
-        scene.turn()
-        assert len(scene.agenda.wakers()) == 2
-        assert len(scene.agenda._servers) == 1
+        scene.iterate()
+        assert len(scene.dispatcher.wakers()) == 2
+        assert len(scene.dispatcher._servers) == 1
     finally:
         scene.close()

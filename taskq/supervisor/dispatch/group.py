@@ -1,18 +1,18 @@
-"""Channels of one server that share a wake-up connection, and one command that asks what is due in them."""
+"""Channels of one server that share a wake-up connection and a poll."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from taskq.supervisor.channel import ChannelState
+from taskq.supervisor.dispatch.shared_poll import SharedPoll
 from taskq.supervisor.duties import Duties, run_due
 from taskq.supervisor.services.base import Service
 from taskq.supervisor.services.wakeup import WakeUp
-from taskq.supervisor.turns.glance import Glance
 
 __all__ = ["MEMBERS", "Group"]
 
-#: The most channels of a group: each token makes the supervisor send the names of all their keys again.
+#: The maximum number of channels: after each token, the supervisor sends the names of all their keys again.
 MEMBERS = 100
 
 
@@ -20,18 +20,18 @@ class Group:
     """Some channels of one server, and the services that they share."""
 
     def __init__(self, changed: Callable[[Duties], object]) -> None:
-        """Call `changed` with each channel of which a service is due at another time."""
+        """Call `changed` with each channel of which the due time of a service has changed."""
         self.members: list[Duties] = []
         self._changed = changed
-        #: One; one for each channel once the server has rejected a wait for several.
+        #: A single one, or one for each channel after the server has rejected a wait for several.
         self._wakeups: list[WakeUp] = []
         self._is_split = False
-        self._glance = Glance(self.members, changed)
+        self._poll = SharedPoll(self.members, changed)
 
     def add(self, one: Duties) -> None:
         """Add a channel."""
         self.members.append(one)
-        self._glance.due = 0.0
+        self._poll.due = 0.0
         if self._wakeups and not self._is_split:
             self._wakeups[0].add(one.channel)
         else:
@@ -54,12 +54,12 @@ class Group:
             self._wakeups.remove(wakeup)
             self._wakeups += [self._wakeup([channel]) for channel in wakeup.channels]
             self._is_split = True
-        services: list[Service] = [*self._wakeups, self._glance]
+        services: list[Service] = [*self._wakeups, self._poll]
         run_due(services, now, self.members[0].channel.name)
 
     def next_due(self, now: float) -> float:
         """Return when to call `tick` again."""
-        return min(self._glance.due, *(wakeup.due for wakeup in self._wakeups))
+        return min(self._poll.due, *(wakeup.due for wakeup in self._wakeups))
 
     def wakers(self) -> dict[int, WakeUp]:
         """Return the open waits, by the sockets on which tokens arrive."""

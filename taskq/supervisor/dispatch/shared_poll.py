@@ -10,23 +10,23 @@ from taskq.driver.contract import Command
 from taskq.errors import ServerRefused
 from taskq.supervisor.duties import Duties
 
-__all__ = ["Glance"]
+__all__ = ["SharedPoll"]
 
-#: Seconds between two glances: less than between two checks of a channel itself, which are therefore never due.
+#: Seconds between two polls: fewer than between a channel's own checks, which are therefore never due.
 _EVERY = 0.8
 #: Work that a channel itself would do within this number of seconds is done now.
 _SOON = 0.9
-#: Seconds until the next glance, if the server has rejected one, or there is one channel only.
+#: Seconds until the next poll, if the server has rejected one, or there is one channel only.
 _REFUSED = _ALONE = 60.0
-#: The most heartbeats in a command, and the most workers of each channel that it reads: the overdue ones come first.
+#: The maximum number of heartbeats in a command, and of workers of each channel that it reads: the overdue ones come first.
 _TOGETHER, _READ = 50, 20
 
 
-class Glance:
-    """Sends commands for many channels, and passes the answers on. Without an answer, each channel asks for itself, when that is due."""
+class SharedPoll:
+    """Sends commands for many channels, and passes the replies on. Without a reply, each channel asks for itself when that is due."""
 
     def __init__(self, members: Sequence[Duties], changed: Callable[[Duties], object]) -> None:
-        """`members` may change. Call `changed` with each channel whose services got an answer."""
+        """`members` may change. Call `changed` with each channel whose services got a reply."""
         self.due = 0.0
         self._members = members
         self._changed = changed
@@ -52,9 +52,9 @@ class Glance:
         return reply
 
     def _look(self, members: Sequence[Duties], now: float) -> bool:
-        """Ask whether promote or cancels have work. Return False without an answer."""
+        """Ask whether promote or cancels have work. Return False without a reply."""
         keys = [one.channel.driver.keys for one in members]
-        reply = self._ask(members, members[0].channel.driver.glance(keys))
+        reply = self._ask(members, members[0].channel.driver.poll(keys))
         if reply is None:
             return False
         for one, wait_ms, is_cancelled in zip(members, reply[::2], reply[1::2], strict=True):

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from taskq.clock import monotonic
+from taskq.supervisor.dispatch.shared_poll import SharedPoll
 from taskq.supervisor.duties import Duties
-from taskq.supervisor.turns.glance import Glance
 from tests.supervisor.conftest import Channel
 from tests.support.servers import ServerProcess
 
@@ -24,7 +24,7 @@ class Scene:
         self.places = [Channel(server, f"{prefix}{letter}") for letter in "abc"]
         self.members = [Duties(place.channel, "box", lambda name, event: None) for place in self.places]
         self.children = [[place.child(f"{letter}{number}") for number in "12"] for place, letter in zip(self.places, "abc", strict=True)]
-        self.glance = Glance(self.members, lambda one: None)
+        self.poll = SharedPoll(self.members, lambda one: None)
         self.moves: list[str] = []
         for place in self.places:
             call = place.channel.link.call
@@ -39,7 +39,7 @@ class Scene:
 
     def tick(self) -> float:
         now = monotonic()
-        self.glance.tick(now)
+        self.poll.tick(now)
         return now
 
 
@@ -55,7 +55,7 @@ def test_one_command_sends_the_heartbeats_of_all_channels(scene: Scene) -> None:
     """Given three channels with two children each, then one command sends six heartbeats, and one reads those of all workers."""
     before = [scene.beat_of(index, child.worker) for index, children in enumerate(scene.children) for child in children]
     now = scene.tick()
-    assert scene.moves == ["glance", "heartbeat_all", "heartbeats"]
+    assert scene.moves == ["poll", "heartbeat_all", "heartbeats"]
     after = [scene.beat_of(index, child.worker) for index, children in enumerate(scene.children) for child in children]
     assert all(late > early for early, late in zip(before, after, strict=True))
     assert all(child.last_beat == now for children in scene.children for child in children)
@@ -63,7 +63,7 @@ def test_one_command_sends_the_heartbeats_of_all_channels(scene: Scene) -> None:
     assert min(one.rescue.due for one in scene.members) > now + 0.9
     scene.moves.clear()
     scene.tick()
-    assert scene.moves == ["glance"]
+    assert scene.moves == ["poll"]
 
 
 def test_channels_with_another_lease_have_their_own_command(scene: Scene) -> None:
@@ -71,7 +71,7 @@ def test_channels_with_another_lease_have_their_own_command(scene: Scene) -> Non
     channel = scene.places[1].channel
     channel.settings = msgspec.structs.replace(channel.settings, lease=5.0)
     scene.tick()
-    assert scene.moves == ["glance", "heartbeat_all", "heartbeat_all", "heartbeats", "heartbeats"]
+    assert scene.moves == ["poll", "heartbeat_all", "heartbeat_all", "heartbeats", "heartbeats"]
 
 
 def test_an_unregistered_child_is_left_to_its_channel(scene: Scene, server: ServerProcess) -> None:
@@ -95,7 +95,7 @@ def test_a_channel_with_a_command_of_its_own_sends_it_first(scene: Scene) -> Non
     first.channel.send_pending()
     scene.moves.clear()
     now = scene.tick()
-    assert scene.moves == ["glance", "heartbeat_all", "heartbeats"]
+    assert scene.moves == ["poll", "heartbeat_all", "heartbeats"]
     assert [one.heartbeat.due > now for one in scene.members] == [True, False, True]
 
 
@@ -103,12 +103,12 @@ def test_a_lost_worker_is_rescued(scene: Scene, server: ServerProcess, monkeypat
     """Given a worker of another machine without heartbeats, then the shared check finds it after its lease, as a channel's own does."""
     clock = [monotonic()]
     monkeypatch.setattr("taskq.supervisor.services.rescue.monotonic", lambda: clock[0])
-    monkeypatch.setattr("taskq.supervisor.turns.glance.monotonic", lambda: clock[0])
+    monkeypatch.setattr("taskq.supervisor.dispatch.shared_poll.monotonic", lambda: clock[0])
     place = scene.places[2]
     server.admin.zadd(place.store.keys.workers, {"lost": 5})
     server.admin.lpush(place.store.keys.reserved("lost"), "a message")
     for _ in range(12):
-        scene.glance.tick(clock[0])
+        scene.poll.tick(clock[0])
         clock[0] += 1.5
     assert place.store.client.llen(place.store.keys.waiting) == 1
     assert place.store.client.zscore(place.store.keys.workers, "lost") is None
@@ -122,6 +122,6 @@ def test_a_rejected_command_is_not_repeated_at_once(scene: Scene, server: Server
     server.admin.delete(scene.places[1].store.keys.workers)
     server.admin.set(scene.places[1].store.keys.workers, "of another program")
     now = scene.tick()
-    assert scene.glance.due > now + 50
+    assert scene.poll.due > now + 50
     assert min(one.heartbeat.due for one in scene.members) <= now
     assert not any(place.channel.is_down for place in scene.places)

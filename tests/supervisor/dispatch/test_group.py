@@ -1,4 +1,4 @@
-"""Channels that share a wake-up connection and a glance at what is due."""
+"""Channels that share a wake-up connection and a poll."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from taskq.clock import monotonic
 from taskq.polling import wait_for
+from taskq.supervisor.dispatch.group import Group
 from taskq.supervisor.duties import Duties
-from taskq.supervisor.turns.group import Group
 from taskq.worker_id import machine_name, machine_tag, new_worker_id
 from tests.supervisor.conftest import Channel
 from tests.support.servers import ServerProcess
@@ -59,7 +59,7 @@ def scene(server: ServerProcess, prefix: str) -> Iterator[Scene]:
 
 
 def test_one_command_asks_for_all_channels(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given three channels whose own checks are due, if one has a delayed message, then a glance moves on all of them, with one command."""
+    """Given three channels whose own checks are due, if one has a delayed message, then one command sets the due times of all."""
     first, second, third = scene.members
     scene.places[1].job.options(delay=0.5).push()
     moves: list[str] = []
@@ -70,7 +70,7 @@ def test_one_command_asks_for_all_channels(scene: Scene, monkeypatch: pytest.Mon
     for one in scene.members:
         one.promote.due = one.cancels.due = NOW
     scene.group.tick(NOW)
-    assert moves == ["glance"]
+    assert moves == ["poll"]
     assert first.promote.due == third.promote.due == NOW + 1.0
     assert NOW < second.promote.due <= NOW + 0.5
     assert min(one.cancels.due for one in scene.members) > NOW + 2.0
@@ -78,7 +78,7 @@ def test_one_command_asks_for_all_channels(scene: Scene, monkeypatch: pytest.Mon
 
 
 def test_a_stored_cancel_request_leaves_its_check_due(scene: Scene, server: ServerProcess) -> None:
-    """Given a channel with a cancel request, then a glance puts off the checks of the other channels only."""
+    """Given a channel with a cancel request, then a shared poll puts off the checks of the other channels only."""
     server.admin.hset(scene.places[2].store.keys.cancels, "0" * 16, "a request")
     for one in scene.members:
         one.cancels.due = NOW
@@ -98,7 +98,7 @@ def test_a_channel_with_an_unreadable_key_asks_for_itself(scene: Scene, server: 
 
 
 def test_without_an_answer_each_channel_asks_for_itself(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a server that doesn't answer, then a glance puts nothing off."""
+    """Given a server that doesn't answer, then a shared poll puts nothing off."""
     monkeypatch.setattr(scene.places[0].channel, "ask", lambda *_: None)
     for one in scene.members:
         one.promote.due = NOW

@@ -1,4 +1,4 @@
--- glance: find out what is due in many channels, with one command.
+-- poll: find out what is due in many channels, with one command.
 -- KEYS: 1.. of each channel: delayed, cancel requests
 -- Returns: for each channel: milliseconds until the next message is due, 0 = one is due, -1 = none is left; 1 if cancel requests are
 --          stored; -2 and 1 for a channel whose keys can't be read: its supervisor must ask for it alone.

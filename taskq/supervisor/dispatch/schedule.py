@@ -1,4 +1,4 @@
-"""When each part of a supervisor has work to do: a heap, so that parts without any cost nothing."""
+"""The due times of channels and services: a heap, so that those without due work cost nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Schedule(Generic[T]):
-    """Things, and when each is due."""
+    """Objects, and when each is due."""
 
     def __init__(self) -> None:
         #: With entries that are out of date: `_due` decides.
