@@ -27,7 +27,7 @@ def key_table(keys: Keys) -> str:
         (keys.progress(_MESSAGE), "string", "the progress that one running job has reported", "yes"),
         (keys.cancels, "hash", "cancel requests for running jobs, by message", "yes"),
         (keys.cancel_wake("<supervisor>:x"), "list", "a token that notifies a supervisor of a cancel request", "yes"),
-        (keys.swept, "hash", "which supervisor has last looked for orphaned messages, and when", "yes"),
+        (keys.scanned, "hash", "the supervisor that last scanned for orphaned messages, and when", "yes"),
         (keys.once(_MESSAGE), "string", "the idempotency key of a push with `once=True`", "yes"),
     ]
     lines = [f"| `{name}` | {kind} | {content} | {expires} |" for name, kind, content, expires in rows]

@@ -37,7 +37,7 @@ _MOST = 2 << 30
     metavar="N",
     help="Rounds of all but latency, lateness and memory.",
 )
-@click.option("--only", default="all", metavar="A,B,C", help=f"Only these measures: {', '.join(MEASURES)}.")
+@click.option("--only", default="all", metavar="A,B,C", help=f"Only these measures and cases: {', '.join(MEASURES)}.")
 @click.option("--url", metavar="URL", help="The server. Default: the setting `url`, or a separate embedded server.")
 @as_json
 @debug_option

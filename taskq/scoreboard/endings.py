@@ -9,11 +9,11 @@ __all__ = ["SIZE", "Endings"]
 
 #: The maximum number of messages of one reserve.
 BATCH_LIMIT = 256
-#: Bytes of all final states of a batch. What doesn't fit is stored at once.
+#: Bytes of all final states of a batch. One that doesn't fit is stored at once.
 _BYTES = 65536
-# For each message of the batch: its lifetime in milliseconds, and where it begins and ends.
+# The entry of each message of the batch: lifetime in milliseconds, start and end of the final state.
 _ENTRY = struct.Struct("=qII")
-# Before the one of a lane: its lifetime in milliseconds, and its size.
+# Precedes the final state of a lane: lifetime in milliseconds, size.
 _HEAD = struct.Struct("=qI")
 _AT_DATA = BATCH_LIMIT * _ENTRY.size
 SIZE = _AT_DATA + _BYTES
@@ -31,7 +31,7 @@ class Endings:
         self._filled = 0
 
     def clear(self) -> None:
-        """Forget all. Their memory stays as it is."""
+        """Free the space of all final states. Their bytes stay until they are overwritten."""
         self._filled = 0
 
     def put(self, index: int, data: bytes, ttl_ms: int) -> bool:
@@ -58,7 +58,7 @@ class Endings:
         return True
 
     def read_of_lane(self, lane: int, lanes: int) -> tuple[bytes, int]:
-        """As `read`."""
+        """Return the final state of the message in a lane, and its lifetime in milliseconds."""
         at = self._at + lane * (SIZE // lanes)
         ttl_ms, size = _HEAD.unpack_from(self._memory, at)
         return bytes(self._memory[at + _HEAD.size : at + _HEAD.size + size]), ttl_ms

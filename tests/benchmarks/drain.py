@@ -24,7 +24,7 @@ class Drained(NamedTuple):
 
 
 def drain(stage: Stage, group: WorkerGroup, count: int, limit: float = math.inf) -> Drained:
-    """Watch how the first `count` jobs are worked off by workers that were just started, for at most `limit` seconds."""
+    """Watch how workers that were just started drain the first `count` jobs, for at most `limit` seconds."""
     stage.wait(max(1, int(count * WARM_UP)), group, count=count)
     before, began = stage.done(count), time.monotonic()
     worker, server = group.cpu(), stage.server_cpu()

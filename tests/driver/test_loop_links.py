@@ -1,4 +1,4 @@
-"""The connections of an event loop: one for all tasks, others for those that block, and what becomes of them at a fork and at the end."""
+"""The connections of an event loop: one for all tasks, others for those that block, and their end after a fork and with the loop."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_who_waits_for_a_result_delays_no_push(own_server: OwnServer, make_queue
 
 
 def test_one_cancelled_task_disturbs_no_other(queue: Queue, server: ServerProcess, prefix: str, make_queue: Callable[..., Queue]) -> None:
-    """Given pushes without a reply, when one of them reaches the end of its cancel scope, then the others are stored once, and told so."""
+    """Given pushes without a reply, when one of them reaches the end of its cancel scope, then the others are stored once, and return."""
     with Relay(server.socket) as relay:
         job = _job(make_queue(relay.url))
 

@@ -1,4 +1,4 @@
-"""The threads of all lanes: a thread that has ended a job takes the next call from their inbox, without a switch of threads."""
+"""The threads of all lanes: a thread that has ended a job takes the next call from their inbox, without a thread switch."""
 
 from __future__ import annotations
 

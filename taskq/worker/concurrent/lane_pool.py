@@ -84,7 +84,7 @@ class LanePool:
     def in_order(self, ids: list[bytes]) -> list[bytes] | None:
         """Return these ids in the order of the reserved list, if they are its first, as far as known; otherwise None.
 
-        Then equal ends leave no other middle: messages that have left the list since can't have been between them.
+        Then it is enough to compare both ends: messages that have left the list since can't have been between them.
         """
         first = list(islice(self._known, len(ids)))
         return first if self._is_ordered and set(first) == set(ids) else None

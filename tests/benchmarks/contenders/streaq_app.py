@@ -1,4 +1,4 @@
-"""streaQ, with its defaults, and told to keep no results (`ttl=0`) and to log no line for each task (`silent`)."""
+"""streaQ, with its defaults, but without results (`ttl=0`) and without a log line for each task (`silent`)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ __all__ = ["JOBS", "KINDS", "OTHERS", "cases", "has"]
 #: What workers run, then what is only pushed.
 JOBS = ("result", "async", "failing", "delayed")
 KINDS = (*JOBS, "bulk", "apush")
-#: Seconds of a drain: who needs longer has been seen for long enough.
+#: The maximum duration of a drain in seconds: enough to measure a slow contender.
 LIMIT = 3.0
 #: Libraries that are measured in another setup: the faster one of RQ, and the one of taskiq that loses no job.
 OTHERS = {"RQ", "taskiq (list)"}

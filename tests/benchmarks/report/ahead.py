@@ -1,4 +1,4 @@
-"""Where a peer has the better figure: the page says so."""
+"""The measures in which a peer has the better figure; the page lists them."""
 
 from __future__ import annotations
 

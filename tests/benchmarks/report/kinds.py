@@ -37,7 +37,7 @@ def kind_rounds(book: Book) -> int:
 
 
 def _measured(book: Book) -> list[Contender]:
-    """Return those of whom a kind was measured, in the order of the no-op rate."""
+    """Return the contenders with a measured kind, in the order of the no-op rate."""
 
     def rate(contender: Contender) -> float:
         found = of_kind(book, contender.name, "noop", "_rate")

@@ -1,4 +1,4 @@
-"""A server in the test's own event loop that replies only what the test tells it to."""
+"""A server in the test's own event loop that sends only the replies of the test."""
 
 from __future__ import annotations
 

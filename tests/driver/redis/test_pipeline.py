@@ -1,4 +1,4 @@
-"""A connection that many tasks share: who gets which reply, and what each is told when the connection breaks."""
+"""A connection that many tasks share: each task gets its own reply, and the right error when the connection breaks."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_broken_connection_fails_all_that_wait(tmp_path: Path) -> None:
 
 
 def test_bytes_that_are_no_reply_break_the_connection(tmp_path: Path) -> None:
-    """Given bytes that are not of the protocol, then nobody gets a reply that may be another's."""
+    """Given bytes that are not of the protocol, then no caller gets a reply that may belong to another one."""
 
     async def play(server: Scripted) -> None:
         calls = [server.call("GET", key) for key in "ab"]

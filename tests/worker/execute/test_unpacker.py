@@ -368,7 +368,7 @@ def test_headers_of_a_wrong_form_fail_the_message(bench: Bench, stored: Any) -> 
     ],
 )
 def test_a_run_knows_if_no_other_follows_a_crash(of_channel: str, of_job: Any, crashes: int, is_last: bool) -> None:
-    """Given `on_lost` of the channel and the job, and a number of crashes, then the run of a message tells if a further crash ends it."""
+    """Given `on_lost` of the channel and the job, and a number of crashes, then the run knows whether a further crash ends its message."""
     bench = Bench(channels={"default": {"on_lost": of_channel, "max_crashes": 3}})
     job = bench.queue.job(name="work", on_lost=of_job)(lambda: None)
     message = bench.pack(job.bind())

@@ -24,7 +24,7 @@ from taskq.worker.execute.results import CannotStore, ResultPacker
 
 __all__ = ["BATCH_ITEMS", "UNREAD_LIMIT", "GivenUp", "PartsLost", "Sender", "StreamThread", "StreamWriter", "Unread"]
 
-#: The most items without a reader; then the generator waits for one.
+#: The maximum number of unread items; then the generator waits for a reader.
 UNREAD_LIMIT = 1000
 #: Limits of the items that wait for each other: seconds, number and bytes. The last one may be larger.
 _TOGETHER = 0.005
@@ -226,9 +226,9 @@ class StreamThread:
         #: Writers whose items could not be stored, with the time of the next try.
         refused: dict[StreamWriter, float] = {}
         while True:
-            self._turn(refused)
+            self._send_next(refused)
 
-    def _turn(self, refused: dict[StreamWriter, float]) -> None:
+    def _send_next(self, refused: dict[StreamWriter, float]) -> None:
         writers: set[StreamWriter] = set()
         with suppress(Empty):
             writers.add(self._queue.get(timeout=_LONGEST_PAUSE if refused else None))
