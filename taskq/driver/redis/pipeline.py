@@ -103,6 +103,10 @@ class Pipeline:
         poll.register(writer.get_extra_info("socket"), select.POLLIN)
         return bool(poll.poll(0))
 
+    async def check_accepted(self) -> None:
+        """Raise the error with which the server rejects a new connection, such as that it has no room. Data of TLS are ignored."""
+        await self._connection.read_response(timeout=GRACE, disconnect_on_error=False)
+
     def request(self, words: tuple[Any, ...]) -> asyncio.Future[Any]:
         """Send a command with the others of this loop tick.
 
@@ -117,12 +121,8 @@ class Pipeline:
         size = sum(map(len, pieces))
         batch.size += size
         self._load += size
-        # A task that is cancelled before it begins leaves no trace but this.
-        if self._sender is None or self._sender.done():
-            self._is_starting = True
-            # An empty context: a task of many callers must not keep the variables of one.
-            self._sender = Context().run(self._loop.create_task, self._run())
-            self._is_starting = False
+        if self._sender is None:
+            self._start()
         return future
 
     async def wait_for_room(self) -> None:
@@ -139,9 +139,28 @@ class Pipeline:
     async def close(self) -> None:
         """Wait for the replies, and close the connection."""
         self.is_retired = True
-        while tasks := [task for task in (self._sender, self._reader) if task is not None and not task.done()]:
+        while tasks := [task for task in (self._sender, self._reader) if task is not None]:
             await asyncio.wait(tasks)
         await self._disconnect(wait=True)
+
+    def _start(self) -> None:
+        self._is_starting = True
+        # An empty context: a task of many callers must not keep the variables of one.
+        self._sender = Context().run(self._loop.create_task, self._run())
+        self._is_starting = False
+        self._sender.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Continue if the sender was cancelled before it began, as by a program that cancels all tasks. None of its code has run."""
+        if self._sender is not task:
+            return
+        self._sender = None
+        if all(future.done() for future in self._unsent.waiting):
+            self._load -= self._unsent.size
+            self._unsent = _Batch()
+            self._room.set()
+        else:
+            self._start()
 
     async def _run(self) -> None:
         """Send what there is, and read the replies unless another task does."""

@@ -123,16 +123,29 @@ class RedisSharedLink:
         # An eager task may fail at once, and one that is cancelled before it begins doesn't reset `_opening`.
         if opening is None or opening.done():
             opening = self._opening = Context().run(asyncio.get_running_loop().create_task, self._connect())
-        await asyncio.shield(opening)
+            opening.add_done_callback(_retrieve)
+        await asyncio.wait((opening,))
+        if not opening.cancelled():  # otherwise, the caller tries again: it is not cancelled itself
+            opening.result()
 
     async def _connect(self) -> None:
         try:
             connection = await self._address.async_connection(self._key, self._timeout)
             try:
                 await connection.connect()
+                pipeline = Pipeline(connection, self._timeout)
+                await asyncio.sleep(0)
+                if pipeline.is_stale():
+                    await pipeline.check_accepted()
             except BaseException:
                 await connection.disconnect(nowait=True)
                 raise
-            self._pipeline = Pipeline(connection, self._timeout)
+            self._pipeline = pipeline
         finally:
             self._opening = None
+
+
+def _retrieve(opening: asyncio.Task[None]) -> None:
+    """Look at the error, because all callers may have been cancelled. asyncio would log it."""
+    if not opening.cancelled():
+        opening.exception()

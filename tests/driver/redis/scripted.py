@@ -36,6 +36,9 @@ class Client(asyncio.Protocol):
         self._server.clients.append(self)
         if not self._server.reads:
             transport.pause_reading()
+        if self._server.last_words:
+            self.reply(self._server.last_words)
+            transport.close()
 
     def data_received(self, data: bytes) -> None:
         self.pieces += 1
@@ -57,6 +60,8 @@ class Scripted:
     def __init__(self, path: Path) -> None:
         #: False: it reads nothing from the connections that are made from now on.
         self.reads = True
+        #: Not empty: the reply to each new connection, which is closed then.
+        self.last_words = b""
         self.clients: list[Client] = []
         self._driver = RedisDriver(f"unix://{path}", ChannelSettings(name="tests", channel="tests"))
         self.link: RedisSharedLink = self._driver.shared_link(30.0)

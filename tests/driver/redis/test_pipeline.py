@@ -376,7 +376,7 @@ def test_a_failed_connect_is_repeated(tmp_path: Path, is_eager: bool) -> None:
 
 
 def test_a_new_connection_is_used_whatever_it_has_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given a server that says something first, such as that it has no room, then the call isn't put off to another connection."""
+    """Given a connection that has something to read, such as a ticket of TLS, then the call isn't put off to another connection."""
     monkeypatch.setattr(module.Pipeline, "is_stale", lambda _: True)
 
     async def play(server: Scripted) -> None:
@@ -388,8 +388,23 @@ def test_a_new_connection_is_used_whatever_it_has_to_read(tmp_path: Path, monkey
     _play(tmp_path, play)
 
 
+def test_the_reason_of_a_rejected_connection_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a server that rejects a connection before a command comes, then nothing was sent, and the error has the reason."""
+    monkeypatch.setattr(module.Pipeline, "is_stale", lambda _: True)
+    monkeypatch.setattr(module, "GRACE", 30.0)
+
+    async def play(server: Scripted) -> None:
+        server.last_words = b"-ERR max number of clients reached"
+        with pytest.raises(ServerUnavailable, match="max number of clients") as caught:
+            await server.call("GET", "a")
+        assert not caught.value.sent
+
+    _play(tmp_path, play)
+
+
 @pytest.mark.parametrize("name", ["_sender", "_opening"])
-def test_a_task_that_is_cancelled_before_it_begins_leaves_the_link_usable(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("is_soon", [False, True])
+def test_a_task_that_is_cancelled_before_it_begins_leaves_the_link_usable(tmp_path: Path, name: str, is_soon: bool) -> None:
     """Given a program that cancels all tasks when one of the link's own has just been made, then the next call gets its reply."""
 
     async def play(server: Scripted) -> None:
@@ -401,12 +416,14 @@ def test_a_task_that_is_cancelled_before_it_begins_leaves_the_link_usable(tmp_pa
         await asyncio.sleep(0)
         task = getattr(server.link._pipeline if name == "_sender" else server.link, name)
         assert not task.done()
+        call = server.call("GET", "b") if is_soon else None
         for one in (task, cancelled):
             one.cancel()
-        await asyncio.wait([task, cancelled])
-        call = server.call("GET", "b")
-        client = await server.got(3 if name == "_sender" else 1)
-        client.reply(*[b"+b"] * (2 if name == "_sender" else 1))
+        if call is None:
+            await asyncio.wait([task, cancelled])
+            call = server.call("GET", "b")
+        client = await server.got(1 if name == "_opening" else 3 if is_soon else 2)
+        client.reply(*[b"+b"] * (2 if name == "_sender" and is_soon else 1))
         assert await _outcomes(call) == [b"b"]
 
     _play(tmp_path, play)
