@@ -42,9 +42,9 @@ AFTER = {"LRANGE": ("BLMOVE", b"\r\nLRANGE\r\n"), "forget": ("BLMOVE", b""), "st
 #: Those of results, parts and cancels, which have a test of their own below.
 ASKED = ("finish", "begin", "part", "read", "cancel", "request_cancel", "find")
 #: What has tests of its own, too; a worker that isn't answered at its start (`permissions`, `kinds`) ends, only a person uses `flush` and
-#: `search`, the first scan for orphans (`claim_sweep`, `unregistered`) may come after the end of the test, and a `glance` is for several
+#: `search`, the first scan for orphans (`claim_scan`, `unregistered`) may come after the end of the test, and a `poll` is for several
 #: channels.
-ELSEWHERE = {"ack", "adopt", "look", "restore", "flush", "search", "permissions", "kinds", "claim_sweep", "unregistered", "glance", *ASKED}
+ELSEWHERE = {"ack", "adopt", "look", "restore", "flush", "search", "permissions", "kinds", "claim_scan", "unregistered", "poll", *ASKED}
 SCRIPTS = [name for name in script_names() if name not in ELSEWHERE | set(AFTER)]
 EXPECTED = {"a": 5, "json": 1, "later": 1, "fails": 1, "retried": 2, "requeued": 2, "crashed": 2, "slow": 1, "behind": 20}
 
@@ -122,6 +122,11 @@ def test_a_lost_reply_loses_and_doubles_nothing(
     assert runs(ledger) == expected, worker.log
     assert (store.count(State.FAILED), store.count(State.PARKED)) == (1, 1)
     assert store.leaks() == []
+
+
+def test_what_is_left_out_exists() -> None:
+    """Given the scripts that the test above leaves out, then each exists: a renamed one is not left out by its old name."""
+    assert ELSEWHERE | set(AFTER) - {"LRANGE"} <= set(script_names())
 
 
 def _asked(question: Callable[[], T]) -> T:
