@@ -187,7 +187,7 @@ def test_a_sighup_during_a_long_restart_starts_another(
         worker.wait_for_log("app reloaded", count=number + 1)
     (tmp_path / "go").touch()
     assert [line.value for line in ledger.wait_for("held")] == ["one"]
-    wait_until(lambda: len(worker.family()) == 2)
+    worker.wait_for_log(r"(?s)app reloaded.*app reloaded.*rolling restart finished")
     queue.push_name("site_app:record", [1])
     assert [line.value for line in ledger.wait_for("record")] == [["three", 1]]
     assert worker.stop() == 0
