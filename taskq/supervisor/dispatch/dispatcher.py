@@ -81,14 +81,13 @@ class Dispatcher:
         """Run every service that is due. Return the channels that were checked: all of them with `everything`."""
         due = self._schedule.take(now)
         for part in due:
-            part.tick(now)
             if not isinstance(part, Duties):
+                part.tick(now)
                 self._schedule.put(part, part.next_due(now))
-        if not everything:
-            return [part for part in due if isinstance(part, Duties)]
-        for one in self._places:
+        checked = list(self._places) if everything else [part for part in due if isinstance(part, Duties)]
+        for one in checked:
             one.tick(now)
-        return list(self._places)
+        return checked
 
     def plan(self, checked: Iterable[Duties], channels: Mapping[str, Duties]) -> None:
         """Note when the checked channels have work to do next. `channels` are those of the worker now."""

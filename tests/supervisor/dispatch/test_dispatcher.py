@@ -62,6 +62,17 @@ def test_only_channels_with_work_are_looked_at(scene: Scene) -> None:
     assert scene.iterate(everything=True) == list(scene.channels)
 
 
+def test_a_full_iteration_runs_each_service_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a service that has more work to do, then an iteration for all channels runs it once: a page, and the other services."""
+    now = monotonic() + 60.0
+    ticks: list[float] = []
+    duties = next(iter(scene.channels.values()))
+    monkeypatch.setattr(duties.unpark, "tick", ticks.append)  # which leaves it due
+    duties.unpark.due = 0.0
+    scene.iterate(now, everything=True)
+    assert ticks == [now]
+
+
 def test_a_channel_that_is_gone_is_not_looked_at(scene: Scene) -> None:
     """Given a channel that the worker no longer has, and a new one, then iterations check those of now."""
     gone = scene.places[0].prefix
