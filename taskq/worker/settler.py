@@ -160,8 +160,7 @@ class Settler:
     def flush(self) -> None:
         """Send the pending acks."""
         if self.done:
-            again = self._ack if self._is_known else None
-            self.acks_sent(self.insist(self._ack(), again=again))
+            self.acks_sent(self.insist(self._ack(), again=self._ack))
 
     def acks_sent(self, settled: int) -> None:
         """Note that the pending acks were sent, and how many of their messages were still reserved by this worker."""
