@@ -17,10 +17,26 @@ from taskq.driver.redis.address import Address
 from taskq.driver.redis.errors import translate
 from taskq.errors import ServerUnavailable
 
-__all__ = ["RedisAsyncLink", "ask"]
+__all__ = ["RedisAsyncLink", "ScriptCaller", "ask", "was_closed"]
 
 
-class RedisAsyncLink:
+class ScriptCaller:
+    """The part of both links for asyncio that sends a script by its digest, and its text only to a server that doesn't know it."""
+
+    async def call(self, command: Command) -> Any:
+        script = command.script
+        if script is None:
+            return await self._request(command.move, command.words)
+        try:
+            return await self._request(command.move, ("EVALSHA", script.sha, *command.words))
+        except wire.NoScriptError:
+            return await self._request(command.move, ("EVAL", script.text, *command.words))
+
+    async def _request(self, move: str, words: tuple[Any, ...]) -> Any:
+        raise NotImplementedError
+
+
+class RedisAsyncLink(ScriptCaller):
     """One connection to the node that holds a channel. Belongs to the event loop that opened it."""
 
     def __init__(self, address: Address, key: str, timeout: float) -> None:
@@ -37,13 +53,7 @@ class RedisAsyncLink:
 
     async def call(self, command: Command) -> Any:
         self._redirected = False
-        script = command.script
-        if script is None:
-            return await self._request(command.move, command.words)
-        try:
-            return await self._request(command.move, ("EVALSHA", script.sha, *command.words))
-        except wire.NoScriptError:
-            return await self._request(command.move, ("EVAL", script.text, *command.words))
+        return await super().call(command)
 
     async def confirm(self, command: Command) -> int:
         # As in `link`: another node executed the command.
@@ -56,15 +66,7 @@ class RedisAsyncLink:
 
     async def is_stale(self) -> bool:
         """Return True if the server has closed the connection since its last use."""
-        if self._connection is None:
-            return False
-        # redis-py checks only its buffer, which the event loop fills later. The socket itself is up to date.
-        writer: asyncio.StreamWriter | None = self._connection._writer
-        if writer is None or writer.is_closing():
-            return True
-        poll = select.poll()
-        poll.register(writer.get_extra_info("socket"), select.POLLIN)
-        return bool(poll.poll(0))
+        return self._connection is not None and was_closed(self._connection)
 
     async def _request(self, move: str, words: tuple[Any, ...], *, moved: bool = False) -> Any:
         sent = False
@@ -105,6 +107,17 @@ class RedisAsyncLink:
             await connection.connect()
             self._connection = connection
         return connection
+
+
+def was_closed(connection: redis.asyncio.Connection) -> bool:
+    """Return True if the server has closed an idle connection since its last use."""
+    # redis-py checks only its buffer, which the event loop fills later. The socket itself is up to date.
+    writer: asyncio.StreamWriter | None = connection._writer
+    if writer is None or writer.is_closing():
+        return True
+    poll = select.poll()
+    poll.register(writer.get_extra_info("socket"), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 async def ask(address: Address, redirect: wire.AskError, move: str, words: tuple[Any, ...], timeout: float) -> Any:

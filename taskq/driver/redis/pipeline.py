@@ -7,7 +7,6 @@ A task runs only while replies are awaited, so an idle connection leaves nothing
 from __future__ import annotations
 
 import asyncio
-import select
 from collections import deque
 from contextvars import Context
 from typing import Any
@@ -16,6 +15,8 @@ import redis.asyncio
 from redis import exceptions as wire
 from redis.connection import HiredisRespSerializer
 from redis.utils import HIREDIS_AVAILABLE
+
+from taskq.driver.redis.alink import was_closed
 
 __all__ = ["Lost", "Pipeline"]
 
@@ -95,13 +96,7 @@ class Pipeline:
 
     def is_stale(self) -> bool:
         """Return True if the server has closed the idle connection since its last use."""
-        # redis-py checks only its buffer, which the event loop fills later. The socket itself is up to date.
-        writer: asyncio.StreamWriter | None = self._connection._writer
-        if writer is None or writer.is_closing():
-            return True
-        poll = select.poll()
-        poll.register(writer.get_extra_info("socket"), select.POLLIN)
-        return bool(poll.poll(0))
+        return was_closed(self._connection)
 
     async def check_accepted(self) -> None:
         """Raise the error with which the server rejects a new connection, such as that it has no room. Data of TLS are ignored."""

@@ -8,9 +8,8 @@ from typing import Any
 
 from redis import exceptions as wire
 
-from taskq.driver.contract import Command
 from taskq.driver.redis.address import Address
-from taskq.driver.redis.alink import ask
+from taskq.driver.redis.alink import ScriptCaller, ask
 from taskq.driver.redis.errors import translate
 from taskq.driver.redis.pipeline import Lost, Pipeline
 from taskq.errors import ServerUnavailable
@@ -20,7 +19,7 @@ __all__ = ["RedisSharedLink"]
 Words = tuple[Any, ...]
 
 
-class RedisSharedLink:
+class RedisSharedLink(ScriptCaller):
     """Sends the commands of many tasks over one connection. Belongs to the event loop that opened it.
 
     For commands that don't block: the replies to all later commands would wait for one that does.
@@ -34,20 +33,6 @@ class RedisSharedLink:
         self._opening: asyncio.Task[None] | None = None
         # One task waits for room at a time, so that they continue in their order.
         self._gate = asyncio.Lock()
-
-    @property
-    def where(self) -> str:
-        """The server's URL, without its password."""
-        return self._address.text
-
-    async def call(self, command: Command) -> Any:
-        script = command.script
-        if script is None:
-            return await self._request(command.move, command.words)
-        try:
-            return await self._request(command.move, ("EVALSHA", script.sha, *command.words))
-        except wire.NoScriptError:
-            return await self._request(command.move, ("EVAL", script.text, *command.words))
 
     async def close(self) -> None:
         if (opening := self._opening) is not None:
