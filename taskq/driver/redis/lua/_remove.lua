@@ -12,10 +12,10 @@ local function remove(waiting, message, start, count, reach, mark)
   if reads_all then return redis.call('LREM', waiting, -1, message) end
   local messages, skipped = page('LRANGE', waiting, start, count, string.sub(message, 3, 18))
   for i, found in ipairs(messages) do
-    local index = skipped + i - 1
-    if found == message and index < reach then return redis.call('LREM', waiting, 1, message) end
-    if found == message and index >= length - reach then return redis.call('LREM', waiting, -1, message) end
     if found == message then
+      local index = skipped + i - 1
+      if index < reach then return redis.call('LREM', waiting, 1, message) end
+      if index >= length - reach then return redis.call('LREM', waiting, -1, message) end
       redis.call('LSET', waiting, index, mark)
       return 1
     end
