@@ -122,10 +122,6 @@ class Channels:
         """Return the signer of the channel's results and records; None without a secret."""
         return result_signer(self.settings, self.store(channel).settings.channel)
 
-    def _attempts_of(self, name: str, channel: str) -> int | None:
-        job = self.queue.jobs.get(name) if self.queue else None
-        return None if job is None else job.options_of_job.max_attempts or self.settings.channel_or_default(channel).max_attempts
-
     def reader(self, channel: str) -> Callable[[Item, Place], Entry]:
         """Return the function that reads a stored message of a channel; verified if there is a secret."""
         signers = self._signers(channel)
@@ -135,8 +131,10 @@ class Channels:
             """Return the `max_attempts` of a job, and its name if `name` is one of its aliases."""
             found = known.get(name)
             if found is None:
-                job = self.queue.jobs.get(name) if self.queue else None
-                found = self._attempts_of(name, channel), job.name if job is not None and job.name != name else ""
+                found = None, ""
+                if (job := self.queue.jobs.get(name) if self.queue else None) is not None:
+                    attempts = job.options_of_job.max_attempts or self.settings.channel_or_default(channel).max_attempts
+                    found = attempts, "" if job.name == name else job.name
                 if len(known) < _KNOWN:
                     known[name] = found
             return found
