@@ -153,8 +153,8 @@ def read_entry(raw: bytes, place: Place, about: Callable[[str], tuple[int | None
     """
     message, content = _open(raw)
     attempts, alias_of = about(content.job)
-    is_own = message is not None and message.version != FOREIGN
-    pushed = message.pushed_at_ms if message is not None and is_own else None
+    own = None if message is None or message.version == FOREIGN else message
+    pushed = own.pushed_at_ms if own else None
     past = tuple(records(history)[-_RECORDS:]) if message is not None and (history := message.history_bytes()) else ()
     sure = tuple(is_verified(one, message.id, signers.records) for one in past) if message is not None and signers else ()
     since = place.score_ms if place.score_ms and place.state is not State.DELAYED else pushed
@@ -177,10 +177,10 @@ def read_entry(raw: bytes, place: Place, about: Callable[[str], tuple[int | None
         error=("" if all(sure[-1:]) else f"{NOT_VERIFIED} ") + past[-1].error if past else "",
         history=past,
         size=len(raw),
-        is_signed=bool(message is not None and is_own and message.flags & _SIGNED),
+        is_signed=own is not None and bool(own.flags & _SIGNED),
         verified=_is_verified(message, signers.messages) if signers else None,
         verified_records=sure,
-        is_foreign=not is_own,
+        is_foreign=own is None,
         raw=raw,
         alias_of=alias_of,
     )
