@@ -38,10 +38,6 @@ class ManyCalls:
         self.options = options
         self.items: Iterable[Any] = items
 
-    def fits(self, args: tuple[Any, ...]) -> bool:
-        """Return True if the arguments match the signature of the job. If not, binding them decides."""
-        return self.job.signature.fits(args)
-
     def __iter__(self) -> Iterator[Call[Any]]:
         return map(self.bind, self.items)
 

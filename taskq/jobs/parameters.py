@@ -51,7 +51,7 @@ class Signature:
         Raises:
             ArgumentsError: the arguments don't match the signature.
         """
-        if not kwargs and self._fewest <= len(args) <= self._most:
+        if not kwargs and self.fits(args):
             return
         if self._signature is None:
             return

@@ -27,7 +27,7 @@ def pack_many(calls: ManyCalls, packer: Packer, pack: Callable[[Call[Any]], Outg
     envelope: Envelope | None = None
     for item in calls.items:
         # Any of these may change with each item: a generator can open a block of headers.
-        if IN_USE or type(item) is not tuple or not calls.fits(args := calls.first + item):
+        if IN_USE or type(item) is not tuple or not calls.job.signature.fits(args := calls.first + item):
             if envelope is not None:
                 outs += envelope.seal(bodies)
             outs.append(pack(calls.bind(item)))
