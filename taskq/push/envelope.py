@@ -59,8 +59,6 @@ class Form(msgspec.Struct, frozen=True):
 
     name: str
     serializer: Serializer
-    #: The code of the serializer.
-    code: int
     flags: int
     #: Names of the positional parameters, for error messages.
     parameters: tuple[str, ...]
@@ -109,9 +107,9 @@ class Envelope(msgspec.Struct, frozen=True):
             arguments = dump_arguments(form.serializer, args, kwargs, self.what, form.parameters)
         else:
             arguments = _dump_typed(form, form.validator, args, kwargs, self.what)
-        if arguments.find(CODE) >= 0 and not form.code:
+        if arguments.find(CODE) >= 0 and not form.serializer.code:
             options = {**(options or {}), "python": PYTHON}
-        body = make_body(form.name, arguments, form.code, options)
+        body = make_body(form.name, arguments, form.serializer.code, options)
         if len(body) > self.limit:
             raise MessageTooLarge(
                 f"the call of {self.what} takes {len(body):,} bytes, over max_message_size = {self.limit:,}: "

@@ -134,7 +134,7 @@ class Packer:
             serializer = CALLS
         is_missing = job.function is missing_function
         flags, is_stream = loss_flag(options.on_lost), None if is_missing else is_generator(job.function)
-        form = Form(job.name, serializer, serializer.code, flags, job.signature.names, options.result_ttl, is_stream, self.validator(job))
+        form = Form(job.name, serializer, flags, job.signature.names, options.result_ttl, is_stream, self.validator(job))
         # While an app is imported, the next push must get here, too. Jobs by name are made for each push.
         if importing is None and not is_missing:
             self._forms[job] = form
