@@ -102,7 +102,7 @@ def _last_line(error: BaseException) -> str | None:
         text = str(error)
     except BaseException:  # as the module `traceback` does
         text = "<exception str() failed>"
-    if type(text) is not str:  # a subclass with a format of its own
+    if type(text) is not str:  # a subclass may define another format
         return None
     name = cls.__qualname__ if cls.__module__ in ("__main__", "builtins") else f"{cls.__module__}.{cls.__qualname__}"
     return f"{name}: {text}\n" if text else f"{name}\n"

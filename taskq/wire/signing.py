@@ -2,7 +2,7 @@
 
 Keyed BLAKE2b (RFC 7693) over the channel's prefix, the id, the flags and the body. The counters in the head are not signed: the
 scripts change them, and they don't decide which job runs. Because the prefix is signed, a message can't be moved to another channel.
-Results, records and reports have signatures of their own: see `Purpose`.
+Results, records and reports have separate signatures: see `Purpose`.
 """
 
 from __future__ import annotations
