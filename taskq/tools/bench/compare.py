@@ -14,7 +14,7 @@ from taskq.tools.bench.cases import ALL, Case, names
 from taskq.tools.bench.cost import Compared, Cost, Sample, clock_of, sample
 from taskq.tools.bench.place import Place
 from taskq.tools.bench.plan import Plan, Viewer
-from taskq.tools.bench.working import wait_for_end
+from taskq.tools.bench.working import drained
 
 __all__ = ["compare"]
 
@@ -61,17 +61,9 @@ def _drain_all(place: Place, cases: Sequence[Case], plan: Plan, viewer: Viewer) 
 def _drain(place: Place, case: Case, plan: Plan, viewer: Viewer) -> Compared:
     count, argument = case.count(plan.jobs), case.argument(plan.payload)
     units = count * (ITEMS if case.job == "items" else 1)
-    taskq, loop, clock = list[Sample](), list[Sample](), clock_of(place.pids())
-    for number in range(plan.rounds):
-
-        def show(left: int, done: int = (number + 1) * count) -> None:
-            viewer.show(case.name, done - left, plan.rounds * count)
-
-        def drain(show: Any = show) -> None:
-            place.take_down()
-            wait_for_end(place, count, show)
-
-        taskq.append(sample(drain, units, place.sender, clock))
+    taskq, loop = list[Sample](), list[Sample]()
+    for cost in drained(place, case.name, count, plan.rounds, viewer, units=units):
+        taskq.append(cost)
         bare.bare_fill(place, count, argument)
         loop.append(sample(lambda: bare.bare_drain(place, case), units, place.sender, clock_of()))
     _check(place, case, plan.rounds * count)
@@ -79,10 +71,10 @@ def _drain(place: Place, case: Case, plan: Plan, viewer: Viewer) -> Compared:
 
 
 def _check(place: Place, case: Case, ran: int) -> None:
-    """See that exactly those jobs have failed that should, and forget them.
+    """Check that the jobs that should fail have failed, and no others, and remove their messages.
 
     Raises:
-        TaskqError: others have.
+        TaskqError: the number of failed jobs is wrong.
     """
     failed = place.sender.call(place.sender.driver.count(State.FAILED))
     if failed != (ran if case.job == "fail" else 0):

@@ -24,7 +24,7 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """All rounds of it."""
+    """The rounds, summed up."""
 
     rate: Figure
     cpu: Figure

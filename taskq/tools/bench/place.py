@@ -149,7 +149,7 @@ class Place:
 
     @contextmanager
     def beside(self, concurrency: int) -> Iterator[Place]:
-        """Give another place on the same server, with this concurrency of its worker processes. It is removed after the block."""
+        """Yield another place on the same server whose worker processes have this concurrency. It is removed after the block."""
         directory = self._directory / f"concurrency-{concurrency}"
         directory.mkdir()
         place = Place(self._make, f"{self.keys.prefix}-{concurrency}", directory, concurrency)

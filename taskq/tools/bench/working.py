@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from taskq.channel import State
 from taskq.clock import monotonic
@@ -13,7 +13,7 @@ from taskq.tools.bench.figures import Figure, figure
 from taskq.tools.bench.place import PATIENCE, Place
 from taskq.tools.bench.plan import Plan, Viewer
 
-__all__ = ["drain", "latency", "lateness", "wait_for_end"]
+__all__ = ["drain", "drained", "latency", "lateness"]
 
 #: Between two looks at what is left: far less than a round takes, and no load.
 _LOOK = 0.005
@@ -27,17 +27,7 @@ _FIRST, _PER_SECOND = 0.5, 250
 
 def drain(place: Place, plan: Plan, viewer: Viewer) -> dict[str, Figure]:
     """Let the worker drain one round after the other. All its processes are idle when the messages appear, all at once."""
-    found, clock = list[Sample](), clock_of(place.pids())
-    for number in range(plan.rounds):
-
-        def show(left: int, done: int = (number + 1) * plan.jobs) -> None:
-            viewer.show("drain", done - left, plan.rounds * plan.jobs)
-
-        def work(show: Callable[[int], None] = show) -> None:
-            place.take_down()
-            wait_for_end(place, plan.jobs, show)
-
-        found.append(sample(work, plan.jobs, place.sender, clock))
+    found = list(drained(place, "drain", plan.jobs, plan.rounds, viewer))
     failed = place.sender.call(place.sender.driver.count(State.FAILED))
     if failed:
         raise TaskqError(f"{failed} no-op benchmark jobs failed. Worker log:\n{place.worker.last_words()}")
@@ -45,12 +35,25 @@ def drain(place: Place, plan: Plan, viewer: Viewer) -> dict[str, Figure]:
     return {"drain": rates, "cpu_worker": cpu_figure([one.cpu for one in found]), "cpu_server": cpu_figure([one.server for one in found])}
 
 
-def wait_for_end(place: Place, count: int, show: Callable[[int], None]) -> None:
-    """Wait until none of `count` messages is left, and show how many are.
+def drained(place: Place, name: str, count: int, rounds: int, viewer: Viewer, *, units: int = 0) -> Iterator[Sample]:
+    """Let the worker drain rounds of `count` messages, and yield the cost of each. `units` is what a round counts as, `count` by default.
 
     Raises:
         TaskqError: the worker has ended, or nothing moves for 30 seconds.
     """
+    clock, done = clock_of(place.pids()), 0
+
+    def work() -> None:
+        place.take_down()
+        _wait_for_end(place, count, lambda left: viewer.show(name, done - left, rounds * count))
+
+    while done < rounds * count:
+        done += count
+        yield sample(work, units or count, place.sender, clock)
+
+
+def _wait_for_end(place: Place, count: int, show: Callable[[int], None]) -> None:
+    """Wait until none of `count` messages is left, and show how many are."""
     left, deadline = count, monotonic() + PATIENCE
     while left:
         time.sleep(_LOOK)
