@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, islice
 
 import click
 
@@ -39,15 +39,16 @@ def command(channel: str | None, state: str, *, job: str | None, limit: int, as_
     """
     inspector = open_inspector(app, url)
     found = inspector.iter_entries(channel, state, job=job, limit=limit or None)
+    first = list(islice(found, 1))
+    if not first and job:
+        _check_job(job, inspector.job_names())
+    entries = chain(first, found)
     if as_json:
-        first = next(found, None)
-        if first is None and job:
-            _check_job(job, inspector.job_names())
-        print_json_list(entry.to_dict() for entry in chain(() if first is None else (first,), found))
+        print_json_list(entry.to_dict() for entry in entries)
         return
-    if not print_table(_columns(found.state), map(_row, found)):
-        if job:
-            _check_job(job, inspector.job_names())
+    if first:
+        print_table(_columns(found.state), map(_row, entries))
+    else:
         click.echo(f"no messages{f' of job {job}' if job else ''} in {state} of {found.channel}", err=True)
     if not found.is_complete:
         total = "" if job else f" of {count(found.total, 'message')}"

@@ -82,15 +82,12 @@ def _shares(columns: Sequence[Column], widest: Sequence[int], width: int) -> dic
     return shares
 
 
-def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> bool:
-    """Print a table to standard output; a long one in parts, with a heading each. Return False, and print nothing, if it has no rows."""
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table to standard output; a long one in parts, with a heading each. Print nothing if it has no rows."""
     screen = console()
     left = iter(rows)
-    is_empty = True
     while part := list(islice(left, _PART)):
         screen.print(table(columns, part, width=screen.width))
-        is_empty = False
-    return not is_empty
 
 
 def print_text(text: str) -> None:
