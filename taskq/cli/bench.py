@@ -44,7 +44,7 @@ _MOST = 2 << 30
 def command(url: str | None, only: str, as_json: bool, processes: int | None, **sizes: Any) -> int:
     """Measure push, push_many, drain, latency, lateness, memory and CPU per job, on the server of the settings.
 
-    Then compare kinds of jobs and pushes with bare loops that make only the round trips: rate, and CPU of Python and of the server.
+    Then compare the rate and CPU time of several kinds of jobs and pushes with bare loops that make only the necessary round trips.
 
     The benchmark uses a separate key prefix and a separate worker, and removes them at the end, however it ends.
     On a shared server, it slows down other clients, and their load distorts the results.

@@ -76,7 +76,7 @@ def print_cases(cases: Mapping[str, Compared]) -> None:
     """Print the table of taskq beside bare loops."""
     if not cases:
         return
-    print_text("Per second; and microseconds of processor time per job, of the Python processes and of the server:\n")
+    print_text("RATE is per second. CPU (Python) and SERVER are microseconds of processor time per job:\n")
     print_table(_CASE_COLUMNS, [_case(name, one) for name, one in cases.items()])
 
 
