@@ -10,6 +10,7 @@
 | `old_redis` | Redis 6.2, the oldest that taskq supports, for this test alone |
 | `cluster` | a Cluster of three Valkey nodes for all tests of this process; emptied after each test that used it |
 | `sentinel` | a master, a replica and a Sentinel, the same way |
+| `libuv` | the pipe that libuv keeps, opened before the test |
 | `no_leak` | (always on) fails a test that left a process behind, or changed its own (signal handlers, variables, descriptors, …) |
 """
 
@@ -91,6 +92,14 @@ def need(binary: Path | None, what: str) -> Path:
     if os.environ.get("CI"):
         pytest.fail(f"{reason}, and on CI nothing is skipped")
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def libuv() -> None:
+    """The pipe that libuv opens with its first loop and keeps as long as the process lives, so that it doesn't count as a leak."""
+    import uvloop  # few tests need it
+
+    uvloop.new_event_loop().close()
 
 
 @pytest.fixture(scope="session")

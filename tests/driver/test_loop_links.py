@@ -20,6 +20,7 @@ from taskq.channel import Keys
 from tests.conftest import OwnServer
 from tests.support.relay import Relay
 from tests.support.servers import ServerProcess
+from tests.support.wait import until
 
 pytestmark = pytest.mark.one_python
 
@@ -39,18 +40,6 @@ def queue(make_queue: Callable[..., Queue], url: str) -> Queue:
 
 def _job(queue: Queue) -> Any:
     return queue.job(name="add", result_ttl=60)(lambda number: number)
-
-
-async def _until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
-@pytest.fixture(scope="session")
-def libuv() -> None:
-    """The pipe that libuv opens with its first loop and keeps as long as the process lives, so that it doesn't count as a leak."""
-    uvloop.new_event_loop().close()
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
@@ -85,7 +74,7 @@ def test_who_waits_for_a_result_delays_no_push(own_server: OwnServer, make_queue
     async def main() -> None:
         handles = [await job.apush(number) for number in range(3)]
         waiting = [asyncio.create_task(handle.aresult(timeout=30)) for handle in handles]
-        await _until(lambda: server.admin.info("clients")["blocked_clients"] == 3)
+        await until(lambda: server.admin.info("clients")["blocked_clients"] == 3)
         await job.apush(3)
         assert server.admin.info("clients")["blocked_clients"] == 3
         for task in waiting:
@@ -126,7 +115,7 @@ def test_a_cut_tells_each_push_the_truth(server: ServerProcess, prefix: str, mak
             relay.hold()
             tasks = [asyncio.create_task(job.apush(number)) for number in range(1, 4)]
             once = asyncio.create_task(job.options(once=True).apush(4))
-            await _until(lambda: len(relay.requests) > before)
+            await until(lambda: len(relay.requests) > before)
             relay.cut()
             relay.release()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
@@ -171,7 +160,7 @@ def test_a_forked_child_does_not_use_the_shared_connection(server: ServerProcess
             before = len(relay.requests)
             relay.hold()
             task = asyncio.create_task(job.apush(1))
-            await _until(lambda: len(relay.requests) > before)
+            await until(lambda: len(relay.requests) > before)
             pid = os.fork()
             if not pid:
                 child()
@@ -243,7 +232,7 @@ def test_closing_a_queue_waits_for_its_pushes(server: ServerProcess, prefix: str
             before = len(relay.requests)
             relay.hold()
             task = asyncio.create_task(job.apush(1))
-            await _until(lambda: len(relay.requests) > before)
+            await until(lambda: len(relay.requests) > before)
             closing = asyncio.create_task(queue.aclose())
             await asyncio.sleep(0)
             relay.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import time
@@ -25,6 +26,13 @@ def wait_until(predicate: Callable[[], T], *, timeout: float = 30.0, interval: f
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout:g} s for {what or predicate}; last value: {value!r}")
         time.sleep(interval)
+
+
+async def until(predicate: Callable[[], object]) -> None:
+    """Let the event loop run until `predicate` returns something true, for at most 30 seconds."""
+    async with asyncio.timeout(30):
+        while not predicate():
+            await asyncio.sleep(0.001)
 
 
 def when(predicate: Callable[[], object], action: Callable[[], object]) -> threading.Thread:

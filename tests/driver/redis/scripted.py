@@ -13,6 +13,7 @@ from taskq.config import ChannelSettings
 from taskq.driver.contract import Command
 from taskq.driver.redis.driver import RedisDriver
 from taskq.driver.redis.shared_link import RedisSharedLink
+from tests.support.wait import until
 
 __all__ = ["Client", "Scripted", "scripted"]
 
@@ -72,9 +73,7 @@ class Scripted:
 
     async def got(self, count: int, client: int = 0) -> Client:
         """Wait until so many commands have come over a connection; return the connection."""
-        async with asyncio.timeout(30):
-            while len(self.clients) <= client or len(self.clients[client].commands) < count:
-                await asyncio.sleep(0.001)
+        await until(lambda: len(self.clients) > client and len(self.clients[client].commands) >= count)
         return self.clients[client]
 
 

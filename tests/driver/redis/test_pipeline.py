@@ -17,8 +17,11 @@ from taskq.driver.contract import Command, Script
 from taskq.driver.redis import pipeline as module
 from taskq.errors import ServerRefused, ServerUnavailable
 from tests.driver.redis.scripted import Client, Scripted, scripted
+from tests.support.wait import until
 
 Play = Callable[[Scripted], Coroutine[Any, Any, None]]
+_NEEDS_312 = pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.11 has no eager tasks")
+EAGER = pytest.mark.parametrize("is_eager", [False, pytest.param(True, marks=_NEEDS_312)])
 
 
 def _play(folder: Path, play: Play, **options: Any) -> None:
@@ -45,11 +48,9 @@ def _make_late(server: Scripted) -> None:
     pipeline._expire()
 
 
-@pytest.mark.parametrize("is_eager", [False, True])
+@EAGER
 def test_the_commands_of_one_tick_leave_in_one_write(tmp_path: Path, is_eager: bool) -> None:
     """Given fifty tasks that call at once, also eager ones, then their commands come in one piece, over one connection, in order."""
-    if is_eager and sys.version_info < (3, 12):
-        pytest.skip("Python 3.11 has no eager tasks")
 
     async def play(server: Scripted) -> None:
         first = server.call("FIRST")
@@ -183,9 +184,7 @@ def test_bytes_without_a_reply_are_bounded(tmp_path: Path) -> None:
         calls = [server.call("SET", str(number), b"x" * (2 << 20)) for number in range(8)]
         for _ in range(50):
             await asyncio.sleep(0)
-        async with asyncio.timeout(30):
-            while not server.clients:
-                await asyncio.sleep(0.001)
+        await until(lambda: server.clients)
         pipeline = server.link._pipeline
         assert pipeline is not None
         assert sum(len(batch.waiting) for batch in [*pipeline._sent, pipeline._unsent]) == 2
@@ -229,9 +228,7 @@ def test_each_call_has_its_own_time_limit(tmp_path: Path, monkeypatch: pytest.Mo
         assert not second.done()
         old.reply(b"+a", b"+b")
         assert await second == b"b"
-        async with asyncio.timeout(30):
-            while not old.is_closed:
-                await asyncio.sleep(0.001)
+        await until(lambda: old.is_closed)
 
     _play(tmp_path, play)
 
@@ -245,9 +242,7 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: py
         client = await server.got(2)
         _make_late(server)
         assert await _outcomes(*calls) == ["sent", "sent"]
-        async with asyncio.timeout(30):
-            while not client.is_closed:
-                await asyncio.sleep(0.001)
+        await until(lambda: client.is_closed)
 
     _play(tmp_path, play)
 
@@ -288,9 +283,7 @@ def test_a_server_that_cannot_serve_now_is_left(tmp_path: Path, reply: bytes) ->
         assert await last == b"d"
         client.reply(b":1")
         assert await _outcomes(calls[1]) == [1]
-        async with asyncio.timeout(30):
-            while not client.is_closed:
-                await asyncio.sleep(0.001)
+        await until(lambda: client.is_closed)
 
     _play(tmp_path, play)
 
@@ -353,11 +346,9 @@ def test_a_cancelled_caller_does_not_stop_the_connect(tmp_path: Path) -> None:
     _play(tmp_path, play)
 
 
-@pytest.mark.parametrize("is_eager", [False, True])
+@EAGER
 def test_a_failed_connect_is_repeated(tmp_path: Path, is_eager: bool) -> None:
     """Given no server, also with eager tasks, whose connect fails at once, when the server appears, then the next call is answered."""
-    if is_eager and sys.version_info < (3, 12):
-        pytest.skip("Python 3.11 has no eager tasks")
 
     async def main() -> None:
         loop, path = asyncio.get_running_loop(), tmp_path / "scripted.sock"
@@ -441,9 +432,7 @@ def test_closing_waits_for_the_replies(tmp_path: Path) -> None:
         client.reply(b"+a")
         await closing
         assert await call == b"a"
-        async with asyncio.timeout(30):
-            while not client.is_closed:
-                await asyncio.sleep(0.001)
+        await until(lambda: client.is_closed)
 
     _play(tmp_path, play)
 
