@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Any
 import pytest
 
 from taskq import Queue
+from taskq.clock import monotonic
 from taskq.jobs.call import Call
+from taskq.scoreboard.slot import Scoreboard, Slot
+from taskq.supervisor.processes.fork import make_lock
 from taskq.wire.message import Message
-from taskq.worker.execute.eventloop import close_loop, new_loop
 from taskq.worker.execute.unpacker import Unpacker
 
 
@@ -32,12 +33,13 @@ class Bench:
         return Unpacker(self.queue, self.queue.channel(channel))
 
 
-@pytest.fixture(scope="session")
-def libuv() -> None:
-    """The pipe that libuv opens with its first loop and keeps as long as the process lives, so that it doesn't count as a leak."""
-    loop = new_loop("uvloop")
-    close_loop(loop)
-    asyncio.set_event_loop(None)
+def open_slot(lanes: int) -> Slot:
+    """Return the slot of a concurrent worker process that has just sent a heartbeat."""
+    slot = Scoreboard([make_lock()])[0]
+    slot.lanes.open(lanes)
+    slot.set_beat(monotonic())
+    slot.lease = 10.0
+    return slot
 
 
 @pytest.fixture

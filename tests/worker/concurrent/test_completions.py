@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from typing import Any
 
 import pytest
 
 from taskq.clock import monotonic
 from taskq.driver.contract import StoredEnding
-from taskq.scoreboard.slot import Scoreboard, Slot
 from taskq.scoreboard.state import Phase
 from taskq.wire.message import Message
 from taskq.worker.concurrent.completions import Completions
 from taskq.worker.concurrent.lane import Announced, Finished, Refused, Stuck
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
-from tests.worker.conftest import Bench
+from tests.worker.conftest import Bench, open_slot
 
 FAILED = Verdict(action=Action.FAIL, message=b"bytes")
 
@@ -85,10 +83,7 @@ class Scene:
     """Completions with three lanes, each with a reserved message."""
 
     def __init__(self, bench: Bench) -> None:
-        self.slot: Slot = Scoreboard([multiprocessing.get_context("fork").Lock()])[0]
-        self.slot.lanes.open(3)
-        self.slot.set_beat(monotonic())
-        self.slot.lease = 10.0
+        self.slot = open_slot(3)
         self.settler: Any = FakeSettler()
         self.wakeup: Any = FakeWakeup()
         self.pokes: list[str] = []

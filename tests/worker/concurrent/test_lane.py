@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import sys
 import threading
@@ -17,7 +16,7 @@ import pytest
 
 import taskq
 from taskq.clock import monotonic
-from taskq.scoreboard.slot import Scoreboard
+from taskq.scoreboard.slot import Slot
 from taskq.worker.concurrent.engine import ConcurrentEngine
 from taskq.worker.concurrent.job_threads import JobThreads
 from taskq.worker.concurrent.lane import Announced, Event, Finished, Lane, Refused, Stuck, Tools
@@ -26,7 +25,7 @@ from taskq.worker.execute.eventloop import start_task
 from taskq.worker.execute.unpacker import Unpacker
 from taskq.worker.execute.verdict import ACKED, Action, Verdict
 from tests.support.wait import wait_until
-from tests.worker.conftest import Bench
+from tests.worker.conftest import Bench, open_slot
 
 
 class FakeSink:
@@ -39,15 +38,23 @@ class FakeSink:
         self.events.append(event)
 
 
+def _tools(
+    unpacker: Unpacker,
+    slot: Slot,
+    loop: asyncio.AbstractEventLoop,
+    *,
+    threads: JobThreads | None = None,
+    timers: Timers | None = None,
+) -> Tools:
+    return Tools(unpacker, threads or JobThreads("w1", 1), slot, timers or Timers(), loop, "w1", 3, lambda: None, Context)
+
+
 class Scene:
     """A running loop with one lane, which has reserved a message."""
 
     def __init__(self, bench: Bench, function: Callable[..., Any], **options: Any) -> None:
         self.message = bench.pack(bench.queue.job(name="work", **options)(function).bind())
-        self.slot = Scoreboard([multiprocessing.get_context("fork").Lock()])[0]
-        self.slot.lanes.open(1)
-        self.slot.set_beat(monotonic())
-        self.slot.lease = 10.0
+        self.slot = open_slot(1)
         self.slot.lanes.reserve([(0, self.message.id)], monotonic())
         self.sink, self.timers = FakeSink(), Timers()
         self._unpacker = bench.unpacker()
@@ -57,8 +64,7 @@ class Scene:
 
         async def play() -> None:
             loop = asyncio.get_running_loop()
-            tools = Tools(self._unpacker, JobThreads("w1", 1), self.slot, self.timers, loop, "w1", 3, lambda: None, Context)
-            self.lane = Lane(0, tools, self.sink)
+            self.lane = Lane(0, _tools(self._unpacker, self.slot, loop, timers=self.timers), self.sink)
             self.lane.take(self.message, None)
             self.lane.begin_on_loop()
             act()
@@ -224,12 +230,9 @@ def test_a_late_cancel_does_not_meet_the_next_job_of_the_thread(bench: Bench) ->
         began.set()
         gate.wait(30)
 
-    slot = Scoreboard([multiprocessing.get_context("fork").Lock()])[0]
-    slot.lanes.open(2)
-    slot.set_beat(monotonic())
-    slot.lease = 10.0
+    slot = open_slot(2)
     sink, loop = FakeSink(), asyncio.new_event_loop()
-    tools = Tools(bench.unpacker(), JobThreads("w1", 1), slot, Timers(), loop, "w1", 3, lambda: None, Context)
+    tools = _tools(bench.unpacker(), slot, loop)
     lanes = []
     for number, work in enumerate((lambda: None, wait)):
         message = bench.pack(bench.queue.job(name=f"work{number}")(work).bind())
@@ -250,9 +253,8 @@ def test_a_process_that_a_listener_forks_ends_with_it(bench: Bench) -> None:
     """Given a listener that forks, and returns in both processes, then the new one ends: it takes no calls from its copy of the inbox."""
     forked: list[int] = []
     threads: Any = SimpleNamespace(put=lambda call: call())
-    slot = Scoreboard([multiprocessing.get_context("fork").Lock()])[0]
     sink, loop = FakeSink(), asyncio.new_event_loop()
-    lane = Lane(0, Tools(bench.unpacker(), threads, slot, Timers(), loop, "w1", 3, lambda: None, Context), sink)
+    lane = Lane(0, _tools(bench.unpacker(), open_slot(1), loop, threads=threads), sink)
     lane.announce(lambda: forked.append(os.fork()))
     if forked == [0]:
         os._exit(1)
@@ -267,15 +269,11 @@ def test_an_opened_message_is_read_only_once(bench: Bench, monkeypatch: pytest.M
     unpacker, reads = bench.unpacker(), []
     read = Unpacker.read
     monkeypatch.setattr(Unpacker, "read", lambda self, message: reads.append(message.id) or read(self, message))
-    slot = Scoreboard([multiprocessing.get_context("fork").Lock()])[0]
-    slot.lanes.open(1)
-    slot.set_beat(monotonic())
-    slot.lease = 10.0
+    slot = open_slot(1)
     slot.lanes.reserve([(0, message.id)], monotonic())
     sink = FakeSink()
     loop = asyncio.new_event_loop()
-    timers = Timers()
-    lane = Lane(0, Tools(unpacker, JobThreads("w1", 1), slot, timers, loop, "w1", 3, lambda: None, Context), sink)
+    lane = Lane(0, _tools(unpacker, slot, loop), sink)
     lane.take(message, unpacker.open(message))
     lane.begin_in_thread()
     wait_until(lambda: sink.events)

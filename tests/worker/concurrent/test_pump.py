@@ -12,10 +12,17 @@ from taskq.worker.concurrent.pump import Pump
 from taskq.worker.settler import StoppedUnsettled
 
 
+def _made_of(parts: dict[str, Any]) -> Pump:
+    """A pump that has only these parts."""
+    pump = object.__new__(Pump)
+    for name, part in parts.items():
+        setattr(pump, name, part)
+    return pump
+
+
 def _pump(received: list[bytes], held: list[str], *, uncertain: bool = False) -> tuple[Pump, list[Any]]:
     """A pump whose parts note what it does: its blocking reserve has returned something, and its reserved list holds something."""
     did: list[Any] = []
-    pump = object.__new__(Pump)
     parts: dict[str, Any] = {
         "_blocking": SimpleNamespace(command="BLMOVE", close=lambda: received, ensure_ended=lambda: did.append("ended")),
         "_completions": SimpleNamespace(flush=lambda: did.append("flush")),
@@ -26,9 +33,7 @@ def _pump(received: list[bytes], held: list[str], *, uncertain: bool = False) ->
         "_sleep": lambda seconds: did.append("sleep"),
         "_begin": lambda messages: did.append(("begin", messages)),
     }
-    for name, part in parts.items():
-        setattr(pump, name, part)
-    return pump, did
+    return _made_of(parts), did
 
 
 def test_a_late_message_is_begun_only_if_the_list_still_holds_it() -> None:
@@ -49,14 +54,12 @@ def _cancel(notice: Notice, lane: Any, *, announcing: bool = False) -> list[str]
     """Let a pump take a cancel notice while a lane runs; returns who was cancelled by whom."""
     did: list[str] = []
     running = SimpleNamespace(id=b"m", started=5.0)
-    pump = object.__new__(Pump)
     parts: dict[str, Any] = {
         "_lanes": SimpleNamespace(busy=[lane], is_announcing=lambda one: announcing),
         "_control": SimpleNamespace(cancel=lambda one, by: did.append(f"{one.number} by {by}")),
         "_setup": SimpleNamespace(slot=SimpleNamespace(notice=SimpleNamespace(take=lambda: notice), running=lambda: [running])),
     }
-    for name, part in parts.items():
-        setattr(pump, name, part)
+    pump = _made_of(parts)
     pump._cancel()
     return did
 
@@ -81,7 +84,6 @@ def test_nothing_is_taken_over_that_the_supervisor_may_still_move() -> None:
 def test_a_reply_that_came_after_a_job_got_stuck_is_released(is_broken: bool) -> None:
     """Given messages that arrive in a process with a stuck job, then they go back to the front of the queue; otherwise they begin."""
     did: list[Any] = []
-    pump = object.__new__(Pump)
     lane = SimpleNamespace(number=0, message=SimpleNamespace(id=b"1"), begin_in_thread=lambda: did.append("begin"))
     parts: dict[str, Any] = {
         "_completions": SimpleNamespace(is_broken=is_broken),
@@ -90,8 +92,7 @@ def test_a_reply_that_came_after_a_job_got_stuck_is_released(is_broken: bool) ->
         "_control": SimpleNamespace(open=lambda message: None),
         "_setup": SimpleNamespace(slot=SimpleNamespace(lanes=SimpleNamespace(reserve=lambda lanes, now: None))),
     }
-    for name, part in parts.items():
-        setattr(pump, name, part)
+    pump = _made_of(parts)
     pump._begin([lane.message])
     assert did == ([("front", [b"1"])] if is_broken else [("front", []), "begin"])
 
@@ -100,7 +101,6 @@ def test_a_reply_that_came_after_a_job_got_stuck_is_released(is_broken: bool) ->
 def test_a_pump_that_gives_up_waits_only_for_jobs() -> None:
     """Given a stopping worker that can't settle a message, then the pump writes off what has ended, and sleeps only if a job still runs."""
     did: list[Any] = []
-    pump = object.__new__(Pump)
     running = [False, True, True]  # from the last look to the first
 
     def settle() -> None:
@@ -111,8 +111,7 @@ def test_a_pump_that_gives_up_waits_only_for_jobs() -> None:
         "_is_over": settle,
         "_sleep": did.append,
     }
-    for name, part in parts.items():
-        setattr(pump, name, part)
+    pump = _made_of(parts)
     pump.run()
     assert did == ["write off", 1.0, "write off", 1.0, "write off"]
 
@@ -121,7 +120,6 @@ def test_a_pump_that_gives_up_waits_only_for_jobs() -> None:
 def test_an_unread_reply_ends_no_sleep() -> None:
     """Given a worker whose heartbeats don't arrive, when the blocking reserve has a reply, then the pump sleeps, and reads it later."""
     did: list[Any] = []
-    pump = object.__new__(Pump)
     wakeup = SimpleNamespace(stopping=False, prepare=lambda: None, wait=lambda fileno, timeout: did.append((fileno, timeout)))
     completions = SimpleNamespace(settle=lambda: None, flush=lambda: did.append("flush"), has_news=lambda: False, is_broken=False)
     completions.are_beginning = False
@@ -136,8 +134,7 @@ def test_an_unread_reply_ends_no_sleep() -> None:
         "_settler": SimpleNamespace(uncertain=False),
         "_cancel": lambda: None,
     }
-    for name, part in parts.items():
-        setattr(pump, name, part)
+    pump = _made_of(parts)
     pump._turn()
     assert did == ["flush", (None, 0.2)]
 
@@ -155,14 +152,12 @@ def test_an_unread_reply_ends_no_sleep() -> None:
 )
 def test_acks_wait_for_those_of_messages_that_are_about_to_begin(free: int, room: int, beginning: bool, news: bool, expected: bool) -> None:
     """Given pending acks and no free lane, then the pump waits until no message is about to begin; a free lane is filled at once."""
-    pump = object.__new__(Pump)
     parts: dict[str, Any] = {
         "_lanes": SimpleNamespace(free=free),
         "_completions": SimpleNamespace(are_beginning=beginning, has_news=lambda: news),
         "_room": lambda: room,
     }
-    for name, part in parts.items():
-        setattr(pump, name, part)
+    pump = _made_of(parts)
     assert pump._is_time_to_reserve() is expected
 
 
@@ -170,14 +165,12 @@ def test_acks_wait_for_those_of_messages_that_are_about_to_begin(free: int, room
 def test_a_copy_in_the_reserved_list_ends_its_order() -> None:
     """Given a batch with a copy of a message, of the same batch or of one that runs, then the order of the list isn't known any longer."""
     expected: list[bool] = []
-    pump = object.__new__(Pump)
     parts: dict[str, Any] = {
         "_intake": SimpleNamespace(open=lambda batch, known: [SimpleNamespace(id=raw) for raw in batch if raw != b"runs"]),
         "_lanes": SimpleNamespace(known=[b"runs"], expect=lambda *, ordered: expected.append(ordered)),
         "_begin": lambda messages: None,
     }
-    for name, part in parts.items():
-        setattr(pump, name, part)
+    pump = _made_of(parts)
     for batch in ([b"1", b"2"], [b"1", b"1"], [b"runs", b"2"], [b"3"]):
         pump._open(batch)
     assert expected == [True, False, False, True]
@@ -201,7 +194,6 @@ def test_a_sleep_is_short_while_acks_do_not_end_it() -> None:
 def test_a_job_is_cancelled_while_its_worker_waits_for_it_to_end(asked: bool) -> None:
     """Given a worker process that waits for its last jobs, because it must stop or be replaced, then a cancel still interrupts them."""
     did: list[str] = []
-    pump = object.__new__(Pump)
     parts: dict[str, Any] = {
         "_completions": SimpleNamespace(settle=lambda: None, is_broken=False),
         "_lanes": SimpleNamespace(is_idle=lambda: False),
@@ -211,7 +203,6 @@ def test_a_job_is_cancelled_while_its_worker_waits_for_it_to_end(asked: bool) ->
         "_cancel": lambda: did.append("cancel"),
         "_shut_down": lambda: did.append("wait"),
     }
-    for name, part in parts.items():
-        setattr(pump, name, part)
+    pump = _made_of(parts)
     pump._turn()
     assert did == ["cancel", "wait"]
