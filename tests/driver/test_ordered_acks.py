@@ -254,13 +254,19 @@ class BusyWorker(SerialWorker):
         self.store.do(self.driver.dismiss([OTHER.encode()]))  # this one gets its share of all that waits
 
 
+def play(kind: type[SerialWorker], server: ServerProcess, prefix: str, *, examples: int) -> list[Checked]:
+    """Let workers of this kind take random steps, and return their connections."""
+    links: list[Checked] = []
+    machine = type("Machine", (kind,), {"server": server, "prefix": prefix, "links": links})
+    health = [HealthCheck.too_slow]
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=health)
+    )
+    return links
+
+
 @pytest.mark.one_python
 def test_equal_ends_leave_no_other_middle(server: ServerProcess, prefix: str) -> None:
     """Given a worker that settles in order, whatever happens to its list, then each command removes what it names, and nothing else."""
-    links: list[Checked] = []
-    machine = type("Machine", (BusyWorker,), {"server": server, "prefix": prefix, "links": links})
-    health = [HealthCheck.too_slow]
-    run_state_machine_as_test(
-        machine, settings=settings(max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=health)
-    )
+    links = play(BusyWorker, server, prefix, examples=25)
     assert any(link.compared_ends for link in links)

@@ -58,13 +58,18 @@ def channel(store: Store) -> Channel:
 def moving(cluster: Cluster, channel: Channel) -> Iterator[Channel]:
     """The same while its slot is migrating, and no key has moved yet."""
     key = channel.store.keys.waiting
+    _migrate(cluster, key)
+    yield channel
+    _stay(cluster, key)
+
+
+def _migrate(cluster: Cluster, key: str) -> None:
+    """Begin to move the slot of a key to another node."""
     source = cluster.owner(key)
     target = next(node for node in cluster.masters if node is not source)
     slot = key_slot(key.encode())
     target.admin.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", cluster.id_of(source))
     source.admin.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", cluster.id_of(target))
-    yield channel
-    _stay(cluster, key)
 
 
 def _stay(cluster: Cluster, key: str) -> None:
@@ -117,11 +122,7 @@ def test_a_fenced_link_closes_what_it_has_given_up_at_a_node_that_it_was_sent_to
 ) -> None:
     """Given a command for the node that a slot moves to, if it is given up, then its connection there is closed before the next command."""
     driver, key = store.driver, store.keys.waiting
-    source = cluster.owner(key)
-    target = next(node for node in cluster.masters if node is not source)
-    slot = key_slot(key.encode())
-    target.admin.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", cluster.id_of(source))
-    source.admin.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", cluster.id_of(target))
+    _migrate(cluster, key)
     opened: list[Connection] = []
 
     def lose(self: Address, host: str, port: int, timeout: float) -> Connection:
@@ -220,11 +221,7 @@ def test_tasks_that_share_a_link_follow_it_together(cluster: Cluster, channel: C
 def test_an_async_link_asks_the_node_that_a_slot_migrates_to(cluster: Cluster, store: Store, kind: str) -> None:
     """Given a slot on its way, when the node no longer has the key, then the other node stores the message, for this command only."""
     driver, key = store.driver, store.keys.waiting
-    source = cluster.owner(key)
-    target = next(node for node in cluster.masters if node is not source)
-    slot = key_slot(key.encode())
-    target.admin.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", cluster.id_of(source))
-    source.admin.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", cluster.id_of(target))
+    _migrate(cluster, key)
 
     async def push() -> list[int]:
         link = getattr(driver, kind)()

@@ -7,9 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import precondition, rule
 
 from taskq.driver.contract import Rescue
 from taskq.errors import ServerUnavailable
@@ -17,7 +16,7 @@ from taskq.wire.message import Message
 from taskq.worker.concurrent.completions import Completions
 from taskq.worker.concurrent.lane_pool import LanePool
 from taskq.worker.execute.verdict import Action, Verdict
-from tests.driver.test_ordered_acks import Checked, SerialWorker, W
+from tests.driver.test_ordered_acks import Checked, SerialWorker, W, play
 from tests.support.servers import ServerProcess
 from tests.worker.concurrent.test_lane_pool import StubLane
 
@@ -128,12 +127,7 @@ class ConcurrentWorker(SerialWorker):
 @pytest.mark.one_python
 def test_ordered_acks_of_a_concurrent_worker_remove_no_other_message(server: ServerProcess, prefix: str) -> None:
     """Given jobs that end in any order, whatever happens to the list, then each command removes what it names, and nothing else."""
-    links: list[Checked] = []
-    machine = type("Machine", (ConcurrentWorker,), {"server": server, "prefix": prefix, "links": links})
-    health = [HealthCheck.too_slow]
-    run_state_machine_as_test(
-        machine, settings=settings(max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=health)
-    )
+    links = play(ConcurrentWorker, server, prefix, examples=15)
     assert any(link.compared_ends for link in links)
 
 
