@@ -23,7 +23,7 @@ from taskq.worker.execute.streams.generators import Generators
 from taskq.worker.execute.streams.writer import BATCH_ITEMS, UNREAD_LIMIT, GivenUp, PartsLost, StreamThread, StreamWriter, Unread
 from tests.driver.store import Store, id_of, message
 from tests.support.servers import ServerProcess
-from tests.support.wait import wait_until
+from tests.support.wait import wait_until, when
 
 pytestmark = pytest.mark.one_python
 W = "worker-1"
@@ -214,7 +214,7 @@ def test_an_interrupted_run_gives_up_on_its_items(stage: Stage, monkeypatch: pyt
     with pytest.raises(JobTimeout):
         stage.run(lambda: generator(JobTimeout("too long")))
     is_down.clear()
-    threading.Timer(0.3, is_down.clear).start()
+    when(is_down.is_set, threading.Timer(0.3, is_down.clear).start)
     with pytest.raises(ValueError, match="failed"):
         stage.run(lambda: generator(ValueError("failed")))
     assert stage.stored() == [1, 2, 3, 4]  # of the second run: 3 and 4, after the mark
