@@ -53,8 +53,4 @@ def _measures(book: Book) -> Iterator[tuple[Find, str, str, bool]]:
         yield partial(book.span, measure), text, unit, more
     for kind in KINDS:
         for part, text, unit, more in PARTS:
-            yield partial(_of_kind, book, kind, part), f"{TITLES[kind]}: {text}", unit, more
-
-
-def _of_kind(book: Book, kind: str, part: str, who: str) -> Span | None:
-    return of_kind(book, who, kind, part)
+            yield partial(of_kind, book, kind, part), f"{TITLES[kind]}: {text}", unit, more

@@ -32,8 +32,8 @@ def kind_chart(book: Book) -> str:
     """Draw two bars for each kind."""
     parts: list[str] = []
     for kind, title in TITLES.items():
-        found = {peer.name: span for peer in PEERS if (span := of_kind(book, peer.name, kind, "_rate"))}
-        ours = of_kind(book, TASKQ.name, kind, "_rate")
+        found = {peer.name: span for peer in PEERS if (span := of_kind(book, kind, "_rate", peer.name))}
+        ours = of_kind(book, kind, "_rate", TASKQ.name)
         if ours is None or not found:
             continue
         best = max(found, key=lambda who: found[who].median)

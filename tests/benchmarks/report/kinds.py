@@ -25,7 +25,7 @@ _SAME = "its jobs are always coroutines, so this is the no-op job"
 _NOOP = {"_rate": "drain", "_cpu": "worker_cpu", "_server": "server_cpu"}
 
 
-def of_kind(book: Book, who: str, kind: str, part: str) -> Span | None:
+def of_kind(book: Book, kind: str, part: str, who: str) -> Span | None:
     """Return a rate (`_rate`) or a processor time (`_cpu`, `_server`) of a kind."""
     is_noop = kind == "noop" or (kind == "async" and any(peer.name == who and peer.is_async for peer in PEERS))
     return book.span(_NOOP[part] if is_noop else f"{kind}{part}", who)
@@ -40,7 +40,7 @@ def _measured(book: Book) -> list[Contender]:
     """Return the contenders with a measured kind, in the order of the no-op rate."""
 
     def rate(contender: Contender) -> float:
-        found = of_kind(book, contender.name, "noop", "_rate")
+        found = of_kind(book, "noop", "_rate", contender.name)
         return -found.median if found else 0
 
     there = [one for one in (TASKQ, *PEERS) if any(book.span(f"{kind}_rate", one.name) for kind in KINDS)]
@@ -59,7 +59,7 @@ def _cell(book: Book, contender: Contender, kind: str, notes: list[str]) -> str:
     reason = contender.lacks.get(kind, _SAME if kind == "async" and contender.is_async else "")
     if reason and reason not in notes:
         notes.append(reason)
-    found = of_kind(book, contender.name, kind, "_rate")
+    found = of_kind(book, kind, "_rate", contender.name)
     return (spread(found) if found else NOTHING) + (f" ({notes.index(reason) + 1})" if reason else "")
 
 
@@ -67,7 +67,7 @@ def kind_cost_table(book: Book) -> str:
     """Return the processor times, Python + server."""
     rows = []
     for one in _measured(book):
-        pairs = [(of_kind(book, one.name, kind, "_cpu"), of_kind(book, one.name, kind, "_server")) for kind in TITLES]
+        pairs = [(of_kind(book, kind, "_cpu", one.name), of_kind(book, kind, "_server", one.name)) for kind in TITLES]
         rows.append([_name(one), *(f"{number(a.median)} + {number(b.median)}" if a and b else NOTHING for a, b in pairs)])
     return table(["µs per job, Python + server", *TITLES.values()], rows)
 
