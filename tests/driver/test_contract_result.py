@@ -40,7 +40,7 @@ def test_who_lost_a_message_leaves_no_result(store: Store) -> None:
 
 
 def test_results_travel_with_the_acks_each_behind_its_fence(store: Store) -> None:
-    """Given a batch, if one of its messages was reassigned, then acks and reserves store the results of the others, and not its."""
+    """Given a batch, if one of its messages was reassigned, then acks and reserves store only the results of the others."""
     for number, ordered in ((0, True), (1, True), (1, False), (2, False)):
         messages = [message() for _ in range(3)]
         store.reserved_by(W, *messages)

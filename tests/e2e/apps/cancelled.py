@@ -1,4 +1,4 @@
-"""Jobs that a test cancels, as soon as they are noted: so they are noted where they expect it."""
+"""Jobs that a test cancels as soon as they have written a note, so each writes it where it expects the cancel."""
 
 from __future__ import annotations
 
