@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["ALL", "Case", "names"]
+__all__ = ["ALL", "Case"]
 
 #: The memory of a message on the server besides its argument, at most.
 _OVERHEAD = 150
@@ -56,8 +56,3 @@ ALL = {
         Case("bulk_delayed", "push_many of delayed jobs", share=0.2, lanes=0),
     )
 }
-
-
-def names(lanes: int) -> list[str]:
-    """Return the cases with this number of lanes, in their order."""
-    return [case.name for case in ALL.values() if case.lanes == lanes]

@@ -10,7 +10,7 @@ from taskq.channel import State
 from taskq.errors import TaskqError
 from taskq.tools.bench import bare
 from taskq.tools.bench.app import ITEMS
-from taskq.tools.bench.cases import ALL, Case, names
+from taskq.tools.bench.cases import ALL, Case
 from taskq.tools.bench.cost import Compared, Cost, Sample, clock_of, sample
 from taskq.tools.bench.place import Place
 from taskq.tools.bench.plan import Plan, Viewer
@@ -34,7 +34,7 @@ def compare(place: Place, plan: Plan, viewer: Viewer) -> dict[str, Compared]:
     # The worker of the other measures would share the processors.
     place.worker.stop()
     for lanes in sorted({case.lanes for case in ALL.values()}):
-        chosen = [ALL[name] for name in names(lanes) if name in plan.measures]
+        chosen = [case for case in ALL.values() if case.lanes == lanes and case.name in plan.measures]
         if chosen and lanes == 0:
             found |= {case.name: _push(place, case, plan, viewer) for case in chosen}
         elif chosen:
